@@ -1,0 +1,130 @@
+/**
+ * Every event of the log, declared once: level, what it means, what happens next. docs/log-events.md is generated from
+ * this table, and a test holds both together.
+ */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+export interface LogEventDeclaration {
+  readonly level: LogLevel;
+  readonly meaning: string;
+  readonly next: string;
+}
+
+function declare(level: LogLevel, meaning: string, next: string): LogEventDeclaration {
+  return { level, meaning, next };
+}
+
+export const logEvents = {
+  "server-started": declare("info", "All listeners are open and the queue runs.", "Mail is accepted."),
+  "server-stopping": declare(
+    "info",
+    "A stop was asked for.",
+    "Nothing new is accepted; what is under way is finished or deferred.",
+  ),
+  "server-stopped": declare("info", "Everything is flushed and closed.", "The process ends."),
+  "settings-reloaded": declare(
+    "info",
+    "A changed configuration was checked whole and is in force.",
+    "Open sessions keep what they began with.",
+  ),
+  "settings-refused": declare(
+    "error",
+    "A changed configuration has errors and was not taken.",
+    "The server goes on with the former one.",
+  ),
+  "listener-opened": declare("info", "A listener accepts connections.", "Sessions begin."),
+  "certificate-loaded": declare(
+    "info",
+    "A certificate was read, at start or because its file changed.",
+    "New handshakes use it.",
+  ),
+  "certificate-self-signed": declare(
+    "warn",
+    "There is no certificate configured; a self-signed one is in use.",
+    "Clients that verify will refuse; configure [tls].",
+  ),
+  "certificate-failed": declare("error", "A changed certificate could not be read.", "The former one stays in use."),
+  "session-opened": declare("debug", "A client connected.", "The greeting is sent."),
+  "session-closed": declare("debug", "A session ended; the cause is told.", "Nothing."),
+  "session-tls": declare("debug", "TLS was established in a session.", "The client says EHLO again."),
+  "session-tls-failed": declare("info", "A TLS handshake with a client failed.", "The session is closed."),
+  "session-refused": declare("info", "A client was refused at connection time.", "It hears 421 or 554."),
+  "login-succeeded": declare("info", "A client logged in.", "It may submit for its addresses."),
+  "login-failed": declare("warn", "A login was refused.", "The client may try again until the limit of errors."),
+  "mail-refused": declare("info", "A reverse-path was refused; the reason is told.", "No transaction begins."),
+  "recipient-refused": declare(
+    "info",
+    "A recipient was refused; the reason is told.",
+    "The transaction goes on without it.",
+  ),
+  "content-refused": declare(
+    "info",
+    "Content was refused after it arrived; the reason is told.",
+    "Nothing of it is kept.",
+  ),
+  "message-accepted": declare(
+    "info",
+    "A message is durable in the spool and was answered 250.",
+    "Its recipients are attempted at once.",
+  ),
+  "recipient-delivered": declare("info", "A recipient's copy is in the final mailbox.", "Nothing."),
+  "recipient-relayed": declare(
+    "info",
+    "Another server accepted a recipient's copy.",
+    "Nothing; it is that server's from here on.",
+  ),
+  "recipient-deferred": declare("info", "An attempt failed for now.", "Another attempt follows at the time told."),
+  "recipient-failed": declare("warn", "A recipient failed for good.", "The sender gets a report, where one is owed."),
+  "recipient-expired": declare(
+    "warn",
+    "A recipient's time in the queue is over.",
+    "The sender gets a report, where one is owed.",
+  ),
+  "recipient-held": declare(
+    "warn",
+    "A recipient is held and waits for a person.",
+    "`posthaste queue release` sends it on, `remove` drops it.",
+  ),
+  "report-queued": declare(
+    "info",
+    "A delivery status notification was queued.",
+    "It is delivered to the reverse-path.",
+  ),
+  "report-withheld": declare("info", "No report was made; the reason is told.", "Nothing."),
+  "report-undeliverable": declare(
+    "warn",
+    "A report could not be delivered and is dropped: there is never a report on a report.",
+    "The postmaster may look at the message's history.",
+  ),
+  "queue-paused": declare(
+    "warn",
+    "Deliveries pause because the spool cannot record outcomes.",
+    "They go on when it can.",
+  ),
+  "spool-recovered": declare(
+    "info",
+    "The spool was opened; claims of an earlier process went back to the schedule.",
+    "They are attempted when due.",
+  ),
+  "spool-failed": declare("error", "The spool could not commit.", "The client hears 451 or 452 and keeps its message."),
+  "connection-failed": declare("debug", "A next hop's host could not be reached.", "The next address is tried."),
+  "tls-fell-back": declare(
+    "warn",
+    "Opportunistic TLS failed before MAIL; the connection was made again in clear.",
+    "The attempt goes on in clear.",
+  ),
+  "dns-failed": declare("warn", "A DNS look-up failed for now.", "What needed it is deferred."),
+  "control-command": declare("info", "A command came over the control socket.", "It is carried out."),
+  "http-request-refused": declare(
+    "warn",
+    "An HTTP request with a foreign Host or Origin, or without a token, was refused.",
+    "Nothing.",
+  ),
+  "internal-error": declare(
+    "error",
+    "Something unexpected failed; the smallest whole thing was given up.",
+    "Please report it with the text.",
+  ),
+} as const satisfies Record<string, LogEventDeclaration>;
+
+export type LogEventName = keyof typeof logEvents;

@@ -1,0 +1,21 @@
+/** What one pass over an arriving message found out about it; kept with the message, so it is never parsed again. */
+export interface MessageFacts {
+  /** Number of Received fields on arrival (hop count, RFC 5321 §6.3). */
+  readonly receivedCount: number;
+  /** One of the Received fields is ours (`by` our host name): the mail has been here before. */
+  readonly ownReceived: boolean;
+  /** `Auto-Submitted` present and not `no` (RFC 3834). */
+  readonly autoSubmitted: boolean;
+  /** Addresses of the Delivered-To fields, lower case. */
+  readonly deliveredTo: readonly string[];
+  /** The header section, or that of a nested part, has octets above 127 (RFC 6532): needs SMTPUTF8 (RFC 6531 §3.4). */
+  readonly utf8Header: boolean;
+  /** Any octet above 127 anywhere: needs 8BITMIME. */
+  readonly eightBit: boolean;
+  /** NUL, bare CR or LF, or a line over 998 octets: cannot be sent with DATA (RFC 3030 BINARYMIME). */
+  readonly binary: boolean;
+  readonly subject?: string;
+  readonly messageId?: string;
+  /** The From field's text. */
+  readonly from?: string;
+}

@@ -1,0 +1,121 @@
+/**
+ * Streams as an argument: TCP and unix sockets, plain or under TLS. Interfaces only; `node/` has the real one and
+ * `testing/` the simulated one. TLS belongs to the port so that it can be simulated too.
+ */
+
+/** Where a listener listens or a client connects: an IP address with a port, or a unix socket's path. */
+export type Endpoint =
+  | { readonly kind: "ip"; readonly address: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** What is known of an established TLS layer. */
+export interface TlsFacts {
+  readonly protocol: string; // as OpenSSL names it: "TLSv1.3"
+  readonly cipher: string; // IANA name: "TLS_AES_256_GCM_SHA384"
+  readonly resumed: boolean;
+  readonly serverName?: string;
+  /** Client side: whether the certificate chain and name were valid, whatever the policy did with that. */
+  readonly verified: boolean;
+  /** Why `verified` is false, in the TLS library's words. */
+  readonly verifyError?: string;
+  readonly peerCertificate?: PeerCertificate;
+}
+
+export interface PeerCertificate {
+  readonly subject: string;
+  readonly issuer: string;
+  readonly validTo: string;
+  readonly fingerprint256: string;
+}
+
+export interface TlsServerOptions {
+  /** Asked at each handshake, so a certificate file that changed is served without a restart. */
+  readonly context: () => TlsServerContext;
+}
+export interface TlsServerContext {
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  /** Grows by one whenever the files changed; lets the port cache what it derives from them. */
+  readonly version: number;
+}
+
+export interface TlsClientOptions {
+  /** Sent as SNI, and checked against the certificate. */
+  readonly serverName: string;
+  /** true: a handshake with an invalid chain or name fails. false: it succeeds with `verified: false`. */
+  readonly requireVerified: boolean;
+  /** Extra trusted roots, PEM. */
+  readonly certificateAuthorities?: readonly string[];
+  /** Sessions are kept and resumed under this key. */
+  readonly sessionKey?: string;
+}
+
+/** Callbacks of one connection, set once by its owner. None is called after `closed`. */
+export interface ConnectionHandler {
+  /** The array belongs to the handler from here on; nothing else writes to it. */
+  data(bytes: Uint8Array): void;
+  /** The peer finished sending. */
+  end(): void;
+  /** Output that made {@link Connection.write} return false has gone out. */
+  drained(): void;
+  /** Exactly once, last; `error` when the connection was lost rather than ended. */
+  closed(error?: Error): void;
+}
+
+export interface Connection extends AsyncDisposable {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly tls: TlsFacts | undefined;
+  /** Must be called once, in the same turn in which the connection was obtained; data flows from then on. */
+  start(handler: ConnectionHandler): void;
+  /** false: the buffer is above its high-water mark; wait for `drained`. */
+  write(bytes: Uint8Array): boolean;
+  /** Octets written and not yet taken by the operating system. */
+  readonly bufferedBytes: number;
+  pause(): void;
+  resume(): void;
+  /**
+   * Turns this connection into a TLS one, in place; the handler stays. Octets already received and not yet handed
+   * over are discarded, never interpreted (RFC 3207 §4.2). Rejects with {@link NetworkError} `ETLS` on failure, and the
+   * connection is then closed.
+   */
+  startTls(
+    options:
+      | ({ readonly side: "server" } & TlsServerOptions)
+      | ({ readonly side: "client" } & TlsClientOptions & { readonly signal?: AbortSignal }),
+  ): Promise<TlsFacts>;
+  /** Sends what is buffered, then FIN. */
+  end(): void;
+  /** Drops the connection at once. */
+  destroy(): void;
+}
+
+export class NetworkError extends Error {
+  override readonly name = "NetworkError";
+  /** `ECONNREFUSED`, `ETIMEDOUT`, `EHOSTUNREACH`, `ECONNRESET`, `ETLS`, `EADDRINUSE`, … */
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export interface NetworkListener extends AsyncDisposable {
+  /** The real address: a port asked for as 0 is known here. */
+  readonly endpoint: Endpoint;
+  /** Stops accepting; open connections live on. */
+  close(): Promise<void>;
+}
+
+export interface Network {
+  /** `tls` given: every connection starts with the handshake, and is handed over when it succeeded. */
+  listen(
+    endpoint: Endpoint,
+    options: { readonly tls?: TlsServerOptions; readonly accept: (connection: Connection) => void },
+  ): Promise<NetworkListener>;
+  /** A connection that arrives after `signal` aborted is closed, not leaked. */
+  connect(
+    endpoint: Endpoint,
+    options: { readonly signal?: AbortSignal; readonly localAddress?: string; readonly tls?: TlsClientOptions },
+  ): Promise<Connection>;
+}

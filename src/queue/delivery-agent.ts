@@ -1,0 +1,35 @@
+/** What the queue asks of `outbound/`: one attempt for one message at one next hop. */
+import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
+import type { NextHop } from "../route/next-hop.ts";
+import type { Content, RecordChange, StoredMessage, StoredRecipient } from "../spool/spool.ts";
+
+export interface DeliveryJob {
+  readonly message: StoredMessage;
+  /** At least one; all go to `hop`. */
+  readonly recipients: readonly StoredRecipient[];
+  readonly hop: NextHop;
+  /** May be called more than once (a second host, a reconnect). The caller disposes of what it gets. */
+  readonly openContent: () => Promise<Content>;
+}
+
+export interface RecipientOutcome {
+  readonly index: number;
+  readonly outcome: DeliveryOutcome;
+}
+
+export interface DeliveryResult {
+  /** Exactly one per recipient of the job, in any order. */
+  readonly outcomes: readonly RecipientOutcome[];
+  /** Stored in the transaction of the outcome (the captured mail's listing, for instance). */
+  readonly records?: readonly RecordChange[];
+}
+
+export interface DeliveryAgent {
+  /**
+   * Bounded in time by the agent itself. `signal` asks to stop soon: what has not been handed over is deferred. It
+   * rejects only for a fault of ours; the queue then defers every recipient of the job.
+   */
+  deliver(job: DeliveryJob, options: { readonly signal: AbortSignal }): Promise<DeliveryResult>;
+  /** Closes kept connections. */
+  close(): Promise<void>;
+}

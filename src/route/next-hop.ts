@@ -1,0 +1,46 @@
+/** Where a recipient's mail goes next: the result of routing, as a value. */
+
+/** How TLS is used towards a next hop. `verified` implies required. */
+export type TlsLevel = "none" | "opportunistic" | "required" | "verified";
+
+export interface HopCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** One host of a next hop with all its addresses, in the order in which they are tried. */
+export interface HopHost {
+  /** Name for TLS, logs and Remote-MTA; an address literal's text where there is no name. */
+  readonly name: string;
+  readonly addresses: readonly string[];
+}
+
+export type NextHop =
+  | {
+      readonly kind: "smtp";
+      /** Recipients whose MX sets are equal share a site: limits, reuse and fairness work on it. */
+      readonly site: string;
+      /** In the order in which they are tried: by preference, equals shuffled. */
+      readonly hosts: readonly HopHost[];
+      readonly port: number;
+      readonly tls: TlsLevel;
+      /** TLS from the first octet (a relay host on 465). */
+      readonly implicitTls: boolean;
+      readonly credentials?: HopCredentials;
+      /** For people: `mx example.org` or `relay relay.test:2525`. */
+      readonly description: string;
+    }
+  | {
+      readonly kind: "lmtp";
+      readonly site: string;
+      readonly endpoint:
+        | { readonly kind: "unix"; readonly path: string }
+        | { readonly kind: "hosts"; readonly hosts: readonly HopHost[]; readonly port: number };
+      readonly tls: TlsLevel;
+      readonly credentials?: HopCredentials;
+      readonly description: string;
+    }
+  /** `path` is a template: `{user}`, `{domain}`, `{address}` are replaced by the recipient's, made safe for a path. */
+  | { readonly kind: "maildir"; readonly site: string; readonly path: string; readonly description: string }
+  | { readonly kind: "capture"; readonly site: string; readonly description: string }
+  | { readonly kind: "discard"; readonly site: string; readonly description: string };

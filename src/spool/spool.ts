@@ -1,0 +1,261 @@
+/**
+ * The spool: durable storage of accepted mail, its recipients' states, their history, and the small records of other
+ * parts. An interface only; `memory-spool.ts` and `node/sqlite-spool.ts` implement it and pass one contract suite.
+ *
+ * Every call is asynchronous, carries plain data, and works the same in this thread, in a worker, or over a network.
+ * `docs/spool.md` tabulates the states, who moves between them, and what each crash point leaves.
+ */
+import type { Instant } from "../lib/instant.ts";
+import type { HistoryEvent } from "../events/history-event.ts";
+import type { MessageFacts } from "../message/message-facts.ts";
+import type { BodyType, NotifyCondition } from "../smtp/envelope.ts";
+import type { TlsFacts } from "../ports/network.ts";
+
+/** Twelve characters of Crockford's base 32, rising with time: `4QJ7ZC2M9KXD`. */
+export type QueueId = string;
+
+/** Where a message came from. */
+export interface MessageOrigin {
+  /** `mx`, `submission`, `submissions`, `lmtp`, or `local` for what we made ourselves. */
+  readonly listener: "mx" | "submission" | "submissions" | "lmtp" | "local";
+  readonly clientAddress?: string;
+  readonly hello?: string;
+  /** RFC 3848 keyword: `ESMTPSA`, `UTF8SMTP`, … */
+  readonly protocol: string;
+  readonly login?: string;
+  readonly tls?: Pick<TlsFacts, "protocol" | "cipher">;
+}
+
+export interface StoredMessage {
+  readonly id: QueueId;
+  readonly receivedAt: Instant;
+  /** `local@domain` ready for the wire (quoted where needed); "" is the null reverse-path. */
+  readonly reversePath: string;
+  readonly origin: MessageOrigin;
+  readonly body: BodyType;
+  /** MAIL had SMTPUTF8. */
+  readonly smtpUtf8: boolean;
+  readonly ret?: "FULL" | "HDRS";
+  readonly envelopeId?: string;
+  readonly facts: MessageFacts;
+  /** Octets of the content as stored, without `headerBlock`. */
+  readonly size: number;
+  /** Put in front of the content whenever it leaves: our Received field and others made before acceptance; CRLF-ended. */
+  readonly headerBlock: string;
+  readonly tags?: readonly string[];
+  /** W3C trace context given at submission. */
+  readonly traceparent?: string;
+  /** For a report: the message it reports on. */
+  readonly reportOn?: QueueId;
+}
+
+export type RecipientState =
+  "scheduled" | "claimed" | "held" | "delivered" | "relayed" | "failed" | "expired" | "removed";
+
+export interface NewRecipient {
+  /** Where it goes: `local@domain` ready for the wire. */
+  readonly address: string;
+  /** The mailbox's `domainKey`: what routing looks at. */
+  readonly domain: string;
+  /** The address given in RCPT, where an alias or catch-all led elsewhere. */
+  readonly acceptedAs?: string;
+  readonly notify?: readonly NotifyCondition[];
+  readonly originalRecipient?: string;
+  /** Instead of being scheduled at once. */
+  readonly held?: { readonly by: string; readonly reason: string };
+  /** Not before this time; absent: now. */
+  readonly due?: Instant;
+}
+
+export interface StoredRecipient extends NewRecipient {
+  readonly message: QueueId;
+  readonly index: number;
+  readonly state: RecipientState;
+  readonly due: Instant;
+  /** Attempts begun. */
+  readonly attempts: number;
+  readonly lastReply?: string;
+  /** When it became final. */
+  readonly finalAt?: Instant;
+  /** A "delayed" report was made. */
+  readonly warned: boolean;
+}
+
+/** A message with those of its recipients that this claim took. `token` fences: a lost lease cannot settle. */
+export interface ClaimedMessage {
+  readonly message: StoredMessage;
+  readonly token: number;
+  readonly leaseEnd: Instant;
+  /** `attempts` already counts the one about to begin; `due` is already the time of the next. */
+  readonly recipients: readonly StoredRecipient[];
+}
+
+/**
+ * How a claim records the next due time before anybody connects: `retryDelaysMs[attempts - 1]`, the last one repeats.
+ */
+export interface ClaimTerms {
+  readonly leaseMs: number;
+  readonly retryDelaysMs: readonly number[];
+}
+
+export interface ClaimRequest extends ClaimTerms {
+  readonly limit: number;
+  /** At most so many recipients of one domain in the page, so that one flood cannot fill it. */
+  readonly perDomainMax: number;
+  /** Domains that cannot use more work just now. */
+  readonly excludeDomains: readonly string[];
+}
+
+export type NewMessage = Omit<StoredMessage, "size"> & {
+  readonly recipients: readonly NewRecipient[];
+};
+
+/** A message that we made ourselves (a report), stored in the transaction of the outcome that caused it. */
+export interface GeneratedMessage {
+  readonly message: NewMessage;
+  readonly content: Uint8Array;
+}
+
+export type RecipientChange =
+  | { readonly index: number; readonly to: "delivered" | "relayed" | "failed" | "expired"; readonly reply: string }
+  | {
+      readonly index: number;
+      readonly to: "scheduled";
+      readonly due: Instant;
+      readonly reply: string;
+      readonly warned?: true;
+      /** The attempt did not really happen (shutdown, site busy); do not count it. */
+      readonly uncounted?: true;
+    }
+  | { readonly index: number; readonly to: "held"; readonly by: string; readonly reason: string };
+
+export interface Settlement {
+  readonly message: QueueId;
+  readonly token: number;
+  readonly changes: readonly RecipientChange[];
+  readonly reports: readonly GeneratedMessage[];
+  readonly events: readonly HistoryEvent[];
+  readonly records?: readonly RecordChange[];
+}
+
+/** Small state of other parts (greylist, bans, captured mail, …): JSON values under a part's own namespace. */
+export type RecordChange =
+  | {
+      readonly kind: "put";
+      readonly namespace: string;
+      readonly key: string;
+      readonly value: unknown;
+      readonly expiresAt?: Instant;
+    }
+  | { readonly kind: "delete"; readonly namespace: string; readonly key: string }
+  | { readonly kind: "clear"; readonly namespace: string };
+
+export interface StoredRecord {
+  readonly key: string;
+  readonly value: unknown;
+}
+
+/** The octets of a message, without its header block. */
+export interface Content extends AsyncDisposable {
+  readonly size: number;
+  /** Whole, when the spool keeps it in memory or in its row (at most 256 KiB); otherwise read in chunks. */
+  readonly whole?: Uint8Array;
+  chunks(): AsyncIterable<Uint8Array>;
+}
+
+/** What `find` and the bulk verbs select; an empty selection selects everything that is not final. */
+export interface RecipientFilter {
+  readonly message?: QueueId;
+  readonly from?: string;
+  readonly to?: string;
+  readonly domain?: string;
+  readonly states?: readonly RecipientState[];
+}
+
+export interface FoundRecipient {
+  readonly message: StoredMessage;
+  readonly recipient: StoredRecipient;
+}
+
+export interface SpoolStats {
+  /** Counted in recipients. */
+  readonly scheduled: number;
+  readonly claimed: number;
+  readonly held: number;
+  /** Age of the oldest message with a recipient that is not final; 0 when there is none. */
+  readonly oldestSeconds: number;
+}
+
+/** Receives one message. Dispose without commit aborts and leaves nothing. */
+export interface MessageWriter extends AsyncDisposable {
+  /**
+   * Takes over `bytes` (the caller must not change them any more). A promise is returned only when the caller should
+   * wait: content above 256 KiB goes to a file while it arrives.
+   */
+  append(bytes: Uint8Array): Promise<void> | undefined;
+  readonly size: number;
+  /**
+   * Resolves after the fsync that made message, recipients and first event durable (RFC 5321 §6.1). With `claim`, the
+   * recipients that are due come back claimed, so fresh mail needs no second transaction.
+   * Rejects with {@link SpoolError}; nothing is then kept.
+   */
+  commit(
+    message: NewMessage,
+    options: { readonly claim?: ClaimTerms; readonly events: readonly HistoryEvent[] },
+  ): Promise<{ readonly message: StoredMessage; readonly claimed: ClaimedMessage | undefined }>;
+  abort(): Promise<void>;
+}
+
+/** `no-space` is answered `452 4.3.1`, `failed` `451 4.3.0`. After `closed` nothing more is accepted. */
+export class SpoolError extends Error {
+  override readonly name = "SpoolError";
+  readonly code: "no-space" | "failed" | "closed" | "newer-format";
+  constructor(code: SpoolError["code"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export interface Spool extends AsyncDisposable {
+  begin(): MessageWriter;
+
+  /** Due recipients, oldest due first, grouped by message; marks them claimed and records attempt and next due time. */
+  claim(request: ClaimRequest): Promise<readonly ClaimedMessage[]>;
+  /** Extends leases; the tokens that are no longer valid are returned. */
+  renew(tokens: readonly number[], leaseMs: number): Promise<readonly number[]>;
+  /** One transaction: outcomes, reports, events, records. false: the token is stale and nothing was changed. */
+  settle(settlement: Settlement): Promise<boolean>;
+  /** Earliest due time of a scheduled recipient (not of `excludeDomains`), or the end of the earliest lease. */
+  nextDue(excludeDomains: readonly string[]): Promise<Instant | undefined>;
+  openContent(message: QueueId): Promise<Content | undefined>;
+
+  hold(filter: RecipientFilter, by: string, reason: string): Promise<number>;
+  release(filter: RecipientFilter, by: string): Promise<number>;
+  /** Makes scheduled recipients due now. */
+  retry(filter: RecipientFilter, by: string): Promise<number>;
+  remove(filter: RecipientFilter, by: string): Promise<number>;
+  /** Newest first; `after` is the last row of the page before. */
+  find(
+    filter: RecipientFilter,
+    page: { readonly limit: number; readonly after?: { readonly message: QueueId; readonly index: number } },
+  ): Promise<readonly FoundRecipient[]>;
+  /** The message with all its recipients, whatever their state. */
+  message(
+    id: QueueId,
+  ): Promise<{ readonly message: StoredMessage; readonly recipients: readonly StoredRecipient[] } | undefined>;
+  events(message: QueueId): Promise<readonly HistoryEvent[]>;
+  stats(): Promise<SpoolStats>;
+  /** Removes final messages, events and expired records older than `before`, a bounded number at a time; returns how many rows went. */
+  prune(before: Instant, limit: number): Promise<number>;
+
+  getRecord(namespace: string, key: string): Promise<unknown>;
+  /** In order of keys. */
+  listRecords(
+    namespace: string,
+    page: { readonly limit: number; readonly after?: string },
+  ): Promise<readonly StoredRecord[]>;
+  changeRecords(changes: readonly RecordChange[]): Promise<void>;
+
+  /** Finishes what is under way; later calls reject with `closed`. */
+  close(): Promise<void>;
+}
