@@ -1,0 +1,93 @@
+"use strict";
+/*
+ * What `npm start` and `npm test` run first, in a fresh clone, under whatever Node npm came with (12 or later, so plain
+ * old JavaScript): installs what is missing, says so, and hands over to the clone's own Node. A second run finds the
+ * stamp of the lock file and goes straight on.
+ */
+const { spawn, spawnSync } = require("child_process");
+const { createHash } = require("crypto");
+const fs = require("fs");
+const path = require("path");
+
+const root = path.resolve(__dirname, "..");
+const stampFile = path.join(root, "node_modules", ".posthaste-installed");
+
+/** Changes whenever what must be installed changes, or the platform it was installed for. */
+function installStamp() {
+  const hash = createHash("sha256");
+  for (const name of ["package.json", "package-lock.json", "tools/node/package.json"]) {
+    hash.update(fs.readFileSync(path.join(root, name)));
+  }
+  return hash.digest("hex") + " " + process.platform + " " + process.arch;
+}
+
+function installedStamp() {
+  try {
+    return fs.readFileSync(stampFile, "utf8");
+  } catch (error) {
+    return "";
+  }
+}
+
+function install(stamp) {
+  process.stderr.write("posthaste: installing what is missing (once; needs the npm registry) …\n");
+  const started = Date.now();
+  const npm = process.env.npm_execpath;
+  const args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+  // npm_execpath is npm's own script when npm started us; otherwise look npm up on the PATH.
+  const result = npm
+    ? spawnSync(process.execPath, [npm].concat(args), { cwd: root, stdio: ["ignore", 2, 2] })
+    : spawnSync("npm", args, { cwd: root, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
+  if (result.status !== 0) {
+    process.stderr.write(
+      "posthaste: `npm ci` failed (see above). Check the network and the disk, then run the same command again.\n",
+    );
+    process.exit(result.status || 1);
+  }
+  fs.writeFileSync(stampFile, stamp);
+  process.stderr.write("posthaste: installed in " + Math.round((Date.now() - started) / 1000) + " s\n");
+}
+
+/** The Node of the clone, from the private workspace tools/node. */
+function ownNode() {
+  const { optionalDependencies } = JSON.parse(fs.readFileSync(path.join(root, "tools/node/package.json"), "utf8"));
+  for (const name of Object.keys(optionalDependencies)) {
+    const file = path.join(root, "node_modules", name, "bin", process.platform === "win32" ? "node.exe" : "node");
+    if (fs.existsSync(file)) return file;
+  }
+  const version = process.versions.node.split(".").map(Number);
+  if (version[0] > 24 || (version[0] === 24 && version[1] >= 7)) return process.execPath;
+  process.stderr.write(
+    "posthaste: there is no packaged Node for " +
+      process.platform +
+      "-" +
+      process.arch +
+      "; install Node 24.7 or later and run the same command with it.\n",
+  );
+  return process.exit(1);
+}
+
+const commands = {
+  start: (rest) => ["bin/posthaste", "dev"].concat(rest),
+  test: (rest) => ["scripts/run-tests.ts"].concat(rest),
+  run: (rest) => rest,
+};
+
+const name = process.argv[2];
+const command = commands[name];
+if (command === undefined) {
+  process.stderr.write("usage: bootstrap.cjs start|test|run [arguments]\n");
+  process.exit(64);
+}
+const stamp = installStamp();
+if (installedStamp() !== stamp) install(stamp);
+
+const child = spawn(ownNode(), command(process.argv.slice(3)), {
+  cwd: name === "run" ? process.cwd() : root,
+  stdio: "inherit",
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+child.on("exit", (code, signal) => {
+  if (signal) process.kill(process.pid, signal);
+  else process.exit(code === null ? 1 : code);
+});

@@ -1,0 +1,41 @@
+/**
+ * `npm test`: every test that needs no other program, in one run of node's test runner. Arguments narrow it to files,
+ * or pass on to the runner (`npm test -- --test-name-pattern SMTP-011`).
+ */
+import { spawnSync } from "node:child_process";
+import { globSync } from "node:fs";
+import { parseArgs } from "node:util";
+
+const { positionals, tokens } = parseArgs({ strict: false, allowPositionals: true, tokens: true });
+const options = tokens.flatMap((token) =>
+  token.kind === "option" ? [token.value === undefined ? token.rawName : `${token.rawName}=${token.value}`] : [],
+);
+
+/** Tests that start other programs or take long have their own commands; see docs/testing.md. */
+const everywhere = [
+  "src/**/*.test.ts",
+  "scripts/**/*.test.ts",
+  "test/{contract,scenario,system,simulation,fuzz}/**/*.test.ts",
+];
+const files = positionals.length > 0 ? positionals : everywhere.flatMap((pattern) => globSync(pattern)).toSorted();
+if (files.length === 0) {
+  process.stderr.write("no test files found\n");
+  process.exit(1);
+}
+
+const { status } = spawnSync(
+  process.execPath,
+  [
+    "--test",
+    "--test-reporter=dot",
+    "--test-reporter-destination=stderr",
+    "--test-reporter=./scripts/test-summary.ts",
+    "--test-reporter-destination=stdout",
+    ...options,
+    ...files,
+  ],
+  {
+    stdio: "inherit",
+  },
+);
+process.exit(status ?? 1);

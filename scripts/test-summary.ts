@@ -1,0 +1,39 @@
+/** A test reporter that prints failures whole and everything else as counts, in the words of node's own summary. */
+import type { TestEvent } from "node:test/reporters";
+
+interface Failure {
+  readonly name: string;
+  readonly place: string;
+  readonly text: string;
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? error.cause : error;
+}
+
+export default async function* testSummary(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+  const failures: Failure[] = [];
+  const skipped: string[] = [];
+  for await (const event of source) {
+    if (event.type === "test:fail") {
+      const { name, file, line, details } = event.data;
+      const cause = causeOf(details.error);
+      const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+      // A file or suite that failed only because of its tests says nothing new.
+      if (!/subtests? failed/.test(text)) failures.push({ name, place: `${file ?? ""}:${line ?? ""}`, text });
+    } else if (event.type === "test:pass" && event.data.skip !== undefined && event.data.skip !== false) {
+      skipped.push(`${event.data.name}: ${String(event.data.skip)}`);
+    } else if (
+      event.type === "test:diagnostic" &&
+      /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) /.test(event.data.message) &&
+      event.data.nesting === 0
+    ) {
+      if (event.data.message.startsWith("tests ")) {
+        for (const failure of failures) yield `\n✖ ${failure.name}\n  ${failure.place}\n${failure.text}\n`;
+        for (const line of skipped) yield `﹣ skipped: ${line}\n`;
+        yield "\n";
+      }
+      yield `ℹ ${event.data.message}\n`;
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/** What no linter of ours knows: banned words, files nobody imports, sections cited without a row in docs/rfc.md, long files. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+
+const problems: string[] = [];
+const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { encoding: "utf8" })
+  .split("\n")
+  .filter((file) => file !== "" && existsSync(file));
+const sources = files.filter((file) => /\.(ts|cjs|mjs)$/.test(file));
+
+/** Assembled, so that this file does not find itself. */
+const banned: readonly (readonly [RegExp, string])[] = [
+  [
+    new RegExp(`\\b(${["FIX", "TO"].map((half) => half + (half === "TO" ? "DO" : "ME")).join("|")}|X{3}|HA${"CK"})\\b`),
+    "finish it, or say it in docs/",
+  ],
+  [new RegExp(`@ts-${"ignore"}|@ts-${"expect-error"}|oxlint-${"disable"}|eslint-${"disable"}`), "mend the cause"],
+  [new RegExp(`\\b(test|describe|it)\\.${"only"}\\(`), "the other tests would not run"],
+  [new RegExp(`\\bas ${"any"}\\b|: ${"any"}\\b`), "name the type, or use unknown"],
+];
+
+/** Started by name rather than imported. */
+const roots = [
+  /\.test\.ts$/,
+  /^src\/(main|index|spool-thread|edge-thread)\.ts$/,
+  /^scripts\//,
+  /^bench\//,
+  /^test\/(interop|crash|system|browser)\//,
+];
+const imported = new Set<string>();
+for (const file of sources) {
+  const text = readFileSync(file, "utf8");
+  text.split("\n").forEach((line, index) => {
+    for (const [pattern, remedy] of banned) {
+      if (pattern.test(line)) problems.push(`${file}:${index + 1}: ${pattern.exec(line)?.[0] ?? ""}: ${remedy}`);
+    }
+  });
+  for (const [, target] of text.matchAll(/(?:from|import)\s*\(?\s*["'](\.[^"']+)["']/g)) {
+    imported.add(path.normalize(path.join(path.dirname(file), target ?? "")));
+  }
+}
+for (const file of sources) {
+  if (!imported.has(file) && !roots.some((root) => root.test(file))) problems.push(`${file}: nothing imports it`);
+}
+
+const status = existsSync("docs/rfc.md") ? readFileSync("docs/rfc.md", "utf8") : "";
+const cited = new Set<string>();
+for (const file of sources.filter((name) => name.startsWith("src/"))) {
+  for (const [, number] of readFileSync(file, "utf8").matchAll(/\bRFC (\d{3,5})\b/g)) cited.add(number ?? "");
+}
+for (const number of [...cited].toSorted()) {
+  if (!new RegExp(`\\b${number}\\b`).test(status))
+    problems.push(`docs/rfc.md: no row for RFC ${number}, which the code cites`);
+}
+
+for (const problem of problems) console.error(problem);
+console.log(problems.length === 0 ? "tidy: nothing to mend" : `tidy: ${problems.length} to mend`);
+process.exit(problems.length === 0 ? 0 : 1);

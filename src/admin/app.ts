@@ -1,0 +1,112 @@
+/**
+ * The HTTP side as one function from Request to Response: probes, queue, message history, users, and in dev the captured
+ * mail. The same app answers on `admin.listen`, behind the guard, and on the control socket, where the file's mode is
+ * the guard.
+ */
+import { Hono } from "hono";
+import { z } from "zod";
+import type { Log } from "../ports/log.ts";
+import { type GuardSettings, refusalOf } from "./guard.ts";
+import type { Inbox } from "./inbox.ts";
+import { inboxApi } from "./inbox-api.ts";
+import { queueApi, type QueueApiDependencies } from "./queue-api.ts";
+
+/** Users kept in the data directory; those of the file are listed and read-only. */
+export interface UserDirectory {
+  list(): Promise<readonly { readonly address: string; readonly source: "file" | "data" }[]>;
+  /** Throws {@link UserError}. */
+  add(address: string, password: string): Promise<void>;
+  setPassword(address: string, password: string): Promise<void>;
+  remove(address: string): Promise<void>;
+}
+
+export class UserError extends Error {
+  override readonly name = "UserError";
+}
+
+export interface AdminDependencies extends QueueApiDependencies {
+  readonly log: Log;
+  readonly version: string;
+  /** undefined: not known. JSON as documented in docs/queue.md. */
+  readonly explain: (id: string) => Promise<unknown>;
+  readonly users?: UserDirectory;
+  readonly inbox?: Inbox;
+  /** Rereads the configuration; the text says what is wrong with it. */
+  readonly reload?: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly error: string }>;
+  /** Not yet, or no longer, taking mail. */
+  readonly ready: () => boolean;
+}
+
+const userBody = z.strictObject({ address: z.string().max(320), password: z.string().min(1).max(1024) });
+
+/** `guard` undefined: the control socket. */
+export function adminApp(dependencies: AdminDependencies, guard: GuardSettings | undefined): Hono {
+  const { log, inbox, users, explain, reload } = dependencies;
+  const app = new Hono();
+
+  app.get("/healthz", (context) => context.json({ status: "ok", version: dependencies.version }));
+  app.get("/readyz", (context) =>
+    dependencies.ready() ? context.json({ status: "ready" }) : context.json({ status: "not ready" }, 503),
+  );
+
+  app.use(async (context, next) => {
+    const refusal = guard && refusalOf(context.req.raw, guard);
+    if (refusal) {
+      log.event("http-request-refused", { path: context.req.path, reason: refusal.error });
+      return context.json({ error: refusal.error }, refusal.status);
+    }
+    await next();
+    context.header("cache-control", "no-store");
+    return undefined;
+  });
+
+  app.route("/api/v1/queue", queueApi(dependencies));
+
+  app.get("/api/v1/messages/:id", async (context) => {
+    const explanation = await explain(context.req.param("id").toUpperCase());
+    return explanation === undefined
+      ? context.json({ error: "no message has this queue id, or its history has been pruned" }, 404)
+      : context.json(explanation as Record<string, unknown>);
+  });
+
+  if (inbox) app.route("/api/v1/inbox", inboxApi(inbox));
+  if (users) app.route("/api/v1/users", usersApi(users));
+  if (reload) {
+    app.post("/api/v1/reload", async (context) => {
+      const result = await reload();
+      return context.json(result, result.ok ? 200 : 422);
+    });
+  }
+
+  app.notFound((context) => context.json({ error: `nothing is at ${context.req.path}` }, 404));
+  app.onError((error, context) => {
+    log.event("internal-error", { where: `${context.req.method} ${context.req.path}`, error: error.message });
+    return context.json({ error: "the request failed; the log says why" }, 500);
+  });
+  return app;
+}
+
+function usersApi(users: UserDirectory): Hono {
+  const app = new Hono();
+  app.get("/", async (context) => context.json({ users: await users.list() }));
+  app.post("/", async (context) => {
+    const { address, password } = userBody.parse(await context.req.json().catch(() => undefined));
+    await users.add(address, password);
+    return context.json({ address }, 201);
+  });
+  app.put("/:address", async (context) => {
+    const body = userBody.pick({ password: true }).parse(await context.req.json().catch(() => undefined));
+    await users.setPassword(context.req.param("address"), body.password);
+    return context.json({ address: context.req.param("address") });
+  });
+  app.delete("/:address", async (context) => {
+    await users.remove(context.req.param("address"));
+    return context.json({ address: context.req.param("address") });
+  });
+  app.onError((error, context) => {
+    if (error instanceof UserError) return context.json({ error: error.message }, 409);
+    if (error instanceof z.ZodError) return context.json({ error: z.prettifyError(error) }, 400);
+    throw error;
+  });
+  return app;
+}

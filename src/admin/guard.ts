@@ -1,0 +1,49 @@
+/**
+ * Who may speak to the HTTP side. A web page must not read an inbox by DNS rebinding, so Host has to be a name of ours
+ * and Origin, where a browser sends one, has to be the same; a token is asked for where one is set.
+ */
+import { createHash, timingSafeEqual } from "node:crypto";
+
+export interface GuardSettings {
+  /** Names under which the server may be addressed, besides loopback ones and the address it listens on. */
+  readonly hostnames: readonly string[];
+  readonly token?: string;
+}
+
+export interface Refusal {
+  readonly status: 401 | 403;
+  readonly error: string;
+}
+
+const loopbackHosts = ["localhost", "127.0.0.1", "[::1]"];
+
+/** undefined: go on. */
+export function refusalOf(request: Request, settings: GuardSettings): Refusal | undefined {
+  const host = request.headers.get("host") ?? new URL(request.url).host;
+  const name = host.replace(/:\d+$/, "").toLowerCase();
+  if (![...loopbackHosts, ...settings.hostnames].includes(name)) {
+    return { status: 403, error: `Host ${printable(host)} is not a name of this server` };
+  }
+  const origin = request.headers.get("origin");
+  if (origin !== null && originHost(origin) !== host.toLowerCase()) {
+    return { status: 403, error: `Origin ${printable(origin)} may not use this API` };
+  }
+  if (settings.token !== undefined && !sameToken(request.headers.get("authorization"), settings.token)) {
+    return { status: 401, error: "this API needs the token of [admin], as `Authorization: Bearer …`" };
+  }
+  return undefined;
+}
+
+function originHost(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host.toLowerCase() : undefined;
+}
+
+function sameToken(header: string | null, token: string): boolean {
+  const given = /^bearer (.+)$/i.exec(header ?? "")?.[1] ?? "";
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(given), digest(token));
+}
+
+function printable(text: string): string {
+  return JSON.stringify(text.slice(0, 100));
+}

@@ -1,0 +1,121 @@
+/** The queue over HTTP: counts, listing, and the bulk verbs, which act on a filter and never on an empty one. */
+import { Hono } from "hono";
+import { z } from "zod";
+import type { FoundRecipient, RecipientFilter, Spool } from "../spool/spool.ts";
+
+const states = ["scheduled", "claimed", "held", "delivered", "relayed", "failed", "expired", "removed"] as const;
+
+/** As query of the listing and as body of the bulk verbs. */
+const filterSchema = z.strictObject({
+  message: z.string().optional().describe("Queue id."),
+  from: z.string().optional().describe("Reverse-path, or a part of it."),
+  to: z.string().optional().describe("Recipient, or a part of it."),
+  domain: z.string().optional().describe("Recipient's domain."),
+  state: z
+    .union([z.enum(states), z.array(z.enum(states))])
+    .optional()
+    .describe("State or states; default: all that are not final."),
+});
+
+const bulkSchema = filterSchema.extend({
+  all: z.literal(true).optional().describe("Says that an empty filter is meant."),
+  dry_run: z.boolean().optional().describe("Only counts."),
+  reason: z.string().max(500).optional().describe("For hold: why."),
+});
+
+/** How far a dry run counts before it says so. */
+const countedMax = 100_000;
+
+export interface QueueApiDependencies {
+  readonly spool: Spool;
+  /** Something may have become due. */
+  readonly wake: () => void;
+  /** What runs per site just now, for people. */
+  readonly sites: () => unknown;
+}
+
+export function queueApi({ spool, wake, sites }: QueueApiDependencies): Hono {
+  const app = new Hono();
+
+  app.get("/stats", async (context) => {
+    const { scheduled, claimed, held, oldestSeconds } = await spool.stats();
+    return context.json({ scheduled, claimed, held, oldest_seconds: oldestSeconds });
+  });
+
+  app.get("/sites", (context) => context.json({ sites: sites() }));
+
+  app.get("/", async (context) => {
+    const { limit: limitText, after, ...rest } = context.req.query();
+    const parsed = filterSchema.safeParse(rest);
+    const limit = Math.min(1000, Math.max(1, Number(limitText ?? 100) || 100));
+    if (!parsed.success) return context.json({ error: z.prettifyError(parsed.error) }, 400);
+    const [message, index] = (after ?? "").split("/");
+    const found = await spool.find(toFilter(parsed.data), {
+      limit,
+      ...(message ? { after: { message, index: Number(index ?? 0) || 0 } } : {}),
+    });
+    const last = found.at(-1);
+    return context.json({
+      recipients: found.map(recipientJson),
+      next: found.length === limit && last ? `${last.message.id}/${last.recipient.index}` : null,
+    });
+  });
+
+  app.post("/:verb{retry|hold|release|remove}", async (context) => {
+    const parsed = bulkSchema.safeParse(await context.req.json().catch(() => undefined));
+    if (!parsed.success) return context.json({ error: z.prettifyError(parsed.error) }, 400);
+    const { all, dry_run: dryRun, reason, ...given } = parsed.data;
+    if (Object.values(given).every((value) => value === undefined) && all !== true) {
+      return context.json({ error: "an empty filter would select the whole queue; name a filter, or say `all`" }, 400);
+    }
+    const filter = toFilter(given);
+    if (dryRun) return context.json(await countMatches(spool, filter));
+    const by = "operator";
+    const count = await {
+      retry: () => spool.retry(filter, by),
+      hold: () => spool.hold(filter, by, reason ?? "asked for by an operator"),
+      release: () => spool.release(filter, by),
+      remove: () => spool.remove(filter, by),
+    }[context.req.param("verb") as "retry" | "hold" | "release" | "remove"]();
+    wake();
+    return context.json({ count });
+  });
+
+  return app;
+}
+
+function toFilter({ state, ...rest }: z.infer<typeof filterSchema>): RecipientFilter {
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+  return { ...given, ...(state === undefined ? {} : { states: Array.isArray(state) ? state : [state] }) };
+}
+
+async function countMatches(spool: Spool, filter: RecipientFilter): Promise<{ count: number; more: boolean }> {
+  let count = 0;
+  let after: { readonly message: string; readonly index: number } | undefined;
+  while (count < countedMax) {
+    const page = await spool.find(filter, { limit: 1000, ...(after === undefined ? {} : { after }) });
+    count += page.length;
+    const last = page.at(-1);
+    if (last === undefined || page.length < 1000) return { count, more: false };
+    after = { message: last.message.id, index: last.recipient.index };
+  }
+  return { count, more: true };
+}
+
+function recipientJson({ message, recipient }: FoundRecipient): Record<string, unknown> {
+  return {
+    message: message.id,
+    index: recipient.index,
+    from: message.reversePath,
+    to: recipient.address,
+    accepted_as: recipient.acceptedAs ?? recipient.address,
+    state: recipient.state,
+    attempts: recipient.attempts,
+    due: new Date(recipient.due).toISOString(),
+    last_reply: recipient.lastReply ?? null,
+    held: recipient.held ?? null,
+    received_at: new Date(message.receivedAt).toISOString(),
+    size: message.size,
+    subject: message.facts.subject ?? null,
+  };
+}

@@ -1,0 +1,159 @@
+/**
+ * Delivery into Maildirs: write in `tmp`, fsync, rename into `new`, fsync the directory; only then is it delivered. The
+ * file's name follows from the queue id, so an attempt repeated after a crash finds its own earlier copy as long as
+ * no mail program has moved it.
+ */
+import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
+import { FileError, type Files } from "../ports/files.ts";
+import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
+import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
+import { finalContent } from "./final-content.ts";
+
+export interface MaildirSettings {
+  /** Last part of file names, as Maildir readers expect. */
+  readonly hostname: string;
+}
+
+export class MaildirDelivery implements DeliveryAgent {
+  readonly #files: Files;
+  readonly #hostname: string;
+  /** Maildirs known to exist, so that they are looked for once. */
+  readonly #prepared = new Set<string>();
+
+  constructor(dependencies: { readonly files: Files }, settings: MaildirSettings) {
+    this.#files = dependencies.files;
+    this.#hostname = settings.hostname.replaceAll(/[/:]/g, "_");
+  }
+
+  async deliver(job: DeliveryJob, { signal }: { readonly signal: AbortSignal }): Promise<DeliveryResult> {
+    const outcomes = [];
+    for (const recipient of job.recipients) {
+      const outcome = signal.aborted
+        ? deferred("4.3.2", "the server is stopping")
+        : await this.#deliverOne(job, recipient);
+      outcomes.push({ index: recipient.index, outcome });
+    }
+    return { outcomes };
+  }
+
+  async close(): Promise<void> {}
+
+  async #deliverOne(job: DeliveryJob, recipient: StoredRecipient): Promise<DeliveryOutcome> {
+    if (job.hop.kind !== "maildir") throw new Error(`a ${job.hop.kind} hop came to the Maildir agent`);
+    const { message } = job;
+    if (message.facts.deliveredTo.includes(recipient.address.toLowerCase())) {
+      // Its own Delivered-To says that this mailbox had it before: something sends it round.
+      return {
+        kind: "bounced",
+        status: "5.4.6",
+        owner: "local-trouble",
+        reason: `mail forwarding loop for ${recipient.address}`,
+      };
+    }
+    const maildir = maildirPath(job.hop.path, recipient.address);
+    try {
+      await this.#prepare(maildir);
+      await this.#write(maildir, job, message, recipient);
+    } catch (error) {
+      if (error instanceof FileError) return outcomeOfFileError(error);
+      throw error;
+    }
+    return {
+      kind: "delivered",
+      status: "2.0.0",
+      diagnostic: { type: "x-posthaste", text: `delivered to Maildir ${maildir}` },
+    };
+  }
+
+  async #write(maildir: string, job: DeliveryJob, message: StoredMessage, recipient: StoredRecipient): Promise<void> {
+    const name = `${Math.floor(message.receivedAt / 1000)}.${message.id}_${recipient.index}.${this.#hostname}`;
+    const target = `${maildir}/new/${name}`;
+    if (await this.#files.stat(target)) return;
+    const temporary = `${maildir}/tmp/${name}`;
+    // A leftover of an attempt that a crash cut short.
+    await this.#files.remove(temporary);
+    try {
+      await using content = await job.openContent();
+      await using file = await this.#files.open(temporary, "create", 0o600);
+      // Content with line ends of its own would not survive the conversion.
+      const lineEnds = message.facts.binary ? "crlf" : "lf";
+      for await (const chunk of finalContent(message, content, { deliveredTo: recipient.address, lineEnds })) {
+        await file.write(chunk);
+      }
+      await file.sync();
+    } catch (error) {
+      await this.#files.remove(temporary).catch(() => undefined);
+      throw error;
+    }
+    await this.#files.rename(temporary, target);
+    await this.#files.syncDirectory(`${maildir}/new`);
+  }
+
+  async #prepare(maildir: string): Promise<void> {
+    if (this.#prepared.has(maildir) && (await this.#files.stat(`${maildir}/new`))) return;
+    for (const folder of ["tmp", "cur", "new"]) {
+      await this.#files.makeDirectory(`${maildir}/${folder}`, 0o700);
+    }
+    await this.#files.syncDirectory(maildir);
+    await this.#files.syncDirectory(parentOf(maildir));
+    if (this.#prepared.size >= preparedMax) this.#prepared.clear();
+    this.#prepared.add(maildir);
+  }
+}
+
+/** Paths are short; ten thousand of them are about a megabyte. */
+const preparedMax = 10_000;
+
+/**
+ * The recipient's Maildir: `{user}` is the local-part before any `+tag`, `{domain}` its domain, `{address}` both; lower
+ * case. What could leave the folder or confuse a shell is percent-encoded.
+ */
+export function maildirPath(template: string, address: string): string {
+  const at = address.lastIndexOf("@");
+  const local = (at === -1 ? address : address.slice(0, at)).replace(/^"([\s\S]*)"$/, "$1").replaceAll(/\\(.)/g, "$1");
+  const tag = local.indexOf("+");
+  const user = safe(tag > 0 ? local.slice(0, tag) : local);
+  const domain = safe(at === -1 ? "" : address.slice(at + 1));
+  return template
+    .replaceAll("{user}", () => user)
+    .replaceAll("{domain}", () => domain)
+    .replaceAll("{address}", () => (domain === "" ? user : `${user}@${domain}`));
+}
+
+function safe(part: string): string {
+  const encoded = part
+    .normalize("NFC")
+    .toLowerCase()
+    .replaceAll(/[\u0000-\u001f\u007f/\\%~]/g, (character) => encodeOctet(character));
+  return encoded.replace(/^\.+/, (dots) => dots.replaceAll(".", "%2E")) || "_";
+}
+
+function encodeOctet(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(1, path.lastIndexOf("/")));
+}
+
+function outcomeOfFileError(error: FileError): DeliveryOutcome {
+  switch (error.code) {
+    case "EDQUOT":
+      // RFC 3463 §3.3: a full mailbox may be emptied; the mail waits.
+      return deferred("4.2.2", "the mailbox is over its quota");
+    case "ENOSPC":
+      return deferred("4.3.1", "the disk with the mailboxes is full");
+    default:
+      return deferred("4.3.0", `the mailbox could not be written (${error.code})`);
+  }
+}
+
+function deferred(status: "4.2.2" | "4.3.0" | "4.3.1" | "4.3.2", reason: string): DeliveryOutcome {
+  return {
+    kind: "deferred",
+    status,
+    owner: status === "4.2.2" ? "recipient" : "local-trouble",
+    reason,
+    diagnostic: { type: "x-posthaste", text: reason },
+  };
+}
