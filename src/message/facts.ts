@@ -1,0 +1,89 @@
+/** Builds the facts that are kept with a message, once, when its content has arrived. */
+import { withoutComments } from "./comments.ts";
+import type { ContentFindings } from "./content-scanner.ts";
+import { decodeEncodedWords } from "./encoded-word.ts";
+import type { HeaderField, HeaderSection } from "./header-section.ts";
+import type { MessageFacts } from "./message-facts.ts";
+import { isReceivedBy } from "./received-field.ts";
+
+/** Facts are stored with every message and told in its events; longer texts serve nobody there. */
+const textLengthMax = 998;
+/** A loop adds one field a round and is over long before the hop limit; more than that is forged. */
+const deliveredToMax = 200;
+
+export interface FactsInput {
+  /** As it will be stored: after the edits of a submission. */
+  readonly header: HeaderSection;
+  readonly findings: ContentFindings;
+  /** Our name, as our Received fields tell it. */
+  readonly hostName: string;
+  /** For DATA, whose decoder sees to line ends itself and may have met bare ones. */
+  readonly bareLineEnds?: boolean;
+}
+
+export function buildFacts({ header, findings, hostName, bareLineEnds = false }: FactsInput): MessageFacts {
+  let receivedCount = 0;
+  let ownReceived = false;
+  let autoSubmitted = false;
+  const deliveredTo: string[] = [];
+  let subject: HeaderField | undefined;
+  let messageId: HeaderField | undefined;
+  let from: HeaderField | undefined;
+  for (const field of header.fields) {
+    switch (field.name) {
+      case "received":
+        receivedCount++;
+        ownReceived ||= isReceivedBy(field.value, hostName);
+        break;
+      case "auto-submitted":
+        autoSubmitted ||= isAutoSubmitted(field.value);
+        break;
+      case "delivered-to":
+        if (deliveredTo.length < deliveredToMax) deliveredTo.push(bareAddress(field.value));
+        break;
+      case "subject":
+        subject ??= field;
+        break;
+      case "message-id":
+        messageId ??= field;
+        break;
+      case "from":
+        from ??= field;
+        break;
+      default:
+        break;
+    }
+  }
+  return {
+    receivedCount,
+    ownReceived,
+    autoSubmitted,
+    deliveredTo,
+    utf8Header: findings.utf8Header,
+    eightBit: findings.eightBit,
+    binary: findings.nul || findings.longLine || findings.bareLineEnd || bareLineEnds,
+    ...(subject && { subject: forPeople(subject) }),
+    ...(messageId && { messageId: messageId.value.slice(0, textLengthMax) }),
+    ...(from && { from: forPeople(from) }),
+  };
+}
+
+/** RFC 3834 §5: any keyword but `no`; parameters and comments may follow it. */
+function isAutoSubmitted(value: string): boolean {
+  const keyword = withoutComments(value).split(";")[0]?.trim().toLowerCase();
+  return keyword !== undefined && keyword !== "" && keyword !== "no";
+}
+
+function bareAddress(value: string): string {
+  return value
+    .replace(/^<(.*)>$/s, "$1")
+    .slice(0, textLengthMax)
+    .toLowerCase();
+}
+
+/** Decoded and on one line, without control characters. */
+function forPeople(field: HeaderField): string {
+  return decodeEncodedWords(field.value.slice(0, textLengthMax * 4))
+    .replaceAll(/[\u0000-\u001f\u007f]+/g, " ")
+    .slice(0, textLengthMax);
+}
