@@ -1,0 +1,64 @@
+/**
+ * Queue ids: twelve characters of Crockford's base 32 that rise with time, so that rows and files of one time lie
+ * together and a person can read an id over the telephone. Forty bits of milliseconds since 2024 (until late 2058),
+ * twenty bits that start at random in each millisecond and count on. Owns making and reading them, nothing else.
+ */
+import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
+import type { QueueId } from "./spool.ts";
+
+const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const epoch = Date.UTC(2024, 0, 1);
+const sequences = 2 ** 20;
+
+/** Unique and rising within one process, whatever the clock does; the spool refuses an id that is taken all the same. */
+export class QueueIds {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  #milliseconds = -1;
+  #sequence = 0;
+  #prefix = "";
+
+  constructor(clock: Clock, random: Random) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  next(): QueueId {
+    const now = Math.max(0, Math.floor(this.#clock.now()) - epoch);
+    if (now > this.#milliseconds) {
+      // Starting in the lower half leaves half a million ids for this millisecond.
+      this.#start(now, Math.floor(this.#random.next() * (sequences / 2)));
+    } else if (++this.#sequence === sequences) {
+      // Used up: time is borrowed from the next millisecond. Also where the clock went back for long.
+      this.#start(this.#milliseconds + 1, 0);
+    }
+    const sequence = this.#sequence;
+    return (
+      this.#prefix +
+      alphabet.charAt(sequence >>> 15) +
+      alphabet.charAt((sequence >>> 10) & 31) +
+      alphabet.charAt((sequence >>> 5) & 31) +
+      alphabet.charAt(sequence & 31)
+    );
+  }
+
+  #start(milliseconds: number, sequence: number): void {
+    this.#milliseconds = milliseconds;
+    this.#sequence = sequence;
+    let prefix = "";
+    for (let rest = milliseconds, digit = 0; digit < 8; digit++, rest = Math.floor(rest / 32)) {
+      prefix = alphabet.charAt(rest % 32) + prefix;
+    }
+    this.#prefix = prefix;
+  }
+}
+
+/**
+ * Reads an id as a person may type it: any case, `O` for `0`, `I` or `L` for `1`. undefined for anything else.
+ */
+export function parseQueueId(text: string): QueueId | undefined {
+  if (text.length !== 12) return undefined;
+  const id = text.toUpperCase().replaceAll("O", "0").replaceAll(/[IL]/g, "1");
+  return /^[0-9A-HJKMNP-TV-Z]{12}$/.test(id) ? id : undefined;
+}
