@@ -1,0 +1,143 @@
+/**
+ * IP addresses as values: strict parsing, one normal form, and the kinds of address that mail must treat apart.
+ * IPv4-mapped IPv6 addresses become the IPv4 address they stand for, since a dual-stack socket reports IPv4 peers so.
+ */
+export interface IpAddress {
+  readonly family: 4 | 6;
+  /** 4 or 16 octets. */
+  readonly octets: Uint8Array;
+  /** The normal form: dotted decimal, or RFC 5952. */
+  readonly text: string;
+}
+
+/** Dotted decimal without leading zeros (which some read as octal), or RFC 4291 §2.2 without a zone. */
+export function parseIpAddress(text: string): IpAddress | undefined {
+  // The longest form is 8 groups of 4 with the last two in decimal: 45 characters.
+  if (text.length > 45) return undefined;
+  if (!text.includes(":")) {
+    const octets = parseIpv4(text);
+    return octets && ipAddressOf(octets);
+  }
+  const octets = parseIpv6(text);
+  return octets && ipAddressOf(octets);
+}
+
+/** The value for 4 or 16 octets in network order. */
+export function ipAddressOf(octets: Uint8Array): IpAddress {
+  if (octets.length === 16 && isMapped(octets)) return ipAddressOf(octets.subarray(12));
+  return octets.length === 4
+    ? { family: 4, octets, text: octets.join(".") }
+    : { family: 6, octets, text: formatIpv6(octets) };
+}
+
+/** 127.0.0.0/8 or ::1, also inside an address of translation. */
+export function isLoopback(address: IpAddress): boolean {
+  const { octets } = unwrapped(address);
+  return octets.length === 4 ? octets[0] === 127 : octets[15] === 1 && octets.subarray(0, 15).every(isZero);
+}
+
+/**
+ * Not reachable over the public internet, loopback apart: unspecified, private, shared (RFC 6598), link-local, site-local,
+ * unique local, multicast, reserved. Documentation ranges are not in it: examples and tests use them as the public's.
+ */
+export function isPrivate(address: IpAddress): boolean {
+  const { octets } = unwrapped(address);
+  const [first = 0, second = 0] = octets;
+  if (octets.length === 4) {
+    return (
+      first === 0 ||
+      first === 10 ||
+      (first === 100 && (second & 0xc0) === 64) ||
+      (first === 169 && second === 254) ||
+      (first === 172 && (second & 0xf0) === 16) ||
+      (first === 192 && second === 168) ||
+      first >= 224
+    );
+  }
+  return (
+    octets.every(isZero) ||
+    (first & 0xfe) === 0xfc ||
+    (first === 0xfe && (second & 0x80) === 0x80) || // fe80::/10 and fec0::/10
+    first === 0xff
+  );
+}
+
+/** The IPv4 address inside NAT64's well-known prefix (RFC 6052 §2.1) or the old `::a.b.c.d`: it is what gets reached. */
+function unwrapped(address: IpAddress): IpAddress {
+  const { octets } = address;
+  if (octets.length !== 16) return address;
+  const nat64 = octets[0] === 0 && octets[1] === 0x64 && octets[2] === 0xff && octets[3] === 0x9b;
+  if (nat64 && octets.subarray(4, 12).every(isZero)) return ipAddressOf(octets.subarray(12));
+  const compatible = octets.subarray(0, 12).every(isZero) && (octets[12] !== 0 || octets[13] !== 0);
+  return compatible ? ipAddressOf(octets.subarray(12)) : address;
+}
+
+function isMapped(octets: Uint8Array): boolean {
+  return octets[10] === 0xff && octets[11] === 0xff && octets.subarray(0, 10).every(isZero);
+}
+
+function isZero(octet: number): boolean {
+  return octet === 0;
+}
+
+function parseIpv4(text: string): Uint8Array | undefined {
+  const parts = text.split(".", 5);
+  if (parts.length !== 4) return undefined;
+  const octets = new Uint8Array(4);
+  for (const [index, part] of parts.entries()) {
+    if (!/^(?:0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255) return undefined;
+    octets[index] = Number(part);
+  }
+  return octets;
+}
+
+function parseIpv6(text: string): Uint8Array | undefined {
+  const gap = text.indexOf("::");
+  if (gap === -1) return groupsOf(text, 16);
+  if (text.includes("::", gap + 1)) return undefined;
+  const head = groupsOf(text.slice(0, gap), undefined);
+  const tail = groupsOf(text.slice(gap + 2), undefined);
+  // "::" stands for at least one group.
+  if (head === undefined || tail === undefined || head.length + tail.length > 14) return undefined;
+  if (text.slice(0, gap).includes(".")) return undefined;
+  const octets = new Uint8Array(16);
+  octets.set(head);
+  octets.set(tail, 16 - tail.length);
+  return octets;
+}
+
+/** Octets of groups between colons; the last may be dotted decimal. `length` is what they must come to. */
+function groupsOf(text: string, length: number | undefined): Uint8Array | undefined {
+  const octets: number[] = [];
+  const parts = text === "" ? [] : text.split(":", 9);
+  for (const [index, part] of parts.entries()) {
+    if (index === parts.length - 1 && part.includes(".")) {
+      const ipv4 = parseIpv4(part);
+      if (ipv4 === undefined) return undefined;
+      octets.push(...ipv4);
+    } else {
+      if (!/^[0-9a-f]{1,4}$/i.test(part)) return undefined;
+      const group = Number.parseInt(part, 16);
+      octets.push(group >> 8, group & 0xff);
+    }
+  }
+  return length === undefined || octets.length === length ? Uint8Array.from(octets) : undefined;
+}
+
+/** RFC 5952 §4: lower case, no leading zeros, the longest run of two or more zero groups (the first of equals) as "::". */
+function formatIpv6(octets: Uint8Array): string {
+  const groups = Array.from(
+    { length: 8 },
+    (_, index) => ((octets[2 * index] ?? 0) << 8) | (octets[2 * index + 1] ?? 0),
+  );
+  let best = { start: 0, length: 1 };
+  for (let start = 0; start < 8; start++) {
+    let length = 0;
+    while (start + length < 8 && groups[start + length] === 0) length++;
+    if (length > best.length) best = { start, length };
+    start += length;
+  }
+  const text = (part: readonly number[]): string => part.map((group) => group.toString(16)).join(":");
+  if (best.length === 1) return text(groups);
+  return `${text(groups.slice(0, best.start))}::${text(groups.slice(best.start + best.length))}`;
+}
