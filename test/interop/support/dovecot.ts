@@ -1,0 +1,40 @@
+/** Debian's Dovecot: LMTP on a port and on a unix socket, IMAP on a port; any user, the password is "secret". */
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { Folder } from "./folder.ts";
+import { freePort, runProgram, startProgram, untilListening } from "./program.ts";
+
+export interface DovecotPeer extends AsyncDisposable {
+  readonly lmtpPort: number;
+  readonly lmtpSocket: string;
+  readonly imapPort: number;
+  log(): string;
+}
+
+/** `mailFolder`: Maildirs are in `mailFolder/{domain}/{user}/Maildir`, and belong to nobody (uid 65534). */
+export async function startDovecot(mailFolder: string): Promise<DovecotPeer> {
+  const folder = new Folder();
+  mkdirSync(folder.file("run"));
+  const [lmtpPort, imapPort] = [await freePort(), await freePort()];
+  const configuration = folder.fill(new URL("../dovecot/dovecot.conf", import.meta.url), "dovecot.conf", {
+    FOLDER: folder.path,
+    MAIL: mailFolder,
+    LMTP_PORT: lmtpPort,
+    IMAP_PORT: imapPort,
+  });
+  const log = () => (existsSync(folder.file("log")) ? readFileSync(folder.file("log"), "utf8") : "");
+  const program = startProgram("dovecot", ["-F", "-c", configuration]);
+  const told = { ...program, output: () => program.output() + log() };
+  await untilListening(lmtpPort, told);
+  await untilListening(imapPort, told);
+  return {
+    lmtpPort,
+    lmtpSocket: folder.file("lmtp.sock"),
+    imapPort,
+    log,
+    async [Symbol.asyncDispose]() {
+      await runProgram("doveadm", ["-c", configuration, "stop"]);
+      await program.stop();
+      folder[Symbol.dispose]();
+    },
+  };
+}
