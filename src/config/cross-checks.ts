@@ -1,0 +1,147 @@
+/** What each setting allows alone and what they mean together are two things: the rules of the second kind. */
+import { AccountTable } from "../accounts/account-table.ts";
+import { parseIpAddress } from "../address/ip-address.ts";
+import { isLoopback } from "../lib/ip-network.ts";
+import { formatDuration, formatListenAddress, type ListenAddress } from "../lib/setting-types.ts";
+import type { ConfigProblemCode } from "./config-problem.ts";
+import { listenAddressOf } from "./listener-address.ts";
+import type { SettingPath } from "./setting-path.ts";
+import type { Settings } from "./settings-schema.ts";
+
+export interface CrossProblem {
+  readonly code: ConfigProblemCode;
+  readonly path: SettingPath;
+  readonly message: string;
+}
+
+export function crossProblems(settings: Settings): CrossProblem[] {
+  return [
+    ...listenerProblems(settings),
+    ...adminProblems(settings),
+    ...tlsProblems(settings),
+    ...accountProblems(settings),
+    ...settings.route.flatMap((route, index) => routeProblems(route, index)),
+    ...queueProblems(settings),
+  ];
+}
+
+function listenerProblems({ listener, admin }: Settings): CrossProblem[] {
+  const problems: CrossProblem[] = [];
+  if (listener.length === 0) {
+    problems.push({
+      code: "config-no-listener",
+      path: [],
+      message: 'there is no [[listener]], so no mail would be accepted; add one with kind = "mx" or "submission"',
+    });
+  }
+  const taken: { readonly address: ListenAddress; readonly name: string }[] = [];
+  for (const [index, settings] of listener.entries()) {
+    const path = ["listener", index, ...(settings.listen ? ["listen"] : [])];
+    const address = listenAddressOf(settings);
+    if (address === undefined) {
+      const message =
+        'an lmtp listener has no usual address; add listen = "unix:/run/posthaste/lmtp.sock" or "127.0.0.1:24"';
+      problems.push({ code: "config-missing-key", path: [...path, "listen"], message });
+      continue;
+    }
+    if (settings.kind === "lmtp" && address.kind === "ip" && address.port === 25) {
+      const message = "LMTP must not use TCP port 25 (RFC 2033 §5); take another port, 24 is usual, or a unix socket";
+      problems.push({ code: "config-listener-port", path, message });
+    }
+    const other = taken.find((earlier) => overlap(earlier.address, address));
+    if (other) {
+      const message = `${formatListenAddress(address)} is taken by ${other.name}; give one of them another port`;
+      problems.push({ code: "config-duplicate-listener", path, message });
+    }
+    taken.push({ address, name: `listener ${index + 1} (${settings.kind})` });
+  }
+  const other = taken.find(({ address }) => overlap(address, admin.listen));
+  if (other) {
+    const message = `${formatListenAddress(admin.listen)} is taken by ${other.name}; give one of them another port`;
+    problems.push({ code: "config-duplicate-listener", path: ["admin", "listen"], message });
+  }
+  return problems;
+}
+
+/** Equal, or one is the wildcard that covers the other. Port 0 is a new one each time. */
+function overlap(a: ListenAddress, b: ListenAddress): boolean {
+  if (a.kind === "unix" || b.kind === "unix") return a.kind === "unix" && b.kind === "unix" && a.path === b.path;
+  if (a.port !== b.port || a.port === 0) return false;
+  const [first, second] = [parseIpAddress(a.address), parseIpAddress(b.address)];
+  if (first?.text === second?.text) return true;
+  // [::] takes IPv4 as well.
+  const covers = (wide: typeof first, narrow: typeof first) =>
+    wide?.text === "::" || (wide?.text === "0.0.0.0" && narrow?.family === 4);
+  return covers(first, second) || covers(second, first);
+}
+
+function adminProblems({ admin }: Settings): CrossProblem[] {
+  if (admin.listen.kind === "unix" || isLoopback(admin.listen.address) || admin.token !== undefined) return [];
+  return [
+    {
+      code: "config-admin-exposed",
+      path: ["admin", "listen"],
+      message:
+        'anybody who reaches this address could read and remove mail; listen on 127.0.0.1, or set token = { file = "admin.token" }',
+    },
+  ];
+}
+
+function tlsProblems({ tls }: Settings): CrossProblem[] {
+  if ((tls.certificate === undefined) === (tls.key === undefined)) return [];
+  const [given, missing] = tls.certificate === undefined ? ["key", "certificate"] : ["certificate", "key"];
+  const message = `${given} needs ${missing} beside it; with neither, a self-signed certificate is made`;
+  return [{ code: "config-tls-incomplete", path: ["tls", given], message }];
+}
+
+function accountProblems({ hostname, domain, user, alias }: Settings): CrossProblem[] {
+  const { problems } = new AccountTable({ hostname, domains: domain, users: user, aliases: alias }, []);
+  return problems.flatMap(({ section, index, message }) =>
+    section === "stored-user" ? [] : [{ code: "config-account", path: [section, index], message }],
+  );
+}
+
+const keysOfRoutes = {
+  mx: { needed: undefined, allowed: ["tls"] },
+  relay: { needed: "host", allowed: ["host", "auth", "tls"] },
+  lmtp: { needed: "host", allowed: ["host", "auth", "tls"] },
+  maildir: { needed: "path", allowed: ["path"] },
+  capture: { needed: undefined, allowed: [] },
+  discard: { needed: undefined, allowed: [] },
+} as const satisfies Record<
+  Settings["route"][number]["via"],
+  { needed: "host" | "path" | undefined; allowed: readonly string[] }
+>;
+
+function routeProblems(route: Settings["route"][number], index: number): CrossProblem[] {
+  const problems: CrossProblem[] = [];
+  const { needed, allowed } = keysOfRoutes[route.via];
+  if (needed !== undefined && route[needed] === undefined) {
+    const example =
+      needed === "path" ? "/var/mail/{user}" : route.via === "lmtp" ? "unix:/run/dovecot/lmtp" : "relay.test:25";
+    const message = `via = "${route.via}" needs ${needed}, as in ${needed} = "${example}"`;
+    problems.push({ code: "config-route-incomplete", path: ["route", index, "via"], message });
+  }
+  for (const key of ["host", "path", "auth", "tls"] as const) {
+    if (route[key] === undefined || (allowed as readonly string[]).includes(key)) continue;
+    const message = `via = "${route.via}" makes no use of ${key}; remove it, or choose another via`;
+    problems.push({ code: "config-route-unused-key", path: ["route", index, key], message });
+  }
+  const local = route.host !== undefined && (route.host.startsWith("unix:") || isLoopback(hostPart(route.host)));
+  if (route.auth && route.tls !== undefined && route.tls !== "verified" && !local) {
+    const message = `a login is only ever sent over verified TLS; write tls = "verified" or leave tls out`;
+    problems.push({ code: "config-route-clear-login", path: ["route", index, "tls"], message });
+  }
+  return problems;
+}
+
+/** `[::1]:25` → `::1`; `relay.test:25` → `relay.test`. */
+function hostPart(host: string): string {
+  return /^\[([^\]]+)\]/.exec(host)?.[1] ?? host.replace(/:\d+$/, "");
+}
+
+function queueProblems({ queue }: Settings): CrossProblem[] {
+  if (queue.warn_after === 0 || queue.warn_after < queue.expire) return [];
+  const message = `senders would be warned after ${formatDuration(queue.warn_after)}, but their mail is given up after ${formatDuration(queue.expire)}; lower warn_after, or write "0s" for no warning`;
+  return [{ code: "config-queue-times", path: ["queue", "warn_after"], message }];
+}

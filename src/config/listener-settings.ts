@@ -1,0 +1,26 @@
+/** The `[[listener]]` sections: where clients connect, and what they may do there. */
+import { z } from "zod";
+import { listenAddress } from "../lib/setting-types.ts";
+
+export const listenerSettings = z
+  .strictObject({
+    kind: z
+      .enum(["mx", "submission", "submissions", "lmtp"])
+      .describe(
+        "`mx` takes mail from other servers; `submission` (STARTTLS) and `submissions` (TLS at once) take users' mail after a login; `lmtp` takes mail for local recipients. A reload does not change it.",
+      ),
+    listen: listenAddress()
+      .optional()
+      .describe(
+        'Address and port, or "unix:/path". Default by kind: [::]:25, [::]:587, [::]:465; lmtp has none. A reload does not move it.',
+      ),
+    bare_line_ends: z
+      .enum(["refuse", "repair"])
+      .default("refuse")
+      .describe(
+        "Content with a bare CR or LF: refused with 554 5.6.11, or, for old programs that submit, repaired to CRLF. Applies on reload to new sessions.",
+      ),
+  })
+  .describe("One address on which clients are served.");
+
+export type ListenerSettings = z.output<typeof listenerSettings>;

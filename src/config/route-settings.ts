@@ -1,0 +1,46 @@
+/** The `[[route]]` sections: where recipients' mail goes, first match wins. */
+import { z } from "zod";
+import { filePath, secret } from "../lib/setting-types.ts";
+
+export const routeSettings = z
+  .strictObject({
+    domain: z
+      .string()
+      .min(1)
+      .max(320)
+      .describe(
+        'Domain of the recipient, or a pattern: "*.internal.test", "*". An address, "ann@example.org", matches that recipient alone. Applies on reload, also to queued mail.',
+      ),
+    via: z
+      .enum(["mx", "relay", "lmtp", "maildir", "capture", "discard"])
+      .describe("How the mail goes on. Applies on reload, also to queued mail."),
+    host: z
+      .string()
+      .min(1)
+      .max(300)
+      .optional()
+      .describe(
+        'For relay and lmtp: "relay.test:2525", "[2001:db8::1]:24", or "unix:/path" for lmtp. Default port 25 for relay, 24 for lmtp. Applies on reload.',
+      ),
+    path: filePath()
+      .optional()
+      .describe(
+        "For maildir: the folder; `{user}`, `{domain}` and `{address}` stand for the recipient's. Applies on reload.",
+      ),
+    auth: z
+      .strictObject({
+        username: z.string().min(1).max(255).describe("Login at the relay host."),
+        password: secret().describe("Password, better as `{ file }` or `{ env }`."),
+      })
+      .optional()
+      .describe("Login at the relay host, only over verified TLS, loopback or a unix socket. Applies on reload."),
+    tls: z
+      .enum(["none", "opportunistic", "required", "verified"])
+      .optional()
+      .describe(
+        "TLS towards the next hop; default opportunistic, with auth verified. Port 465 begins with TLS. Applies on reload.",
+      ),
+  })
+  .describe("A rule for where mail of some recipients goes.");
+
+export type RouteSettings = z.output<typeof routeSettings>;

@@ -1,0 +1,35 @@
+/** The whole configuration: every folder's sections, put together in the order in which the reference shows them. */
+import { z } from "zod";
+import { aliasSettings, domainSettings, userSettings } from "../accounts/settings.ts";
+import { limitsSettings, relaySettings } from "../policy/settings.ts";
+import { queueSettings } from "../queue/settings.ts";
+import { adminSettings } from "./admin-settings.ts";
+import { listenerSettings } from "./listener-settings.ts";
+import { outboundSettings } from "./outbound-settings.ts";
+import { routeSettings } from "./route-settings.ts";
+import { dataDir, dnsSettings, hostname, stopWithin, tlsSettings } from "./server-settings.ts";
+
+export const settingsSchema = z
+  .strictObject({
+    hostname,
+    data_dir: dataDir,
+    stop_within: stopWithin,
+    listener: z.array(listenerSettings).max(64).default([]),
+    tls: tlsSettings.prefault({}),
+    domain: z.array(domainSettings).max(100_000).default([]),
+    user: z.array(userSettings).max(100_000).default([]),
+    alias: z.array(aliasSettings).max(100_000).default([]),
+    route: z.array(routeSettings).max(10_000).default([]),
+    relay: relaySettings.prefault({}),
+    queue: queueSettings.prefault({}),
+    limits: limitsSettings.prefault({}),
+    dns: dnsSettings.prefault({}),
+    outbound: outboundSettings.prefault({}),
+    admin: adminSettings.prefault({}),
+  })
+  .describe("Posthaste's configuration: posthaste.toml, or the default export of posthaste.config.ts.");
+
+/** As written: defaults may be left out, times and sizes are text. */
+export type SettingsInput = z.input<typeof settingsSchema>;
+/** As used: defaults filled in, times in milliseconds, sizes in octets, secrets as text, paths absolute. */
+export type Settings = z.output<typeof settingsSchema>;
