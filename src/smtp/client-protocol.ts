@@ -1,0 +1,408 @@
+/**
+ * The client's side of an SMTP or LMTP session, without I/O: bytes and time in; events, output and the next deadline out.
+ *
+ * Owns greeting, EHLO with HELO as fall-back, STARTTLS, AUTH, one transaction at a time, QUIT, and the wait for each
+ * reply (RFC 5321 §4.5.3.2). Promises that every call of `greet`, `hello`, `startTls`, `authenticate`, `transact` and
+ * `quit` is answered by exactly one event: its own, or `failed`; and that bytes which no command accounts for end the
+ * session instead of answering the next command (RFC 3207 §4.2, RFC 2920 §3.1).
+ *
+ * Leaves to the driver: sockets, the TLS handshake, one timer, and whether TLS or a login is wanted. Times are
+ * milliseconds of one monotonic clock.
+ */
+import type { Instant } from "../lib/instant.ts";
+import { beginLogin, type ClientCredentials, type ClientLogin } from "./client-authentication.ts";
+import { NO_CAPABILITIES, parseCapabilities, type Capabilities } from "./client-capabilities.ts";
+import type { ClientFailure } from "./client-failure.ts";
+import { ClientOutput } from "./client-output.ts";
+import type { ClientTimeouts } from "./client-timeouts.ts";
+import { ClientTransaction, type OutgoingTransaction, type RecipientResult } from "./client-transaction.ts";
+import { replyText, ReplyReader, ReplySyntaxError, type ReceivedReply } from "./reply-reader.ts";
+
+export interface ClientProtocolOptions {
+  readonly dialect: "smtp" | "lmtp";
+  /** Our host name, or an address literal where there is none (RFC 5321 §4.1.1.1). */
+  readonly heloName: string;
+  readonly timeouts: ClientTimeouts;
+  /** Told each line of the dialogue; passwords and content are left out. */
+  readonly observe?: (direction: "in" | "out", text: string) => void;
+}
+
+export type ClientEvent =
+  | { readonly kind: "greeted"; readonly reply: ReceivedReply }
+  | { readonly kind: "hello-done"; readonly capabilities: Capabilities }
+  /** 220 to STARTTLS: the driver makes the handshake and then calls {@link ClientProtocol.tlsEstablished}. */
+  | { readonly kind: "start-tls" }
+  /** STARTTLS was refused; the session goes on in clear, if the caller wants that. */
+  | { readonly kind: "tls-refused"; readonly reply: ReceivedReply }
+  | { readonly kind: "authenticated" }
+  /** `reply` is absent where the peer offers no mechanism that we have. */
+  | { readonly kind: "authentication-failed"; readonly reply: ReceivedReply | undefined }
+  /** Call {@link ClientProtocol.content} while {@link ClientProtocol.wantsContent}. */
+  | { readonly kind: "send-content" }
+  | { readonly kind: "transaction-done"; readonly results: readonly RecipientResult[] }
+  | { readonly kind: "quit-done" }
+  /** The session is over. Inside a transaction, `transaction-done` comes first. */
+  | { readonly kind: "failed"; readonly failure: ClientFailure };
+
+type ClientPhase =
+  | { readonly kind: "new" }
+  | { readonly kind: "greeting" }
+  | { readonly kind: "greeted" }
+  | { readonly kind: "hello"; readonly verb: "EHLO" | "HELO" | "LHLO" }
+  | { readonly kind: "starttls" }
+  /** 220 was read; nothing but the handshake may happen. */
+  | { readonly kind: "handshake" }
+  | { readonly kind: "authentication"; readonly login: ClientLogin }
+  | { readonly kind: "ready" }
+  | { readonly kind: "transaction"; readonly transaction: ClientTransaction }
+  | { readonly kind: "quitting" }
+  | { readonly kind: "closed" };
+
+export class ClientProtocol {
+  readonly #options: ClientProtocolOptions;
+  readonly #reader = new ReplyReader();
+  readonly #output = new ClientOutput();
+  readonly #events: ClientEvent[] = [];
+  #phase: ClientPhase = { kind: "new" };
+  #capabilities: Capabilities = NO_CAPABILITIES;
+  #authenticated = false;
+  #resetFirst = false;
+  #transactions = 0;
+  #deadline: Instant | undefined;
+  #transactionEnd = Number.POSITIVE_INFINITY;
+
+  constructor(options: ClientProtocolOptions) {
+    this.#options = options;
+  }
+
+  /** Of the current EHLO answer. */
+  get capabilities(): Capabilities {
+    return this.#capabilities;
+  }
+
+  get authenticated(): boolean {
+    return this.#authenticated;
+  }
+
+  /** Nothing is under way, and another transaction may begin. */
+  get ready(): boolean {
+    return this.#phase.kind === "ready" && this.#events.length === 0;
+  }
+
+  get closed(): boolean {
+    return this.#phase.kind === "closed";
+  }
+
+  /** Transactions begun in this session. */
+  get transactions(): number {
+    return this.#transactions;
+  }
+
+  get wantsContent(): boolean {
+    return this.#phase.kind === "transaction" && this.#phase.transaction.wantsContent;
+  }
+
+  /** Connected: waits for the greeting. */
+  greet(now: Instant): void {
+    this.#expect("new");
+    this.#enter({ kind: "greeting" }, now);
+  }
+
+  /** EHLO, and HELO where that is refused for good; LHLO for LMTP. Again after TLS was established. */
+  hello(now: Instant): void {
+    this.#expect("greeted");
+    this.#sayHello(this.#options.dialect === "lmtp" ? "LHLO" : "EHLO", now);
+  }
+
+  startTls(now: Instant): void {
+    this.#expect("ready");
+    this.#send("STARTTLS");
+    this.#enter({ kind: "starttls" }, now);
+  }
+
+  /** The handshake is done: what the peer said before is forgotten (RFC 3207 §4.2); `hello` is next. */
+  tlsEstablished(now: Instant): void {
+    this.#expect("handshake");
+    this.#capabilities = NO_CAPABILITIES;
+    this.#enter({ kind: "greeted" }, now);
+  }
+
+  /** The caller has made sure that this connection may carry the credentials. */
+  authenticate(credentials: ClientCredentials, now: Instant): void {
+    this.#expect("ready");
+    const login = beginLogin(credentials, this.#capabilities.auth);
+    if (login === undefined) {
+      this.#events.push({ kind: "authentication-failed", reply: undefined });
+      return;
+    }
+    this.#output.push(login.command);
+    this.#options.observe?.("out", `AUTH ${login.mechanism} (credentials)`);
+    this.#enter({ kind: "authentication", login }, now);
+  }
+
+  transact(transaction: OutgoingTransaction, now: Instant): void {
+    this.#expect("ready");
+    const { observe, dialect, timeouts } = this.#options;
+    const begun = new ClientTransaction(transaction, {
+      peer: this.#capabilities,
+      dialect,
+      authenticated: this.#authenticated,
+      resetFirst: this.#resetFirst,
+      output: this.#output,
+      observe: observe === undefined ? undefined : (text) => observe("out", text),
+    });
+    this.#transactions++;
+    this.#resetFirst = false;
+    this.#transactionEnd = now + timeouts.transactionMs;
+    begun.begin();
+    this.#enter({ kind: "transaction", transaction: begun }, now);
+  }
+
+  /** The next piece of a streamed content. */
+  content(bytes: Uint8Array, now: Instant): void {
+    if (this.#phase.kind !== "transaction") throw new Error("no transaction is under way");
+    const { transaction } = this.#phase;
+    transaction.content(bytes);
+    if (transaction.done) this.#finishTransaction(transaction, now);
+    else this.#restartWait(now);
+  }
+
+  quit(now: Instant): void {
+    this.#send("QUIT");
+    this.#enter({ kind: "quitting" }, now);
+  }
+
+  /** Stores only; parsing happens in {@link ClientProtocol.nextEvent}. */
+  receive(bytes: Uint8Array): void {
+    this.#reader.receive(bytes);
+  }
+
+  /** `reason` in the network's words, when the connection was lost rather than ended. */
+  endOfStream(reason: string | undefined, now: Instant): void {
+    if (this.#phase.kind === "quitting") {
+      this.#events.push({ kind: "quit-done" });
+      this.#enter({ kind: "closed" }, now);
+      return;
+    }
+    const cut = this.#reader.hasBytes ? "within a reply" : `while ${this.#awaitedName()} was unanswered`;
+    const detail = `the connection ${reason === undefined ? "was closed" : `was lost (${reason})`} ${cut}`;
+    this.#fail({ kind: "lost", command: this.#awaitedName(), detail });
+  }
+
+  /** The handshake, or something else that only the driver sees, failed. */
+  abandon(failure: ClientFailure): void {
+    this.#fail(failure);
+  }
+
+  nextEvent(now: Instant): ClientEvent | undefined {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event !== undefined) return event;
+      if (this.#phase.kind === "closed") return undefined;
+      if (this.#phase.kind === "handshake" && this.#reader.hasBytes) this.#failUnasked();
+      else if (!this.#readReply(now)) return undefined;
+    }
+  }
+
+  takeOutput(): Uint8Array | undefined {
+    return this.#output.take();
+  }
+
+  /** When {@link ClientProtocol.handleDeadline} is due; undefined while nothing is awaited. */
+  get deadline(): Instant | undefined {
+    return this.#deadline;
+  }
+
+  /** For the driver, when octets it had to hold back went out: that is progress. */
+  outputDrained(now: Instant): void {
+    this.#restartWait(now);
+  }
+
+  handleDeadline(now: Instant): void {
+    if (this.#deadline === undefined || now < this.#deadline) return;
+    if (this.#phase.kind === "quitting") return this.endOfStream(undefined, now);
+    const command = this.#awaitedName();
+    this.#fail({ kind: "timed-out", command, detail: `no answer to ${command} in time` });
+  }
+
+  /** false: no whole reply is here. */
+  #readReply(now: Instant): boolean {
+    let reply: ReceivedReply | undefined;
+    try {
+      reply = this.#reader.next();
+    } catch (error) {
+      if (!(error instanceof ReplySyntaxError)) throw error;
+      this.#fail({ kind: "protocol-error", command: this.#awaitedName(), detail: error.message });
+      return true;
+    }
+    if (reply === undefined) return false;
+    this.#observeReply(reply);
+    this.#onReply(reply, now);
+    return true;
+  }
+
+  #onReply(reply: ReceivedReply, now: Instant): void {
+    const phase = this.#phase;
+    switch (phase.kind) {
+      case "greeting":
+        if (reply.code >= 300) return this.#refused("greeting", reply);
+        this.#events.push({ kind: "greeted", reply });
+        return this.#enter({ kind: "greeted" }, now);
+      case "hello":
+        return this.#onHello(phase.verb, reply, now);
+      case "starttls":
+        return this.#onStartTls(reply, now);
+      case "authentication":
+        return this.#onAuthentication(phase.login, reply, now);
+      case "transaction":
+        phase.transaction.onReply(reply);
+        if (phase.transaction.done) return this.#finishTransaction(phase.transaction, now);
+        if (phase.transaction.wantsContent) this.#events.push({ kind: "send-content" });
+        return this.#restartWait(now);
+      case "quitting":
+        this.#events.push({ kind: "quit-done" });
+        return this.#enter({ kind: "closed" }, now);
+      case "ready":
+      case "greeted":
+        // A kept connection is told "421, closing" like this; anything else unasked for is no conversation.
+        return reply.code === 421 ? this.#refused("idle", reply) : this.#failUnasked();
+      case "new":
+      case "handshake":
+        return this.#failUnasked();
+      case "closed":
+        return;
+      default:
+        phase satisfies never;
+    }
+  }
+
+  #onHello(verb: "EHLO" | "HELO" | "LHLO", reply: ReceivedReply, now: Instant): void {
+    // RFC 5321 §4.1.4: a server that does not know EHLO is greeted with HELO; then no extension exists.
+    if (verb === "EHLO" && reply.code >= 500) return this.#sayHello("HELO", now);
+    if (reply.code >= 300) return this.#refused(verb, reply);
+    this.#capabilities = verb === "HELO" ? NO_CAPABILITIES : parseCapabilities(reply.lines);
+    this.#events.push({ kind: "hello-done", capabilities: this.#capabilities });
+    this.#enter({ kind: "ready" }, now);
+  }
+
+  #onStartTls(reply: ReceivedReply, now: Instant): void {
+    if (reply.code === 421) return this.#refused("STARTTLS", reply);
+    if (reply.code >= 300) {
+      this.#events.push({ kind: "tls-refused", reply });
+      return this.#enter({ kind: "ready" }, now);
+    }
+    // Replies sent along with this one in clear would be believed under TLS (RFC 3207 §4.2).
+    if (this.#reader.hasBytes) return this.#failUnasked();
+    this.#events.push({ kind: "start-tls" });
+    this.#enter({ kind: "handshake" }, now);
+  }
+
+  #onAuthentication(login: ClientLogin, reply: ReceivedReply, now: Instant): void {
+    if (reply.code === 421) return this.#refused("AUTH", reply);
+    if (reply.code >= 300 && reply.code < 400) {
+      this.#output.push(login.respond());
+      this.#options.observe?.("out", "(credentials)");
+      return this.#enter(this.#phase, now);
+    }
+    this.#authenticated = reply.code < 300;
+    this.#events.push(this.#authenticated ? { kind: "authenticated" } : { kind: "authentication-failed", reply });
+    this.#enter({ kind: "ready" }, now);
+  }
+
+  #finishTransaction(transaction: ClientTransaction, now: Instant): void {
+    this.#events.push({ kind: "transaction-done", results: transaction.results });
+    this.#resetFirst = transaction.aftermath === "reset";
+    this.#enter({ kind: transaction.aftermath === "close" ? "closed" : "ready" }, now);
+  }
+
+  #sayHello(verb: "EHLO" | "HELO" | "LHLO", now: Instant): void {
+    this.#send(`${verb} ${this.#options.heloName}`);
+    this.#enter({ kind: "hello", verb }, now);
+  }
+
+  #send(command: string): void {
+    this.#output.push(`${command}\r\n`);
+    this.#options.observe?.("out", command);
+  }
+
+  #observeReply(reply: ReceivedReply): void {
+    const { observe } = this.#options;
+    if (observe === undefined) return;
+    reply.lines.forEach((line, index) => {
+      const more = index < reply.lines.length - 1;
+      observe("in", `${reply.code}${more ? "-" : line === "" ? "" : " "}${line}`);
+    });
+  }
+
+  #refused(command: string, reply: ReceivedReply): void {
+    this.#fail({ kind: "refused", command, reply });
+  }
+
+  #failUnasked(): void {
+    const detail = "the server sent something that nobody had asked for";
+    this.#fail({ kind: "protocol-error", command: this.#awaitedName(), detail });
+  }
+
+  #fail(failure: ClientFailure): void {
+    if (this.#phase.kind === "closed") return;
+    if (this.#phase.kind === "transaction") {
+      const { transaction } = this.#phase;
+      transaction.fail(failure);
+      this.#events.push({ kind: "transaction-done", results: transaction.results });
+    }
+    this.#events.push({ kind: "failed", failure });
+    this.#phase = { kind: "closed" };
+    this.#deadline = undefined;
+  }
+
+  #enter(phase: ClientPhase, now: Instant): void {
+    this.#phase = phase;
+    this.#restartWait(now);
+  }
+
+  #restartWait(now: Instant): void {
+    const { timeout } = awaitedIn(this.#phase);
+    const end = this.#phase.kind === "transaction" ? this.#transactionEnd : Number.POSITIVE_INFINITY;
+    this.#deadline = timeout === undefined ? undefined : Math.min(now + this.#options.timeouts[timeout], end);
+  }
+
+  #awaitedName(): string {
+    return awaitedIn(this.#phase).command;
+  }
+
+  #expect(kind: ClientPhase["kind"]): void {
+    if (this.#phase.kind !== kind) throw new Error(`not possible while ${this.#phase.kind}`);
+  }
+}
+
+/** What the peer owes us, as reports name it, and how long it has; no time-out: nothing is awaited. */
+function awaitedIn(phase: ClientPhase): { readonly command: string; readonly timeout?: keyof ClientTimeouts } {
+  switch (phase.kind) {
+    case "greeting":
+      return { command: "greeting", timeout: "greetingMs" };
+    case "hello":
+      return { command: phase.verb, timeout: "helloMs" };
+    case "starttls":
+      return { command: "STARTTLS", timeout: "startTlsMs" };
+    case "handshake":
+      return { command: "STARTTLS" };
+    case "authentication":
+      return { command: "AUTH", timeout: "authenticationMs" };
+    case "transaction":
+      return phase.transaction.awaited;
+    case "quitting":
+      return { command: "QUIT", timeout: "quitMs" };
+    case "new":
+    case "greeted":
+    case "ready":
+    case "closed":
+      return { command: "idle" };
+    default:
+      return phase satisfies never;
+  }
+}
+
+/** One line that tells a failure to people, the peer's own words included. */
+export function failureText(failure: ClientFailure): string {
+  return failure.kind === "refused" ? `${failure.command}: ${replyText(failure.reply)}` : failure.detail;
+}

@@ -1,0 +1,39 @@
+/**
+ * How long a client waits for its server, one time for each command (RFC 5321 §4.5.3.2; the standard's minimum is the
+ * default). Milliseconds; every reply, and every block of content taken over, begins the next wait.
+ */
+export interface ClientTimeouts {
+  /** RFC 5321 §4.5.3.2.1. */
+  readonly greetingMs: number;
+  readonly helloMs: number;
+  /** The reply to STARTTLS; the handshake itself belongs to the driver. */
+  readonly startTlsMs: number;
+  readonly authenticationMs: number;
+  readonly mailMs: number;
+  readonly recipientMs: number;
+  readonly dataInitiationMs: number;
+  readonly dataBlockMs: number;
+  /** From the last octet of content to the reply. Short ones cause duplicates (RFC 5321 §4.5.3.2.6). */
+  readonly dataTerminationMs: number;
+  readonly quitMs: number;
+  /** A whole transaction, whatever progress it makes: one that trickles for ever ends too. */
+  readonly transactionMs: number;
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+export const STANDARD_TIMEOUTS: ClientTimeouts = {
+  greetingMs: 5 * MINUTE,
+  helloMs: 5 * MINUTE,
+  startTlsMs: 2 * MINUTE,
+  authenticationMs: 2 * MINUTE,
+  mailMs: 5 * MINUTE,
+  recipientMs: 5 * MINUTE,
+  dataInitiationMs: 2 * MINUTE,
+  dataBlockMs: 3 * MINUTE,
+  dataTerminationMs: 10 * MINUTE,
+  quitMs: 5 * SECOND,
+  // 50 MB at about 7 KB a second, the slowest line that is worth holding a connection for.
+  transactionMs: 120 * MINUTE,
+};
