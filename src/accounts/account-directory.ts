@@ -1,0 +1,71 @@
+/**
+ * What receiving mail needs to know of domains, users and aliases: is this address ours, where does it lead, may this
+ * login use it, is this password right. An interface; `accounts.ts` implements it for production, `any-accounts.ts` for
+ * development, where everything is accepted.
+ *
+ * Answers may come later, for directories that live in another thread or on another machine; those in memory answer at
+ * once, because two of these questions are asked for every message.
+ */
+import type { Mailbox } from "../address/mailbox.ts";
+
+/** Where one accepted address leads. */
+export interface Target {
+  /** `local@domain` ready for the wire, case kept. */
+  readonly address: string;
+  /** The mailbox's `domainKey`. */
+  readonly domain: string;
+  /** Equal for two spellings of one recipient, so that nobody gets a message twice. */
+  readonly key: string;
+  /** Key of the user whose mailbox this is; absent for addresses elsewhere. */
+  readonly user?: string;
+}
+
+export type Resolution =
+  /** Ours. Several targets only by an alias. */
+  | {
+      readonly kind: "local";
+      readonly via: "user" | "alias" | "catch-all" | "postmaster" | "any";
+      /** At least one. */
+      readonly targets: readonly Target[];
+      /** The setting that decided, for explanations: `user ann@example.org`, `domain example.org catch_all`. */
+      readonly setting: string;
+    }
+  /** The domain is ours, the name is nobody's. */
+  | { readonly kind: "unknown"; readonly setting: string }
+  /** The settings lead nowhere (an alias that ends in itself): a fault of ours, so the sender is asked to wait. */
+  | {
+      readonly kind: "broken";
+      readonly reason: "alias-loop" | "alias-too-large" | "alias-without-target";
+      readonly setting: string;
+    }
+  /** Somebody else's domain. */
+  | { readonly kind: "not-local" };
+
+/** A login as a mechanism hands it over. */
+export interface LoginClaim {
+  readonly username: string;
+  readonly password: string;
+  /** Whom to act as; "" means the user. */
+  readonly authorizationId: string;
+}
+
+export type LoginResult =
+  /** `login`: the user's address, as declared. */
+  | { readonly kind: "accepted"; readonly login: string }
+  /** `reason` is for the log only: the client must not learn whether the user exists. */
+  | {
+      readonly kind: "refused";
+      readonly reason: "unknown-user" | "wrong-password" | "prohibited-characters" | "other-identity";
+    }
+  | { readonly kind: "throttled"; readonly retryAfterMs: number }
+  /** The check could not be made; nothing is said about the password. */
+  | { readonly kind: "unavailable"; readonly reason: string };
+
+export interface AccountDirectory {
+  /** `ourAddress`: the address the client connected to, so that `user@[our address]` is ours. */
+  resolve(mailbox: Mailbox, ourAddress?: string): Resolution | Promise<Resolution>;
+  /** Whether mail may be sent in the name of `mailbox`: the user's own address, `+tag`, and what leads to it. */
+  mayUse(login: string, mailbox: Mailbox): boolean | Promise<boolean>;
+  /** Never rejects. Takes the same time for users who do not exist. */
+  authenticate(claim: LoginClaim, clientAddress: string): Promise<LoginResult>;
+}

@@ -1,0 +1,304 @@
+/**
+ * Domains, users and aliases of one configuration, together with the stored users, as an immutable table: every question
+ * about an address is answered from memory, at once. A reload makes a new table.
+ *
+ * Order of precedence at a local domain: user, alias, the same without `+tag`, every name (`recipients = "any"`),
+ * postmaster, catch-all.
+ */
+import { domainKeyOf } from "../address/domain.ts";
+import { parseIpAddress } from "../address/ip-address.ts";
+import { formatMailbox, mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
+import type { Mailbox } from "../address/mailbox.ts";
+import type { Resolution, Target } from "./account-directory.ts";
+import { isNamed, withoutTag } from "./account-key.ts";
+import type { AccountSettings } from "./settings.ts";
+import type { StoredUser } from "./user-store.ts";
+
+export interface User {
+  readonly key: string;
+  /** As declared. */
+  readonly address: string;
+  readonly passwords: readonly string[];
+  /** `stored`: made by `posthaste user`; only those can be changed by it. */
+  readonly origin: "configuration" | "stored";
+}
+
+/** What is wrong with the sections taken together; each can be read alone. */
+export interface AccountProblem {
+  readonly section: "domain" | "user" | "alias" | "stored-user";
+  /** Position within its section. */
+  readonly index: number;
+  readonly message: string;
+}
+
+interface Domain {
+  readonly key: string;
+  readonly name: string;
+  readonly anyRecipient: boolean;
+  readonly catchAll?: Mailbox;
+}
+
+interface Alias {
+  readonly address: string;
+  readonly to: readonly Mailbox[];
+}
+
+/** Aliases inside aliases: real ones nest two or three deep. */
+const aliasDepthMax = 10;
+/** Targets of one address after expansion; a list with more members wants list software. */
+const targetsMax = 1000;
+const postmaster = "postmaster";
+
+export class AccountTable {
+  readonly problems: readonly AccountProblem[];
+  readonly #hostnameKey: string;
+  readonly #domains = new Map<string, Domain>();
+  readonly #users = new Map<string, User>();
+  readonly #aliases = new Map<string, Alias>();
+  /** Expansions that were asked for, by alias; bounded by the number of aliases. */
+  readonly #expansions = new Map<string, Resolution>();
+  readonly #primary: Domain | undefined;
+  readonly #firstUser: Mailbox | undefined;
+
+  /** Problems do not throw: the first of two equal addresses counts, what leads nowhere resolves as broken. */
+  constructor(settings: AccountSettings, storedUsers: readonly StoredUser[]) {
+    const problems: AccountProblem[] = [];
+    this.#hostnameKey = domainKeyOf(settings.hostname) ?? settings.hostname.toLowerCase();
+    for (const [index, { name, catch_all: catchAll, recipients }] of settings.domains.entries()) {
+      const key = domainKeyOf(name) ?? name.toLowerCase();
+      if (this.#domains.has(key)) problems.push({ section: "domain", index, message: `${name} is declared twice` });
+      else
+        this.#domains.set(key, {
+          key,
+          name,
+          anyRecipient: recipients === "any",
+          ...(catchAll === undefined ? {} : { catchAll: mailboxOf(catchAll) }),
+        });
+    }
+    this.#primary = this.#domains.values().next().value;
+    for (const [index, { address, password }] of settings.users.entries()) {
+      const passwords = password === undefined ? [] : typeof password === "string" ? [password] : password;
+      problems.push(...this.#addUser({ address, passwords, origin: "configuration" }, "user", index));
+    }
+    for (const [index, alias] of settings.aliases.entries()) problems.push(...this.#addAlias(alias, index));
+    for (const [index, user] of storedUsers.entries()) {
+      problems.push(...this.#addUser({ ...user, origin: "stored" }, "stored-user", index));
+    }
+    const first = this.#users.values().next().value;
+    this.#firstUser = first === undefined ? undefined : mailboxOf(first.address);
+    problems.push(...this.#misleadingAliases(settings));
+    this.problems = problems;
+  }
+
+  get users(): readonly User[] {
+    return [...this.#users.values()];
+  }
+
+  get aliasAddresses(): readonly string[] {
+    return [...this.#aliases.values()].map(({ address }) => address);
+  }
+
+  user(key: string): User | undefined {
+    return this.#users.get(key);
+  }
+
+  hasAlias(key: string): boolean {
+    return this.#aliases.has(key);
+  }
+
+  /** Whether the domain is configured. */
+  hasDomain(domainKey: string): boolean {
+    return this.#domains.has(domainKey);
+  }
+
+  /** Configured domains, and our own host name, where only postmaster is at home. */
+  isLocalDomain(domainKey: string): boolean {
+    return this.#domains.has(domainKey) || domainKey === this.#hostnameKey;
+  }
+
+  resolve(mailbox: Mailbox, ourAddress?: string): Resolution {
+    const domain = this.#domains.get(mailbox.domainKey);
+    if (domain !== undefined) return this.#resolveAt(domain, mailbox);
+    const atHome = mailbox.domainKey === "" || isLiteralOf(mailbox.domainKey, ourAddress);
+    if (!atHome && mailbox.domainKey !== this.#hostnameKey) return { kind: "not-local" };
+    const named = isNamed(mailboxKey(mailbox), postmaster);
+    if (this.#primary !== undefined && (atHome || named)) {
+      const { name, key } = this.#primary;
+      return this.#resolveAt(this.#primary, { localPart: mailbox.localPart, domain: name, domainKey: key });
+    }
+    if (named) return this.#postmaster(undefined);
+    return { kind: "unknown", setting: `hostname ${this.#hostnameKey} has postmaster only` };
+  }
+
+  #resolveAt(domain: Domain, mailbox: Mailbox): Resolution {
+    const key = mailboxKey(mailbox);
+    const exact = this.#lookUp(key, mailbox, key);
+    if (exact !== undefined) return exact;
+    const bare = withoutTag(key);
+    const untagged = bare === undefined ? undefined : this.#lookUp(bare, mailbox, key);
+    if (untagged !== undefined) return untagged;
+    if (domain.anyRecipient) {
+      const setting = `domain ${domain.name} recipients`;
+      return { kind: "local", via: "any", targets: [targetOf(mailbox)], setting };
+    }
+    if (isNamed(key, postmaster)) return this.#postmaster(domain);
+    if (domain.catchAll === undefined) return { kind: "unknown", setting: `domain ${domain.name}` };
+    return this.#expansion(
+      `catch-all ${domain.key}`,
+      "catch-all",
+      [domain.catchAll],
+      `domain ${domain.name} catch_all`,
+    );
+  }
+
+  #lookUp(key: string, mailbox: Mailbox, fullKey: string): Resolution | undefined {
+    const user = this.#users.get(key);
+    if (user !== undefined) {
+      const target = { address: formatMailbox(mailbox), domain: mailbox.domainKey, key: fullKey, user: key };
+      return { kind: "local", via: "user", targets: [target], setting: `user ${user.address}` };
+    }
+    const alias = this.#aliases.get(key);
+    if (alias === undefined) return undefined;
+    return this.#expansion(key, "alias", alias.to, `alias ${alias.address}`);
+  }
+
+  /** RFC 5321 §4.5.1: there is always one. Asked when no user and no alias of that name is at the domain itself. */
+  #postmaster(domain: Domain | undefined): Resolution {
+    const primary = this.#primary;
+    if (primary !== undefined && primary !== domain) {
+      const own = { localPart: postmaster, domain: primary.name, domainKey: primary.key };
+      const key = mailboxKey(own);
+      const there = this.#lookUp(key, own, key);
+      if (there !== undefined) return there;
+    }
+    const setting = "postmaster always exists";
+    const fallback = domain?.catchAll ?? this.#firstUser;
+    if (fallback !== undefined) {
+      return this.#expansion(`postmaster ${domain?.key ?? ""}`, "postmaster", [fallback], setting);
+    }
+    const home = domain ?? { name: this.#hostnameKey, key: this.#hostnameKey };
+    const target = targetOf({ localPart: postmaster, domain: home.name, domainKey: home.key });
+    return { kind: "local", via: "postmaster", targets: [{ ...target, user: target.key }], setting };
+  }
+
+  #expansion(
+    key: string,
+    via: "alias" | "catch-all" | "postmaster",
+    to: readonly Mailbox[],
+    setting: string,
+  ): Resolution {
+    const known = this.#expansions.get(key);
+    if (known !== undefined) return known;
+    const expansion: Expansion = { targets: new Map(), visited: new Set([key]), loop: false, tooLarge: false };
+    this.#expand(to, expansion, 1);
+    const targets = [...expansion.targets.values()];
+    const reason = expansion.tooLarge ? "alias-too-large" : expansion.loop ? "alias-loop" : "alias-without-target";
+    const result: Resolution =
+      expansion.tooLarge || targets.length === 0
+        ? { kind: "broken", reason, setting }
+        : { kind: "local", via, targets, setting };
+    this.#expansions.set(key, result);
+    return result;
+  }
+
+  /** Members that are nobody's are left out as long as somebody is left; `check config` names them. */
+  #expand(to: readonly Mailbox[], expansion: Expansion, depth: number): void {
+    for (const mailbox of to) {
+      if (expansion.targets.size >= targetsMax || depth > aliasDepthMax) expansion.tooLarge = true;
+      if (expansion.tooLarge) return;
+      const nested = this.#aliasOf(mailbox);
+      if (nested === undefined) {
+        for (const target of this.#leaves(mailbox)) expansion.targets.set(target.key, target);
+      } else if (expansion.visited.has(nested.key)) {
+        expansion.loop = true;
+      } else {
+        expansion.visited.add(nested.key);
+        this.#expand(nested.to, expansion, depth + 1);
+      }
+    }
+  }
+
+  /** The list behind an address that is no mailbox of its own. */
+  #aliasOf(mailbox: Mailbox): { readonly key: string; readonly to: readonly Mailbox[] } | undefined {
+    const domain = this.#domains.get(mailbox.domainKey);
+    if (domain === undefined) return undefined;
+    const full = mailboxKey(mailbox);
+    const bare = withoutTag(full);
+    for (const key of bare === undefined ? [full] : [full, bare]) {
+      if (this.#users.has(key)) return undefined;
+      const alias = this.#aliases.get(key);
+      if (alias !== undefined) return { key, to: alias.to };
+    }
+    if (domain.anyRecipient || isNamed(full, postmaster) || domain.catchAll === undefined) return undefined;
+    return { key: `catch-all ${domain.key}`, to: [domain.catchAll] };
+  }
+
+  #leaves(mailbox: Mailbox): readonly Target[] {
+    if (!this.isLocalDomain(mailbox.domainKey)) return [targetOf(mailbox)];
+    const resolution = this.resolve(mailbox);
+    return resolution.kind === "local" ? resolution.targets : [];
+  }
+
+  #addUser(user: Omit<User, "key">, section: "user" | "stored-user", index: number): AccountProblem[] {
+    const mailbox = mailboxOf(user.address);
+    const key = mailboxKey(mailbox);
+    const problem = this.#problemWith(mailbox, key, user.address);
+    if (problem === undefined) this.#users.set(key, { ...user, key });
+    return problem === undefined ? [] : [{ section, index, message: problem }];
+  }
+
+  #addAlias({ address, to }: { address: string; to: readonly string[] }, index: number): AccountProblem[] {
+    const mailbox = mailboxOf(address);
+    const key = mailboxKey(mailbox);
+    const problem = this.#problemWith(mailbox, key, address);
+    if (problem === undefined) this.#aliases.set(key, { address, to: to.map(mailboxOf) });
+    return problem === undefined ? [] : [{ section: "alias", index, message: problem }];
+  }
+
+  #problemWith(mailbox: Mailbox, key: string, address: string): string | undefined {
+    if (!this.#domains.has(mailbox.domainKey)) return `${mailbox.domain} is not declared as a [[domain]]`;
+    if (this.#users.has(key)) return `${address} is declared twice: there is a user of that name`;
+    return this.#aliases.has(key) ? `${address} is declared twice: there is an alias of that name` : undefined;
+  }
+
+  #misleadingAliases({ aliases, domains }: AccountSettings): AccountProblem[] {
+    const problems: AccountProblem[] = [];
+    const inspect = (section: "alias" | "domain", index: number, addresses: readonly string[]): void => {
+      for (const address of addresses) {
+        const { kind } = this.resolve(mailboxOf(address));
+        if (kind === "unknown") problems.push({ section, index, message: `${address} does not exist here` });
+        if (kind === "broken") problems.push({ section, index, message: `${address} leads in a circle or to nobody` });
+      }
+    };
+    for (const [index, { to }] of aliases.entries()) inspect("alias", index, to);
+    for (const [index, { catch_all: to }] of domains.entries()) if (to !== undefined) inspect("domain", index, [to]);
+    return problems;
+  }
+}
+
+interface Expansion {
+  readonly targets: Map<string, Target>;
+  readonly visited: Set<string>;
+  loop: boolean;
+  tooLarge: boolean;
+}
+
+/** An address elsewhere, or one whose name we do not judge: the case of its local-part counts (RFC 5321 §2.4). */
+function targetOf(mailbox: Mailbox): Target {
+  const { localPart, domainKey } = mailbox;
+  return { address: formatMailbox(mailbox), domain: domainKey, key: `${localPart}@${domainKey}` };
+}
+
+function isLiteralOf(domainKey: string, ourAddress: string | undefined): boolean {
+  if (ourAddress === undefined || !domainKey.startsWith("[")) return false;
+  const ours = parseIpAddress(ourAddress);
+  if (ours === undefined) return false;
+  return domainKey === (ours.family === 4 ? `[${ours.text}]` : `[IPv6:${ours.text}]`);
+}
+
+/** For addresses that the settings' schema or `posthaste user` has already checked. */
+function mailboxOf(address: string): Mailbox {
+  const mailbox = parseMailbox(address);
+  if (mailbox === undefined) throw new TypeError(`not an address: ${address}`);
+  return mailbox;
+}

@@ -1,0 +1,114 @@
+/**
+ * The account directory of production: what the configuration declares together with the users that `posthaste user`
+ * made. Addresses are answered from memory at once; passwords through the thread pool, with limits on guessing.
+ */
+import { domainKeyOf } from "../address/domain.ts";
+import { mailboxKey } from "../address/mailbox-text.ts";
+import type { Mailbox } from "../address/mailbox.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Crypto } from "../ports/crypto.ts";
+import type { Random } from "../ports/random.ts";
+import { prepareString } from "../sasl/string-preparation.ts";
+import type { AccountDirectory, LoginClaim, LoginResult, Resolution } from "./account-directory.ts";
+import { AccountTable } from "./account-table.ts";
+import { clientNetwork } from "./client-network.ts";
+import { PasswordCheck } from "./password-check.ts";
+import type { AccountSettings } from "./settings.ts";
+import { MemorySignInLimits, type SignInLimits } from "./sign-in-limits.ts";
+import type { UserStore } from "./user-store.ts";
+
+export interface AccountsOptions {
+  readonly settings: AccountSettings;
+  readonly store: UserStore;
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signInLimits?: SignInLimits;
+}
+
+export class Accounts implements AccountDirectory {
+  readonly #options: AccountsOptions;
+  readonly #passwords: PasswordCheck;
+  readonly #signInLimits: SignInLimits;
+  #settings: AccountSettings;
+  #table: AccountTable;
+
+  private constructor(options: AccountsOptions, passwords: PasswordCheck, table: AccountTable) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#passwords = passwords;
+    this.#signInLimits = options.signInLimits ?? new MemorySignInLimits();
+    this.#table = table;
+    this.#expectPasswords();
+  }
+
+  static async open(options: AccountsOptions): Promise<Accounts> {
+    const passwords = await PasswordCheck.open(options);
+    return new Accounts(options, passwords, new AccountTable(options.settings, await options.store.list()));
+  }
+
+  /** Takes changed settings, or (without) users that `posthaste user` changed, whole and at once. */
+  async reload(settings: AccountSettings = this.#settings): Promise<void> {
+    const table = new AccountTable(settings, await this.#options.store.list());
+    this.#settings = settings;
+    this.#table = table;
+    this.#expectPasswords();
+  }
+
+  /** As it stands; a reload replaces it. */
+  get table(): AccountTable {
+    return this.#table;
+  }
+
+  resolve(mailbox: Mailbox, ourAddress?: string): Resolution {
+    return this.#table.resolve(mailbox, ourAddress);
+  }
+
+  mayUse(login: string, mailbox: Mailbox): boolean {
+    const key = keyOfUsername(login);
+    const resolution = this.#table.resolve(mailbox);
+    return key !== undefined && resolution.kind === "local" && resolution.targets.some(({ user }) => user === key);
+  }
+
+  async authenticate(claim: LoginClaim, clientAddress: string): Promise<LoginResult> {
+    const username = prepareString(claim.username);
+    const password = prepareString(claim.password);
+    if (username === undefined || password === undefined) return { kind: "refused", reason: "prohibited-characters" };
+    // A name that can be no address is counted and checked like any other.
+    const key = keyOfUsername(username) ?? username;
+    const attempt = { account: key, network: clientNetwork(clientAddress) };
+    try {
+      const retryAfterMs = await this.#signInLimits.begin(attempt, this.#options.clock.now());
+      if (retryAfterMs > 0) return { kind: "throttled", retryAfterMs };
+      const user = this.#table.user(key);
+      const matches = await this.#passwords.matches(password, user?.passwords ?? []);
+      if (matches === "busy") return { kind: "unavailable", reason: "too many password checks are waiting" };
+      if (user === undefined) return { kind: "refused", reason: "unknown-user" };
+      if (!matches) return { kind: "refused", reason: "wrong-password" };
+      if (!this.#mayActAs(key, claim.authorizationId)) return { kind: "refused", reason: "other-identity" };
+      await this.#signInLimits.succeeded(attempt, this.#options.clock.now());
+      return { kind: "accepted", login: user.address };
+    } catch (error) {
+      return { kind: "unavailable", reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** RFC 4616 §2: nobody acts as somebody else; naming oneself twice is fine. */
+  #mayActAs(key: string, authorizationId: string): boolean {
+    if (authorizationId === "") return true;
+    const prepared = prepareString(authorizationId);
+    return prepared !== undefined && keyOfUsername(prepared) === key;
+  }
+
+  #expectPasswords(): void {
+    this.#passwords.expectPasswords(Math.max(1, ...this.#table.users.map(({ passwords }) => passwords.length)));
+  }
+}
+
+/** A login name is an address; `undefined` when it cannot be one. */
+function keyOfUsername(username: string): string | undefined {
+  const at = username.lastIndexOf("@");
+  const domain = username.slice(at + 1);
+  const domainKey = at > 0 ? domainKeyOf(domain) : undefined;
+  return domainKey === undefined ? undefined : mailboxKey({ localPart: username.slice(0, at), domain, domainKey });
+}

@@ -1,0 +1,33 @@
+/**
+ * The account directory of development: every address is local and exists, every login is right and may send as anybody.
+ * Only ever used where the listener is bound to loopback; the composition root sees to that.
+ */
+import { formatMailbox } from "../address/mailbox-text.ts";
+import type { Mailbox } from "../address/mailbox.ts";
+import type { AccountDirectory, LoginClaim, LoginResult, Resolution } from "./account-directory.ts";
+
+export class AnyAccounts implements AccountDirectory {
+  readonly #hostname: string;
+
+  /** `hostname`: where `<postmaster>` without a domain is at home. */
+  constructor(hostname: string) {
+    this.#hostname = hostname;
+  }
+
+  resolve(mailbox: Mailbox): Resolution {
+    const { localPart, domainKey } = mailbox;
+    const homeless = domainKey === "";
+    const home = homeless ? { localPart, domain: this.#hostname, domainKey: this.#hostname.toLowerCase() } : mailbox;
+    const key = `${localPart}@${home.domainKey}`;
+    const target = { address: formatMailbox(home), domain: home.domainKey, key, user: key };
+    return { kind: "local", via: "any", targets: [target], setting: "development: every recipient is captured" };
+  }
+
+  mayUse(): boolean {
+    return true;
+  }
+
+  authenticate(claim: LoginClaim): Promise<LoginResult> {
+    return Promise.resolve({ kind: "accepted", login: claim.username });
+  }
+}

@@ -1,0 +1,69 @@
+/** The `[[domain]]`, `[[user]]` and `[[alias]]` sections of the configuration: whose mail is local, and where it goes. */
+import { z } from "zod";
+import { domainKeyOf } from "../address/domain.ts";
+import { parseMailbox } from "../address/mailbox-text.ts";
+import { secret } from "../lib/setting-types.ts";
+
+const address = () =>
+  z
+    .string('an address is text: "ann@example.org"')
+    .refine((text) => parseMailbox(text) !== undefined, 'write an address: "ann@example.org"');
+
+export const domainSettings = z
+  .strictObject({
+    name: z
+      .string()
+      .refine((text) => !text.startsWith("[") && domainKeyOf(text) !== undefined, "not a domain name")
+      .describe("The domain, in A- or U-labels, without a final dot. Mail for it is local. Applies on reload."),
+    catch_all: address()
+      .optional()
+      .describe(
+        "Where mail for names goes that are no user and no alias; without it they get 550 5.1.1. Applies on reload.",
+      ),
+    recipients: z
+      .enum(["known", "any"])
+      .default("known")
+      .describe(
+        '"any" takes every name, for a domain whose users another server knows and to which a [[route]] leads. Applies on reload.',
+      ),
+  })
+  .describe("A domain whose mail is local. The first one is where `<postmaster>` without a domain goes.");
+
+export const userSettings = z
+  .strictObject({
+    address: address().describe(
+      "The user's address and login. The local part is compared without case; `name+tag` is the same user. Applies on reload.",
+    ),
+    password: z
+      .union([secret(), z.array(secret()).max(8)])
+      .optional()
+      .describe(
+        "argon2id in PHC form or a SCRAM verifier, as `posthaste user` makes them, or a list of them (one for each device). Without it nobody can log in. Applies on reload.",
+      ),
+  })
+  .describe("A mailbox with a login.");
+
+export const aliasSettings = z
+  .strictObject({
+    address: address().describe("The address that is accepted; its domain must be local. Applies on reload."),
+    to: z
+      .array(address())
+      .min(1)
+      .max(1000)
+      .describe(
+        "Where its mail goes: users, other aliases, or addresses elsewhere. The reverse-path is kept (RFC 5321 §3.9.1). Applies on reload.",
+      ),
+  })
+  .describe("An address that leads to others.");
+
+export type DomainSettings = z.output<typeof domainSettings>;
+export type UserSettings = z.output<typeof userSettings>;
+export type AliasSettings = z.output<typeof aliasSettings>;
+
+/** The three sections together, as `Accounts` takes them. */
+export interface AccountSettings {
+  readonly hostname: string;
+  readonly domains: readonly DomainSettings[];
+  readonly users: readonly UserSettings[];
+  readonly aliases: readonly AliasSettings[];
+}

@@ -1,0 +1,119 @@
+/**
+ * What `posthaste user` does, in a running server or on a data directory at rest: add, change the password, list, remove.
+ * Users declared in the configuration are read-only here, and an address is in one place only.
+ */
+import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
+import type { Mailbox } from "../address/mailbox.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Crypto } from "../ports/crypto.ts";
+import { prepareString } from "../sasl/string-preparation.ts";
+import { AccountTable, type User } from "./account-table.ts";
+import type { AccountSettings } from "./settings.ts";
+import type { UserStore } from "./user-store.ts";
+
+export type AccountErrorCode =
+  | "invalid-address"
+  | "invalid-password"
+  | "domain-not-local"
+  | "exists"
+  | "not-found"
+  /** Declared in the configuration file, or an alias of it. */
+  | "read-only";
+
+export class AccountError extends Error {
+  override readonly name = "AccountError";
+  readonly code: AccountErrorCode;
+  constructor(code: AccountErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface ListedUser {
+  readonly address: string;
+  readonly origin: User["origin"];
+  readonly passwords: number;
+  readonly createdAt?: number;
+}
+
+/** SASLprep may shorten a password; PLAIN carries at most 255 octets (RFC 4616 §2). */
+const passwordBytesMax = 255;
+
+export class UserAdministration {
+  readonly #settings: AccountSettings;
+  readonly #store: UserStore;
+  readonly #crypto: Crypto;
+  readonly #clock: Clock;
+
+  constructor(options: { settings: AccountSettings; store: UserStore; crypto: Crypto; clock: Clock }) {
+    this.#settings = options.settings;
+    this.#store = options.store;
+    this.#crypto = options.crypto;
+    this.#clock = options.clock;
+  }
+
+  /** Rejects with {@link AccountError}. */
+  async add(address: string, password: string): Promise<void> {
+    const mailbox = mailboxOf(address);
+    const key = mailboxKey(mailbox);
+    const declared = new AccountTable(this.#settings, []);
+    if (!declared.hasDomain(mailbox.domainKey)) {
+      throw new AccountError("domain-not-local", `${mailbox.domain} is not declared as a [[domain]]`);
+    }
+    if (declared.user(key) !== undefined || declared.hasAlias(key)) {
+      throw new AccountError("read-only", `${address} is declared in the configuration file`);
+    }
+    if ((await this.#store.get(key)) !== undefined) throw new AccountError("exists", `${address} exists already`);
+    const passwords = [await this.#hash(password)];
+    await this.#store.put(key, { address, passwords, createdAt: this.#clock.now() });
+  }
+
+  async changePassword(address: string, password: string): Promise<void> {
+    const { key, user } = await this.#stored(address);
+    await this.#store.put(key, { ...user, passwords: [await this.#hash(password)] });
+  }
+
+  async remove(address: string): Promise<void> {
+    const { key } = await this.#stored(address);
+    await this.#store.remove(key);
+  }
+
+  /** Those of the configuration first. */
+  async list(): Promise<readonly ListedUser[]> {
+    const declared = new AccountTable(this.#settings, []).users;
+    const stored = await this.#store.list();
+    return [
+      ...declared.map(({ address, origin, passwords }) => ({ address, origin, passwords: passwords.length })),
+      ...stored.map(({ address, passwords, createdAt }) => {
+        return { address, origin: "stored" as const, passwords: passwords.length, createdAt };
+      }),
+    ];
+  }
+
+  async #stored(address: string) {
+    const key = mailboxKey(mailboxOf(address));
+    const user = await this.#store.get(key);
+    if (user !== undefined) return { key, user };
+    if (new AccountTable(this.#settings, []).user(key) !== undefined) {
+      throw new AccountError("read-only", `${address} is declared in the configuration file; change it there`);
+    }
+    throw new AccountError("not-found", `there is no user ${address}`);
+  }
+
+  async #hash(password: string): Promise<string> {
+    const prepared = prepareString(password);
+    if (prepared === undefined) {
+      throw new AccountError("invalid-password", "the password is empty or has characters that cannot be typed");
+    }
+    if (Buffer.byteLength(prepared) > passwordBytesMax) {
+      throw new AccountError("invalid-password", `the password is longer than ${passwordBytesMax} octets`);
+    }
+    return await this.#crypto.hashPassword(prepared);
+  }
+}
+
+function mailboxOf(address: string): Mailbox {
+  const mailbox = parseMailbox(address);
+  if (mailbox === undefined) throw new AccountError("invalid-address", `${address} is not an address`);
+  return mailbox;
+}

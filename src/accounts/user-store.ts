@@ -1,0 +1,74 @@
+/**
+ * Users made by `posthaste user`, kept among the spool's records in the data directory. Knows nothing of the configuration
+ * file; `user-administration.ts` sees to it that an address is in one place only.
+ */
+import type { Instant } from "../lib/instant.ts";
+import type { Spool } from "../spool/spool.ts";
+
+export interface StoredUser {
+  /** As given when the user was made. */
+  readonly address: string;
+  /** argon2id in PHC form, or SCRAM verifiers. */
+  readonly passwords: readonly string[];
+  readonly createdAt: Instant;
+}
+
+export type RecordStore = Pick<Spool, "getRecord" | "listRecords" | "changeRecords">;
+
+const namespace = "users";
+/** Version of the stored form. */
+const version = 1;
+const pageSize = 500;
+
+export class UserStore {
+  readonly #records: RecordStore;
+
+  constructor(records: RecordStore) {
+    this.#records = records;
+  }
+
+  /** In order of keys. */
+  async list(): Promise<readonly StoredUser[]> {
+    const users: StoredUser[] = [];
+    for (let after: string | undefined; ;) {
+      const page = await this.#records.listRecords(namespace, {
+        limit: pageSize,
+        ...(after === undefined ? {} : { after }),
+      });
+      for (const { key, value } of page) users.push(readUser(key, value));
+      after = page.at(-1)?.key;
+      if (page.length < pageSize) return users;
+    }
+  }
+
+  async get(key: string): Promise<StoredUser | undefined> {
+    const value = await this.#records.getRecord(namespace, key);
+    return value === undefined ? undefined : readUser(key, value);
+  }
+
+  /** Adds or replaces. `key`: see `mailboxKey`. */
+  async put(key: string, user: StoredUser): Promise<void> {
+    await this.#records.changeRecords([{ kind: "put", namespace, key, value: { version, ...user } }]);
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.#records.changeRecords([{ kind: "delete", namespace, key }]);
+  }
+}
+
+function readUser(key: string, value: unknown): StoredUser {
+  if (isStored(value)) return { address: value.address, passwords: value.passwords, createdAt: value.createdAt };
+  throw new Error(`the stored user ${key} cannot be read: written by a newer version, or damaged`);
+}
+
+function isStored(value: unknown): value is StoredUser & { readonly version: typeof version } {
+  if (typeof value !== "object" || value === null) return false;
+  const fields = value as Readonly<Record<string, unknown>>;
+  return (
+    fields["version"] === version &&
+    typeof fields["address"] === "string" &&
+    typeof fields["createdAt"] === "number" &&
+    Array.isArray(fields["passwords"]) &&
+    fields["passwords"].every((password) => typeof password === "string")
+  );
+}

@@ -1,0 +1,49 @@
+/**
+ * Whether mail to an address elsewhere is taken, and whether an address of ours exists.
+ *
+ * Not an open relay by construction: what an address means is decided once, by its parsed domain. A percent sign, an
+ * exclamation mark or a quoted at-sign in a local-part is part of a name and is never read as a route, and source routes
+ * are dropped by the parser (RFC 5321 §7.9, §4.1.1.3).
+ */
+import type { Resolution } from "../accounts/account-directory.ts";
+import type { Mailbox } from "../address/mailbox.ts";
+import { reply } from "../smtp/reply.ts";
+import type { Client } from "./client.ts";
+import type { Decision } from "./decision.ts";
+
+const relayDenied: Decision = {
+  verdict: "reject",
+  reply: reply(550, "5.7.1", "Relaying denied: log in, or send to an address of this server"),
+  reason: "relay-denied",
+  setting: "relay.networks",
+};
+const localOnly: Decision = {
+  verdict: "reject",
+  reply: reply(550, "5.1.2", "Only local recipients are taken here"),
+  reason: "not-local",
+  setting: "listener kind lmtp",
+};
+const routed: Decision = {
+  verdict: "reject",
+  reply: reply(550, "5.7.1", "Addresses with a route inside the local part are not taken"),
+  reason: "route-in-local-part",
+};
+const byLogin: Decision = { verdict: "accept", reason: "logged-in" };
+const byNetwork: Decision = { verdict: "accept", reason: "relay-network", setting: "relay.networks" };
+
+/** For recipients that resolve as not local. */
+export function checkRelay(client: Client): Decision {
+  // RFC 2033 §5: LMTP takes over final delivery, and a relay is not that.
+  if (client.listener === "lmtp") return localOnly;
+  if (client.login !== undefined) return byLogin;
+  return client.relayNetwork ? byNetwork : relayDenied;
+}
+
+/**
+ * For recipients of domains whose names another server knows (`recipients = "any"`): that server may still read routes
+ * out of local-parts, so strangers cannot send them through us.
+ */
+export function checkRouteInLocalPart(mailbox: Mailbox, resolution: Resolution, client: Client): Decision | undefined {
+  if (resolution.kind !== "local" || resolution.via !== "any" || client.login !== undefined) return undefined;
+  return /[@%!]/.test(mailbox.localPart) ? routed : undefined;
+}

@@ -1,0 +1,105 @@
+/**
+ * The `[relay]` and `[limits]` sections of the configuration. Limits live together here with the reason for their
+ * numbers, whoever enforces them: sessions, content, the disk.
+ */
+import { z } from "zod";
+import { byteSize, duration, networkList } from "../lib/setting-types.ts";
+
+export const relaySettings = z
+  .strictObject({
+    networks: networkList()
+      .prefault([])
+      .describe(
+        "Networks that may relay without a login; nobody by default. Behind a container gateway every client may seem to come from one private address: do not list that. Applies on reload to new sessions.",
+      ),
+  })
+  .describe("Who may send mail to other domains without a login.");
+
+export type RelaySettings = z.output<typeof relaySettings>;
+
+export const limitsSettings = z
+  .strictObject({
+    message_size: byteSize()
+      .prefault("50MB")
+      .describe(
+        'Largest content, announced by SIZE (RFC 1870); above it 552 5.3.4. "0" is no limit. Applies on reload to new sessions.',
+      ),
+    recipients: z
+      .int()
+      .min(100)
+      .max(100_000)
+      .default(1000)
+      .describe(
+        "Recipients of one message; further ones get 452 4.5.3 and may follow in another. RFC 5321 §4.5.3.1.8 asks for at least 100. Applies on reload to new sessions.",
+      ),
+    connections: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(10_000)
+      .describe("Sessions open at once on all listeners; further clients hear 421 4.3.2. Applies on reload."),
+    client_connections: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(100)
+      .describe(
+        "Sessions open at once from one IPv4 address or IPv6 /64; large senders use some dozens. Loopback and relay.networks are not counted. 0 is no limit. Applies on reload.",
+      ),
+    client_connection_rate: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(600)
+      .describe(
+        "New sessions a minute from one IPv4 address or IPv6 /64: ten a second, more than a good sender who reuses sessions ever makes. Loopback and relay.networks are not counted. 0 is no limit. Applies on reload.",
+      ),
+    client_message_rate: z
+      .int()
+      .min(0)
+      .max(10_000_000)
+      .default(6000)
+      .describe(
+        "Messages a minute from one IPv4 address or IPv6 /64; further ones get 450 4.7.1. Loopback and relay.networks are not counted. 0 is no limit. Applies on reload.",
+      ),
+    errors: z
+      .int()
+      .min(3)
+      .max(10_000)
+      .default(20)
+      .describe(
+        "Errors of a client in one session before it hears 421 4.7.0. RFC 4954 §9 asks that three failed logins be possible. Applies on reload to new sessions.",
+      ),
+    refused_recipients: z
+      .int()
+      .min(10)
+      .max(100_000)
+      .default(100)
+      .describe(
+        "Refused recipients in one session before 421 4.7.0, counted apart from errors: a list with dead members is no attack, guessing names is. Applies on reload to new sessions.",
+      ),
+    free_space: byteSize()
+      .prefault("100MB")
+      .describe(
+        "Space that stays free on the disk of data_dir, with room for the message; below it mail is put off with 452 4.3.1. Applies on reload.",
+      ),
+    header_size: byteSize({ min: 65_536, max: 16_777_216 })
+      .prefault("1MiB")
+      .describe(
+        "Largest header section; it is held in memory while it arrives. Real ones stay below 100 KB. Above it 552 5.3.4. Applies on reload to new sessions.",
+      ),
+    idle_timeout: duration({ minMs: 10_000, maxMs: 86_400_000 })
+      .prefault("5m")
+      .describe(
+        "Wait for a client's next command or piece of content before 421 4.4.2. RFC 5321 §4.5.3.2.7 asks for at least 5 minutes. Applies on reload to new sessions.",
+      ),
+    session_timeout: duration({ minMs: 60_000, maxMs: 604_800_000 })
+      .prefault("2h")
+      .describe(
+        "Length of a whole session before 421 4.4.2, so that a slow trickle cannot hold one for ever. Applies on reload to new sessions.",
+      ),
+  })
+  .describe("Bounds on what clients may take.");
+
+/** Sizes in octets, durations in milliseconds. */
+export type LimitsSettings = z.output<typeof limitsSettings>;
