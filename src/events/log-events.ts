@@ -101,6 +101,23 @@ export const logEvents = {
     "Deliveries pause because the spool cannot record outcomes.",
     "They go on when it can.",
   ),
+  "queue-resumed": declare("info", "The spool records outcomes again.", "Deliveries go on."),
+  "claim-lost": declare(
+    "warn",
+    "The claim on a message ended before its outcome was recorded; somebody else has it, or it was held or removed.",
+    "The outcome is dropped; the message's new owner decides.",
+  ),
+  "site-resting": declare(
+    "warn",
+    "None of a site's hosts could be reached.",
+    "Until the time told its recipients are deferred without an attempt; then one delivery finds out.",
+  ),
+  "site-recovered": declare("info", "A site that rested was reached.", "Deliveries to it go on at full strength."),
+  "site-limited": declare(
+    "info",
+    "A site answered 421: it wants fewer connections.",
+    "Fewer are made; the number doubles at the time told, until it is normal again.",
+  ),
   "spool-recovered": declare(
     "info",
     "The spool was opened; claims of an earlier process went back to the schedule.",

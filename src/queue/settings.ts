@@ -9,7 +9,7 @@ import { duration } from "../lib/setting-types.ts";
 export const queueSettings = z
   .strictObject({
     retry: z
-      .array(duration())
+      .array(duration({ minMs: 1_000, maxMs: 7 * 86_400_000 }))
       .min(1)
       // 64 steps are more than anybody tunes by hand; the list travels with every claim.
       .max(64)
@@ -22,7 +22,7 @@ export const queueSettings = z
       .describe(
         "Age at which the sender is told once that a recipient is delayed (RFC 3461 §5.2.5); 0s turns the warning off. Applies on reload.",
       ),
-    expire: duration()
+    expire: duration({ maxMs: 366 * 86_400_000 })
       .prefault("5d")
       .describe(
         "Age at which a recipient that still fails is given up and reported; the last attempt is made at that age. RFC 5321 §4.5.4.1 asks for 4 to 5 days. Applies on reload, also to queued mail.",
@@ -73,7 +73,9 @@ export const queueSettings = z
       .describe(
         "Messages from one sender to one recipient within loop_window after which further ones are held for a person. Only mail that has been here before, is automatic, or has the null reverse-path counts; 0 turns it off. Applies on reload.",
       ),
-    loop_window: duration().prefault("10m").describe("Time over which loop_limit counts. Applies on reload."),
+    loop_window: duration({ minMs: 1_000, maxMs: 86_400_000 })
+      .prefault("10m")
+      .describe("Time over which loop_limit counts. Applies on reload."),
   })
   .describe("When each recipient is tried, and how much is in memory.");
 

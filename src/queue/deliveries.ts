@@ -1,0 +1,129 @@
+/** Deliveries under way: starts them at the right agent, waits for all of them at a stop, and gives up on a stuck one. */
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Spool } from "../spool/spool.ts";
+import { openContentOf } from "./concluder.ts";
+import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "./delivery-agent.ts";
+import type { ReadyJob } from "./site.ts";
+
+export interface DeliveryAgents {
+  readonly smtp: DeliveryAgent;
+  readonly lmtp: DeliveryAgent;
+  readonly maildir: DeliveryAgent;
+  readonly capture: DeliveryAgent;
+  readonly discard: DeliveryAgent;
+}
+
+/**
+ * Agents bound their own time; the longest honest delivery is a large message to a slow host, some hours. Whatever is
+ * older hangs in a bug of ours, and its lease must not be renewed for ever.
+ */
+const stuckMs = 6 * 3_600_000;
+
+/** How a delivery ended. */
+export interface DeliveryEnd {
+  readonly job: ReadyJob;
+  readonly durationMs: number;
+  readonly result: DeliveryResult;
+  /** Our own fault, or our own stop: it says nothing about the site. */
+  readonly saysNothing: boolean;
+  readonly interrupted: boolean;
+}
+
+interface Running {
+  readonly job: ReadyJob;
+  readonly startedMs: number;
+}
+
+export class Deliveries {
+  readonly #agents: DeliveryAgents;
+  readonly #spool: Spool;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #ended: (end: DeliveryEnd) => void;
+  readonly #abort = new AbortController();
+  readonly #options = { signal: this.#abort.signal };
+  readonly #running = new Set<Running>();
+  #idle: (() => void) | undefined;
+
+  constructor(options: {
+    readonly agents: DeliveryAgents;
+    readonly spool: Spool;
+    readonly clock: Clock;
+    readonly log: Log;
+    /** Called once for each delivery, never in the turn in which it began. */
+    readonly ended: (end: DeliveryEnd) => void;
+  }) {
+    this.#agents = options.agents;
+    this.#spool = options.spool;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#ended = options.ended;
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  begin(job: ReadyJob): void {
+    const running: Running = { job, startedMs: this.#clock.monotonicMs() };
+    this.#running.add(running);
+    const { message } = job.claim;
+    const delivery: DeliveryJob = {
+      message,
+      recipients: job.recipients,
+      hop: job.hop,
+      openContent: () => openContentOf(this.#spool, message.id),
+    };
+    this.#agents[job.hop.kind].deliver(delivery, this.#options).then(
+      (result) => this.#end(running, result, false),
+      (error: unknown) => this.#fault(running, error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  /** Asks everything under way to stop soon. */
+  abort(): void {
+    this.#abort.abort(new Error("The server stops"));
+  }
+
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void> {
+    if (this.#running.size === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.#idle = resolve));
+  }
+
+  /** Ends what has been under way for longer than any honest delivery. */
+  giveUpStuck(): void {
+    const before = this.#clock.monotonicMs() - stuckMs;
+    for (const running of this.#running) {
+      if (running.startedMs < before) this.#fault(running, "The delivery did not end within 6 hours");
+    }
+  }
+
+  #fault(running: Running, reason: string): void {
+    if (!this.#running.has(running)) return;
+    const { job } = running;
+    this.#log.event("internal-error", { message: job.claim.message.id, where: job.hop.description, error: reason });
+    const outcomes = job.recipients.map(({ index }) => ({
+      index,
+      outcome: {
+        kind: "deferred",
+        status: "4.3.0",
+        owner: "local-trouble",
+        reason: `The attempt failed unexpectedly: ${reason}`,
+      } as const,
+    }));
+    this.#end(running, { outcomes }, true);
+  }
+
+  #end(running: Running, result: DeliveryResult, saysNothing: boolean): void {
+    // false: given up as stuck before, and already concluded.
+    if (!this.#running.delete(running)) return;
+    const interrupted = this.#abort.signal.aborted;
+    const durationMs = this.#clock.monotonicMs() - running.startedMs;
+    this.#ended({ job: running.job, durationMs, result, saysNothing: saysNothing || interrupted, interrupted });
+    if (this.#running.size > 0) return;
+    this.#idle?.();
+    this.#idle = undefined;
+  }
+}

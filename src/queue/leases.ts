@@ -1,0 +1,74 @@
+/**
+ * Leases of what is in memory, renewed together while this process works on it. One that cannot be renewed in time ends
+ * by itself and the recipient returns to the schedule: a dead worker never locks mail away.
+ */
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Spool } from "../spool/spool.ts";
+import type { Claim } from "./claim.ts";
+
+/** Outlives a minute of a full disk and a stalled machine; short enough that a cluster's peer takes over the same hour. */
+export const leaseMs = 20 * 60_000;
+const renewEveryMs = leaseMs / 4;
+
+export class Leases {
+  readonly #spool: Spool;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #onTick: () => void;
+  readonly #claims = new Map<number, Claim>();
+  #timer: Timer | undefined;
+
+  /** `onTick` is called at each renewal, before it, while there is anything to renew. */
+  constructor(options: {
+    readonly spool: Spool;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly onTick: () => void;
+  }) {
+    this.#spool = options.spool;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#onTick = options.onTick;
+  }
+
+  add(claim: Claim): void {
+    this.#claims.set(claim.token, claim);
+    // One timer for all claims, left alone when they end: messages come and go much faster than it fires.
+    this.#timer ??= this.#clock.setTimer(renewEveryMs, () => this.#tick());
+  }
+
+  delete(claim: Claim): void {
+    this.#claims.delete(claim.token);
+  }
+
+  claims(): Iterable<Claim> {
+    return this.#claims.values();
+  }
+
+  get size(): number {
+    return this.#claims.size;
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #tick(): void {
+    this.#timer = undefined;
+    this.#onTick();
+    if (this.#claims.size === 0) return;
+    this.#timer = this.#clock.setTimer(renewEveryMs, () => this.#tick());
+    this.#spool.renew([...this.#claims.keys()], leaseMs).then(
+      (lost) => {
+        for (const token of lost) {
+          const claim = this.#claims.get(token);
+          if (claim !== undefined && claim.open > 0) claim.lost = true;
+        }
+      },
+      // Three more renewals fall within the lease.
+      (error: unknown) => this.#log.event("internal-error", { where: "renewing leases", error: String(error) }),
+    );
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * The last line against loops: a rate per pair of sender and recipient. Header counts stop a loop that keeps its
+ * headers; two auto-responders that answer each other make a new message each time, and only their rate gives them
+ * away. Ordinary mail never counts, however much of it there is.
+ */
+import type { Instant } from "../lib/instant.ts";
+import type { StoredMessage } from "../spool/spool.ts";
+import type { QueueSettings } from "./settings.ts";
+
+/** Pairs remembered: at about 200 octets each, 2 MB at most. The pair that was quiet longest is forgotten first. */
+const pairsMax = 10_000;
+
+interface Pair {
+  /** Messages within the window: falls by the limit per window as time passes, rises by one per message. */
+  level: number;
+  at: Instant;
+  /** A message that is attempted again counts once. */
+  lastMessage: string;
+}
+
+export class LoopBreaker {
+  readonly #pairs = new Map<string, Pair>();
+
+  /** Why this recipient must be held, or undefined. Called once per claimed recipient. */
+  check(
+    message: StoredMessage,
+    address: string,
+    settings: Pick<QueueSettings, "loop_limit" | "loop_window">,
+    now: Instant,
+  ): string | undefined {
+    const limit = settings.loop_limit;
+    if (limit === 0 || settings.loop_window === 0 || !mayBePartOfLoop(message)) return undefined;
+    // Reports have no reverse-path; their author keeps those of different servers apart.
+    const sender = message.reversePath === "" ? `<> ${message.facts.from ?? ""}` : message.reversePath;
+    const key = `${sender}\n${address}`.toLowerCase();
+    const pair = this.#pairs.get(key) ?? { level: 0, at: now, lastMessage: "" };
+    this.#pairs.delete(key);
+    this.#pairs.set(key, pair);
+    if (pair.lastMessage !== message.id) {
+      const drained = ((now - pair.at) / settings.loop_window) * limit;
+      pair.level = Math.max(0, pair.level - Math.max(0, drained)) + 1;
+      pair.at = now;
+      pair.lastMessage = message.id;
+    }
+    this.#forgetQuietPairs();
+    if (pair.level <= limit) return undefined;
+    // Held mail does not pile up a debt: when the loop stops, the pair is free again within one window.
+    pair.level = limit + 1;
+    return (
+      `More than ${limit} automatic messages from ${message.reversePath === "" ? "<>" : message.reversePath} to ${address} ` +
+      `within ${Math.round(settings.loop_window / 1_000)} seconds: this looks like a loop (${evidence(message)})`
+    );
+  }
+
+  /** For tests and statistics. */
+  get size(): number {
+    return this.#pairs.size;
+  }
+
+  #forgetQuietPairs(): void {
+    for (const key of this.#pairs.keys()) {
+      if (this.#pairs.size <= pairsMax) return;
+      this.#pairs.delete(key);
+    }
+  }
+}
+
+/**
+ * Our own reports do not count: a thousand mistyped addresses deserve a thousand reports. Whatever answers a report
+ * comes back from outside and counts then.
+ */
+function mayBePartOfLoop(message: StoredMessage): boolean {
+  if (message.reportOn !== undefined) return false;
+  return message.facts.ownReceived || message.facts.autoSubmitted || message.reversePath === "";
+}
+
+function evidence(message: StoredMessage): string {
+  if (message.facts.ownReceived) return "it has been here before";
+  if (message.facts.autoSubmitted) return "it says Auto-Submitted";
+  return "it has the null reverse-path";
+}

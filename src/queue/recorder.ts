@@ -1,0 +1,174 @@
+/**
+ * Records outcomes in the spool and does not let go of one until it is recorded: a message that was delivered must not
+ * be delivered again because the disk was full for a minute. While the spool refuses, `paused` tells the queue to begin
+ * nothing, so what is kept here is bounded by what was in memory when the trouble began.
+ */
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import { type Settlement, type Spool, SpoolError } from "../spool/spool.ts";
+import { leaseMs } from "./leases.ts";
+
+/** `recorded`; `stale`: somebody else holds the claim now; `given-up`: the spool takes other writes, but never this one. */
+export type RecordResult = "recorded" | "stale" | "given-up";
+
+interface Entry {
+  settlement: Settlement;
+  failures: number;
+  readonly done: (result: RecordResult) => void;
+}
+
+const firstRetryMs = 1_000;
+const longestRetryMs = 30_000;
+/** Failures of one settlement, while other writes succeed, before its bare changes are tried, and before it is given up. */
+const failuresBeforeBare = 5;
+const failuresBeforeGivingUp = 10;
+
+export class Recorder {
+  readonly #spool: Spool;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #onResumed: () => void;
+  readonly #refused = new Set<Entry>();
+  readonly #idleWaiters: (() => void)[] = [];
+  #inFlight = 0;
+  #pausedBecause: string | undefined;
+  #retryMs = firstRetryMs;
+  #timer: Timer | undefined;
+
+  constructor(options: {
+    readonly spool: Spool;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly onResumed: () => void;
+  }) {
+    this.#spool = options.spool;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#onResumed = options.onResumed;
+  }
+
+  /** Why nothing new may begin, or undefined. */
+  get paused(): string | undefined {
+    return this.#pausedBecause;
+  }
+
+  /** Settlements not yet recorded. */
+  get unrecorded(): number {
+    return this.#inFlight + this.#refused.size;
+  }
+
+  /** `done` is called once, never in this turn. */
+  record(settlement: Settlement, done: (result: RecordResult) => void): void {
+    this.#try({ settlement, failures: 0, done });
+  }
+
+  /** Tries what was refused once more, and resolves when nothing is under way. What is refused even then is left. */
+  async flush(): Promise<void> {
+    await this.#idle();
+    this.#cancelTimer();
+    this.#retryRefused();
+    await this.#idle();
+    this.#cancelTimer();
+    if (this.#refused.size > 0) {
+      this.#log.event("internal-error", {
+        where: "stopping the queue",
+        error: `${this.#refused.size} outcomes could not be recorded; those recipients are attempted again`,
+      });
+      this.#refused.clear();
+    }
+  }
+
+  #try(entry: Entry): void {
+    this.#inFlight++;
+    this.#spool.settle(entry.settlement).then(
+      (kept) => {
+        this.#ended();
+        this.#resume();
+        entry.done(kept ? "recorded" : "stale");
+      },
+      (error: unknown) => {
+        this.#refusal(entry, error);
+        this.#ended();
+      },
+    );
+  }
+
+  #refusal(entry: Entry, error: unknown): void {
+    entry.failures++;
+    const reason = error instanceof Error ? error.message : String(error);
+    if (entry.failures > failuresBeforeGivingUp && this.#pausedBecause === undefined) {
+      this.#log.event("internal-error", {
+        message: entry.settlement.message,
+        where: "recording outcomes",
+        error: reason,
+      });
+      entry.done("given-up");
+      return;
+    }
+    this.#refused.add(entry);
+    // The first refusal stops everything; a settlement that fails again and again while other writes succeed does not.
+    if (entry.failures === 1) this.#pause(error instanceof SpoolError ? `${error.code}: ${reason}` : reason);
+    this.#timer ??= this.#clock.setTimer(this.#retryMs, () => {
+      this.#timer = undefined;
+      this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2);
+      if (this.#pausedBecause !== undefined) this.#probe();
+      this.#retryRefused();
+    });
+  }
+
+  #retryRefused(): void {
+    const entries = [...this.#refused];
+    this.#refused.clear();
+    for (const entry of entries) {
+      if (entry.failures >= failuresBeforeBare && this.#pausedBecause === undefined) {
+        // Better a recipient that is recorded as done without its history than one that is delivered again.
+        const { message, token, changes } = entry.settlement;
+        entry.settlement = { message, token, changes, reports: [], events: [] };
+      }
+      this.#try(entry);
+    }
+  }
+
+  /** A write of no consequence: whether the spool refuses everything, or only what we keep asking for. */
+  #probe(): void {
+    const tokens = [...this.#refused].map(({ settlement }) => settlement.token);
+    this.#inFlight++;
+    this.#spool.renew(tokens, leaseMs).then(
+      () => {
+        this.#ended();
+        this.#resume();
+      },
+      () => this.#ended(),
+    );
+  }
+
+  #pause(reason: string): void {
+    if (this.#pausedBecause !== undefined) return;
+    this.#pausedBecause = reason;
+    this.#log.event("queue-paused", { reason });
+  }
+
+  #resume(): void {
+    if (this.#pausedBecause === undefined) return;
+    this.#pausedBecause = undefined;
+    this.#retryMs = firstRetryMs;
+    this.#log.event("queue-resumed", { unrecorded: this.#refused.size });
+    this.#onResumed();
+  }
+
+  #cancelTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #ended(): void {
+    this.#inFlight--;
+    if (this.#inFlight > 0) return;
+    for (const wake of this.#idleWaiters.splice(0)) wake();
+  }
+
+  #idle(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Recipients whose route is being looked up, counted by domain: a flood to a domain whose DNS does not answer must not
+ * take all the memory for itself.
+ */
+import type { Clock } from "../ports/clock.ts";
+import type { Router } from "../route/router.ts";
+import type { StoredRecipient } from "../spool/spool.ts";
+import type { Claim } from "./claim.ts";
+import { routeMessage, type RoutedRecipient } from "./route-message.ts";
+
+export class RoutingStage {
+  readonly #dependencies: { readonly router: Router; readonly clock: Clock };
+  readonly #dispatch: (claim: Claim, batch: readonly RoutedRecipient[]) => void;
+  readonly #byDomain = new Map<string, number>();
+
+  constructor(
+    dependencies: { readonly router: Router; readonly clock: Clock },
+    dispatch: (claim: Claim, batch: readonly RoutedRecipient[]) => void,
+  ) {
+    this.#dependencies = dependencies;
+    this.#dispatch = dispatch;
+  }
+
+  /** `dispatch` gets each recipient once, unless {@link RoutingStage.takeBack} came first. */
+  begin(claim: Claim, recipients: readonly StoredRecipient[]): void {
+    claim.routing = recipients;
+    for (const { domain } of recipients) this.#count(domain, 1);
+    routeMessage(this.#dependencies, recipients, (batch) => {
+      if (claim.routing.length === 0) return; // taken back
+      if (batch.length === claim.routing.length) {
+        claim.routing = [];
+      } else {
+        const routed = new Set(batch.map(({ recipient }) => recipient));
+        claim.routing = claim.routing.filter((recipient) => !routed.has(recipient));
+      }
+      for (const { recipient } of batch) this.#count(recipient.domain, -1);
+      this.#dispatch(claim, batch);
+    });
+  }
+
+  /** Recipients whose routes are not known yet; later answers are ignored. */
+  takeBack(claim: Claim): readonly StoredRecipient[] {
+    const recipients = claim.routing;
+    claim.routing = [];
+    for (const { domain } of recipients) this.#count(domain, -1);
+    return recipients;
+  }
+
+  isCrowded(domain: string, share: number): boolean {
+    return (this.#byDomain.get(domain) ?? 0) >= share;
+  }
+
+  crowdedDomains(share: number): readonly string[] {
+    const domains: string[] = [];
+    for (const [domain, count] of this.#byDomain) if (count >= share) domains.push(domain);
+    return domains;
+  }
+
+  #count(domain: string, step: 1 | -1): void {
+    const count = (this.#byDomain.get(domain) ?? 0) + step;
+    if (count === 0) this.#byDomain.delete(domain);
+    else this.#byDomain.set(domain, count);
+  }
+}

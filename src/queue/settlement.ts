@@ -1,0 +1,112 @@
+/** Writes verdicts down: the spool's changes, the history's events, the log's lines. */
+import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
+import type { AttemptFacts, HistoryEvent } from "../events/history-event.ts";
+import type { Instant } from "../lib/instant.ts";
+import type { Log, LogFields } from "../ports/log.ts";
+import type { GeneratedMessage, RecipientChange, StoredMessage } from "../spool/spool.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** What all recipients of one attempt have in common. */
+export interface Attempted {
+  readonly message: StoredMessage;
+  readonly route: string;
+  readonly durationMs: number;
+  readonly at: Instant;
+}
+
+export function changeFor(verdict: Verdict, warned: boolean): RecipientChange {
+  const { recipient, outcome } = verdict;
+  const { index } = recipient;
+  if (verdict.kind === "final") {
+    const reply =
+      verdict.to === "expired"
+        ? `5.4.7 Given up; last: ${replyText(outcome)}`.slice(0, replyLength)
+        : replyText(outcome);
+    return { index, to: verdict.to, reply };
+  }
+  return {
+    index,
+    to: "scheduled",
+    due: verdict.due,
+    reply: replyText(outcome),
+    ...(warned && { warned: true as const }),
+    ...(verdict.uncounted && { uncounted: true as const }),
+  };
+}
+
+export function eventFor(verdict: Verdict, attempted: Attempted): HistoryEvent {
+  const { recipient, outcome } = verdict;
+  const attempt: AttemptFacts = {
+    number: recipient.attempts,
+    durationMs: Math.round(attempted.durationMs),
+    route: attempted.route,
+    outcome,
+  };
+  const common = {
+    at: attempted.at,
+    message: attempted.message.id,
+    recipient: recipient.index,
+    address: recipient.address,
+    attempt,
+  };
+  if (verdict.kind === "again") return { ...common, kind: "recipient-deferred", due: verdict.due };
+  switch (verdict.to) {
+    case "delivered":
+      return { ...common, kind: "recipient-delivered" };
+    case "relayed":
+      return { ...common, kind: "recipient-relayed" };
+    case "failed":
+      return { ...common, kind: "recipient-failed" };
+    case "expired":
+      return { ...common, kind: "recipient-expired" };
+    default:
+      return verdict.to satisfies never;
+  }
+}
+
+export function logVerdict(log: Log, verdict: Verdict, attempted: Attempted): void {
+  const { recipient, outcome } = verdict;
+  const { diagnostic } = outcome;
+  const fields: Record<string, unknown> = {
+    message: attempted.message.id,
+    from: attempted.message.reversePath,
+    recipient: recipient.address,
+    route: attempted.route,
+    attempt: recipient.attempts,
+    durationMs: Math.round(attempted.durationMs),
+    status: outcome.status,
+    reply: replyText(outcome),
+  };
+  if (diagnostic?.remoteHost !== undefined) fields["remoteHost"] = diagnostic.remoteHost;
+  if (diagnostic?.remoteAddress !== undefined) fields["remoteAddress"] = diagnostic.remoteAddress;
+  if (diagnostic?.tls !== undefined) fields["tls"] = diagnostic.tls;
+  if (outcome.kind === "deferred" || outcome.kind === "bounced") fields["owner"] = outcome.owner;
+  if (verdict.kind === "again") {
+    log.event("recipient-deferred", { ...fields, due: new Date(verdict.due).toISOString() });
+    return;
+  }
+  log.event(`recipient-${verdict.to}`, fields satisfies LogFields);
+  const hasFailed = verdict.to === "failed" || verdict.to === "expired";
+  if (hasFailed && attempted.message.reversePath === "") {
+    // RFC 5321 §6.1: a report that fails ends here.
+    const { reportOn } = attempted.message;
+    log.event("report-undeliverable", { ...fields, ...(reportOn !== undefined && { reportOn }) });
+  }
+}
+
+export function logReports(log: Log, message: StoredMessage, reports: readonly GeneratedMessage[]): void {
+  for (const { message: report } of reports) {
+    const to = report.recipients.map(({ address }) => address);
+    log.event("report-queued", { message: message.id, report: report.id, to });
+  }
+}
+
+/** Replies are kept for people; a peer's novel is cut. */
+const replyLength = 1_000;
+
+/** The remote's own words where there are any, else our finding. */
+export function replyText(outcome: DeliveryOutcome): string {
+  if (outcome.diagnostic?.type === "smtp") return outcome.diagnostic.text.slice(0, replyLength);
+  if (outcome.kind === "delivered" || outcome.kind === "relayed") return outcome.diagnostic.text.slice(0, replyLength);
+  return `${outcome.status} ${outcome.reason}`.slice(0, replyLength);
+}

@@ -1,0 +1,123 @@
+/**
+ * What the answers of one site say about how hard it may be worked: a limit that is halved when it says 421, and a rest
+ * when it cannot be reached at all. Both have an end time that anybody can see, and neither is ever permanent.
+ *
+ * A refusal of one message or one recipient, at MAIL or RCPT or after, says nothing about the site (RFC 5321 §4.5.4.1).
+ */
+import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts";
+import type { Instant } from "../lib/instant.ts";
+
+/** `contact`: the site talked to us. `busy`: it wants fewer of us. `unreachable`: none of its hosts let us in. */
+export type SiteVerdict = "contact" | "busy" | "unreachable";
+
+const firstRestMs = 60_000;
+/** Longer than the first retries, shorter than the later ones: a site that is back is found within a quarter of an hour. */
+const longestRestMs = 15 * 60_000;
+/** One failure among working connections is an accident; a site that just worked is believed twice. */
+const freshContactMs = 60_000;
+const failuresDespiteContact = 3;
+/** A lowered limit doubles at this interval until it is normal again. */
+const recoveryMs = 5 * 60_000;
+/** Twenty connections told 421 at the same time are one wish, not twenty. */
+const oneWishMs = 10_000;
+
+/** What a job's outcomes, taken together, tell about the site; undefined when they tell nothing. */
+export function siteVerdict(outcomes: readonly DeliveryOutcome[]): SiteVerdict | undefined {
+  let unreachable = 0;
+  for (const outcome of outcomes) {
+    const { diagnostic } = outcome;
+    if (diagnostic?.type === "smtp" && diagnostic.code === 421) return "busy";
+    if (outcome.kind !== "deferred" || !atConnection(outcome.status, diagnostic)) continue;
+    unreachable++;
+  }
+  if (outcomes.length === 0) return undefined;
+  return unreachable === outcomes.length ? "unreachable" : "contact";
+}
+
+function atConnection(status: string, diagnostic: Diagnostic | undefined): boolean {
+  if (diagnostic?.type !== "smtp") return status.startsWith("4.4.");
+  return diagnostic.command !== undefined && /^(?:greeting|connect\w*|ehlo|helo|lhlo)$/i.test(diagnostic.command);
+}
+
+export class SiteHealth {
+  #failuresInARow = 0;
+  #rests = 0;
+  #restingUntil: Instant | undefined;
+  #lastContactAt: Instant | undefined;
+  #lowered: { limit: number; until: Instant; since: Instant } | undefined;
+
+  /** Deliveries that may be under way now. After a rest one of them finds out whether the site is back. */
+  limit(normal: number, now: Instant): number {
+    if (this.#rests > 0) return 1;
+    const lowered = this.#lowered;
+    if (lowered === undefined) return normal;
+    while (lowered.until <= now && lowered.limit < normal) {
+      lowered.limit *= 2;
+      lowered.until += recoveryMs;
+    }
+    if (lowered.limit < normal) return lowered.limit;
+    this.#lowered = undefined;
+    return normal;
+  }
+
+  limitedUntil(normal: number, now: Instant): Instant | undefined {
+    return this.limit(normal, now) < normal ? this.#lowered?.until : undefined;
+  }
+
+  /** Nothing should be attempted before this time. */
+  restingUntil(now: Instant): Instant | undefined {
+    return this.#restingUntil !== undefined && this.#restingUntil > now ? this.#restingUntil : undefined;
+  }
+
+  /** Takes one job's verdict in; tells what changed by it. */
+  record(verdict: SiteVerdict, normal: number, now: Instant): "limited" | "resting" | "recovered" | undefined {
+    switch (verdict) {
+      case "contact":
+        return this.#contact(now);
+      case "busy":
+        return this.#busy(normal, now);
+      case "unreachable":
+        return this.#unreachable(now);
+      default:
+        return verdict satisfies never;
+    }
+  }
+
+  /** Nothing left to remember: the site is as good as new. */
+  isPlain(now: Instant): boolean {
+    return this.#rests === 0 && this.#lowered === undefined && this.restingUntil(now) === undefined;
+  }
+
+  #contact(now: Instant): "recovered" | undefined {
+    const wasResting = this.#rests > 0;
+    this.#failuresInARow = 0;
+    this.#rests = 0;
+    this.#restingUntil = undefined;
+    this.#lastContactAt = now;
+    return wasResting ? "recovered" : undefined;
+  }
+
+  #busy(normal: number, now: Instant): "limited" | "resting" | undefined {
+    const current = this.limit(normal, now);
+    if (this.#lowered !== undefined && now - this.#lowered.since < oneWishMs) return undefined;
+    this.#lowered = { limit: Math.max(1, Math.floor(current / 2)), until: now + recoveryMs, since: now };
+    if (current > 1) return "limited";
+    // Even one connection is too many just now.
+    return this.#rest(now);
+  }
+
+  #unreachable(now: Instant): "resting" | undefined {
+    this.#failuresInARow++;
+    const worksOtherwise = this.#lastContactAt !== undefined && now - this.#lastContactAt < freshContactMs;
+    if (worksOtherwise && this.#failuresInARow < failuresDespiteContact) return undefined;
+    return this.#rest(now);
+  }
+
+  #rest(now: Instant): "resting" | undefined {
+    // Jobs that were under way when the rest began fail after it did; they do not prolong it.
+    if (this.restingUntil(now) !== undefined) return undefined;
+    this.#restingUntil = now + Math.min(longestRestMs, firstRestMs * 2 ** Math.min(this.#rests, 10));
+    this.#rests++;
+    return "resting";
+  }
+}

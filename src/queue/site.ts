@@ -1,0 +1,103 @@
+/** A site: where recipients go whose next hops are the same. Limits, rest and fairness work on it, not on the domain. */
+import type { NextHop } from "../route/next-hop.ts";
+import type { Instant } from "../lib/instant.ts";
+import type { StoredRecipient } from "../spool/spool.ts";
+import type { Claim } from "./claim.ts";
+import type { QueueSettings } from "./settings.ts";
+import { SiteHealth } from "./site-health.ts";
+
+/** Domains remembered per site, to be left out of claims while it is full. A provider may host many more; those wait a moment. */
+const domainsMax = 1_000;
+
+/** A snapshot for people and the API. */
+export interface SiteStats {
+  readonly site: string;
+  readonly description: string;
+  /** Recipients that wait in memory. */
+  readonly ready: number;
+  /** Deliveries under way, and how many may be just now and normally. */
+  readonly running: number;
+  readonly limit: number;
+  readonly normalLimit: number;
+  /** When a lowered limit is raised again. */
+  readonly limitedUntil?: Instant;
+  /** Until then nothing is attempted at the site, because it could not be reached. */
+  readonly restingUntil?: Instant;
+  readonly lastReply?: string;
+}
+
+/** Recipients of one message that go to one next hop in one transaction. */
+export interface ReadyJob {
+  readonly claim: Claim;
+  readonly recipients: readonly StoredRecipient[];
+  readonly hop: NextHop;
+  readonly site: Site;
+}
+
+export class Site {
+  readonly key: string;
+  readonly kind: NextHop["kind"];
+  readonly description: string;
+  readonly health = new SiteHealth();
+  readonly domains = new Set<string>();
+  /** First come, first served. */
+  readonly waiting: ReadyJob[] = [];
+  /** Recipients in `waiting`. */
+  waitingRecipients = 0;
+  /** Deliveries under way. */
+  running = 0;
+  /** Has more than its share of the memory; cleared when half of that is done. */
+  full = false;
+  /** Stands in the round of sites that may begin a delivery. */
+  inTurn = false;
+  lastReply: string | undefined;
+
+  constructor(key: string, hop: NextHop) {
+    this.key = key;
+    this.kind = hop.kind;
+    this.description = hop.description;
+  }
+
+  normalLimit(settings: QueueSettings): number {
+    switch (this.kind) {
+      case "smtp":
+        return settings.deliveries_per_site;
+      case "lmtp":
+        // A mailbox server on the same machine or network: more in parallel only makes it queue for us.
+        return 10;
+      case "maildir":
+      case "capture":
+        // Each waits for the disk; sixteen keep one busy.
+        return 16;
+      case "discard":
+        return 100;
+      default:
+        return this.kind satisfies never;
+    }
+  }
+
+  mayBegin(settings: QueueSettings, now: Instant): boolean {
+    return this.waiting.length > 0 && this.running < this.health.limit(this.normalLimit(settings), now);
+  }
+
+  remember(domain: string): void {
+    if (this.domains.size < domainsMax) this.domains.add(domain);
+  }
+
+  stats(settings: QueueSettings, now: Instant): SiteStats {
+    const normalLimit = this.normalLimit(settings);
+    const limitedUntil = this.health.limitedUntil(normalLimit, now);
+    const restingUntil = this.health.restingUntil(now);
+    return {
+      site: this.key,
+      description: this.description,
+      ready: this.waitingRecipients,
+      running: this.running,
+      limit: this.health.limit(normalLimit, now),
+      normalLimit,
+      ...(limitedUntil !== undefined && { limitedUntil }),
+      ...(restingUntil !== undefined && { restingUntil }),
+      ...(this.lastReply !== undefined && { lastReply: this.lastReply }),
+    };
+  }
+}
