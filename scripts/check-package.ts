@@ -1,0 +1,66 @@
+/**
+ * Proves the npm package from outside: packs it, installs the tarball into an empty project, and uses it as a stranger
+ * would: the command, the types, and a message through a real server.
+ */
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { freePort, untilListening } from "../test/interop/support/program.ts";
+
+const folder = mkdtempSync(path.join(tmpdir(), "posthaste-package-"));
+const run = (command: string, args: readonly string[], cwd: string) =>
+  execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+const fail = (what: string): never => {
+  throw new Error(`package: ${what}`);
+};
+
+try {
+  const [packed] = JSON.parse(run("npm", ["pack", "--json", "--pack-destination", folder], process.cwd())) as readonly {
+    readonly filename: string;
+    readonly files: readonly { readonly path: string }[];
+  }[];
+  if (!packed) throw new Error("package: npm pack made nothing");
+  const odd = packed.files.filter(({ path: file }) => /\.test\.|^(src|test|bench|scripts|tools)\//.test(file));
+  if (odd.length > 0) fail(`holds what it should not: ${odd.map(({ path: file }) => file).join(", ")}`);
+
+  writeFileSync(path.join(folder, "package.json"), '{ "name": "stranger", "private": true, "type": "module" }');
+  run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", path.join(folder, packed.filename)], folder);
+  const command = path.join(folder, "node_modules/posthaste/bin/posthaste");
+
+  const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { readonly version: string };
+  const printed = run(process.execPath, [command, "--version"], folder);
+  if (!printed.includes(version)) fail(`--version printed ${printed}`);
+
+  writeFileSync(
+    path.join(folder, "posthaste.config.ts"),
+    'import { defineConfig } from "posthaste";\nexport default defineConfig({ hostname: "mail.example.org", domain: [{ name: "example.org" }] });\n',
+  );
+  writeFileSync(
+    path.join(folder, "tsconfig.json"),
+    '{ "compilerOptions": { "strict": true, "module": "nodenext", "target": "esnext", "noEmit": true, "skipLibCheck": true, "types": [] }, "include": ["posthaste.config.ts"] }',
+  );
+  run(process.execPath, [path.resolve("node_modules/typescript/bin/tsc"), "-p", folder], folder);
+
+  const [smtp, http] = [await freePort(), await freePort()];
+  const ports = ["--smtp-port", String(smtp), "--http-port", String(http)];
+  const server = spawn(process.execPath, [command, "dev", ...ports, "--data-dir", path.join(folder, "data")], {
+    cwd: folder,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  try {
+    await untilListening(smtp);
+    await untilListening(http);
+    const send = ["send", "--server", `127.0.0.1:${smtp}`, "--from", "a@one.test", "--to", "b@two.test", "--subject", "packed"];
+    run(process.execPath, [command, ...send], folder);
+    const answer = await fetch(`http://127.0.0.1:${http}/api/v1/inbox/wait?subject=packed&timeout=30s`);
+    if (answer.status !== 200) fail(`the message did not arrive: ${answer.status}`);
+  } finally {
+    const exited = new Promise((resolve) => server.once("exit", resolve));
+    server.kill("SIGTERM");
+    await exited;
+  }
+  console.log(`package: ${packed.filename} works from outside`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

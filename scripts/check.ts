@@ -1,0 +1,20 @@
+/** All that a machine can say without running the product: format, lint, types, import rules, tidiness, generated files. */
+import { spawnSync } from "node:child_process";
+
+const node = process.execPath;
+const checks: readonly (readonly [string, readonly string[]])[] = [
+  ["format", ["node_modules/prettier/bin/prettier.cjs", "--check", "--log-level", "warn", "."]],
+  ["lint", ["node_modules/oxlint/bin/oxlint", "--type-aware", "--deny-warnings", "src", "test", "bench", "scripts"]],
+  ["types", ["node_modules/typescript/bin/tsc", "-p", "."]],
+  ["import rules", ["scripts/check-imports.ts"]],
+  ["tidiness", ["scripts/tidy.ts"]],
+  ["generated documents", ["scripts/generate-docs.ts", "--check"]],
+];
+
+let failed = 0;
+for (const [name, args] of checks) {
+  const { status } = spawnSync(node, args, { stdio: "inherit" });
+  console.log(`${status === 0 ? "✔" : "✖"} ${name}`);
+  if (status !== 0) failed++;
+}
+process.exit(failed === 0 ? 0 : 1);
