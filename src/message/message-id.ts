@@ -1,5 +1,6 @@
 /** Message identifiers (RFC 5322 §3.6.4): made unique, and checked. */
 import type { Instant } from "../lib/instant.ts";
+import { withoutComments } from "./comments.ts";
 
 /** Twelve random octets beside the time: two equal ids within one millisecond are as good as impossible. */
 export const messageIdRandomBytes = 12;
@@ -20,7 +21,7 @@ const quoted = String.raw`"(?:[^"\\\r\n]|\\[^\r\n])*"`;
 const literal = String.raw`\[[^\[\]\\\s]*\]`;
 const pattern = new RegExp(`^<(?:${dotAtom}|${quoted})@(?:${dotAtom}|${literal})>$`, "u");
 
-/** `value`: the unfolded field. Exactly one `<left@right>`; a quoted left side, which is obsolete, is still one. */
+/** `value`: the unfolded field; comments do not count. Exactly one `<left@right>`; a quoted left side, which is obsolete, is still one. */
 export function isValidMessageId(value: string): boolean {
-  return value.length <= 998 && pattern.test(value);
+  return value.length <= 998 && pattern.test(withoutComments(value).trim());
 }

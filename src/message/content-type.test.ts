@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { conformancePath } from "../testing/conformance-data.ts";
+import { parseContentType } from "./content-type.ts";
+
+const boundaries: readonly (readonly [string, string | undefined])[] = [
+  ["multipart/mixed; boundary=abc", "abc"],
+  ['MULTIPART/Mixed ; charset=x ;BOUNDARY = "a b\\"c;d" ; x=y', 'a b"c;d'],
+  ["multipart/mixed (a; boundary=no) ; (b) boundary (c) = abc (d)", "abc"],
+  ['multipart/mixed; boundary="unclosed', "unclosed"],
+  ["multipart/mixed; ; boundary==_x", "=_x"],
+  ["multipart/mixed; boundary=first; boundary=second", "first"],
+  ["multipart/mixed; boundary=", ""],
+  ["multipart/mixed", undefined],
+];
+for (const [value, boundary] of boundaries) {
+  test(`boundary of ${value}`, () => {
+    const parsed = parseContentType(value);
+    assert.equal(`${parsed.type}/${parsed.subtype}`, "multipart/mixed");
+    assert.equal(parsed.parameters.get("boundary"), boundary);
+  });
+}
+
+test("what is no type is text/plain", () => {
+  for (const value of ["", "text", "/", "a b/c", ";boundary=x"]) {
+    const { type, subtype } = parseContentType(value);
+    assert.equal(`${type}/${subtype}`, "text/plain", value);
+  }
+});
+
+test("a field made to be slow is read in linear time", () => {
+  const hostile = `multipart/mixed${";a=".repeat(50_000)}${"(".repeat(50_000)}${' ;"'.repeat(50_000)}`;
+  assert.ok(parseContentType(hostile).parameters.size <= 64);
+});
+
+test("types and boundaries of real fields read as the vectors say", (t) => {
+  const path = conformancePath("headers", "content-type.json");
+  if (path === undefined) return t.skip("no data");
+  interface Vector {
+    readonly header: string;
+    readonly expected: { c_type: string; c_subtype: string | null; attributes: [string, string][] | null } | null;
+  }
+  for (const { header, expected } of JSON.parse(readFileSync(path, "utf8")) as readonly Vector[]) {
+    const parsed = parseContentType(header.replaceAll(/\r?\n(?=\s)/g, "").trim());
+    if (expected?.c_subtype == null || expected.c_subtype.includes("/")) continue;
+    assert.equal(`${parsed.type}/${parsed.subtype}`, `${expected.c_type}/${expected.c_subtype}`, header);
+    const boundary = expected.attributes?.find(([name]) => name === "boundary")?.[1];
+    if (boundary !== undefined) assert.equal(parsed.parameters.get("boundary"), boundary, header);
+  }
+});
