@@ -1,6 +1,6 @@
 "use strict";
 /*
- * What `npm start` and `npm test` run first, in a fresh clone, under whatever Node npm came with (12 or later, so plain
+ * What `npm start` and `npm test` run first, in a fresh clone, under whatever Node npm came with (14 or later, so plain
  * old JavaScript): installs what is missing, says so, and hands over to the clone's own Node. A second run finds the
  * stamp of the lock file and goes straight on.
  */
@@ -24,7 +24,7 @@ function installStamp() {
 function installedStamp() {
   try {
     return fs.readFileSync(stampFile, "utf8");
-  } catch (error) {
+  } catch {
     return "";
   }
 }

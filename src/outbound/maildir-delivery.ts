@@ -114,10 +114,9 @@ export function maildirPath(template: string, address: string): string {
   const tag = local.indexOf("+");
   const user = safe(tag > 0 ? local.slice(0, tag) : local);
   const domain = safe(at === -1 ? "" : address.slice(at + 1));
-  return template
-    .replaceAll("{user}", () => user)
-    .replaceAll("{domain}", () => domain)
-    .replaceAll("{address}", () => (domain === "" ? user : `${user}@${domain}`));
+  const parts = { user, domain, address: domain === "" ? user : `${user}@${domain}` };
+  // In one pass: a local-part that looks like a placeholder is not replaced again.
+  return template.replaceAll(/\{(user|domain|address)\}/g, (_, name: keyof typeof parts) => parts[name]);
 }
 
 function safe(part: string): string {

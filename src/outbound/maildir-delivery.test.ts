@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { deliveryJob } from "../testing/delivery-fixture.ts";
+import { MemoryFiles } from "../testing/memory-files.ts";
+import { MaildirDelivery, maildirPath } from "./maildir-delivery.ts";
+
+const hop = {
+  kind: "maildir",
+  site: "maildir",
+  path: "/mail/{domain}/{user}/Maildir",
+  description: "maildir",
+} as const;
+const options = { signal: new AbortController().signal };
+const agentOn = (files: MemoryFiles) => new MaildirDelivery({ files }, { hostname: "mx.test" });
+
+async function onlyFileIn(files: MemoryFiles, folder: string): Promise<string> {
+  const names = await files.list(folder);
+  assert.equal(names.length, 1);
+  return Buffer.from(await files.readFile(`${folder}/${names[0]}`)).toString("latin1");
+}
+
+test("a delivered file is on the disk before the outcome says so: write, fsync, rename, fsync of the directory", async () => {
+  const files = new MemoryFiles();
+  const job = deliveryJob({ hop, to: ["ann@local.test"], content: "Subject: x\r\n\r\nhello\r\n" });
+  const { outcomes } = await agentOn(files).deliver(job, options);
+  assert.equal(outcomes[0]?.outcome.kind, "delivered");
+  const steps = files.trace
+    .filter((step) => /^(write|sync|rename|syncDirectory)/.test(step))
+    .map((step) => step.split(" ")[0]);
+  assert.deepEqual(steps.slice(-3), ["sync", "rename", "syncDirectory"]);
+  files.crash();
+  assert.match(await onlyFileIn(files, "/mail/local.test/ann/Maildir/new"), /hello\n$/);
+});
+
+test("HDR-004: final delivery puts one Return-Path on top and takes older ones away, however the content is split", async () => {
+  const content =
+    "Received: x\r\nReturn-Path: <old@x>\r\n (folded)\r\nreturn-path : <older@x>\r\nSubject: y\r\n\r\nReturn-Path: body\r\n";
+  for (const chunkBytes of [1, 7, 4096]) {
+    const files = new MemoryFiles();
+    await agentOn(files).deliver(deliveryJob({ hop, to: ["ann@local.test"], content, chunkBytes }), options);
+    assert.equal(
+      await onlyFileIn(files, "/mail/local.test/ann/Maildir/new"),
+      "Return-Path: <ann@sender.test>\nDelivered-To: ann@local.test\nReceived: by mx.test with ESMTP id 4QJ7ZC2M9KXD\n" +
+        "Received: x\nSubject: y\n\nReturn-Path: body\n",
+    );
+  }
+});
+
+test("HDR-004: a bounce's Return-Path is the null one", async () => {
+  const files = new MemoryFiles();
+  const job = deliveryJob({ hop, to: ["ann@local.test"], content: "\r\nx\r\n", message: { reversePath: "" } });
+  await agentOn(files).deliver(job, options);
+  assert.match(await onlyFileIn(files, "/mail/local.test/ann/Maildir/new"), /^Return-Path: <>\n/);
+});
+
+test("binary content keeps its line ends in the mailbox", async () => {
+  const files = new MemoryFiles();
+  const facts = {
+    receivedCount: 0,
+    ownReceived: false,
+    autoSubmitted: false,
+    deliveredTo: [],
+    utf8Header: false,
+    eightBit: true,
+    binary: true,
+  };
+  const content = "Subject: x\r\n\r\na\nb\rc\r\n\0";
+  await agentOn(files).deliver(deliveryJob({ hop, to: ["ann@local.test"], content, message: { facts } }), options);
+  assert.ok((await onlyFileIn(files, "/mail/local.test/ann/Maildir/new")).endsWith(content));
+});
+
+test("an attempt repeated after a crash does not deliver twice", async () => {
+  const files = new MemoryFiles();
+  const job = deliveryJob({ hop, to: ["ann@local.test"], content: "Subject: x\r\n\r\n" });
+  await agentOn(files).deliver(job, options);
+  files.crash();
+  const { outcomes } = await agentOn(files).deliver(job, options);
+  assert.equal(outcomes[0]?.outcome.kind, "delivered");
+  assert.equal((await files.list("/mail/local.test/ann/Maildir/new")).length, 1);
+});
+
+test("SMTPC-022: a message that had been delivered to this mailbox before bounces as a loop", async () => {
+  const facts = {
+    receivedCount: 3,
+    ownReceived: true,
+    autoSubmitted: false,
+    deliveredTo: ["ann@local.test"],
+    utf8Header: false,
+    eightBit: false,
+    binary: false,
+  };
+  const job = deliveryJob({ hop, to: ["Ann@local.test"], content: "\r\n", message: { facts } });
+  const { outcomes } = await agentOn(new MemoryFiles()).deliver(job, options);
+  assert.equal(outcomes[0]?.outcome.status, "5.4.6");
+});
+
+test("ESC-006: a mailbox over its quota is a transient failure, and a full disk leaves nothing half-written", async () => {
+  for (const [code, status] of [
+    ["EDQUOT", "4.2.2"],
+    ["ENOSPC", "4.3.1"],
+    ["EIO", "4.3.0"],
+  ] as const) {
+    const files = new MemoryFiles();
+    files.failNext("write", code);
+    const { outcomes } = await agentOn(files).deliver(
+      deliveryJob({ hop, to: ["ann@local.test"], content: "\r\n" }),
+      options,
+    );
+    assert.equal(outcomes[0]?.outcome.kind, "deferred");
+    assert.equal(outcomes[0]?.outcome.status, status);
+    assert.deepEqual(await files.list("/mail/local.test/ann/Maildir/tmp"), []);
+    assert.deepEqual(await files.list("/mail/local.test/ann/Maildir/new"), []);
+  }
+});
+
+test("a Maildir's path follows the recipient, without its tag, and cannot leave its folder", () => {
+  const template = "/m/{domain}/{user}";
+  assert.equal(maildirPath(template, "Ann+list@Local.test"), "/m/local.test/ann");
+  assert.equal(maildirPath(template, '"../../etc"@local.test'), "/m/local.test/%2E%2E%2F..%2Fetc");
+  assert.equal(maildirPath(template, '".."@local.test'), "/m/local.test/%2E%2E");
+  assert.equal(maildirPath(template, "+x@local.test"), "/m/local.test/+x");
+  assert.equal(maildirPath("/m/{address}", "a$&b@local.test"), "/m/a$&b@local.test");
+  assert.equal(maildirPath(template, "{domain}@local.test"), "/m/local.test/{domain}");
+});
