@@ -43,7 +43,8 @@ test("types and boundaries of real fields read as the vectors say", (t) => {
   }
   for (const { header, expected } of JSON.parse(readFileSync(path, "utf8")) as readonly Vector[]) {
     const parsed = parseContentType(header.replaceAll(/\r?\n(?=\s)/g, "").trim());
-    if (expected?.c_subtype == null || expected.c_subtype.includes("/")) continue;
+    // What is no type at all is the other test's.
+    if (typeof expected?.c_subtype !== "string" || expected.c_subtype.includes("/")) continue;
     assert.equal(`${parsed.type}/${parsed.subtype}`, `${expected.c_type}/${expected.c_subtype}`, header);
     const boundary = expected.attributes?.find(([name]) => name === "boundary")?.[1];
     if (boundary !== undefined) assert.equal(parsed.parameters.get("boundary"), boundary, header);
