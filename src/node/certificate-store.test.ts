@@ -1,0 +1,113 @@
+/** The certificate in use follows the files, and never gets worse by them. */
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { test } from "node:test";
+
+import { CollectingLog } from "../testing/collecting-log.ts";
+import { ManualClock } from "../testing/manual-clock.ts";
+import { MemoryFiles } from "../testing/memory-files.ts";
+import { CertificateStore, type CertificatePaths } from "./certificate-store.ts";
+import { checkPair, CertificateError } from "./certificates.ts";
+import { makeSelfSigned } from "./self-signed.ts";
+
+const paths: CertificatePaths = { certificate: "/tls/chain.pem", key: "/tls/key.pem" };
+
+async function world() {
+  const clock = new ManualClock();
+  const files = new MemoryFiles({ now: () => clock.now() });
+  const log = new CollectingLog();
+  await files.makeDirectory("/tls");
+  const put = async (hostname: string) => {
+    const pair = makeSelfSigned(hostname, clock.now());
+    await files.replaceFile(paths.certificate, Buffer.from(pair.certificatePem));
+    await files.replaceFile(paths.key, Buffer.from(pair.keyPem));
+    return pair;
+  };
+  const options = { paths, dataDirectory: "/data", hostname: "mail.example.org", files, clock, log };
+  return { clock, files, log, put, options };
+}
+
+test("a self-signed certificate is ECDSA, names the host and localhost, and lives 825 days", () => {
+  const now = Date.UTC(2026, 5, 1);
+  const pair = makeSelfSigned("mail.example.org", now);
+  const certificate = new X509Certificate(pair.certificatePem);
+  assert.equal(certificate.publicKey.asymmetricKeyDetails?.namedCurve, "prime256v1");
+  assert.equal(certificate.checkHost("mail.example.org"), "mail.example.org");
+  assert.equal(certificate.checkHost("localhost"), "localhost");
+  assert.equal(certificate.checkHost("example.org"), undefined);
+  assert.equal(certificate.verify(certificate.publicKey), true);
+  assert.equal(certificate.ca, false);
+  assert.equal(certificate.validToDate.getTime(), now + 825 * 86_400_000);
+  assert.equal(checkPair(pair).names, "DNS:mail.example.org, DNS:localhost");
+  const long = new X509Certificate(makeSelfSigned(`${"a".repeat(60)}.example.org`, now).certificatePem);
+  assert.equal(long.checkHost(`${"a".repeat(60)}.example.org`), `${"a".repeat(60)}.example.org`);
+  const far = new X509Certificate(makeSelfSigned("localhost", Date.UTC(2051, 0, 1)).certificatePem);
+  assert.equal(far.validToDate.getUTCFullYear(), 2053);
+});
+
+test("without files a self-signed pair is made privately, warned of, and kept over restarts", async () => {
+  const { files, log, options, clock } = await world();
+  await using first = await CertificateStore.open({ ...options, paths: undefined });
+  assert.equal(files.permissionsOf("/data/tls/self-signed.key"), 0o600);
+  assert.deepEqual(log.names, ["certificate-self-signed"]);
+  await using second = await CertificateStore.open({ ...options, paths: undefined });
+  assert.equal(second.context().certificatePem, first.context().certificatePem);
+  await using renamed = await CertificateStore.open({ ...options, paths: undefined, hostname: "other.example.org" });
+  assert.notEqual(renamed.context().certificatePem, first.context().certificatePem);
+  await using renewed = await CertificateStore.open({
+    ...options,
+    paths: undefined,
+    hostname: "other.example.org",
+    clock: new ManualClock(clock.now() + 826 * 86_400_000),
+  });
+  assert.notEqual(renewed.context().certificatePem, renamed.context().certificatePem);
+});
+
+test("changed files are taken within half a minute; the version grows", async () => {
+  const { clock, log, put, options } = await world();
+  await put("one.example.org");
+  await using store = await CertificateStore.open(options);
+  assert.equal(store.context().version, 1);
+  await clock.advance(60_000);
+  assert.equal(store.context().version, 1);
+  const second = await put("two.example.org");
+  await clock.advance(30_000);
+  assert.equal(store.context().version, 2);
+  assert.equal(store.context().certificatePem, second.certificatePem);
+  assert.deepEqual(log.names, ["certificate-loaded", "certificate-loaded"]);
+});
+
+test("a broken renewal keeps the former certificate, is told once, and is taken when it is right", async () => {
+  const { clock, files, log, put, options } = await world();
+  const first = await put("one.example.org");
+  await using store = await CertificateStore.open(options);
+  // Half a renewal: the new certificate with the old key.
+  await clock.advance(1000);
+  const second = makeSelfSigned("two.example.org", clock.now());
+  await files.replaceFile(paths.certificate, Buffer.from(second.certificatePem));
+  await clock.advance(120_000);
+  assert.equal(store.context().certificatePem, first.certificatePem);
+  assert.equal(log.of("certificate-failed").length, 1);
+  assert.match(String(log.of("certificate-failed")[0]?.["error"]), /private key does not belong/);
+  await files.replaceFile(paths.key, Buffer.from(second.keyPem));
+  assert.equal(await store.reload(), true);
+  assert.equal(store.context().certificatePem, second.certificatePem);
+  await files.remove(paths.key);
+  assert.equal(await store.reload(), false);
+  assert.equal(store.context().certificatePem, second.certificatePem);
+});
+
+test("at the start a wrong pair is refused in plain words, and no timer is left behind", async () => {
+  const { clock, files, put, options } = await world();
+  await assert.rejects(CertificateStore.open(options), /the certificate \/tls\/chain\.pem cannot be read: ENOENT/);
+  const pair = await put("one.example.org");
+  await files.replaceFile(paths.key, Buffer.from("no key"));
+  await assert.rejects(CertificateStore.open(options), /the key is not a PEM private key/);
+  assert.equal(clock.pendingTimers, 0);
+  assert.throws(() => checkPair({ ...pair, certificatePem: "x" }), CertificateError);
+  await put("one.example.org");
+  const store = await CertificateStore.open(options);
+  assert.equal(clock.pendingTimers, 1);
+  await store[Symbol.asyncDispose]();
+  assert.equal(clock.pendingTimers, 0);
+});
