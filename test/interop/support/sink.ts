@@ -1,0 +1,35 @@
+/** A next hop that counts: an SMTP server of somebody else's, which remembers what came for whom. */
+import { SMTPServer } from "smtp-server";
+import { freePort } from "./program.ts";
+
+export interface Sink extends AsyncDisposable {
+  readonly port: number;
+  /** How often each recipient's copy was accepted. */
+  readonly seen: ReadonlyMap<string, number>;
+}
+
+export async function startSink(onMessage: (content: Buffer) => void = () => undefined): Promise<Sink> {
+  const seen = new Map<string, number>();
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ["STARTTLS", "AUTH"],
+    onData(stream, session, callback) {
+      const chunks: Buffer[] = [];
+      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+      stream.on("end", () => {
+        for (const { address } of session.envelope.rcptTo) seen.set(address, (seen.get(address) ?? 0) + 1);
+        onMessage(Buffer.concat(chunks));
+        callback();
+      });
+    },
+  });
+  // A server that is killed in the middle of a conversation is what these tests are about.
+  server.on("error", () => undefined);
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", () => resolve()));
+  return {
+    port,
+    seen,
+    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  };
+}
