@@ -1,0 +1,98 @@
+/** Passwords: hashed, checked, bounded. */
+import assert from "node:assert/strict";
+import { argon2Sync } from "node:crypto";
+import { test } from "node:test";
+
+import { ManualClock } from "../testing/manual-clock.ts";
+import { formatArgon2id, parseArgon2id } from "./argon2id-phc.ts";
+import { ThreadPoolCrypto } from "./thread-pool-crypto.ts";
+
+/** A verifier that is cheap to check. */
+function verifier(password: string): string {
+  const salt = Buffer.from("saltsaltsalt");
+  const hash = argon2Sync("argon2id", {
+    message: password,
+    nonce: salt,
+    memory: 64,
+    passes: 1,
+    parallelism: 1,
+    tagLength: 32,
+  });
+  return formatArgon2id({ memoryKib: 64, passes: 1, lanes: 1, salt, hash });
+}
+
+test("a hashed password verifies, another does not, and two hashes of one password differ", async () => {
+  const crypto = new ThreadPoolCrypto(new ManualClock());
+  const [first, second] = await Promise.all([crypto.hashPassword("pässword"), crypto.hashPassword("pässword")]);
+  assert.match(first, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
+  assert.notEqual(first, second);
+  assert.equal(await crypto.verifyPassword("pässword", first), true);
+  assert.equal(await crypto.verifyPassword("pässwort", first), false);
+  assert.equal(await crypto.verifyPassword("", first), false);
+});
+
+test("verifiers of the reference implementation are read (its own test: 64 MiB, two passes)", async () => {
+  const phc = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+  const crypto = new ThreadPoolCrypto(new ManualClock());
+  assert.equal(await crypto.verifyPassword("password", phc), true);
+  assert.equal(await crypto.verifyPassword("Password", phc), false);
+});
+
+test("what is no argon2id verifier, or asks for too much, is false without work", async () => {
+  const crypto = new ThreadPoolCrypto(new ManualClock());
+  const tail = "$c29tZXNhbHRzYWx0$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+  for (const phc of [
+    "",
+    "secret",
+    "$2b$12$abcdefghijklmnopqrstuv",
+    `$argon2i$v=19$m=64,t=1,p=1${tail}`,
+    `$argon2id$v=16$m=64,t=1,p=1${tail}`,
+    `$argon2id$v=19$m=9999999,t=1,p=1${tail}`,
+    `$argon2id$v=19$m=262144,t=16,p=1${tail}`,
+    `$argon2id$v=19$m=64,t=99,p=1${tail}`,
+    `$argon2id$v=19$m=64,t=1,p=99${tail}`,
+    `$argon2id$v=19$m=64,t=1,p=9${tail}`,
+    `$argon2id$v=19$m=064,t=1,p=1${tail}`,
+    `$argon2id$v=19$m=64,t=1,p=1${tail}=`,
+    `$argon2id$v=19$m=64,t=1,p=1${tail}\n`,
+    `$argon2id$v=19$m=64,t=1,p=1$c2FsdA$YWJj`,
+    `$argon2id$v=19$m=64,t=1,p=1${tail}${"A".repeat(300)}`,
+  ]) {
+    assert.equal(await crypto.verifyPassword("secret", phc), false, phc);
+    assert.equal(parseArgon2id(phc), undefined, phc);
+  }
+});
+
+test("a right password is remembered for a minute, a wrong one never", async () => {
+  const clock = new ManualClock();
+  const crypto = new ThreadPoolCrypto(clock);
+  const phc = verifier("secret");
+  const settledAtOnce = async (password: string) => {
+    const state = { settled: false };
+    const verdict = crypto.verifyPassword(password, phc).then((right) => {
+      state.settled = true;
+      return right;
+    });
+    // Without the thread pool the answer is there before the event loop turns.
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    return { atOnce: state.settled, right: await verdict };
+  };
+  assert.deepEqual(await settledAtOnce("secret"), { atOnce: false, right: true });
+  assert.deepEqual(await settledAtOnce("secret"), { atOnce: true, right: true });
+  assert.deepEqual(await settledAtOnce("wrong"), { atOnce: false, right: false });
+  assert.deepEqual(await settledAtOnce("wrong"), { atOnce: false, right: false });
+  await clock.advance(60_000);
+  assert.deepEqual(await settledAtOnce("secret"), { atOnce: false, right: true });
+});
+
+test("more waiting checks than can be done in time are turned away, and the rest still get their answer", async () => {
+  const crypto = new ThreadPoolCrypto(new ManualClock());
+  const phc = verifier("secret");
+  const results = await Promise.allSettled(Array.from({ length: 300 }, () => crypto.verifyPassword("secret", phc)));
+  const turnedAway = results.filter(({ status }) => status === "rejected").length;
+  assert.equal(turnedAway, 44);
+  assert.ok(results.every((result) => result.status === "rejected" || result.value));
+  assert.equal(await crypto.verifyPassword("secret", phc), true);
+  await assert.rejects(crypto.hashPassword("x".repeat(2000)), RangeError);
+  assert.equal(await crypto.verifyPassword("x".repeat(2000), phc), false);
+});

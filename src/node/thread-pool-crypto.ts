@@ -1,0 +1,107 @@
+/**
+ * argon2id on the thread pool. One computation runs at a time, because a burst of logins would otherwise hold up every
+ * signature that waits for the same four threads; and a password that was right is remembered for a minute, because
+ * mail programs log in again and again.
+ */
+import { argon2, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+
+import type { Clock } from "../ports/clock.ts";
+import type { Crypto } from "../ports/crypto.ts";
+import { formatArgon2id, parseArgon2id, type Argon2idVerifier } from "./argon2id-phc.ts";
+
+/** OWASP's first recommendation: 19 MiB, two passes, one lane; some 25 ms here. */
+const MEMORY_KIB = 19_456;
+const PASSES = 2;
+const LANES = 1;
+const SALT_BYTES = 16;
+const HASH_BYTES = 32;
+/** Changing a password takes another verifier, so nothing outdated is ever found; the minute bounds what memory holds. */
+const REMEMBERED_MS = 60_000;
+const REMEMBERED_MAX = 1000;
+/** At 25 ms each, the last of the queue waits some 6 s; whoever comes then hears "try again" rather than nothing. */
+const WAITING_MAX = 256;
+/** More octets than any person's password; beyond it hashing costs without gain (RFC 4616 leaves it to us). */
+const PASSWORD_BYTES_MAX = 1024;
+
+export class ThreadPoolCrypto implements Crypto {
+  readonly #clock: Clock;
+  /** Never leaves the process, so what is remembered is of no use outside it. */
+  readonly #memoryKey = randomBytes(32);
+  readonly #remembered = new Map<string, number>();
+  #running: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async hashPassword(password: string): Promise<string> {
+    if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) {
+      throw new RangeError(`a password has at most ${PASSWORD_BYTES_MAX} octets`);
+    }
+    const parameters = { memoryKib: MEMORY_KIB, passes: PASSES, lanes: LANES, salt: randomBytes(SALT_BYTES) };
+    const hash = await this.#inTurn(() => derive(password, parameters, HASH_BYTES));
+    return formatArgon2id({ ...parameters, hash });
+  }
+
+  /** Rejects only when too many wait already. */
+  async verifyPassword(password: string, phc: string): Promise<boolean> {
+    const verifier = parseArgon2id(phc);
+    if (verifier === undefined || Buffer.byteLength(password) > PASSWORD_BYTES_MAX) return false;
+    const key = this.#memoryKeyOf(password, phc);
+    if (this.#isRemembered(key)) return true;
+    const right = await this.#inTurn(async () => {
+      // The login before this one may have been the same.
+      if (this.#isRemembered(key)) return true;
+      return timingSafeEqual(await derive(password, verifier, verifier.hash.length), verifier.hash);
+    });
+    if (right) this.#remember(key);
+    return right;
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#waiting >= WAITING_MAX) throw new Error("too many logins are being checked");
+    this.#waiting++;
+    const turn = this.#running.then(work);
+    this.#running = turn.catch(() => undefined);
+    try {
+      return await turn;
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  #memoryKeyOf(password: string, phc: string): string {
+    return createHmac("sha256", this.#memoryKey).update(phc).update("\0").update(password).digest("base64");
+  }
+
+  #isRemembered(key: string): boolean {
+    const until = this.#remembered.get(key);
+    return until !== undefined && until > this.#clock.monotonicMs();
+  }
+
+  #remember(key: string): void {
+    this.#remembered.delete(key);
+    this.#remembered.set(key, this.#clock.monotonicMs() + REMEMBERED_MS);
+    if (this.#remembered.size <= REMEMBERED_MAX) return;
+    const oldest = this.#remembered.keys().next();
+    if (oldest.done !== true) this.#remembered.delete(oldest.value);
+  }
+}
+
+function derive(
+  password: string,
+  { memoryKib, passes, lanes, salt }: Omit<Argon2idVerifier, "hash">,
+  hashBytes: number,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    argon2(
+      "argon2id",
+      { message: password, nonce: salt, memory: memoryKib, passes, parallelism: lanes, tagLength: hashBytes },
+      (error, hash) => {
+        if (error) reject(error);
+        else resolve(hash);
+      },
+    );
+  });
+}
