@@ -37,7 +37,7 @@ export class Claimer {
   wake(): void {
     if (this.#stopped) return;
     this.#again = true;
-    this.#reading ??= this.#read().finally(() => (this.#reading = undefined));
+    this.#reading ??= this.#read();
   }
 
   /** Something will be due at this time. */
@@ -63,6 +63,8 @@ export class Claimer {
   }
 
   async #read(): Promise<void> {
+    // Not in the turn of whoever woke us: many wakes of one turn are one reading.
+    await Promise.resolve();
     try {
       while (this.#again && !this.#stopped) {
         this.#again = false;
@@ -72,6 +74,9 @@ export class Claimer {
       if (error instanceof SpoolError && error.code === "closed") return;
       this.#options.log.event("internal-error", { where: "reading the schedule", error: String(error) });
       this.noteDue(this.#options.clock.now() + refusedRetryMs);
+    } finally {
+      // In the same turn in which the loop saw that nothing more was asked for: a wake is never lost in between.
+      this.#reading = undefined;
     }
   }
 

@@ -208,22 +208,32 @@ export class Queue {
     return Math.floor(this.#settings.ready / 2);
   }
 
+  /**
+   * What one site may take of a half: as much as a half of what is left. One flood then takes a third, two take a half,
+   * and however many there are, something is left for everybody else.
+   */
+  #siteShare(fresh: boolean): number {
+    const left = this.#share - (fresh ? this.#fresh : this.#read);
+    return Math.max(1, Math.floor(this.#share / 16), Math.floor(left / 2));
+  }
+
   #isCrowded(domain: string): boolean {
-    return this.#ready.isFull(domain) || this.#routing.isCrowded(domain, this.#ready.siteShare);
+    return this.#ready.isFull(domain) || this.#routing.isCrowded(domain, this.#siteShare(true));
   }
 
   #claimRequest(): ClaimRequest | undefined {
     if (this.#state !== "running" || this.#recorder.paused !== undefined) return undefined;
     const room = this.#share - this.#read;
-    if (room < Math.min(pageMin, this.#share)) {
+    if (room < Math.min(pageMin, this.#share / 4)) {
       this.#moreToRead = true;
       return undefined;
     }
+    const siteShare = this.#siteShare(false);
     return {
       ...this.#terms,
       limit: Math.min(room, pageMax),
-      perDomainMax: Math.min(pagePerDomainMax, this.#ready.siteShare),
-      excludeDomains: [...this.#ready.fullDomains(), ...this.#routing.crowdedDomains(this.#ready.siteShare)],
+      perDomainMax: Math.min(pagePerDomainMax, siteShare),
+      excludeDomains: [...this.#ready.fullDomains(), ...this.#routing.crowdedDomains(siteShare)],
     };
   }
 
@@ -318,7 +328,7 @@ export class Queue {
       const due = now + Math.ceil(crowdedPutOffMs * (1 + this.#random.next()));
       this.#concluder.putBack(claim, recipients, due);
     } else {
-      this.#ready.push(job, now);
+      this.#ready.push(job, this.#siteShare(claim.fresh), now);
     }
   }
 

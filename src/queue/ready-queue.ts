@@ -1,7 +1,7 @@
 /**
  * The ready stage: what is claimed, routed and waits for its turn. Sites take turns, one delivery each, so a flood to
- * one of them starves none; within a site the order of arrival holds. Bounded by who fills it (`queue.ts`) and, for
- * each site, by its share here.
+ * one of them starves none; within a site the order of arrival holds. Bounded by who fills it (`queue.ts`), in all and
+ * for each site.
  */
 import type { Instant } from "../lib/instant.ts";
 import type { NextHop } from "../route/next-hop.ts";
@@ -39,12 +39,14 @@ export class ReadyQueue {
     return site;
   }
 
-  push(job: ReadyJob, now: Instant): void {
+  /** `share`: how many recipients of one site may wait in memory just now; with them the site is full. */
+  push(job: ReadyJob, share: number, now: Instant): void {
     const { site } = job;
     site.waiting.push(job);
     site.waitingRecipients += job.recipients.length;
-    if (!site.full && site.waitingRecipients >= this.siteShare) {
+    if (!site.full && site.waitingRecipients >= share) {
       site.full = true;
+      site.hasRoomAt = Math.floor(share / 2);
       this.#full.add(site);
     }
     this.#offerTurn(site, now);
@@ -76,11 +78,6 @@ export class ReadyQueue {
     const jobs = site.waiting.splice(0);
     this.#left(site, site.waitingRecipients);
     return jobs;
-  }
-
-  /** Recipients of one site that may wait in memory. */
-  get siteShare(): number {
-    return Math.max(1, Math.floor(this.#settings.ready / 4));
   }
 
   /** Whether a site that was full has room again since this was last asked. */
@@ -119,7 +116,7 @@ export class ReadyQueue {
 
   #left(site: Site, recipients: number): void {
     site.waitingRecipients -= recipients;
-    if (site.full && site.waitingRecipients * 2 <= this.siteShare) {
+    if (site.full && site.waitingRecipients <= site.hasRoomAt) {
       site.full = false;
       this.#full.delete(site);
       this.#eased = true;

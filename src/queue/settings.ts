@@ -55,7 +55,7 @@ export const queueSettings = z
       .max(100_000)
       .default(2_000)
       .describe(
-        "Recipients in memory at once; all others wait on disk, however many. A quarter of them may go to one site. Applies on reload.",
+        "Recipients in memory at once; all others wait on disk, however many. Half are for fresh mail, half for what is tried again; one site gets a third of either at most. Applies on reload.",
       ),
     hop_limit: z
       .int()

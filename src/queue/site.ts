@@ -46,8 +46,9 @@ export class Site {
   waitingRecipients = 0;
   /** Deliveries under way. */
   running = 0;
-  /** Has more than its share of the memory; cleared when half of that is done. */
+  /** Has its share of the memory; cleared when no more than `hasRoomAt` recipients wait. */
   full = false;
+  hasRoomAt = 0;
   /** Stands in the round of sites that may begin a delivery. */
   inTurn = false;
   lastReply: string | undefined;

@@ -1,0 +1,249 @@
+/** Memory, fairness and limits: what the queue holds and begins at once, however much there is to do. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ClaimedMessage, ClaimRequest, Settlement, Spool, StoredRecipient } from "../spool/spool.ts";
+import { newMessage, QueueFixture, smtpHop, unreachable } from "../testing/queue-fixture.ts";
+
+const minute = 60_000;
+
+test("a flood to one site starves none: others are delivered while it waits", async () => {
+  const fixture = new QueueFixture({ settings: { deliveries: 10, deliveries_per_site: 4 } });
+  const { agent, queue } = fixture;
+  queue.start();
+  agent.blocked = true;
+  for (let number = 0; number < 300; number++) await fixture.accept({ to: [`u${number}@flood.test`] });
+  for (let number = 0; number < 12; number++) await fixture.accept({ to: [`u@small${number % 3}.test`] });
+  await fixture.settle();
+  const bySite = (site: string) => agent.jobs.filter(({ hop }) => hop.site === site).length;
+  assert.equal(bySite("flood.test"), 4);
+  assert.deepEqual(
+    [0, 1, 2].map((number) => bySite(`small${number}.test`)),
+    [2, 2, 2],
+  );
+  agent.unblock(10);
+  await fixture.settle();
+  assert.deepEqual(
+    [0, 1, 2].map((number) => bySite(`small${number}.test`)),
+    [4, 4, 4],
+    "everybody else had all turns",
+  );
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.advance(10 * minute);
+  assert.equal(bySite("flood.test"), 300);
+  assert.equal(agent.mostRunning, 10);
+});
+
+test("within a site the order of arrival holds", async () => {
+  const fixture = new QueueFixture({ settings: { deliveries_per_site: 1 } });
+  fixture.queue.start();
+  const expected = Array.from({ length: 50 }, (_, number) => `u${number}@there.test`);
+  for (const address of expected) await fixture.accept({ to: [address] });
+  await fixture.settle();
+  assert.deepEqual(fixture.agent.attempted, expected);
+});
+
+test("the ready stage is bounded: fresh mail beyond it is only scheduled, and follows when there is room", async () => {
+  const fixture = new QueueFixture({ settings: { ready: 40, deliveries: 5 } });
+  const { agent, queue, spool } = fixture;
+  queue.start();
+  agent.blocked = true;
+  for (let number = 0; number < 200; number++) await fixture.accept({ to: [`u@d${number}.test`] });
+  await fixture.settle();
+  assert.ok(queue.stats().ready <= 40, `${queue.stats().ready} in memory`);
+  assert.ok((await spool.stats()).scheduled >= 160);
+  assert.equal(agent.running, 5);
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.advance(minute);
+  assert.equal(agent.jobs.length, 200);
+  assert.equal(queue.stats().ready, 0);
+});
+
+test("a full site is left out of claims: a page is never filled with what cannot be used", async () => {
+  const requests: ClaimRequest[] = [];
+  const fixture = new QueueFixture({
+    settings: { ready: 40, deliveries_per_site: 1 },
+    wrapSpool: (spool) => spying(spool, (request) => requests.push(request)),
+  });
+  const { agent, queue } = fixture;
+  for (let number = 0; number < 100; number++) await fixture.accept({ to: [`u${number}@flood.test`] });
+  for (let number = 0; number < 30; number++) await fixture.accept({ to: [`u@other${number}.test`] });
+  agent.blocked = ({ hop }) => hop.site === "flood.test";
+  queue.start();
+  await fixture.settle();
+  assert.ok(requests.some(({ excludeDomains }) => excludeDomains.includes("flood.test")));
+  assert.ok(agent.attempted.filter((address) => address.includes("other")).length === 30, "all others are done");
+  assert.equal(queue.claimTermsForFresh(["flood.test"]), undefined);
+  assert.notEqual(queue.claimTermsForFresh(["quiet.test"]), undefined);
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.advance(5 * minute);
+  assert.equal(agent.jobs.length, 130);
+});
+
+test("a domain whose DNS does not answer takes a third of its half of the memory", async () => {
+  const fixture = new QueueFixture({ settings: { ready: 80 } });
+  fixture.router.table.set("mute.test", new Promise(() => {}));
+  for (let number = 0; number < 200; number++) await fixture.accept({ to: [`u${number}@mute.test`] });
+  const { id } = await fixture.accept({ to: ["ann@fine.test"] });
+  fixture.queue.start();
+  await fixture.settle();
+  assert.deepEqual(await fixture.states(id), ["relayed"]);
+  assert.ok(fixture.queue.stats().ready <= 40);
+});
+
+test("more domains on a full site than the claim can leave out are put off, not claimed in a circle", async () => {
+  let claims = 0;
+  const fixture = new QueueFixture({
+    settings: { ready: 40, deliveries_per_site: 1 },
+    wrapSpool: (spool) => spying(spool, () => claims++),
+  });
+  const { agent, router, queue } = fixture;
+  const hop = { kind: "hop" as const, hop: smtpHop("provider") };
+  for (let number = 0; number < 300; number++) {
+    router.table.set(`d${number}.test`, hop);
+    await fixture.accept({ to: [`u@d${number}.test`] });
+  }
+  agent.blocked = true;
+  queue.start();
+  await fixture.settle();
+  assert.ok(claims < 60, `${claims} claims`);
+  const before = claims;
+  await fixture.advance(minute);
+  assert.ok(claims - before < 200, `${claims - before} claims in a minute`);
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.advance(5 * minute);
+  assert.equal(agent.jobs.length, 300);
+});
+
+test("a backlog for an unreachable site moves along its schedule without attempts, and expires in time", async () => {
+  const fixture = new QueueFixture({ settings: { expire: "6h", warn_after: "0s" } });
+  const { agent, queue } = fixture;
+  agent.answer = () => unreachable;
+  const ids: string[] = [];
+  for (let number = 0; number < 200; number++) {
+    ids.push((await fixture.accept({ reversePath: "", to: [`u${number}@down.test`] })).id);
+  }
+  queue.start();
+  await fixture.advance(6.5 * 3_600_000);
+  for (const id of ids) assert.deepEqual(await fixture.states(id), ["expired"]);
+  assert.ok(agent.jobs.length < 150, `${agent.jobs.length} connections for 200 recipients in six hours`);
+});
+
+test("421 lowers how many deliveries a site gets, and the snapshot says until when", async () => {
+  const fixture = new QueueFixture({ settings: { deliveries_per_site: 8 } });
+  const { agent, queue, clock } = fixture;
+  queue.start();
+  agent.answer = () => ({
+    kind: "deferred",
+    status: "4.7.0",
+    owner: "remote-trouble",
+    reason: "too many connections",
+    diagnostic: { type: "smtp", code: 421, text: "421 4.7.0 too many connections", command: "greeting" },
+  });
+  await fixture.accept({ to: ["a@there.test"] });
+  await fixture.settle();
+  const [site] = queue.sites();
+  assert.equal(site?.limit, 4);
+  assert.equal(site?.normalLimit, 8);
+  assert.equal(site?.limitedUntil, clock.now() + 5 * minute);
+  agent.blocked = true;
+  for (let number = 0; number < 20; number++) await fixture.accept({ to: [`u${number}@there.test`] });
+  await fixture.settle();
+  assert.equal(agent.running, 4);
+});
+
+test("a million scheduled recipients are never loaded: pages follow the room, and one time is kept", async () => {
+  const spool = new EndlessSpool(1_000_000);
+  const fixture = new QueueFixture({ wrapSpool: () => spool as unknown as Spool });
+  const { agent, queue } = fixture;
+  agent.blocked = true;
+  queue.start();
+  await fixture.settle();
+  assert.ok(queue.stats().ready <= 1_000, `${queue.stats().ready} in memory`);
+  assert.ok(spool.largestPage <= 500);
+  const claimsAtStart = spool.claims;
+  assert.ok(claimsAtStart <= 12, `${claimsAtStart} claims at start`);
+  await fixture.advance(10 * minute);
+  assert.equal(spool.claims, claimsAtStart, "no room, no claim");
+  agent.blocked = () => agent.jobs.length > 6_000;
+  agent.unblock();
+  await fixture.settle();
+  assert.ok(spool.settled >= 5_000, `${spool.settled} settled`);
+  assert.ok(spool.mostOpen <= 1_000, `${spool.mostOpen} claimed at once`);
+  assert.ok(spool.claims < spool.settled / 50, `${spool.claims} claims for ${spool.settled} recipients`);
+});
+
+function spying(spool: Spool, onClaim: (request: ClaimRequest) => void): Spool {
+  return new Proxy(spool, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (name === "claim") {
+        return (request: ClaimRequest) => {
+          onClaim(request);
+          return target.claim(request);
+        };
+      }
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+/** Counts what is asked of it; makes up due recipients, each alone in its message, over fifty domains. */
+class EndlessSpool {
+  claims = 0;
+  largestPage = 0;
+  settled = 0;
+  open = 0;
+  mostOpen = 0;
+  #left: number;
+  #number = 0;
+
+  constructor(count: number) {
+    this.#left = count;
+  }
+
+  async claim(request: ClaimRequest): Promise<readonly ClaimedMessage[]> {
+    this.claims++;
+    const count = Math.min(request.limit, this.#left);
+    this.largestPage = Math.max(this.largestPage, count);
+    this.#left -= count;
+    this.open += count;
+    this.mostOpen = Math.max(this.mostOpen, this.open);
+    return Array.from({ length: count }, () => this.#make(request.leaseMs));
+  }
+
+  async settle(settlement: Settlement): Promise<boolean> {
+    this.settled += settlement.changes.length;
+    this.open -= settlement.changes.length;
+    return true;
+  }
+
+  async renew(): Promise<readonly number[]> {
+    return [];
+  }
+
+  async nextDue(): Promise<undefined> {
+    return undefined;
+  }
+
+  #make(leaseMs: number): ClaimedMessage {
+    const number = this.#number++;
+    const domain = `d${number % 50}.test`;
+    const address = `u${number}@${domain}`;
+    const { recipients: _, ...message } = newMessage(`ID${number}`, 0, { to: [] });
+    const recipient: StoredRecipient = {
+      address,
+      domain,
+      message: message.id,
+      index: 0,
+      state: "claimed",
+      due: 0,
+      attempts: 1,
+      warned: false,
+    };
+    return { message: { ...message, size: 100 }, token: number, leaseEnd: leaseMs, recipients: [recipient] };
+  }
+}
