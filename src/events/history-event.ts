@@ -38,6 +38,12 @@ export type HistoryEvent =
       readonly subject?: string;
       /** For reports: the message that this one reports on. */
       readonly reportOn?: string;
+      /** Why each address of RCPT was taken, and which setting decided; repetitions included. */
+      readonly decisions?: readonly {
+        readonly address: string;
+        readonly reason: string;
+        readonly setting?: string;
+      }[];
     })
   | (OfRecipient & { readonly kind: "recipient-delivered"; readonly attempt: AttemptFacts })
   | (OfRecipient & { readonly kind: "recipient-relayed"; readonly attempt: AttemptFacts })

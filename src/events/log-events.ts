@@ -62,6 +62,11 @@ export const logEvents = {
     "Content was refused after it arrived; the reason is told.",
     "Nothing of it is kept.",
   ),
+  "content-repaired": declare(
+    "info",
+    "Bare CR or LF in submitted content was made CRLF, as the listener's bare_line_ends asks.",
+    "A signature over the content, if it had one, no longer verifies.",
+  ),
   "message-accepted": declare(
     "info",
     "A message is durable in the spool and was answered 250.",
