@@ -1,0 +1,176 @@
+/**
+ * The main-thread end of one spool thread: gathers the operations of one turn of the event loop into a batch, keeps at
+ * most two batches under way (one is being committed while the other waits at the thread's door, so the disk is never
+ * idle; everything else gathers meanwhile), and hands out the answers.
+ */
+import { Worker } from "node:worker_threads";
+import { SpoolError } from "../spool/spool.ts";
+import type { Batch, Operation, ResultOf, SpoolCounts, SpoolThreadData, ThreadReply } from "./spool-protocol.ts";
+
+/** More would lengthen the wait of the first for the last; fsync is shared well enough by these. */
+const BATCH_OPERATIONS_MAX = 512;
+/** One operation may exceed it (a report of some size); together they stop here. */
+const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+const BATCHES_UNDER_WAY_MAX = 2;
+
+const NO_CONTENT: readonly Uint8Array[] = [];
+
+interface Waiting {
+  readonly operation: Operation;
+  readonly contents: readonly Uint8Array[];
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: SpoolError) => void;
+}
+
+export type Opened = Extract<ThreadReply, { kind: "opened" }>;
+
+export class SpoolChannel {
+  /** Resolves when the thread has its database open; rejects where it refused. */
+  readonly opened: Promise<Opened>;
+  readonly #worker: Worker;
+  #gathering: Waiting[] = [];
+  readonly #underWay: (readonly Waiting[])[] = [];
+  #flushSet = false;
+  /** Why nothing more can be done. */
+  #broken: SpoolError | undefined;
+  #closing = false;
+  #counts: SpoolCounts | undefined;
+  readonly #ended: Promise<void>;
+
+  constructor(data: SpoolThreadData) {
+    // Unbuilt in a clone, JavaScript in the package: the thread's root has the same extension as this file.
+    const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+    this.#worker = new Worker(new URL(`../spool-thread${extension}`, import.meta.url), {
+      workerData: data,
+      name: `spool-${data.role}`,
+    });
+    const opening = Promise.withResolvers<Opened>();
+    this.opened = opening.promise;
+    // Whoever sends hears of the failure; nobody need wait for `opened`.
+    this.opened.catch(() => {});
+    this.#worker.on("message", (reply: ThreadReply) => {
+      switch (reply.kind) {
+        case "opened":
+          this.#counts = reply.counts;
+          opening.resolve(reply);
+          return;
+        case "refused":
+          this.#break(new SpoolError(reply.code, reply.text));
+          opening.reject(this.#broken);
+          return;
+        case "answers":
+          this.#onAnswers(reply);
+          return;
+        case "closed":
+          return;
+        default:
+          reply satisfies never;
+      }
+    });
+    const ended = Promise.withResolvers<void>();
+    this.#ended = ended.promise;
+    const onEnd = (cause: unknown) => {
+      const text = cause instanceof Error ? cause.message : "it ended";
+      this.#break(new SpoolError("failed", `The spool's ${data.role} thread is gone: ${text}`, { cause }));
+      opening.reject(this.#broken);
+      ended.resolve();
+    };
+    this.#worker.on("error", onEnd);
+    this.#worker.on("exit", onEnd);
+  }
+
+  /** As of the last answer; undefined before the first, and from a reader. */
+  get counts(): SpoolCounts | undefined {
+    return this.#counts;
+  }
+
+  /** `contents` are the octets that the operation names, in its order. The operation is answered after its commit. */
+  send<O extends Operation>(operation: O, contents: readonly Uint8Array[] = NO_CONTENT): Promise<ResultOf<O>> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    return new Promise<ResultOf<O>>((resolve, reject) => {
+      this.#gathering.push({ operation, contents, resolve: resolve as (result: unknown) => void, reject });
+      this.#setFlush();
+    });
+  }
+
+  /** Finishes what was sent, then ends the thread. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#flush();
+    await this.#ended;
+  }
+
+  /** As a crash of the thread would: nothing is finished. */
+  async kill(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #setFlush(): void {
+    if (this.#flushSet || this.#underWay.length >= BATCHES_UNDER_WAY_MAX) return;
+    this.#flushSet = true;
+    // After this turn's events: what they bring goes along.
+    setImmediate(() => {
+      this.#flushSet = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    while (this.#gathering.length > 0 && this.#underWay.length < BATCHES_UNDER_WAY_MAX) this.#post(this.#nextBatch());
+    if (this.#closing && this.#gathering.length === 0 && this.#underWay.length === 0 && this.#broken === undefined) {
+      this.#broken = new SpoolError("closed", "The spool is closed");
+      this.#worker.postMessage("close");
+    }
+  }
+
+  #nextBatch(): readonly Waiting[] {
+    let count = 0;
+    for (let bytes = 0; count < Math.min(this.#gathering.length, BATCH_OPERATIONS_MAX); count++) {
+      for (const content of this.#gathering[count]?.contents ?? NO_CONTENT) bytes += content.length;
+      if (bytes > BATCH_BYTES_MAX && count > 0) break;
+    }
+    if (count === this.#gathering.length) {
+      const all = this.#gathering;
+      this.#gathering = [];
+      return all;
+    }
+    return this.#gathering.splice(0, count);
+  }
+
+  #post(waiting: readonly Waiting[]): void {
+    let size = 0;
+    for (const { contents } of waiting) for (const content of contents) size += content.length;
+    const content = new Uint8Array(new ArrayBuffer(size));
+    const offsets: number[] = [];
+    let at = 0;
+    for (const { contents } of waiting) {
+      offsets.push(at);
+      for (const bytes of contents) {
+        content.set(bytes, at);
+        at += bytes.length;
+      }
+    }
+    const batch: Batch = { operations: waiting.map(({ operation }) => operation), content, offsets };
+    this.#underWay.push(waiting);
+    this.#worker.postMessage(batch, [content.buffer]);
+  }
+
+  #onAnswers({ results, failures, counts }: Extract<ThreadReply, { kind: "answers" }>): void {
+    const waiting = this.#underWay.shift() ?? [];
+    if (counts !== undefined) this.#counts = counts;
+    const failed = new Map(failures.map((failure) => [failure.index, failure]));
+    for (const [index, { resolve, reject }] of waiting.entries()) {
+      const failure = failed.size === 0 ? undefined : failed.get(index);
+      if (failure === undefined) resolve(results[index]);
+      else reject(new SpoolError(failure.code, failure.text));
+    }
+    if (this.#closing) this.#flush();
+    else if (this.#gathering.length > 0) this.#setFlush();
+  }
+
+  #break(error: SpoolError): void {
+    this.#broken ??= error;
+    const lost = [...this.#underWay.splice(0).flat(), ...this.#gathering.splice(0)];
+    for (const { reject } of lost) reject(error);
+  }
+}

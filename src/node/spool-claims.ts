@@ -1,0 +1,272 @@
+/**
+ * Claiming, leases and settling in the SQLite spool's writer. A claim is a row with a token; a recipient row bears the
+ * token of the claim that holds it, and only who knows it can settle.
+ *
+ * What is due is found through `domains`, never by walking over recipients: one domain that is excluded or full costs
+ * one step, however many recipients wait for it.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Instant } from "../lib/instant.ts";
+import { dueAfterLostClaim, retryDelayMs } from "../spool/recipient-state.ts";
+import { SpoolError } from "../spool/spool.ts";
+import type { ContentCursor, SpoolMessages } from "./spool-messages.ts";
+import {
+  CLAIMED,
+  HELD,
+  SCHEDULED,
+  type ClaimedRows,
+  type ClaimOperation,
+  type RecipientRow,
+  type SettleOperation,
+  type SettleResult,
+} from "./spool-protocol.ts";
+import { Query } from "./spool-query.ts";
+import { RECIPIENTS_MAX, firstKey, lastKey, recipientColumns, seqOf } from "./spool-schema.ts";
+
+/** How many rows of `domains` are read at a time. */
+const DOMAINS_PAGE = 256;
+/** How many claims that ended are returned to the schedule in one transaction. */
+const LOST_MAX = 1000;
+/** Tokens of one incarnation; those of the next begin above. */
+const TOKENS_PER_INCARNATION = 2 ** 32;
+
+interface Due {
+  readonly key: number;
+  readonly due: Instant;
+}
+
+export class SpoolClaims {
+  readonly #messages: SpoolMessages;
+  #lastToken: number;
+  readonly #dueDomains: Query<[domain: string, due: number]>;
+  readonly #dueOfDomain: Query<[key: number, due: number]>;
+  readonly #firstOfDomain: Query<[due: number]>;
+  readonly #setDomain: StatementSync;
+  readonly #deleteDomain: StatementSync;
+  readonly #recipient: Query<RecipientRow>;
+  readonly #take: StatementSync;
+  readonly #insertClaim: StatementSync;
+  readonly #deleteClaim: StatementSync;
+  readonly #messageOf: Query<[json: string]>;
+  readonly #renew: StatementSync;
+  readonly #endedClaims: Query<[token: number, seq: number]>;
+  readonly #earliestLease: Query<[leaseEnd: number | null]>;
+  readonly #heldBy: Query<[key: number, attempts: number, due: number, domain: string]>;
+  readonly #return: StatementSync;
+  readonly #states: Query<[index: number, state: number, token: number | null]>;
+  readonly #finish: StatementSync;
+  readonly #defer: StatementSync;
+  readonly #hold: StatementSync;
+  readonly #domainOf: Query<[domain: string]>;
+
+  constructor(database: DatabaseSync, messages: SpoolMessages, incarnation: number) {
+    this.#messages = messages;
+    this.#lastToken = incarnation * TOKENS_PER_INCARNATION;
+    this.#dueDomains = new Query(
+      database,
+      "SELECT domain, due FROM domains WHERE due <= ? AND (due, domain) > (?, ?) ORDER BY due, domain LIMIT ?",
+    );
+    this.#dueOfDomain = new Query(
+      database,
+      "SELECT key, due FROM recipients WHERE state = 0 AND domain = ? AND due <= ? ORDER BY due, key LIMIT ?",
+    );
+    this.#firstOfDomain = new Query(
+      database,
+      "SELECT due FROM recipients WHERE state = 0 AND domain = ? ORDER BY due LIMIT 1",
+    );
+    this.#setDomain = database.prepare("UPDATE domains SET due = ? WHERE domain = ?");
+    this.#deleteDomain = database.prepare("DELETE FROM domains WHERE domain = ?");
+    this.#recipient = new Query(database, `SELECT ${recipientColumns} FROM recipients WHERE key = ?`);
+    this.#take = database.prepare("UPDATE recipients SET state = 1, token = ?, attempts = ?, due = ? WHERE key = ?");
+    this.#insertClaim = database.prepare("INSERT INTO claims VALUES (?, ?, ?)");
+    this.#deleteClaim = database.prepare("DELETE FROM claims WHERE token = ?");
+    this.#messageOf = new Query(database, "SELECT message FROM messages WHERE seq = ?");
+    this.#renew = database.prepare("UPDATE claims SET lease_end = ? WHERE token = ?");
+    this.#endedClaims = new Query(
+      database,
+      "SELECT token, seq FROM claims WHERE lease_end <= ? ORDER BY lease_end LIMIT ?",
+    );
+    this.#earliestLease = new Query(database, "SELECT min(lease_end) FROM claims");
+    this.#heldBy = new Query(
+      database,
+      "SELECT key, attempts, due, domain FROM recipients WHERE key BETWEEN ? AND ? AND token = ?",
+    );
+    this.#return = database.prepare("UPDATE recipients SET state = 0, token = NULL, due = ? WHERE key = ?");
+    this.#states = new Query(
+      database,
+      "SELECT key & 65535, state, token FROM recipients WHERE key BETWEEN ? AND ? ORDER BY key",
+    );
+    this.#finish = database.prepare(
+      "UPDATE recipients SET state = ?, token = NULL, last_reply = ?, final_at = ? WHERE key = ?",
+    );
+    this.#defer = database.prepare(`UPDATE recipients SET state = 0, token = NULL, due = ?, last_reply = ?,
+      warned = warned | ?, attempts = attempts - ? WHERE key = ?`);
+    this.#hold = database.prepare(
+      "UPDATE recipients SET state = 2, token = NULL, held_by = ?, held_reason = ? WHERE key = ?",
+    );
+    this.#domainOf = new Query(database, "SELECT domain FROM recipients WHERE key = ?");
+  }
+
+  nextToken(): number {
+    return ++this.#lastToken;
+  }
+
+  claim(operation: ClaimOperation): readonly ClaimedRows[] {
+    const { now } = operation;
+    // Throws where the terms are unusable, before anything changes.
+    retryDelayMs(operation, 1);
+    this.returnEnded(now, LOST_MAX);
+    const { due, visited } = this.#findDue(operation);
+    const groups = new Map<number, number[]>();
+    for (const { key } of due) {
+      const seq = seqOf(key);
+      const group = groups.get(seq);
+      if (group === undefined) groups.set(seq, [key]);
+      else group.push(key);
+    }
+    const claimed: ClaimedRows[] = [];
+    for (const [seq, keys] of groups) {
+      const token = this.nextToken();
+      this.#insertClaim.run(token, seq, Math.ceil(now + operation.leaseMs));
+      keys.sort((a, b) => a - b);
+      const recipients = keys.map((key) => this.#takeRecipient(key, token, operation));
+      claimed.push({ json: this.#messageOf.get(seq)?.[0] ?? "", token, recipients });
+    }
+    this.#messages.counts[SCHEDULED] -= due.length;
+    this.#messages.counts[CLAIMED] += due.length;
+    for (const [domain, noted] of visited) this.#correctDomain(domain, noted);
+    return claimed;
+  }
+
+  /** Returns the tokens that are no longer valid. */
+  renew(tokens: readonly number[], leaseEnd: Instant): readonly number[] {
+    return tokens.filter((token) => Number(this.#renew.run(leaseEnd, token).changes) === 0);
+  }
+
+  /** Claims whose lease has ended by `now` go back to the schedule, at most `limit`; returns how many recipients went. */
+  returnEnded(now: Instant, limit: number, leaseEnd: Instant = now): number {
+    let returned = 0;
+    for (const [token, seq] of this.#endedClaims.all(leaseEnd, limit)) {
+      for (const [key, attempts, recorded, domain] of this.#heldBy.all(firstKey(seq), lastKey(seq), token)) {
+        const due = dueAfterLostClaim(attempts, recorded, now);
+        this.#return.run(due, key);
+        this.#messages.noteDue(domain, due);
+        returned++;
+      }
+      this.#deleteClaim.run(token);
+    }
+    this.#messages.counts[CLAIMED] -= returned;
+    this.#messages.counts[SCHEDULED] += returned;
+    return returned;
+  }
+
+  settle(operation: SettleOperation, content: ContentCursor): SettleResult {
+    const { token, now, changes } = operation;
+    const seq = this.#messages.seqOf(operation.message);
+    if (seq === undefined) return "stale";
+    const states = this.#states.all(firstKey(seq), lastKey(seq));
+    if (!states.some(([, , holder]) => holder === token)) return "stale";
+    const changing = new Set<number>();
+    for (const [index] of changes) {
+      if (states[index]?.[2] !== token) return "stale";
+      if (changing.has(index)) throw new SpoolError("failed", "A settlement changes a recipient twice");
+      changing.add(index);
+    }
+    let final = 0;
+    for (const change of changes) {
+      if (this.#applyChange(firstKey(seq) + change[0], change, now)) final++;
+    }
+    if (!states.some(([index, , holder]) => holder === token && !changing.has(index))) this.#deleteClaim.run(token);
+    for (const report of operation.reports) this.#messages.insert(report, content, now, undefined);
+    this.#messages.addEvents(operation.events);
+    const othersOpen = states.some(([index, state]) => state <= HELD && !changing.has(index));
+    if (othersOpen || final < changes.length) return "settled";
+    return this.#messages.close(seq, now).inFile ? "closed-file" : "closed";
+  }
+
+  nextDue(excludeDomains: readonly string[]): Instant | undefined {
+    const excluded = new Set(excludeDomains);
+    let earliest = this.#earliestLease.get()?.[0] ?? Infinity;
+    let exact = Infinity;
+    this.#walkDomains(Infinity, (domain, due) => {
+      if (due >= exact) return "stop";
+      if (!excluded.has(domain)) exact = Math.min(exact, this.#correctDomain(domain, due) ?? Infinity);
+      return "go on";
+    });
+    earliest = Math.min(earliest, exact);
+    return earliest === Infinity ? undefined : earliest;
+  }
+
+  /** The earliest due recipients under the request's limits; the domains that were looked at, with their noted time. */
+  #findDue(operation: ClaimOperation): {
+    readonly due: readonly Due[];
+    readonly visited: ReadonlyMap<string, Instant>;
+  } {
+    const { now, limit } = operation;
+    const excluded = new Set(operation.excludeDomains);
+    const perDomain = Math.min(limit, operation.perDomainMax);
+    const visited = new Map<string, Instant>();
+    let due: Due[] = [];
+    this.#walkDomains(now, (domain, earliest) => {
+      const last = due.length >= limit ? due[limit - 1] : undefined;
+      if (last !== undefined && earliest >= last.due) return "stop";
+      if (excluded.has(domain)) return "go on";
+      visited.set(domain, earliest);
+      for (const [key, at] of this.#dueOfDomain.all(domain, now, perDomain)) due.push({ key, due: at });
+      if (due.length >= limit) due = due.toSorted((a, b) => a.due - b.due || a.key - b.key).slice(0, limit);
+      return "go on";
+    });
+    due.sort((a, b) => a.due - b.due || a.key - b.key);
+    return { due, visited };
+  }
+
+  /** Domains in the order of their (noted) earliest due time. */
+  #walkDomains(until: Instant, visit: (domain: string, due: Instant) => "go on" | "stop"): void {
+    let after: readonly [domain: string, due: number] = ["", -Infinity];
+    for (;;) {
+      const page = this.#dueDomains.all(until, after[1], after[0], DOMAINS_PAGE);
+      for (const [domain, due] of page) if (visit(domain, due) === "stop") return;
+      const last = page.at(-1);
+      if (last === undefined || page.length < DOMAINS_PAGE) return;
+      after = last;
+    }
+  }
+
+  /** Notes when the domain's first scheduled recipient is really due, and returns it. */
+  #correctDomain(domain: string, noted: Instant): Instant | undefined {
+    const due = this.#firstOfDomain.get(domain)?.[0];
+    if (due === undefined) this.#deleteDomain.run(domain);
+    else if (due !== noted) this.#setDomain.run(due, domain);
+    return due;
+  }
+
+  #takeRecipient(key: number, token: number, operation: ClaimOperation): RecipientRow {
+    const row = this.#recipient.get(key);
+    if (row === undefined) throw new SpoolError("failed", `Recipient ${key % RECIPIENTS_MAX} vanished while claimed`);
+    const [index, , , before, ...rest] = row;
+    const attempts = before + 1;
+    const due = Math.ceil(operation.now + retryDelayMs(operation, attempts));
+    this.#take.run(token, attempts, due, key);
+    return [index, CLAIMED, due, attempts, ...rest];
+  }
+
+  /** true: the recipient is final. */
+  #applyChange(key: number, change: SettleOperation["changes"][number], now: Instant): boolean {
+    const [, state, due, text, by, warned, uncounted] = change;
+    this.#messages.counts[CLAIMED]--;
+    switch (state) {
+      case SCHEDULED:
+        this.#defer.run(due, text, warned, uncounted, key);
+        this.#messages.counts[SCHEDULED]++;
+        this.#messages.noteDue(this.#domainOf.get(key)?.[0] ?? "", due);
+        return false;
+      case HELD:
+        this.#hold.run(by, text, key);
+        this.#messages.counts[HELD]++;
+        return false;
+      default:
+        this.#finish.run(state, text, now, key);
+        return true;
+    }
+  }
+}

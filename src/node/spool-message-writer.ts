@@ -1,0 +1,83 @@
+/**
+ * Receives one message for the SQLite spool: small content gathers in memory, larger content goes to a file while it
+ * arrives. Making it durable is the owner's part.
+ */
+import type { HistoryEvent } from "../events/history-event.ts";
+import { SpoolError, type ClaimTerms, type MessageWriter, type NewMessage } from "../spool/spool.ts";
+import type { IncomingFile } from "./spool-content-files.ts";
+
+/** Content up to this size is kept in the database. */
+const SMALL_CONTENT_MAX = 256 * 1024;
+
+/** A message that has arrived whole. */
+export interface Draft {
+  readonly given: NewMessage;
+  readonly claim: ClaimTerms | undefined;
+  readonly events: readonly HistoryEvent[];
+  readonly chunks: readonly Uint8Array[];
+  readonly file: IncomingFile | undefined;
+  readonly size: number;
+}
+
+export interface WriterOwner {
+  receiveFile(): IncomingFile;
+  commit(draft: Draft): ReturnType<MessageWriter["commit"]>;
+}
+
+export class SqliteMessageWriter implements MessageWriter {
+  readonly #owner: WriterOwner;
+  #chunks: Uint8Array[] = [];
+  #file: IncomingFile | undefined;
+  #size = 0;
+  #finished = false;
+
+  constructor(owner: WriterOwner) {
+    this.#owner = owner;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  append(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#finished) throw new SpoolError("failed", "The message is committed or aborted already");
+    this.#size += bytes.length;
+    if (this.#file !== undefined) return this.#file.append(bytes);
+    this.#chunks.push(bytes);
+    if (this.#size <= SMALL_CONTENT_MAX) return undefined;
+    const file = this.#owner.receiveFile();
+    this.#file = file;
+    const first = Buffer.concat(this.#chunks);
+    this.#chunks = [];
+    return file.append(first);
+  }
+
+  async commit(
+    message: NewMessage,
+    options: { readonly claim?: ClaimTerms; readonly events: readonly HistoryEvent[] },
+  ): ReturnType<MessageWriter["commit"]> {
+    if (this.#finished) throw new SpoolError("failed", "The message is committed or aborted already");
+    this.#finished = true;
+    const file = this.#file;
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    try {
+      const { claim, events } = options;
+      return await this.#owner.commit({ given: message, claim, events, chunks, file, size: this.#size });
+    } catch (error) {
+      await file?.discard();
+      throw error;
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#chunks = [];
+    await this.#file?.discard();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.abort();
+  }
+}

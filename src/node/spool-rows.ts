@@ -1,0 +1,143 @@
+/** Between the spool's interface and the rows in which the SQLite spool's threads keep it. */
+import type { HistoryEvent } from "../events/history-event.ts";
+import type { Instant } from "../lib/instant.ts";
+import {
+  SpoolError,
+  type NewMessage,
+  type NewRecipient,
+  type RecipientChange,
+  type RecordChange,
+  type StoredMessage,
+  type StoredRecipient,
+} from "../spool/spool.ts";
+import {
+  storedStates,
+  stateNumber,
+  type ChangeRow,
+  type EventRows,
+  type MessageRow,
+  type NewRecipientRow,
+  type RecipientRow,
+  type RecordRow,
+} from "./spool-protocol.ts";
+
+/** What is kept of a recipient as one JSON text, since nothing selects by it. */
+type Parameters = Pick<NewRecipient, "notify" | "originalRecipient">;
+
+export function storedMessage(given: NewMessage, size: number): StoredMessage {
+  const { recipients: _, ...rest } = given;
+  return { ...rest, size };
+}
+
+export function messageRow(message: StoredMessage, recipients: readonly NewRecipient[], inFile: boolean): MessageRow {
+  const { id, receivedAt, reversePath, size } = message;
+  return {
+    id,
+    receivedAt,
+    reversePath,
+    json: JSON.stringify(message),
+    size,
+    inFile,
+    recipients: recipients.map(newRecipientRow),
+  };
+}
+
+function newRecipientRow(recipient: NewRecipient): NewRecipientRow {
+  const { address, domain, acceptedAs, notify, originalRecipient, held, due } = recipient;
+  const parameters: Parameters = {
+    ...(notify === undefined ? {} : { notify }),
+    ...(originalRecipient === undefined ? {} : { originalRecipient }),
+  };
+  return [
+    address,
+    domain,
+    acceptedAs ?? null,
+    notify === undefined && originalRecipient === undefined ? null : JSON.stringify(parameters),
+    held?.by ?? null,
+    held?.reason ?? null,
+    due === undefined ? null : wholeMs(due),
+  ];
+}
+
+/** The recipient as a commit that claims leaves it. */
+export function freshlyClaimed(
+  message: string,
+  index: number,
+  given: NewRecipient,
+  attempt: { readonly due: Instant },
+): StoredRecipient {
+  return { ...given, message, index, state: "claimed", due: attempt.due, attempts: 1, warned: false };
+}
+
+export function recipientFromRow(message: string, row: RecipientRow): StoredRecipient {
+  const [index, state, due, attempts, warned, finalAt, address, domain, acceptedAs, parameters, lastReply, by, reason] =
+    row;
+  const name = storedStates[state];
+  if (name === undefined) throw new SpoolError("failed", `${message} has a recipient in the unknown state ${state}`);
+  return {
+    message,
+    index,
+    state: name,
+    due,
+    attempts,
+    warned: warned !== 0,
+    address,
+    domain,
+    ...(finalAt === null ? {} : { finalAt }),
+    ...(acceptedAs === null ? {} : { acceptedAs }),
+    ...(parameters === null ? {} : (JSON.parse(parameters) as Parameters)),
+    ...(lastReply === null ? {} : { lastReply }),
+    ...(by === null ? {} : { held: { by, reason: reason ?? "" } }),
+  };
+}
+
+export function messageFromJson(json: string): StoredMessage {
+  return JSON.parse(json) as StoredMessage;
+}
+
+export function changeRow(change: RecipientChange): ChangeRow {
+  const { index, to } = change;
+  switch (to) {
+    case "scheduled": {
+      const { due, reply, warned, uncounted } = change;
+      return [index, stateNumber(to), wholeMs(due), reply, null, warned ? 1 : 0, uncounted ? 1 : 0];
+    }
+    case "held":
+      return [index, stateNumber(to), 0, change.reason, change.by, 0, 0];
+    case "delivered":
+    case "relayed":
+    case "failed":
+    case "expired":
+      return [index, stateNumber(to), 0, change.reply, null, 0, 0];
+    default:
+      return change satisfies never;
+  }
+}
+
+export function eventRows(events: readonly HistoryEvent[]): EventRows {
+  const rows: string[] = [];
+  for (const event of events) rows.push(event.message, JSON.stringify(event));
+  return rows;
+}
+
+export function recordRow(change: RecordChange): RecordRow {
+  const { namespace } = change;
+  switch (change.kind) {
+    case "put": {
+      const { expiresAt } = change;
+      const json = JSON.stringify(change.value ?? null);
+      return [namespace, change.key, json, expiresAt === undefined ? null : wholeMs(expiresAt)];
+    }
+    case "delete":
+      return [namespace, change.key, null, null];
+    case "clear":
+      return [namespace, null, null, null];
+    default:
+      return change satisfies never;
+  }
+}
+
+/** Times are kept in whole milliseconds; a jitter may have given a fraction. Never earlier than asked for. */
+export function wholeMs(time: Instant): Instant {
+  return Math.ceil(time);
+}

@@ -1,0 +1,183 @@
+/**
+ * The writing side of the SQLite spool, in a thread of its own: one batch of operations is one transaction, answered
+ * after its fsync. An operation that fails does not spoil the others of its batch: the transaction is rolled back and
+ * each operation gets one of its own. Nothing is ever kept in part.
+ */
+import { DatabaseSync } from "node:sqlite";
+import { SpoolClaims } from "./spool-claims.ts";
+import { failureOf, isDiskFailure } from "./spool-failure.ts";
+import { ContentCursor, SpoolMessages } from "./spool-messages.ts";
+import type { Batch, Failure, Operation, SpoolThreadData, ThreadReply, WriteOperation } from "./spool-protocol.ts";
+import { Query } from "./spool-query.ts";
+import { migrate } from "./spool-schema.ts";
+import { SpoolUpkeep } from "./spool-upkeep.ts";
+import { SpoolVerbs } from "./spool-verbs.ts";
+
+/** Octets written, by estimate, after which the write-ahead log is copied into the database: some 20 ms of work. */
+const CHECKPOINT_BYTES = 16 * 1024 * 1024;
+/** What an operation writes beside its content, by estimate. */
+const OPERATION_BYTES = 3000;
+/** The write-ahead log's file is cut back to this after a burst. */
+const LOG_FILE_BYTES_MAX = 64 * 1024 * 1024;
+
+type Answers = Extract<ThreadReply, { kind: "answers" }>;
+
+export class SpoolWriter {
+  readonly incarnation: number;
+  /** Recipients whose claim an earlier process left. */
+  readonly recovered: number;
+  readonly #database: DatabaseSync;
+  readonly #messages: SpoolMessages;
+  readonly #claims: SpoolClaims;
+  readonly #verbs: SpoolVerbs;
+  readonly #upkeep: SpoolUpkeep;
+  readonly #checkpoint: Query<[busy: number, frames: number, copied: number]>;
+  #writtenBytes = 0;
+
+  constructor(data: SpoolThreadData) {
+    const database = new DatabaseSync(data.path, {
+      timeout: 5000,
+      enableForeignKeyConstraints: false,
+      enableDoubleQuotedStringLiterals: false,
+    });
+    this.#database = database;
+    try {
+      migrate(database);
+      database.exec(`
+        PRAGMA cache_size = -${data.cacheKiB};
+        PRAGMA wal_autocheckpoint = 0;
+        PRAGMA journal_size_limit = ${LOG_FILE_BYTES_MAX};
+        PRAGMA temp_store = MEMORY;
+      `);
+      if (data.databaseBytesMax > 0) {
+        database.exec(`PRAGMA max_page_count = ${Math.ceil(data.databaseBytesMax / 4096)}`);
+      }
+      this.#checkpoint = new Query(database, "PRAGMA wal_checkpoint(PASSIVE)");
+      database.exec("UPDATE state SET incarnation = incarnation + 1");
+      this.incarnation = new Query<[number]>(database, "SELECT incarnation FROM state").get()?.[0] ?? 0;
+      this.#messages = new SpoolMessages(database);
+      this.#claims = new SpoolClaims(database, this.#messages, this.incarnation);
+      this.#verbs = new SpoolVerbs(database, this.#messages);
+      this.#upkeep = new SpoolUpkeep(database, this.#messages);
+      this.recovered = this.#recover(data.now);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  run(batch: Batch): Answers {
+    const { operations, offsets, content } = batch;
+    const failures: Failure[] = [];
+    let results: unknown[];
+    try {
+      results = this.#transaction(() =>
+        operations.map((operation, index) => this.#apply(operation, new ContentCursor(content, offsets[index] ?? 0))),
+      );
+    } catch (failure) {
+      const hopeless = operations.length === 1 || isDiskFailure(failure);
+      results = operations.map((operation, index) => {
+        try {
+          if (hopeless) throw failure;
+          return this.#transaction(() => this.#apply(operation, new ContentCursor(content, offsets[index] ?? 0)));
+        } catch (error) {
+          failures.push({ index, ...failureOf(error) });
+          return undefined;
+        }
+      });
+      if (isDiskFailure(failure)) this.#overwriteFailedCommit();
+    }
+    this.#writtenBytes += content.length + operations.length * OPERATION_BYTES;
+    return { kind: "answers", results, failures, counts: this.#messages.toldCounts() };
+  }
+
+  counts(): Answers["counts"] {
+    return this.#messages.toldCounts();
+  }
+
+  /** To be called between batches, after the answers have left. */
+  rest(): void {
+    if (this.#writtenBytes < CHECKPOINT_BYTES) return;
+    this.#writtenBytes = 0;
+    try {
+      this.#checkpoint.get();
+    } catch {
+      // Nothing is lost: everything stays in the log, and the next checkpoint takes it along.
+    }
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #transaction<T>(body: () => T): T {
+    this.#database.exec("BEGIN IMMEDIATE");
+    try {
+      const result = body();
+      this.#messages.writeCounts();
+      this.#database.exec("COMMIT");
+      this.#messages.committed();
+      return result;
+    } catch (error) {
+      // A full disk or a failed read has perhaps rolled back already.
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      this.#messages.rolledBack();
+      throw error;
+    }
+  }
+
+  /**
+   * A commit whose fsync failed was reported as failed, yet its frames may stand whole in the log, and a crash would
+   * bring them back. The next commit, even the smallest, is written over them.
+   */
+  #overwriteFailedCommit(): void {
+    try {
+      this.#transaction(() => this.#database.exec("UPDATE state SET incarnation = incarnation"));
+    } catch {
+      // The disk still fails; the next operation tries again.
+    }
+  }
+
+  #apply(given: Operation, content: ContentCursor): unknown {
+    const operation = given as WriteOperation;
+    switch (operation.kind) {
+      case "commit": {
+        const { claim, now, message } = operation;
+        const fresh = claim && { ...claim, token: this.#claims.nextToken() };
+        const claimed = this.#messages.insert(message, content, now, fresh);
+        this.#messages.addEvents(operation.events);
+        return fresh !== undefined && claimed ? fresh.token : 0;
+      }
+      case "settle": {
+        const result = this.#claims.settle(operation, content);
+        if (result !== "stale") this.#upkeep.changeRecords(operation.records);
+        return result;
+      }
+      case "claim":
+        return this.#claims.claim(operation);
+      case "renew":
+        return this.#claims.renew(operation.tokens, Math.ceil(operation.now + operation.leaseMs));
+      case "next-due":
+        return this.#claims.nextDue(operation.excludeDomains);
+      case "verb":
+        return this.#verbs.step(operation);
+      case "prune":
+        return this.#upkeep.prune(operation.before, operation.limit);
+      case "records":
+        this.#upkeep.changeRecords(operation.changes);
+        return undefined;
+      default:
+        return operation satisfies never;
+    }
+  }
+
+  /** Nobody owns the claims that are there now. Their number is bounded by what an earlier process held in memory. */
+  #recover(now: number): number {
+    let recovered = 0;
+    for (;;) {
+      const returned = this.#transaction(() => this.#claims.returnEnded(now, 1000, Infinity));
+      if (returned === 0) return recovered;
+      recovered += returned;
+    }
+  }
+}

@@ -1,0 +1,466 @@
+/**
+ * The spool of a real server: one SQLite file, written by one thread and searched by another, with large contents in
+ * files beside it. This is the main thread's side: it turns the interface into operations, receives content, and keeps
+ * what the first attempt will need in memory. docs/spool.md tells the format, the order of writes, and what each crash
+ * point leaves.
+ */
+import type { HistoryEvent } from "../events/history-event.ts";
+import type { Instant } from "../lib/instant.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Files } from "../ports/files.ts";
+import type { Log } from "../ports/log.ts";
+import { retryDelayMs } from "../spool/recipient-state.ts";
+import {
+  SpoolError,
+  type ClaimedMessage,
+  type ClaimRequest,
+  type ClaimTerms,
+  type Content,
+  type FoundRecipient,
+  type MessageWriter,
+  type NewMessage,
+  type QueueId,
+  type RecipientFilter,
+  type RecordChange,
+  type Settlement,
+  type Spool,
+  type SpoolStats,
+  type StoredMessage,
+  type StoredRecipient,
+  type StoredRecord,
+} from "../spool/spool.ts";
+import { SpoolChannel } from "./spool-channel.ts";
+import { ContentCache } from "./spool-content-cache.ts";
+import { asSpoolError, ContentFiles, readChunks } from "./spool-content-files.ts";
+import { SqliteMessageWriter, type Draft } from "./spool-message-writer.ts";
+import type { ClosedMessage, ReadOperation, ResultOf, Verb, WriteOperation } from "./spool-protocol.ts";
+import {
+  changeRow,
+  eventRows,
+  freshlyClaimed,
+  messageFromJson,
+  messageRow,
+  recipientFromRow,
+  recordRow,
+  storedMessage,
+  wholeMs,
+} from "./spool-rows.ts";
+
+const MEBIBYTE = 1024 * 1024;
+/** Free space is asked for at most this often. */
+const SPACE_CHECK_INTERVAL_MS = 1000;
+/** Ids or rows that one step of the check after opening handles. */
+const CHECK_PAGE = 500;
+
+export interface SqliteSpoolOptions {
+  /** The data directory; `spool.db` and `content/` are made in it. It exists, and no other process uses it. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly files: Files;
+  readonly log: Log;
+  /** Content of fresh messages kept in memory. Default 64 MiB. */
+  readonly cacheBytes?: number;
+  /** SQLite's own cache in the writing thread. Default 64 MiB. */
+  readonly databaseCacheBytes?: number;
+  /** Bound of the database file, contents over 256 KiB apart; a commit beyond fails with `no-space`. Default: none. */
+  readonly databaseBytesMax?: number;
+  /** With less free space than this new mail is refused, so that there is room for outcomes. Default 32 MiB. */
+  readonly reserveBytes?: number;
+}
+
+/** What opening found. */
+export interface SpoolCheck {
+  /** Files of messages that were never accepted, or are final. */
+  readonly orphansRemoved: number;
+  /** Messages whose file is missing or short; they are held. */
+  readonly damaged: readonly QueueId[];
+}
+
+/** Rejects with {@link SpoolError}: `newer-format` where a newer program wrote the spool, else `failed`. */
+export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<SqliteSpool> {
+  const data = {
+    path: `${options.directory}/spool.db`,
+    now: wholeMs(options.clock.now()),
+    databaseBytesMax: options.databaseBytesMax ?? 0,
+  };
+  const cacheKiB = Math.ceil((options.databaseCacheBytes ?? 64 * MEBIBYTE) / 1024);
+  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB });
+  const { incarnation, recovered } = await writer.opened;
+  const contents = new ContentFiles(options.files, `${options.directory}/content`, incarnation);
+  const reader = new SpoolChannel({ ...data, role: "reader", cacheKiB: Math.ceil(cacheKiB / 4) });
+  try {
+    // The reader starts meanwhile; what is asked of it waits for it.
+    await contents.prepare();
+  } catch (error) {
+    await Promise.all([writer.close(), reader.close()]);
+    throw asSpoolError(error);
+  }
+  if (recovered > 0) options.log.event("spool-recovered", { recipients: recovered });
+  return new SqliteSpool(options, writer, reader, contents);
+}
+
+export class SqliteSpool implements Spool {
+  /** The check that follows opening; mail flows meanwhile. Never rejects. */
+  readonly checked: Promise<SpoolCheck>;
+  readonly #clock: Clock;
+  readonly #files: Files;
+  readonly #log: Log;
+  readonly #directory: string;
+  readonly #reserveBytes: number;
+  readonly #writer: SpoolChannel;
+  readonly #reader: SpoolChannel;
+  readonly #contents: ContentFiles;
+  readonly #cache: ContentCache;
+  readonly #closing = new AbortController();
+  /** What nobody waits for, until `close` does. */
+  readonly #chores = new Set<Promise<void>>();
+  #freeBytes = Infinity;
+  #nextSpaceCheckMs = -Infinity;
+
+  /** Made by {@link openSqliteSpool}. */
+  constructor(options: SqliteSpoolOptions, writer: SpoolChannel, reader: SpoolChannel, contents: ContentFiles) {
+    this.#clock = options.clock;
+    this.#files = options.files;
+    this.#log = options.log;
+    this.#directory = options.directory;
+    this.#reserveBytes = options.reserveBytes ?? 32 * MEBIBYTE;
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#contents = contents;
+    this.#cache = new ContentCache(options.cacheBytes ?? 64 * MEBIBYTE);
+    this.checked = this.#checkFiles();
+  }
+
+  begin(): MessageWriter {
+    return new SqliteMessageWriter({
+      receiveFile: () => this.#contents.receive(),
+      commit: (draft) => this.#commit(draft),
+    });
+  }
+
+  async claim(request: ClaimRequest): Promise<readonly ClaimedMessage[]> {
+    const { limit, perDomainMax, excludeDomains, leaseMs, retryDelaysMs } = request;
+    const now = this.#now();
+    const terms = { leaseMs, retryDelaysMs };
+    const claims = await this.#write({ kind: "claim", now, limit, perDomainMax, excludeDomains, ...terms });
+    return claims.map(({ json, token, recipients }) => {
+      const message = messageFromJson(json);
+      return {
+        message,
+        token,
+        leaseEnd: wholeMs(now + leaseMs),
+        recipients: recipients.map((row) => recipientFromRow(message.id, row)),
+      };
+    });
+  }
+
+  renew(tokens: readonly number[], leaseMs: number): Promise<readonly number[]> {
+    return this.#write({ kind: "renew", now: this.#now(), tokens, leaseMs });
+  }
+
+  async settle(settlement: Settlement): Promise<boolean> {
+    const { message: id, token, changes, reports, events, records = [] } = settlement;
+    const contents = reports.map(({ content }) => content);
+    const result = await this.#write(
+      {
+        kind: "settle",
+        now: this.#now(),
+        message: id,
+        token,
+        changes: changes.map(changeRow),
+        reports: reports.map(({ message, content }) =>
+          messageRow(storedMessage(message, content.length), message.recipients, false),
+        ),
+        events: eventRows(events),
+        records: records.map(recordRow),
+      },
+      contents,
+    );
+    if (result === "stale") return false;
+    for (const { message, content } of reports) this.#cache.set(message.id, content);
+    if (result !== "settled") this.#forget({ id, inFile: result === "closed-file" });
+    return true;
+  }
+
+  nextDue(excludeDomains: readonly string[]): Promise<Instant | undefined> {
+    return this.#write({ kind: "next-due", excludeDomains });
+  }
+
+  async openContent(message: QueueId): Promise<Content | undefined> {
+    this.#check();
+    const cached = this.#cache.get(message);
+    if (cached !== undefined) return wholeContent(cached);
+    const row = await this.#read({ kind: "content", id: message });
+    if (row === undefined) return undefined;
+    if (row.kind === "bytes") return wholeContent(row.bytes);
+    const { size } = row;
+    const file = await this.#contents.open(message);
+    if (file === undefined) {
+      await this.#holdDamaged(message);
+      return undefined;
+    }
+    return {
+      size,
+      chunks: () => readChunks(file, size),
+      [Symbol.asyncDispose]: () => file.close(),
+    };
+  }
+
+  hold(filter: RecipientFilter, by: string, reason: string): Promise<number> {
+    return this.#changeMany("hold", filter, by, reason);
+  }
+
+  release(filter: RecipientFilter, by: string): Promise<number> {
+    return this.#changeMany("release", filter, by);
+  }
+
+  retry(filter: RecipientFilter, by: string): Promise<number> {
+    return this.#changeMany("retry", filter, by);
+  }
+
+  remove(filter: RecipientFilter, by: string): Promise<number> {
+    return this.#changeMany("remove", filter, by);
+  }
+
+  async find(
+    filter: RecipientFilter,
+    page: { readonly limit: number; readonly after?: { readonly message: QueueId; readonly index: number } },
+  ): Promise<readonly FoundRecipient[]> {
+    const groups = await this.#read({ kind: "find", filter, limit: page.limit, after: page.after });
+    return groups.flatMap(({ json, recipients }) => {
+      const message = messageFromJson(json);
+      return recipients.map((row) => ({ message, recipient: recipientFromRow(message.id, row) }));
+    });
+  }
+
+  async message(
+    id: QueueId,
+  ): Promise<{ readonly message: StoredMessage; readonly recipients: readonly StoredRecipient[] } | undefined> {
+    const found = await this.#read({ kind: "message", id });
+    return (
+      found && {
+        message: messageFromJson(found.json),
+        recipients: found.recipients.map((row) => recipientFromRow(id, row)),
+      }
+    );
+  }
+
+  async events(message: QueueId): Promise<readonly HistoryEvent[]> {
+    const events = await this.#read({ kind: "events", message });
+    return events.map((json) => JSON.parse(json) as HistoryEvent);
+  }
+
+  async stats(): Promise<SpoolStats> {
+    this.#check();
+    const counts = this.#writer.counts;
+    if (counts === undefined) return { scheduled: 0, claimed: 0, held: 0, oldestSeconds: 0 };
+    const { scheduled, claimed, held, oldestReceivedAt } = counts;
+    const ageMs = oldestReceivedAt === undefined ? 0 : this.#clock.now() - oldestReceivedAt;
+    return { scheduled, claimed, held, oldestSeconds: Math.max(0, Math.floor(ageMs / 1000)) };
+  }
+
+  prune(before: Instant, limit: number): Promise<number> {
+    return this.#write({ kind: "prune", before, limit });
+  }
+
+  async getRecord(namespace: string, key: string): Promise<unknown> {
+    const json = await this.#read({ kind: "record", namespace, key, now: this.#clock.now() });
+    return json === undefined ? undefined : (JSON.parse(json) as unknown);
+  }
+
+  async listRecords(
+    namespace: string,
+    page: { readonly limit: number; readonly after?: string },
+  ): Promise<readonly StoredRecord[]> {
+    const { limit, after } = page;
+    const rows = await this.#read({ kind: "list-records", namespace, after, limit, now: this.#clock.now() });
+    return rows.map(([key, json]) => ({ key, value: JSON.parse(json) as unknown }));
+  }
+
+  async changeRecords(changes: readonly RecordChange[]): Promise<void> {
+    await this.#write({ kind: "records", changes: changes.map(recordRow) });
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([...this.#chores, this.checked]);
+    await Promise.all([this.#writer.close(), this.#reader.close()]);
+    await Promise.all(this.#chores);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Ends the threads as a crash would; for tests of recovery. */
+  async kill(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([this.#writer.kill(), this.#reader.kill()]);
+    await this.checked;
+  }
+
+  #now(): Instant {
+    return wholeMs(this.#clock.now());
+  }
+
+  #check(): void {
+    if (this.#closing.signal.aborted) throw new SpoolError("closed", "The spool is closed");
+  }
+
+  async #write<O extends WriteOperation>(operation: O, contents?: readonly Uint8Array[]): Promise<ResultOf<O>> {
+    this.#check();
+    try {
+      return await this.#writer.send(operation, contents);
+    } catch (error) {
+      const { code, message } = asSpoolError(error);
+      if (code !== "closed") this.#log.event("spool-failed", { operation: operation.kind, code, reason: message });
+      throw error;
+    }
+  }
+
+  async #read<O extends ReadOperation>(operation: O): Promise<ResultOf<O>> {
+    this.#check();
+    return this.#reader.send(operation);
+  }
+
+  async #commit(draft: Draft): ReturnType<MessageWriter["commit"]> {
+    const { given, claim, events, chunks, file, size } = draft;
+    const { id, recipients } = given;
+    this.#check();
+    if (claim !== undefined) retryDelayMs(claim, 1);
+    this.#checkSpace(size);
+    const message = storedMessage(given, size);
+    const now = this.#now();
+    const operation = {
+      kind: "commit",
+      now,
+      message: messageRow(message, recipients, file !== undefined),
+      events: eventRows(events),
+      claim,
+    } as const;
+    let token: number;
+    if (file !== undefined) {
+      token = await this.#contents.keep(file, id, () => this.#write(operation));
+    } else {
+      // A copy of its own: a slice would keep the buffer of a whole read from the network alive.
+      const whole = Buffer.concat(chunks, size);
+      token = await this.#write(operation, [whole]);
+      this.#cache.set(id, whole);
+    }
+    return { message, claimed: claim && token !== 0 ? freshClaim(message, given, claim, token, now) : undefined };
+  }
+
+  async #changeMany(verb: Verb, filter: RecipientFilter, by: string, reason = ""): Promise<number> {
+    let changed = 0;
+    let cursor: number | undefined = 0;
+    while (cursor !== undefined) {
+      const now = this.#now();
+      const step: ResultOf<Extract<WriteOperation, { kind: "verb" }>> = await this.#write({
+        kind: "verb",
+        verb,
+        now,
+        filter,
+        by,
+        reason,
+        cursor,
+      });
+      for (const closed of step.closed) this.#forget(closed);
+      changed += step.changed;
+      cursor = step.cursor;
+    }
+    return changed;
+  }
+
+  /** Its last recipient is final, durably. A crash before the file is gone leaves an orphan for the next start. */
+  #forget({ id, inFile }: ClosedMessage): void {
+    this.#cache.delete(id);
+    if (inFile) this.#chore(this.#contents.remove(id));
+  }
+
+  /** The last answer about free space counts; asking for the next one holds nobody up. */
+  #checkSpace(size: number): void {
+    const elapsed = this.#clock.monotonicMs();
+    if (elapsed >= this.#nextSpaceCheckMs) {
+      this.#nextSpaceCheckMs = elapsed + SPACE_CHECK_INTERVAL_MS;
+      this.#chore(this.#files.freeBytes(this.#directory).then((free) => void (this.#freeBytes = free)));
+    }
+    if (this.#freeBytes - size < this.#reserveBytes) {
+      throw new SpoolError("no-space", `Only ${this.#freeBytes} octets are free in ${this.#directory}`);
+    }
+  }
+
+  #chore(work: Promise<void>): void {
+    const chore = work
+      .catch((error: unknown) => this.#log.event("internal-error", { part: "spool", error: String(error) }))
+      .finally(() => this.#chores.delete(chore));
+    this.#chores.add(chore);
+  }
+
+  async #checkFiles(): Promise<SpoolCheck> {
+    const damaged: QueueId[] = [];
+    let orphansRemoved = 0;
+    try {
+      orphansRemoved = await this.#contents.removeOrphans((ids) => this.#knownFiles(ids), this.#closing.signal);
+      for (let after = -1; !this.#closing.signal.aborted;) {
+        const page = await this.#read({ kind: "list-files", after, limit: CHECK_PAGE });
+        const last = page.at(-1);
+        if (last === undefined) break;
+        after = last[0];
+        for (const [, id, size] of page) {
+          if (await this.#contents.isWhole(id, size)) continue;
+          if ((await this.#holdDamaged(id)) > 0) damaged.push(id);
+        }
+      }
+    } catch (error) {
+      if (!this.#closing.signal.aborted) {
+        this.#log.event("internal-error", { part: "spool", error: String(error) });
+      }
+    }
+    return { orphansRemoved, damaged };
+  }
+
+  async #knownFiles(ids: readonly QueueId[]): Promise<readonly QueueId[]> {
+    const known: QueueId[] = [];
+    for (let at = 0; at < ids.length; at += CHECK_PAGE) {
+      known.push(...(await this.#read({ kind: "known-files", ids: ids.slice(at, at + CHECK_PAGE) })));
+    }
+    return known;
+  }
+
+  /** Returns how many recipients it held: none where they are all final by now. */
+  async #holdDamaged(id: QueueId): Promise<number> {
+    const reason = "the file with the content is missing or damaged";
+    const held = await this.#changeMany("hold", { message: id, states: ["scheduled"] }, "spool", reason);
+    if (held > 0) this.#log.event("recipient-held", { message: id, by: "spool", reason, recipients: held });
+    return held;
+  }
+}
+
+/** What the writer did to the recipients that were due, told without another trip. */
+function freshClaim(
+  message: StoredMessage,
+  given: NewMessage,
+  claim: ClaimTerms,
+  token: number,
+  now: Instant,
+): ClaimedMessage {
+  const attempt = { due: wholeMs(now + retryDelayMs(claim, 1)) };
+  const recipients: StoredRecipient[] = [];
+  for (const [index, recipient] of given.recipients.entries()) {
+    const { held, due } = recipient;
+    if (held !== undefined || (due !== undefined && wholeMs(due) > now)) continue;
+    recipients.push(freshlyClaimed(message.id, index, recipient, attempt));
+  }
+  return { message, token, leaseEnd: wholeMs(now + claim.leaseMs), recipients };
+}
+
+function wholeContent(whole: Uint8Array): Content {
+  return {
+    size: whole.length,
+    whole,
+    async *chunks() {
+      yield whole;
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
