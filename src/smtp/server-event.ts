@@ -26,6 +26,23 @@ export type ServerEvent =
   | RefusedEvent
   | ClosedEvent;
 
+/** Events that stop the core until the driver has given its verdict. */
+export type VerdictEvent =
+  | ConnectEvent
+  | HelloEvent
+  | MailEvent
+  | RecipientEvent
+  | ContentBeginEvent
+  | ContentEndEvent
+  | AuthEvent
+  | AuthResponseEvent
+  | StartTlsEvent
+  | VerifyEvent;
+
+export function needsVerdict(event: ServerEvent): event is VerdictEvent {
+  return verdictKinds.has(event.kind);
+}
+
 /**
  * Always the first event; needs a verdict. `proceed` greets with 220. `answer` with 554 refuses the client but keeps the
  * session until QUIT, everything else getting 503 (RFC 5321 §3.1); `answer` with 421 closes.
@@ -34,7 +51,7 @@ export interface ConnectEvent {
   readonly kind: "connect";
 }
 
-/** HELO, EHLO or LHLO; needs a verdict. `proceed` writes the core's own answer with the extensions. An open transaction is dropped by acceptance only (a "reset" comes first). */
+/** HELO, EHLO or LHLO; needs a verdict. `proceed` writes the core's own answer with the extensions. An open transaction is dropped by acceptance only; a "reset" then follows. */
 export interface HelloEvent {
   readonly kind: "hello";
   readonly verb: "HELO" | "EHLO" | "LHLO";
@@ -101,7 +118,7 @@ export interface ContentRefusedEvent {
   readonly reply: Reply;
 }
 
-/** AUTH with a mechanism that is on offer; needs a verdict: `challenge`, or `answer` with 235 or a refusal. */
+/** AUTH with a mechanism that is on offer; needs a verdict: `challenge`, `proceed` (235), or `answer` with a refusal. */
 export interface AuthEvent {
   readonly kind: "auth";
   /** Upper case, one of those on offer. */
@@ -170,6 +187,8 @@ export type CloseCause =
   | "errors"
   /** {@link shutdown} (421 4.3.2). */
   | "shutdown"
+  /** More transactions than announced (421 4.7.0). */
+  | "transactions"
   /** The driver answered 421. */
   | "refused"
   /** Clear text followed STARTTLS; none of it was executed. */
@@ -178,3 +197,17 @@ export type CloseCause =
   | "early-talk"
   /** HTTP or a TLS handshake on a clear-text SMTP port. */
   | "not-smtp";
+
+const verdictKinds: ReadonlySet<ServerEvent["kind"]> = new Set<VerdictEvent["kind"]>([
+  "connect",
+  "hello",
+  "mail",
+  "recipient",
+  "content-begin",
+  "content-end",
+  "auth",
+  "auth-response",
+  "starttls",
+  "vrfy",
+  "expn",
+]);

@@ -1,0 +1,85 @@
+/** Command lines (RFC 5321 §4.1.1): verb and argument, and the arguments that are not addresses. */
+
+export const verbs = [
+  "HELO",
+  "EHLO",
+  "LHLO",
+  "MAIL",
+  "RCPT",
+  "DATA",
+  "BDAT",
+  "RSET",
+  "NOOP",
+  "QUIT",
+  "VRFY",
+  "EXPN",
+  "HELP",
+  "STARTTLS",
+  "AUTH",
+] as const;
+export type Verb = (typeof verbs)[number];
+
+export interface Command {
+  /** Undefined: not one of ours. */
+  readonly verb: Verb | undefined;
+  /** What follows the verb, without the white space around it. */
+  readonly argument: string;
+}
+
+const known: ReadonlyMap<string, Verb> = new Map(verbs.map((verb) => [verb, verb]));
+
+/** `line` is without its CRLF. White space at its end is tolerated (RFC 5321 §4.1.1). */
+export function parseCommand(line: string): Command {
+  const space = line.indexOf(" ");
+  const word = space === -1 ? line.replace(/\t+$/, "") : line.slice(0, space);
+  const argument = space === -1 ? "" : trimBlanks(line.slice(space + 1));
+  // No verb has more than eight letters; longer words need no folding of their case.
+  return { verb: word.length > 8 ? undefined : (known.get(word) ?? known.get(word.toUpperCase())), argument };
+}
+
+/**
+ * The text from `<` on of `FROM:<…` or `TO:<…`, or undefined. Deviation: spaces before the bracket are tolerated, since
+ * many programs send them, and they change no meaning.
+ */
+export function pathTextOf(argument: string, keyword: "FROM:" | "TO:"): string | undefined {
+  const { length } = keyword;
+  if (argument.length <= length) return undefined;
+  if (argument.slice(0, length).toUpperCase() !== keyword) return undefined;
+  let start = length;
+  while (argument.charCodeAt(start) === 0x20) start++;
+  return argument.slice(start);
+}
+
+export interface Chunk {
+  readonly size: number;
+  readonly last: boolean;
+}
+
+/** `chunk-size [SP "LAST"]` of BDAT (RFC 3030 §2). Sizes that a number cannot hold exactly are refused. */
+export function parseChunk(argument: string): Chunk | undefined {
+  const match = /^([0-9]{1,16})(?: +(LAST))?$/i.exec(argument);
+  const size = Number(match?.[1] ?? Number.NaN);
+  return Number.isSafeInteger(size) ? { size, last: match?.[2] !== undefined } : undefined;
+}
+
+/** Control characters have no place in any command (RFC 5321 §4.1.2). */
+export function hasControlCharacter(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < 0x20 || code === 0x7f) return true;
+  }
+  return false;
+}
+
+/** Without spaces and tabs around it. */
+function trimBlanks(text: string): string {
+  let end = text.length;
+  while (end > 0 && isBlank(text.charCodeAt(end - 1))) end--;
+  let start = 0;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  return start === 0 && end === text.length ? text : text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}

@@ -1,0 +1,156 @@
+/**
+ * What a peer sent and the core has not consumed: command lines are cut out of it whole, content is read piece by piece.
+ * A line that is too long is dropped while it arrives, so what is kept is at most one line and what one `push` brought.
+ */
+import { isUtf8 } from "node:buffer";
+import { hasNonAscii } from "../address/domain.ts";
+
+const CR = 0x0d;
+const LF = 0x0a;
+const empty = Buffer.alloc(0);
+
+/** No limit is below this (RFC 5321 §4.5.3.1.4), so shorter lines need no second look. */
+const limitMin = 512;
+
+export type LineFault = "too-long" | "bare-line-end" | "not-utf8";
+
+/** A line that is none; told apart from text by being an object. */
+export interface BadLine {
+  readonly fault: LineFault;
+}
+
+const tooLong: BadLine = { fault: "too-long" };
+const bareLineEnd: BadLine = { fault: "bare-line-end" };
+const notUtf8: BadLine = { fault: "not-utf8" };
+
+export class ServerInput {
+  #chunk: Buffer = empty;
+  /** First octet of `#chunk` not consumed, and first not yet searched for a line end. */
+  #offset = 0;
+  #searched = 0;
+  /** Chunks behind `#chunk`. */
+  #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  /** The rest of a bad line is being dropped; a line that is too long is reported at its end, any other was already. */
+  #dropping: "reported" | "too-long" | undefined;
+
+  get length(): number {
+    return this.#chunk.length - this.#offset + this.#queuedBytes;
+  }
+
+  push(bytes: Uint8Array): void {
+    const chunk = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (chunk.length === 0) return;
+    if (this.#offset === this.#chunk.length) {
+      this.#start(chunk);
+      return;
+    }
+    this.#queue.push(chunk);
+    this.#queuedBytes += chunk.length;
+  }
+
+  clear(): void {
+    this.#start(empty);
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#dropping = undefined;
+  }
+
+  /**
+   * The next line without its CRLF, once it is whole. Only CRLF ends a line (RFC 5321 §2.3.8); an LF alone is reported at
+   * once, since a peer that sends lines so would wait for ever, and the rest up to CRLF is then dropped. `limitOf` gives
+   * the limit in octets, CRLF included, for a line that starts with these octets.
+   */
+  readLine(limitOf: (line: Buffer) => number): string | BadLine | undefined {
+    for (;;) {
+      const chunk = this.#chunk;
+      const start = this.#offset;
+      const lf = chunk.indexOf(LF, this.#searched);
+      if (lf === -1) {
+        this.#searched = chunk.length;
+        this.#dropExcess(limitOf);
+        if (this.#searched < this.#chunk.length || this.#mergeNext()) continue;
+        return undefined;
+      }
+      const genuine = lf > start && chunk[lf - 1] === CR;
+      const dropping = this.#dropping;
+      this.consume(lf + 1);
+      if (genuine) {
+        this.#dropping = undefined;
+        if (dropping === undefined) return lineBetween(chunk, start, lf, limitOf);
+        if (dropping === "too-long") return tooLong;
+      } else if (dropping === undefined) {
+        const excess = isOver(limitOf, chunk, start, lf - 1);
+        this.#dropping = excess ? "too-long" : "reported";
+        if (!excess) return bareLineEnd;
+      }
+    }
+  }
+
+  /** The octets at hand in one piece, for content; undefined when there are none. They stay until `consume`. */
+  peek(): { readonly chunk: Buffer; readonly offset: number } | undefined {
+    if (this.#offset === this.#chunk.length) return undefined;
+    return { chunk: this.#chunk, offset: this.#offset };
+  }
+
+  /** Everything before this index of the peeked chunk is consumed. */
+  consume(end: number): void {
+    this.#offset = end;
+    this.#searched = end;
+    if (end === this.#chunk.length) this.#startNext();
+  }
+
+  /** Whether the input starts with these octets. */
+  startsWith(first: number, second: number): boolean {
+    return this.#chunk[this.#offset] === first && this.#chunk[this.#offset + 1] === second;
+  }
+
+  #startNext(): void {
+    const next = this.#queue.shift() ?? empty;
+    this.#queuedBytes -= next.length;
+    this.#start(next);
+  }
+
+  #start(chunk: Buffer): void {
+    this.#chunk = chunk;
+    this.#offset = 0;
+    this.#searched = 0;
+  }
+
+  /** Puts the next chunk behind the line that has begun; false when there is none. */
+  #mergeNext(): boolean {
+    const next = this.#queue.shift();
+    if (next === undefined) return false;
+    this.#queuedBytes -= next.length;
+    const searched = this.#searched - this.#offset;
+    this.#start(Buffer.concat([this.#chunk.subarray(this.#offset), next]));
+    this.#searched = searched;
+    return true;
+  }
+
+  /** Lets go of what can only be part of a bad line; a last CR stays, it may be half of the line's end. */
+  #dropExcess(limitOf: (line: Buffer) => number): void {
+    const end = this.#chunk.length;
+    if (this.#dropping === undefined) {
+      if (!isOver(limitOf, this.#chunk, this.#offset, end - 1)) return;
+      this.#dropping = "too-long";
+    }
+    if (this.#chunk.at(-1) === CR) this.#offset = end - 1;
+    else this.consume(end);
+  }
+}
+
+function lineBetween(chunk: Buffer, start: number, lf: number, limitOf: (line: Buffer) => number): string | BadLine {
+  if (isOver(limitOf, chunk, start, lf)) return tooLong;
+  const line = chunk.toString("latin1", start, lf - 1);
+  if (line.includes("\r")) return bareLineEnd;
+  if (!hasNonAscii(line)) return line;
+  const bytes = chunk.subarray(start, lf - 1);
+  return isUtf8(bytes) ? bytes.toString("utf8") : notUtf8;
+}
+
+/** Whether the octets from `start` to `last`, that one included, are over the limit of the line that they begin. */
+function isOver(limitOf: (line: Buffer) => number, chunk: Buffer, start: number, last: number): boolean {
+  const length = last + 1 - start;
+  return length > limitMin && length > limitOf(chunk.subarray(start, last + 1));
+}
