@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import { bouncedReply, deferredReply, relayed, unreachable } from "../testing/queue-fixture.ts";
 import { SiteHealth, siteVerdict } from "./site-health.ts";
 
 const minute = 60_000;
 const normal = 20;
+const lost: DeliveryOutcome = {
+  kind: "deferred",
+  status: "4.4.2",
+  owner: "remote-trouble",
+  reason: "The connection was lost",
+};
 
 test("what outcomes say about a site", () => {
   const cases = [
@@ -14,6 +21,9 @@ test("what outcomes say about a site", () => {
     [[unreachable], "unreachable"],
     [[unreachable, unreachable], "unreachable"],
     [[unreachable, relayed], "contact"],
+    [[lost], "lost"],
+    [[lost, unreachable], "lost"],
+    [[lost, relayed], "contact"],
     [[deferredReply("454 4.7.0 not now", "EHLO")], "unreachable"],
     [[deferredReply("421 4.7.0 too many connections", "greeting")], "busy"],
     [[deferredReply("421 4.3.2 closing", "DATA"), relayed], "busy"],
@@ -55,6 +65,15 @@ test("a site that just worked is believed: one failed connection is an accident,
   assert.equal(health.record("unreachable", normal, 3_000), undefined);
   assert.equal(health.record("unreachable", normal, 4_000), undefined);
   assert.equal(health.record("unreachable", normal, 5_000), "resting");
+});
+
+test("one message that breaks the connection does not make the site rest; three in a row do", () => {
+  const health = new SiteHealth();
+  assert.equal(health.record("lost", normal, 0), undefined);
+  health.record("contact", normal, 1_000);
+  assert.equal(health.record("lost", normal, 500_000), undefined);
+  assert.equal(health.record("lost", normal, 600_000), undefined);
+  assert.equal(health.record("lost", normal, 700_000), "resting");
 });
 
 test("421 halves the limit once for many connections, and it comes back by doubling, with a time that is told", () => {

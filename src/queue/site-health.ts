@@ -7,15 +7,18 @@
 import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts";
 import type { Instant } from "../lib/instant.ts";
 
-/** `contact`: the site talked to us. `busy`: it wants fewer of us. `unreachable`: none of its hosts let us in. */
-export type SiteVerdict = "contact" | "busy" | "unreachable";
+/**
+ * `contact`: the site talked to us. `busy`: it wants fewer of us. `unreachable`: none of its hosts let us in. `lost`: the
+ * connection broke or fell silent at some point, which one odd message may cause as well as a broken site.
+ */
+export type SiteVerdict = "contact" | "busy" | "unreachable" | "lost";
 
 const firstRestMs = 60_000;
 /** Longer than the first retries, shorter than the later ones: a site that is back is found within a quarter of an hour. */
 const longestRestMs = 15 * 60_000;
-/** One failure among working connections is an accident; a site that just worked is believed twice. */
+/** One failure among working connections is an accident; a site that just worked, or may yet work, is believed twice. */
 const freshContactMs = 60_000;
-const failuresDespiteContact = 3;
+const failuresDespiteDoubt = 3;
 /** A lowered limit doubles at this interval until it is normal again. */
 const recoveryMs = 5 * 60_000;
 /** Twenty connections told 421 at the same time are one wish, not twenty. */
@@ -24,19 +27,22 @@ const oneWishMs = 10_000;
 /** What a job's outcomes, taken together, tell about the site; undefined when they tell nothing. */
 export function siteVerdict(outcomes: readonly DeliveryOutcome[]): SiteVerdict | undefined {
   let unreachable = 0;
+  let lost = 0;
   for (const outcome of outcomes) {
     const { diagnostic } = outcome;
     if (diagnostic?.type === "smtp" && diagnostic.code === 421) return "busy";
-    if (outcome.kind !== "deferred" || !atConnection(outcome.status, diagnostic)) continue;
-    unreachable++;
+    if (outcome.kind !== "deferred") continue;
+    if (isRefusedAtTheDoor(outcome.status, diagnostic)) unreachable++;
+    else if (outcome.status === "4.4.2" && diagnostic?.type !== "smtp") lost++;
   }
   if (outcomes.length === 0) return undefined;
-  return unreachable === outcomes.length ? "unreachable" : "contact";
+  if (unreachable === outcomes.length) return "unreachable";
+  return unreachable + lost === outcomes.length ? "lost" : "contact";
 }
 
-function atConnection(status: string, diagnostic: Diagnostic | undefined): boolean {
-  if (diagnostic?.type !== "smtp") return status.startsWith("4.4.");
-  return diagnostic.command !== undefined && /^(?:greeting|connect\w*|ehlo|helo|lhlo)$/i.test(diagnostic.command);
+function isRefusedAtTheDoor(status: string, diagnostic: Diagnostic | undefined): boolean {
+  if (diagnostic?.type !== "smtp") return status === "4.4.1";
+  return diagnostic.command !== undefined && /^(?:greeting|ehlo|helo|lhlo)$/i.test(diagnostic.command);
 }
 
 export class SiteHealth {
@@ -77,7 +83,8 @@ export class SiteHealth {
       case "busy":
         return this.#busy(normal, now);
       case "unreachable":
-        return this.#unreachable(now);
+      case "lost":
+        return this.#failed(verdict === "lost", now);
       default:
         return verdict satisfies never;
     }
@@ -106,10 +113,10 @@ export class SiteHealth {
     return this.#rest(now);
   }
 
-  #unreachable(now: Instant): "resting" | undefined {
+  #failed(isDoubtful: boolean, now: Instant): "resting" | undefined {
     this.#failuresInARow++;
-    const worksOtherwise = this.#lastContactAt !== undefined && now - this.#lastContactAt < freshContactMs;
-    if (worksOtherwise && this.#failuresInARow < failuresDespiteContact) return undefined;
+    const justWorked = this.#lastContactAt !== undefined && now - this.#lastContactAt < freshContactMs;
+    if ((isDoubtful || justWorked) && this.#failuresInARow < failuresDespiteDoubt) return undefined;
     return this.#rest(now);
   }
 

@@ -1,0 +1,162 @@
+/**
+ * Why a message is where it is: what it is, what each recipient waits for and why, and what happened so far, in
+ * sentences. Read from the spool alone, so it can be asked at any time and of any message that is still known.
+ *
+ * The shape is what `posthaste explain --json` and the API give; docs/queue.md documents it. Fields are only added.
+ */
+import type { Instant } from "../lib/instant.ts";
+import type { Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
+import { timeline, type TimelineEntry } from "./timeline.ts";
+import { durationWords, isoTime, plain, quoted, timeWords } from "./words.ts";
+
+export interface ExplainedMessage {
+  readonly id: string;
+  readonly received_at: string;
+  /** "" is the null reverse-path. */
+  readonly from: string;
+  readonly size: number;
+  readonly subject?: string;
+  readonly message_id?: string;
+  readonly listener: string;
+  readonly protocol: string;
+  readonly client?: string;
+  readonly hello?: string;
+  readonly login?: string;
+  readonly tls?: string;
+  /** The message that this one reports on. */
+  readonly report_on?: string;
+  /** When recipients that still fail are given up. */
+  readonly expires_at: string;
+}
+
+export interface ExplainedRecipient {
+  readonly address: string;
+  /** The address that was given, where an alias led elsewhere. */
+  readonly accepted_as?: string;
+  readonly state: StoredRecipient["state"];
+  readonly attempts: number;
+  readonly last_reply?: string;
+  /** Only while scheduled. */
+  readonly next_attempt_at?: string;
+  readonly final_at?: string;
+  readonly why: string;
+  readonly next: string;
+}
+
+export interface Explanation {
+  readonly message: ExplainedMessage;
+  readonly recipients: readonly ExplainedRecipient[];
+  readonly timeline: readonly TimelineEntry[];
+}
+
+export interface ExplainOptions {
+  readonly now: Instant;
+  /** The `queue.expire` in force, in milliseconds. */
+  readonly expireMs: number;
+}
+
+/** undefined: no message of this id is known (never accepted here, or its history's time is over). */
+export async function explain(
+  spool: Pick<Spool, "message" | "events">,
+  id: string,
+  options: ExplainOptions,
+): Promise<Explanation | undefined> {
+  const found = await spool.message(id);
+  if (found === undefined) return undefined;
+  const events = await spool.events(id);
+  return {
+    message: explainedMessage(found.message, options),
+    recipients: found.recipients.map((recipient) => explainedRecipient(found.message, recipient, options)),
+    timeline: timeline(events),
+  };
+}
+
+function explainedMessage(message: StoredMessage, { expireMs }: ExplainOptions): ExplainedMessage {
+  const { origin, facts } = message;
+  return {
+    id: message.id,
+    received_at: isoTime(message.receivedAt),
+    from: message.reversePath,
+    size: message.size,
+    ...(facts.subject !== undefined && { subject: facts.subject }),
+    ...(facts.messageId !== undefined && { message_id: facts.messageId }),
+    listener: origin.listener,
+    protocol: origin.protocol,
+    ...(origin.clientAddress !== undefined && { client: origin.clientAddress }),
+    ...(origin.hello !== undefined && { hello: origin.hello }),
+    ...(origin.login !== undefined && { login: origin.login }),
+    ...(origin.tls !== undefined && { tls: `${origin.tls.protocol} ${origin.tls.cipher}` }),
+    ...(message.reportOn !== undefined && { report_on: message.reportOn }),
+    expires_at: isoTime(message.receivedAt + expireMs),
+  };
+}
+
+function explainedRecipient(
+  message: StoredMessage,
+  recipient: StoredRecipient,
+  options: ExplainOptions,
+): ExplainedRecipient {
+  const { address, acceptedAs, state, attempts, lastReply, due, finalAt } = recipient;
+  return {
+    address,
+    ...(acceptedAs !== undefined && { accepted_as: acceptedAs }),
+    state,
+    attempts,
+    ...(lastReply !== undefined && lastReply !== "" && { last_reply: lastReply }),
+    ...(state === "scheduled" && { next_attempt_at: isoTime(due) }),
+    ...(finalAt !== undefined && { final_at: isoTime(finalAt) }),
+    why: why(recipient, options),
+    next: next(message, recipient, options),
+  };
+}
+
+function why({ state, attempts, lastReply, held, due }: StoredRecipient, { now }: ExplainOptions): string {
+  const reply = lastReply === undefined || lastReply === "" ? "without a word" : quoted(lastReply);
+  switch (state) {
+    case "scheduled":
+      if (attempts > 0) return `Attempt ${attempts} was put off: ${reply}.`;
+      if (lastReply !== undefined && lastReply !== "") return `It was put off: ${reply}.`;
+      return due > now ? "It is not to be tried before its time." : "It has not been tried yet.";
+    case "claimed":
+      return `Attempt ${attempts} is under way, or waits for its turn at the site.`;
+    case "held":
+      return held === undefined ? "It is held." : `It is held by ${plain(held.by)}: ${plain(held.reason)}.`;
+    case "delivered":
+      return `It is in the mailbox: ${reply}.`;
+    case "relayed":
+      return `Another server accepted it: ${reply}.`;
+    case "failed":
+      return `It failed for good: ${reply}.`;
+    case "expired":
+      return `It could not be delivered in time: ${reply}.`;
+    case "removed":
+      return "A person removed it from the queue.";
+    default:
+      return state satisfies never;
+  }
+}
+
+function next(message: StoredMessage, recipient: StoredRecipient, { now, expireMs }: ExplainOptions): string {
+  const { state, due, attempts } = recipient;
+  const expiry = timeWords(message.receivedAt + expireMs);
+  switch (state) {
+    case "scheduled":
+      if (due <= now) return "It is due, and tried as soon as there is room.";
+      return `Attempt ${attempts + 1} at ${timeWords(due)}, in ${durationWords(due - now)}. Given up at ${expiry} if it still fails.`;
+    case "claimed":
+      return "Its outcome decides.";
+    case "held":
+      return `It waits for a person: "posthaste queue release ${message.id}" sends it on, "remove" drops it.`;
+    case "failed":
+    case "expired":
+      return message.reversePath === ""
+        ? "Nothing. There is nobody to tell: the message has no reverse-path."
+        : "Nothing. What the sender was told stands below.";
+    case "delivered":
+    case "relayed":
+    case "removed":
+      return "Nothing.";
+    default:
+      return state satisfies never;
+  }
+}

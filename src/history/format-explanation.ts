@@ -1,0 +1,39 @@
+/** An explanation as plain text for a person at a terminal. It may change; programs read the JSON. */
+import type { Explanation, ExplainedMessage } from "./explain.ts";
+import { pathWords, plain, quoted, sizeWords, timeWords } from "./words.ts";
+
+/** Lines end in a line feed; words of others are free of control characters. */
+export function formatExplanation({ message, recipients, timeline }: Explanation): string {
+  const lines = [...messageLines(message), ""];
+  for (const recipient of recipients) {
+    const alias = recipient.accepted_as === undefined ? "" : ` (given as ${plain(recipient.accepted_as)})`;
+    lines.push(`${plain(recipient.address)}${alias}: ${recipient.state}`);
+    lines.push(`  why   ${recipient.why}`, `  next  ${recipient.next}`, "");
+  }
+  lines.push("What happened:");
+  if (timeline.length === 0) lines.push("  Nothing is recorded.");
+  const several = recipients.length > 1;
+  for (const { at, recipient, text } of timeline) {
+    const about = several && recipient !== undefined ? `${recipient}: ` : "";
+    lines.push(`  ${timeWords(Date.parse(at))}  ${about}${text}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function messageLines(message: ExplainedMessage): readonly string[] {
+  const subject = message.subject === undefined ? "" : `, subject ${quoted(message.subject)}`;
+  const lines = [
+    `Message ${message.id} from ${pathWords(message.from)}, ${sizeWords(message.size)}${subject}`,
+    `Accepted ${timeWords(Date.parse(message.received_at))} ${originWords(message)}`,
+  ];
+  if (message.report_on !== undefined) lines.push(`It is our report on message ${message.report_on}`);
+  return lines;
+}
+
+function originWords({ client, hello, login, listener, protocol, tls }: ExplainedMessage): string {
+  if (listener === "local") return "from this server itself";
+  const from = client === undefined ? "an unknown client" : plain(client);
+  const name = hello === undefined ? "" : ` (${plain(hello)})`;
+  const who = login === undefined ? "" : `, logged in as ${plain(login)}`;
+  return `from ${from}${name}${who}, on ${listener} over ${protocol}${tls === undefined ? " in clear" : `, ${tls}`}`;
+}

@@ -1,0 +1,104 @@
+/** Tells each event of a message's history in a sentence, in the order in which it happened. */
+import type { AttemptFacts, HistoryEvent } from "../events/history-event.ts";
+import type { Instant } from "../lib/instant.ts";
+import { durationWords, isoTime, pathWords, plain, quoted, sizeWords, timeWords } from "./words.ts";
+
+export interface TimelineEntry {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  readonly event: HistoryEvent["kind"];
+  /** The recipient's address, where the event is about one. */
+  readonly recipient?: string;
+  readonly text: string;
+}
+
+export function timeline(events: readonly HistoryEvent[]): readonly TimelineEntry[] {
+  return events
+    .toSorted((a, b) => a.at - b.at)
+    .map((event) => ({
+      at: isoTime(event.at),
+      event: event.kind,
+      ...("address" in event && { recipient: plain(event.address) }),
+      text: sentence(event),
+    }));
+}
+
+function sentence(event: HistoryEvent): string {
+  switch (event.kind) {
+    case "message-accepted": {
+      const login = event.login === undefined ? "" : `, logged in as ${plain(event.login)},`;
+      const subject = event.subject === undefined ? "" : `, subject ${quoted(event.subject)}`;
+      const report = event.reportOn === undefined ? "" : `; it is a report on ${event.reportOn}`;
+      return (
+        `Accepted from ${plain(event.client)}${login} over ${plain(event.protocol)}: ` +
+        `from ${pathWords(event.from)} to ${list(event.recipients)}, ${sizeWords(event.size)}${subject}${report}.`
+      );
+    }
+    case "recipient-delivered":
+      return `${attemptWords(event.attempt)} put it into the mailbox: ${answerWords(event.attempt)}.`;
+    case "recipient-relayed":
+      return `${attemptWords(event.attempt)} handed it over: ${answerWords(event.attempt)}.`;
+    case "recipient-deferred":
+      return `${attemptWords(event.attempt)} was put off: ${answerWords(event.attempt)}. ${nextWords(event.due, event.at)}`;
+    case "recipient-failed":
+      return `${attemptWords(event.attempt)} failed for good: ${answerWords(event.attempt)}.`;
+    case "recipient-expired":
+      return `${attemptWords(event.attempt)} was the last, because the time in the queue is over: ${answerWords(event.attempt)}.`;
+    case "recipient-held":
+      return `Held by ${plain(event.by)}: ${plain(event.reason)}.`;
+    case "recipient-released":
+      return `Released by ${plain(event.by)}.`;
+    case "recipient-retried":
+      return `${plain(event.by)} asked for an attempt now.`;
+    case "recipient-removed":
+      return `Removed by ${plain(event.by)}; it is not delivered and nobody is told.`;
+    case "report-queued":
+      return `The sender is told by report ${event.report} that ${list(event.recipients)} ${actionWords[event.action]}.`;
+    case "report-withheld":
+      return `No report about ${list(event.recipients)} was made: ${plain(event.reason)}.`;
+    default:
+      return event satisfies never;
+  }
+}
+
+const actionWords = {
+  failed: "failed",
+  delayed: "is delayed",
+  relayed: "was handed to a server that sends no reports",
+  delivered: "was delivered",
+  expanded: "was expanded to several addresses",
+} as const;
+
+function attemptWords({ number, route, durationMs }: AttemptFacts): string {
+  const took = durationMs > 0 ? `, ${durationWords(durationMs)}` : "";
+  return `Attempt ${number} (${plain(route)}${took})`;
+}
+
+/** Who answered, over what, and in which words. */
+function answerWords({ outcome }: AttemptFacts): string {
+  const { diagnostic } = outcome;
+  if (diagnostic === undefined) return "reason" in outcome ? plain(outcome.reason) : outcome.status;
+  const host = [diagnostic.remoteHost, diagnostic.remoteAddress && `[${diagnostic.remoteAddress}]`]
+    .filter((part) => part !== undefined && part !== "")
+    .map((part) => plain(part ?? ""))
+    .join(" ");
+  if (diagnostic.type !== "smtp") {
+    const reason = "reason" in outcome ? outcome.reason : diagnostic.text;
+    return plain(reason);
+  }
+  const tls = diagnostic.tls === undefined ? "in clear" : `under ${plain(diagnostic.tls)}`;
+  const command = diagnostic.command === undefined ? "" : ` to ${plain(diagnostic.command)}`;
+  const reply = quoted(diagnostic.text);
+  return host === "" ? `the reply${command} was ${reply}` : `${host} answered${command} ${tls} with ${reply}`;
+}
+
+function nextWords(due: Instant, at: Instant): string {
+  if (due <= at) return "It is tried again at once.";
+  return `The next attempt is due at ${timeWords(due)}, after ${durationWords(due - at)}.`;
+}
+
+/** The first few of a long list. */
+function list(addresses: readonly string[]): string {
+  const shown = addresses.slice(0, 5).map(plain).join(", ");
+  return addresses.length > 5 ? `${shown} and ${addresses.length - 5} more` : shown;
+}
