@@ -7,7 +7,15 @@ import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
-import type { Content, GeneratedMessage, RecordChange, Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
+import type {
+  Content,
+  GeneratedMessage,
+  RecipientChange,
+  RecordChange,
+  Spool,
+  StoredMessage,
+  StoredRecipient,
+} from "../spool/spool.ts";
 import type { Claim } from "./claim.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
 import type { Recorder } from "./recorder.ts";
@@ -104,35 +112,20 @@ export class Concluder {
     );
   }
 
-  /** Holds recipients for a person. */
-  hold(
-    claim: Claim,
-    held: readonly { readonly recipient: StoredRecipient; readonly reason: string }[],
-    by: string,
-  ): void {
+  /** Holds recipients for a person, each with its reason. */
+  hold(claim: Claim, held: ReadonlyMap<StoredRecipient, string>, by: string): void {
     const { recorder, settled, clock, log } = this.#options;
-    const { message } = claim;
+    const message = claim.message.id;
     const at = clock.now();
-    for (const { recipient, reason } of held) {
-      log.event("recipient-held", { message: message.id, recipient: recipient.address, by, reason });
+    const changes: RecipientChange[] = [];
+    const events: HistoryEvent[] = [];
+    for (const [{ index, address }, reason] of held) {
+      log.event("recipient-held", { message, recipient: address, by, reason });
+      changes.push({ index, to: "held", by, reason });
+      events.push({ kind: "recipient-held", at, message, recipient: index, address, by, reason });
     }
-    recorder.record(
-      {
-        message: message.id,
-        token: claim.token,
-        changes: held.map(({ recipient: { index }, reason }) => ({ index, to: "held", by, reason })),
-        reports: [],
-        events: held.map(({ recipient: { index, address }, reason }) => ({
-          kind: "recipient-held",
-          at,
-          message: message.id,
-          recipient: index,
-          address,
-          by,
-          reason,
-        })),
-      },
-      () => settled(claim, held.length, undefined),
+    recorder.record({ message, token: claim.token, changes, reports: [], events }, () =>
+      settled(claim, held.size, undefined),
     );
   }
 

@@ -14,21 +14,19 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { Router } from "../route/router.ts";
-import type { ClaimedMessage, ClaimRequest, ClaimTerms, Spool, StoredRecipient } from "../spool/spool.ts";
+import type { ClaimedMessage, ClaimRequest, ClaimTerms, Spool } from "../spool/spool.ts";
 import { type Claim, newClaim } from "./claim.ts";
 import { Claimer } from "./claimer.ts";
 import { Concluder } from "./concluder.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { Deliveries, type DeliveryAgents, type DeliveryEnd } from "./deliveries.ts";
-import { hopLimitOutcome, hopLimitReached } from "./hop-limit.ts";
 import { leaseMs, Leases } from "./leases.ts";
-import { LoopBreaker } from "./loop-breaker.ts";
+import { ReadyBudget } from "./ready-budget.ts";
 import { ReadyQueue } from "./ready-queue.ts";
 import { Recorder } from "./recorder.ts";
 import type { ReportMaker } from "./report-maker.ts";
-import type { RoutedRecipient } from "./route-message.ts";
-import { RoutingStage } from "./routing-stage.ts";
 import type { QueueSettings } from "./settings.ts";
-import type { ReadyJob, Site, SiteStats } from "./site.ts";
+import type { Site, SiteStats } from "./site.ts";
 import { siteVerdict } from "./site-health.ts";
 import { replyText } from "./settlement.ts";
 
@@ -70,12 +68,9 @@ const pageMin = 50;
 const abortGraceMs = 5_000;
 /** Time to record the last outcomes. */
 const flushMs = 10_000;
-/** A recipient for whose site there was no room is put off by this, and up to as much again. */
-const crowdedPutOffMs = 5_000;
 
 export class Queue {
   readonly #clock: Clock;
-  readonly #random: Random;
   readonly #log: Log;
   #settings: QueueSettings;
   #terms: ClaimTerms;
@@ -83,29 +78,24 @@ export class Queue {
   #stopping: Promise<void> | undefined;
 
   readonly #ready: ReadyQueue;
-  readonly #routing: RoutingStage;
+  readonly #budget = new ReadyBudget(() => this.#settings.ready);
+  readonly #dispatcher: Dispatcher;
   readonly #deliveries: Deliveries;
   readonly #recorder: Recorder;
   readonly #concluder: Concluder;
   readonly #leases: Leases;
   readonly #claimer: Claimer;
-  readonly #loopBreaker = new LoopBreaker();
 
-  /** Recipients in memory, by how they came. */
-  #fresh = 0;
-  #read = 0;
   /** The last claim was not made for want of room. */
   #moreToRead = false;
 
   constructor(options: QueueOptions) {
     const { spool, router, agents, reporter, clock, random, log, settings } = options;
     this.#clock = clock;
-    this.#random = random;
     this.#log = log;
     this.#settings = settings;
     this.#terms = { leaseMs, retryDelaysMs: settings.retry };
     this.#ready = new ReadyQueue(settings);
-    this.#routing = new RoutingStage({ router, clock }, (claim, batch) => this.#dispatch(claim, batch));
     this.#deliveries = new Deliveries({ agents, spool, clock, log, ended: (end) => this.#ended(end) });
     this.#recorder = new Recorder({ spool, clock, log, onResumed: () => this.#resumed() });
     this.#concluder = new Concluder({
@@ -117,6 +107,17 @@ export class Queue {
       log,
       settings: () => this.#settings,
       settled: (claim, recipients, due) => this.#settled(claim, recipients, due),
+    });
+    this.#dispatcher = new Dispatcher({
+      router,
+      clock,
+      random,
+      ready: this.#ready,
+      budget: this.#budget,
+      concluder: this.#concluder,
+      settings: () => this.#settings,
+      isOpen: () => this.#state === "running",
+      onReady: () => this.#pump(),
     });
     this.#leases = new Leases({ spool, clock, log, onTick: () => this.#deliveries.giveUpStuck() });
     this.#claimer = new Claimer({
@@ -155,8 +156,8 @@ export class Queue {
    */
   claimTermsForFresh(domains?: readonly string[]): ClaimTerms | undefined {
     if (this.#state !== "running" || this.#recorder.paused !== undefined) return undefined;
-    if (this.#fresh >= this.#share) return undefined;
-    if (domains !== undefined && domains.some((domain) => this.#isCrowded(domain))) return undefined;
+    if (this.#budget.freshRoom <= 0) return undefined;
+    if (domains !== undefined && domains.some((domain) => this.#dispatcher.isCrowded(domain))) return undefined;
     return this.#terms;
   }
 
@@ -184,8 +185,8 @@ export class Queue {
     return {
       state: this.#state,
       ...(paused !== undefined && { paused }),
-      ready: this.#fresh + this.#read,
-      readyMax: this.#settings.ready,
+      ready: this.#budget.taken,
+      readyMax: this.#budget.max,
       running: this.#deliveries.running,
       runningMax: this.#settings.deliveries,
       unrecorded,
@@ -203,146 +204,25 @@ export class Queue {
     return shown;
   }
 
-  /** Half of the ready stage for fresh mail, half for what is read from the schedule. */
-  get #share(): number {
-    return Math.floor(this.#settings.ready / 2);
-  }
-
-  /**
-   * What one site may take of a half: as much as a half of what is left. One flood then takes a third, two take a half,
-   * and however many there are, something is left for everybody else.
-   */
-  #siteShare(fresh: boolean): number {
-    const left = this.#share - (fresh ? this.#fresh : this.#read);
-    return Math.max(1, Math.floor(this.#share / 16), Math.floor(left / 2));
-  }
-
-  #isCrowded(domain: string): boolean {
-    return this.#ready.isFull(domain) || this.#routing.isCrowded(domain, this.#siteShare(true));
-  }
-
   #claimRequest(): ClaimRequest | undefined {
     if (this.#state !== "running" || this.#recorder.paused !== undefined) return undefined;
-    const room = this.#share - this.#read;
-    if (room < Math.min(pageMin, this.#share / 4)) {
+    const { readRoom, half } = this.#budget;
+    if (readRoom < Math.min(pageMin, half / 4)) {
       this.#moreToRead = true;
       return undefined;
     }
-    const siteShare = this.#siteShare(false);
     return {
       ...this.#terms,
-      limit: Math.min(room, pageMax),
-      perDomainMax: Math.min(pagePerDomainMax, siteShare),
-      excludeDomains: [...this.#ready.fullDomains(), ...this.#routing.crowdedDomains(siteShare)],
+      limit: Math.min(readRoom, pageMax),
+      perDomainMax: Math.min(pagePerDomainMax, this.#budget.siteShare(false)),
+      excludeDomains: this.#dispatcher.crowdedDomains(),
     };
   }
 
   #admit(claim: Claim): void {
-    if (claim.fresh) this.#fresh += claim.open;
-    else this.#read += claim.open;
+    this.#budget.take(claim);
     this.#leases.add(claim);
-    const recipients = claim.routing;
-    claim.routing = [];
-    if (this.#state !== "running") {
-      this.#concluder.putBack(claim, recipients, this.#clock.now());
-      return;
-    }
-    const passed = this.#screen(claim, recipients);
-    if (passed.length > 0) this.#routing.begin(claim, passed);
-  }
-
-  /** What must not be attempted at all: mail that goes in circles. */
-  #screen(claim: Claim, recipients: readonly StoredRecipient[]): readonly StoredRecipient[] {
-    const { message } = claim;
-    const { hop_limit: hopLimit } = this.#settings;
-    if (hopLimitReached(message.facts, hopLimit)) {
-      const outcome = hopLimitOutcome(message.facts, hopLimit);
-      const outcomes = recipients.map(({ index }) => ({ index, outcome }));
-      this.#concluder.conclude({ claim, recipients, outcomes, route: "none (hop limit)", durationMs: 0 });
-      return [];
-    }
-    const now = this.#clock.now();
-    const held: { recipient: StoredRecipient; reason: string }[] = [];
-    for (const recipient of recipients) {
-      // Asked at the first attempt only: what a person released is not held again.
-      if (recipient.attempts > 1) continue;
-      const reason = this.#loopBreaker.check(message, recipient.address, this.#settings, now);
-      if (reason !== undefined) held.push({ recipient, reason });
-    }
-    if (held.length === 0) return recipients;
-    this.#concluder.hold(claim, held, "loop-breaker");
-    return recipients.filter((recipient) => !held.some((other) => other.recipient === recipient));
-  }
-
-  /** Routed recipients of one message become jobs at their sites. */
-  #dispatch(claim: Claim, batch: readonly RoutedRecipient[]): void {
-    const [first] = batch;
-    if (batch.length === 1 && first?.result.kind === "hop") {
-      const site = this.#ready.siteFor(first.result.hop);
-      site.remember(first.recipient.domain);
-      this.#enqueue({ claim, recipients: [first.recipient], hop: first.result.hop, site });
-      this.#pump();
-      return;
-    }
-    const bySite = new Map<Site, { readonly hop: ReadyJob["hop"]; readonly recipients: StoredRecipient[] }>();
-    const unrouted: RoutedRecipient[] = [];
-    for (const routed of batch) {
-      const { recipient, result } = routed;
-      if (result.kind !== "hop") {
-        unrouted.push(routed);
-        continue;
-      }
-      const site = this.#ready.siteFor(result.hop);
-      site.remember(recipient.domain);
-      const group = bySite.get(site);
-      if (group === undefined) bySite.set(site, { hop: result.hop, recipients: [recipient] });
-      else group.recipients.push(recipient);
-    }
-    this.#concludeUnrouted(claim, unrouted);
-    const size = this.#settings.recipients_per_transaction;
-    for (const [site, { hop, recipients }] of bySite) {
-      for (let from = 0; from < recipients.length; from += size) {
-        this.#enqueue({ claim, recipients: recipients.slice(from, from + size), hop, site });
-      }
-    }
-    this.#pump();
-  }
-
-  #concludeUnrouted(claim: Claim, unrouted: readonly RoutedRecipient[]): void {
-    if (unrouted.length === 0) return;
-    const outcomes = unrouted.flatMap(({ recipient: { index }, result }) =>
-      result.kind === "hop" ? [] : [{ index, outcome: result }],
-    );
-    const recipients = unrouted.map(({ recipient }) => recipient);
-    this.#concluder.conclude({ claim, recipients, outcomes, route: "none", durationMs: 0 });
-  }
-
-  #enqueue(job: ReadyJob): void {
-    const { claim, recipients, site } = job;
-    const now = this.#clock.now();
-    if (this.#state !== "running") {
-      this.#concluder.putBack(claim, recipients, now);
-    } else if (site.health.restingUntil(now) !== undefined) {
-      this.#concludeResting(job, now);
-    } else if (site.full) {
-      const due = now + Math.ceil(crowdedPutOffMs * (1 + this.#random.next()));
-      this.#concluder.putBack(claim, recipients, due);
-    } else {
-      this.#ready.push(job, this.#siteShare(claim.fresh), now);
-    }
-  }
-
-  /** A counted deferral without a connection: each recipient moves on along its own schedule, and expires in time. */
-  #concludeResting({ claim, recipients, hop, site }: ReadyJob, now: Instant): void {
-    const until = new Date(site.health.restingUntil(now) ?? now).toISOString();
-    const outcome = {
-      kind: "deferred",
-      status: "4.4.1",
-      owner: "remote-trouble",
-      reason: `Not tried, because ${hop.description} could not be reached a moment ago and rests until ${until}: ${site.lastReply ?? "no answer"}`,
-    } as const;
-    const outcomes = recipients.map(({ index }) => ({ index, outcome }));
-    this.#concluder.conclude({ claim, recipients, outcomes, route: hop.description, durationMs: 0 });
+    this.#dispatcher.dispatch(claim);
   }
 
   /** Begins what may begin. */
@@ -400,7 +280,7 @@ export class Queue {
         return;
       case "resting":
         this.#log.event("site-resting", { ...fields, until: isoTime(restingUntil) });
-        for (const waiting of this.#ready.drain(site)) this.#concludeResting(waiting, now);
+        for (const waiting of this.#ready.drain(site)) this.#dispatcher.deferResting(waiting, now);
         return;
       default:
         return change satisfies never;
@@ -410,11 +290,10 @@ export class Queue {
   #settled(claim: Claim, recipients: number, due: Instant | undefined): void {
     claim.open -= recipients;
     if (claim.open <= 0) this.#leases.delete(claim);
-    if (claim.fresh) this.#fresh -= recipients;
-    else this.#read -= recipients;
+    this.#budget.giveBack(claim, recipients);
     if (this.#state !== "running") return;
     if (due !== undefined) this.#claimer.noteDue(due);
-    if (this.#moreToRead && this.#read * 2 <= this.#share) {
+    if (this.#moreToRead && this.#budget.readRoom * 2 >= this.#budget.half) {
       this.#moreToRead = false;
       this.#claimer.wake();
     }
@@ -450,7 +329,7 @@ export class Queue {
     for (const site of this.#ready.sites()) {
       for (const { claim, recipients } of this.#ready.drain(site)) this.#concluder.putBack(claim, recipients, now);
     }
-    for (const claim of this.#leases.claims()) this.#concluder.putBack(claim, this.#routing.takeBack(claim), now);
+    for (const claim of this.#leases.claims()) this.#concluder.putBack(claim, this.#dispatcher.takeBack(claim), now);
   }
 
   /** Waits for `work`, but not longer than `ms`. */

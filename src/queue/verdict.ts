@@ -91,7 +91,8 @@ function deferral(
   { message, settings, random, now, interrupted }: VerdictContext,
 ): Verdict {
   const willRetryUntil = expireAt(message, settings);
-  if (interrupted) {
+  // What the other side said while we were stopping counts as ever.
+  if (interrupted && outcome.owner === "local-trouble") {
     return { kind: "again", recipient, outcome, due: now, uncounted: true, willRetryUntil, delayWarningDue: false };
   }
   // Bounded by progress: each such round delivered to somebody, so there are at most as many as recipients.

@@ -1,0 +1,175 @@
+/**
+ * From a claimed message to jobs at sites: stops mail that goes in circles, asks for routes, groups recipients with the
+ * same next hop into transactions, and defers or puts off what cannot be begun.
+ */
+import type { Instant } from "../lib/instant.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
+import type { Router } from "../route/router.ts";
+import type { StoredRecipient } from "../spool/spool.ts";
+import type { Claim } from "./claim.ts";
+import type { Concluder } from "./concluder.ts";
+import { hopLimitOutcome, hopLimitReached } from "./hop-limit.ts";
+import { LoopBreaker } from "./loop-breaker.ts";
+import type { ReadyBudget } from "./ready-budget.ts";
+import type { ReadyQueue } from "./ready-queue.ts";
+import type { RoutedRecipient } from "./route-message.ts";
+import { RoutingStage } from "./routing-stage.ts";
+import type { QueueSettings } from "./settings.ts";
+import type { ReadyJob, Site } from "./site.ts";
+
+/** A recipient for whose site there was no room is put off by this, and up to as much again. */
+const crowdedPutOffMs = 5_000;
+
+export interface DispatcherOptions {
+  readonly router: Router;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ready: ReadyQueue;
+  readonly budget: ReadyBudget;
+  readonly concluder: Concluder;
+  readonly settings: () => QueueSettings;
+  /** false: the queue stops, and nothing new becomes ready. */
+  readonly isOpen: () => boolean;
+  /** There may be a job to begin. */
+  readonly onReady: () => void;
+}
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #routing: RoutingStage;
+  readonly #loopBreaker = new LoopBreaker();
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#routing = new RoutingStage(options, (claim, batch) => this.#dispatch(claim, batch));
+  }
+
+  /** Every recipient of the claim becomes part of a job, or is concluded, held or put back. */
+  dispatch(claim: Claim): void {
+    const { concluder, clock, isOpen } = this.#options;
+    const recipients = claim.routing;
+    claim.routing = [];
+    if (!isOpen()) {
+      concluder.putBack(claim, recipients, clock.now());
+      return;
+    }
+    const passed = this.#screen(claim, recipients);
+    if (passed.length > 0) this.#routing.begin(claim, passed);
+  }
+
+  /** Recipients whose routes are not known yet; their later answers are ignored. */
+  takeBack(claim: Claim): readonly StoredRecipient[] {
+    return this.#routing.takeBack(claim);
+  }
+
+  /** Whether there is no room for more recipients of this domain, when they come as fresh mail. */
+  isCrowded(domain: string): boolean {
+    const { ready, budget } = this.#options;
+    return ready.isFull(domain) || this.#routing.isCrowded(domain, budget.siteShare(true));
+  }
+
+  /** The domains of which no more should be read from the schedule. */
+  crowdedDomains(): readonly string[] {
+    const { ready, budget } = this.#options;
+    return [...ready.fullDomains(), ...this.#routing.crowdedDomains(budget.siteShare(false))];
+  }
+
+  /** A counted deferral without a connection: each recipient moves on along its own schedule, and expires in time. */
+  deferResting({ claim, recipients, hop, site }: ReadyJob, now: Instant): void {
+    const until = new Date(site.health.restingUntil(now) ?? now).toISOString();
+    const outcome = {
+      kind: "deferred",
+      status: "4.4.1",
+      owner: "remote-trouble",
+      reason: `Not tried, because ${hop.description} could not be reached a moment ago and rests until ${until}: ${site.lastReply ?? "no answer"}`,
+    } as const;
+    const outcomes = recipients.map(({ index }) => ({ index, outcome }));
+    this.#options.concluder.conclude({ claim, recipients, outcomes, route: hop.description, durationMs: 0 });
+  }
+
+  /** What must not be attempted at all: mail that goes in circles. */
+  #screen(claim: Claim, recipients: readonly StoredRecipient[]): readonly StoredRecipient[] {
+    const { concluder, clock } = this.#options;
+    const settings = this.#options.settings();
+    const { message } = claim;
+    if (hopLimitReached(message.facts, settings.hop_limit)) {
+      const outcome = hopLimitOutcome(message.facts, settings.hop_limit);
+      const outcomes = recipients.map(({ index }) => ({ index, outcome }));
+      concluder.conclude({ claim, recipients, outcomes, route: "none (hop limit)", durationMs: 0 });
+      return [];
+    }
+    const now = clock.now();
+    const held = new Map<StoredRecipient, string>();
+    for (const recipient of recipients) {
+      // Asked at the first attempt only: what a person released is not held again.
+      if (recipient.attempts > 1) continue;
+      const reason = this.#loopBreaker.check(message, recipient.address, settings, now);
+      if (reason !== undefined) held.set(recipient, reason);
+    }
+    if (held.size === 0) return recipients;
+    concluder.hold(claim, held, "loop-breaker");
+    return recipients.filter((recipient) => !held.has(recipient));
+  }
+
+  /** Routed recipients of one message become jobs at their sites. */
+  #dispatch(claim: Claim, batch: readonly RoutedRecipient[]): void {
+    const { onReady } = this.#options;
+    const [first] = batch;
+    if (batch.length === 1 && first?.result.kind === "hop") {
+      this.#enqueue(claim, first.result.hop, this.#siteOf(first.result.hop, first.recipient), [first.recipient]);
+      onReady();
+      return;
+    }
+    const bySite = new Map<Site, { readonly hop: ReadyJob["hop"]; readonly recipients: StoredRecipient[] }>();
+    const unrouted: RoutedRecipient[] = [];
+    for (const routed of batch) {
+      const { recipient, result } = routed;
+      if (result.kind !== "hop") {
+        unrouted.push(routed);
+        continue;
+      }
+      const site = this.#siteOf(result.hop, recipient);
+      const group = bySite.get(site);
+      if (group === undefined) bySite.set(site, { hop: result.hop, recipients: [recipient] });
+      else group.recipients.push(recipient);
+    }
+    if (unrouted.length > 0) this.#concludeUnrouted(claim, unrouted);
+    const size = this.#options.settings().recipients_per_transaction;
+    for (const [site, { hop, recipients }] of bySite) {
+      for (let from = 0; from < recipients.length; from += size) {
+        this.#enqueue(claim, hop, site, recipients.slice(from, from + size));
+      }
+    }
+    onReady();
+  }
+
+  #siteOf(hop: ReadyJob["hop"], recipient: StoredRecipient): Site {
+    const site = this.#options.ready.siteFor(hop);
+    site.remember(recipient.domain);
+    return site;
+  }
+
+  #concludeUnrouted(claim: Claim, unrouted: readonly RoutedRecipient[]): void {
+    const outcomes = unrouted.flatMap(({ recipient: { index }, result }) =>
+      result.kind === "hop" ? [] : [{ index, outcome: result }],
+    );
+    const recipients = unrouted.map(({ recipient }) => recipient);
+    this.#options.concluder.conclude({ claim, recipients, outcomes, route: "none", durationMs: 0 });
+  }
+
+  #enqueue(claim: Claim, hop: ReadyJob["hop"], site: Site, recipients: readonly StoredRecipient[]): void {
+    const { clock, random, ready, budget, concluder, isOpen } = this.#options;
+    const now = clock.now();
+    const job: ReadyJob = { claim, recipients, hop, site };
+    if (!isOpen()) {
+      concluder.putBack(claim, recipients, now);
+    } else if (site.health.restingUntil(now) !== undefined) {
+      this.deferResting(job, now);
+    } else if (site.full) {
+      concluder.putBack(claim, recipients, now + Math.ceil(crowdedPutOffMs * (1 + random.next())));
+    } else {
+      ready.push(job, budget.siteShare(claim.fresh), now);
+    }
+  }
+}
