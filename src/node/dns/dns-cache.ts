@@ -1,0 +1,71 @@
+/** Answers by question, for as long as they say and within a fixed amount of memory; the longest unused goes first. */
+import type { DnsAnswer, RecordType } from "../../ports/resolver.ts";
+
+interface Entry {
+  readonly answer: DnsAnswer<RecordType>;
+  readonly expiresAtMs: number;
+  readonly cost: number;
+}
+
+/** What an entry takes beside its records: key, objects, map slots. */
+const OVERHEAD_BYTES = 500;
+
+export class DnsCache {
+  readonly #entries = new Map<string, Entry>();
+  readonly #costMax: number;
+  #cost = 0;
+
+  /** `costMax` in octets, roughly. */
+  constructor(costMax: number) {
+    this.#costMax = costMax;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** With the seconds that are left to it. */
+  get<T extends RecordType>(name: string, type: T, nowMs: number): DnsAnswer<T> | undefined {
+    const key = keyOf(name, type);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(key);
+    if (entry.expiresAtMs <= nowMs) {
+      this.#cost -= entry.cost;
+      return undefined;
+    }
+    this.#entries.set(key, entry);
+    // Stored under this very type.
+    const answer = entry.answer as DnsAnswer<T>;
+    if (answer.kind !== "records") return answer;
+    return { ...answer, ttlSeconds: Math.ceil((entry.expiresAtMs - nowMs) / 1000) };
+  }
+
+  set<T extends RecordType>(
+    name: string,
+    type: T,
+    answer: DnsAnswer<T>,
+    { nowMs, ttlMs, octets }: { readonly nowMs: number; readonly ttlMs: number; readonly octets: number },
+  ): void {
+    if (ttlMs <= 0) return;
+    const key = keyOf(name, type);
+    const cost = OVERHEAD_BYTES + 2 * octets;
+    this.#cost += cost - (this.#entries.get(key)?.cost ?? 0);
+    this.#entries.delete(key);
+    this.#entries.set(key, { answer: answer as DnsAnswer<RecordType>, expiresAtMs: nowMs + ttlMs, cost });
+    for (const [oldest, entry] of this.#entries) {
+      if (this.#cost <= this.#costMax) return;
+      this.#entries.delete(oldest);
+      this.#cost -= entry.cost;
+    }
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#cost = 0;
+  }
+}
+
+function keyOf(name: string, type: RecordType): string {
+  return `${type} ${name}`;
+}

@@ -1,0 +1,288 @@
+/**
+ * A stub resolver with a cache: asks the servers in turn until one answers, first by UDP, by TCP what does not fit. It
+ * keeps the AD bit, which node's own resolver hides, follows CNAMEs, asks equal questions once, and always answers in
+ * bounded time. Validation is the servers' work; the bit is believed only of one that nobody can speak for.
+ */
+import type { Clock } from "../../ports/clock.ts";
+import type { Log } from "../../ports/log.ts";
+import type { Random } from "../../ports/random.ts";
+import type { DnsAnswer, RecordType, RecordTypes, Resolver } from "../../ports/resolver.ts";
+import { DnsCache } from "./dns-cache.ts";
+import {
+  encodeQuery,
+  followChain,
+  isQueryable,
+  readReply,
+  ResponseCode,
+  type Question,
+  type Reply,
+} from "./dns-message.ts";
+import { isOnThisMachine } from "./dns-servers.ts";
+import { exchangeTcp, exchangeUdp, type DnsServer, type Exchange } from "./dns-transport.ts";
+
+/** First round and second round: a lost packet costs two seconds, a slow server gets its chance. */
+const ROUND_TIMEOUTS_MS = [2000, 5000];
+/** For everything a query needs, waiting for its turn and CNAMEs included. */
+const TOTAL_TIMEOUT_MS = 15_000;
+/** A server that answered after others did not is asked first for this long. */
+const PREFERRED_MS = 60_000;
+/** Sockets in use; more questions wait. */
+const CONCURRENT_MAX = 256;
+/** More links than any name in use has; BIND stops at 16, for one name. */
+const CNAME_LINKS_MAX = 8;
+const POSITIVE_TTL_MAX_S = 86_400;
+/** Long enough to spare a busy site's servers, short enough that a new MX is found the same quarter of an hour. */
+const NEGATIVE_TTL_MAX_S = 900;
+/** RFC 9520 §3.2: failures are kept for 1 to 300 seconds. */
+const FAILURE_TTL_S = 5;
+/** About ten thousand domains with their MX hosts. */
+const CACHE_BYTES_MAX = 32 * 1024 * 1024;
+
+export interface DnsResolverOptions {
+  /** In the order in which they are asked; at least one. */
+  readonly servers: readonly DnsServer[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Believe the AD bit of servers that are not on this machine: only over a path that nobody else can reach. */
+  readonly trustAd?: boolean;
+  readonly cacheBytesMax?: number;
+}
+
+/** What one question came to, with how long it may be kept. */
+interface Found<T extends RecordType> {
+  readonly answer: DnsAnswer<T>;
+  readonly ttlSeconds: number;
+  readonly octets: number;
+}
+
+type Asked = { readonly kind: "reply"; readonly reply: Reply } | { readonly kind: "failed"; readonly reason: string };
+
+export class DnsResolver implements Resolver {
+  readonly #options: DnsResolverOptions;
+  readonly #cache: DnsCache;
+  readonly #inFlight = new Map<string, Promise<DnsAnswer<RecordType>>>();
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+  #preferred: { readonly server: DnsServer; readonly untilMs: number } | undefined;
+
+  constructor(options: DnsResolverOptions) {
+    this.#options = options;
+    this.#cache = new DnsCache(options.cacheBytesMax ?? CACHE_BYTES_MAX);
+  }
+
+  async query<T extends RecordType>(
+    name: string,
+    type: T,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<DnsAnswer<T>> {
+    const wanted = name.toLowerCase().replace(/\.$/, "");
+    const known = localAnswer(wanted, type) ?? this.#cache.get(wanted, type, this.#options.clock.monotonicMs());
+    if (known !== undefined) return known;
+    return await untilAborted(this.#shared({ name: wanted, type }), options.signal);
+  }
+
+  /** Forgets every answer. */
+  clearCache(): void {
+    this.#cache.clear();
+  }
+
+  /** Equal questions of one moment are asked once. */
+  #shared<T extends RecordType>(question: Question & { readonly type: T }): Promise<DnsAnswer<T>> {
+    const key = `${question.type} ${question.name}`;
+    const running = this.#inFlight.get(key) as Promise<DnsAnswer<T>> | undefined;
+    if (running !== undefined) return running;
+    const started = this.#resolve(question).finally(() => this.#inFlight.delete(key));
+    this.#inFlight.set(key, started as Promise<DnsAnswer<RecordType>>);
+    return started;
+  }
+
+  async #resolve<T extends RecordType>(question: Question & { readonly type: T }): Promise<DnsAnswer<T>> {
+    const { clock, log } = this.#options;
+    const deadlineMs = clock.monotonicMs() + TOTAL_TIMEOUT_MS;
+    await this.#enter();
+    let found: Found<T>;
+    try {
+      found = await this.#find(question, deadlineMs);
+    } catch (error) {
+      // What no server should be able to cause is still an answer to the caller.
+      log.event("internal-error", { error });
+      found = failure((error as Error).message);
+    } finally {
+      this.#leave();
+    }
+    const { answer, ttlSeconds, octets } = found;
+    if (answer.kind === "failure") log.event("dns-failed", { ...question, reason: answer.reason });
+    this.#cache.set(question.name, question.type, answer, {
+      nowMs: clock.monotonicMs(),
+      ttlMs: ttlSeconds * 1000,
+      octets,
+    });
+    return answer;
+  }
+
+  /** Asks for the name, and again for where a CNAME leads that the answer did not follow to its end. */
+  async #find<T extends RecordType>(question: Question & { readonly type: T }, deadlineMs: number): Promise<Found<T>> {
+    const { type } = question;
+    let { name } = question;
+    let linksLeft = CNAME_LINKS_MAX;
+    let ttlSeconds = POSITIVE_TTL_MAX_S;
+    let secure = true;
+    for (;;) {
+      const asked = await this.#ask({ name, type }, deadlineMs);
+      if (asked.kind === "failed") return failure(asked.reason);
+      const { reply } = asked;
+      secure &&= reply.authenticated;
+      const chain = followChain(reply, name, type, linksLeft);
+      if (chain.kind === "too-long") return failure("more than eight CNAMEs, or a loop of them");
+      ttlSeconds = Math.min(ttlSeconds, chain.ttlSeconds);
+      const { octets } = reply;
+      if (chain.kind === "records") {
+        const { records } = chain;
+        if (records.length === 0) return failure("no record of the answer can be read");
+        return { answer: { kind: "records", records, name: chain.name, ttlSeconds, secure }, ttlSeconds, octets };
+      }
+      const negative = Math.min(ttlSeconds, reply.negativeTtlSeconds ?? FAILURE_TTL_S, NEGATIVE_TTL_MAX_S);
+      if (reply.responseCode === ResponseCode.noSuchName) {
+        return { answer: { kind: "no-name", secure }, ttlSeconds: negative, octets };
+      }
+      if (chain.links === 0 || reply.negativeTtlSeconds !== undefined) {
+        return { answer: { kind: "no-data", secure }, ttlSeconds: negative, octets };
+      }
+      linksLeft -= chain.links;
+      ({ name } = chain);
+    }
+  }
+
+  /** NOERROR or NXDOMAIN from any of the servers; everything else makes the next one's turn. */
+  async #ask(question: Question, deadlineMs: number): Promise<Asked> {
+    if (!isQueryable(question.name)) return { kind: "reply", reply: nobody };
+    const { clock } = this.#options;
+    let servers = this.#inOrder();
+    let reason = "no DNS server answered in time";
+    for (const roundMs of ROUND_TIMEOUTS_MS) {
+      const silent: DnsServer[] = [];
+      for (const server of servers) {
+        const nowMs = clock.monotonicMs();
+        if (nowMs >= deadlineMs) return { kind: "failed", reason };
+        const exchange = await this.#askServer(server, question, Math.min(nowMs + roundMs, deadlineMs));
+        if (exchange.kind !== "reply") {
+          silent.push(server);
+          reason = `${server.address}: ${exchange.kind === "broken" ? exchange.reason : exchange.kind}`;
+          continue;
+        }
+        const { responseCode } = exchange.reply;
+        if (responseCode === ResponseCode.noError || responseCode === ResponseCode.noSuchName) {
+          this.#prefer(server);
+          return { kind: "reply", reply: { ...exchange.reply, authenticated: this.#believes(server, exchange.reply) } };
+        }
+        reason = `${server.address}: ${codeName(responseCode)}`;
+      }
+      // Whoever said no means it; only those that said nothing are asked again.
+      servers = silent;
+    }
+    return { kind: "failed", reason };
+  }
+
+  async #askServer(server: DnsServer, question: Question, untilMs: number): Promise<Exchange> {
+    const dnssec = this.#trusts(server);
+    const first = await this.#exchange(server, question, { dnssec }, untilMs);
+    // Very old servers stumble over EDNS (RFC 6891 §6.2.2).
+    const stumbled =
+      first.kind === "reply" &&
+      first.reply.responseCode !== ResponseCode.noSuchName &&
+      [ResponseCode.formatError, ResponseCode.notImplemented, BAD_VERSION].includes(first.reply.responseCode);
+    return stumbled ? await this.#exchange(server, question, undefined, untilMs) : first;
+  }
+
+  async #exchange(
+    server: DnsServer,
+    question: Question,
+    edns: { readonly dnssec: boolean } | undefined,
+    untilMs: number,
+  ): Promise<Exchange> {
+    const { clock, random } = this.#options;
+    const id = Buffer.from(random.bytes(2)).readUInt16BE(0);
+    const query = encodeQuery(id, question, edns);
+    const read = (bytes: Buffer) => readReply(bytes, id, question);
+    const options = () => ({ server, query, read, timeoutMs: Math.max(0, untilMs - clock.monotonicMs()), clock });
+    const byUdp = await exchangeUdp(options());
+    return byUdp.kind === "truncated" ? await exchangeTcp(options()) : byUdp;
+  }
+
+  #trusts(server: DnsServer): boolean {
+    return this.#options.trustAd === true || isOnThisMachine(server);
+  }
+
+  #believes(server: DnsServer, reply: Reply): boolean {
+    return reply.authenticated && this.#trusts(server);
+  }
+
+  #inOrder(): readonly DnsServer[] {
+    const { servers, clock } = this.#options;
+    const preferred = this.#preferred;
+    if (preferred === undefined || preferred.untilMs <= clock.monotonicMs()) return servers;
+    return [preferred.server, ...servers.filter((server) => server !== preferred.server)];
+  }
+
+  #prefer(server: DnsServer): void {
+    if (server === this.#inOrder()[0]) return;
+    this.#preferred = { server, untilMs: this.#options.clock.monotonicMs() + PREFERRED_MS };
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#running >= CONCURRENT_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#running++;
+  }
+
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#running--;
+    else next();
+  }
+}
+
+/** RFC 6891 §9. */
+const BAD_VERSION: number = 16;
+
+const nobody: Reply = {
+  responseCode: ResponseCode.noSuchName,
+  authenticated: false,
+  answers: [],
+  negativeTtlSeconds: 0,
+  octets: 0,
+};
+
+/** localhost never leaves this machine (RFC 6761 §6.3). */
+function localAnswer<T extends RecordType>(name: string, type: T): DnsAnswer<T> | undefined {
+  if (name !== "localhost" && !name.endsWith(".localhost")) return undefined;
+  const addresses: Partial<Record<RecordType, string>> = { A: "127.0.0.1", AAAA: "::1" };
+  const address = addresses[type] as RecordTypes[T] | undefined;
+  if (address === undefined) return { kind: "no-data", secure: false };
+  return { kind: "records", records: [address], name, ttlSeconds: POSITIVE_TTL_MAX_S, secure: false };
+}
+
+function failure<T extends RecordType>(reason: string): Found<T> {
+  return { answer: { kind: "failure", reason }, ttlSeconds: FAILURE_TTL_S, octets: 0 };
+}
+
+function codeName(code: number): string {
+  return ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"][code] ?? `response code ${code}`;
+}
+
+/** The question goes on for others and for the cache; this caller stops waiting. */
+async function untilAborted<T extends RecordType>(
+  answer: Promise<DnsAnswer<T>>,
+  signal: AbortSignal | undefined,
+): Promise<DnsAnswer<T>> {
+  if (signal === undefined) return await answer;
+  return await new Promise((resolve) => {
+    const onAbort = () => resolve({ kind: "failure", reason: "aborted" });
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    void answer.then((value) => {
+      signal.removeEventListener("abort", onAbort);
+      resolve(value);
+    });
+  });
+}
