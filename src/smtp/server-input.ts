@@ -100,9 +100,10 @@ export class ServerInput {
     if (end === this.#chunk.length) this.#startNext();
   }
 
-  /** Whether the input starts with these octets. */
-  startsWith(first: number, second: number): boolean {
-    return this.#chunk[this.#offset] === first && this.#chunk[this.#offset + 1] === second;
+  /** One of the first two octets. */
+  octetAt(index: 0 | 1): number | undefined {
+    const here = this.#chunk.length - this.#offset;
+    return index < here ? this.#chunk[this.#offset + index] : this.#queue[0]?.[index - here];
   }
 
   #startNext(): void {

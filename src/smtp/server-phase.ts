@@ -37,6 +37,7 @@ export interface SwallowPhase {
   readonly kind: "swallow";
   bytesLeft: number;
   readonly refusal: Reply;
+  readonly byDriver: boolean;
   readonly back: ServerPhase;
 }
 

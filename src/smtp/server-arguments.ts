@@ -1,0 +1,90 @@
+/** Arguments of the commands that lead to an event: each function gives the event, or the reply that refuses. */
+import { hasNonAscii, isAsciiDomain } from "../address/domain.ts";
+import type { AddressFailure } from "../address/mailbox-grammar.ts";
+import { parseForwardPath, parseReversePath } from "../address/path.ts";
+import { pathTextOf } from "./command-parser.ts";
+import type { MailParameters } from "./envelope.ts";
+import { parseMailParameters } from "./mail-parameters.ts";
+import { parseRecipientParameters } from "./recipient-parameters.ts";
+import { reply, type Reply } from "./reply.ts";
+import type { AuthEvent, HelloEvent, MailEvent, RecipientEvent, VerifyEvent } from "./server-event.ts";
+import { serverReplies } from "./server-replies.ts";
+
+/** Octets of a name in HELO: those of a domain (RFC 5321 §4.5.3.1.2). */
+const helloNameMax = 255;
+
+/** Names that are no domain are let through and marked: much real mail comes from machines that do not know theirs. */
+export function parseHello(verb: HelloEvent["verb"], name: string): HelloEvent | Reply {
+  if (name.length > helloNameMax || !/^[!-~]+$/.test(name)) return serverReplies.helloSyntax;
+  return { kind: "hello", verb, name, wellFormed: isAsciiDomain(name) };
+}
+
+export function parseMail(argument: string, messageBytesMax: number): MailEvent | Reply {
+  const text = pathTextOf(argument, "FROM:");
+  if (text === undefined) return serverReplies.mailSyntax;
+  // Whether UTF-8 is allowed is told by a parameter behind the path.
+  const path = parseReversePath(text, { smtpUtf8: true });
+  if (path.kind === "failure") return reply(501, "5.1.7", path.text);
+  const parameters = parseMailParameters(text.slice(path.end));
+  if (isReply(parameters)) return parameters;
+  if (parameters.smtpUtf8 !== true && hasNonAscii(text)) return reply(550, "5.6.7", needsSmtpUtf8);
+  // RFC 1870 §6.1: refused before it is sent.
+  if (messageBytesMax > 0 && (parameters.size ?? 0) > messageBytesMax) return serverReplies.tooLarge;
+  return { kind: "mail", reversePath: path.path, parameters };
+}
+
+/** `transaction` are the parameters of MAIL. */
+export function parseRecipient(argument: string, transaction: MailParameters): RecipientEvent | Reply {
+  const text = pathTextOf(argument, "TO:");
+  if (text === undefined) return serverReplies.recipientSyntax;
+  const smtpUtf8 = transaction.smtpUtf8 === true;
+  const path = parseForwardPath(text, { smtpUtf8 });
+  if (path.kind === "failure") return refusalOf(path);
+  const parameters = parseRecipientParameters(text.slice(path.end), { smtpUtf8 });
+  if (isReply(parameters)) return parameters;
+  return { kind: "recipient", forwardPath: path.path, parameters };
+}
+
+export function parseVerify(kind: VerifyEvent["kind"], argument: string): VerifyEvent | Reply {
+  const match = /^(.*?)( +SMTPUTF8(=.*)?)?$/i.exec(argument);
+  const text = match?.[1] ?? "";
+  const smtpUtf8 = match?.[2] !== undefined;
+  if (text === "" || match?.[3] !== undefined) return serverReplies.argumentMissing;
+  if (!smtpUtf8 && hasNonAscii(text)) return reply(553, "5.6.7", needsSmtpUtf8);
+  return { kind, text, smtpUtf8 };
+}
+
+/** `offered` now, and `offeredUnderTls`, which is what a client in clear may be told to come back for. */
+export function parseAuth(
+  argument: string,
+  offered: readonly string[],
+  offeredUnderTls: readonly string[],
+): AuthEvent | Reply {
+  const [name = "", initial, ...rest] = argument.split(/ +/);
+  if (name === "") return serverReplies.argumentMissing;
+  const mechanism = name.toUpperCase();
+  if (!offered.includes(mechanism)) {
+    return offeredUnderTls.includes(mechanism) ? serverReplies.mechanismNeedsTls : serverReplies.mechanismUnknown;
+  }
+  if (initial === undefined) return { kind: "auth", mechanism };
+  // "=" is an empty response, since nothing at all would mean that there is none (RFC 4954 §4).
+  const initialResponse = initial === "=" ? new Uint8Array(0) : decodeBase64(initial);
+  if (initialResponse === undefined || rest.length > 0) return serverReplies.loginSyntax;
+  return { kind: "auth", mechanism, initialResponse };
+}
+
+/** Octets of base64 in its only correct spelling (RFC 4954 §4 forbids to guess): padded, nothing foreign, no stray bits. */
+export function decodeBase64(text: string): Uint8Array | undefined {
+  const octets = Buffer.from(text, "base64");
+  return octets.toString("base64") === text ? octets : undefined;
+}
+
+export function isReply(value: object): value is Reply {
+  return "code" in value;
+}
+
+const needsSmtpUtf8 = "An address outside ASCII needs SMTPUTF8";
+
+function refusalOf({ reason, text }: AddressFailure): Reply {
+  return reason === "non-ascii" ? reply(553, "5.6.7", needsSmtpUtf8) : reply(501, "5.1.3", text);
+}
