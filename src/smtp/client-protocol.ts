@@ -198,7 +198,8 @@ export class ClientProtocol {
     for (;;) {
       const event = this.#events.shift();
       if (event !== undefined) return event;
-      if (this.#phase.kind === "closed") return undefined;
+      // A greeting may be here before anybody waits for it.
+      if (this.#phase.kind === "closed" || this.#phase.kind === "new") return undefined;
       if (this.#phase.kind === "handshake" && this.#reader.hasBytes) this.#failUnasked();
       else if (!this.#readReply(now)) return undefined;
     }

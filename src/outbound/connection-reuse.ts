@@ -1,0 +1,100 @@
+/**
+ * Connections that finished a transaction and wait a moment for the next message to the same site.
+ *
+ * Owns them from `park` to `take`; promises that one is handed out only under the key it was parked with, so what
+ * differs in site, port, TLS needs or login never shares a connection, and that none stays open longer than the idle
+ * time. A connection that the peer closes meanwhile is noticed at `take`.
+ */
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { Instant } from "../lib/instant.ts";
+import type { SmtpClientConnection } from "./smtp-client-connection.ts";
+
+/** A connection that is ready for a transaction, and whom it leads to. */
+export interface OpenSession {
+  readonly connection: SmtpClientConnection;
+  readonly host: string;
+  readonly address: string;
+}
+
+interface Parked {
+  readonly session: OpenSession;
+  readonly until: Instant;
+}
+
+/** Idle connections of all sites together; each costs a file descriptor here and a process at the peer. */
+const PARKED_MAX = 500;
+
+export class ConnectionReuse {
+  readonly #clock: Clock;
+  readonly #parked = new Map<string, Parked[]>();
+  readonly #quitting = new Set<Promise<void>>();
+  #count = 0;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The most recently parked one that is alive and suits; it is the caller's from here on. */
+  take(key: string, suits: (session: OpenSession) => boolean): OpenSession | undefined {
+    const parked = this.#parked.get(key);
+    if (parked === undefined) return undefined;
+    for (let index = parked.length - 1; index >= 0; index--) {
+      const session = parked[index]?.session;
+      if (session === undefined || (session.connection.usable && !suits(session))) continue;
+      parked.splice(index, 1);
+      this.#count--;
+      if (session.connection.usable) return session;
+      session.connection.destroy();
+    }
+    return undefined;
+  }
+
+  /** Keeps the session for `idleMs`, then says QUIT. */
+  park(key: string, session: OpenSession, idleMs: number): void {
+    if (this.#closed || idleMs <= 0 || this.#count >= PARKED_MAX) return this.quit(session);
+    const entry: Parked = { session, until: this.#clock.monotonicMs() + idleMs };
+    const parked = this.#parked.get(key);
+    if (parked === undefined) this.#parked.set(key, [entry]);
+    else parked.push(entry);
+    this.#count++;
+    this.#timer ??= this.#clock.setTimer(idleMs, () => this.#sweep());
+  }
+
+  /** Says QUIT, and owns the wait for its answer. */
+  quit(session: OpenSession): void {
+    const { connection } = session;
+    const quitting = connection.quit().finally(() => {
+      connection.destroy();
+      this.#quitting.delete(quitting);
+    });
+    this.#quitting.add(quitting);
+  }
+
+  /** Resolves when every connection is closed; the wait for answers to QUIT bounds it. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    for (const parked of this.#parked.values()) for (const { session } of parked) this.quit(session);
+    this.#parked.clear();
+    this.#count = 0;
+    await Promise.all(this.#quitting);
+  }
+
+  #sweep(): void {
+    this.#timer = undefined;
+    const now = this.#clock.monotonicMs();
+    let next = Number.POSITIVE_INFINITY;
+    for (const [key, parked] of this.#parked) {
+      const alive = parked.filter((entry) => entry.until > now && entry.session.connection.usable);
+      for (const entry of parked) if (!alive.includes(entry)) this.quit(entry.session);
+      this.#count -= parked.length - alive.length;
+      if (alive.length === 0) this.#parked.delete(key);
+      else this.#parked.set(key, alive);
+      for (const { until } of alive) next = Math.min(next, until);
+    }
+    if (next !== Number.POSITIVE_INFINITY) this.#timer = this.#clock.setTimer(next - now, () => this.#sweep());
+  }
+}

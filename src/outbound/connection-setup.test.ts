@@ -1,0 +1,228 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
+import { STANDARD_TIMEOUTS } from "../smtp/client-timeouts.ts";
+import { CollectingLog } from "../testing/collecting-log.ts";
+import { ManualClock, settle } from "../testing/manual-clock.ts";
+import { MemoryNetwork, type TlsOutcome } from "../testing/memory-network.ts";
+import { CLOSE, ScriptedPeer, STALL, type PeerScript } from "../testing/scripted-peer.ts";
+import { setUpConnection, type SetupResult } from "./connection-setup.ts";
+
+interface Case {
+  readonly tls: TlsLevel;
+  readonly script?: PeerScript;
+  readonly handshake?: TlsOutcome;
+  readonly credentials?: HopCredentials;
+  readonly implicitTls?: boolean;
+  readonly address?: string;
+  readonly unix?: true;
+}
+
+interface Seen {
+  readonly result: SetupResult;
+  readonly peer: ScriptedPeer;
+  readonly log: CollectingLog;
+  /** "tls verified", "tls unverified", "clear", or the status of the setback. */
+  readonly ending: string;
+}
+
+const login: HopCredentials = { username: "user", password: "secret" };
+const unverified: TlsOutcome = { kind: "established", facts: { verified: false, verifyError: "self-signed" } };
+const failed: TlsOutcome = { kind: "failed", reason: "handshake failure" };
+const stalled: TlsOutcome = { kind: "stalled" };
+const withTls: PeerScript = { keywords: ["PIPELINING", "STARTTLS"], tlsKeywords: ["PIPELINING", "AUTH PLAIN LOGIN"] };
+const withoutTls: PeerScript = { keywords: ["PIPELINING", "AUTH PLAIN"] };
+
+async function setUp(options: Case): Promise<Seen> {
+  const network = new MemoryNetwork();
+  const clock = new ManualClock();
+  const log = new CollectingLog();
+  if (options.handshake !== undefined) {
+    const { handshake } = options;
+    network.tlsOutcome = () => handshake;
+  }
+  const endpoint =
+    options.unix === true
+      ? ({ kind: "unix", path: "/run/mta" } as const)
+      : ({ kind: "ip", address: options.address ?? "192.0.2.1", port: 25 } as const);
+  const script = { ...(options.script ?? withTls), ...(options.implicitTls && { implicitTls: true }) };
+  const peer = await ScriptedPeer.listen(network, endpoint, script);
+  let result: SetupResult | undefined;
+  const setup = setUpConnection(
+    {
+      dialect: "smtp",
+      site: "example.org",
+      host: "mx.example.org",
+      endpoint,
+      tls: options.tls,
+      implicitTls: options.implicitTls ?? false,
+      credentials: options.credentials,
+    },
+    {
+      network,
+      clock,
+      log,
+      settings: {
+        heloName: "our.test",
+        bindAddresses: [],
+        keepIdleMs: 0,
+        messagesPerConnection: 1,
+        addressesPerAttempt: 2,
+        connectTimeoutMs: 30_000,
+        tlsTimeoutMs: 30_000,
+        timeouts: STANDARD_TIMEOUTS,
+      },
+      signal: new AbortController().signal,
+      message: "4QJ7ZC2M9KXD",
+    },
+  ).then((given) => (result = given));
+  await settle();
+  for (let turns = 0; result === undefined && turns < 20; turns++) {
+    await clock.advance(Math.max(0, (clock.nextTimerAt ?? clock.now()) - clock.now()));
+  }
+  result = await setup;
+  let ending: string;
+  if (result.kind === "failed") ending = `${result.setback.kind} ${result.setback.status}`;
+  else if (result.connection.tls === undefined) ending = "clear";
+  else ending = result.connection.tls.verified ? "tls verified" : "tls unverified";
+  if (result.kind === "ready") result.connection.destroy();
+  await settle();
+  assert.equal(clock.pendingTimers, 0, "no timer is left behind");
+  assert.equal(peer.openSessions, 0, "no connection is left behind");
+  return { result, peer, log, ending };
+}
+
+test("TLS-008 TLS-010, trap 9: every level against every way that TLS can go", async () => {
+  const refusing: PeerScript = {
+    ...withTls,
+    answer: ({ verb }) => (verb === "STARTTLS" ? "454 4.7.0 not now" : undefined),
+  };
+  const table: readonly [string, PeerScript, TlsOutcome | undefined, Record<TlsLevel, string>][] = [
+    // prettier-ignore
+    ["valid", withTls, undefined, { none: "clear", opportunistic: "tls verified", required: "tls verified", verified: "tls verified" }],
+    // prettier-ignore
+    ["not valid", withTls, unverified, { none: "clear", opportunistic: "tls unverified", required: "tls unverified", verified: "deferred 4.7.5" }],
+    // prettier-ignore
+    ["fails", withTls, failed, { none: "clear", opportunistic: "clear", required: "deferred 4.7.5", verified: "deferred 4.7.5" }],
+    // prettier-ignore
+    ["stalls", withTls, stalled, { none: "clear", opportunistic: "clear", required: "deferred 4.7.5", verified: "deferred 4.7.5" }],
+    // prettier-ignore
+    ["stripped", withoutTls, undefined, { none: "clear", opportunistic: "clear", required: "deferred 4.7.4", verified: "deferred 4.7.4" }],
+    // prettier-ignore
+    ["refused", refusing, undefined, { none: "clear", opportunistic: "clear", required: "deferred 4.7.4", verified: "deferred 4.7.4" }],
+  ];
+  for (const [name, script, handshake, expected] of table) {
+    for (const [tls, ending] of Object.entries(expected) as [TlsLevel, string][]) {
+      const seen = await setUp({ tls, script, ...(handshake && { handshake }) });
+      assert.equal(seen.ending, ending, `${tls}, ${name}`);
+      assert.ok(!seen.peer.verbs.includes("MAIL"));
+      const fellBack = tls === "opportunistic" && (name === "fails" || name === "stalls");
+      assert.deepEqual(seen.log.names, fellBack ? ["tls-fell-back"] : [], `${tls}, ${name}`);
+      assert.equal(seen.peer.sessions, fellBack ? 2 : 1);
+    }
+  }
+});
+
+test("a server that stalls or dies between STARTTLS and the second EHLO is asked once more in clear", async () => {
+  for (const [verb, answer] of [
+    ["STARTTLS", CLOSE],
+    ["STARTTLS", STALL],
+    ["EHLO", CLOSE],
+    ["EHLO", STALL],
+  ] as const) {
+    const script: PeerScript = {
+      ...withTls,
+      answer: (command) => (command.verb === verb && (verb === "STARTTLS" || command.tls) ? answer : undefined),
+    };
+    assert.equal((await setUp({ tls: "opportunistic", script })).ending, "clear");
+    assert.equal((await setUp({ tls: "required", script })).ending, "deferred 4.7.5");
+    const withLogin = await setUp({ tls: "opportunistic", script, credentials: login });
+    assert.equal(withLogin.ending, "deferred 4.7.5");
+    assert.equal(withLogin.peer.sessions, 1);
+  }
+});
+
+test("the fall-back happens once: a second failure is the address's", async () => {
+  const script: PeerScript = {
+    ...withTls,
+    answer: ({ verb, session }) => (session === 1 && verb === "EHLO" ? CLOSE : undefined),
+  };
+  const seen = await setUp({ tls: "opportunistic", script, handshake: failed });
+  assert.equal(seen.ending, "deferred 4.4.2");
+  assert.equal(seen.peer.sessions, 2);
+});
+
+test("TLS-009, trap 8: replies injected before the handshake end the attempt, without a second one in clear", async () => {
+  const script: PeerScript = {
+    ...withTls,
+    answer: ({ verb }) => (verb === "STARTTLS" ? "220 go\r\n250-AUTH PLAIN\r\n250 X" : undefined),
+  };
+  for (const tls of ["opportunistic", "required", "verified"] as const) {
+    const seen = await setUp({ tls, script });
+    assert.equal(seen.ending, "deferred 4.5.0");
+    assert.equal(seen.peer.sessions, 1);
+    assert.deepEqual(seen.peer.verbs, ["EHLO", "STARTTLS"]);
+  }
+});
+
+test("EHLO is said again after STARTTLS, and only the new answer counts", async () => {
+  const seen = await setUp({ tls: "opportunistic" });
+  assert.deepEqual(seen.peer.verbs.slice(0, 3), ["EHLO", "STARTTLS", "EHLO"]);
+  assert.ok(seen.result.kind === "ready");
+  assert.deepEqual(seen.result.connection.capabilities.auth, ["PLAIN", "LOGIN"]);
+  assert.equal(seen.result.connection.capabilities.startTls, false);
+});
+
+test("credentials go only over verified TLS, loopback or a unix socket", async () => {
+  const cases: readonly [Case, string, boolean][] = [
+    [{ tls: "verified" }, "tls verified", true],
+    [{ tls: "opportunistic" }, "tls verified", true],
+    [{ tls: "opportunistic", handshake: unverified }, "deferred 4.7.0", false],
+    [{ tls: "required", handshake: unverified }, "deferred 4.7.0", false],
+    [{ tls: "opportunistic", script: withoutTls }, "deferred 4.7.0", false],
+    [{ tls: "none", script: withoutTls }, "deferred 4.7.0", false],
+    [{ tls: "none", script: withoutTls, address: "127.0.0.1" }, "clear", true],
+    [{ tls: "opportunistic", script: withoutTls, address: "::1" }, "clear", true],
+    [{ tls: "none", script: withoutTls, unix: true }, "clear", true],
+    [{ tls: "verified", script: withoutTls, address: "127.0.0.1" }, "deferred 4.7.4", false],
+    [{ tls: "verified", script: withoutTls, implicitTls: true }, "tls verified", true],
+    [{ tls: "required", script: withoutTls, implicitTls: true, handshake: unverified }, "deferred 4.7.0", false],
+    [{ tls: "verified", script: withoutTls, implicitTls: true, handshake: unverified }, "deferred 4.7.5", false],
+  ];
+  for (const [options, ending, sent] of cases) {
+    const seen = await setUp({ ...options, credentials: login });
+    assert.equal(seen.ending, ending, JSON.stringify(options));
+    assert.equal(seen.peer.verbs.includes("AUTH"), sent, JSON.stringify(options));
+    if (seen.result.kind === "failed" && ending.endsWith("4.7.0")) {
+      assert.equal(seen.result.setback.owner, "our-authentication");
+      assert.match(seen.result.setback.reason, /is not sent/);
+    }
+  }
+});
+
+test("a refused login defers, whatever its class, and the next address is not asked with it", async () => {
+  for (const reply of ["535 5.7.8 wrong", "454 4.7.0 later"]) {
+    const script: PeerScript = { ...withTls, answer: ({ verb }) => (verb === "AUTH" ? reply : undefined) };
+    const seen = await setUp({ tls: "verified", script, credentials: login });
+    assert.ok(seen.result.kind === "failed" && !seen.result.tryNext);
+    assert.equal(seen.ending, "deferred 4.7.0");
+    assert.equal(seen.result.setback.owner, "our-authentication");
+    assert.equal(seen.result.setback.diagnostic?.text, reply);
+  }
+  const noMechanism = await setUp({
+    tls: "verified",
+    script: { keywords: ["STARTTLS", "AUTH GSSAPI"] },
+    credentials: login,
+  });
+  assert.equal(noMechanism.ending, "deferred 4.7.0");
+});
+
+test("AUTH LOGIN serves where PLAIN is not offered", async () => {
+  const script: PeerScript = { keywords: ["STARTTLS"], tlsKeywords: ["AUTH LOGIN"] };
+  const seen = await setUp({ tls: "verified", script, credentials: login });
+  assert.equal(seen.ending, "tls verified");
+  assert.deepEqual(seen.peer.lines.slice(-2), [
+    Buffer.from("user").toString("base64"),
+    Buffer.from("secret").toString("base64"),
+  ]);
+});

@@ -1,0 +1,247 @@
+/**
+ * Brings one connection to one address to the point where a transaction can begin: connect, greeting, EHLO, TLS, EHLO
+ * again, login. Owns the rules of TLS towards other servers:
+ *
+ * | level | STARTTLS not offered or refused | handshake fails or stalls | certificate not valid |
+ * | --- | --- | --- | --- |
+ * | none | not asked for | – | – |
+ * | opportunistic | in clear | once again in clear, unless we log in | used |
+ * | required | deferred 4.7.4 | deferred 4.7.5 | used |
+ * | verified | deferred 4.7.4 | deferred 4.7.5 | deferred 4.7.5 |
+ *
+ * Credentials go only over verified TLS, to loopback, or through a unix socket; elsewhere the mail waits. A server that
+ * sends octets between 220 and the handshake gets neither mail nor a second chance in clear (RFC 3207 §6).
+ */
+import { isLoopback } from "../lib/ip-network.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import { NetworkError, type Endpoint, type Network, type TlsClientOptions } from "../ports/network.ts";
+import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
+import type { ClientFailure } from "../smtp/client-failure.ts";
+import { failureSetback, finding, temporaryRefusal, type PeerFacts, type Setback } from "./delivery-verdict.ts";
+import type { SmtpDeliverySettings } from "./settings.ts";
+import { SmtpClientConnection } from "./smtp-client-connection.ts";
+
+/** One address of a next hop. */
+export interface Target {
+  readonly dialect: "smtp" | "lmtp";
+  readonly site: string;
+  /** For TLS, logs and reports. */
+  readonly host: string;
+  readonly endpoint: Endpoint;
+  readonly tls: TlsLevel;
+  readonly implicitTls: boolean;
+  readonly credentials: HopCredentials | undefined;
+}
+
+export interface SetupContext {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly settings: SmtpDeliverySettings;
+  readonly signal: AbortSignal;
+  /** Queue id, for the log. */
+  readonly message: string;
+}
+
+export type SetupResult =
+  | { readonly kind: "ready"; readonly connection: SmtpClientConnection }
+  /** `tryNext` false: another address would answer the same, or must not be asked (a refused login). */
+  | { readonly kind: "failed"; readonly setback: Setback; readonly tryNext: boolean };
+
+type Attempt = SetupResult | { readonly kind: "tls-trouble"; readonly reason: string; readonly setback: Setback };
+
+export async function setUpConnection(target: Target, context: SetupContext): Promise<SetupResult> {
+  const first = await attempt(target, context, target.tls !== "none" && !target.implicitTls);
+  if (first.kind !== "tls-trouble") return first;
+  const mayGoClear = target.tls === "opportunistic" && target.credentials === undefined;
+  if (!mayGoClear || context.signal.aborted) return { kind: "failed", setback: first.setback, tryNext: true };
+  context.log.event("tls-fell-back", {
+    message: context.message,
+    site: target.site,
+    host: target.host,
+    address: addressText(target.endpoint),
+    reason: first.reason,
+  });
+  const second = await attempt(target, context, false);
+  return second.kind === "tls-trouble" ? { kind: "failed", setback: second.setback, tryNext: true } : second;
+}
+
+/** `192.0.2.1` or `unix:/path`. */
+export function addressText(endpoint: Endpoint): string {
+  return endpoint.kind === "unix" ? `unix:${endpoint.path}` : endpoint.address;
+}
+
+async function attempt(target: Target, context: SetupContext, startTls: boolean): Promise<Attempt> {
+  const peer: PeerFacts = { host: target.host, address: addressText(target.endpoint), tls: undefined };
+  let connection: SmtpClientConnection;
+  try {
+    connection = await SmtpClientConnection.connect(target.endpoint, connectOptions(target, context));
+  } catch (error) {
+    return connectFailed(error, target, context, peer);
+  }
+  // Asked to stop: whatever step is under way ends now; nothing has been handed over yet.
+  const stop = (): void => connection.abandon(STOPPED);
+  context.signal.addEventListener("abort", stop, { once: true });
+  try {
+    const result = await converse(connection, target, context, startTls, peer);
+    if (result.kind !== "ready") connection.destroy();
+    return result;
+  } finally {
+    context.signal.removeEventListener("abort", stop);
+  }
+}
+
+const STOPPED: ClientFailure = { kind: "lost", command: "idle", detail: "this server is stopping" };
+
+async function converse(
+  connection: SmtpClientConnection,
+  target: Target,
+  context: SetupContext,
+  startTls: boolean,
+  clearPeer: PeerFacts,
+): Promise<Attempt> {
+  const greeting = await connection.greet();
+  if (greeting.kind === "failed") return hostFailed(greeting.failure, connection, clearPeer);
+  const hello = await connection.hello();
+  if (hello.kind === "failed") return hostFailed(hello.failure, connection, clearPeer);
+
+  if (startTls) {
+    const trouble = await secure(connection, target, context, clearPeer);
+    if (trouble !== undefined) return trouble;
+  }
+  const peer: PeerFacts = { ...clearPeer, tls: connection.tls };
+  if (target.credentials === undefined) return { kind: "ready", connection };
+  return await logIn(connection, target, target.credentials, peer);
+}
+
+/** STARTTLS and the second EHLO; undefined: go on, under TLS or, where the level allows it, in clear. */
+async function secure(
+  connection: SmtpClientConnection,
+  target: Target,
+  context: SetupContext,
+  peer: PeerFacts,
+): Promise<Attempt | undefined> {
+  const optional = target.tls === "opportunistic";
+  if (!connection.capabilities.startTls) {
+    if (optional) return undefined;
+    const reason = `${target.host} does not offer STARTTLS, and TLS is ${target.tls} towards ${target.site}`;
+    return { kind: "failed", setback: finding("4.7.4", "remote-trouble", reason, peer), tryNext: true };
+  }
+  const answer = await connection.startTls({ ...tlsOptions(target), signal: context.signal });
+  if (answer.kind === "tls-refused") {
+    if (optional) return undefined;
+    const setback = temporaryRefusal(answer.reply, "STARTTLS", "4.7.4", "remote-trouble", peer);
+    return { kind: "failed", setback, tryNext: true };
+  }
+  if (answer.kind === "failed") return tlsFailed(answer.failure, peer);
+  const hello = await connection.hello();
+  if (hello.kind !== "failed") return undefined;
+  const securePeer = { ...peer, tls: answer.facts };
+  // Lost or stalled right after the handshake is how broken TLS stacks show; a refusal is the host's word.
+  return hello.failure.kind === "lost" || hello.failure.kind === "timed-out"
+    ? tlsFailed(hello.failure, securePeer)
+    : hostFailed(hello.failure, connection, securePeer);
+}
+
+async function logIn(
+  connection: SmtpClientConnection,
+  target: Target,
+  credentials: HopCredentials,
+  peer: PeerFacts,
+): Promise<SetupResult> {
+  if (!mayCarryCredentials(connection, target.endpoint)) {
+    const why =
+      peer.tls === undefined ? "without TLS" : `over unverified TLS (${peer.tls.verifyError ?? "no reason told"})`;
+    const reason = `the login for ${target.host} is not sent ${why}`;
+    return { kind: "failed", setback: finding("4.7.0", "our-authentication", reason, peer), tryNext: true };
+  }
+  const answer = await connection.authenticate(credentials);
+  switch (answer.kind) {
+    case "authenticated":
+      return { kind: "ready", connection };
+    case "authentication-failed": {
+      const { reply } = answer;
+      // A wrong password is ours to mend, and asking the next host with it could lock the account.
+      const setback =
+        reply === undefined
+          ? finding("4.7.0", "our-authentication", `${target.host} offers no login that we have (PLAIN, LOGIN)`, peer)
+          : temporaryRefusal(reply, "AUTH", "4.7.0", "our-authentication", peer);
+      return { kind: "failed", setback, tryNext: false };
+    }
+    case "failed":
+      return hostFailed(answer.failure, connection, peer);
+    default:
+      return answer satisfies never;
+  }
+}
+
+function mayCarryCredentials(connection: SmtpClientConnection, endpoint: Endpoint): boolean {
+  if (endpoint.kind === "unix" || isLoopback(endpoint.address)) return true;
+  return connection.tls?.verified === true;
+}
+
+/**
+ * A greeting or EHLO refused with 5yz says that this host takes no mail from us; others of the site may (RFC 7504 §3,
+ * RFC 5321 §3.1). When every address said so the mail bounces, with the peer's own words, as a sender wants to know
+ * now and not in five days.
+ */
+function hostFailed(failure: ClientFailure, connection: SmtpClientConnection, peer: PeerFacts): SetupResult {
+  const setback = failureSetback(failure, { ...peer, tls: connection.tls });
+  return { kind: "failed", setback, tryNext: true };
+}
+
+function tlsFailed(failure: ClientFailure, peer: PeerFacts): Attempt {
+  if (failure.kind === "protocol-error" || failure.kind === "refused") {
+    return { kind: "failed", setback: failureSetback(failure, peer), tryNext: true };
+  }
+  const detail = failure.kind === "bare-line-end" ? "" : failure.detail;
+  const reason = `TLS with ${peer.host} failed: ${detail}`;
+  return { kind: "tls-trouble", reason: detail, setback: finding("4.7.5", "remote-trouble", reason, peer) };
+}
+
+function connectFailed(error: unknown, target: Target, context: SetupContext, peer: PeerFacts): SetupResult {
+  const reason = error instanceof Error ? error.message : String(error);
+  const { message, log } = context;
+  log.event("connection-failed", { message, site: target.site, host: target.host, address: peer.address, reason });
+  const where = `${target.host} [${peer.address}]`;
+  if (error instanceof NetworkError && error.code === "ETLS") {
+    const setback = finding("4.7.5", "remote-trouble", `TLS with ${where} failed: ${reason}`, peer);
+    return { kind: "failed", setback, tryNext: true };
+  }
+  const setback = finding("4.4.1", "remote-trouble", `could not connect to ${where}: ${reason}`, peer);
+  return { kind: "failed", setback, tryNext: true };
+}
+
+function connectOptions(target: Target, context: SetupContext): Parameters<typeof SmtpClientConnection.connect>[1] {
+  const { settings, network, clock, signal } = context;
+  const localAddress = bindAddress(target.endpoint, settings.bindAddresses);
+  return {
+    network,
+    clock,
+    signal,
+    dialect: target.dialect,
+    heloName: settings.heloName,
+    timeouts: settings.timeouts,
+    connectTimeoutMs: settings.connectTimeoutMs,
+    tlsTimeoutMs: settings.tlsTimeoutMs,
+    ...(localAddress === undefined ? {} : { localAddress }),
+    ...(target.implicitTls ? { implicitTls: tlsOptions(target) } : {}),
+  };
+}
+
+/** Opportunistic TLS never validates: an unverified session is better than a clear one. */
+function tlsOptions(target: Target): TlsClientOptions {
+  return {
+    serverName: target.host,
+    requireVerified: target.tls === "verified",
+    sessionKey: `${target.site} ${target.host} ${target.tls}`,
+  };
+}
+
+/** The first of the target's family; loopback is not reached from elsewhere. */
+function bindAddress(endpoint: Endpoint, addresses: readonly string[]): string | undefined {
+  if (endpoint.kind === "unix" || addresses.length === 0 || isLoopback(endpoint.address)) return undefined;
+  const isV6 = endpoint.address.includes(":");
+  return addresses.find((address) => address.includes(":") === isV6);
+}

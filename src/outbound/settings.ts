@@ -1,0 +1,108 @@
+/** The `[outbound]` section of the configuration: how other servers are connected to, and how long we wait for them. */
+import { z } from "zod";
+import { parseIpAddress } from "../lib/ip-network.ts";
+import { duration } from "../lib/setting-types.ts";
+import { STANDARD_TIMEOUTS, type ClientTimeouts } from "../smtp/client-timeouts.ts";
+
+/** Tests scale waits down; nobody gains from waiting longer than an hour for one reply. */
+const wait = (standard: string, meaning: string) =>
+  duration({ minMs: 1, maxMs: 3_600_000 }).prefault(standard).describe(`${meaning} Applies to new connections.`);
+
+const timeoutSettings = z
+  .strictObject({
+    connect: wait("30s", "Until one address answers; then the next one is tried."),
+    tls: wait("30s", "Until a TLS handshake is done; opportunistic TLS then goes on in clear."),
+    greeting: wait("5m", "Until the greeting. RFC 5321 §4.5.3.2.1 asks for 5m."),
+    hello: wait("5m", "Until the answer to EHLO, HELO or LHLO."),
+    mail: wait("5m", "Until the answer to MAIL. RFC 5321 §4.5.3.2.2 asks for 5m."),
+    recipient: wait("5m", "Until the answer to each RCPT. RFC 5321 §4.5.3.2.3 asks for 5m."),
+    data: wait("2m", "Until the answer to DATA. RFC 5321 §4.5.3.2.4 asks for 2m."),
+    block: wait("3m", "Until a block of content has gone out. RFC 5321 §4.5.3.2.5 asks for 3m."),
+    end_of_data: wait(
+      "10m",
+      "From the end of the content to its answer; shorter ones make duplicates. RFC 5321 §4.5.3.2.6 asks for 10m.",
+    ),
+  })
+  .describe("How long we wait for another server, step by step.");
+
+export const outboundSettings = z
+  .strictObject({
+    port: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .default(25)
+      .describe("Port of other servers' MX hosts; others than 25 serve tests. Applies on reload."),
+    bind: z
+      .array(z.string().refine((text) => parseIpAddress(text) !== undefined, "write an IP address of this machine"))
+      .max(64)
+      .default([])
+      .describe(
+        "Own addresses to connect from; the first of the family that is connected to is taken. Default: the system chooses. Applies on reload.",
+      ),
+    allow_private: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether MX hosts on loopback or private addresses are used. A route's own host always is. Applies on reload.",
+      ),
+    keep_idle: duration({ maxMs: 60_000 })
+      .prefault("3s")
+      .describe(
+        "How long a connection is kept for the next message to the same site; 0s closes at once. Applies on reload.",
+      ),
+    messages_per_connection: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(100)
+      .describe("Messages sent over one connection before it is closed. Applies on reload."),
+    addresses_per_attempt: z
+      .int()
+      .min(2)
+      .max(50)
+      .default(10)
+      .describe(
+        "Addresses of a site's hosts tried in one attempt, both families counted. RFC 5321 §5.1 asks for at least 2. Applies on reload.",
+      ),
+    timeout: timeoutSettings.prefault({}),
+  })
+  .describe("Connections to other servers.");
+
+export type OutboundSettings = z.output<typeof outboundSettings>;
+
+/** What the delivery agent needs to know, as plain values. */
+export interface SmtpDeliverySettings {
+  /** Our host name for EHLO, HELO and LHLO. */
+  readonly heloName: string;
+  readonly bindAddresses: readonly string[];
+  readonly keepIdleMs: number;
+  readonly messagesPerConnection: number;
+  readonly addressesPerAttempt: number;
+  readonly connectTimeoutMs: number;
+  readonly tlsTimeoutMs: number;
+  readonly timeouts: ClientTimeouts;
+}
+
+export function smtpDeliverySettings(hostname: string, settings: OutboundSettings): SmtpDeliverySettings {
+  const { timeout } = settings;
+  return {
+    heloName: hostname,
+    bindAddresses: settings.bind,
+    keepIdleMs: settings.keep_idle,
+    messagesPerConnection: settings.messages_per_connection,
+    addressesPerAttempt: settings.addresses_per_attempt,
+    connectTimeoutMs: timeout.connect,
+    tlsTimeoutMs: timeout.tls,
+    timeouts: {
+      ...STANDARD_TIMEOUTS,
+      greetingMs: timeout.greeting,
+      helloMs: timeout.hello,
+      mailMs: timeout.mail,
+      recipientMs: timeout.recipient,
+      dataInitiationMs: timeout.data,
+      dataBlockMs: timeout.block,
+      dataTerminationMs: timeout.end_of_data,
+    },
+  };
+}

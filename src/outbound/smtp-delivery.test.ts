@@ -1,0 +1,724 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
+import type { HopHost, NextHop } from "../route/next-hop.ts";
+import type { DeliveryJob } from "../queue/delivery-agent.ts";
+import type { Content, StoredMessage, StoredRecipient } from "../spool/spool.ts";
+import { STANDARD_TIMEOUTS } from "../smtp/client-timeouts.ts";
+import { CollectingLog } from "../testing/collecting-log.ts";
+import { ManualClock, settle } from "../testing/manual-clock.ts";
+import { MemoryNetwork } from "../testing/memory-network.ts";
+import { CLOSE, ScriptedPeer, STALL, type PeerScript } from "../testing/scripted-peer.ts";
+import type { SmtpDeliverySettings } from "./settings.ts";
+import { SmtpDelivery } from "./smtp-delivery.ts";
+
+type SmtpHop = Extract<NextHop, { kind: "smtp" }>;
+type LmtpHop = Extract<NextHop, { kind: "lmtp" }>;
+
+const HEADER = "Received: from x by our.test\r\n";
+const BODY = "Subject: hello\r\n\r\n.dot\r\nend\r\n";
+const MODERN = ["PIPELINING", "SIZE 10000000", "8BITMIME", "SMTPUTF8", "DSN", "CHUNKING", "ENHANCEDSTATUSCODES"];
+const CLASSIC = ["PIPELINING", "SIZE 10000000", "8BITMIME", "DSN"];
+
+/** Hosts 192.0.2.1, 192.0.2.2, … on port 25, named mx1, mx2, …; and the agent under test. */
+class World implements AsyncDisposable {
+  readonly clock = new ManualClock();
+  readonly network = new MemoryNetwork();
+  readonly log = new CollectingLog();
+  readonly agent: SmtpDelivery;
+  readonly stop = new AbortController();
+  readonly peers: ScriptedPeer[] = [];
+  opened = 0;
+  disposed = 0;
+
+  constructor(settings: Partial<SmtpDeliverySettings> = {}) {
+    this.agent = new SmtpDelivery({
+      network: this.network,
+      clock: this.clock,
+      log: this.log,
+      settings: {
+        heloName: "our.test",
+        bindAddresses: [],
+        keepIdleMs: 3_000,
+        messagesPerConnection: 100,
+        addressesPerAttempt: 10,
+        connectTimeoutMs: 30_000,
+        tlsTimeoutMs: 30_000,
+        timeouts: STANDARD_TIMEOUTS,
+        ...settings,
+      },
+    });
+  }
+
+  async peer(address: string, script: PeerScript = {}): Promise<ScriptedPeer> {
+    const peer = await ScriptedPeer.listen(this.network, { kind: "ip", address, port: 25 }, script);
+    this.peers.push(peer);
+    return peer;
+  }
+
+  job(parts: {
+    to?: readonly (string | Partial<StoredRecipient>)[];
+    hop?: Partial<SmtpHop> | LmtpHop;
+    message?: Partial<StoredMessage>;
+    content?: string | Buffer;
+    /** Streamed in pieces of so many octets instead of being whole. */
+    pieces?: number;
+  }): DeliveryJob {
+    const content = Buffer.from(parts.content ?? BODY);
+    const recipients = (parts.to ?? ["ann@example.org"]).map((to, index): StoredRecipient => {
+      const given = typeof to === "string" ? { address: to } : to;
+      const address = given.address ?? "ann@example.org";
+      const domain = address.slice(address.lastIndexOf("@") + 1);
+      return {
+        message: "4QJ7ZC2M9KXD",
+        index,
+        state: "claimed",
+        due: 0,
+        attempts: 1,
+        warned: false,
+        domain,
+        ...given,
+        address,
+      };
+    });
+    const { clock } = this;
+    const open = async (): Promise<Content> => {
+      this.opened++;
+      return {
+        size: content.length,
+        ...(parts.pieces === undefined && { whole: content }),
+        async *chunks() {
+          const step = parts.pieces ?? content.length;
+          for (let at = 0; at < content.length; at += step) yield content.subarray(at, at + step);
+        },
+        [Symbol.asyncDispose]: async () => {
+          this.disposed++;
+        },
+      };
+    };
+    return {
+      message: {
+        id: "4QJ7ZC2M9KXD",
+        receivedAt: clock.now(),
+        reversePath: "bob@our.test",
+        origin: { listener: "local", protocol: "LOCAL" },
+        body: "7BIT",
+        smtpUtf8: false,
+        size: content.length,
+        headerBlock: HEADER,
+        facts: {
+          receivedCount: 0,
+          ownReceived: false,
+          autoSubmitted: false,
+          deliveredTo: [],
+          utf8Header: false,
+          eightBit: false,
+          binary: false,
+        },
+        ...parts.message,
+      },
+      recipients,
+      hop: parts.hop?.kind === "lmtp" ? parts.hop : { ...smtpHop(1), ...parts.hop },
+      openContent: open,
+    };
+  }
+
+  /** Outcomes in the order of the recipients. */
+  async deliver(job: DeliveryJob): Promise<DeliveryOutcome[]> {
+    const { outcomes } = await this.agent.deliver(job, { signal: this.stop.signal });
+    assert.equal(outcomes.length, job.recipients.length);
+    assert.deepEqual(
+      outcomes.map(({ index }) => index).toSorted((a, b) => a - b),
+      job.recipients.map(({ index }) => index),
+    );
+    assert.equal(this.opened, this.disposed, "every content is disposed of");
+    return outcomes.toSorted((a, b) => a.index - b.index).map(({ outcome }) => outcome);
+  }
+
+  /** Delivers while time goes on, as long as something waits for a timer. */
+  async deliverWithTime(job: DeliveryJob): Promise<DeliveryOutcome[]> {
+    let done = false;
+    const delivery = this.deliver(job).finally(() => {
+      done = true;
+    });
+    await settle();
+    for (let turns = 0; !done && turns < 100; turns++) {
+      await this.clock.advance(Math.max(0, (this.clock.nextTimerAt ?? this.clock.now()) - this.clock.now()));
+    }
+    return await delivery;
+  }
+
+  eventsNamed(name: string): readonly unknown[] {
+    return this.log.events.filter((event) => event.name === name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closing = this.agent.close();
+    await settle();
+    await this.clock.advance(10_000);
+    await closing;
+    for (const peer of this.peers) await peer[Symbol.asyncDispose]();
+    await settle();
+    assert.equal(this.clock.pendingTimers, 0, "no timer is left behind");
+  }
+}
+
+function hosts(count: number): HopHost[] {
+  return Array.from({ length: count }, (_, index) => ({
+    name: `mx${index + 1}.example.org`,
+    addresses: [`192.0.2.${index + 1}`],
+  }));
+}
+
+function smtpHop(count: number): SmtpHop {
+  return {
+    kind: "smtp",
+    site: "example.org",
+    hosts: hosts(count),
+    port: 25,
+    tls: "opportunistic",
+    implicitTls: false,
+    description: "mx example.org",
+  };
+}
+
+function brief(outcome: DeliveryOutcome): string {
+  return `${outcome.kind} ${outcome.status}`;
+}
+
+test("a message is relayed byte for byte, header block first, over DATA and over BDAT", async () => {
+  for (const keywords of [[], CLASSIC, MODERN]) {
+    for (const pieces of [undefined, 7]) {
+      await using world = new World();
+      const peer = await world.peer("192.0.2.1", { keywords });
+      const [outcome] = await world.deliver(world.job({ ...(pieces && { pieces }) }));
+      assert.ok(outcome?.kind === "relayed");
+      assert.equal(outcome.status, "2.0.0");
+      assert.equal(outcome.dsnPassedOn, keywords.includes("DSN"));
+      assert.deepEqual(outcome.diagnostic, {
+        type: "smtp",
+        text: "250 2.0.0 Ok: queued as TEST",
+        code: 250,
+        command: "end of data",
+        remoteHost: "mx1.example.org",
+        remoteAddress: "192.0.2.1",
+      });
+      assert.equal(peer.messages.length, 1);
+      assert.equal(peer.messages[0]?.content.toString(), HEADER + BODY);
+      assert.equal(peer.messages[0]?.via, keywords === MODERN ? "BDAT" : "DATA");
+    }
+  }
+});
+
+test("SMTPC-018: with CHUNKING a kept connection carries a message in one flight", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: MODERN });
+  await world.deliver(world.job({}));
+  const before = peer.flights;
+  assert.equal(brief((await world.deliver(world.job({})))[0] as DeliveryOutcome), "relayed 2.0.0");
+  assert.equal(peer.flights, before + 1);
+  assert.equal(peer.sessions, 1);
+});
+
+test("SMTPC-006: addresses are tried in order, both families, in one attempt", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.9");
+  const hop = { hosts: [{ name: "mx.example.org", addresses: ["2001:db8::9", "192.0.2.9"] }] };
+  const [outcome] = await world.deliver(world.job({ hop }));
+  assert.equal(outcome?.kind, "relayed");
+  assert.equal(peer.messages.length, 1);
+  assert.equal(world.eventsNamed("connection-failed").length, 1);
+});
+
+test("nobody reachable: deferred 4.4.1, and the number of addresses is bounded", async () => {
+  await using world = new World({ addressesPerAttempt: 3 });
+  const [outcome] = await world.deliver(world.job({ hop: { hosts: hosts(8) } }));
+  assert.ok(outcome?.kind === "deferred");
+  assert.equal(outcome.status, "4.4.1");
+  assert.equal(outcome.owner, "remote-trouble");
+  assert.match(outcome.reason, /could not connect to mx3\.example\.org \[192\.0\.2\.3\]: .*ECONNREFUSED/);
+  assert.equal(world.eventsNamed("connection-failed").length, 3);
+  const [none] = await world.deliver(world.job({ hop: { hosts: [] } }));
+  assert.ok(none?.kind === "deferred" && none.status === "4.4.1");
+});
+
+test("a first MX that never answers does not use up the time of the second", async () => {
+  await using world = new World();
+  await world.peer("192.0.2.2");
+  world.network.fail({ kind: "ip", address: "192.0.2.1", port: 25 }, "stall");
+  const start = world.clock.now();
+  const [outcome] = await world.deliverWithTime(world.job({ hop: { hosts: hosts(2) } }));
+  assert.equal(outcome?.kind, "relayed");
+  assert.ok(world.clock.now() - start <= 60_000);
+});
+
+test("SMTPC-008: 521 and 554 greetings lead to the next MX, and bounce when all say so", async () => {
+  await using world = new World();
+  const first = await world.peer("192.0.2.1", { greeting: "521 mx1 takes no mail" });
+  const second = await world.peer("192.0.2.2");
+  assert.equal((await world.deliver(world.job({ hop: { hosts: hosts(2) } })))[0]?.kind, "relayed");
+  assert.deepEqual(first.lines, []);
+  second.script = { greeting: "554 no service" };
+  await world.clock.advance(5_000);
+  const [outcome] = await world.deliver(world.job({ hop: { hosts: hosts(2) } }));
+  assert.ok(outcome?.kind === "bounced");
+  const [only] = await world.deliver(world.job({ hop: { hosts: hosts(1) } }));
+  assert.ok(only?.kind === "bounced" && only.status === "5.3.2");
+  // One that may recover keeps the mail waiting.
+  const [mixed] = await world.deliver(world.job({ hop: { hosts: hosts(3) } }));
+  assert.ok(mixed?.kind === "deferred" && mixed.status === "4.4.1");
+});
+
+test("SMTPC-008: 556 to RCPT is permanent", async () => {
+  await using world = new World();
+  await world.peer("192.0.2.1", { answer: ({ verb }) => (verb === "RCPT" ? "556 takes no mail" : undefined) });
+  const [outcome] = await world.deliver(world.job({}));
+  assert.ok(outcome?.kind === "bounced");
+  assert.equal(outcome.status, "5.1.10");
+  assert.equal(outcome.owner, "recipient");
+});
+
+test("SMTPC-009: replies are judged by their first digit", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1");
+  for (const [answer, expected] of [
+    ["299 odd", "relayed 2.0.0"],
+    ["250", "relayed 2.0.0"],
+    ["599 odd", "bounced 5.0.0"],
+    ["499", "deferred 4.0.0"],
+    ["450 5.1.1 contradicts itself", "deferred 4.0.0"],
+    ["550 5.99.123 unknown detail", "bounced 5.99.123"],
+  ] as const) {
+    peer.script = { answer: ({ verb }) => (verb === "." ? answer : undefined) };
+    const [outcome] = await world.deliver(world.job({}));
+    assert.equal(outcome && brief(outcome), expected, answer);
+  }
+});
+
+test("ESC-007 ESC-008: statuses of RCPT replies, kept, ignored or defaulted", async () => {
+  await using world = new World();
+  const replies = ["550 5.99.123 x", "450 5.1.1 x", "550 no such user here", "550 5.1.10 null MX", "421 4.7.0 go"];
+  await world.peer("192.0.2.1", {
+    answer: ({ verb, recipients }) => (verb === "RCPT" ? replies[recipients - 1] : undefined),
+  });
+  const outcomes = await world.deliver(world.job({ to: replies.map((_, index) => `u${index}@example.org`) }));
+  assert.deepEqual(outcomes.map(brief), [
+    "bounced 5.99.123",
+    "deferred 4.0.0",
+    "bounced 5.0.0",
+    "bounced 5.1.10",
+    "deferred 4.7.0",
+  ]);
+});
+
+test("SMTPC-012: a connection lost after the final dot is deferred, and the reason warns of a duplicate", async () => {
+  for (const keywords of [CLASSIC, MODERN]) {
+    await using world = new World();
+    const peer = await world.peer("192.0.2.1", {
+      keywords,
+      answer: ({ verb }) => (verb === "." ? CLOSE : undefined),
+    });
+    const second = await world.peer("192.0.2.2");
+    const [outcome] = await world.deliver(world.job({ hop: { hosts: hosts(2) } }));
+    assert.ok(outcome?.kind === "deferred");
+    assert.equal(outcome.status, "4.4.2");
+    assert.match(outcome.reason, /duplicate/);
+    assert.equal(peer.messages.length, 1);
+    assert.equal(second.messages.length, 0, "it is not sent to another host in the same attempt");
+  }
+});
+
+test("a connection lost before the content goes on at the next host; with none left it is deferred 4.4.2", async () => {
+  await using world = new World();
+  await world.peer("192.0.2.1", { answer: ({ verb }) => (verb === "MAIL" ? CLOSE : undefined) });
+  const second = await world.peer("192.0.2.2");
+  assert.equal((await world.deliver(world.job({ hop: { hosts: hosts(2) } })))[0]?.kind, "relayed");
+  assert.equal(second.messages.length, 1);
+  await world.clock.advance(5_000);
+  const [outcome] = await world.deliver(world.job({ hop: { hosts: hosts(1) } }));
+  assert.ok(outcome?.kind === "deferred" && outcome.status === "4.4.2");
+});
+
+test("SMTPC-013: a peer that stalls at any stage is left by the time-out of that stage", async () => {
+  const stages: readonly [string, PeerScript, number][] = [
+    ["greeting", { greeting: STALL }, 5],
+    ["EHLO", { answer: ({ verb }) => (verb === "EHLO" ? STALL : undefined) }, 5],
+    ["MAIL", { answer: ({ verb }) => (verb === "MAIL" ? STALL : undefined) }, 5],
+    ["RCPT", { answer: ({ verb }) => (verb === "RCPT" ? STALL : undefined) }, 5],
+    ["DATA", { answer: ({ verb }) => (verb === "DATA" ? STALL : undefined) }, 2],
+    ["end of data", { answer: ({ verb }) => (verb === "." ? STALL : undefined) }, 10],
+  ];
+  for (const [stage, script, minutes] of stages) {
+    await using world = new World();
+    await world.peer("192.0.2.1", script);
+    const start = world.clock.now();
+    const [outcome] = await world.deliverWithTime(world.job({}));
+    assert.ok(outcome?.kind === "deferred", stage);
+    assert.equal(outcome.status, "4.4.2", stage);
+    assert.match(outcome.reason, new RegExp(`no answer to ${stage} in time`));
+    assert.equal(world.clock.now() - start, minutes * 60_000, stage);
+  }
+});
+
+test("SMTPC-015: 5yz to MAIL bounces that message only; the next one is tried", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", {
+    keywords: CLASSIC,
+    answer: ({ verb, line }) => (verb === "MAIL" && line.includes("evil@") ? "550 5.7.1 not you" : undefined),
+  });
+  const refused = await world.deliver(
+    world.job({ message: { reversePath: "evil@our.test" }, to: ["a@e.org", "b@e.org"] }),
+  );
+  assert.deepEqual(refused.map(brief), ["bounced 5.7.1", "bounced 5.7.1"]);
+  assert.equal((await world.deliver(world.job({})))[0]?.kind, "relayed");
+  assert.equal(peer.sessions, 1);
+});
+
+test("SMTPC-016 SMTPC-017: recipients beyond the peer's limit are deferred soon, the others delivered", async () => {
+  for (const reply of ["452 4.5.3 too many recipients", "552 too many recipients"]) {
+    await using world = new World();
+    const peer = await world.peer("192.0.2.1", {
+      keywords: CLASSIC,
+      answer: ({ verb, recipients }) => (verb === "RCPT" && recipients > 100 ? reply : undefined),
+    });
+    const to = Array.from({ length: 150 }, (_, index) => `u${index}@example.org`);
+    const outcomes = await world.deliver(world.job({ to }));
+    assert.equal(outcomes.filter(({ kind }) => kind === "relayed").length, 100);
+    assert.equal(outcomes.filter((outcome) => outcome.kind === "deferred" && outcome.soon === true).length, 50);
+    assert.equal(peer.messages.length, 1);
+  }
+});
+
+test("OPT-015: RCPTMAX and MAILMAX of the peer are obeyed", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: [...CLASSIC, "LIMITS RCPTMAX=2 MAILMAX=2 FOO=1"] });
+  const outcomes = await world.deliver(world.job({ to: ["a", "b", "c", "d", "e"].map((name) => `${name}@e.org`) }));
+  assert.ok(outcomes.every(({ kind }) => kind === "relayed"));
+  assert.deepEqual(
+    peer.messages.map(({ recipients, session }) => [recipients.length, session]),
+    [
+      [2, 0],
+      [2, 0],
+      [1, 1],
+    ],
+  );
+});
+
+test("SMTPC-020: a peer that knows only HELO gets no ESMTP parameters", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { answer: ({ verb }) => (verb === "EHLO" ? "502 what" : undefined) });
+  assert.equal((await world.deliver(world.job({ message: { ret: "FULL", envelopeId: "x" } })))[0]?.kind, "relayed");
+  assert.deepEqual(peer.lines.slice(0, 4), [
+    "EHLO our.test",
+    "HELO our.test",
+    "MAIL FROM:<bob@our.test>",
+    "RCPT TO:<ann@example.org>",
+  ]);
+});
+
+test("a message larger than the peer takes is bounced 5.3.4 without MAIL", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: ["SIZE 20"] });
+  const [outcome] = await world.deliver(world.job({}));
+  assert.ok(outcome?.kind === "bounced" && outcome.status === "5.3.4" && outcome.owner === "content");
+  assert.ok(!peer.verbs.includes("MAIL"));
+});
+
+test("EXT-014 EXT-024: 8-bit and binary content never go to a peer that does not take them", async () => {
+  for (const [facts, keywords, expected] of [
+    [{ eightBit: true }, ["PIPELINING"], "bounced 5.6.3"],
+    [{ eightBit: true }, ["8BITMIME"], "relayed 2.0.0"],
+    [{ eightBit: true, binary: true }, ["8BITMIME", "CHUNKING"], "bounced 5.6.3"],
+    [{ binary: true }, ["8BITMIME", "BINARYMIME"], "bounced 5.6.3"],
+    [{ binary: true }, ["CHUNKING", "BINARYMIME"], "relayed 2.0.0"],
+  ] as const) {
+    await using world = new World();
+    const peer = await world.peer("192.0.2.1", { keywords });
+    const content = "binary" in facts ? "a: b\r\n\r\nx\0y\nz" : "a: b\r\n\r\nüé\r\n";
+    const job = world.job({ content });
+    const [outcome] = await world.deliver({
+      ...job,
+      message: { ...job.message, facts: { ...job.message.facts, ...facts } },
+    });
+    assert.equal(outcome && brief(outcome), expected, keywords.join(" "));
+    const mail = peer.lines.find((line) => line.startsWith("MAIL"));
+    if (expected.startsWith("bounced")) assert.equal(mail, undefined);
+    else assert.match(mail ?? "", "binary" in facts ? /BODY=BINARYMIME$/ : /BODY=8BITMIME$/);
+    if (peer.messages[0]) assert.equal(peer.messages[0].content.toString(), HEADER + content);
+  }
+});
+
+test("SMTPC-019: content with a bare LF whose facts are wrong is bounced and never becomes a message", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: CLASSIC });
+  const [outcome] = await world.deliver(world.job({ content: "a: b\r\n\r\nx\n.\r\nMAIL FROM:<x@y>\r\n" }));
+  assert.equal(outcome && brief(outcome), "bounced 5.6.3");
+  assert.deepEqual(peer.messages, []);
+});
+
+test("EAI-005: an internationalised message goes to the MX that takes it, and bounces 5.6.7 where none does", async () => {
+  await using world = new World();
+  await world.peer("192.0.2.1", { keywords: ["8BITMIME"] });
+  const second = await world.peer("192.0.2.2", { keywords: ["8BITMIME", "SMTPUTF8"] });
+  const job = { to: ["пётр@example.org"], hop: { hosts: hosts(2) } };
+  assert.equal((await world.deliver(world.job(job)))[0]?.kind, "relayed");
+  assert.match(second.lines.find((line) => line.startsWith("MAIL")) ?? "", / SMTPUTF8/);
+  await world.clock.advance(5_000);
+  const [outcome] = await world.deliver(world.job({ ...job, hop: { hosts: hosts(1) } }));
+  assert.ok(outcome?.kind === "bounced" && outcome.status === "5.6.7");
+});
+
+test("EAI-005: one international recipient does not take the others with it", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: ["8BITMIME"] });
+  const to = [
+    "ann@example.org",
+    "пётр@example.org",
+    { address: "bob@bücher.example", domain: "xn--bcher-kva.example" },
+  ];
+  assert.deepEqual((await world.deliver(world.job({ to }))).map(brief), [
+    "relayed 2.0.0",
+    "bounced 5.6.7",
+    "relayed 2.0.0",
+  ]);
+  assert.deepEqual(peer.messages[0]?.recipients, ["RCPT TO:<ann@example.org>", "RCPT TO:<bob@xn--bcher-kva.example>"]);
+});
+
+test("EAI-006 EAI-010, trap 22: SMTPUTF8 follows from the message, on a kept connection too", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: MODERN });
+  const mails = (): readonly string[] => peer.lines.filter((line) => line.startsWith("MAIL"));
+  await world.deliver(world.job({ message: { smtpUtf8: true } }));
+  assert.doesNotMatch(mails()[0] ?? "", /SMTPUTF8/);
+  const job = world.job({});
+  await world.deliver({ ...job, message: { ...job.message, facts: { ...job.message.facts, utf8Header: true } } });
+  assert.match(mails()[1] ?? "", /SMTPUTF8/);
+  await world.deliver(world.job({}));
+  assert.doesNotMatch(mails()[2] ?? "", /SMTPUTF8/);
+  await world.deliver(world.job({ message: { reversePath: "бob@our.test" } }));
+  assert.match(mails()[3] ?? "", /SMTPUTF8/);
+  assert.equal(peer.sessions, 1);
+});
+
+test("DSN-005 DSN-007: parameters reach a peer with DSN and are told as passed on; another gets none", async () => {
+  for (const keywords of [CLASSIC, ["8BITMIME"]]) {
+    await using world = new World();
+    const peer = await world.peer("192.0.2.1", { keywords });
+    const to = [
+      { address: "ann@example.org", notify: ["SUCCESS", "DELAY"], originalRecipient: "rfc822;Ann+2B1@X.org" },
+    ] as const;
+    const [outcome] = await world.deliver(world.job({ to, message: { ret: "HDRS", envelopeId: "QQ+2B1" } }));
+    const passedOn = keywords.includes("DSN");
+    assert.ok(outcome?.kind === "relayed");
+    assert.equal(outcome.dsnPassedOn, passedOn);
+    const text = peer.lines.join("\n");
+    assert.equal(/ RET=HDRS ENVID=QQ\+2B1$/m.test(text), passedOn);
+    assert.equal(/ NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Ann\+2B1@X\.org$/m.test(text), passedOn);
+  }
+});
+
+test("trap 20: an address that would break out of its command is bounced here", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: MODERN });
+  const outcomes = await world.deliver(
+    world.job({ to: ["x> ORCPT=y@e.org", '"x> ORCPT=y"@e.org', "a@b\r\nRSET", ""] }),
+  );
+  assert.deepEqual(outcomes.map(brief), ["bounced 5.1.3", "relayed 2.0.0", "bounced 5.1.3", "bounced 5.1.3"]);
+  assert.deepEqual(peer.messages[0]?.recipients, ['RCPT TO:<"x> ORCPT=y"@e.org>']);
+  const [sender] = await world.deliver(world.job({ message: { reversePath: "a b@our.test" } }));
+  assert.equal(sender && brief(sender), "bounced 5.1.7");
+});
+
+test("a kept connection that the peer has closed meanwhile is replaced within the attempt", async () => {
+  for (const how of ["closed", "421", "closes at MAIL", "421 at MAIL"] as const) {
+    await using world = new World();
+    const peer = await world.peer("192.0.2.1", {
+      keywords: MODERN,
+      answer: ({ verb, session }) => {
+        if (verb !== "MAIL" || session > 0 || peer.messages.length === 0) return undefined;
+        if (how === "closes at MAIL") return CLOSE;
+        return how === "421 at MAIL" ? { reply: "421 4.7.0 enough", then: "close" } : undefined;
+      },
+    });
+    await world.deliver(world.job({}));
+    if (how === "closed") peer.dropAll();
+    if (how === "421") peer.say("421 4.3.2 shutting down");
+    await settle();
+    const [outcome] = await world.deliver(world.job({}));
+    assert.equal(outcome?.kind, "relayed", how);
+    assert.equal(peer.sessions, 2, how);
+  }
+});
+
+test("kept connections end after a few seconds, after the most messages, and at close", async () => {
+  await using world = new World({ messagesPerConnection: 2 });
+  const peer = await world.peer("192.0.2.1", { keywords: MODERN });
+  for (let message = 0; message < 3; message++) await world.deliver(world.job({}));
+  assert.equal(peer.sessions, 2);
+  assert.equal(peer.openSessions, 1);
+  await world.clock.advance(2_900);
+  assert.equal(peer.openSessions, 1);
+  await world.clock.advance(200);
+  assert.equal(peer.openSessions, 0);
+  assert.equal(peer.verbs.filter((verb) => verb === "QUIT").length, 2);
+  await world.deliver(world.job({}));
+  await world.agent.close();
+  assert.equal(peer.verbs.filter((verb) => verb === "QUIT").length, 3);
+});
+
+test("trap 23: connections with different needs are never mixed", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: [...MODERN, "STARTTLS", "AUTH PLAIN"] });
+  const hops: Partial<SmtpHop>[] = [
+    {},
+    { tls: "none" },
+    { tls: "required" },
+    { tls: "verified" },
+    { site: "other.example" },
+    { tls: "verified", credentials: { username: "u", password: "p" } },
+    { tls: "verified", credentials: { username: "u", password: "q" } },
+  ];
+  for (const hop of [...hops, ...hops]) {
+    assert.equal((await world.deliver(world.job({ hop })))[0]?.kind, "relayed");
+  }
+  assert.equal(peer.sessions, hops.length);
+});
+
+test("a failed transaction is reset before the next one on the same connection", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", {
+    keywords: CLASSIC,
+    answer: ({ verb, line }) => (verb === "RCPT" && line.includes("no@") ? "450 4.2.1 later" : undefined),
+  });
+  assert.equal((await world.deliver(world.job({ to: ["no@e.org"] })))[0]?.kind, "deferred");
+  assert.equal((await world.deliver(world.job({})))[0]?.kind, "relayed");
+  assert.equal(peer.sessions, 1);
+  assert.deepEqual(peer.verbs.slice(-5), ["RSET", "MAIL", "RCPT", "DATA", "."]);
+});
+
+test("EXT-010: 354 and even 250 without recipients deliver nothing to nobody", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", {
+    keywords: CLASSIC,
+    answer: ({ verb }) => (verb === "RCPT" ? "550 5.1.1 no" : verb === "DATA" ? "354 go" : undefined),
+  });
+  const outcomes = await world.deliver(world.job({}));
+  assert.deepEqual(outcomes.map(brief), ["bounced 5.1.1"]);
+  assert.equal(peer.messages[0]?.content.length, 0);
+});
+
+test("SMTPC-011: DATA answered 250 gets no content; the message is deferred and the connection closed", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", {
+    keywords: CLASSIC,
+    answer: ({ verb }) => (verb === "DATA" ? "250 ok" : undefined),
+  });
+  const [outcome] = await world.deliver(world.job({}));
+  await settle();
+  assert.ok(outcome?.kind === "deferred" && outcome.status === "4.5.0");
+  assert.deepEqual(peer.messages, []);
+  assert.equal(peer.openSessions, 0);
+});
+
+test("content over a slow line keeps its pace and its octets", async () => {
+  for (const keywords of [CLASSIC, MODERN]) {
+    await using world = new World();
+    const peer = await world.peer("192.0.2.1", { keywords });
+    const content = `Subject: big\r\n\r\n${".line of text\r\n".repeat(40_000)}`;
+    const [outcome] = await world.deliver(world.job({ content, pieces: 50_000 }));
+    assert.equal(outcome?.kind, "relayed");
+    assert.ok(peer.messages[0]?.content.equals(Buffer.from(HEADER + content)));
+  }
+});
+
+test("content that cannot be read defers what was not settled before, and the peer keeps nothing", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: [...CLASSIC, "LIMITS RCPTMAX=1"] });
+  const job = world.job({ to: ["a@e.org", "b@e.org"], pieces: 10 });
+  let opened = 0;
+  const outcomes = await world.deliver({
+    ...job,
+    openContent: async () => {
+      const content = await job.openContent();
+      if (opened++ === 0) return content;
+      return {
+        ...content,
+        async *chunks() {
+          yield Buffer.from("Subject: x\r\n");
+          throw new Error("disk trouble");
+        },
+      };
+    },
+  });
+  assert.deepEqual(outcomes.map(brief), ["relayed 2.0.0", "deferred 4.3.0"]);
+  assert.equal(peer.messages.length, 1);
+  assert.equal(world.eventsNamed("internal-error").length, 1);
+});
+
+test("LMTP: replies are kept per recipient, delivered is final, and DSN parameters stay here", async () => {
+  await using world = new World();
+  const endpoint = { kind: "unix", path: "/run/lmtp" } as const;
+  const peer = await ScriptedPeer.listen(world.network, endpoint, {
+    dialect: "lmtp",
+    keywords: MODERN,
+    answer: ({ verb, recipient }) => (verb === "." && recipient?.includes("full@") ? "452 4.2.2 full" : undefined),
+  });
+  world.peers.push(peer);
+  const hop: LmtpHop = { kind: "lmtp", site: "lmtp", endpoint, tls: "none", description: "lmtp unix:/run/lmtp" };
+  const to = ["a@e.org", "full@e.org", { address: "b@e.org", notify: ["SUCCESS"] as const }];
+  const outcomes = await world.deliver(world.job({ hop, to }));
+  assert.deepEqual(outcomes.map(brief), ["delivered 2.0.0", "deferred 4.2.2", "delivered 2.0.0"]);
+  assert.equal(outcomes[1]?.kind === "deferred" && outcomes[1].owner, "recipient");
+  assert.equal(peer.lines[0], "LHLO our.test");
+  assert.doesNotMatch(peer.lines.join("\n"), /NOTIFY/);
+});
+
+test("LMTP-006: a server lost after reply 2 of 3 defers only the third recipient", async () => {
+  await using world = new World();
+  let replies = 0;
+  await world.peer("192.0.2.1", {
+    dialect: "lmtp",
+    answer: ({ verb }) => (verb === "." && ++replies === 3 ? CLOSE : undefined),
+  });
+  const endpoint = { kind: "hosts", hosts: hosts(1), port: 25 } as const;
+  const hop: LmtpHop = { kind: "lmtp", site: "lmtp", endpoint, tls: "none", description: "lmtp" };
+  const outcomes = await world.deliver(world.job({ hop, to: ["a@e.org", "b@e.org", "c@e.org"] }));
+  assert.deepEqual(outcomes.map(brief), ["delivered 2.0.0", "delivered 2.0.0", "deferred 4.4.2"]);
+});
+
+test("asked to stop before a connection: deferred at once; within a transaction: after a short grace", async () => {
+  {
+    await using world = new World();
+    world.network.fail({ kind: "ip", address: "192.0.2.1", port: 25 }, "stall");
+    const delivery = world.deliver(world.job({}));
+    await settle();
+    world.stop.abort();
+    const [outcome] = await delivery;
+    assert.ok(outcome?.kind === "deferred" && outcome.status === "4.3.2" && outcome.owner === "local-trouble");
+  }
+  await using world = new World();
+  await world.peer("192.0.2.1", { keywords: MODERN, answer: ({ verb }) => (verb === "." ? STALL : undefined) });
+  const delivery = world.deliver(world.job({}));
+  await settle();
+  world.stop.abort();
+  await world.clock.advance(4_900);
+  let done = false;
+  void delivery.then(() => (done = true));
+  await settle();
+  assert.equal(done, false);
+  await world.clock.advance(200);
+  const [outcome] = await delivery;
+  assert.ok(outcome?.kind === "deferred" && /duplicate/.test(outcome.reason));
+});
+
+test("a bind address of the right family is used, except towards loopback", async () => {
+  await using world = new World({ bindAddresses: ["198.51.100.7", "2001:db8::7"], keepIdleMs: 0 });
+  for (const address of ["192.0.2.1", "2001:db8::1", "127.0.0.1"]) {
+    await world.peer(address);
+    await world.deliver(world.job({ hop: { hosts: [{ name: "mx.e.org", addresses: [address] }] } }));
+  }
+  assert.deepEqual(
+    world.network.connections.map(({ local }) => local.kind === "ip" && local.address),
+    ["198.51.100.7", "2001:db8::7", "127.0.0.1"],
+  );
+});

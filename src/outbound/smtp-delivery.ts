@@ -1,0 +1,50 @@
+/**
+ * Delivery to other servers over SMTP, and to mailboxes over LMTP: the agent that the queue asks. How one attempt goes
+ * is in delivery-attempt.ts, how a connection is made in connection-setup.ts; this one owns what attempts share, the
+ * kept connections. How many attempts run at once is the queue's decision.
+ */
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Network } from "../ports/network.ts";
+import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
+import { ConnectionReuse } from "./connection-reuse.ts";
+import { DeliveryAttempt } from "./delivery-attempt.ts";
+import type { SmtpDeliverySettings } from "./settings.ts";
+
+export interface SmtpDeliveryOptions {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly settings: SmtpDeliverySettings;
+}
+
+/** Serves hops of kind `smtp` and `lmtp`. */
+export class SmtpDelivery implements DeliveryAgent {
+  readonly #options: SmtpDeliveryOptions;
+  readonly #reuse: ConnectionReuse;
+  #settings: SmtpDeliverySettings;
+
+  constructor(options: SmtpDeliveryOptions) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#reuse = new ConnectionReuse(options.clock);
+  }
+
+  /** From the next attempt on. */
+  reconfigure(settings: SmtpDeliverySettings): void {
+    this.#settings = settings;
+  }
+
+  async deliver(job: DeliveryJob, options: { readonly signal: AbortSignal }): Promise<DeliveryResult> {
+    const { hop } = job;
+    if (hop.kind !== "smtp" && hop.kind !== "lmtp") throw new Error(`hops of kind ${hop.kind} are served elsewhere`);
+    const { network, clock, log } = this.#options;
+    const context = { network, clock, log, settings: this.#settings, signal: options.signal, message: job.message.id };
+    return { outcomes: await new DeliveryAttempt(job, hop, context, this.#reuse).run() };
+  }
+
+  /** Says QUIT on kept connections and waits for the answers, a few seconds at most. */
+  close(): Promise<void> {
+    return this.#reuse.close();
+  }
+}
