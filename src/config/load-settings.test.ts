@@ -211,7 +211,7 @@ const wrongs: readonly Wrong[] = [
     message: /taken by listener 1/,
   },
   {
-    name: "LMTP-002: lmtp on TCP port 25",
+    name: "LMTP-005: lmtp on TCP port 25",
     text: `${head}[[listener]]\nkind = "lmtp"\nlisten = "127.0.0.1:25"\n`,
     code: "config-listener-port",
     place: "5:1",

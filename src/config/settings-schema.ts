@@ -5,7 +5,7 @@ import { limitsSettings, relaySettings } from "../policy/settings.ts";
 import { queueSettings } from "../queue/settings.ts";
 import { adminSettings } from "./admin-settings.ts";
 import { listenerSettings } from "./listener-settings.ts";
-import { outboundSettings } from "./outbound-settings.ts";
+import { outboundSettings } from "../outbound/settings.ts";
 import { routeSettings } from "./route-settings.ts";
 import { dataDir, dnsSettings, hostname, stopWithin, tlsSettings } from "./server-settings.ts";
 

@@ -1,0 +1,33 @@
+/** All commands, in the order in which help shows them. */
+import type { Command } from "./command.ts";
+import { checkConfigCommand } from "./commands/check-command.ts";
+import { completionCommand } from "./commands/completion-command.ts";
+import { devCommand } from "./commands/dev-command.ts";
+import { explainCommand } from "./commands/explain-command.ts";
+import { inboxCommands } from "./commands/inbox-commands.ts";
+import { bulkCommands } from "./commands/queue-bulk-commands.ts";
+import { queueCommands } from "./commands/queue-commands.ts";
+import { sendCommand } from "./commands/send-command.ts";
+import { serveCommand } from "./commands/serve-command.ts";
+import { userCommands } from "./commands/user-commands.ts";
+import type { CommandGroup } from "./help.ts";
+
+export const commands: readonly Command[] = [
+  devCommand,
+  serveCommand,
+  checkConfigCommand,
+  explainCommand,
+  ...queueCommands,
+  ...bulkCommands,
+  sendCommand,
+  ...userCommands,
+  ...inboxCommands,
+  completionCommand(() => commands),
+];
+
+export const commandGroups: readonly CommandGroup[] = [
+  { name: "check", summary: "check a configuration" },
+  { name: "queue", summary: "look at the queue and change it" },
+  { name: "user", summary: "make and change users" },
+  { name: "inbox", summary: "read captured mail" },
+];

@@ -1,0 +1,226 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { type ApiCall, TestTerminal } from "./test-context.ts";
+
+const recipient = {
+  message: "4QJ7ZC2M9KXD",
+  index: 0,
+  from: "ann@example.org",
+  to: "bob@elsewhere.test",
+  accepted_as: "bob@elsewhere.test",
+  state: "scheduled",
+  attempts: 2,
+  due: "2026-01-01T00:04:00.000Z",
+  last_reply: "451 4.3.0 later\x1b]0;owned\x07",
+  held: null,
+  received_at: "2026-01-01T00:00:00.000Z",
+  size: 1234,
+  subject: "Hi",
+};
+
+test("queue list shows rows for people and JSON for scripts, and never a peer's control characters", async () => {
+  const api = () => ({ body: { recipients: [recipient], next: "4QJ7ZC2M9KXD/0" } });
+  const { code, stdout, stderr, calls, dataDirs } = await new TestTerminal().run(
+    "queue list --data-dir data --domain elsewhere.test --limit 1",
+    { api },
+  );
+  assert.equal(code, 0);
+  assert.deepEqual(dataDirs, ["/home/ann/data"]);
+  assert.equal(calls[0]?.path, "/api/v1/queue?domain=elsewhere.test&limit=1");
+  assert.match(
+    stdout,
+    /4QJ7ZC2M9KXD {2}scheduled {2}in 4 min {6}2 {2}ann@example\.org {2}bob@elsewhere\.test {2}451 4\.3\.0 later/,
+  );
+  assert.equal(stdout.includes("\x1b"), false);
+  assert.match(stderr, /--after 4QJ7ZC2M9KXD\/0/);
+  const json = await new TestTerminal().run("queue list --data-dir data --json", { api });
+  assert.deepEqual(JSON.parse(json.stdout), api().body);
+  assert.equal(json.stderr, "");
+});
+
+test("colours show on a terminal only, and NO_COLOR turns them off", async () => {
+  const api = () => ({ body: { recipients: [recipient], next: null } });
+  const colourful = await new TestTerminal().run("queue list --data-dir d", { api, terminal: true });
+  assert.ok(colourful.stdout.includes("\x1b[1m"));
+  const plain = await new TestTerminal().run("queue list --data-dir d", {
+    api,
+    terminal: true,
+    environment: { NO_COLOR: "1" },
+  });
+  assert.equal(plain.stdout.includes("\x1b"), false);
+});
+
+test("without a server the spool answers, and stderr says so", async () => {
+  const api = () => ({ body: { scheduled: 1, claimed: 0, held: 2, oldest_seconds: 7200 } });
+  const { stdout, stderr } = await new TestTerminal().run("queue stats --data-dir /data", { api, running: false });
+  assert.match(stdout, /1 recipient scheduled, 0 being delivered, 2 held\nThe oldest message is 2 h old/);
+  assert.match(stderr, /No server runs on \/data; this comes from its spool directly/);
+});
+
+test("nothing found is said on stderr, and a script gets an empty list", async () => {
+  const api = () => ({ body: { recipients: [], next: null } });
+  const { code, stdout, stderr } = await new TestTerminal().run("queue list --data-dir d", { api });
+  assert.deepEqual([code, stdout], [0, ""]);
+  assert.match(stderr, /Nothing in the queue matches/);
+});
+
+test("bulk verbs count first, ask on a terminal, and change nothing without a yes", async () => {
+  const api = ({ json }: ApiCall) => ({
+    body: (json as { dry_run?: boolean }).dry_run ? { count: 12, more: false } : { count: 12 },
+  });
+  const terminal = new TestTerminal();
+  const no = await terminal.run("queue hold --domain x.test --data-dir d", { api, terminal: true, answers: ["n"] });
+  assert.match(no.questions[0] ?? "", /^12 recipients match\. Hold them\? \[y\/N\] $/);
+  assert.equal(no.calls.length, 1);
+  assert.match(no.stderr, /Nothing was changed/);
+  const yes = await terminal.run(["queue", "hold", "--domain", "x.test", "--reason", "wrong link", "--data-dir", "d"], {
+    api,
+    terminal: true,
+    answers: ["y"],
+  });
+  assert.equal(yes.code, 0);
+  assert.deepEqual(yes.calls[1], {
+    path: "/api/v1/queue/hold",
+    method: "POST",
+    json: { domain: "x.test", reason: "wrong link" },
+  });
+  const piped = await terminal.run("queue hold --domain x.test --data-dir d", { api });
+  assert.equal(piped.code, 64);
+  assert.match(piped.stderr, /12 recipients would be held; off a terminal, --yes says so/);
+  assert.equal(piped.calls.length, 1);
+  const sure = await terminal.run("queue release 4qj7zc2m9kxd --yes --json --data-dir d", { api });
+  assert.deepEqual(JSON.parse(sure.stdout), { count: 12, changed: true });
+  assert.deepEqual(sure.calls[1]?.json, { state: "held", message: "4QJ7ZC2M9KXD" });
+  const dry = await terminal.run("queue remove --all --dry-run --data-dir d", { api });
+  assert.equal(dry.calls.length, 1);
+  assert.match(dry.stderr, /12 recipients match; nothing was changed/);
+});
+
+test("the API's refusals end commands with its words and a code that fits", async () => {
+  for (const [status, code] of [
+    [404, 65],
+    [408, 75],
+    [400, 64],
+    [409, 65],
+    [500, 69],
+  ] as const) {
+    const { code: given, stderr } = await new TestTerminal().run("explain 4QJ7ZC2M9KXD --data-dir d", {
+      api: () => ({ status, body: { error: "its own words" } }),
+    });
+    assert.equal(given, code);
+    assert.match(stderr, /its own words/);
+  }
+});
+
+test("explain passes JSON on whole and tells people in sentences", async () => {
+  const body = {
+    message: {
+      id: "4QJ7ZC2M9KXD",
+      received_at: "2026-01-01T00:00:00.000Z",
+      from: "ann@example.org",
+      size: 1234,
+      listener: "mx",
+      protocol: "ESMTP",
+      expires_at: "2026-01-06T00:00:00.000Z",
+    },
+    recipients: [{ address: "bob@elsewhere.test", state: "held", attempts: 1, why: "It is held.", next: "It waits." }],
+    timeline: [{ at: "2026-01-01T00:00:00.000Z", kind: "message-accepted", text: "Accepted." }],
+  };
+  const api = () => ({ body });
+  const people = await new TestTerminal().run("explain 4qj7zc2m9kxd --data-dir d", { api });
+  assert.equal(people.calls[0]?.path, "/api/v1/messages/4QJ7ZC2M9KXD");
+  assert.match(people.stdout, /bob@elsewhere\.test: held\n {2}why {3}It is held\./);
+  const script = await new TestTerminal().run("explain 4QJ7ZC2M9KXD --json --data-dir d", { api });
+  assert.deepEqual(JSON.parse(script.stdout), body);
+});
+
+const users = {
+  users: [
+    { address: "ann@example.org", source: "data" },
+    { address: "bob@example.org", source: "file" },
+  ],
+};
+
+test("user add asks twice on a terminal, reads a file off it, and makes a password where asked to", async () => {
+  const terminal = new TestTerminal();
+  const api = ({ method }: ApiCall) => ({ body: method === "GET" ? users : {} });
+  const asked = await terminal.run("user add eve@example.org --data-dir d", {
+    api,
+    terminal: true,
+    answers: ["s3cret", "s3cret"],
+  });
+  assert.equal(asked.code, 0);
+  assert.deepEqual(asked.calls[0]?.json, { address: "eve@example.org", password: "s3cret" });
+  assert.equal(`${asked.stdout}${asked.stderr}`.includes("s3cret"), false);
+  const differ = await terminal.run("user add eve@example.org --data-dir d", {
+    api,
+    terminal: true,
+    answers: ["a", "b"],
+  });
+  assert.deepEqual([differ.code, differ.calls.length], [65, 0]);
+  const piped = await terminal.run("user add eve@example.org --data-dir d", { api });
+  assert.equal(piped.code, 64);
+  assert.equal(piped.questions.length, 0, "nothing is asked off a terminal");
+  const input = await terminal.run("user add eve@example.org --password-file - --data-dir d", {
+    api,
+    input: "from pipe\n",
+  });
+  assert.deepEqual(input.calls[0]?.json, { address: "eve@example.org", password: "from pipe" });
+  const made = await terminal.run("user add eve@example.org --generate --data-dir d", { api });
+  assert.match(made.stdout, /^[\w-]{24}\n$/);
+  assert.deepEqual(made.calls[0]?.json, { address: "eve@example.org", password: made.stdout.trim() });
+});
+
+test("user passwd and remove: exit 67 where there is no such user, and hands off those of the file", async () => {
+  const terminal = new TestTerminal();
+  const api = ({ method }: ApiCall) => ({ body: method === "GET" ? users : {} });
+  assert.equal((await terminal.run("user remove eve@example.org --yes --data-dir d", { api })).code, 67);
+  const declared = await terminal.run("user passwd bob@example.org --generate --data-dir d", { api });
+  assert.equal(declared.code, 65);
+  assert.match(declared.stderr, /declared in the configuration file/);
+  const unsure = await terminal.run("user remove ann@example.org --data-dir d", { api });
+  assert.equal(unsure.code, 64);
+  const removed = await terminal.run("user remove ann@example.org --yes --data-dir d", { api });
+  assert.equal(removed.code, 0);
+  assert.deepEqual(removed.calls[1], { path: "/api/v1/users/ann%40example.org", method: "DELETE", json: undefined });
+  const list = await terminal.run("user list --data-dir d", { api });
+  assert.match(list.stdout, /ann@example\.org {2}data directory\nbob@example\.org {2}configuration file/);
+});
+
+const captured = {
+  id: "4QJ7ZC2M9KXD",
+  from: "app@example.org",
+  to: ["ann@example.org"],
+  subject: "Sign in",
+  received_at: "2026-01-01T00:00:00.000Z",
+  size: 900,
+  text: "Your code is 123456\r\n",
+  html: null,
+  links: ["https://example.org/in"],
+  codes: ["123456"],
+};
+
+test("inbox commands speak to the dev server's data unless another is named", async () => {
+  const terminal = new TestTerminal();
+  const api = ({ path, method }: ApiCall) => ({
+    body: method === "DELETE" ? { deleted: 1 } : /inbox(\?|$)/.test(path) ? { messages: [captured] } : captured,
+  });
+  const list = await terminal.run("inbox list --to ann", { api });
+  assert.deepEqual(list.dataDirs, ["/home/ann/.local/state/posthaste-dev"]);
+  assert.equal(list.calls[0]?.path, "/api/v1/inbox?to=ann");
+  assert.match(list.stdout, /4QJ7ZC2M9KXD {2}now {7}900 B {2}app@example\.org {2}ann@example\.org {2}Sign in/);
+  const state = await terminal.run("inbox list", { api, environment: { XDG_STATE_HOME: "/state" } });
+  assert.deepEqual(state.dataDirs, ["/state/posthaste-dev"]);
+  const newest = await terminal.run("inbox show", { api });
+  assert.equal(newest.calls[1]?.path, "/api/v1/inbox/4QJ7ZC2M9KXD");
+  assert.match(
+    newest.stdout,
+    /Subject: Sign in\n\nYour code is 123456\n\nCodes: 123456\nLinks:\n {2}https:\/\/example\.org\/in\n$/,
+  );
+  const wait = await terminal.run(["inbox", "wait", "--subject", "Sign in", "--timeout", "5s", "--json"], { api });
+  assert.equal(wait.calls[0]?.path, "/api/v1/inbox/wait?subject=Sign+in&timeout=5000ms");
+  assert.deepEqual(JSON.parse(wait.stdout), captured);
+  assert.equal((await terminal.run("inbox clear", { api })).code, 64);
+  const cleared = await terminal.run("inbox clear --yes", { api });
+  assert.equal(cleared.calls[1]?.method, "DELETE");
+});

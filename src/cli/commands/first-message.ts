@@ -1,0 +1,69 @@
+/** The first message of a new test inbox: sent over SMTP to its own port, and waited for as any test would. */
+import { z } from "zod";
+import type { CliContext } from "../context.ts";
+import { ask } from "../data-dir.ts";
+import { CliError } from "../exit-code.ts";
+import type { RunningServer } from "../running-server.ts";
+import { makeMessage } from "../send/outgoing-content.ts";
+import type { SendPlan } from "../send/send-plan.ts";
+import { openSession } from "../send/send-session.ts";
+
+export type FirstMessage =
+  | { readonly kind: "arrived"; readonly queueId: string; readonly acceptedMs: number; readonly capturedMs: number }
+  | { readonly kind: "failed"; readonly reason: string };
+
+const subject = "Welcome: this message took the real path";
+const text = `This message was sent over SMTP to the port that your application will use. It was accepted, written to
+the spool and synced to disk, answered with 250, routed, and captured instead of leaving this machine.
+
+Whatever your application sends arrives here the same way. List it with
+
+    posthaste inbox list
+
+or let a test wait for it:
+
+    curl 'http://127.0.0.1:8025/api/v1/inbox/wait?to=ann@example.org&timeout=30s'
+`;
+
+export async function sendFirstMessage(
+  server: RunningServer,
+  dataDir: string,
+  context: CliContext,
+): Promise<FirstMessage> {
+  const endpoint = server.listeners[0]?.endpoint;
+  if (!endpoint) return { kind: "failed", reason: "no listener is open" };
+  const plan: SendPlan = {
+    server: undefined,
+    tls: "none",
+    certificateAuthorities: [],
+    credentials: undefined,
+    heloName: "localhost",
+    from: "posthaste@localhost",
+    to: ["you@localhost"],
+    smtpUtf8: false,
+    count: 1,
+    concurrency: 1,
+    reconnect: false,
+    timeoutMs: 5000,
+    lmtp: false,
+  };
+  const started = context.clock.monotonicMs();
+  const opened = await openSession({ endpoint, name: "localhost" }, plan, context);
+  if (opened.kind === "trouble") return { kind: "failed", reason: opened.trouble.message };
+  await using session = opened.session;
+  const bytes = makeMessage({ subject, text, extra: [], attachments: [] }, plan, context);
+  const [result] = await session.send({ bytes, eightBit: false, utf8Header: false });
+  const accepted = context.clock.monotonicMs();
+  if (result?.kind !== "accepted") return { kind: "failed", reason: "it was refused; the log says why" };
+  await session.quit();
+  try {
+    await using api = await context.serverApi(dataDir);
+    const query = new URLSearchParams({ subject, timeout: "5s" });
+    const { id } = z.object({ id: z.string() }).parse(await ask(api, `/api/v1/inbox/wait?${query}`));
+    const captured = context.clock.monotonicMs();
+    return { kind: "arrived", queueId: id, acceptedMs: accepted - started, capturedMs: captured - accepted };
+  } catch (error) {
+    if (error instanceof CliError) return { kind: "failed", reason: error.message };
+    throw error;
+  }
+}

@@ -1,0 +1,20 @@
+/** The options that select recipients, in listings and in bulk verbs alike. */
+import type { OptionDeclaration } from "../command.ts";
+import type { GivenArguments } from "../given-arguments.ts";
+
+const states = ["scheduled", "claimed", "held", "delivered", "relayed", "failed", "expired", "removed"] as const;
+
+export const filterOptions: readonly OptionDeclaration[] = [
+  { name: "from", value: "TEXT", summary: "whose reverse-path contains TEXT" },
+  { name: "to", value: "TEXT", summary: "whose address contains TEXT" },
+  { name: "domain", value: "DOMAIN", summary: "recipients at DOMAIN" },
+  { name: "state", value: "STATE", choices: states, summary: "in this state; default: all that are not final" },
+];
+
+/** The filter as the API takes it; empty when nothing was given. */
+export function filterOf(given: GivenArguments): Record<string, string> {
+  const [message] = given.positionals;
+  const entries = filterOptions.map(({ name }) => [name, given.text(name)] as const);
+  const chosen = entries.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+  return { ...Object.fromEntries(chosen), ...(message === undefined ? {} : { message: message.toUpperCase() }) };
+}

@@ -1,0 +1,51 @@
+/** `posthaste serve`: the server in production, until a signal ends it. */
+import { resolve } from "node:path";
+import { loadSettings } from "../../config/load-settings.ts";
+import type { Command } from "../command.ts";
+import { configOption, findConfig } from "../data-dir.ts";
+import { CliError, ExitCode, usageError } from "../exit-code.ts";
+import { type RunningServer, StartError } from "../running-server.ts";
+
+export const serveCommand: Command = {
+  name: "serve",
+  summary: "run the server in production",
+  description:
+    "Logs JSON on standard output. SIGHUP reads the configuration again, whole or not at all; SIGTERM or SIGINT stops\n" +
+    "accepting, finishes or defers what is under way within stop_within, and ends; a second one ends at once.",
+  options: [
+    { ...configOption, summary: "configuration; default ./posthaste.toml, then /etc/posthaste/posthaste.toml" },
+  ],
+  positionals: [],
+  examples: [{ line: "posthaste serve --config /etc/posthaste/posthaste.toml", does: "what a service unit runs" }],
+  run: async (given, context) => {
+    const name = given.text("config");
+    const file = name === undefined ? await findConfig(context) : resolve(context.workingDirectory, name);
+    if (file === undefined) throw usageError("--config FILE is needed: there is no posthaste.toml here");
+    const load = async () => (await loadSettings(file, context)).settings;
+    const server = await startOrExplain(() =>
+      load().then((settings) => context.startServer({ settings, mode: "production", reload: load })),
+    );
+    context.onHangup(() => void server.reload());
+    await aborted(context.interrupted);
+    await server.stop();
+    return ExitCode.ok;
+  },
+};
+
+async function startOrExplain(start: () => Promise<RunningServer>): Promise<RunningServer> {
+  try {
+    return await start();
+  } catch (error) {
+    if (error instanceof StartError) {
+      throw new CliError(error.reason === "certificate" ? ExitCode.config : ExitCode.unavailable, error.message);
+    }
+    throw error;
+  }
+}
+
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) done();
+    else signal.addEventListener("abort", () => done(), { once: true });
+  });
+}

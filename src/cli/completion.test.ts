@@ -1,0 +1,37 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { commands } from "./command-table.ts";
+import { TestTerminal } from "./test-context.ts";
+
+for (const shell of ["bash", "zsh", "fish"] as const) {
+  test(`completion for ${shell} knows every command and option`, async () => {
+    const { code, stdout } = await new TestTerminal().run(`completion ${shell}`);
+    assert.equal(code, 0);
+    for (const { name, options } of commands) {
+      assert.ok(stdout.includes(name.split(" ").at(-1) ?? name), name);
+      for (const option of options) {
+        assert.ok(stdout.includes(shell === "fish" ? `-l ${option.name}` : `--${option.name}`), option.name);
+      }
+    }
+  });
+}
+
+const bash = spawnSync("bash", ["--version"]).status === 0;
+
+test("bash completes commands, options and their values", { skip: bash ? false : "no bash here" }, async () => {
+  const { stdout: script } = await new TestTerminal().run("completion bash");
+  const complete = (...words: string[]) => {
+    const array = words.map((word) => `'${word}'`).join(" ");
+    const line = `COMP_WORDS=(${array}); COMP_CWORD=${words.length - 1}; _posthaste; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout, stderr } = spawnSync("bash", ["-c", `${script}\n${line}`], { encoding: "utf8" });
+    assert.equal(stderr, "");
+    return stdout.split("\n").filter((word) => word !== "");
+  };
+  assert.ok(complete("posthaste", "").includes("queue"));
+  assert.deepEqual(complete("posthaste", "ser"), ["serve"]);
+  assert.deepEqual(complete("posthaste", "queue", "re"), ["retry", "release", "remove"]);
+  assert.deepEqual(complete("posthaste", "queue", "list", "--do"), ["--domain"]);
+  assert.deepEqual(complete("posthaste", "queue", "list", "--state", "he"), ["held"]);
+  assert.deepEqual(complete("posthaste", "completion", "z"), ["zsh"]);
+});

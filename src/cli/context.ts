@@ -1,0 +1,52 @@
+/**
+ * Everything that a command may touch, given by `main.ts`: commands themselves know of no process, so tests run them
+ * against memory.
+ */
+import type { ConfigSources } from "../config/load-settings.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Network } from "../ports/network.ts";
+import type { Random } from "../ports/random.ts";
+import type { Resolver } from "../ports/resolver.ts";
+import type { RunningServer, ServerPlan } from "./running-server.ts";
+
+export interface TextOutput {
+  readonly isTerminal: boolean;
+  /** Width; 80 where it is not known. */
+  readonly columns: number;
+  write(text: string | Uint8Array): void;
+}
+
+export interface TextInput {
+  readonly isTerminal: boolean;
+  /** Everything up to the end; rejects when it is more than `bytesMax`. */
+  readAll(bytesMax: number): Promise<Uint8Array>;
+  /** Asks on the terminal; with `hidden` nothing of the answer is shown. Only called on a terminal. */
+  ask(question: string, options?: { readonly hidden?: boolean }): Promise<string>;
+}
+
+/** The API of a server: the running one's over its control socket, or the same one over a spool that no server holds. */
+export interface ServerApi extends AsyncDisposable {
+  readonly running: boolean;
+  request(path: string, init?: { readonly method?: string; readonly json?: unknown }): Promise<Response>;
+}
+
+export interface CliContext extends ConfigSources {
+  readonly version: string;
+  readonly stdout: TextOutput;
+  readonly stderr: TextOutput;
+  readonly stdin: TextInput;
+  readonly workingDirectory: string;
+  readonly homeDirectory: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network;
+  readonly resolver: () => Resolver;
+  /** Rejects with `CliError` when there is neither server nor spool. */
+  readonly serverApi: (dataDir: string) => Promise<ServerApi>;
+  /** Rejects with `CliError` for what people can mend: ports taken, a data_dir in use. */
+  readonly startServer: (plan: ServerPlan) => Promise<RunningServer>;
+  /** Aborts at the first SIGINT or SIGTERM. A second one ends the process. */
+  readonly interrupted: AbortSignal;
+  /** Calls back at each SIGHUP. */
+  readonly onHangup: (callback: () => void) => void;
+}

@@ -1,0 +1,99 @@
+/** Which server a command speaks of: the data directory it was told, or the one that is most likely meant. */
+import { join, resolve } from "node:path";
+import { loadSettings } from "../config/load-settings.ts";
+import type { OptionDeclaration } from "./command.ts";
+import type { CliContext, ServerApi } from "./context.ts";
+import { CliError, ExitCode, usageError } from "./exit-code.ts";
+import type { GivenArguments } from "./given-arguments.ts";
+
+export const configOption = {
+  name: "config",
+  short: "c",
+  value: "FILE",
+  completes: "file",
+  summary: "configuration of the server meant; default ./posthaste.toml, then /etc/posthaste/posthaste.toml",
+} as const satisfies OptionDeclaration;
+
+export const dataDirOption = {
+  name: "data-dir",
+  value: "FOLDER",
+  completes: "folder",
+  summary: "data directory of the server meant, in place of --config",
+} as const satisfies OptionDeclaration;
+
+/** Both ways to say which server; commands that speak to one take them. */
+export const serverOptions = [configOption, dataDirOption] as const;
+
+const usualConfigs = ["posthaste.toml", "posthaste.config.ts", "/etc/posthaste/posthaste.toml"];
+
+/** `--data-dir`, `--config`, a configuration in its usual place, or where `posthaste dev` keeps its data. */
+export async function findDataDir(given: GivenArguments, context: CliContext): Promise<string> {
+  const folder = given.text("data-dir");
+  const config = given.text("config");
+  if (folder !== undefined && config !== undefined) throw usageError("--config and --data-dir exclude each other");
+  if (folder !== undefined) return resolve(context.workingDirectory, folder);
+  const file = config === undefined ? await findConfig(context) : resolve(context.workingDirectory, config);
+  if (file === undefined) return devDataDir(context);
+  return (await loadSettings(file, context)).settings.data_dir;
+}
+
+/** The configuration in its usual place, if there is one. */
+export async function findConfig({ files, workingDirectory }: CliContext): Promise<string | undefined> {
+  for (const name of usualConfigs) {
+    const file = resolve(workingDirectory, name);
+    if ((await files.stat(file))?.kind === "file") return file;
+  }
+  return undefined;
+}
+
+/** Where `posthaste dev` keeps spool and inbox, so that both are there after a restart. */
+export function devDataDir({ environment, homeDirectory }: CliContext): string {
+  return join(environment["XDG_STATE_HOME"] || join(homeDirectory, ".local", "state"), "posthaste-dev");
+}
+
+/** The answer as JSON; an error of the API ends the command with its own words. */
+export async function ask(
+  api: ServerApi,
+  path: string,
+  init?: { readonly method?: string; readonly json?: unknown },
+): Promise<unknown> {
+  const response = await api.request(path, init);
+  const text = await response.text();
+  const body: unknown = text === "" ? undefined : parseJson(text);
+  if (response.ok) return body;
+  const message = errorOf(body) ?? `the server answered ${response.status}`;
+  switch (response.status) {
+    case 404:
+      throw new CliError(ExitCode.data, message);
+    case 408:
+      throw new CliError(ExitCode.tryLater, message);
+    case 400:
+      throw usageError(message);
+    case 409:
+    case 422:
+      throw new CliError(ExitCode.data, message);
+    default:
+      throw new CliError(ExitCode.unavailable, message);
+  }
+}
+
+/** Opens the API and says on stderr when it is the spool that answers, not a server. */
+export async function openApi(given: GivenArguments, context: CliContext): Promise<ServerApi> {
+  const dataDir = await findDataDir(given, context);
+  const api = await context.serverApi(dataDir);
+  if (!api.running) context.stderr.write(`No server runs on ${dataDir}; this comes from its spool directly.\n`);
+  return api;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CliError(ExitCode.unavailable, "the answer of the server is not JSON");
+  }
+}
+
+function errorOf(body: unknown): string | undefined {
+  if (typeof body !== "object" || body === null || !("error" in body)) return undefined;
+  return typeof body.error === "string" ? body.error : undefined;
+}

@@ -1,0 +1,120 @@
+/** The arguments of one command, parsed by its declaration and read with their types. */
+import { parseArgs } from "node:util";
+import { nearest } from "../lib/nearest.ts";
+import { parseDuration } from "../lib/setting-types.ts";
+import { type Command, helpOption, type OptionDeclaration } from "./command.ts";
+import { usageError } from "./exit-code.ts";
+
+export class GivenArguments {
+  readonly #values: ReadonlyMap<string, readonly string[]>;
+  readonly positionals: readonly string[];
+
+  constructor(values: ReadonlyMap<string, readonly string[]>, positionals: readonly string[]) {
+    this.#values = values;
+    this.positionals = positionals;
+  }
+
+  flag(name: string): boolean {
+    return this.#values.has(name);
+  }
+
+  text(name: string): string | undefined {
+    return this.#values.get(name)?.at(-1);
+  }
+
+  /** For options that may be given more than once. */
+  texts(name: string): readonly string[] {
+    return this.#values.get(name) ?? [];
+  }
+
+  required(name: string): string {
+    const text = this.text(name);
+    if (text === undefined) throw usageError(`--${name} is needed`);
+    return text;
+  }
+
+  /** A whole number within bounds. */
+  number(name: string, bounds: { readonly min: number; readonly max: number }): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= bounds.min && value <= bounds.max) return value;
+    throw usageError(`--${name} takes a whole number from ${bounds.min} to ${bounds.max}, not "${text}"`);
+  }
+
+  /** `30s`, `5m`, or seconds without a unit. */
+  durationMs(name: string): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const ms = parseDuration(/^\d+$/.test(text) ? `${text}s` : text);
+    if (ms === undefined) throw usageError(`--${name} takes a time such as 30s or 5m, not "${text}"`);
+    return ms;
+  }
+}
+
+/** Throws a usage error that names the nearest known option, or what is missing. */
+export function parseGiven(command: Command, words: readonly string[]): GivenArguments {
+  const declared: readonly OptionDeclaration[] = [...command.options, helpOption];
+  const { tokens } = parseArgs({
+    args: [...words],
+    options: Object.fromEntries(
+      declared.map(({ name, short, value }) => [
+        name,
+        { type: value === undefined ? "boolean" : "string", ...(short === undefined ? {} : { short }) } as const,
+      ]),
+    ),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const values = new Map<string, string[]>();
+  const positionals: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const option = declared.find(({ name }) => name === token.name);
+    if (!option) throw unknownOption(token.rawName, declared);
+    values.set(option.name, [...(values.get(option.name) ?? []), valueOf(option, token.value, values)]);
+  }
+  const given = new GivenArguments(values, positionals);
+  if (!given.flag("help")) checkPositionals(command, positionals);
+  return given;
+}
+
+function valueOf(option: OptionDeclaration, value: string | undefined, earlier: ReadonlyMap<string, unknown>): string {
+  const { name, choices } = option;
+  if (option.value === undefined) {
+    if (value !== undefined) throw usageError(`--${name} takes no value`);
+    return "";
+  }
+  if (value === undefined) throw usageError(`--${name} needs a value: --${name} ${option.value}`);
+  if (earlier.has(name) && !option.multiple) throw usageError(`--${name} is given twice`);
+  if (choices && !choices.includes(value)) {
+    const meant = nearest(value, choices);
+    throw usageError(
+      `--${name} takes ${choices.join(", ")}, not "${value}"`,
+      meant === undefined ? undefined : `Did you mean ${meant}?`,
+    );
+  }
+  return value;
+}
+
+function unknownOption(rawName: string, declared: readonly OptionDeclaration[]) {
+  const meant = nearest(
+    rawName.replace(/^-+/, ""),
+    declared.map(({ name }) => name),
+  );
+  return usageError(`unknown option ${rawName}`, meant === undefined ? undefined : `Did you mean --${meant}?`);
+}
+
+function checkPositionals(command: Command, given: readonly string[]): void {
+  const missing = command.positionals.slice(given.length).find(({ optional }) => !optional);
+  if (missing) throw usageError(`${missing.name} is needed: ${missing.summary}`);
+  const extra = given[command.positionals.length];
+  if (extra !== undefined) throw usageError(`one argument too many: "${extra}"`);
+  for (const [index, { name, choices }] of command.positionals.entries()) {
+    const value = given[index];
+    if (value === undefined || !choices || choices.includes(value)) continue;
+    throw usageError(`${name} is one of ${choices.join(", ")}, not "${value}"`);
+  }
+}

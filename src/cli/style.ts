@@ -1,0 +1,72 @@
+/** Colours where a terminal wants them, and text that cannot command a terminal. */
+import type { TextOutput } from "./context.ts";
+
+type Paint = (text: string) => string;
+
+export interface Style {
+  readonly bold: Paint;
+  readonly dim: Paint;
+  readonly red: Paint;
+  readonly green: Paint;
+  readonly yellow: Paint;
+  readonly cyan: Paint;
+}
+
+const plain: Paint = (text) => text;
+const noStyle: Style = { bold: plain, dim: plain, red: plain, green: plain, yellow: plain, cyan: plain };
+
+function paint(on: number, off: number): Paint {
+  return (text) => (text === "" ? "" : `\x1b[${on}m${text}\x1b[${off}m`);
+}
+
+const colourStyle: Style = {
+  bold: paint(1, 22),
+  dim: paint(2, 22),
+  red: paint(31, 39),
+  green: paint(32, 39),
+  yellow: paint(33, 39),
+  cyan: paint(36, 39),
+};
+
+/** https://no-color.org: any value but the empty one turns colours off. */
+export function styleFor(output: TextOutput, environment: Readonly<Record<string, string | undefined>>): Style {
+  return output.isTerminal && !environment["NO_COLOR"] && environment["TERM"] !== "dumb" ? colourStyle : noStyle;
+}
+
+/**
+ * Text from mail or from a peer, safe to show: control characters and those that turn the direction of text could move
+ * the cursor, retitle the window, or hide what is said.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, (character) =>
+    character === "\t" ? " " : `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}
+
+/** The same for text of several lines: line ends stay. */
+export function printableLines(text: string): string {
+  return text
+    .split(/\r?\n/)
+    .map((line) => printable(line))
+    .join("\n");
+}
+
+/** Rows in columns, the last one cut to the width. `right`: numbers of columns that are set right. */
+export function textTable(
+  rows: readonly (readonly string[])[],
+  options: { readonly columns: number; readonly right?: readonly number[]; readonly style: Style },
+): string {
+  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
+  return rows
+    .map((row, number) => {
+      const cells = row.map((cell, index) => {
+        const width = widths[index] ?? 0;
+        if (options.right?.includes(index)) return cell.padStart(width);
+        return index === row.length - 1 ? cell : cell.padEnd(width);
+      });
+      const line = cells.join("  ");
+      const cut = line.length > options.columns ? `${line.slice(0, Math.max(1, options.columns - 1))}…` : line;
+      return `${number === 0 ? options.style.bold(cut) : cut}\n`;
+    })
+    .join("");
+}

@@ -1,0 +1,108 @@
+/** A context in memory for tests of commands: outputs as text, answers given in advance, an API that is a function. */
+import { ManualClock } from "../testing/manual-clock.ts";
+import { MemoryFiles } from "../testing/memory-files.ts";
+import { MemoryNetwork } from "../testing/memory-network.ts";
+import { SeededRandom } from "../testing/seeded-random.ts";
+import { StaticResolver } from "../testing/static-resolver.ts";
+import type { CliContext, TextOutput } from "./context.ts";
+import { CliError, ExitCode } from "./exit-code.ts";
+import { runCli } from "./run.ts";
+
+export interface ApiCall {
+  readonly path: string;
+  readonly method: string;
+  readonly json: unknown;
+}
+
+export interface TestContextOptions {
+  readonly terminal?: boolean;
+  readonly answers?: readonly string[];
+  readonly input?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly api?: (call: ApiCall) => { readonly status?: number; readonly body: unknown };
+  readonly running?: boolean;
+  readonly overrides?: Partial<CliContext>;
+}
+
+export interface TestRun {
+  readonly code: ExitCode;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly questions: readonly string[];
+  readonly calls: readonly ApiCall[];
+  /** Data directories that the API was asked for. */
+  readonly dataDirs: readonly string[];
+}
+
+export class TestTerminal {
+  readonly files = new MemoryFiles();
+  readonly network = new MemoryNetwork();
+  readonly resolver = new StaticResolver();
+  readonly clock = new ManualClock();
+
+  async run(line: string | readonly string[], options: TestContextOptions = {}): Promise<TestRun> {
+    const terminal = options.terminal ?? false;
+    const [stdout, stderr] = [new Recorder(terminal), new Recorder(terminal)];
+    const questions: string[] = [];
+    const calls: ApiCall[] = [];
+    const dataDirs: string[] = [];
+    const answers = [...(options.answers ?? [])];
+    const context: CliContext = {
+      version: "1.2.3",
+      stdout,
+      stderr,
+      stdin: {
+        isTerminal: terminal,
+        readAll: () => Promise.resolve(Buffer.from(options.input ?? "")),
+        ask: (question) => {
+          questions.push(question);
+          return Promise.resolve(answers.shift() ?? "");
+        },
+      },
+      environment: options.environment ?? {},
+      workingDirectory: "/home/ann",
+      homeDirectory: "/home/ann",
+      clock: this.clock,
+      random: new SeededRandom(1),
+      files: this.files,
+      network: this.network,
+      resolver: () => this.resolver,
+      importModule: () => Promise.reject(new Error("no modules here")),
+      serverApi: (dataDir) => {
+        dataDirs.push(dataDir);
+        const { api } = options;
+        if (!api) return Promise.reject(new CliError(ExitCode.unavailable, "no server"));
+        return Promise.resolve({
+          running: options.running ?? true,
+          request: (path, { method = "GET", json } = {}) => {
+            calls.push({ path, method, json });
+            const { status = 200, body } = api({ path, method, json });
+            return Promise.resolve(new Response(JSON.stringify(body), { status }));
+          },
+          [Symbol.asyncDispose]: () => Promise.resolve(),
+        });
+      },
+      startServer: () => Promise.reject(new Error("no server is started here")),
+      interrupted: new AbortController().signal,
+      onHangup: () => undefined,
+      ...options.overrides,
+    };
+    const words = typeof line === "string" ? line.split(" ").filter((word) => word !== "") : line;
+    const code = await runCli(words, context);
+    return { code, stdout: stdout.text, stderr: stderr.text, questions, calls, dataDirs };
+  }
+}
+
+class Recorder implements TextOutput {
+  readonly isTerminal: boolean;
+  readonly columns = 100;
+  text = "";
+
+  constructor(isTerminal: boolean) {
+    this.isTerminal = isTerminal;
+  }
+
+  write(text: string | Uint8Array): void {
+    this.text += typeof text === "string" ? text : Buffer.from(text).toString("latin1");
+  }
+}
