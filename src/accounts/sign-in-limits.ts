@@ -19,7 +19,7 @@ export interface SignInLimits {
 }
 
 export interface SignInLimitNumbers {
-  /** Failures of an account that cost nothing: a person who has forgotten which password it was tries about so many. */
+  /** Failures of an account before the first wait: a person who has forgotten which password it was tries so many. */
   readonly accountFailures: number;
   /** The same for a network, where several people and devices with an old password may sit. */
   readonly networkFailures: number;

@@ -1,0 +1,182 @@
+/**
+ * DATA and BDAT: content into the spool, and the commit behind the `250`. The reply comes after the commit, never before
+ * (RFC 5321 §6.1); whatever goes wrong, nothing of the message is kept and the client hears 4yz or 5yz.
+ */
+import { checkHopCount } from "../../policy/hop-limit.ts";
+import { checkHeaderOwnership } from "../../policy/header-ownership.ts";
+import { isSubmission } from "../../policy/client.ts";
+import { buildFacts } from "../../message/facts.ts";
+import type { HeaderSection } from "../../message/header-section.ts";
+import { makeMessageId, messageIdRandomBytes } from "../../message/message-id.ts";
+import { checkHeaderAddresses, editSubmission } from "../../message/submission-edits.ts";
+import type { Decision } from "../../policy/decision.ts";
+import { reply, type Reply } from "../../smtp/reply.ts";
+import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server-event.ts";
+import { SpoolError } from "../../spool/spool.ts";
+import { IncomingContent, type HeaderEdit } from "../incoming-content.ts";
+import { newMessage } from "../new-message.ts";
+import { dropContent, dropTransaction, type SessionState } from "../session-state.ts";
+import type { Transaction } from "../transaction.ts";
+import { answer, noted, proceed, verdictOf, whenReady, type Verdict } from "../verdict.ts";
+
+const headerTooLarge: Decision = {
+  verdict: "reject",
+  reply: reply(552, "5.3.4", "The header section is too large"),
+  reason: "header-too-large",
+  setting: "limits.header_size",
+};
+
+export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict {
+  const { services, settings } = state;
+  const space = services.freeSpace.check(event.declaredSize ?? 0);
+  if (space.verdict !== "accept") return refuse(state, space);
+  state.content = new IncomingContent({
+    id: services.ids.next(),
+    writer: services.spool.begin(),
+    headerBytesMax: settings.limits.header_size,
+    checkLineEnds: event.via === "BDAT",
+    ...(isSubmission(state.client) ? { edit: submissionEdit(state) } : undefined),
+  });
+  return proceed;
+}
+
+export function receiveContent(state: SessionState, event: ContentEvent): Verdict | Promise<Verdict> {
+  const { content } = state;
+  // Refused before: the rest is drained by the core.
+  if (content === undefined) return noted;
+  const result = content.push(event.slices);
+  if (result === undefined) return noted;
+  if (result === "header-too-large") return refuseContent(state, headerTooLarge);
+  return result.then(
+    () => noted,
+    (error: unknown) => refuseContent(state, spoolDecision(state, error)),
+  );
+}
+
+export function endContent(state: SessionState, event: ContentEndEvent): Verdict | Promise<Verdict> {
+  const { content, transaction, settings, contentRefusal } = state;
+  if (contentRefusal !== undefined) {
+    dropTransaction(state);
+    return answer(contentRefusal);
+  }
+  if (content === undefined || transaction === undefined) throw new Error("content ended that did not begin");
+  const finished = content.finish();
+  if (finished === "header-too-large") return refuse(state, headerTooLarge);
+  const { header, findings } = finished;
+  const facts = buildFacts({ header, findings, hostName: settings.hostname });
+  const looping = checkHopCount(facts, settings.hopLimit);
+  if (looping !== undefined) return refuse(state, looping);
+  const commit = () => commitMessage(state, content, transaction, newMessage(state, content.id, transaction, facts));
+  const owned = checkOwnership(state, header);
+  const decided =
+    owned === undefined
+      ? commit()
+      : whenReady(owned, (decision) => (decision.verdict === "accept" ? commit() : refuse(state, decision)));
+  // A repaired line end is worth a word in the log, since a signature over it does not survive.
+  if (event.bareLineEnd !== undefined) {
+    state.log.event("content-repaired", { message: content.id, bareLineEnd: event.bareLineEnd });
+  }
+  return decided;
+}
+
+/** The core, or we before, refused what came. */
+export function noteContentRefused(state: SessionState, event: ContentRefusedEvent): Verdict {
+  if (event.reason !== "driver") {
+    logRefusal(state, event.reply, event.reason, event.reason === "too-large" ? "limits.message_size" : undefined);
+  }
+  dropTransaction(state);
+  return noted;
+}
+
+async function commitMessage(
+  state: SessionState,
+  content: IncomingContent,
+  transaction: Transaction,
+  { message, event }: ReturnType<typeof newMessage>,
+): Promise<Verdict> {
+  const { queue, clock } = state.services;
+  try {
+    if (content.pendingWrite !== undefined) await content.pendingWrite;
+    const claim = queue.claimTermsForFresh(message.recipients.map(({ domain }) => domain));
+    const events = [{ ...event, at: clock.now(), size: content.writer.size }];
+    const { claimed } = await content.writer.commit(message, claim === undefined ? { events } : { claim, events });
+    state.content = undefined;
+    state.transaction = undefined;
+    state.messages++;
+    state.log.event("message-accepted", {
+      message: content.id,
+      from: message.reversePath,
+      to: transaction.accepted.map(({ address }) => address),
+      size: content.writer.size,
+      client: state.client.address,
+      protocol: message.origin.protocol,
+      login: state.client.login,
+    });
+    const afterwards = claimed === undefined ? () => queue.wake() : () => queue.accepted(claimed);
+    return { kind: "answer", reply: reply(250, "2.0.0", `Ok: queued as ${content.id}`), afterwards };
+  } catch (error) {
+    return refuse(state, spoolDecision(state, error));
+  }
+}
+
+/** Who a submission says it is from (RFC 6409 §5.1, §6.1); `undefined`: nobody asks. */
+function checkOwnership(state: SessionState, header: HeaderSection): Decision | Promise<Decision> | undefined {
+  const { login } = state.client;
+  if (login === undefined || !isSubmission(state.client)) return undefined;
+  const check = checkHeaderAddresses(header);
+  const mailboxes = check.kind === "ok" ? [...check.from, ...(check.sender === undefined ? [] : [check.sender])] : [];
+  const answers = mailboxes.map((mailbox) => state.services.accounts.mayUse(login, mailbox));
+  const ready = answers.filter((value) => typeof value === "boolean");
+  const all = ready.length === answers.length ? ready : Promise.all(answers);
+  return whenReady(all, (mayUse) => checkHeaderOwnership(check, mayUse, login));
+}
+
+function submissionEdit(state: SessionState): HeaderEdit {
+  const { services, settings, client, transaction } = state;
+  return (header, rest) => {
+    const now = services.clock.now();
+    const makeId = () =>
+      makeMessageId({ at: now, random: services.random.bytes(messageIdRandomBytes), host: settings.hostname });
+    const author = client.login ?? transaction?.reversePathText ?? "";
+    return editSubmission(header, { now, makeMessageId: makeId, author, rest }).header;
+  };
+}
+
+function spoolDecision(state: SessionState, error: unknown): Decision {
+  const noSpace = error instanceof SpoolError && error.code === "no-space";
+  state.log.event("spool-failed", { message: state.content?.id, error: String(error) });
+  return noSpace
+    ? { verdict: "defer", reply: reply(452, "4.3.1", "Insufficient disk space, try again later"), reason: "no-space" }
+    : {
+        verdict: "defer",
+        reply: reply(451, "4.3.0", "The message could not be stored, try again later"),
+        reason: "spool-failed",
+      };
+}
+
+/** In answer to DATA, or at the end of content: the transaction is over. */
+function refuse(state: SessionState, decision: Decision): Verdict {
+  if (decision.verdict !== "accept") logRefusal(state, decision.reply, decision.reason, decision.setting);
+  dropTransaction(state);
+  return verdictOf(decision);
+}
+
+/** While content still comes: the rest is drained. */
+function refuseContent(state: SessionState, decision: Decision): Verdict {
+  if (decision.verdict === "accept") return noted;
+  logRefusal(state, decision.reply, decision.reason, decision.setting);
+  dropContent(state);
+  state.contentRefusal = decision.reply;
+  return { kind: "refuse-content", reply: decision.reply };
+}
+
+function logRefusal(state: SessionState, refusal: Reply, reason: string, setting: string | undefined): void {
+  state.log.event("content-refused", {
+    client: state.client.address,
+    from: state.transaction?.reversePathText,
+    to: state.transaction?.accepted.map(({ address }) => address),
+    reason,
+    setting,
+    reply: refusal.code,
+  });
+}

@@ -1,0 +1,42 @@
+/** MAIL: whether a transaction begins. */
+import { formatMailbox } from "../../address/mailbox-text.ts";
+import { isSubmission } from "../../policy/client.ts";
+import type { Decision } from "../../policy/decision.ts";
+import { checkSender, checkSenderOwnership } from "../../policy/sender-permission.ts";
+import type { MailEvent } from "../../smtp/server-event.ts";
+import type { SessionState } from "../session-state.ts";
+import { Transaction } from "../transaction.ts";
+import { verdictOf, whenReady, type Verdict } from "../verdict.ts";
+
+export function checkMail(state: SessionState, event: MailEvent): Verdict | Promise<Verdict> {
+  return whenReady(decide(state, event), (decision) => {
+    if (decision.verdict === "accept") {
+      state.transaction = new Transaction(event.reversePath, event.parameters);
+    } else {
+      const from = event.reversePath === null ? "" : formatMailbox(event.reversePath);
+      const { reason, setting, reply } = decision;
+      state.log.event("mail-refused", { client: state.client.address, from, reason, setting, reply: reply.code });
+    }
+    return verdictOf(decision);
+  });
+}
+
+function decide(state: SessionState, { reversePath, parameters }: MailEvent): Decision | Promise<Decision> {
+  const { client, services, listener } = state;
+  if (listener.development === undefined) {
+    const sender = checkSender(reversePath, client);
+    if (sender !== undefined && sender.verdict !== "accept") return sender;
+  }
+  const space = services.freeSpace.check(parameters.size ?? 0);
+  if (space.verdict !== "accept") return space;
+  const { login } = client;
+  const owned =
+    login !== undefined && reversePath !== null && isSubmission(client)
+      ? whenReady(services.accounts.mayUse(login, reversePath), (mayUse) =>
+          checkSenderOwnership(formatMailbox(reversePath), login, mayUse),
+        )
+      : undefined;
+  const checkRate = () => services.messageRate.check(client, services.clock.now());
+  if (owned === undefined) return checkRate();
+  return whenReady(owned, (decision) => (decision.verdict === "accept" ? checkRate() : decision));
+}

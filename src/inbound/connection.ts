@@ -1,0 +1,277 @@
+/**
+ * The driver of one session: the only place in receiving that sees socket events. Octets go to the protocol core, its
+ * events to the session, verdicts and replies back; all replies of a turn leave in one write. There is one timer, armed
+ * again only when it fires, since most deadlines move before they are reached.
+ *
+ * Memory is bounded on both sides: the socket is not read while a verdict is awaited and octets wait already, and no
+ * event is taken while the client does not read its replies.
+ */
+import type { Instant } from "../lib/instant.ts";
+import type { Timer } from "../ports/clock.ts";
+import type { Connection as Stream, ConnectionHandler } from "../ports/network.ts";
+import type { Decision } from "../policy/decision.ts";
+import { ServerProtocol } from "../smtp/server-protocol.ts";
+import type { CloseCause, ServerEvent } from "../smtp/server-event.ts";
+import { protocolSettings, type ListenerOptions } from "./listener-options.ts";
+import type { InboundServices, InboundSettings } from "./services.ts";
+import { Session } from "./session.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** Octets received and not consumed above which the socket is not read: four reads of a socket. */
+const inputHighWater = 256 * 1024;
+/** After our end of the connection is closed, the client gets so long to close its own. */
+const lingerMs = 10_000;
+/**
+ * A verdict that takes longer is lost: the connection is dropped without a reply, because nobody can say whether the
+ * message is stored. Clients wait 10 minutes for the reply to content (RFC 5321 §4.5.3.2.6), submitters 2 (RFC 6409 §5.3).
+ */
+const verdictMs = 120_000;
+
+export interface ConnectionOptions {
+  readonly stream: Stream;
+  readonly listener: ListenerOptions;
+  readonly services: InboundServices;
+  readonly settings: InboundSettings;
+  readonly clientAddress: string;
+  readonly admission: Decision;
+  /** Called once, when everything is over. */
+  readonly closed: (connection: Connection) => void;
+}
+
+export class Connection implements ConnectionHandler {
+  readonly #options: ConnectionOptions;
+  readonly #stream: Stream;
+  readonly #protocol: ServerProtocol;
+  readonly #session: Session;
+  readonly #openedAt: Instant;
+  #timer: Timer | undefined;
+  #timerAt: Instant = 0;
+  /** Since when a verdict or a handshake is awaited. */
+  #awaitingSince: Instant | undefined;
+  #paused = false;
+  #outputBlocked = false;
+  /** A stop was asked for; `told`: the core knows. */
+  #stopping: "no" | "asked" | "told" = "no";
+  /** The core is done, or the connection is gone. */
+  #over: CloseCause | undefined;
+
+  constructor(options: ConnectionOptions) {
+    const { stream, listener, services, settings } = options;
+    this.#options = options;
+    this.#stream = stream;
+    this.#openedAt = services.clock.now();
+    const certificates = services.certificates !== undefined;
+    this.#protocol = new ServerProtocol(protocolSettings(listener, settings, certificates), this.#openedAt);
+    this.#session = new Session({
+      services,
+      settings,
+      listener,
+      clientAddress: options.clientAddress,
+      admission: options.admission,
+      channel: {
+        get tls() {
+          return stream.tls;
+        },
+        get ourAddress() {
+          return stream.local.kind === "ip" ? stream.local.address : undefined;
+        },
+      },
+    });
+  }
+
+  /** In the turn in which the stream was accepted. */
+  start(): void {
+    this.#stream.start(this);
+    this.#run();
+  }
+
+  /** Ends an idle session with 421; content under way is finished first (RFC 5321 §3.8). */
+  shutdown(): void {
+    if (this.#stopping === "no") this.#stopping = "asked";
+    this.#run();
+  }
+
+  /** Without another word. */
+  destroy(): void {
+    this.#stream.destroy();
+  }
+
+  data(bytes: Uint8Array): void {
+    if (this.#over !== undefined) return;
+    this.#protocol.receive(bytes, this.#now());
+    this.#run();
+  }
+
+  end(): void {
+    if (this.#over !== undefined) return;
+    this.#protocol.endOfStream(this.#now());
+    this.#run();
+  }
+
+  drained(): void {
+    this.#outputBlocked = false;
+    this.#run();
+  }
+
+  closed(error?: Error): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#over === undefined) {
+      this.#protocol.connectionLost(this.#now());
+      this.#finish("lost", error);
+    }
+    this.#session.abandon();
+    this.#options.closed(this);
+  }
+
+  /** Takes events until there are none, one awaits its verdict, or the client does not read. */
+  #run(): void {
+    while (this.#awaitingSince === undefined && !this.#outputBlocked && this.#over === undefined) {
+      if (this.#stopping === "asked" && !this.#session.receivesContent) {
+        this.#stopping = "told";
+        this.#protocol.shutdown(this.#now());
+      }
+      const event = this.#protocol.nextEvent();
+      if (event === "need-data" || event === "paused") break;
+      this.#handle(event);
+    }
+    this.#flush();
+    this.#steerInput();
+    this.#armTimer();
+  }
+
+  #handle(event: ServerEvent): void {
+    const verdict = this.#session.handle(event);
+    if (event.kind === "closed") this.#finish(event.cause);
+    else if (verdict instanceof Promise) {
+      this.#awaitingSince = this.#now();
+      // A session's verdicts never reject.
+      verdict.then(
+        (value) => this.#resume(value),
+        () => this.#stream.destroy(),
+      );
+    } else {
+      this.#carryOut(verdict);
+    }
+  }
+
+  #resume(verdict: Verdict): void {
+    this.#awaitingSince = undefined;
+    if (this.#over !== undefined) return;
+    this.#carryOut(verdict);
+    this.#run();
+  }
+
+  #carryOut(verdict: Verdict): void {
+    const now = this.#now();
+    switch (verdict.kind) {
+      case "noted":
+        return;
+      case "proceed":
+        this.#protocol.proceed(now);
+        return;
+      case "answer":
+        this.#protocol.answer(verdict.reply, now);
+        if (verdict.afterwards !== undefined) {
+          this.#flush();
+          verdict.afterwards();
+        }
+        return;
+      case "challenge":
+        this.#protocol.challenge(verdict.data, now);
+        return;
+      case "refuse-content":
+        this.#protocol.refuseContent(verdict.reply);
+        return;
+      case "start-tls":
+        this.#protocol.proceed(now);
+        this.#startTls();
+        return;
+      default:
+        verdict satisfies never;
+    }
+  }
+
+  #startTls(): void {
+    const { certificates } = this.#options.services;
+    if (certificates === undefined) return this.#stream.destroy();
+    this.#awaitingSince = this.#now();
+    this.#flush();
+    // The port bounds the handshake in time, and closes the connection when it fails.
+    this.#stream.startTls({ side: "server", ...certificates }).then(
+      (facts) => {
+        this.#awaitingSince = undefined;
+        if (this.#over !== undefined) return;
+        this.#session.tlsEstablished(facts);
+        this.#protocol.tlsEstablished(this.#now());
+        this.#run();
+      },
+      (error: unknown) => {
+        this.#awaitingSince = undefined;
+        const client = this.#options.clientAddress;
+        this.#session.log.event("session-tls-failed", { client, error: String(error) });
+        this.#stream.destroy();
+      },
+    );
+  }
+
+  #flush(): void {
+    const output = this.#protocol.takeOutput();
+    if (output !== undefined && !this.#stream.write(output)) this.#outputBlocked = true;
+  }
+
+  #steerInput(): void {
+    const full = this.#protocol.bufferedBytes > inputHighWater && this.#over === undefined;
+    if (full === this.#paused) return;
+    this.#paused = full;
+    if (full) this.#stream.pause();
+    else this.#stream.resume();
+  }
+
+  #finish(cause: CloseCause, error?: Error): void {
+    this.#over = cause;
+    this.#flush();
+    const { clock } = this.#options.services;
+    this.#session.log.event("session-closed", {
+      cause,
+      client: this.#options.clientAddress,
+      durationMs: clock.now() - this.#openedAt,
+      messages: this.#session.messages,
+      error: error?.message,
+    });
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (cause === "lost" && error !== undefined) return;
+    this.#stream.end();
+    this.#timer = clock.setTimer(lingerMs, () => this.#stream.destroy());
+  }
+
+  #armTimer(): void {
+    if (this.#over !== undefined) return;
+    const deadline = this.#deadline();
+    if (deadline === undefined || (this.#timer !== undefined && this.#timerAt <= deadline)) return;
+    this.#timer?.cancel();
+    this.#timerAt = deadline;
+    this.#timer = this.#options.services.clock.setTimer(Math.max(0, deadline - this.#now()), () => this.#onTimer());
+  }
+
+  #onTimer(): void {
+    this.#timer = undefined;
+    const now = this.#now();
+    if (this.#awaitingSince !== undefined) {
+      if (now >= this.#awaitingSince + verdictMs) return this.#stream.destroy();
+      return this.#armTimer();
+    }
+    const deadline = this.#protocol.deadline();
+    if (deadline !== undefined && now >= deadline) this.#protocol.handleDeadline(now);
+    this.#run();
+  }
+
+  #deadline(): Instant | undefined {
+    return this.#awaitingSince === undefined ? this.#protocol.deadline() : this.#awaitingSince + verdictMs;
+  }
+
+  #now(): Instant {
+    return this.#options.services.clock.now();
+  }
+}

@@ -1,0 +1,334 @@
+/** DATA and BDAT: what is stored, what is refused, and that nothing stays behind a refusal. */
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { settle } from "../testing/manual-clock.ts";
+import { SpoolError, type MessageWriter, type Spool } from "../spool/spool.ts";
+import { ServerUnderTest } from "./test-support.ts";
+
+/** The spool with its writer's commit (or append) replaced. */
+function failing(change: (writer: MessageWriter) => Partial<MessageWriter>): (spool: Spool) => Pick<Spool, "begin"> {
+  return (spool) => ({
+    begin: () => {
+      const writer = spool.begin();
+      return {
+        get size() {
+          return writer.size;
+        },
+        append: (bytes) => writer.append(bytes),
+        commit: (message, options) => writer.commit(message, options),
+        abort: () => writer.abort(),
+        [Symbol.asyncDispose]: () => writer.abort(),
+        ...change(writer),
+      };
+    },
+  });
+}
+
+test("SMTP-038 SMTP-039: content is stored octet for octet, without the dots that were stuffed", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example> BODY=8BITMIME", "<ann@example.org>");
+  const high = Array.from({ length: 128 }, (_, index) => String.fromCharCode(128 + index)).join("");
+  await client.content(`Subject: x\r\n\r\n..\r\n...\r\n..x\r\n${high}\r\n`);
+  assert.equal((await server.onlyMessage()).content, `Subject: x\r\n\r\n.\r\n..\r\n.x\r\n${high}\r\n\r\n`);
+});
+
+test("content that arrives octet by octet is stored as content that arrives whole", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  const text = "Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\nSubject: pieces\r\n\r\nbody\r\n..dot\r\n";
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  await client.expect("DATA", "354");
+  for (const octet of `${text}.\r\n`) {
+    client.send(octet);
+    await Promise.resolve();
+  }
+  assert.match(await client.reply(), /^250 /);
+  const { content, message } = await server.onlyMessage();
+  assert.equal(content, text.replace("..dot", ".dot"));
+  assert.equal(message.facts.receivedCount, 1);
+  assert.equal(message.facts.subject, "pieces");
+  assert.equal(message.size, content.length);
+});
+
+test("SMTP-014, trap 11: after a refused end of data nothing of the transaction is left", async () => {
+  await using server = await ServerUnderTest.open({ hopLimit: 10 });
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  const received = "Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\n".repeat(10);
+  assert.match(await client.content(`${received}Subject: x\r\n\r\nhello`), /^554 5\.4\.6 /);
+  await client.expect("RCPT TO:<ann@example.org>", "503");
+  await client.expect("DATA", "503");
+  await client.envelope("<s@x.example>", "<bob@example.org>");
+  await client.content("Subject: good\r\n\r\nhello");
+  const { recipients, message } = await server.onlyMessage();
+  assert.equal(recipients.length, 1);
+  assert.equal(message.facts.subject, "good");
+  assert.equal(server.log.of("content-refused")[0]?.["reason"], "too-many-hops");
+});
+
+test("SMTP-019: a connection lost before the final dot leaves nothing; one lost after 250 leaves the message", async () => {
+  await using server = await ServerUnderTest.open();
+  const cut = await server.client("mx");
+  await cut.envelope("<s@x.example>", "<ann@example.org>");
+  await cut.expect("DATA", "354");
+  cut.send("Subject: lost\r\n\r\nhello\r\n");
+  await settle();
+  cut.connection.destroy();
+  const kept = await server.client("mx");
+  await kept.envelope("<s@x.example>", "<ann@example.org>");
+  await kept.content("Subject: kept\r\n\r\nhello");
+  kept.connection.destroy();
+  await settle();
+  assert.equal((await server.onlyMessage()).message.facts.subject, "kept");
+  assert.equal((await server.spool.stats()).scheduled, 1);
+  assert.deepEqual(
+    server.log.of("session-closed").map(({ cause }) => cause),
+    ["lost", "lost"],
+  );
+});
+
+test("SMTP-040 SMTP-041: a failed commit is 451, a full disk 452, and neither leaves anything", async () => {
+  const faults: Error[] = [
+    new SpoolError("failed", "the disk is gone"),
+    new SpoolError("no-space", "full"),
+    new Error("bug"),
+  ];
+  await using server = await ServerUnderTest.open({
+    spool: failing((writer) => ({
+      commit: (message, options) => {
+        const fault = faults.shift();
+        return fault === undefined ? writer.commit(message, options) : Promise.reject(fault);
+      },
+    })),
+  });
+  const client = await server.client("mx");
+  for (const code of [/^451 4\.3\.0 /, /^452 4\.3\.1 /, /^451 4\.3\.0 /, /^250 2\.0\.0 /]) {
+    await client.envelope("<s@x.example>", "<ann@example.org>");
+    assert.match(await client.content("Subject: x\r\n\r\nhello"), code);
+    await client.expect("RCPT TO:<ann@example.org>", "503");
+  }
+  assert.equal((await server.messages()).length, 1);
+  assert.equal((await server.spool.stats()).scheduled, 1);
+  assert.equal(server.log.of("spool-failed").length, 3);
+});
+
+test("SMTP-041: the reply comes after the commit, not before", async () => {
+  let commit: (() => void) | undefined;
+  await using server = await ServerUnderTest.open({
+    spool: failing((writer) => ({
+      commit: async (message, options) => {
+        await new Promise<void>((resolve) => {
+          commit = resolve;
+        });
+        return await writer.commit(message, options);
+      },
+    })),
+  });
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  await client.expect("DATA", "354");
+  client.send("Subject: x\r\n\r\nhello\r\n.\r\nNOOP\r\n");
+  await settle();
+  assert.equal(await client.unread(), "");
+  assert.ok(commit);
+  commit();
+  assert.match(await client.reply(), /^250 2\.0\.0 Ok: queued as /);
+  assert.match(await client.reply(), /^250 /);
+});
+
+test("a write that fails while content arrives drains the rest and is answered 451", async () => {
+  await using server = await ServerUnderTest.open({
+    spool: failing(() => ({ append: () => Promise.reject(new SpoolError("failed", "file is gone")) })),
+  });
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  await client.expect("DATA", "354");
+  client.send("Subject: x\r\n\r\nhello\r\n");
+  await settle();
+  client.send(`${"more\r\n".repeat(1000)}.\r\nNOOP\r\n`);
+  assert.match(await client.reply(), /^451 4\.3\.0 /);
+  assert.match(await client.reply(), /^250 /);
+  await client.expect("RCPT TO:<ann@example.org>", "503");
+  assert.equal((await server.messages()).length, 0);
+});
+
+test("while the spool asks to wait the client is not read without bound, and all arrives in order", async () => {
+  const waiting: (() => void)[] = [];
+  await using server = await ServerUnderTest.open({
+    spool: failing((writer) => ({
+      append: (bytes) => {
+        writer.append(bytes);
+        return new Promise<void>((resolve) => waiting.push(resolve));
+      },
+    })),
+  });
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  await client.expect("DATA", "354");
+  const lines = Array.from({ length: 4000 }, (_, index) => `${String(index).padStart(98, "x")}\r\n`);
+  client.send("Subject: big\r\n\r\n");
+  for (let from = 0; from < lines.length; from += 100) client.send(lines.slice(from, from + 100).join(""));
+  client.send(".\r\n");
+  await settle();
+  assert.ok(waiting.length <= 2, "more than one event was handed on");
+  const unread = client.connection.bufferedBytes;
+  assert.ok(unread > 50_000, `only ${unread} octets were left unread`);
+  while (waiting.length > 0) {
+    waiting.shift()?.();
+    await settle();
+  }
+  assert.match(await client.reply(), /^250 /);
+  assert.ok((await server.onlyMessage()).content === `Subject: big\r\n\r\n${lines.join("")}`);
+});
+
+test("EXT-003: a message above the limit is drained, refused once, and the session goes on", async () => {
+  await using server = await ServerUnderTest.open({ limits: { message_size: "1KB" } });
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  assert.match(await client.content(`Subject: x\r\n\r\n${"x".repeat(98)}\r\n`.repeat(20)), /^552 5\.3\.4 /);
+  await client.expect("NOOP", "250");
+  assert.equal((await server.messages()).length, 0);
+  assert.deepEqual(
+    server.log.of("content-refused").map(({ reason, setting }) => [reason, setting]),
+    [["too-large", "limits.message_size"]],
+  );
+});
+
+test("a header section above its limit is refused, and is never held in memory beyond it", async () => {
+  await using server = await ServerUnderTest.open({ limits: { header_size: "64KiB" } });
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  assert.match(await client.content(`X-Long: ${"x".repeat(900)}\r\n`.repeat(100)), /^552 5\.3\.4 /);
+  await client.expect("NOOP", "250");
+  assert.equal(server.log.of("content-refused")[0]?.["reason"], "header-too-large");
+});
+
+test("EXT-001: on a disk that is nearly full MAIL is put off with 452", async () => {
+  await using server = await ServerUnderTest.open({ space: 1_000_000, limits: { free_space: "900KB" } });
+  const client = await server.client("mx");
+  await client.expect("MAIL FROM:<s@x.example>", "250");
+  await client.expect("RSET", "250");
+  await client.expect("MAIL FROM:<s@x.example> SIZE=200000", "452 4.3.1");
+});
+
+test("SMTP-045: mail without Date, with garbage in Received, or without any header is taken as it is", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  const contents = ["Received: garbage\r\nResent-To: x\r\n\r\nbody", "no header at all", ""];
+  for (const text of contents) {
+    await client.envelope("<s@x.example>", "<ann@example.org>");
+    assert.match(await client.content(text), /^250 /);
+  }
+  const messages = await server.messages();
+  assert.deepEqual(
+    messages.map(({ content }) => content),
+    contents.map((text) => `${text}\r\n`),
+  );
+});
+
+test("HDR-001 HDR-002 HDR-003: one Received field is put in front, with what the client said and was", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx", "2001:db8::7");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  await client.content("Received: a\r\nReceived: b\r\nReceived: c\r\nSubject: x\r\n\r\nhello");
+  await client.envelope("<s@x.example>", "<ann@example.org>", "<bob@example.org>");
+  await client.content("Subject: x\r\n\r\nhello");
+  const [one, two] = await server.messages();
+  const block = one?.message.headerBlock.replaceAll(/\r\n[ \t]+/g, " ") ?? "";
+  assert.match(
+    block,
+    /^Received: from client\.test \(\[IPv6:2001:db8::7\]\) by mail\.example\.org with ESMTP id [0-9A-Z]{12} for <ann@example\.org>; Thu, 1 Jan 2026 00:00:00 \+0000\r\n$/,
+  );
+  assert.ok(block.includes(one?.message.id ?? "?"));
+  assert.equal(one?.message.facts.receivedCount, 3);
+  assert.ok(one?.content.startsWith("Received: a\r\nReceived: b\r\n"));
+  assert.doesNotMatch(two?.message.headerBlock ?? "", / for </);
+});
+
+test("the history of a message begins with who sent it, how, and why it was taken", async () => {
+  await using server = await ServerUnderTest.open({ claim: { leaseMs: 60_000, retryDelaysMs: [300_000] } });
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<Ann+tag@example.org>");
+  await client.content("Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nhello");
+  const { events, message, recipients } = await server.onlyMessage();
+  assert.deepEqual(events, [
+    {
+      kind: "message-accepted",
+      at: server.clock.now(),
+      message: message.id,
+      from: "s@x.example",
+      recipients: ["Ann+tag@example.org"],
+      size: message.size,
+      client: "198.51.100.7",
+      protocol: "ESMTP",
+      subject: "grüße",
+      decisions: [{ address: "Ann+tag@example.org", reason: "local-user", setting: "user ann@example.org" }],
+    },
+  ]);
+  assert.equal(server.claimed[0]?.message.id, message.id);
+  assert.equal(recipients[0]?.state, "claimed");
+  assert.equal(message.origin.hello, "client.test");
+});
+
+test("traps 1 to 4: no line end but CRLF ends content, whatever the listener", async () => {
+  const endings = ["\n.\n", "\n.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r", "\r.\r\n", "\r\r\n.\r\r\n"];
+  for (const ending of endings) {
+    await using server = await ServerUnderTest.open();
+    const client = await server.client("mx");
+    await client.envelope("<s@x.example>", "<ann@example.org>");
+    await client.expect("DATA", "354");
+    const smuggled =
+      "MAIL FROM:<evil@x.example>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\nSubject: forged\r\n\r\nx\r\n.\r\n";
+    client.send(`Subject: x\r\n\r\nhello${ending}${smuggled}`);
+    assert.match(await client.reply(), /^550 5\.5\.2 /, JSON.stringify(ending));
+    await client.expect("NOOP", "250");
+    assert.equal((await server.messages()).length, 0, JSON.stringify(ending));
+  }
+});
+
+test("SMUG-010: each listener refuses bare line ends in the same way", async () => {
+  await using server = await ServerUnderTest.open();
+  for (const kind of ["mx", "submission", "lmtp"] as const) {
+    const client = kind === "submission" ? await server.submitter() : await server.client(kind);
+    await client.envelope("<ann@example.org>", "<ann@example.org>");
+    assert.match(await client.content("From: ann@example.org\r\n\r\nhello\nworld"), /^550 5\.5\.2 /, kind);
+  }
+  assert.equal((await server.messages()).length, 0);
+});
+
+test("trap 3: a listener that repairs bare line ends makes no second message of them", async () => {
+  await using server = await ServerUnderTest.open({ bareLineEnds: "repair" });
+  const client = await server.submitter();
+  await client.envelope("<ann@example.org>", "<bob@example.org>");
+  const text = "From: ann@example.org\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@x>\r\n\r\nhello";
+  await client.content(`${text}\n.\nMAIL FROM:<evil@x>\r.\rend`);
+  const { content } = await server.onlyMessage();
+  assert.ok(content.includes("MAIL FROM:<evil@x>"));
+  assert.equal(/(?<!\r)\n|\r(?!\n)/.test(content), false);
+  assert.equal(server.log.of("content-repaired").length, 1);
+});
+
+test("EXT-018, trap 14: BDAT without a transaction is 503 and its octets are no commands", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  client.send("BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n");
+  assert.match(await client.reply(), /^503 /);
+  assert.match(await client.reply(), /^250 /);
+});
+
+test("EXT-017 EXT-022 EXT-023: chunks are stored as they are, binary ones too", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example> BODY=BINARYMIME", "<ann@example.org>");
+  await client.expect("DATA", "503");
+  const first = "Subject: x\r\n\r\n.\r\n";
+  const second = "a\0b\rc\nd";
+  client.send(`BDAT ${first.length}\r\n${first}BDAT ${second.length} LAST\r\n${second}`);
+  assert.match(await client.reply(), /^250 /);
+  assert.match(await client.reply(), /^250 2\.0\.0 Ok: queued as /);
+  const { content, message } = await server.onlyMessage();
+  assert.equal(content, first + second);
+  assert.equal(message.body, "BINARYMIME");
+  assert.equal(message.facts.binary, true);
+});

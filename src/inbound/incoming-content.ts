@@ -1,0 +1,101 @@
+/**
+ * Content on its way into the spool: the header section is collected and, for submissions, edited; everything is
+ * scanned once and appended as it comes. Nothing but the header section is held in memory.
+ */
+import { ContentScanner, type ContentFindings } from "../message/content-scanner.ts";
+import {
+  HeaderCollector,
+  parseHeaderFields,
+  type HeaderResult,
+  type HeaderSection,
+} from "../message/header-section.ts";
+import type { MessageWriter, QueueId } from "../spool/spool.ts";
+
+/** Makes the header as it will be stored; `rest` begins what follows it. */
+export type HeaderEdit = (header: HeaderSection, rest: Buffer) => HeaderSection;
+
+export interface IncomingContentOptions {
+  readonly id: QueueId;
+  readonly writer: MessageWriter;
+  readonly headerBytesMax: number;
+  /** BDAT brings line ends as they are; DATA's decoder has seen to them. */
+  readonly checkLineEnds: boolean;
+  readonly edit?: HeaderEdit;
+}
+
+interface Body {
+  readonly header: HeaderSection;
+  readonly scanner: ContentScanner;
+}
+
+export class IncomingContent {
+  readonly id: QueueId;
+  readonly writer: MessageWriter;
+  readonly #options: IncomingContentOptions;
+  readonly #collector: HeaderCollector;
+  #body: Body | undefined;
+  #wait: Promise<void> | undefined;
+
+  constructor(options: IncomingContentOptions) {
+    this.id = options.id;
+    this.writer = options.writer;
+    this.#options = options;
+    this.#collector = new HeaderCollector({ headerBytesMax: options.headerBytesMax });
+  }
+
+  /** The slices belong to the spool from here on. A promise: wait before the next. */
+  push(slices: readonly Uint8Array[]): "header-too-large" | Promise<void> | undefined {
+    this.#wait = undefined;
+    for (const slice of slices) {
+      const bytes = asBuffer(slice);
+      if (this.#body !== undefined) {
+        this.#body.scanner.push(bytes);
+        this.#append(bytes);
+        continue;
+      }
+      const progress = this.#collector.push(bytes);
+      if (progress.kind === "need-more") continue;
+      if (!this.#beginBody(progress)) return "header-too-large";
+    }
+    return this.#wait;
+  }
+
+  /** After the last slice. */
+  finish(): { readonly header: HeaderSection; readonly findings: ContentFindings } | "header-too-large" {
+    this.#wait = undefined;
+    if (this.#body === undefined) this.#beginBody(this.#collector.end());
+    const body = this.#body;
+    return body === undefined ? "header-too-large" : { header: body.header, findings: body.scanner.end() };
+  }
+
+  /** Of the last append, where there is one to wait for. */
+  get pendingWrite(): Promise<void> | undefined {
+    return this.#wait;
+  }
+
+  #beginBody(result: HeaderResult): boolean {
+    if (result.kind === "too-large") return false;
+    const received = parseHeaderFields(result.header);
+    const { edit, checkLineEnds } = this.#options;
+    const header = edit === undefined ? received : edit(received, result.rest);
+    const scanner = new ContentScanner(header, { checkLineEnds });
+    this.#body = { header, scanner };
+    if (header.bytes.length > 0) this.#append(header.bytes);
+    if (result.rest.length > 0) {
+      scanner.push(result.rest);
+      this.#append(result.rest);
+    }
+    return true;
+  }
+
+  #append(bytes: Buffer): void {
+    const wait = this.writer.append(bytes);
+    if (wait === undefined) return;
+    const earlier = this.#wait;
+    this.#wait = earlier === undefined ? wait : Promise.all([earlier, wait]).then(() => undefined);
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,70 @@
+/** The kinds of listener: what each one offers, asks for, and refuses. */
+import { offeredMechanisms } from "../sasl/mechanisms.ts";
+import type { ListenerKind } from "../policy/client.ts";
+import type { Endpoint } from "../ports/network.ts";
+import { defaultServerProtocolSettings, type ServerProtocolSettings } from "../smtp/server-protocol-settings.ts";
+import type { InboundSettings } from "./services.ts";
+
+export interface ListenerOptions {
+  readonly kind: ListenerKind;
+  readonly endpoint: Endpoint;
+  /** Bare CR or LF in content: refuse it, or make CRLF of it for old programs. */
+  readonly bareLineEnds: "refuse" | "repair";
+  /** Development only: logins are offered, in clear too, and nobody is asked for one. */
+  readonly development?: true;
+}
+
+/** `code` is stable; the composition root shows the message. */
+export class ListenerError extends Error {
+  override readonly name = "ListenerError";
+  readonly code: "lmtp-on-port-25" | "tls-without-certificate";
+  constructor(code: ListenerError["code"], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Throws {@link ListenerError} for what must not be opened. */
+export function checkListener({ kind, endpoint }: ListenerOptions, certificates: boolean): void {
+  if (kind === "lmtp" && endpoint.kind === "ip" && endpoint.port === 25) {
+    throw new ListenerError("lmtp-on-port-25", "LMTP must not use TCP port 25 (RFC 2033 §5)");
+  }
+  if ((kind === "submission" || kind === "submissions") && !certificates) {
+    throw new ListenerError("tls-without-certificate", `a ${kind} listener needs a certificate`);
+  }
+}
+
+export function hasImplicitTls(kind: ListenerKind): boolean {
+  return kind === "submissions";
+}
+
+/** What the protocol core is told when a session begins. */
+export function protocolSettings(
+  { kind, endpoint, bareLineEnds, development }: ListenerOptions,
+  { hostname, limits }: InboundSettings,
+  certificates: boolean,
+): ServerProtocolSettings {
+  const submission = kind === "submission" || kind === "submissions";
+  const tlsActive = hasImplicitTls(kind);
+  const names = (privateChannel: boolean) => offeredMechanisms(privateChannel).map(({ name }) => name);
+  const open = development === true;
+  return {
+    ...defaultServerProtocolSettings,
+    hostname,
+    kind,
+    tlsAvailable: certificates && endpoint.kind === "ip" && !tlsActive,
+    tlsActive,
+    // A public MX never demands TLS (RFC 3207 §4); a submission server does, since passwords come next (RFC 8314 §3.3).
+    tlsRequired: kind === "submission" && !open,
+    authRequired: submission && !open,
+    authMechanisms: { clear: names(open), tls: submission || open ? names(true) : [] },
+    messageBytesMax: limits.message_size,
+    recipientsMax: limits.recipients,
+    bareLineEnds,
+    errorsMax: limits.errors,
+    refusedRecipientsMax: limits.refused_recipients,
+    idleTimeoutMs: limits.idle_timeout,
+    contentTimeoutMs: limits.idle_timeout,
+    sessionTimeoutMs: limits.session_timeout,
+  };
+}

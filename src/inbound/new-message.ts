@@ -1,0 +1,85 @@
+/** The message as it will be stored, with our Received field, and the first line of its history. */
+import type { HistoryEvent } from "../events/history-event.ts";
+import type { MessageFacts } from "../message/message-facts.ts";
+import { makeReceived } from "../message/received-field.ts";
+import type { NewMessage, QueueId } from "../spool/spool.ts";
+import type { Hello, SessionState } from "./session-state.ts";
+import type { Transaction } from "./transaction.ts";
+
+export type AcceptedEvent = Extract<HistoryEvent, { readonly kind: "message-accepted" }>;
+
+export function newMessage(
+  state: SessionState,
+  id: QueueId,
+  transaction: Transaction,
+  facts: MessageFacts,
+): { readonly message: NewMessage; readonly event: AcceptedEvent } {
+  const { client, hello, channel, settings, listener } = state;
+  const { parameters, accepted } = transaction;
+  const { tls } = channel;
+  const receivedAt = state.services.clock.now();
+  const reversePath = transaction.reversePathText;
+  const protocol = protocolKeyword({
+    hello,
+    tls: tls !== undefined,
+    login: client.login !== undefined,
+    smtpUtf8: parameters.smtpUtf8 === true,
+  });
+  const clientFacts = {
+    ...(client.address === "" ? undefined : { clientAddress: client.address }),
+    ...(hello === undefined ? undefined : { hello: hello.name }),
+    ...(tls === undefined ? undefined : { tls: { protocol: tls.protocol, cipher: tls.cipher } }),
+  };
+  const [only] = accepted;
+  const headerBlock = makeReceived({
+    ...clientFacts,
+    byHost: settings.hostname,
+    protocol,
+    id,
+    // RFC 5321 §7.2: several recipients must not learn of each other.
+    ...(accepted.length === 1 && only !== undefined ? { recipient: only.address } : undefined),
+    at: receivedAt,
+  });
+  const login = client.login === undefined ? undefined : { login: client.login };
+  const message: NewMessage = {
+    id,
+    receivedAt,
+    reversePath,
+    origin: { listener: listener.kind, ...clientFacts, protocol, ...login },
+    body: parameters.body ?? "7BIT",
+    smtpUtf8: parameters.smtpUtf8 === true,
+    ...(parameters.ret === undefined ? undefined : { ret: parameters.ret }),
+    ...(parameters.envelopeId === undefined ? undefined : { envelopeId: parameters.envelopeId }),
+    facts,
+    headerBlock,
+    recipients: transaction.recipients,
+  };
+  const event: AcceptedEvent = {
+    kind: "message-accepted",
+    at: receivedAt,
+    message: id,
+    from: reversePath,
+    recipients: accepted.map(({ address }) => address),
+    size: 0,
+    client: client.address,
+    protocol,
+    ...login,
+    ...(facts.subject === undefined ? undefined : { subject: facts.subject }),
+    decisions: accepted,
+  };
+  return { message, event };
+}
+
+/** The `with` clause: RFC 3848, RFC 6531 §3.7.3; HELO knows no extension, so plain SMTP says it all. */
+export function protocolKeyword(session: {
+  readonly hello: Hello | undefined;
+  readonly tls: boolean;
+  readonly login: boolean;
+  readonly smtpUtf8: boolean;
+}): string {
+  const { hello, tls, login, smtpUtf8 } = session;
+  if (hello === undefined || hello.verb === "HELO") return "SMTP";
+  const lmtp = hello.verb === "LHLO";
+  const base = lmtp ? (smtpUtf8 ? "UTF8LMTP" : "LMTP") : smtpUtf8 ? "UTF8SMTP" : "ESMTP";
+  return `${base}${tls ? "S" : ""}${login ? "A" : ""}`;
+}

@@ -1,0 +1,49 @@
+/** What all sessions of a server share: ports, the parts they talk to, and the settings in force. */
+import type { AccountDirectory } from "../accounts/account-directory.ts";
+import type { IpNetworkList } from "../lib/ip-network.ts";
+import type { ConnectionLimits } from "../policy/connection-limits.ts";
+import type { FreeSpace } from "../policy/free-space.ts";
+import type { MessageRate } from "../policy/message-rate.ts";
+import type { LimitsSettings } from "../policy/settings.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Network, TlsServerOptions } from "../ports/network.ts";
+import type { Random } from "../ports/random.ts";
+import type { QueueIds } from "../spool/queue-id.ts";
+import type { ClaimedMessage, ClaimTerms, Spool } from "../spool/spool.ts";
+
+/** What becomes of accepted mail; the queue. */
+export interface AcceptedMail {
+  /** Asked just before a commit; `undefined`: only schedule the message. */
+  claimTermsForFresh(domains?: readonly string[]): ClaimTerms | undefined;
+  /** Fresh mail that came back claimed from its commit. */
+  accepted(claimed: ClaimedMessage): void;
+  /** Mail was accepted unclaimed. */
+  wake(): void;
+}
+
+/** Plain values; a reload replaces the whole, for sessions that begin after it. */
+export interface InboundSettings {
+  /** A-labels. */
+  readonly hostname: string;
+  readonly limits: LimitsSettings;
+  readonly relayNetworks: IpNetworkList;
+  /** Received fields with which a message counts as looping. */
+  readonly hopLimit: number;
+}
+
+export interface InboundServices {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly network: Network;
+  readonly spool: Pick<Spool, "begin">;
+  readonly ids: QueueIds;
+  readonly accounts: AccountDirectory;
+  readonly queue: AcceptedMail;
+  /** Absent: no listener offers TLS. */
+  readonly certificates?: TlsServerOptions;
+  readonly connectionLimits: ConnectionLimits;
+  readonly messageRate: MessageRate;
+  readonly freeSpace: Pick<FreeSpace, "check" | "reconfigure">;
+}

@@ -1,0 +1,63 @@
+/**
+ * What is known in the middle of a session: who the client is, what it has said, the message in the making. The commands
+ * read and change it; which command is legal when is the protocol core's.
+ */
+import type { Client } from "../policy/client.ts";
+import type { Log } from "../ports/log.ts";
+import type { TlsFacts } from "../ports/network.ts";
+import type { ServerMechanism } from "../sasl/server-mechanism.ts";
+import type { Reply } from "../smtp/reply.ts";
+import type { IncomingContent } from "./incoming-content.ts";
+import type { ListenerOptions } from "./listener-options.ts";
+import type { InboundServices, InboundSettings } from "./services.ts";
+import type { Transaction } from "./transaction.ts";
+
+export interface Hello {
+  readonly verb: "HELO" | "EHLO" | "LHLO";
+  readonly name: string;
+}
+
+/** What the connection below can tell; asked for only when needed. */
+export interface SessionChannel {
+  readonly tls: TlsFacts | undefined;
+  /** Address the client connected to; `undefined` for a unix socket. */
+  readonly ourAddress: string | undefined;
+}
+
+export interface SessionState {
+  readonly id: string;
+  readonly services: InboundServices;
+  /** As they were when the session began. */
+  readonly settings: InboundSettings;
+  readonly listener: ListenerOptions;
+  readonly channel: SessionChannel;
+  /** Bears the session's id. */
+  readonly log: Log;
+  /** Replaced when a login succeeds. */
+  client: Client;
+  hello: Hello | undefined;
+  /** The AUTH exchange under way. */
+  exchange: { readonly mechanism: string; readonly server: ServerMechanism } | undefined;
+  transaction: Transaction | undefined;
+  content: IncomingContent | undefined;
+  /** Content was refused while it came; its end may have come in the same piece. */
+  contentRefusal: Reply | undefined;
+  /** Messages accepted so far. */
+  messages: number;
+}
+
+/** The open transaction is void, and what was written of its content. */
+export function dropTransaction(state: SessionState): void {
+  state.transaction = undefined;
+  state.contentRefusal = undefined;
+  dropContent(state);
+}
+
+/** The spool forgets what it got. */
+export function dropContent(state: SessionState): void {
+  const { content, log } = state;
+  state.content = undefined;
+  content?.writer.abort().catch((error: unknown) => {
+    log.event("spool-failed", { message: content.id, error: String(error) });
+  });
+}

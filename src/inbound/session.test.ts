@@ -1,0 +1,311 @@
+/** TLS, LMTP, limits, time, and the end of a server: what concerns a session as a whole. */
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { settle } from "../testing/manual-clock.ts";
+import { ListenerError } from "./listener-options.ts";
+import { Inbound } from "./inbound.ts";
+import { protocolKeyword } from "./new-message.ts";
+import type { InboundServices, InboundSettings } from "./services.ts";
+import { plain, ServerUnderTest } from "./test-support.ts";
+
+test("TLS-001: after the handshake nothing of what the client said before is known", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  await client.startTls();
+  await client.expect("MAIL FROM:<s@x.example>", "503");
+  await client.expect("EHLO other.test", "250");
+  await client.expect("RCPT TO:<ann@example.org>", "503");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  await client.content("Subject: x\r\n\r\nhello");
+  const { message } = await server.onlyMessage();
+  assert.equal(message.origin.hello, "other.test");
+  assert.equal(message.origin.protocol, "ESMTPS");
+});
+
+test("TLS-002, trap 7: commands that came with STARTTLS are not run under TLS", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  client.send("STARTTLS\r\nEHLO injected.test\r\nMAIL FROM:<evil@x.example>\r\n");
+  assert.match(await client.reply(), /^554 5\.5\.0 |^220 /);
+  assert.equal(await client.ended(), true);
+  assert.equal(server.log.of("session-closed")[0]?.["cause"], "plaintext-after-starttls");
+  assert.equal(server.log.of("session-tls").length, 0);
+});
+
+test("TLS-003 TLS-004, trap 10: STARTTLS takes no argument, not twice, and not during a transaction", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  await client.expect("STARTTLS now", "501");
+  await client.expect("MAIL FROM:<s@x.example>", "250");
+  await client.expect("STARTTLS", "503");
+  await client.expect("RSET", "250");
+  await client.startTls();
+  assert.doesNotMatch(await client.expect("EHLO client.test", "250"), /STARTTLS/);
+  await client.expect("STARTTLS", "503");
+});
+
+test("TLS-005: port 25 takes local mail in clear", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  assert.match(await client.expect("EHLO client.test", "250"), /STARTTLS/);
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  assert.match(await client.content("Subject: x\r\n\r\nhello"), /^250 /);
+  assert.equal((await server.onlyMessage()).message.origin.tls, undefined);
+});
+
+test("a failed handshake is logged and ends the session", async () => {
+  await using server = await ServerUnderTest.open();
+  server.network.tlsOutcome = () => ({ kind: "failed", reason: "no shared cipher" });
+  const client = await server.client("mx");
+  await assert.rejects(client.startTls());
+  await settle();
+  assert.match(String(server.log.of("session-tls-failed")[0]?.["error"]), /no shared cipher/);
+  assert.equal(server.inbound.sessions, 0);
+});
+
+test("HDR-002: the protocol keyword tells HELO, TLS, login, SMTPUTF8 and LMTP apart", () => {
+  const keyword = (verb: "HELO" | "EHLO" | "LHLO", flags: string) =>
+    protocolKeyword({
+      hello: { verb, name: "x" },
+      tls: flags.includes("s"),
+      login: flags.includes("a"),
+      smtpUtf8: flags.includes("u"),
+    });
+  const rows: readonly (readonly ["HELO" | "EHLO" | "LHLO", string, string])[] = [
+    ["HELO", "", "SMTP"],
+    ["EHLO", "", "ESMTP"],
+    ["EHLO", "s", "ESMTPS"],
+    ["EHLO", "a", "ESMTPA"],
+    ["EHLO", "sa", "ESMTPSA"],
+    ["EHLO", "u", "UTF8SMTP"],
+    ["EHLO", "us", "UTF8SMTPS"],
+    ["EHLO", "ua", "UTF8SMTPA"],
+    ["EHLO", "usa", "UTF8SMTPSA"],
+    ["LHLO", "", "LMTP"],
+    ["LHLO", "s", "LMTPS"],
+    ["LHLO", "sa", "LMTPSA"],
+    ["LHLO", "u", "UTF8LMTP"],
+    ["LHLO", "usa", "UTF8LMTPSA"],
+  ];
+  for (const [verb, flags, expected] of rows) assert.equal(keyword(verb, flags), expected);
+});
+
+test("LMTP-001 LMTP-002 LMTP-003: LHLO, one reply for each accepted recipient, local ones only", async () => {
+  await using server = await ServerUnderTest.open({ relayNetworks: ["198.51.100.7"] });
+  const client = await server.dial("lmtp");
+  await client.reply();
+  await client.expect("EHLO client.test", "500");
+  assert.match(await client.expect("LHLO client.test", "250"), /PIPELINING[^]*ENHANCEDSTATUSCODES/);
+  await client.expect("MAIL FROM:<s@x.example>", "250");
+  await client.expect("RCPT TO:<u@elsewhere.test>", "550 5.1.2");
+  await client.expect("RCPT TO:<ghost@example.org>", "550 5.1.1");
+  await client.expect("DATA", "503");
+  for (const path of ["ann@example.org", "bob@example.org", "ann@example.org"]) {
+    await client.expect(`RCPT TO:<${path}>`, "250");
+  }
+  const replies = [await client.content("Subject: x\r\n\r\nhello"), await client.reply(), await client.reply()];
+  for (const reply of replies) assert.match(reply, /^250 2\.0\.0 Ok: queued as /);
+  await client.expect("NOOP", "250");
+  const { message, recipients } = await server.onlyMessage();
+  assert.equal(message.origin.protocol, "LMTP");
+  assert.equal(recipients.length, 2);
+});
+
+test("LMTP-004: BDAT LAST has one reply for each recipient as well", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("lmtp");
+  await client.envelope("<s@x.example>", "<ann@example.org>", "<bob@example.org>");
+  client.send("BDAT 4\r\nA: bBDAT 9 LAST\r\n\r\n\r\nhello");
+  assert.match(await client.reply(), /^250 /);
+  assert.match(await client.reply(), /^250 2\.0\.0 Ok: queued/);
+  assert.match(await client.reply(), /^250 2\.0\.0 Ok: queued/);
+  await client.expect("NOOP", "250");
+});
+
+test("LMTP-005: LMTP on TCP port 25 does not open, and neither does submission without a certificate", async () => {
+  const nothing = {} as InboundServices;
+  const settings = {} as InboundSettings;
+  const endpoint = { kind: "ip", address: "127.0.0.1", port: 25 } as const;
+  const failures = [
+    ["lmtp", "lmtp-on-port-25"],
+    ["submission", "tls-without-certificate"],
+    ["submissions", "tls-without-certificate"],
+  ] as const;
+  for (const [kind, code] of failures) {
+    await assert.rejects(
+      Inbound.open(nothing, settings, [{ kind, endpoint, bareLineEnds: "refuse" }]),
+      (error) => error instanceof ListenerError && error.code === code,
+      kind,
+    );
+  }
+});
+
+test("listeners open all or none", async () => {
+  await using server = await ServerUnderTest.open();
+  assert.deepEqual(
+    server.inbound.endpoints.map((endpoint) => endpoint.kind === "ip" && endpoint.port),
+    [25, 587, 465, 24],
+  );
+});
+
+test("SMTP-018: a stop ends idle sessions with 421 and lets content under way be finished", async () => {
+  await using server = await ServerUnderTest.open();
+  const idle = await server.client("mx");
+  const betweenCommands = await server.client("mx");
+  await betweenCommands.envelope("<s@x.example>", "<ann@example.org>");
+  const sending = await server.client("mx");
+  await sending.envelope("<s@x.example>", "<ann@example.org>");
+  await sending.expect("DATA", "354");
+  sending.send("Subject: last\r\n");
+  await settle();
+  const stopped = server.inbound.shutdown({ deadlineMs: 10_000 });
+  assert.match(await idle.reply(), /^421 4\.3\.2 /);
+  assert.match(await betweenCommands.reply(), /^421 4\.3\.2 /);
+  assert.equal(await idle.ended(), true);
+  await assert.rejects(server.dial("mx"));
+  assert.equal(await sending.unread(), "");
+  sending.send("\r\nhello\r\n.\r\n");
+  assert.match(await sending.reply(), /^250 2\.0\.0 /);
+  assert.match(await sending.reply(), /^421 4\.3\.2 /);
+  for (const client of [idle, betweenCommands, sending]) client.connection.end();
+  await stopped;
+  assert.equal((await server.onlyMessage()).message.facts.subject, "last");
+});
+
+test("SMTP-018: what is not finished by the deadline is dropped without a reply, and nothing of it is kept", async () => {
+  await using server = await ServerUnderTest.open();
+  const slow = await server.client("mx");
+  await slow.envelope("<s@x.example>", "<ann@example.org>");
+  await slow.expect("DATA", "354");
+  slow.send("Subject: half\r\n");
+  await settle();
+  const stopped = server.inbound.shutdown({ deadlineMs: 5000 });
+  await settle();
+  await server.clock.advance(5000);
+  await stopped;
+  assert.equal(await slow.unread(), "");
+  assert.equal(server.inbound.sessions, 0);
+  assert.equal((await server.spool.stats()).scheduled, 0);
+});
+
+test("SMTP-043: an idle session ends with 421 after five minutes, not before, and one timer serves it", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  await server.clock.advance(299_000);
+  await client.expect("NOOP", "250");
+  assert.equal(server.clock.pendingTimers, 1);
+  await server.clock.advance(299_000);
+  assert.equal(await client.unread(), "");
+  await server.clock.advance(1000);
+  assert.match(await client.reply(), /^421 4\.4\.2 /);
+  assert.equal(await client.ended(), true);
+  assert.equal(server.log.of("session-closed")[0]?.["cause"], "deadline");
+});
+
+test("SMTP-049: sessions above the limits hear 421 and are closed; ended ones make room", async () => {
+  await using server = await ServerUnderTest.open({ limits: { client_connections: 2, connections: 3 } });
+  const first = await server.client("mx", "203.0.113.1");
+  await server.client("mx", "203.0.113.1");
+  const third = await server.dial("mx", "203.0.113.1");
+  assert.match(await third.reply(), /^421 4\.7\.0 /);
+  assert.equal(await third.ended(), true);
+  third.connection.end();
+  await settle();
+  await server.client("mx", "203.0.113.2");
+  const overTotal = await server.dial("mx", "203.0.113.3");
+  assert.match(await overTotal.reply(), /^421 4\.3\.2 /);
+  overTotal.connection.end();
+  await first.expect("QUIT", "221");
+  first.connection.end();
+  await settle();
+  await server.client("mx", "203.0.113.1");
+  assert.deepEqual(
+    server.log.of("session-refused").map(({ reason, setting }) => [reason, setting]),
+    [
+      ["too-many-client-connections", "limits.client_connections"],
+      ["too-many-connections", "limits.connections"],
+    ],
+  );
+});
+
+test("SMTP-049: a client that sends too many messages is put off with 450", async () => {
+  await using server = await ServerUnderTest.open({ limits: { client_message_rate: 2 } });
+  const client = await server.client("mx");
+  for (let message = 0; message < 2; message++) {
+    await client.expect("MAIL FROM:<s@x.example>", "250");
+    await client.expect("RSET", "250");
+  }
+  await client.expect("MAIL FROM:<s@x.example>", "450 4.7.1");
+  assert.equal(server.log.of("mail-refused")[0]?.["setting"], "limits.client_message_rate");
+});
+
+test("SMTP-049: a session that names too many unknown recipients ends with 421", async () => {
+  await using server = await ServerUnderTest.open({ limits: { refused_recipients: 10 } });
+  const client = await server.client("mx");
+  await client.expect("MAIL FROM:<s@x.example>", "250");
+  let replies = "";
+  for (let name = 0; name < 12; name++) client.send(`RCPT TO:<n${name}@example.org>\r\n`);
+  assert.equal(await client.ended(), true);
+  replies = await client.unread();
+  assert.match(replies, /421 4\.7\.0 /);
+});
+
+test("a client that does not read its replies is not served until it does", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  client.connection.pause();
+  const commands = 60_000;
+  for (let sent = 0; sent < commands; sent += 1000) {
+    client.send("VRFY someone\r\n".repeat(1000));
+    await Promise.resolve();
+  }
+  await settle();
+  await settle();
+  const before = client.connection.bufferedBytes;
+  assert.ok(before > 0, "everything was read although nothing was taken");
+  client.connection.destroy();
+});
+
+test("EXT-007: commands sent at once are answered in order, in one write", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  const recipients = Array.from({ length: 50 }, () => "RCPT TO:<ann@example.org>\r\n").join("");
+  client.send(`MAIL FROM:<s@x.example>\r\n${recipients}DATA\r\n`);
+  const codes: string[] = [];
+  for (let count = 0; count < 52; count++) codes.push((await client.reply()).slice(0, 3));
+  assert.deepEqual(codes, [...Array<string>(51).fill("250"), "354"]);
+});
+
+test("a fault of ours costs one session, and is logged with its cause", async () => {
+  await using server = await ServerUnderTest.open({
+    accounts: (accounts) => ({
+      resolve: () => {
+        throw new Error("a broken invariant");
+      },
+      mayUse: (login, mailbox) => accounts.mayUse(login, mailbox),
+      authenticate: (claim, address) => accounts.authenticate(claim, address),
+    }),
+  });
+  const other = await server.client("mx");
+  const client = await server.client("mx");
+  await client.expect("MAIL FROM:<s@x.example>", "250");
+  await client.expect("RCPT TO:<ann@example.org>", "421 4.3.0");
+  assert.equal(await client.ended(), true);
+  assert.match(String(server.log.of("internal-error")[0]?.["error"]), /a broken invariant/);
+  await other.expect("NOOP", "250");
+});
+
+test("every event of a session bears its id", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("submissions");
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "235");
+  await client.expect("QUIT", "221");
+  client.connection.end();
+  await settle();
+  const named = server.log.events.filter(({ name }) => name !== "listener-opened");
+  assert.equal(new Set(named.map(({ fields }) => fields["session"])).size, 1);
+  assert.deepEqual(
+    named.map(({ name }) => name),
+    ["session-opened", "login-succeeded", "session-closed"],
+  );
+});

@@ -1,0 +1,162 @@
+/**
+ * One session, greeting to close: hands each event of the protocol core to the command that decides about it. Knows no
+ * socket; the connection carries out the verdicts.
+ */
+import type { IpNetworkList } from "../lib/ip-network.ts";
+import type { Decision } from "../policy/decision.ts";
+import type { Client } from "../policy/client.ts";
+import type { TlsFacts } from "../ports/network.ts";
+import { reply } from "../smtp/reply.ts";
+import type { ServerEvent } from "../smtp/server-event.ts";
+import { beginAuth, continueAuth } from "./commands/auth.ts";
+import { checkConnect } from "./commands/connect.ts";
+import { beginContent, endContent, noteContentRefused, receiveContent } from "./commands/data.ts";
+import { acceptHello } from "./commands/ehlo.ts";
+import { checkMail } from "./commands/mail.ts";
+import { checkRecipient } from "./commands/rcpt.ts";
+import { checkStartTls, proceedStartTls } from "./commands/starttls.ts";
+import type { ListenerOptions } from "./listener-options.ts";
+import type { InboundServices, InboundSettings } from "./services.ts";
+import { dropTransaction, type SessionChannel, type SessionState } from "./session-state.ts";
+import { answer, noted, proceed, type Verdict } from "./verdict.ts";
+
+export interface SessionOptions {
+  readonly services: InboundServices;
+  readonly settings: InboundSettings;
+  readonly listener: ListenerOptions;
+  readonly channel: SessionChannel;
+  /** "" for a unix socket. */
+  readonly clientAddress: string;
+  /** Whether the client is served at all. */
+  readonly admission: Decision;
+}
+
+const internalError = reply(421, "4.3.0", "Internal error, closing the session");
+const contentLost = reply(451, "4.3.0", "Internal error, try again later");
+/** Events that are told, not asked. */
+const informing: ReadonlySet<ServerEvent["kind"]> = new Set([
+  "content-refused",
+  "auth-cancelled",
+  "reset",
+  "refused",
+  "closed",
+]);
+
+export class Session {
+  readonly #state: SessionState;
+  readonly #admission: Decision;
+
+  constructor(options: SessionOptions) {
+    const { services, settings, listener, channel, clientAddress } = options;
+    const id = services.ids.next();
+    this.#admission = options.admission;
+    this.#state = {
+      id,
+      services,
+      settings,
+      listener,
+      channel,
+      log: services.log.with({ session: id }),
+      client: clientOf(listener, clientAddress, settings.relayNetworks),
+      hello: undefined,
+      exchange: undefined,
+      transaction: undefined,
+      content: undefined,
+      contentRefusal: undefined,
+      messages: 0,
+    };
+    this.#state.log.event("session-opened", { listener: listener.kind, client: clientAddress });
+  }
+
+  /** Content is being received, or its commit is awaited: a stop waits for the end of it. */
+  get receivesContent(): boolean {
+    return this.#state.content !== undefined;
+  }
+
+  get messages(): number {
+    return this.#state.messages;
+  }
+
+  get log(): SessionState["log"] {
+    return this.#state.log;
+  }
+
+  /** A fault of ours costs this session, and nothing of what was accepted. */
+  handle(event: ServerEvent): Verdict | Promise<Verdict> {
+    try {
+      const verdict = this.#dispatch(event);
+      return verdict instanceof Promise ? verdict.catch((error: unknown) => this.#fault(event, error)) : verdict;
+    } catch (error) {
+      return this.#fault(event, error);
+    }
+  }
+
+  tlsEstablished(tls: TlsFacts): void {
+    proceedStartTls(this.#state, tls);
+  }
+
+  /** The session is over; what was gathered is void. */
+  abandon(): void {
+    dropTransaction(this.#state);
+  }
+
+  #dispatch(event: ServerEvent): Verdict | Promise<Verdict> {
+    const state = this.#state;
+    switch (event.kind) {
+      case "connect":
+        return checkConnect(state, this.#admission);
+      case "hello":
+        return acceptHello(state, event);
+      case "mail":
+        return checkMail(state, event);
+      case "recipient":
+        return checkRecipient(state, event);
+      case "content-begin":
+        return beginContent(state, event);
+      case "content":
+        return receiveContent(state, event);
+      case "content-end":
+        return endContent(state, event);
+      case "content-refused":
+        return noteContentRefused(state, event);
+      case "auth":
+        return beginAuth(state, event);
+      case "auth-response":
+        return continueAuth(state, event);
+      case "auth-cancelled":
+        state.exchange = undefined;
+        return noted;
+      case "starttls":
+        return checkStartTls(state);
+      case "vrfy":
+      case "expn":
+        return proceed;
+      case "reset":
+        dropTransaction(state);
+        return noted;
+      case "refused":
+        return noted;
+      case "closed":
+        dropTransaction(state);
+        return noted;
+      default:
+        return event satisfies never;
+    }
+  }
+
+  #fault(event: ServerEvent, error: unknown): Verdict {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#state.log.event("internal-error", { error: text });
+    dropTransaction(this.#state);
+    if (event.kind === "content") {
+      this.#state.contentRefusal = contentLost;
+      return { kind: "refuse-content", reply: contentLost };
+    }
+    return informing.has(event.kind) ? noted : answer(internalError);
+  }
+}
+
+function clientOf(listener: ListenerOptions, address: string, networks: IpNetworkList): Client {
+  // A unix socket's file permissions have decided who may connect; it relays no more than others do.
+  return { listener: listener.kind, address, relayNetwork: address !== "" && networks.contains(address) };
+}

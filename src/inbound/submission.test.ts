@@ -1,0 +1,285 @@
+/** Submission (RFC 6409, RFC 8314) and AUTH (RFC 4954). */
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { plain, ServerUnderTest } from "./test-support.ts";
+
+const complete = "Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n";
+
+test("SUB-001 TLS-006 SUB-010: before TLS and a login there is nothing but TLS, and then the login", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("submission");
+  assert.doesNotMatch(await client.expect("EHLO client.test", "250"), /AUTH/);
+  await client.expect("MAIL FROM:<ann@example.org>", "530 5.7.0");
+  const early = await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "53");
+  assert.match(early, /^53[08] /);
+  await client.startTls();
+  await client.expect("EHLO client.test", "250");
+  await client.expect("MAIL FROM:<ann@example.org>", "530 5.7.0");
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "235 2.7.0");
+  await client.expect("MAIL FROM:<ann@example.org>", "250");
+});
+
+test("SUB-002 SUB-009 AUTH-010: 465 speaks TLS at once, offers logins and no STARTTLS", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("submissions");
+  const hello = await client.expect("EHLO client.test", "250");
+  assert.match(hello, /^250-AUTH PLAIN LOGIN$/m);
+  assert.doesNotMatch(hello, /STARTTLS|ETRN/);
+  await client.expect("STARTTLS", "503");
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "235");
+  await client.envelope("<ann@example.org>", "<u@elsewhere.test>");
+  await client.content(`From: ann@example.org\r\n${complete}\r\nhello`);
+  const { message } = await server.onlyMessage();
+  assert.equal(message.origin.listener, "submissions");
+  assert.equal(message.origin.protocol, "ESMTPSA");
+});
+
+test("SUB-009: clear text on 465 gets no SMTP reply", async () => {
+  await using server = await ServerUnderTest.open();
+  const stream = await server.network.connect({ kind: "ip", address: "192.0.2.25", port: 465 }, {});
+  let received = 0;
+  stream.start({ data: ({ length }) => (received += length), end() {}, drained() {}, closed() {} });
+  stream.write(Buffer.from("EHLO client.test\r\n"));
+  await server.clock.advance(0);
+  assert.equal(received, 0);
+  assert.equal(server.inbound.sessions, 0);
+});
+
+test("SUB-003: domains that are not fully qualified are refused, never completed", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.submitter();
+  await client.expect("MAIL FROM:<ann@localhost>", "554 5.1.8");
+  await client.expect("MAIL FROM:<ann@example.org>", "250");
+  await client.expect("RCPT TO:<bob@sales>", "554 5.1.2");
+  await client.expect("RCPT TO:<bob@squeaky.sales>", "250");
+});
+
+test("SUB-004: a From field that cannot be read is refused after the content", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.submitter();
+  for (const header of ["From: <a@@b>", "From: ann@example.org\r\nFrom: bob@example.org"]) {
+    await client.envelope("<ann@example.org>", "<u@elsewhere.test>");
+    assert.match(await client.content(`${header}\r\n\r\nhello`), /^554 5\.6\.0 /, header);
+  }
+  assert.equal((await server.messages()).length, 0);
+});
+
+test("SUB-005: a logged-in user may send with the null reverse-path", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.submitter();
+  await client.envelope("<>", "<u@elsewhere.test>");
+  assert.match(await client.content(`From: ann@example.org\r\n${complete}\r\nhello`), /^250 /);
+  assert.equal((await server.onlyMessage()).message.reversePath, "");
+});
+
+test("SUB-006 SUB-014: submissions get Date, Message-ID and From where missing, and lose Bcc; port 25 touches nothing", async () => {
+  await using server = await ServerUnderTest.open();
+  const submitter = await server.submitter();
+  await submitter.envelope("<ann@example.org>", "<u@elsewhere.test>");
+  await submitter.content("Subject: x\r\nBcc: hidden@elsewhere.test\r\n\r\nhello");
+  const relay = await server.client("mx");
+  await relay.envelope("<s@x.example>", "<ann@example.org>");
+  await relay.content("Subject: x\r\nBcc: hidden@elsewhere.test\r\n\r\nhello");
+  const [submitted, relayed] = await server.messages();
+  assert.match(submitted?.content ?? "", /^Date: Thu, 1 Jan 2026 00:00:00 \+0000\r$/m);
+  assert.match(submitted?.content ?? "", /^Message-ID: <[^<>@\s]+@mail\.example\.org>\r$/m);
+  assert.match(submitted?.content ?? "", /^From: ann@example\.org\r$/m);
+  assert.doesNotMatch(submitted?.content ?? "", /hidden/);
+  assert.ok(submitted?.content.endsWith("Subject: x\r\n\r\nhello\r\n"));
+  assert.equal(submitted?.message.size, submitted?.content.length);
+  assert.match(submitted?.message.facts.messageId ?? "", /@mail\.example\.org>$/);
+  assert.equal(relayed?.content, "Subject: x\r\nBcc: hidden@elsewhere.test\r\n\r\nhello\r\n");
+});
+
+test("SUB-007: envelope and From are the login's own addresses, its tags and its aliases", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.submitter();
+  for (const foreign of ["bob@example.org", "ann@elsewhere.test", "ghost@example.org"]) {
+    await client.expect(`MAIL FROM:<${foreign}>`, "550 5.7.1");
+  }
+  for (const own of ["ann@example.org", "ANN@example.org", "ann+shop@example.org", "team@example.org"]) {
+    await client.expect(`MAIL FROM:<${own}>`, "250");
+    await client.expect("RSET", "250");
+  }
+  const authors: readonly (readonly [string, RegExp])[] = [
+    ["From: Bob <bob@example.org>", /^550 5\.7\.1 /],
+    ["From: ann@example.org\r\nSender: bob@example.org", /^550 5\.7\.1 /],
+    ["From: bob@example.org\r\nSender: ann@example.org", /^550 5\.7\.1 /],
+    ["From: Team <team@example.org>", /^250 /],
+    ["From: ann@example.org, bob@example.org\r\nSender: ann@example.org", /^250 /],
+  ];
+  for (const [header, code] of authors) {
+    await client.envelope("<ann@example.org>", "<u@elsewhere.test>");
+    assert.match(await client.content(`${header}\r\n${complete}\r\nhello`), code, header);
+  }
+});
+
+test("SUB-012 HDR-002: the Received field of a submission names the cipher, and not a hidden recipient", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.submitter();
+  await client.envelope("<ann@example.org>", "<MiXeD@other.example>");
+  await client.content(`From: ann@example.org\r\n${complete}\r\nhello`);
+  const { message, recipients } = await server.onlyMessage();
+  assert.match(message.headerBlock.replaceAll(/\r\n\t/g, " "), /with ESMTPSA .* tls TLS_AES_256_GCM_SHA384/);
+  assert.deepEqual(message.origin.tls, { protocol: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384" });
+  assert.equal(message.origin.login, "ann@example.org");
+  // SUB-013: destination local-parts are not rewritten.
+  assert.equal(recipients[0]?.address, "MiXeD@other.example");
+});
+
+test("AUTH-001: no second login, and none during a transaction", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.submitter();
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "503");
+  await client.expect("MAIL FROM:<ann@example.org>", "250");
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "503");
+});
+
+test("AUTH-002 AUTH-003 AUTH-004 AUTH-005: challenges, empty and cancelled responses, and what is not base64", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("submissions");
+  assert.equal(await client.expect("AUTH PLAIN", "334"), "334 ".trimEnd());
+  await client.expect(plain("ann@example.org", "wrong"), "535 5.7.8");
+  assert.match(await client.expect("AUTH PLAIN =", "5"), /^5(01|35) /);
+  await client.expect("AUTH LOGIN", "334 VXNlcm5hbWU6");
+  await client.expect("*", "501");
+  await client.expect("NOOP", "250");
+  for (const text of ["=AAA", "AAA=BBB", "!!!!", "YQ"]) await client.expect(`AUTH PLAIN ${text}`, "501 5.5.2");
+  await client.expect("AUTH FOO", "504 5.5.4");
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "235 2.7.0");
+});
+
+test("AUTH-016 AUTH-017 AUTH-018: wrong messages, other identities and wrong characters all fail alike", async () => {
+  await using server = await ServerUnderTest.open({ limits: { errors: 100 } });
+  const client = await server.client("submissions");
+  const octets = (text: string) => Buffer.from(text, "latin1").toString("base64");
+  const replies = new Set<string>();
+  for (const message of [
+    octets("\0ann@example.org\0secret\0"),
+    octets("ann@example.org\0secret"),
+    octets("\0ann@example.org\0"),
+    octets("\0ann@example.org\0\xff"),
+    plain("ann@example.org", "secret", "bob@example.org"),
+    plain("nobody@example.org", "secret"),
+    plain("ann@example.org", "wrong"),
+  ]) {
+    replies.add(await client.expect(`AUTH PLAIN ${message}`, "535 5.7.8"));
+  }
+  // AUTH-033: known and unknown users, right and wrong form hear the same words.
+  assert.equal(replies.size, 1);
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "se\u00adcret")}`, "235");
+  assert.deepEqual(
+    server.log.of("login-failed").map(({ reason }) => reason),
+    [
+      "more than two NULs",
+      "fewer than two NULs",
+      "empty name or password",
+      "not UTF-8",
+      "other-identity",
+      "unknown-user",
+      "wrong-password",
+    ],
+  );
+});
+
+test("AUTH-019: LOGIN prompts, and takes the name at once from clients that send it so", async () => {
+  await using server = await ServerUnderTest.open();
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+  const first = await server.client("submissions");
+  await first.expect("AUTH LOGIN", "334 VXNlcm5hbWU6");
+  await first.expect(base64("ann@example.org"), "334 UGFzc3dvcmQ6");
+  await first.expect(base64("secret"), "235");
+  const second = await server.client("submissions");
+  await second.expect(`AUTH LOGIN ${base64("bob@example.org")}`, "334 UGFzc3dvcmQ6");
+  await second.expect(base64("word"), "235");
+  assert.deepEqual(
+    server.log.of("login-succeeded").map(({ login, mechanism }) => [login, mechanism]),
+    [
+      ["ann@example.org", "LOGIN"],
+      ["bob@example.org", "LOGIN"],
+    ],
+  );
+});
+
+test("AUTH-009: port 25 offers no login, in clear or under TLS", async () => {
+  await using server = await ServerUnderTest.open();
+  const client = await server.client("mx");
+  assert.doesNotMatch(await client.expect("EHLO client.test", "250"), /AUTH/);
+  await client.startTls();
+  assert.doesNotMatch(await client.expect("EHLO client.test", "250"), /AUTH/);
+  assert.match(await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "50"), /^50[0-4] /);
+});
+
+test("AUTH-011 AUTH-033: too many failures are told to wait, whoever was guessed", async () => {
+  await using server = await ServerUnderTest.open({ limits: { errors: 100 } });
+  const client = await server.client("submissions");
+  for (const name of ["ann@example.org", "nobody@example.org"]) {
+    for (let attempt = 0; attempt < 5; attempt++) {
+      await client.expect(`AUTH PLAIN ${plain(name, "wrong")}`, "535 5.7.8");
+    }
+    await client.expect(`AUTH PLAIN ${plain(name, "wrong")}`, "454 4.7.0");
+  }
+  await server.clock.advance(10_000);
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "235");
+});
+
+test("AUTH-011: accounts that cannot be asked are 454, never 535", async () => {
+  await using server = await ServerUnderTest.open({
+    accounts: (accounts) => ({
+      resolve: (mailbox) => accounts.resolve(mailbox),
+      mayUse: (login, mailbox) => accounts.mayUse(login, mailbox),
+      authenticate: () => Promise.resolve({ kind: "unavailable", reason: "the store is gone" }),
+    }),
+  });
+  const client = await server.client("submissions");
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "454 4.7.0");
+});
+
+test("AUTH-012: three wrong passwords leave the session open; many end it with 421", async () => {
+  await using server = await ServerUnderTest.open({ limits: { errors: 5 } });
+  const client = await server.client("submissions");
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await client.expect(`AUTH PLAIN ${plain("ann@example.org", "wrong")}`, "535");
+  }
+  await client.expect("NOOP", "250");
+  let reply = "";
+  for (let attempt = 0; attempt < 10 && !reply.startsWith("421"); attempt++) {
+    reply = await client.expect(`AUTH PLAIN ${plain("ann@example.org", "wrong")}`, "").catch(() => "421");
+    if (await client.unread().then((text) => text.startsWith("421"))) reply = "421";
+  }
+  assert.ok(reply.startsWith("421"));
+  assert.equal(await client.ended(), true);
+});
+
+test("accounts that answer later give the same replies in the same order", async () => {
+  await using server = await ServerUnderTest.open({
+    accounts: (accounts) => ({
+      resolve: async (mailbox) => await accounts.resolve(mailbox),
+      mayUse: async (login, mailbox) => await accounts.mayUse(login, mailbox),
+      authenticate: (claim, address) => accounts.authenticate(claim, address),
+    }),
+  });
+  const client = await server.submitter();
+  const header = `From: ann@example.org\r\n${complete}`;
+  client.send(
+    "MAIL FROM:<bob@example.org>\r\nMAIL FROM:<ann@example.org>\r\nRCPT TO:<ghost@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n",
+  );
+  const codes: string[] = [];
+  for (let count = 0; count < 5; count++) codes.push((await client.reply()).slice(0, 3));
+  assert.deepEqual(codes, ["550", "250", "550", "250", "354"]);
+  client.send(`${header}\r\nhello\r\n.\r\n`);
+  assert.match(await client.reply(), /^250 /);
+  assert.equal((await server.onlyMessage()).recipients.length, 1);
+});
+
+test("development: any login, in clear, any sender and any recipient, and nobody is asked", async () => {
+  await using server = await ServerUnderTest.open({ development: true });
+  const client = await server.client("mx");
+  assert.match(await client.expect("EHLO client.test", "250"), /AUTH PLAIN LOGIN/);
+  await client.envelope("<app@localhost>", "<Who.Ever@anywhere.test>", "<x@y>");
+  assert.match(await client.content("Subject: x\r\n\r\nhello"), /^250 /);
+  await client.expect(`AUTH PLAIN ${plain("any", "thing")}`, "235");
+  await client.envelope("<app@localhost>", "<someone@else.test>");
+  assert.match(await client.content("Subject: x\r\n\r\nhello"), /^250 /);
+  assert.equal((await server.messages()).length, 2);
+});

@@ -1,0 +1,265 @@
+/** A whole receiving side over a simulated network, and a client that speaks by script. For tests only. */
+import assert from "node:assert/strict";
+import { Accounts } from "../accounts/accounts.ts";
+import { AnyAccounts } from "../accounts/any-accounts.ts";
+import type { AccountDirectory } from "../accounts/account-directory.ts";
+import type { AccountSettings } from "../accounts/settings.ts";
+import { UserStore } from "../accounts/user-store.ts";
+import { ConnectionLimits } from "../policy/connection-limits.ts";
+import { FreeSpace } from "../policy/free-space.ts";
+import { MessageRate } from "../policy/message-rate.ts";
+import { limitsSettings, relaySettings } from "../policy/settings.ts";
+import type { Connection, Endpoint } from "../ports/network.ts";
+import { MemorySpool } from "../spool/memory-spool.ts";
+import { QueueIds } from "../spool/queue-id.ts";
+import type { ClaimedMessage, ClaimTerms, Spool } from "../spool/spool.ts";
+import { CollectingLog } from "../testing/collecting-log.ts";
+import { ManualClock, settle } from "../testing/manual-clock.ts";
+import { MemoryFiles } from "../testing/memory-files.ts";
+import { MemoryNetwork } from "../testing/memory-network.ts";
+import { SeededRandom } from "../testing/seeded-random.ts";
+import { Inbound } from "./inbound.ts";
+import type { ListenerOptions } from "./listener-options.ts";
+import type { AcceptedMail } from "./services.ts";
+
+export const accountSettings: AccountSettings = {
+  hostname: "mail.example.org",
+  domains: [
+    { name: "example.org", recipients: "known" },
+    { name: "bücher.example", recipients: "known", catch_all: "ann@example.org" },
+  ],
+  users: [
+    { address: "ann@example.org", password: "hash:secret" },
+    { address: "bob@example.org", password: "hash:word" },
+    { address: '"a@b >c"@example.org' },
+  ],
+  aliases: [
+    { address: "single@example.org", to: ["far@elsewhere.test"] },
+    { address: "team@example.org", to: ["ann@example.org", "bob@example.org", "far@elsewhere.test"] },
+    { address: "loop@example.org", to: ["loop@example.org"] },
+  ],
+};
+
+const crypto = {
+  hashPassword: async (password: string) => `hash:${password}`,
+  verifyPassword: async (password: string, phc: string) => phc === `hash:${password}`,
+};
+
+export const certificates = { context: () => ({ certificatePem: "", keyPem: "", version: 1 }) };
+
+const ports = { mx: 25, submission: 587, submissions: 465, lmtp: 24 } as const;
+
+export interface ServerUnderTestOptions {
+  readonly limits?: Parameters<typeof limitsSettings.parse>[0];
+  readonly relayNetworks?: readonly string[];
+  readonly bareLineEnds?: ListenerOptions["bareLineEnds"];
+  readonly development?: true;
+  readonly claim?: ClaimTerms;
+  readonly space?: number;
+  readonly hopLimit?: number;
+  /** Stands between receiving and the real one. */
+  readonly spool?: (spool: Spool) => Pick<Spool, "begin">;
+  readonly accounts?: (accounts: AccountDirectory) => AccountDirectory;
+}
+
+export class ServerUnderTest implements AsyncDisposable {
+  readonly network = new MemoryNetwork();
+  readonly log = new CollectingLog();
+  readonly clock: ManualClock;
+  readonly spool: MemorySpool;
+  readonly inbound: Inbound;
+  /** What the queue was given. */
+  readonly claimed: ClaimedMessage[];
+
+  private constructor(parts: Pick<ServerUnderTest, "clock" | "spool" | "inbound" | "claimed" | "network" | "log">) {
+    this.clock = parts.clock;
+    this.spool = parts.spool;
+    this.inbound = parts.inbound;
+    this.claimed = parts.claimed;
+    this.network = parts.network;
+    this.log = parts.log;
+  }
+
+  static async open(options: ServerUnderTestOptions = {}): Promise<ServerUnderTest> {
+    const clock = new ManualClock();
+    const network = new MemoryNetwork();
+    const log = new CollectingLog();
+    const spool = new MemorySpool({ clock });
+    const random = new SeededRandom(7);
+    const claimed: ClaimedMessage[] = [];
+    const queue: AcceptedMail = {
+      claimTermsForFresh: () => options.claim,
+      accepted: (message) => claimed.push(message),
+      wake: () => undefined,
+    };
+    const limits = limitsSettings.parse(options.limits ?? {});
+    const files = new MemoryFiles(options.space === undefined ? {} : { space: options.space });
+    const store = new UserStore(spool);
+    const accounts = await Accounts.open({ settings: accountSettings, store, crypto, clock, random });
+    const directory = options.development ? new AnyAccounts("mail.example.org") : accounts;
+    const inbound = await Inbound.open(
+      {
+        clock,
+        random,
+        log,
+        network,
+        spool: options.spool?.(spool) ?? spool,
+        ids: new QueueIds(clock, random),
+        accounts: options.accounts?.(directory) ?? directory,
+        queue,
+        certificates,
+        connectionLimits: new ConnectionLimits(limits),
+        messageRate: new MessageRate(limits.client_message_rate),
+        freeSpace: await FreeSpace.open({ files, clock, path: "/", reserve: limits.free_space }),
+      },
+      {
+        hostname: "mail.example.org",
+        limits,
+        relayNetworks: relaySettings.parse({ networks: options.relayNetworks ?? [] }).networks,
+        hopLimit: options.hopLimit ?? 100,
+      },
+      (["mx", "submission", "submissions", "lmtp"] as const).map((kind) => ({
+        kind,
+        endpoint: { kind: "ip", address: "192.0.2.25", port: ports[kind] },
+        bareLineEnds: options.bareLineEnds ?? "refuse",
+        ...(options.development ? { development: true } : undefined),
+      })),
+    );
+    return new ServerUnderTest({ clock, spool, inbound, claimed, network, log });
+  }
+
+  /** Connected, the greeting not yet read. */
+  async dial(kind: ListenerOptions["kind"], from = "198.51.100.7"): Promise<ScriptedClient> {
+    const endpoint: Endpoint = { kind: "ip", address: "192.0.2.25", port: ports[kind] };
+    const connection = await this.network.connect(endpoint, {
+      localAddress: from,
+      ...(kind === "submissions" ? { tls: { serverName: "mail.example.org", requireVerified: true } } : undefined),
+    });
+    return new ScriptedClient(connection);
+  }
+
+  /** Greeted, and EHLO or LHLO said. */
+  async client(kind: ListenerOptions["kind"], from?: string): Promise<ScriptedClient> {
+    const client = await this.dial(kind, from);
+    assert.match(await client.reply(), /^220 /);
+    await client.expect(kind === "lmtp" ? "LHLO client.test" : "EHLO client.test", "250");
+    return client;
+  }
+
+  /** On the submission port, under TLS, logged in as ann. */
+  async submitter(login = "ann@example.org", password = "secret"): Promise<ScriptedClient> {
+    const client = await this.client("submission");
+    await client.startTls();
+    await client.expect("EHLO client.test", "250");
+    await client.expect(`AUTH PLAIN ${plain(login, password)}`, "235 2.7.0");
+    return client;
+  }
+
+  /** Every message answered 250, oldest first. */
+  async messages() {
+    const messages = [];
+    for (const { message: id } of this.log.of("message-accepted")) {
+      const found = await this.spool.message(String(id));
+      assert.ok(found);
+      await using content = await this.spool.openContent(String(id));
+      const events = await this.spool.events(String(id));
+      messages.push({ ...found, events, content: Buffer.from(content?.whole ?? []).toString("latin1") });
+    }
+    return messages;
+  }
+
+  async onlyMessage() {
+    const [message, ...others] = await this.messages();
+    assert.ok(message, "no message was accepted");
+    assert.equal(others.length, 0, "more than one message was accepted");
+    return message;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const stopped = this.inbound.shutdown({ deadlineMs: 1000 });
+    for (let second = 0; second < 30; second++) await this.clock.advance(1000);
+    await stopped;
+    assert.equal(this.clock.pendingTimers, 0, "a timer was left behind");
+  }
+}
+
+export function plain(username: string, password: string, authorizationId = ""): string {
+  return Buffer.from(`${authorizationId}\0${username}\0${password}`).toString("base64");
+}
+
+export class ScriptedClient {
+  readonly connection: Connection;
+  #received = "";
+  #ended = false;
+
+  constructor(connection: Connection) {
+    this.connection = connection;
+    connection.start({
+      data: (bytes) => {
+        this.#received += Buffer.from(bytes).toString("latin1");
+      },
+      end: () => {
+        this.#ended = true;
+      },
+      drained: () => undefined,
+      closed: () => {
+        this.#ended = true;
+      },
+    });
+  }
+
+  /** As given; octets above 255 become UTF-8 only with `utf8`. */
+  send(text: string, encoding: "latin1" | "utf8" = "latin1"): void {
+    this.connection.write(Buffer.from(text, encoding));
+  }
+
+  /** The next whole reply, its lines joined by "\n". */
+  async reply(): Promise<string> {
+    for (let turn = 0; turn < 50; turn++) {
+      const match = /^(?:\d{3}-[^\r\n]*\r\n)*\d{3} [^\r\n]*\r\n/.exec(this.#received);
+      if (match !== null) {
+        this.#received = this.#received.slice(match[0].length);
+        return match[0].trimEnd().replaceAll("\r\n", "\n");
+      }
+      await settle();
+    }
+    throw new Error(`no reply; received so far: ${JSON.stringify(this.#received)}, ended: ${this.#ended}`);
+  }
+
+  /** Sends one line and checks how its reply begins. */
+  async expect(line: string, beginning: string): Promise<string> {
+    this.send(`${line}\r\n`, "utf8");
+    const reply = await this.reply();
+    assert.ok(reply.startsWith(beginning), `${line} → ${reply} instead of ${beginning}`);
+    return reply;
+  }
+
+  /** MAIL, RCPT and DATA, each expected to be accepted. */
+  async envelope(from: string, ...to: readonly string[]): Promise<void> {
+    await this.expect(`MAIL FROM:${from}`, "250");
+    for (const path of to) await this.expect(`RCPT TO:${path}`, "250");
+  }
+
+  /** DATA with these lines; the reply to the content. */
+  async content(text: string): Promise<string> {
+    await this.expect("DATA", "354");
+    this.send(`${text}\r\n.\r\n`);
+    return await this.reply();
+  }
+
+  async startTls(): Promise<void> {
+    await this.expect("STARTTLS", "220");
+    await this.connection.startTls({ side: "client", serverName: "mail.example.org", requireVerified: true });
+  }
+
+  /** Everything that came and was not read. */
+  async unread(): Promise<string> {
+    await settle();
+    return this.#received;
+  }
+
+  async ended(): Promise<boolean> {
+    for (let turn = 0; turn < 10 && !this.#ended; turn++) await settle();
+    return this.#ended;
+  }
+}

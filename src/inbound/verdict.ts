@@ -1,0 +1,41 @@
+/** What a session tells its connection to do about an event of the protocol core. */
+import type { Decision } from "../policy/decision.ts";
+import type { Reply } from "../smtp/reply.ts";
+
+export type Verdict =
+  /** The event asked for nothing. */
+  | { readonly kind: "noted" }
+  /** Yes, with the core's own reply. */
+  | { readonly kind: "proceed" }
+  | {
+      readonly kind: "answer";
+      readonly reply: Reply;
+      /** Called once the reply is on its way. */
+      readonly afterwards?: () => void;
+    }
+  /** AUTH goes on. */
+  | { readonly kind: "challenge"; readonly data: Uint8Array }
+  /** The rest of the content is drained, then answered with this. */
+  | { readonly kind: "refuse-content"; readonly reply: Reply }
+  /** 220, then the handshake. */
+  | { readonly kind: "start-tls" };
+
+export const noted: Verdict = { kind: "noted" };
+export const proceed: Verdict = { kind: "proceed" };
+
+export function answer(reply: Reply): Verdict {
+  return { kind: "answer", reply };
+}
+
+/** Accepted is the core's own reply, anything else the decision's. */
+export function verdictOf(decision: Decision): Verdict {
+  return decision.verdict === "accept" ? proceed : { kind: "answer", reply: decision.reply };
+}
+
+/**
+ * Goes on with a value that may come later. At once when it is here: a message must not cost a turn of the event loop for
+ * each question that is answered from memory.
+ */
+export function whenReady<T, R>(value: T | Promise<T>, use: (value: T) => R | Promise<R>): R | Promise<R> {
+  return value instanceof Promise ? value.then(use) : use(value);
+}
