@@ -52,7 +52,12 @@ test("a client without an address or a name is still told", () => {
   const { clientAddress: _address, hello: _hello, ...rest } = facts;
   assert.match(only(makeReceived({ ...rest, hello: "lhlo.example" })), /^from lhlo\.example by mail/);
   assert.match(only(makeReceived({ ...rest, clientAddress: "192.0.2.7" })), /^from \[192\.0\.2\.7\] \(\[192/);
-  assert.match(only(makeReceived(rest)), /^from localhost by mail/);
+  assert.match(only(makeReceived(rest)), /^by mail\.example\.org with/);
+});
+
+test("what we made ourselves came from nobody and by no protocol", () => {
+  const field = makeReceived({ byHost: "mail.example.org", id: "4QJ7ZC2M9KXD", at: facts.at });
+  assert.equal(only(field), "by mail.example.org id 4QJ7ZC2M9KXD; Sat, 31 Jan 2026 09:05:07 +0000");
 });
 
 test("HDR-003: `for` is there only for one plain recipient; the date has four digits and a numeric zone", () => {

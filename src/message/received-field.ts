@@ -14,7 +14,8 @@ export interface ReceivedFacts {
   /** Textual IP address; absent for a unix socket and for what we made ourselves. */
   readonly clientAddress?: string;
   readonly byHost: string;
-  readonly protocol: string;
+  /** RFC 3848 keyword; absent for what we made ourselves. */
+  readonly protocol?: string;
   /** Queue id. */
   readonly id: string;
   /** `local@domain` ready for the wire: given only where the message has a single recipient (RFC 5321 §7.2). */
@@ -32,7 +33,11 @@ const nameLengthMax = 255;
 
 /** One folded field with its CRLF. */
 export function makeReceived(facts: ReceivedFacts): string {
-  const clauses = [`from ${clientName(facts)}`, `by ${facts.byHost}`, `with ${facts.protocol}`, `id ${facts.id}`];
+  const clauses = [`by ${facts.byHost}`];
+  const client = clientName(facts);
+  if (client !== undefined) clauses.unshift(`from ${client}`);
+  if (facts.protocol !== undefined) clauses.push(`with ${facts.protocol}`);
+  clauses.push(`id ${facts.id}`);
   if (facts.recipient !== undefined && isPlainRecipient(facts.recipient)) clauses.push(`for <${facts.recipient}>`);
   // RFC 8314 §4.3: the registered clause holds the cipher; the version is for people.
   if (facts.tls !== undefined) clauses.push(`tls ${word(facts.tls.cipher)} (${word(facts.tls.protocol)})`);
@@ -50,9 +55,9 @@ export function makeReceived(facts: ReceivedFacts): string {
 }
 
 /** RFC 5321 §4.4 `Extended-Domain`: what the client calls itself, then the address that it really has. */
-function clientName({ hello, clientAddress }: ReceivedFacts): string {
+function clientName({ hello, clientAddress }: ReceivedFacts): string | undefined {
   const literal = clientAddress === undefined ? undefined : addressLiteral(clientAddress);
-  const name = hello === undefined || hello === "" ? (literal ?? "localhost") : word(hello);
+  const name = hello === undefined || hello === "" ? literal : word(hello);
   return literal === undefined ? name : `${name} (${literal})`;
 }
 

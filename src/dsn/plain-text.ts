@@ -1,0 +1,42 @@
+/** Text for people: wrapped, indented, and free of what a peer or a sender could have put into it. */
+
+const widthMax = 72;
+/** A word beyond this is cut: lines end well below 998 octets whatever is quoted. */
+const wordLengthMax = 200;
+
+/** Lines with CRLF. */
+export function paragraph(text: string, indent = ""): string {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of visible(text).split(" ").flatMap(cutWord)) {
+    if (line !== "" && indent.length + line.length + 1 + word.length > widthMax) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  lines.push(line);
+  return lines.map((each) => `${indent}${each}\r\n`).join("");
+}
+
+/**
+ * One line of ordinary characters: controls, line separators and the marks that turn the direction of text, with which an
+ * address can be made to look like another, become spaces.
+ */
+export function visible(text: string): string {
+  return text
+    .toWellFormed()
+    .replaceAll(/[\u0000-\u0020\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g, " ")
+    .trim();
+}
+
+function cutWord(word: string): readonly string[] {
+  if (word.length <= wordLengthMax) return [word];
+  const characters = [...word];
+  const pieces: string[] = [];
+  for (let at = 0; at < characters.length; at += wordLengthMax) {
+    pieces.push(characters.slice(at, at + wordLengthMax).join(""));
+  }
+  return pieces;
+}

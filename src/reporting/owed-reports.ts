@@ -1,0 +1,84 @@
+/**
+ * Which reports a sender is owed for what happened to recipients (RFC 3461 §5.2, RFC 5321 §6.1). Pure decisions.
+ */
+import type { ReportAction } from "../dsn/report.ts";
+import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
+import type { Instant } from "../lib/instant.ts";
+import type { NotifyCondition } from "../smtp/envelope.ts";
+import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
+
+/** What one attempt did to one recipient, and what the queue decided from it. */
+export interface Attempt {
+  readonly recipient: StoredRecipient;
+  readonly outcome: DeliveryOutcome;
+  /** The outcome is a deferral, and the recipient's time in the queue is over. */
+  readonly expired?: boolean;
+  /** Deferred: attempts go on until this time. */
+  readonly willRetryUntil?: Instant;
+  /** Deferred for longer than the sender should be left without word, and not yet warned. */
+  readonly delayWarningDue?: boolean;
+}
+
+export type ReportNeed =
+  | { readonly kind: "owed"; readonly action: ReportAction }
+  /** Somebody would be told, were it not for this. */
+  | { readonly kind: "withheld"; readonly action: ReportAction; readonly reason: WithheldReason }
+  | { readonly kind: "none" };
+
+export type WithheldReason = "null-reverse-path" | "not-asked-for";
+
+const none: ReportNeed = { kind: "none" };
+
+export function reportNeed(message: StoredMessage, attempt: Attempt): ReportNeed {
+  const { recipient, outcome } = attempt;
+  const { notify } = recipient;
+  switch (outcome.kind) {
+    case "bounced":
+      return unlessForbidden(message, notify, "failed", "FAILURE");
+    case "deferred":
+      if (attempt.expired === true) return unlessForbidden(message, notify, "failed", "FAILURE");
+      // Once for a recipient, however often the question comes (RFC 3461 §5.2.5).
+      if (attempt.delayWarningDue !== true || recipient.warned) return none;
+      return unlessForbidden(message, notify, "delayed", "DELAY");
+    case "relayed":
+      // With DSN, the next server has taken over the promise (RFC 3461 §5.2.1).
+      return outcome.dsnPassedOn ? none : ifAskedFor(message, notify, "relayed");
+    case "delivered":
+      return ifAskedFor(message, notify, "delivered");
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** Failure and delay are told unless NOTIFY says otherwise (RFC 3461 §4.1). */
+function unlessForbidden(
+  message: StoredMessage,
+  notify: readonly NotifyCondition[] | undefined,
+  action: ReportAction,
+  condition: NotifyCondition,
+): ReportNeed {
+  if (message.reversePath === "") return { kind: "withheld", action, reason: "null-reverse-path" };
+  if (notify !== undefined && !notify.includes(condition)) return { kind: "withheld", action, reason: "not-asked-for" };
+  return { kind: "owed", action };
+}
+
+/** Success is told only where NOTIFY has it. */
+function ifAskedFor(
+  message: StoredMessage,
+  notify: readonly NotifyCondition[] | undefined,
+  action: ReportAction,
+): ReportNeed {
+  return message.reversePath !== "" && notify?.includes("SUCCESS") === true ? { kind: "owed", action } : none;
+}
+
+/**
+ * NOTIFY for the targets of an alias with several of them: the sender has had an "expanded" report instead of success
+ * (RFC 3461 §5.2.7.3).
+ */
+export function notifyAfterExpansion(
+  notify: readonly NotifyCondition[] | undefined,
+): readonly NotifyCondition[] | undefined {
+  if (notify === undefined || !notify.includes("SUCCESS")) return notify;
+  const rest = notify.filter((condition) => condition !== "SUCCESS");
+  return rest.length === 0 ? ["NEVER"] : rest;
+}

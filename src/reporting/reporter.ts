@@ -1,0 +1,252 @@
+/**
+ * Reports to senders: decides which delivery status notifications a set of outcomes calls for, makes them, and gives them
+ * to the queue, which stores them in the transaction of the outcomes. One report for all recipients of a message with the
+ * same fate; never one about mail with the null reverse-path, so there is never a bounce of a bounce (RFC 5321 §6.1).
+ */
+import { parseMailbox } from "../address/mailbox-text.ts";
+import { makeReport } from "../dsn/make-report.ts";
+import type { ReportAction, ReportedMessage, ReportedRecipient } from "../dsn/report.ts";
+import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts";
+import type { HistoryEvent } from "../events/history-event.ts";
+import type { HeaderSection } from "../message/header-section.ts";
+import type { MessageFacts } from "../message/message-facts.ts";
+import { makeMessageId, messageIdRandomBytes } from "../message/message-id.ts";
+import { makeReceived } from "../message/received-field.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Random } from "../ports/random.ts";
+import type { NotifyCondition } from "../smtp/envelope.ts";
+import type { Content, GeneratedMessage, NewMessage, QueueId, StoredMessage } from "../spool/spool.ts";
+import { readOriginal, withoutContent } from "./original-message.ts";
+import { type Attempt, reportNeed, type WithheldReason } from "./owed-reports.ts";
+
+/** Above this only the header is returned, whatever RET asks for (RFC 3461 §6.2): a mailbox is not filled by failures. */
+export const returnedBytesMaxDefault = 100 * 1024;
+
+export interface ReporterSettings {
+  /** Our name, in A-labels. */
+  readonly hostname: string;
+  /** Whom the reader of a report may ask; by default the postmaster of `hostname`. */
+  readonly postmaster?: string;
+  /** Octets up to which RET=FULL returns the whole message with a failure. */
+  readonly returnedBytesMax?: number;
+}
+
+export interface ReporterOptions {
+  /** Asked anew for each report, so that a reload applies at once. */
+  readonly settings: () => ReporterSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly nextId: () => QueueId;
+}
+
+export interface ReportsInput {
+  readonly message: StoredMessage;
+  readonly attempts: readonly Attempt[];
+  readonly openContent: () => Promise<Content>;
+}
+
+export interface Reports {
+  readonly reports: readonly GeneratedMessage[];
+  readonly events: readonly HistoryEvent[];
+  /** Indexes of the recipients whose delay needs no more thought: a report was made, or is not to be. */
+  readonly warned: readonly number[];
+}
+
+/** One recipient that stands for several, as it was accepted. */
+export interface ExpandedRecipient {
+  readonly address: string;
+  readonly notify?: readonly NotifyCondition[];
+  readonly originalRecipient?: string;
+}
+
+/** The order in which reports leave: bad news first. */
+const actions = ["failed", "delayed", "relayed", "delivered"] as const satisfies readonly ReportAction[];
+
+const withheldTexts = {
+  "null-reverse-path": "The message has the null reverse-path, so there is nobody to report to.",
+  "not-asked-for": "The sender asked not to be told (NOTIFY).",
+} as const satisfies Record<WithheldReason, string>;
+
+export class Reporter {
+  readonly #options: ReporterOptions;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects only for a fault of ours; content that cannot be read makes a report without it. */
+  async reportsFor({ message, attempts, openContent }: ReportsInput): Promise<Reports> {
+    const needs = attempts.map((attempt) => ({ attempt, need: reportNeed(message, attempt) }));
+    const at = this.#options.clock.now();
+    const reports: GeneratedMessage[] = [];
+    const events: HistoryEvent[] = [];
+    for (const action of actions) {
+      const owed = needs.filter(({ need }) => need.kind === "owed" && need.action === action);
+      if (owed.length === 0) continue;
+      const original = await this.#original(message, openContent, action);
+      const recipients = owed.map(({ attempt }) => reportedRecipient(attempt, at));
+      const report = this.#make(action, message, original, recipients);
+      reports.push(report);
+      events.push({
+        kind: "report-queued",
+        at,
+        message: message.id,
+        report: report.message.id,
+        action,
+        recipients: recipients.map(({ address }) => address),
+      });
+    }
+    for (const reason of ["null-reverse-path", "not-asked-for"] as const) {
+      const withheld = needs.filter(({ need }) => need.kind === "withheld" && need.reason === reason);
+      if (withheld.length === 0) continue;
+      const recipients = withheld.map(({ attempt }) => attempt.recipient.address);
+      events.push({ kind: "report-withheld", at, message: message.id, reason: withheldTexts[reason], recipients });
+    }
+    const warned = needs.flatMap(({ attempt, need }) =>
+      need.kind !== "none" && need.action === "delayed" ? [attempt.recipient.index] : [],
+    );
+    return { reports, events, warned };
+  }
+
+  /**
+   * The report that an alias with several targets owes its sender where NOTIFY has SUCCESS (RFC 3461 §5.2.7.3), for the
+   * moment of acceptance; undefined: none is owed. The targets then get `notifyAfterExpansion`.
+   */
+  expandedReport(input: {
+    readonly message: Omit<NewMessage, "recipients">;
+    /** Of the content as it is stored. */
+    readonly header: HeaderSection;
+    readonly recipients: readonly ExpandedRecipient[];
+  }): { readonly report: GeneratedMessage; readonly event: HistoryEvent } | undefined {
+    const { message, header } = input;
+    const owed = input.recipients.filter(({ notify }) => notify?.includes("SUCCESS") === true);
+    if (message.reversePath === "" || owed.length === 0) return undefined;
+    const ours = withoutContent(message);
+    const original = { ...ours, header: Buffer.concat([ours.header, header.bytes]) };
+    const recipients = owed.map(({ address, originalRecipient }): ReportedRecipient => ({
+      address,
+      status: "2.0.0",
+      ...(originalRecipient !== undefined && { originalRecipient }),
+    }));
+    const report = this.#make("expanded", message, original, recipients);
+    const event: HistoryEvent = {
+      kind: "report-queued",
+      at: report.message.receivedAt,
+      message: message.id,
+      report: report.message.id,
+      action: "expanded",
+      recipients: owed.map(({ address }) => address),
+    };
+    return { report, event };
+  }
+
+  /** RFC 3461 §6.2: the whole message only with failures, only if asked for, and only if it is small. */
+  async #original(
+    message: StoredMessage,
+    openContent: () => Promise<Content>,
+    action: ReportAction,
+  ): Promise<ReportedMessage> {
+    const { returnedBytesMax = returnedBytesMaxDefault } = this.#options.settings();
+    const wholeBytesMax = action === "failed" && message.ret === "FULL" && !message.facts.binary ? returnedBytesMax : 0;
+    try {
+      await using content = await openContent();
+      return await readOriginal(message, content, { wholeBytesMax });
+    } catch (error) {
+      this.#options.log.event("internal-error", {
+        message: message.id,
+        where: "reading a message for its report",
+        error: String(error),
+      });
+      return withoutContent(message);
+    }
+  }
+
+  #make(
+    action: ReportAction,
+    about: Omit<StoredMessage, "size">,
+    original: ReportedMessage,
+    recipients: readonly ReportedRecipient[],
+  ): GeneratedMessage {
+    const { settings, clock, random, nextId } = this.#options;
+    const { hostname, postmaster = `postmaster@${hostname}` } = settings();
+    const at = clock.now();
+    const id = nextId();
+    const messageId = makeMessageId({ at, random: random.bytes(messageIdRandomBytes), host: hostname });
+    const to = about.reversePath;
+    const report = makeReport({ action, host: hostname, postmaster, to, at, messageId, original, recipients });
+    const facts: MessageFacts = {
+      receivedCount: 0,
+      ownReceived: false,
+      autoSubmitted: true,
+      deliveredTo: [],
+      utf8Header: report.utf8Header,
+      eightBit: report.eightBit,
+      binary: false,
+      subject: report.subject,
+      messageId,
+      from: report.from,
+    };
+    return {
+      content: report.bytes,
+      message: {
+        id,
+        receivedAt: at,
+        reversePath: "",
+        origin: { listener: "local", protocol: "local" },
+        body: report.eightBit ? "8BITMIME" : "7BIT",
+        smtpUtf8: report.utf8Header,
+        facts,
+        headerBlock: makeReceived({ byHost: hostname, id, at }),
+        ...(about.traceparent !== undefined && { traceparent: about.traceparent }),
+        reportOn: about.id,
+        recipients: [{ address: to, domain: domainOf(to), notify: ["NEVER"] }],
+      },
+    };
+  }
+}
+
+/** `domainKey` of the reverse-path, which was a mailbox when it was accepted. */
+function domainOf(address: string): string {
+  return parseMailbox(address)?.domainKey ?? address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+}
+
+function reportedRecipient({ recipient, outcome, expired, willRetryUntil }: Attempt, at: number): ReportedRecipient {
+  const { address, acceptedAs, originalRecipient } = recipient;
+  return {
+    address,
+    ...(acceptedAs !== undefined && { acceptedAs }),
+    ...(originalRecipient !== undefined && { originalRecipient }),
+    ...whatHappened(outcome),
+    lastAttemptAt: at,
+    ...(willRetryUntil !== undefined && { willRetryUntil }),
+    ...(expired === true && { expired }),
+  };
+}
+
+function whatHappened(outcome: DeliveryOutcome) {
+  const { status } = outcome;
+  const said = outcome.diagnostic === undefined ? undefined : { diagnostic: publicDiagnostic(outcome.diagnostic) };
+  if (outcome.kind !== "deferred" && outcome.kind !== "bounced") return { status, ...said };
+  const { owner: fault } = outcome;
+  // What fails within this server names its files and programs: that is for its log, not for the world.
+  if (fault === "local-trouble" && outcome.diagnostic?.type !== "smtp") {
+    return { status, fault, reason: "trouble within this server, told in its log" };
+  }
+  // Of an expired recipient too the status is the last one: why it failed says more than that it took too long.
+  return { status, fault, reason: outcome.reason, ...said };
+}
+
+/** Without the path of a unix socket. */
+function publicDiagnostic({ remoteHost, remoteAddress, ...diagnostic }: Diagnostic): Diagnostic {
+  return {
+    ...diagnostic,
+    ...(isPublic(remoteHost) && { remoteHost }),
+    ...(isPublic(remoteAddress) && { remoteAddress }),
+  };
+}
+
+function isPublic(host: string | undefined): host is string {
+  return host !== undefined && !host.startsWith("unix:") && !host.startsWith("/");
+}
