@@ -196,7 +196,7 @@ function tlsFailed(failure: ClientFailure, peer: PeerFacts): Attempt {
     return { kind: "failed", setback: failureSetback(failure, peer), tryNext: true };
   }
   const detail = failure.kind === "bare-line-end" ? "" : failure.detail;
-  const reason = `TLS with ${peer.host} failed: ${detail}`;
+  const reason = `${peer.host}: ${detail}`;
   return { kind: "tls-trouble", reason: detail, setback: finding("4.7.5", "remote-trouble", reason, peer) };
 }
 

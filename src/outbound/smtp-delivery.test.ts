@@ -537,7 +537,7 @@ test("a kept connection that the peer has closed meanwhile is replaced within th
       answer: ({ verb, session }) => {
         if (verb !== "MAIL" || session > 0 || peer.messages.length === 0) return undefined;
         if (how === "closes at MAIL") return CLOSE;
-        return how === "421 at MAIL" ? { reply: "421 4.7.0 enough", then: "close" } : undefined;
+        return how === "421 at MAIL" ? { reply: "421 4.7.0 enough", close: true } : undefined;
       },
     });
     await world.deliver(world.job({}));

@@ -19,7 +19,7 @@ export interface PeerCommand {
 }
 
 /** Reply text without its last CRLF; `stall` answers never, `close` and `reset` end the connection instead. */
-export type PeerAnswer = string | { readonly reply: string; readonly then: "close" } | typeof STALL | typeof CLOSE;
+export type PeerAnswer = string | { readonly reply: string; readonly close: true } | typeof STALL | typeof CLOSE;
 export const STALL = Symbol("stall");
 export const CLOSE = Symbol("close");
 
