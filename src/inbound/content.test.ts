@@ -3,7 +3,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { settle } from "../testing/manual-clock.ts";
 import { SpoolError, type MessageWriter, type Spool } from "../spool/spool.ts";
-import { ServerUnderTest } from "./test-support.ts";
+import { ReceivingServer } from "../testing/receiving-server.ts";
 
 /** The spool with its writer's commit (or append) replaced. */
 function failing(change: (writer: MessageWriter) => Partial<MessageWriter>): (spool: Spool) => Pick<Spool, "begin"> {
@@ -25,7 +25,7 @@ function failing(change: (writer: MessageWriter) => Partial<MessageWriter>): (sp
 }
 
 test("SMTP-038 SMTP-039: content is stored octet for octet, without the dots that were stuffed", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.envelope("<s@x.example> BODY=8BITMIME", "<ann@example.org>");
   const high = Array.from({ length: 128 }, (_, index) => String.fromCharCode(128 + index)).join("");
@@ -34,7 +34,7 @@ test("SMTP-038 SMTP-039: content is stored octet for octet, without the dots tha
 });
 
 test("content that arrives octet by octet is stored as content that arrives whole", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   const text = "Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\nSubject: pieces\r\n\r\nbody\r\n..dot\r\n";
   await client.envelope("<s@x.example>", "<ann@example.org>");
@@ -52,7 +52,7 @@ test("content that arrives octet by octet is stored as content that arrives whol
 });
 
 test("SMTP-014, trap 11: after a refused end of data nothing of the transaction is left", async () => {
-  await using server = await ServerUnderTest.open({ hopLimit: 10 });
+  await using server = await ReceivingServer.open({ hopLimit: 10 });
   const client = await server.client("mx");
   await client.envelope("<s@x.example>", "<ann@example.org>");
   const received = "Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\n".repeat(10);
@@ -68,7 +68,7 @@ test("SMTP-014, trap 11: after a refused end of data nothing of the transaction 
 });
 
 test("SMTP-019: a connection lost before the final dot leaves nothing; one lost after 250 leaves the message", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const cut = await server.client("mx");
   await cut.envelope("<s@x.example>", "<ann@example.org>");
   await cut.expect("DATA", "354");
@@ -94,7 +94,7 @@ test("SMTP-040 SMTP-041: a failed commit is 451, a full disk 452, and neither le
     new SpoolError("no-space", "full"),
     new Error("bug"),
   ];
-  await using server = await ServerUnderTest.open({
+  await using server = await ReceivingServer.open({
     spool: failing((writer) => ({
       commit: (message, options) => {
         const fault = faults.shift();
@@ -115,7 +115,7 @@ test("SMTP-040 SMTP-041: a failed commit is 451, a full disk 452, and neither le
 
 test("SMTP-041: the reply comes after the commit, not before", async () => {
   let commit: (() => void) | undefined;
-  await using server = await ServerUnderTest.open({
+  await using server = await ReceivingServer.open({
     spool: failing((writer) => ({
       commit: async (message, options) => {
         await new Promise<void>((resolve) => {
@@ -138,7 +138,7 @@ test("SMTP-041: the reply comes after the commit, not before", async () => {
 });
 
 test("a write that fails while content arrives drains the rest and is answered 451", async () => {
-  await using server = await ServerUnderTest.open({
+  await using server = await ReceivingServer.open({
     spool: failing(() => ({ append: () => Promise.reject(new SpoolError("failed", "file is gone")) })),
   });
   const client = await server.client("mx");
@@ -155,7 +155,7 @@ test("a write that fails while content arrives drains the rest and is answered 4
 
 test("while the spool asks to wait the client is not read without bound, and all arrives in order", async () => {
   const waiting: (() => void)[] = [];
-  await using server = await ServerUnderTest.open({
+  await using server = await ReceivingServer.open({
     spool: failing((writer) => ({
       append: (bytes) => {
         writer.append(bytes);
@@ -183,7 +183,7 @@ test("while the spool asks to wait the client is not read without bound, and all
 });
 
 test("EXT-003: a message above the limit is drained, refused once, and the session goes on", async () => {
-  await using server = await ServerUnderTest.open({ limits: { message_size: "1KB" } });
+  await using server = await ReceivingServer.open({ limits: { message_size: "1KB" } });
   const client = await server.client("mx");
   await client.envelope("<s@x.example>", "<ann@example.org>");
   assert.match(await client.content(`Subject: x\r\n\r\n${"x".repeat(98)}\r\n`.repeat(20)), /^552 5\.3\.4 /);
@@ -196,7 +196,7 @@ test("EXT-003: a message above the limit is drained, refused once, and the sessi
 });
 
 test("a header section above its limit is refused, and is never held in memory beyond it", async () => {
-  await using server = await ServerUnderTest.open({ limits: { header_size: "64KiB" } });
+  await using server = await ReceivingServer.open({ limits: { header_size: "64KiB" } });
   const client = await server.client("mx");
   await client.envelope("<s@x.example>", "<ann@example.org>");
   assert.match(await client.content(`X-Long: ${"x".repeat(900)}\r\n`.repeat(100)), /^552 5\.3\.4 /);
@@ -205,7 +205,7 @@ test("a header section above its limit is refused, and is never held in memory b
 });
 
 test("EXT-001: on a disk that is nearly full MAIL is put off with 452", async () => {
-  await using server = await ServerUnderTest.open({ space: 1_000_000, limits: { free_space: "900KB" } });
+  await using server = await ReceivingServer.open({ space: 1_000_000, limits: { free_space: "900KB" } });
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<s@x.example>", "250");
   await client.expect("RSET", "250");
@@ -213,7 +213,7 @@ test("EXT-001: on a disk that is nearly full MAIL is put off with 452", async ()
 });
 
 test("SMTP-045: mail without Date, with garbage in Received, or without any header is taken as it is", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   const contents = ["Received: garbage\r\nResent-To: x\r\n\r\nbody", "no header at all", ""];
   for (const text of contents) {
@@ -228,7 +228,7 @@ test("SMTP-045: mail without Date, with garbage in Received, or without any head
 });
 
 test("HDR-001 HDR-002 HDR-003: one Received field is put in front, with what the client said and was", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx", "2001:db8::7");
   await client.envelope("<s@x.example>", "<ann@example.org>");
   await client.content("Received: a\r\nReceived: b\r\nReceived: c\r\nSubject: x\r\n\r\nhello");
@@ -247,7 +247,7 @@ test("HDR-001 HDR-002 HDR-003: one Received field is put in front, with what the
 });
 
 test("the history of a message begins with who sent it, how, and why it was taken", async () => {
-  await using server = await ServerUnderTest.open({ claim: { leaseMs: 60_000, retryDelaysMs: [300_000] } });
+  await using server = await ReceivingServer.open({ claim: { leaseMs: 60_000, retryDelaysMs: [300_000] } });
   const client = await server.client("mx");
   await client.envelope("<s@x.example>", "<Ann+tag@example.org>");
   await client.content("Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nhello");
@@ -274,7 +274,7 @@ test("the history of a message begins with who sent it, how, and why it was take
 test("traps 1 to 4: no line end but CRLF ends content, whatever the listener", async () => {
   const endings = ["\n.\n", "\n.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r", "\r.\r\n", "\r\r\n.\r\r\n"];
   for (const ending of endings) {
-    await using server = await ServerUnderTest.open();
+    await using server = await ReceivingServer.open();
     const client = await server.client("mx");
     await client.envelope("<s@x.example>", "<ann@example.org>");
     await client.expect("DATA", "354");
@@ -288,7 +288,7 @@ test("traps 1 to 4: no line end but CRLF ends content, whatever the listener", a
 });
 
 test("SMUG-010: each listener refuses bare line ends in the same way", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   for (const kind of ["mx", "submission", "lmtp"] as const) {
     const client = kind === "submission" ? await server.submitter() : await server.client(kind);
     await client.envelope("<ann@example.org>", "<ann@example.org>");
@@ -298,7 +298,7 @@ test("SMUG-010: each listener refuses bare line ends in the same way", async () 
 });
 
 test("trap 3: a listener that repairs bare line ends makes no second message of them", async () => {
-  await using server = await ServerUnderTest.open({ bareLineEnds: "repair" });
+  await using server = await ReceivingServer.open({ bareLineEnds: "repair" });
   const client = await server.submitter();
   await client.envelope("<ann@example.org>", "<bob@example.org>");
   const text = "From: ann@example.org\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@x>\r\n\r\nhello";
@@ -310,7 +310,7 @@ test("trap 3: a listener that repairs bare line ends makes no second message of 
 });
 
 test("EXT-018, trap 14: BDAT without a transaction is 503 and its octets are no commands", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   client.send("BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n");
   assert.match(await client.reply(), /^503 /);
@@ -318,7 +318,7 @@ test("EXT-018, trap 14: BDAT without a transaction is 503 and its octets are no 
 });
 
 test("EXT-017 EXT-022 EXT-023: chunks are stored as they are, binary ones too", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.envelope("<s@x.example> BODY=BINARYMIME", "<ann@example.org>");
   await client.expect("DATA", "503");

@@ -1,10 +1,10 @@
 /** MAIL and RCPT: who may send, to whom, and where an address leads. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { ServerUnderTest } from "./test-support.ts";
+import { ReceivingServer } from "../testing/receiving-server.ts";
 
 test("SMTP-005: commands take any letter case, and a local-part keeps its own to the end", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.expect("mAiL fRoM:<Ab.C@x.example> bOdY=8bitmime", "250");
   await client.expect("rCpT tO:<ANN@Example.ORG>", "250");
@@ -17,7 +17,7 @@ test("SMTP-005: commands take any letter case, and a local-part keeps its own to
 });
 
 test("SMTP-013: a transaction takes nothing over from the one before", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.envelope("<one@x.example>", "<ann@example.org>");
   await client.content("Subject: 1\r\n\r\none");
@@ -36,7 +36,7 @@ test("SMTP-013: a transaction takes nothing over from the one before", async () 
 });
 
 test("SMTP-006 SMTP-015: RSET and a new EHLO forget the recipients", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   for (const command of ["RSET", "EHLO again.test"]) {
     await client.envelope("<one@x.example>", "<ann@example.org>");
@@ -50,7 +50,7 @@ test("SMTP-006 SMTP-015: RSET and a new EHLO forget the recipients", async () =>
 });
 
 test("SMTP-026: a source route is dropped, and its last mailbox is the recipient", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<s@x.example>", "250");
   await client.expect("RCPT TO:<@a.example,@b.example:ann@example.org>", "250");
@@ -60,7 +60,7 @@ test("SMTP-026: a source route is dropped, and its last mailbox is the recipient
 });
 
 test("SMTP-027: quoted local-parts are names, whatever is inside them", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<s@x.example>", "250");
   await client.expect('RCPT TO:<"a@b >c"@example.org>', "250");
@@ -74,7 +74,7 @@ test("SMTP-027: quoted local-parts are names, whatever is inside them", async ()
 });
 
 test("SMTP-033: postmaster is taken everywhere, in any letter case", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<s@x.example>", "250");
   for (const path of [
@@ -94,7 +94,7 @@ test("SMTP-033: postmaster is taken everywhere, in any letter case", async () =>
 });
 
 test("SMTP-034: the longest local-part, domain and path are accepted", async () => {
-  await using server = await ServerUnderTest.open({ relayNetworks: ["198.51.100.0/24"] });
+  await using server = await ReceivingServer.open({ relayNetworks: ["198.51.100.0/24"] });
   const client = await server.client("mx");
   const local = "l".repeat(64);
   const domain = `${"d".repeat(63)}.${"e".repeat(63)}.${"f".repeat(53)}.test`;
@@ -106,7 +106,7 @@ test("SMTP-034: the longest local-part, domain and path are accepted", async () 
 });
 
 test("SMTP-036: a hundred recipients are taken", async () => {
-  await using server = await ServerUnderTest.open({ relayNetworks: ["198.51.100.7"], limits: { recipients: 100 } });
+  await using server = await ReceivingServer.open({ relayNetworks: ["198.51.100.7"], limits: { recipients: 100 } });
   const client = await server.client("mx");
   const all = Array.from({ length: 100 }, (_, index) => `<u${index}@far.test>`);
   await client.envelope("<s@x.example>", ...all);
@@ -115,7 +115,7 @@ test("SMTP-036: a hundred recipients are taken", async () => {
 });
 
 test("SMTP-037 OPT-014: recipients above the announced limit get 452, and the earlier ones stay", async () => {
-  await using server = await ServerUnderTest.open({ relayNetworks: ["198.51.100.7"], limits: { recipients: 100 } });
+  await using server = await ReceivingServer.open({ relayNetworks: ["198.51.100.7"], limits: { recipients: 100 } });
   const client = await server.client("mx");
   assert.match(await client.expect("EHLO client.test", "250"), /LIMITS RCPTMAX=100/);
   const all = Array.from({ length: 100 }, (_, index) => `<u${index}@far.test>`);
@@ -126,7 +126,7 @@ test("SMTP-037 OPT-014: recipients above the announced limit get 452, and the ea
 });
 
 test("SMTP-047: nothing that a stranger writes opens a relay", async () => {
-  await using server = await ServerUnderTest.open({ limits: { refused_recipients: 1000 } });
+  await using server = await ReceivingServer.open({ limits: { refused_recipients: 1000 } });
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<ann@example.org>", "250");
   const cases: readonly (readonly [string, string])[] = [
@@ -156,7 +156,7 @@ test("SMTP-047: nothing that a stranger writes opens a relay", async () => {
 });
 
 test("SMTP-047: networks that are configured may relay without a login", async () => {
-  await using server = await ServerUnderTest.open({ relayNetworks: ["198.51.100.0/24"] });
+  await using server = await ReceivingServer.open({ relayNetworks: ["198.51.100.0/24"] });
   const trusted = await server.client("mx", "198.51.100.9");
   await trusted.envelope("<s@x.example>", "<u@elsewhere.test>");
   await trusted.content("Subject: x\r\n\r\nhello");
@@ -171,7 +171,7 @@ test("SMTP-047: networks that are configured may relay without a login", async (
 });
 
 test("EAI-007: a local domain is the same in A- and U-labels", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<s@x.example> SMTPUTF8", "250");
   await client.expect("RCPT TO:<u@bücher.example>", "250");
@@ -186,7 +186,7 @@ test("EAI-007: a local domain is the same in A- and U-labels", async () => {
 });
 
 test("LIST-001 LIST-002: an alias keeps the sender, also the null one", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   for (const from of ["<s@x.example>", "<>"]) {
     await client.envelope(from, "<team@example.org>");
@@ -206,7 +206,7 @@ test("LIST-001 LIST-002: an alias keeps the sender, also the null one", async ()
 });
 
 test("DSN-018: one target inherits every DSN parameter; of several none inherits SUCCESS", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<s@x.example> RET=HDRS ENVID=e+2B1", "250");
   await client.expect("RCPT TO:<single@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;single@example.org", "250");
@@ -222,15 +222,24 @@ test("DSN-018: one target inherits every DSN parameter; of several none inherits
   assert.equal(single?.message.envelopeId, "e+2B1");
   assert.deepEqual(single?.recipients[0]?.notify, ["SUCCESS", "FAILURE"]);
   assert.equal(single?.recipients[0]?.originalRecipient, "rfc822;single@example.org");
+  assert.equal(single?.events.length, 1);
   assert.deepEqual(
     several?.recipients.map(({ notify, originalRecipient }) => [notify, originalRecipient]),
     Array.from({ length: 3 }, () => [["FAILURE"], "rfc822;team@example.org"]),
   );
   assert.deepEqual(successOnly?.recipients[0]?.notify, ["NEVER"]);
+  const queued = several?.events.find((event) => event.kind === "report-queued");
+  assert.equal(queued?.action, "expanded");
+  const report = await server.spool.message(queued?.report ?? "");
+  assert.equal(report?.message.reversePath, "");
+  assert.equal(report?.message.reportOn, several?.message.id);
+  assert.equal(report?.recipients[0]?.address, "s@x.example");
+  await using content = await server.spool.openContent(queued?.report ?? "");
+  assert.match(Buffer.from(content?.whole ?? []).toString("latin1"), /^Action: expanded\r$/m);
 });
 
 test("an alias that leads in a circle puts mail off, since the fault is ours", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<s@x.example>", "250");
   await client.expect("RCPT TO:<loop@example.org>", "451 4.3.5");
@@ -238,7 +247,7 @@ test("an alias that leads in a circle puts mail off, since the fault is ours", a
 });
 
 test("trap 16: a line end hidden in AUTH= of MAIL is refused and reaches no stored message", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<s@x.example> AUTH=a+0Ab@x.example", "501");
   await client.expect("MAIL FROM:<s@x.example> AUTH=<>", "250");

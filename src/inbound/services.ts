@@ -9,6 +9,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Network, TlsServerOptions } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
+import type { Reporter } from "../reporting/reporter.ts";
 import type { QueueIds } from "../spool/queue-id.ts";
 import type { ClaimedMessage, ClaimTerms, Spool } from "../spool/spool.ts";
 
@@ -41,6 +42,7 @@ export interface InboundServices {
   readonly ids: QueueIds;
   readonly accounts: AccountDirectory;
   readonly queue: AcceptedMail;
+  readonly reporter: Pick<Reporter, "expandedReport">;
   /** Absent: no listener offers TLS. */
   readonly certificates?: TlsServerOptions;
   readonly connectionLimits: ConnectionLimits;

@@ -6,10 +6,10 @@ import { ListenerError } from "./listener-options.ts";
 import { Inbound } from "./inbound.ts";
 import { protocolKeyword } from "./new-message.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
-import { plain, ServerUnderTest } from "./test-support.ts";
+import { plain, ReceivingServer } from "../testing/receiving-server.ts";
 
 test("TLS-001: after the handshake nothing of what the client said before is known", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.startTls();
   await client.expect("MAIL FROM:<s@x.example>", "503");
@@ -23,7 +23,7 @@ test("TLS-001: after the handshake nothing of what the client said before is kno
 });
 
 test("TLS-002, trap 7: commands that came with STARTTLS are not run under TLS", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   client.send("STARTTLS\r\nEHLO injected.test\r\nMAIL FROM:<evil@x.example>\r\n");
   assert.match(await client.reply(), /^554 5\.5\.0 |^220 /);
@@ -33,7 +33,7 @@ test("TLS-002, trap 7: commands that came with STARTTLS are not run under TLS", 
 });
 
 test("TLS-003 TLS-004, trap 10: STARTTLS takes no argument, not twice, and not during a transaction", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.expect("STARTTLS now", "501");
   await client.expect("MAIL FROM:<s@x.example>", "250");
@@ -45,7 +45,7 @@ test("TLS-003 TLS-004, trap 10: STARTTLS takes no argument, not twice, and not d
 });
 
 test("TLS-005: port 25 takes local mail in clear", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   assert.match(await client.expect("EHLO client.test", "250"), /STARTTLS/);
   await client.envelope("<s@x.example>", "<ann@example.org>");
@@ -54,7 +54,7 @@ test("TLS-005: port 25 takes local mail in clear", async () => {
 });
 
 test("a failed handshake is logged and ends the session", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   server.network.tlsOutcome = () => ({ kind: "failed", reason: "no shared cipher" });
   const client = await server.client("mx");
   await assert.rejects(client.startTls());
@@ -91,7 +91,7 @@ test("HDR-002: the protocol keyword tells HELO, TLS, login, SMTPUTF8 and LMTP ap
 });
 
 test("LMTP-001 LMTP-002 LMTP-003: LHLO, one reply for each accepted recipient, local ones only", async () => {
-  await using server = await ServerUnderTest.open({ relayNetworks: ["198.51.100.7"] });
+  await using server = await ReceivingServer.open({ relayNetworks: ["198.51.100.7"] });
   const client = await server.dial("lmtp");
   await client.reply();
   await client.expect("EHLO client.test", "500");
@@ -112,7 +112,7 @@ test("LMTP-001 LMTP-002 LMTP-003: LHLO, one reply for each accepted recipient, l
 });
 
 test("LMTP-004: BDAT LAST has one reply for each recipient as well", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("lmtp");
   await client.envelope("<s@x.example>", "<ann@example.org>", "<bob@example.org>");
   client.send("BDAT 4\r\nA: bBDAT 9 LAST\r\n\r\n\r\nhello");
@@ -141,7 +141,7 @@ test("LMTP-005: LMTP on TCP port 25 does not open, and neither does submission w
 });
 
 test("listeners open all or none", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   assert.deepEqual(
     server.inbound.endpoints.map((endpoint) => endpoint.kind === "ip" && endpoint.port),
     [25, 587, 465, 24],
@@ -149,7 +149,7 @@ test("listeners open all or none", async () => {
 });
 
 test("SMTP-018: a stop ends idle sessions with 421 and lets content under way be finished", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const idle = await server.client("mx");
   const betweenCommands = await server.client("mx");
   await betweenCommands.envelope("<s@x.example>", "<ann@example.org>");
@@ -173,7 +173,7 @@ test("SMTP-018: a stop ends idle sessions with 421 and lets content under way be
 });
 
 test("SMTP-018: what is not finished by the deadline is dropped without a reply, and nothing of it is kept", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const slow = await server.client("mx");
   await slow.envelope("<s@x.example>", "<ann@example.org>");
   await slow.expect("DATA", "354");
@@ -189,7 +189,7 @@ test("SMTP-018: what is not finished by the deadline is dropped without a reply,
 });
 
 test("SMTP-043: an idle session ends with 421 after five minutes, not before, and one timer serves it", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await server.clock.advance(299_000);
   await client.expect("NOOP", "250");
@@ -203,7 +203,7 @@ test("SMTP-043: an idle session ends with 421 after five minutes, not before, an
 });
 
 test("SMTP-049: sessions above the limits hear 421 and are closed; ended ones make room", async () => {
-  await using server = await ServerUnderTest.open({ limits: { client_connections: 2, connections: 3 } });
+  await using server = await ReceivingServer.open({ limits: { client_connections: 2, connections: 3 } });
   const first = await server.client("mx", "203.0.113.1");
   await server.client("mx", "203.0.113.1");
   const third = await server.dial("mx", "203.0.113.1");
@@ -229,7 +229,7 @@ test("SMTP-049: sessions above the limits hear 421 and are closed; ended ones ma
 });
 
 test("SMTP-049: a client that sends too many messages is put off with 450", async () => {
-  await using server = await ServerUnderTest.open({ limits: { client_message_rate: 2 } });
+  await using server = await ReceivingServer.open({ limits: { client_message_rate: 2 } });
   const client = await server.client("mx");
   for (let message = 0; message < 2; message++) {
     await client.expect("MAIL FROM:<s@x.example>", "250");
@@ -240,7 +240,7 @@ test("SMTP-049: a client that sends too many messages is put off with 450", asyn
 });
 
 test("SMTP-049: a session that names too many unknown recipients ends with 421", async () => {
-  await using server = await ServerUnderTest.open({ limits: { refused_recipients: 10 } });
+  await using server = await ReceivingServer.open({ limits: { refused_recipients: 10 } });
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<s@x.example>", "250");
   let replies = "";
@@ -251,7 +251,7 @@ test("SMTP-049: a session that names too many unknown recipients ends with 421",
 });
 
 test("a client that does not read its replies is not served until it does", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   client.connection.pause();
   const commands = 60_000;
@@ -267,7 +267,7 @@ test("a client that does not read its replies is not served until it does", asyn
 });
 
 test("EXT-007: commands sent at once are answered in order, in one write", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   const recipients = Array.from({ length: 50 }, () => "RCPT TO:<ann@example.org>\r\n").join("");
   client.send(`MAIL FROM:<s@x.example>\r\n${recipients}DATA\r\n`);
@@ -277,7 +277,7 @@ test("EXT-007: commands sent at once are answered in order, in one write", async
 });
 
 test("a fault of ours costs one session, and is logged with its cause", async () => {
-  await using server = await ServerUnderTest.open({
+  await using server = await ReceivingServer.open({
     accounts: (accounts) => ({
       resolve: () => {
         throw new Error("a broken invariant");
@@ -296,7 +296,7 @@ test("a fault of ours costs one session, and is logged with its cause", async ()
 });
 
 test("every event of a session bears its id", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("submissions");
   await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "235");
   await client.expect("QUIT", "221");

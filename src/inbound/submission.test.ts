@@ -1,12 +1,12 @@
 /** Submission (RFC 6409, RFC 8314) and AUTH (RFC 4954). */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { plain, ServerUnderTest } from "./test-support.ts";
+import { plain, ReceivingServer } from "../testing/receiving-server.ts";
 
 const complete = "Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n";
 
 test("SUB-001 TLS-006 SUB-010: before TLS and a login there is nothing but TLS, and then the login", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("submission");
   assert.doesNotMatch(await client.expect("EHLO client.test", "250"), /AUTH/);
   await client.expect("MAIL FROM:<ann@example.org>", "530 5.7.0");
@@ -20,7 +20,7 @@ test("SUB-001 TLS-006 SUB-010: before TLS and a login there is nothing but TLS, 
 });
 
 test("SUB-002 SUB-009 AUTH-010: 465 speaks TLS at once, offers logins and no STARTTLS", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("submissions");
   const hello = await client.expect("EHLO client.test", "250");
   assert.match(hello, /^250-AUTH PLAIN LOGIN$/m);
@@ -35,7 +35,7 @@ test("SUB-002 SUB-009 AUTH-010: 465 speaks TLS at once, offers logins and no STA
 });
 
 test("SUB-009: clear text on 465 gets no SMTP reply", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const stream = await server.network.connect({ kind: "ip", address: "192.0.2.25", port: 465 }, {});
   let received = 0;
   stream.start({ data: ({ length }) => (received += length), end() {}, drained() {}, closed() {} });
@@ -46,7 +46,7 @@ test("SUB-009: clear text on 465 gets no SMTP reply", async () => {
 });
 
 test("SUB-003: domains that are not fully qualified are refused, never completed", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.submitter();
   await client.expect("MAIL FROM:<ann@localhost>", "554 5.1.8");
   await client.expect("MAIL FROM:<ann@example.org>", "250");
@@ -55,7 +55,7 @@ test("SUB-003: domains that are not fully qualified are refused, never completed
 });
 
 test("SUB-004: a From field that cannot be read is refused after the content", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.submitter();
   for (const header of ["From: <a@@b>", "From: ann@example.org\r\nFrom: bob@example.org"]) {
     await client.envelope("<ann@example.org>", "<u@elsewhere.test>");
@@ -65,7 +65,7 @@ test("SUB-004: a From field that cannot be read is refused after the content", a
 });
 
 test("SUB-005: a logged-in user may send with the null reverse-path", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.submitter();
   await client.envelope("<>", "<u@elsewhere.test>");
   assert.match(await client.content(`From: ann@example.org\r\n${complete}\r\nhello`), /^250 /);
@@ -73,7 +73,7 @@ test("SUB-005: a logged-in user may send with the null reverse-path", async () =
 });
 
 test("SUB-006 SUB-014: submissions get Date, Message-ID and From where missing, and lose Bcc; port 25 touches nothing", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const submitter = await server.submitter();
   await submitter.envelope("<ann@example.org>", "<u@elsewhere.test>");
   await submitter.content("Subject: x\r\nBcc: hidden@elsewhere.test\r\n\r\nhello");
@@ -92,7 +92,7 @@ test("SUB-006 SUB-014: submissions get Date, Message-ID and From where missing, 
 });
 
 test("SUB-007: envelope and From are the login's own addresses, its tags and its aliases", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.submitter();
   for (const foreign of ["bob@example.org", "ann@elsewhere.test", "ghost@example.org"]) {
     await client.expect(`MAIL FROM:<${foreign}>`, "550 5.7.1");
@@ -115,7 +115,7 @@ test("SUB-007: envelope and From are the login's own addresses, its tags and its
 });
 
 test("SUB-012 HDR-002: the Received field of a submission names the cipher, and not a hidden recipient", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.submitter();
   await client.envelope("<ann@example.org>", "<MiXeD@other.example>");
   await client.content(`From: ann@example.org\r\n${complete}\r\nhello`);
@@ -128,7 +128,7 @@ test("SUB-012 HDR-002: the Received field of a submission names the cipher, and 
 });
 
 test("AUTH-001: no second login, and none during a transaction", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.submitter();
   await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "503");
   await client.expect("MAIL FROM:<ann@example.org>", "250");
@@ -136,7 +136,7 @@ test("AUTH-001: no second login, and none during a transaction", async () => {
 });
 
 test("AUTH-002 AUTH-003 AUTH-004 AUTH-005: challenges, empty and cancelled responses, and what is not base64", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("submissions");
   assert.equal(await client.expect("AUTH PLAIN", "334"), "334 ".trimEnd());
   await client.expect(plain("ann@example.org", "wrong"), "535 5.7.8");
@@ -150,7 +150,7 @@ test("AUTH-002 AUTH-003 AUTH-004 AUTH-005: challenges, empty and cancelled respo
 });
 
 test("AUTH-016 AUTH-017 AUTH-018: wrong messages, other identities and wrong characters all fail alike", async () => {
-  await using server = await ServerUnderTest.open({ limits: { errors: 100 } });
+  await using server = await ReceivingServer.open({ limits: { errors: 100 } });
   const client = await server.client("submissions");
   const octets = (text: string) => Buffer.from(text, "latin1").toString("base64");
   const replies = new Set<string>();
@@ -183,7 +183,7 @@ test("AUTH-016 AUTH-017 AUTH-018: wrong messages, other identities and wrong cha
 });
 
 test("AUTH-019: LOGIN prompts, and takes the name at once from clients that send it so", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const base64 = (text: string) => Buffer.from(text).toString("base64");
   const first = await server.client("submissions");
   await first.expect("AUTH LOGIN", "334 VXNlcm5hbWU6");
@@ -202,7 +202,7 @@ test("AUTH-019: LOGIN prompts, and takes the name at once from clients that send
 });
 
 test("AUTH-009: port 25 offers no login, in clear or under TLS", async () => {
-  await using server = await ServerUnderTest.open();
+  await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   assert.doesNotMatch(await client.expect("EHLO client.test", "250"), /AUTH/);
   await client.startTls();
@@ -211,7 +211,7 @@ test("AUTH-009: port 25 offers no login, in clear or under TLS", async () => {
 });
 
 test("AUTH-011 AUTH-033: too many failures are told to wait, whoever was guessed", async () => {
-  await using server = await ServerUnderTest.open({ limits: { errors: 100 } });
+  await using server = await ReceivingServer.open({ limits: { errors: 100 } });
   const client = await server.client("submissions");
   for (const name of ["ann@example.org", "nobody@example.org"]) {
     for (let attempt = 0; attempt < 5; attempt++) {
@@ -224,7 +224,7 @@ test("AUTH-011 AUTH-033: too many failures are told to wait, whoever was guessed
 });
 
 test("AUTH-011: accounts that cannot be asked are 454, never 535", async () => {
-  await using server = await ServerUnderTest.open({
+  await using server = await ReceivingServer.open({
     accounts: (accounts) => ({
       resolve: (mailbox) => accounts.resolve(mailbox),
       mayUse: (login, mailbox) => accounts.mayUse(login, mailbox),
@@ -236,7 +236,7 @@ test("AUTH-011: accounts that cannot be asked are 454, never 535", async () => {
 });
 
 test("AUTH-012: three wrong passwords leave the session open; many end it with 421", async () => {
-  await using server = await ServerUnderTest.open({ limits: { errors: 5 } });
+  await using server = await ReceivingServer.open({ limits: { errors: 5 } });
   const client = await server.client("submissions");
   for (let attempt = 0; attempt < 3; attempt++) {
     await client.expect(`AUTH PLAIN ${plain("ann@example.org", "wrong")}`, "535");
@@ -252,7 +252,7 @@ test("AUTH-012: three wrong passwords leave the session open; many end it with 4
 });
 
 test("accounts that answer later give the same replies in the same order", async () => {
-  await using server = await ServerUnderTest.open({
+  await using server = await ReceivingServer.open({
     accounts: (accounts) => ({
       resolve: async (mailbox) => await accounts.resolve(mailbox),
       mayUse: async (login, mailbox) => await accounts.mayUse(login, mailbox),
@@ -272,8 +272,8 @@ test("accounts that answer later give the same replies in the same order", async
   assert.equal((await server.onlyMessage()).recipients.length, 1);
 });
 
-test("development: any login, in clear, any sender and any recipient, and nobody is asked", async () => {
-  await using server = await ServerUnderTest.open({ development: true });
+test("in development any login is right, in clear, any sender and any recipient, and nobody is asked", async () => {
+  await using server = await ReceivingServer.open({ development: true });
   const client = await server.client("mx");
   assert.match(await client.expect("EHLO client.test", "250"), /AUTH PLAIN LOGIN/);
   await client.envelope("<app@localhost>", "<Who.Ever@anywhere.test>", "<x@y>");

@@ -2,7 +2,9 @@
 import type { Target } from "../accounts/account-directory.ts";
 import { formatMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
-import type { MailParameters, NotifyCondition, RecipientParameters, ReversePath } from "../smtp/envelope.ts";
+import { notifyAfterExpansion } from "../reporting/owed-reports.ts";
+import type { ExpandedRecipient } from "../reporting/reporter.ts";
+import type { MailParameters, RecipientParameters, ReversePath } from "../smtp/envelope.ts";
 import type { NewRecipient } from "../spool/spool.ts";
 
 /**
@@ -18,18 +20,13 @@ export interface AcceptedPath {
   readonly setting?: string;
 }
 
-/** An alias with several targets whose sender wants to hear of success (RFC 3461 §5.2.7.3 c). */
-export interface ExpandedAlias {
-  readonly address: string;
-  readonly parameters: RecipientParameters;
-}
-
 export class Transaction {
   readonly reversePath: ReversePath;
   readonly parameters: MailParameters;
   /** In the order of RCPT, one for each that was accepted, repetitions included. */
   readonly accepted: AcceptedPath[] = [];
-  readonly expanded: ExpandedAlias[] = [];
+  /** Aliases with several targets: their senders may be owed a report (RFC 3461 §5.2.7.3). */
+  readonly expanded: ExpandedRecipient[] = [];
   readonly #recipients = new Map<string, NewRecipient>();
 
   constructor(reversePath: ReversePath, parameters: MailParameters) {
@@ -62,9 +59,8 @@ export class Transaction {
     const address = formatMailbox(path);
     this.accepted.push({ address, ...why });
     const several = targets.length > 1;
-    const success = parameters.notify?.includes("SUCCESS") ?? false;
-    const notify = several && success ? withoutSuccess(parameters.notify ?? []) : parameters.notify;
-    if (several && success) this.expanded.push({ address, parameters });
+    const notify = several ? notifyAfterExpansion(parameters.notify) : parameters.notify;
+    if (several) this.expanded.push({ address, ...parameters });
     for (const target of targets) {
       if (this.#recipients.has(target.key)) continue;
       this.#recipients.set(target.key, {
@@ -78,10 +74,4 @@ export class Transaction {
       });
     }
   }
-}
-
-/** Nothing left means NEVER: no NOTIFY at all would ask for reports of failure (RFC 3461 §4.1). */
-function withoutSuccess(notify: readonly NotifyCondition[]): readonly NotifyCondition[] {
-  const rest = notify.filter((condition) => condition !== "SUCCESS");
-  return rest.length === 0 ? ["NEVER"] : rest;
 }

@@ -15,8 +15,8 @@ import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEv
 import { SpoolError } from "../../spool/spool.ts";
 import { IncomingContent, type HeaderEdit } from "../incoming-content.ts";
 import { newMessage } from "../new-message.ts";
+import { commitMessage } from "./commit.ts";
 import { dropContent, dropTransaction, type SessionState } from "../session-state.ts";
-import type { Transaction } from "../transaction.ts";
 import { answer, noted, proceed, verdictOf, whenReady, type Verdict } from "../verdict.ts";
 
 const headerTooLarge: Decision = {
@@ -66,7 +66,12 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const facts = buildFacts({ header, findings, hostName: settings.hostname });
   const looping = checkHopCount(facts, settings.hopLimit);
   if (looping !== undefined) return refuse(state, looping);
-  const commit = () => commitMessage(state, content, transaction, newMessage(state, content.id, transaction, facts));
+  const commit = () => {
+    const made = newMessage(state, content.id, transaction, facts);
+    return commitMessage(state, { ...made, header, content, transaction }).catch((error: unknown) =>
+      refuse(state, spoolDecision(state, error)),
+    );
+  };
   const owned = checkOwnership(state, header);
   const decided =
     owned === undefined
@@ -86,37 +91,6 @@ export function noteContentRefused(state: SessionState, event: ContentRefusedEve
   }
   dropTransaction(state);
   return noted;
-}
-
-async function commitMessage(
-  state: SessionState,
-  content: IncomingContent,
-  transaction: Transaction,
-  { message, event }: ReturnType<typeof newMessage>,
-): Promise<Verdict> {
-  const { queue, clock } = state.services;
-  try {
-    if (content.pendingWrite !== undefined) await content.pendingWrite;
-    const claim = queue.claimTermsForFresh(message.recipients.map(({ domain }) => domain));
-    const events = [{ ...event, at: clock.now(), size: content.writer.size }];
-    const { claimed } = await content.writer.commit(message, claim === undefined ? { events } : { claim, events });
-    state.content = undefined;
-    state.transaction = undefined;
-    state.messages++;
-    state.log.event("message-accepted", {
-      message: content.id,
-      from: message.reversePath,
-      to: transaction.accepted.map(({ address }) => address),
-      size: content.writer.size,
-      client: state.client.address,
-      protocol: message.origin.protocol,
-      login: state.client.login,
-    });
-    const afterwards = claimed === undefined ? () => queue.wake() : () => queue.accepted(claimed);
-    return { kind: "answer", reply: reply(250, "2.0.0", `Ok: queued as ${content.id}`), afterwards };
-  } catch (error) {
-    return refuse(state, spoolDecision(state, error));
-  }
 }
 
 /** Who a submission says it is from (RFC 6409 §5.1, §6.1); `undefined`: nobody asks. */

@@ -10,17 +10,18 @@ import { FreeSpace } from "../policy/free-space.ts";
 import { MessageRate } from "../policy/message-rate.ts";
 import { limitsSettings, relaySettings } from "../policy/settings.ts";
 import type { Connection, Endpoint } from "../ports/network.ts";
+import { Reporter } from "../reporting/reporter.ts";
 import { MemorySpool } from "../spool/memory-spool.ts";
 import { QueueIds } from "../spool/queue-id.ts";
 import type { ClaimedMessage, ClaimTerms, Spool } from "../spool/spool.ts";
-import { CollectingLog } from "../testing/collecting-log.ts";
-import { ManualClock, settle } from "../testing/manual-clock.ts";
-import { MemoryFiles } from "../testing/memory-files.ts";
-import { MemoryNetwork } from "../testing/memory-network.ts";
-import { SeededRandom } from "../testing/seeded-random.ts";
-import { Inbound } from "./inbound.ts";
-import type { ListenerOptions } from "./listener-options.ts";
-import type { AcceptedMail } from "./services.ts";
+import { CollectingLog } from "./collecting-log.ts";
+import { ManualClock, settle } from "./manual-clock.ts";
+import { MemoryFiles } from "./memory-files.ts";
+import { MemoryNetwork } from "./memory-network.ts";
+import { SeededRandom } from "./seeded-random.ts";
+import { Inbound } from "../inbound/inbound.ts";
+import type { ListenerOptions } from "../inbound/listener-options.ts";
+import type { AcceptedMail } from "../inbound/services.ts";
 
 export const accountSettings: AccountSettings = {
   hostname: "mail.example.org",
@@ -49,7 +50,7 @@ export const certificates = { context: () => ({ certificatePem: "", keyPem: "", 
 
 const ports = { mx: 25, submission: 587, submissions: 465, lmtp: 24 } as const;
 
-export interface ServerUnderTestOptions {
+export interface ReceivingServerOptions {
   readonly limits?: Parameters<typeof limitsSettings.parse>[0];
   readonly relayNetworks?: readonly string[];
   readonly bareLineEnds?: ListenerOptions["bareLineEnds"];
@@ -62,7 +63,7 @@ export interface ServerUnderTestOptions {
   readonly accounts?: (accounts: AccountDirectory) => AccountDirectory;
 }
 
-export class ServerUnderTest implements AsyncDisposable {
+export class ReceivingServer implements AsyncDisposable {
   readonly network = new MemoryNetwork();
   readonly log = new CollectingLog();
   readonly clock: ManualClock;
@@ -71,7 +72,7 @@ export class ServerUnderTest implements AsyncDisposable {
   /** What the queue was given. */
   readonly claimed: ClaimedMessage[];
 
-  private constructor(parts: Pick<ServerUnderTest, "clock" | "spool" | "inbound" | "claimed" | "network" | "log">) {
+  private constructor(parts: Pick<ReceivingServer, "clock" | "spool" | "inbound" | "claimed" | "network" | "log">) {
     this.clock = parts.clock;
     this.spool = parts.spool;
     this.inbound = parts.inbound;
@@ -80,7 +81,7 @@ export class ServerUnderTest implements AsyncDisposable {
     this.log = parts.log;
   }
 
-  static async open(options: ServerUnderTestOptions = {}): Promise<ServerUnderTest> {
+  static async open(options: ReceivingServerOptions = {}): Promise<ReceivingServer> {
     const clock = new ManualClock();
     const network = new MemoryNetwork();
     const log = new CollectingLog();
@@ -94,6 +95,14 @@ export class ServerUnderTest implements AsyncDisposable {
     };
     const limits = limitsSettings.parse(options.limits ?? {});
     const files = new MemoryFiles(options.space === undefined ? {} : { space: options.space });
+    const ids = new QueueIds(clock, random);
+    const reporter = new Reporter({
+      settings: () => ({ hostname: "mail.example.org" }),
+      clock,
+      random,
+      log,
+      nextId: () => ids.next(),
+    });
     const store = new UserStore(spool);
     const accounts = await Accounts.open({ settings: accountSettings, store, crypto, clock, random });
     const directory = options.development ? new AnyAccounts("mail.example.org") : accounts;
@@ -104,7 +113,8 @@ export class ServerUnderTest implements AsyncDisposable {
         log,
         network,
         spool: options.spool?.(spool) ?? spool,
-        ids: new QueueIds(clock, random),
+        ids,
+        reporter,
         accounts: options.accounts?.(directory) ?? directory,
         queue,
         certificates,
@@ -125,7 +135,7 @@ export class ServerUnderTest implements AsyncDisposable {
         ...(options.development ? { development: true } : undefined),
       })),
     );
-    return new ServerUnderTest({ clock, spool, inbound, claimed, network, log });
+    return new ReceivingServer({ clock, spool, inbound, claimed, network, log });
   }
 
   /** Connected, the greeting not yet read. */
