@@ -2,9 +2,8 @@
 import type { Target } from "../accounts/account-directory.ts";
 import { formatMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
-import { notifyAfterExpansion } from "../reporting/owed-reports.ts";
 import type { ExpandedRecipient } from "../reporting/reporter.ts";
-import type { MailParameters, RecipientParameters, ReversePath } from "../smtp/envelope.ts";
+import type { MailParameters, NotifyCondition, RecipientParameters, ReversePath } from "../smtp/envelope.ts";
 import type { NewRecipient } from "../spool/spool.ts";
 
 /**
@@ -74,4 +73,14 @@ export class Transaction {
       });
     }
   }
+}
+
+/**
+ * NOTIFY for the targets of an alias with several of them: the sender gets an "expanded" report instead of success
+ * (RFC 3461 §5.2.7.3). Nothing left means NEVER, since no NOTIFY at all would ask for reports of failure (§4.1).
+ */
+function notifyAfterExpansion(notify: readonly NotifyCondition[] | undefined): readonly NotifyCondition[] | undefined {
+  if (notify === undefined || !notify.includes("SUCCESS")) return notify;
+  const rest = notify.filter((condition) => condition !== "SUCCESS");
+  return rest.length === 0 ? ["NEVER"] : rest;
 }
