@@ -70,15 +70,3 @@ function ifAskedFor(
 ): ReportNeed {
   return message.reversePath !== "" && notify?.includes("SUCCESS") === true ? { kind: "owed", action } : none;
 }
-
-/**
- * NOTIFY for the targets of an alias with several of them: the sender has had an "expanded" report instead of success
- * (RFC 3461 §5.2.7.3).
- */
-export function notifyAfterExpansion(
-  notify: readonly NotifyCondition[] | undefined,
-): readonly NotifyCondition[] | undefined {
-  if (notify === undefined || !notify.includes("SUCCESS")) return notify;
-  const rest = notify.filter((condition) => condition !== "SUCCESS");
-  return rest.length === 0 ? ["NEVER"] : rest;
-}

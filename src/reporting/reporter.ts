@@ -112,7 +112,7 @@ export class Reporter {
 
   /**
    * The report that an alias with several targets owes its sender where NOTIFY has SUCCESS (RFC 3461 §5.2.7.3), for the
-   * moment of acceptance; undefined: none is owed. The targets then get `notifyAfterExpansion`.
+   * moment of acceptance; undefined: none is owed. The targets are then no longer asked for success.
    */
   expandedReport(input: {
     readonly message: Omit<NewMessage, "recipients">;
