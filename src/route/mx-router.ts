@@ -1,0 +1,290 @@
+/**
+ * Where a recipient's mail goes: configured routes first, then local domains to their mailbox, everything else by MX.
+ * What DNS said is kept briefly for each domain, so that most answers cost no look-up; equals are shuffled every time.
+ */
+import { parseIpAddress } from "../address/ip-address.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
+import type { Resolver } from "../ports/resolver.ts";
+import { interleave, lookUpHost, shuffled } from "./host-addresses.ts";
+import { lookUpMx, type MailHost } from "./mx-lookup.ts";
+import type { HopHost, NextHop, TlsLevel } from "./next-hop.ts";
+import { AddressJudge, type OwnHosts } from "./own-hosts.ts";
+import type { Router, RouteResult } from "./router.ts";
+import { isOnThisMachine, parseRouteHost, RouteTable, type RouteHost, type StaticRoute } from "./static-route.ts";
+
+const ADDRESSES_PER_HOST_MAX = 8;
+/** Short, because a changed MX should be seen soon; the resolver keeps the records themselves for longer. */
+const KEPT_MS_MAX = 60_000;
+/** Some 500 octets each. */
+const KEPT_MAX = 10_000;
+const RELAY_PORT = 25;
+/** RFC 2033 §5 leaves it open; what servers use. */
+const LMTP_PORT = 24;
+/** RFC 8314 §7.3: submission over TLS from the first octet. */
+const IMPLICIT_TLS_PORT = 465;
+
+export interface RouterSettings {
+  readonly routes: readonly StaticRoute[];
+  readonly isLocalDomain: (domain: string) => boolean;
+  /** Template for local domains without a route (see NextHop). */
+  readonly maildirPath: string;
+  /** Port of MX hosts. */
+  readonly port: number;
+  readonly allowPrivate: boolean;
+  readonly own: OwnHosts;
+}
+
+export interface MxRouterOptions {
+  readonly resolver: Resolver;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly settings: RouterSettings;
+}
+
+/** Found hosts, ready to be put in order for one attempt; or a result without any. */
+interface Kept {
+  readonly expiresAtMs: number;
+  readonly answer: () => RouteResult;
+}
+
+export class MxRouter implements Router {
+  readonly #options: MxRouterOptions;
+  #settings: RouterSettings;
+  #table: RouteTable;
+  readonly #kept = new Map<string, Kept>();
+  readonly #inFlight = new Map<string, Promise<RouteResult>>();
+
+  constructor(options: MxRouterOptions) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#table = new RouteTable(options.settings.routes);
+  }
+
+  /** From the next recipient on, also for queued mail. */
+  reconfigure(settings: RouterSettings): void {
+    this.#settings = settings;
+    this.#table = new RouteTable(settings.routes);
+    this.#kept.clear();
+    this.#inFlight.clear();
+  }
+
+  route(recipient: { readonly address: string; readonly domain: string }): Promise<RouteResult> {
+    const route = this.#table.find(recipient);
+    if (route === undefined) {
+      const local = this.#settings.isLocalDomain(recipient.domain);
+      return local ? hop(maildirHop(this.#settings.maildirPath)) : this.#byMx(recipient.domain, "opportunistic");
+    }
+    switch (route.via) {
+      case "mx":
+        return this.#byMx(recipient.domain, route.tls ?? "opportunistic");
+      case "relay":
+      case "lmtp":
+        return this.#byHost(route, route.via);
+      case "maildir":
+        return hop(maildirHop(route.path ?? this.#settings.maildirPath));
+      case "capture":
+        return hop({ kind: "capture", site: "capture", description: "capture" });
+      case "discard":
+        return hop({ kind: "discard", site: "discard", description: "discard" });
+      default:
+        return route.via satisfies never;
+    }
+  }
+
+  #byMx(domain: string, tls: TlsLevel): Promise<RouteResult> {
+    return this.#remembering(`mx ${tls} ${domain}`, () => this.#lookUpMx(domain, tls));
+  }
+
+  async #lookUpMx(domain: string, tls: TlsLevel): Promise<{ answer: () => RouteResult; ttlSeconds: number }> {
+    const { port, allowPrivate, own } = this.#settings;
+    const judge = new AddressJudge(own, port, allowPrivate);
+    const result = await lookUpMx(domain, {
+      resolver: this.#options.resolver,
+      judge,
+      ownNames: new Set(own.names.map((name) => name.toLowerCase())),
+    });
+    if (result.kind !== "hosts") return { answer: () => result, ttlSeconds: 0 };
+    const ordered = this.#ordering(result.preferences);
+    const base = {
+      kind: "smtp",
+      site: `mx ${result.setName}:${port}${tls === "opportunistic" ? "" : ` tls ${tls}`}`,
+      port,
+      tls,
+      implicitTls: false,
+      description: `mx ${domain}`,
+    } as const;
+    return {
+      answer: () => ({ kind: "hop", hop: { ...base, hosts: ordered() } }),
+      ttlSeconds: result.ttlSeconds,
+    };
+  }
+
+  #byHost(route: StaticRoute, via: "relay" | "lmtp"): Promise<RouteResult> {
+    const text = route.host ?? "";
+    const host = parseRouteHost(text, via === "relay" ? RELAY_PORT : LMTP_PORT);
+    if (host === undefined) return deferred("4.4.4", `The route's host "${text}" cannot be read.`, "unreadable host");
+    const tls = route.tls ?? defaultTls(host, route);
+    const endpoint = host.kind === "unix" ? `unix:${host.path}` : hostAndPort(host);
+    // Logins and TLS levels must not share kept connections.
+    const login = route.auth === undefined ? "" : ` as ${route.auth.username}`;
+    const common = {
+      site: `${via} ${endpoint}${login} tls ${tls}`,
+      tls,
+      description: `${via} ${endpoint}`,
+      ...(route.auth === undefined ? {} : { credentials: route.auth }),
+    };
+    if (host.kind === "unix") {
+      if (via === "relay") return deferred("4.4.4", "A relay host is no unix socket.", `relay ${endpoint}`);
+      return hop({ kind: "lmtp", endpoint: { kind: "unix", path: host.path }, ...common });
+    }
+    const { port } = host;
+    const withHosts = (hosts: readonly HopHost[]): NextHop =>
+      via === "lmtp"
+        ? { kind: "lmtp", endpoint: { kind: "hosts", hosts, port }, ...common }
+        : { kind: "smtp", hosts, port, implicitTls: port === IMPLICIT_TLS_PORT, ...common };
+    const name = host.kind === "name" ? host.name : host.address;
+    return this.#remembering(`host ${name}:${port} ${common.site}`, () => this.#lookUpHost(host, withHosts));
+  }
+
+  async #lookUpHost(
+    host: Exclude<RouteHost, { kind: "unix" }>,
+    withHosts: (hosts: readonly HopHost[]) => NextHop,
+  ): Promise<{ answer: () => RouteResult; ttlSeconds: number }> {
+    const text = hostAndPort(host);
+    const found =
+      host.kind === "name" ? await lookUpHost(this.#options.resolver, host.name) : addressLookup(host.address);
+    const failed = (status: "4.4.3" | "4.4.4" | "4.4.6", reason: string, detail: string) => {
+      const result = deferral(status, reason, detail);
+      return { answer: () => result, ttlSeconds: 0 };
+    };
+    if (found.kind === "failure") {
+      return failed("4.4.3", `The DNS did not tell the address of ${text} for now.`, found.reason);
+    }
+    // The mistake is in our own configuration, so the mail waits for it to be mended.
+    if (found.kind === "none") {
+      return failed("4.4.4", `The route's host ${text} has no address.`, `no A or AAAA records for ${text}`);
+    }
+    // A route's own host may be private; it may not be ourselves.
+    const judge = new AddressJudge(this.#settings.own, host.port, true);
+    const own = [...found.ipv4, ...found.ipv6].some((address) => {
+      const value = parseIpAddress(address);
+      return value !== undefined && judge.isOwn(value);
+    });
+    if (own) return failed("4.4.6", `The route leads back to this server (${text}).`, `${text} is a listener of ours`);
+    const name = host.kind === "name" ? host.name : host.address;
+    const ordered = this.#ordering([[{ name, ipv4: found.ipv4, ipv6: found.ipv6 }]]);
+    return { answer: () => ({ kind: "hop", hop: withHosts(ordered()) }), ttlSeconds: found.ttlSeconds };
+  }
+
+  /** Gives the hosts in an order for one attempt: by preference, equals shuffled, addresses of equal rank too. */
+  #ordering(preferences: readonly (readonly MailHost[])[]): () => readonly HopHost[] {
+    const { random } = this.#options;
+    const ipv6First = this.#hasIpv6();
+    const hopHost = ({ name, ipv4, ipv6 }: MailHost): HopHost => {
+      const [first, second] = ipv6First ? [ipv6, ipv4] : [ipv4, ipv6];
+      return { name, addresses: interleave(shuffled(first, random), shuffled(second, random), ADDRESSES_PER_HOST_MAX) };
+    };
+    const order = () => preferences.flatMap((equals) => shuffled(equals, random).map(hopHost));
+    const nothingToShuffle = preferences.every(
+      (equals) => equals.length < 2 && equals.every(({ ipv4, ipv6 }) => ipv4.length < 2 && ipv6.length < 2),
+    );
+    if (!nothingToShuffle) return order;
+    const only = order();
+    return () => only;
+  }
+
+  /** Without an IPv6 address of our own, IPv6 is tried last. */
+  #hasIpv6(): boolean {
+    return this.#settings.own
+      .interfaceAddresses()
+      .some((address) => address.includes(":") && !address.startsWith("fe80:") && address !== "::1");
+  }
+
+  /** From memory, or by one look-up for all who ask at the same time. */
+  #remembering(
+    key: string,
+    lookUp: () => Promise<{ readonly answer: () => RouteResult; readonly ttlSeconds: number }>,
+  ): Promise<RouteResult> {
+    const nowMs = this.#options.clock.monotonicMs();
+    const kept = this.#kept.get(key);
+    if (kept !== undefined && kept.expiresAtMs > nowMs) return Promise.resolve(kept.answer());
+    const running = this.#inFlight.get(key);
+    if (running !== undefined) return running;
+    const started = this.#lookUpAndKeep(key, lookUp);
+    this.#inFlight.set(key, started);
+    return started;
+  }
+
+  async #lookUpAndKeep(
+    key: string,
+    lookUp: () => Promise<{ readonly answer: () => RouteResult; readonly ttlSeconds: number }>,
+  ): Promise<RouteResult> {
+    const settings = this.#settings;
+    try {
+      const { answer, ttlSeconds } = await lookUp();
+      if (settings === this.#settings && ttlSeconds > 0) {
+        const expiresAtMs = this.#options.clock.monotonicMs() + Math.min(KEPT_MS_MAX, ttlSeconds * 1000);
+        this.#keep(key, { expiresAtMs, answer });
+      }
+      return answer();
+    } catch (error) {
+      // Resolvers answer with values; whatever this is, the mail waits.
+      return deferral("4.3.0", "Routing failed for a reason of our own.", (error as Error).message);
+    } finally {
+      if (settings === this.#settings) this.#inFlight.delete(key);
+    }
+  }
+
+  #keep(key: string, kept: Kept): void {
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    if (this.#kept.size <= KEPT_MAX) return;
+    const oldest = this.#kept.keys().next();
+    if (oldest.done !== true) this.#kept.delete(oldest.value);
+  }
+}
+
+function hop(nextHop: NextHop): Promise<RouteResult> {
+  return Promise.resolve({ kind: "hop", hop: nextHop });
+}
+
+function deferred(status: "4.4.4", reason: string, detail: string): Promise<RouteResult> {
+  return Promise.resolve(deferral(status, reason, detail));
+}
+
+function deferral(status: "4.3.0" | "4.4.3" | "4.4.4" | "4.4.6", reason: string, detail: string): RouteResult {
+  return {
+    kind: "deferred",
+    status,
+    owner: "local-trouble",
+    reason,
+    diagnostic: { type: "x-posthaste", text: detail },
+  };
+}
+
+/** Recipients with different templates need different deliveries. */
+function maildirHop(path: string): NextHop {
+  return { kind: "maildir", site: `maildir ${path}`, path, description: "maildir" };
+}
+
+function defaultTls(host: RouteHost, route: StaticRoute): TlsLevel {
+  if (host.kind === "unix") return "none";
+  return route.auth !== undefined && !isOnThisMachine(host) ? "verified" : "opportunistic";
+}
+
+function hostAndPort(host: Exclude<RouteHost, { kind: "unix" }>): string {
+  if (host.kind === "name") return `${host.name}:${host.port}`;
+  return host.address.includes(":") ? `[${host.address}]:${host.port}` : `${host.address}:${host.port}`;
+}
+
+function addressLookup(address: string) {
+  const ipv6 = address.includes(":");
+  return {
+    kind: "addresses",
+    ipv4: ipv6 ? [] : [address],
+    ipv6: ipv6 ? [address] : [],
+    canonicalName: address,
+    ttlSeconds: KEPT_MS_MAX / 1000,
+  } as const;
+}
