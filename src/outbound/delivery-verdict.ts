@@ -24,14 +24,25 @@ export interface PeerFacts {
   readonly tls: TlsFacts | undefined;
 }
 
+/** It is stored once per recipient and attempt; the longest honest replies have about 2,000 characters. */
+const DIAGNOSTIC_LENGTH_MAX = 4_000;
+/** A sentence of a log line or a report; the diagnostic has the rest. */
+const QUOTE_LENGTH_MAX = 500;
+
 export function diagnosticOf(reply: ReceivedReply, command: string, peer: PeerFacts): Diagnostic {
-  return { type: "smtp", text: replyText(reply), code: reply.code, command, ...peerDiagnostic(peer) };
+  return {
+    type: "smtp",
+    text: cut(replyText(reply), DIAGNOSTIC_LENGTH_MAX),
+    code: reply.code,
+    command,
+    ...peerDiagnostic(peer),
+  };
 }
 
 /** The verdict of a reply that refuses: its first digit decides. A 3yz where none belongs counts as trouble for now. */
 export function refusal(reply: ReceivedReply, command: string, peer: PeerFacts): Setback {
   const owner = faultOwner(reply, command);
-  const reason = `${peer.host} answered ${command} with ${replyText(reply)}`;
+  const reason = `${peer.host} answered ${command} with ${quote(reply)}`;
   const diagnostic = diagnosticOf(reply, command, peer);
   return reply.code >= 500
     ? { kind: "bounced", status: permanentStatus(reply), owner, reason, diagnostic }
@@ -46,7 +57,7 @@ export function temporaryRefusal(
   owner: FaultOwner,
   peer: PeerFacts,
 ): Setback {
-  const reason = `${peer.host} answered ${command} with ${replyText(reply)}`;
+  const reason = `${peer.host} answered ${command} with ${quote(reply)}`;
   return { kind: "deferred", status, owner, reason, diagnostic: diagnosticOf(reply, command, peer) };
 }
 
@@ -92,7 +103,7 @@ export function outcomeOf(
         kind: "deferred",
         status: "4.5.3",
         owner: "remote-trouble",
-        reason: `${peer.host} takes no more recipients in one transaction: ${replyText(result.reply)}`,
+        reason: `${peer.host} takes no more recipients in one transaction: ${quote(result.reply)}`,
         diagnostic: diagnosticOf(result.reply, "RCPT", peer),
         soon: true,
       };
@@ -121,6 +132,14 @@ export function impossible(status: EnhancedStatus<5>, owner: FaultOwner, reason:
   if (peer === undefined) return { kind: "bounced", status, owner, reason };
   const diagnostic: Diagnostic = { type: "x-posthaste", text: reason, ...peerDiagnostic(peer) };
   return { kind: "bounced", status, owner, reason, diagnostic };
+}
+
+function quote(reply: ReceivedReply): string {
+  return cut(replyText(reply), QUOTE_LENGTH_MAX);
+}
+
+function cut(text: string, lengthMax: number): string {
+  return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1)}…`;
 }
 
 function peerDiagnostic({ host, address, tls }: PeerFacts): Pick<Diagnostic, "remoteHost" | "remoteAddress" | "tls"> {

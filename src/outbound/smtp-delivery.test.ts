@@ -722,3 +722,32 @@ test("a bind address of the right family is used, except towards loopback", asyn
     ["198.51.100.7", "2001:db8::7", "127.0.0.1"],
   );
 });
+
+test("trap 25: a very long refusal is kept within bounds", async () => {
+  await using world = new World();
+  const lines = Array.from({ length: 150 }, (_, index) => `550${index === 149 ? " " : "-"}${"long ".repeat(100)}`);
+  await world.peer("192.0.2.1", { answer: ({ verb }) => (verb === "RCPT" ? lines.join("\r\n") : undefined) });
+  const [outcome] = await world.deliver(world.job({}));
+  assert.ok(outcome?.kind === "bounced");
+  assert.ok((outcome.diagnostic?.text.length ?? 0) <= 4_000);
+  assert.ok(outcome.reason.length <= 600);
+});
+
+test("a host that closes after EHLO, message after message, is not asked for ever", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", {
+    answer: ({ verb }) => (verb === "EHLO" ? { reply: "250 peer.test", close: true } : undefined),
+  });
+  const [outcome] = await world.deliver(world.job({}));
+  assert.ok(outcome?.kind === "deferred" && outcome.status === "4.4.2");
+  assert.equal(peer.sessions, 1);
+});
+
+test("two messages at once to one site use two connections, and both are kept", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: MODERN });
+  await Promise.all([world.deliver(world.job({})), world.agent.deliver(world.job({}), { signal: world.stop.signal })]);
+  await Promise.all([1, 2].map(() => world.agent.deliver(world.job({}), { signal: world.stop.signal })));
+  assert.equal(peer.sessions, 2);
+  assert.equal(peer.messages.length, 4);
+});

@@ -1,5 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { ClientProtocol, failureText, type ClientEvent } from "./client-protocol.ts";
 import { STANDARD_TIMEOUTS } from "./client-timeouts.ts";
 import type { OutgoingEnvelope } from "./client-commands.ts";
@@ -518,4 +519,40 @@ test("whatever a peer sends, every call is answered by one event and nothing is 
     done += dialogue.events().filter(({ kind }) => kind === "transaction-done").length;
     assert.equal(done, 1);
   }
+});
+
+test("any octets, in any split, from each phase, end in events: nothing is thrown and nothing is answered twice", () => {
+  const fragments = fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.constantFrom("250 ok\r\n", "354 go\r\n", "220 x\r\n", "550-a\r\n", "334 \r\n", "235 ok\r\n", "\n"),
+    },
+    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 20 }) },
+  );
+  const phases: readonly ((core: ClientProtocol) => void)[] = [
+    () => {},
+    (core) => core.hello(0),
+    (core) => core.startTls(0),
+    (core) => core.authenticate({ username: "u", password: "p" }, 0),
+    (core) => core.quit(0),
+  ];
+  fc.assert(
+    fc.property(fc.nat(phases.length - 1), fc.array(fragments, { maxLength: 12 }), (phase, input) => {
+      const dialogue = phase < 2 ? new Dialogue() : Dialogue.ready(["250-mx", "250 AUTH PLAIN"]);
+      if (phase < 2) dialogue.core.greet(0);
+      if (phase === 1) dialogue.peer("220 hi");
+      phases[phase]?.(dialogue.core);
+      const kinds: string[] = [];
+      for (const fragment of input) {
+        dialogue.core.receive(Buffer.from(fragment));
+        kinds.push(...dialogue.events().map(({ kind }) => kind));
+      }
+      dialogue.core.endOfStream(undefined, 0);
+      kinds.push(...dialogue.events().map(({ kind }) => kind));
+      assert.ok(dialogue.core.closed);
+      assert.ok(kinds.length >= 1 && kinds.length <= 2, kinds.join());
+      assert.equal(dialogue.core.deadline, undefined);
+    }),
+    { numRuns: 500 },
+  );
 });
