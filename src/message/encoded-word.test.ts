@@ -14,7 +14,7 @@ test("encoded words are decoded, white space between two of them is not shown", 
   assert.equal(decodeEncodedWords("=?utf-8?X?a?= =?="), "=?utf-8?X?a?= =?=");
 });
 
-test("EAI: any text is written as ASCII words of at most 75 characters, and reads back the same", () => {
+test("whatever the text, it is written as ASCII words of at most 75 characters, and reads back the same", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 300 }), (text) => {
       const encoded = encodeWords(text);

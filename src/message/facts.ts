@@ -17,11 +17,9 @@ export interface FactsInput {
   readonly findings: ContentFindings;
   /** Our name, as our Received fields tell it. */
   readonly hostName: string;
-  /** For DATA, whose decoder sees to line ends itself and may have met bare ones. */
-  readonly bareLineEnds?: boolean;
 }
 
-export function buildFacts({ header, findings, hostName, bareLineEnds = false }: FactsInput): MessageFacts {
+export function buildFacts({ header, findings, hostName }: FactsInput): MessageFacts {
   let receivedCount = 0;
   let ownReceived = false;
   let autoSubmitted = false;
@@ -61,14 +59,14 @@ export function buildFacts({ header, findings, hostName, bareLineEnds = false }:
     deliveredTo,
     utf8Header: findings.utf8Header,
     eightBit: findings.eightBit,
-    binary: findings.nul || findings.longLine || findings.bareLineEnd || bareLineEnds,
+    binary: findings.nul || findings.longLine || findings.bareLineEnd,
     ...(subject && { subject: forPeople(subject) }),
     ...(messageId && { messageId: messageId.value.slice(0, textLengthMax) }),
     ...(from && { from: forPeople(from) }),
   };
 }
 
-/** RFC 3834 §5: any keyword but `no`; parameters and comments may follow it. */
+/** RFC 3834 §5: every keyword but `no`; parameters and comments may follow it. */
 function isAutoSubmitted(value: string): boolean {
   const keyword = withoutComments(value).split(";")[0]?.trim().toLowerCase();
   return keyword !== undefined && keyword !== "" && keyword !== "no";

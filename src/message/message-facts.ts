@@ -14,8 +14,9 @@ export interface MessageFacts {
   readonly eightBit: boolean;
   /** NUL, bare CR or LF, or a line over 998 octets: cannot be sent with DATA (RFC 3030 BINARYMIME). */
   readonly binary: boolean;
+  /** Decoded, for people; at most 998 characters on one line. */
   readonly subject?: string;
   readonly messageId?: string;
-  /** The From field's text. */
+  /** The From field's text, decoded, for people: never to be parsed for an address again. */
   readonly from?: string;
 }
