@@ -52,6 +52,7 @@ function readCommand(session: ServerSession): boolean {
   session.idleSince = session.now;
   if (typeof line === "string") runCommand(session, line);
   else session.refuse("", lineFaultReplies[line.fault]);
+  session.closeIfExhausted();
   return true;
 }
 

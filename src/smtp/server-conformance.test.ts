@@ -1,0 +1,91 @@
+/** The collected command lines and sessions, against the core with a driver that knows three users. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { conformancePath } from "../testing/conformance-data.ts";
+import { reply } from "./reply.ts";
+import { Conversation, type Judge } from "./server-test-support.ts";
+
+const users = new Set(["bob", "alice", "postmaster"]);
+
+const judge: Judge = (event) => {
+  if (event.kind !== "recipient") return "proceed";
+  const { localPart, domainKey } = event.forwardPath;
+  if (domainKey !== "" && domainKey !== "rcpt.example") return reply(550, "5.7.1", "Relaying denied");
+  return users.has(localPart.toLowerCase()) ? "proceed" : reply(550, "5.1.1", "No such user");
+};
+
+const states: Readonly<Record<string, string>> = {
+  connected: "",
+  greeted: "EHLO client.example\r\n",
+  mail: "EHLO client.example\r\nMAIL FROM:<a@sender.example>\r\n",
+  rcpt: "EHLO client.example\r\nMAIL FROM:<a@sender.example>\r\nRCPT TO:<bob@rcpt.example>\r\n",
+};
+
+interface CommandCase {
+  readonly state: string;
+  readonly line: string;
+  readonly expect: string;
+}
+
+test("conformance: single commands in each state", (t) => {
+  const path = conformancePath("smtp", "commands.json");
+  if (path === undefined) return t.skip("no data");
+  const { cases } = JSON.parse(readFileSync(path, "utf8")) as { readonly cases: readonly CommandCase[] };
+  for (const { state, line, expect } of cases) {
+    const conversation = new Conversation({ messageBytesMax: 10_485_760 }, judge).send(
+      states[state] ?? assert.fail(state),
+    );
+    conversation.read();
+    conversation.send(Buffer.from(`${line}\r\n`, "utf8"));
+    // A chunk that the command names is sent, so that an answer is due.
+    const size = Number(/^BDAT (\d{1,4})\b/.exec(line)?.[1] ?? 0);
+    if (size > 0) conversation.send("x".repeat(size));
+    const code = conversation.read().slice(0, 3);
+    const allowed = expect.split("|");
+    assert.ok(
+      allowed.includes(code) || (allowed.includes("close") && conversation.closeCause !== undefined),
+      `${state}: ${line}: ${code}, ${expect}`,
+    );
+  }
+});
+
+interface SessionCase {
+  readonly id: string;
+  readonly steps: readonly ({ readonly send: string } | { readonly expect: string; readonly re?: string })[];
+}
+
+test("conformance: sessions, as sent and octet by octet", (t) => {
+  const path = conformancePath("smtp", "sessions.json");
+  if (path === undefined) return t.skip("no data");
+  const { cases } = JSON.parse(readFileSync(path, "utf8")) as { readonly cases: readonly SessionCase[] };
+  for (const cut of ["whole", "octets"] as const) {
+    for (const { id, steps } of cases) {
+      const conversation = new Conversation(
+        {
+          messageBytesMax: 10_485_760,
+          tlsAvailable: true,
+          authMechanisms: { clear: ["PLAIN", "LOGIN"], tls: ["PLAIN", "LOGIN"] },
+        },
+        judge,
+      );
+      let unread = "";
+      for (const step of steps) {
+        if ("send" in step) {
+          const octets = Buffer.from(step.send, "utf8");
+          if (cut === "whole") conversation.send(octets);
+          else for (const octet of octets) conversation.send(Uint8Array.of(octet));
+          continue;
+        }
+        unread += conversation.read();
+        const [whole = ""] = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(unread) ?? [];
+        unread = unread.slice(whole.length);
+        // Where the vector lets the server go on and drop what came in clear, we answer 554 and close.
+        const allowed = id === "starttls-strip-injection" && cut === "whole" ? ["220", "554"] : step.expect.split("|");
+        const closed = allowed.includes("close") && conversation.closeCause !== undefined;
+        assert.ok(allowed.includes(whole.slice(0, 3)) || closed, `${id}: ${JSON.stringify(whole)} for ${step.expect}`);
+        if (step.re !== undefined) assert.match(whole, new RegExp(step.re), id);
+      }
+    }
+  }
+});
