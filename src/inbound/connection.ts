@@ -157,9 +157,13 @@ export class Connection implements ConnectionHandler {
 
   #resume(verdict: Verdict): void {
     this.#awaitingSince = undefined;
-    if (this.#over !== undefined) return;
-    this.#carryOut(verdict);
-    this.#run();
+    if (this.#over === undefined) {
+      this.#carryOut(verdict);
+      this.#run();
+    } else if (verdict.kind === "answer") {
+      // The client is gone, the message is not: it was accepted, and goes its way.
+      verdict.afterwards?.();
+    }
   }
 
   #carryOut(verdict: Verdict): void {

@@ -137,6 +137,57 @@ test("SMTP-041: the reply comes after the commit, not before", async () => {
   assert.match(await client.reply(), /^250 /);
 });
 
+test("SMTP-019: a client that leaves while its message is committed aborts nothing, and the mail goes its way", async () => {
+  let commit: (() => void) | undefined;
+  let aborted = 0;
+  await using server = await ReceivingServer.open({
+    claim: { leaseMs: 60_000, retryDelaysMs: [300_000] },
+    spool: failing((writer) => ({
+      commit: async (message, options) => {
+        await new Promise<void>((resolve) => {
+          commit = resolve;
+        });
+        return await writer.commit(message, options);
+      },
+      abort: async () => {
+        aborted++;
+      },
+    })),
+  });
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  await client.expect("DATA", "354");
+  client.send("Subject: x\r\n\r\nhello\r\n.\r\n");
+  await settle();
+  client.connection.destroy();
+  await settle();
+  assert.ok(commit);
+  commit();
+  await settle();
+  const { message } = await server.onlyMessage();
+  assert.deepEqual(
+    server.claimed.map((claimed) => claimed.message.id),
+    [message.id],
+  );
+  assert.equal(aborted, 0);
+});
+
+test("SMTP-042 SUB-008: a commit that never ends costs the connection after two minutes, with no reply either way", async () => {
+  await using server = await ReceivingServer.open({
+    spool: failing(() => ({ commit: () => new Promise(() => undefined) })),
+  });
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  await client.expect("DATA", "354");
+  client.send("Subject: x\r\n\r\nhello\r\n.\r\n");
+  await settle();
+  await server.clock.advance(119_000);
+  assert.equal(server.inbound.sessions, 1);
+  await server.clock.advance(600_000);
+  assert.equal(server.inbound.sessions, 0);
+  assert.equal(await client.unread(), "");
+});
+
 test("a write that fails while content arrives drains the rest and is answered 451", async () => {
   await using server = await ReceivingServer.open({
     spool: failing(() => ({ append: () => Promise.reject(new SpoolError("failed", "file is gone")) })),

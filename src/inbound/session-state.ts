@@ -40,6 +40,8 @@ export interface SessionState {
   exchange: { readonly mechanism: string; readonly server: ServerMechanism } | undefined;
   transaction: Transaction | undefined;
   content: IncomingContent | undefined;
+  /** The spool has the message and has not said yet whether it is durable. */
+  committing: boolean;
   /** Content was refused while it came; its end may have come in the same piece. */
   contentRefusal: Reply | undefined;
   /** Messages accepted so far. */
@@ -53,7 +55,7 @@ export function dropTransaction(state: SessionState): void {
   dropContent(state);
 }
 
-/** The spool forgets what it got. */
+/** The spool forgets what it got. Not while it commits: then the message is no longer ours to take back. */
 export function dropContent(state: SessionState): void {
   const { content, log } = state;
   state.content = undefined;

@@ -62,6 +62,7 @@ export class Session {
       exchange: undefined,
       transaction: undefined,
       content: undefined,
+      committing: false,
       contentRefusal: undefined,
       messages: 0,
     };
@@ -70,7 +71,7 @@ export class Session {
 
   /** Content is being received, or its commit is awaited: a stop waits for the end of it. */
   get receivesContent(): boolean {
-    return this.#state.content !== undefined;
+    return this.#state.content !== undefined || this.#state.committing;
   }
 
   get messages(): number {

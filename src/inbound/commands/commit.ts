@@ -19,7 +19,7 @@ export interface CompleteMessage {
   readonly transaction: Transaction;
 }
 
-/** Rejects where the spool does; the transaction is then still open. */
+/** Rejects where the spool does, which then keeps nothing; the transaction is still open. */
 export async function commitMessage(state: SessionState, complete: CompleteMessage): Promise<Verdict> {
   const { message, event, content, transaction } = complete;
   const { queue, clock } = state.services;
@@ -27,8 +27,14 @@ export async function commitMessage(state: SessionState, complete: CompleteMessa
   const claim = queue.claimTermsForFresh(message.recipients.map(({ domain }) => domain));
   const { size } = content.writer;
   const events = [{ ...event, at: clock.now(), size }];
-  const { claimed } = await content.writer.commit(message, claim === undefined ? { events } : { claim, events });
+  // From here on the spool decides what becomes of the content: a client that goes away must not abort it.
   state.content = undefined;
+  state.committing = true;
+  const { claimed } = await content.writer
+    .commit(message, claim === undefined ? { events } : { claim, events })
+    .finally(() => {
+      state.committing = false;
+    });
   state.transaction = undefined;
   state.messages++;
   state.log.event("message-accepted", {

@@ -12,7 +12,7 @@ import { checkHeaderAddresses, editSubmission } from "../../message/submission-e
 import type { Decision } from "../../policy/decision.ts";
 import { reply, type Reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server-event.ts";
-import { SpoolError } from "../../spool/spool.ts";
+import { SpoolError, type QueueId } from "../../spool/spool.ts";
 import { IncomingContent, type HeaderEdit } from "../incoming-content.ts";
 import { newMessage } from "../new-message.ts";
 import { commitMessage } from "./commit.ts";
@@ -49,7 +49,7 @@ export function receiveContent(state: SessionState, event: ContentEvent): Verdic
   if (result === "header-too-large") return refuseContent(state, headerTooLarge);
   return result.then(
     () => noted,
-    (error: unknown) => refuseContent(state, spoolDecision(state, error)),
+    (error: unknown) => refuseContent(state, spoolDecision(state, content.id, error)),
   );
 }
 
@@ -69,7 +69,7 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const commit = () => {
     const made = newMessage(state, content.id, transaction, facts);
     return commitMessage(state, { ...made, header, content, transaction }).catch((error: unknown) =>
-      refuse(state, spoolDecision(state, error)),
+      refuse(state, spoolDecision(state, content.id, error)),
     );
   };
   const owned = checkOwnership(state, header);
@@ -116,9 +116,9 @@ function submissionEdit(state: SessionState): HeaderEdit {
   };
 }
 
-function spoolDecision(state: SessionState, error: unknown): Decision {
+function spoolDecision(state: SessionState, id: QueueId, error: unknown): Decision {
   const noSpace = error instanceof SpoolError && error.code === "no-space";
-  state.log.event("spool-failed", { message: state.content?.id, error: String(error) });
+  state.log.event("spool-failed", { message: id, error: String(error) });
   return noSpace
     ? { verdict: "defer", reply: reply(452, "4.3.1", "Insufficient disk space, try again later"), reason: "no-space" }
     : {
