@@ -1,4 +1,4 @@
-/** Root of the spool's worker threads: the writer, and the reader that searches beside it. */
+/** Root of the spool's worker threads: the writer, the reader that searches beside it, and the checkpointer. */
 import { runSpoolThread } from "./node/spool-thread-role.ts";
 
 runSpoolThread();

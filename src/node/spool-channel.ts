@@ -13,6 +13,9 @@ const BATCH_OPERATIONS_MAX = 512;
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const BATCHES_UNDER_WAY_MAX = 2;
 
+/** Of a buffer that carries contents: 64 messages of 4 KiB. */
+const BUFFER_BYTES_MIN = 256 * 1024;
+
 const NO_CONTENT: readonly Uint8Array[] = [];
 
 interface Waiting {
@@ -28,6 +31,8 @@ export class SpoolChannel {
   /** Resolves when the thread has its database open; rejects where it refused. */
   readonly opened: Promise<Opened>;
   readonly #worker: Worker;
+  readonly #onRowsChanged: (rows: number) => void;
+  readonly #buffers: ArrayBuffer[] = [];
   #gathering: Waiting[] = [];
   readonly #underWay: (readonly Waiting[])[] = [];
   #flushSet = false;
@@ -37,7 +42,9 @@ export class SpoolChannel {
   #counts: SpoolCounts | undefined;
   readonly #ended: Promise<void>;
 
-  constructor(data: SpoolThreadData) {
+  /** `onRowsChanged` hears how many rows each batch wrote. */
+  constructor(data: SpoolThreadData, onRowsChanged: (rows: number) => void = () => {}) {
+    this.#onRowsChanged = onRowsChanged;
     // Unbuilt in a clone, JavaScript in the package: the thread's root has the same extension as this file.
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
     this.#worker = new Worker(new URL(`../spool-thread${extension}`, import.meta.url), {
@@ -140,7 +147,7 @@ export class SpoolChannel {
   #post(waiting: readonly Waiting[]): void {
     let size = 0;
     for (const { contents } of waiting) for (const content of contents) size += content.length;
-    const content = new Uint8Array(new ArrayBuffer(size));
+    const content = new Uint8Array(this.#takeBuffer(size));
     const offsets: number[] = [];
     let at = 0;
     for (const { contents } of waiting) {
@@ -155,9 +162,24 @@ export class SpoolChannel {
     this.#worker.postMessage(batch, [content.buffer]);
   }
 
-  #onAnswers({ results, failures, counts }: Extract<ThreadReply, { kind: "answers" }>): void {
+  /** Buffers go to the thread and come back with the answers: nothing is allocated, and nothing waits for a collection. */
+  #takeBuffer(size: number): ArrayBuffer {
+    const fitting = this.#buffers.findIndex(({ byteLength }) => byteLength >= size);
+    const [buffer] = fitting === -1 ? [] : this.#buffers.splice(fitting, 1);
+    return buffer ?? new ArrayBuffer(size === 0 ? 0 : Math.max(BUFFER_BYTES_MIN, size));
+  }
+
+  #onAnswers({ results, failures, rowsChanged, counts, buffer }: Extract<ThreadReply, { kind: "answers" }>): void {
     const waiting = this.#underWay.shift() ?? [];
     if (counts !== undefined) this.#counts = counts;
+    if (buffer !== undefined && buffer.byteLength > 0) {
+      this.#buffers.push(buffer);
+      // The smaller one goes: sizes settle at what the load needs.
+      if (this.#buffers.length > BATCHES_UNDER_WAY_MAX) {
+        this.#buffers.sort((a, b) => a.byteLength - b.byteLength).shift();
+      }
+    }
+    this.#onRowsChanged(rowsChanged);
     const failed = new Map(failures.map((failure) => [failure.index, failure]));
     for (const [index, { resolve, reject }] of waiting.entries()) {
       const failure = failed.size === 0 ? undefined : failed.get(index);

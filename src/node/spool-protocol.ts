@@ -21,7 +21,7 @@ export function stateNumber(state: RecipientState): number {
 
 /** What `workerData` of a spool thread holds. */
 export interface SpoolThreadData {
-  readonly role: "writer" | "reader";
+  readonly role: "writer" | "reader" | "checkpointer";
   /** The database file; its folder exists. */
   readonly path: string;
   /** When claims of an earlier process return to the schedule. */
@@ -216,15 +216,20 @@ export type ContentRow =
 
 export type FileRow = readonly [place: number, id: string, size: number];
 
-export type Operation = WriteOperation | ReadOperation;
-export type Results = WriteResults & ReadResults;
+export interface CheckpointOperation {
+  readonly kind: "checkpoint";
+}
+
+export type Operation = WriteOperation | ReadOperation | CheckpointOperation;
+/** A checkpoint tells how many pages are still in the log. */
+export type Results = WriteResults & ReadResults & { readonly checkpoint: number };
 export type ResultOf<O extends Operation> = Results[O["kind"]];
 
 /** Operations that travel, and are committed, together. */
 export interface Batch<O extends Operation = Operation> {
   readonly operations: readonly O[];
   /** Octets of all small contents, in the order in which the operations name them. */
-  readonly content: Uint8Array;
+  readonly content: Uint8Array<ArrayBuffer>;
   /** Where in `content` those of each operation begin. */
   readonly offsets: readonly number[];
 }
@@ -258,7 +263,11 @@ export type ThreadReply =
       /** In the order of the operations; undefined where one failed. */
       readonly results: readonly unknown[];
       readonly failures: readonly Failure[];
+      /** How many rows the batch wrote. */
+      readonly rowsChanged: number;
       readonly counts: SpoolCounts | undefined;
+      /** The batch's buffer, for the next one. */
+      readonly buffer?: ArrayBuffer;
     }
   | { readonly kind: "closed" };
 

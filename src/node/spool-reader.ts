@@ -95,7 +95,7 @@ export class SpoolReader {
         return undefined;
       }
     });
-    return { kind: "answers", results, failures, counts: undefined };
+    return { kind: "answers", results, failures, rowsChanged: 0, counts: undefined };
   }
 
   close(): void {

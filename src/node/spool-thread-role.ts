@@ -1,7 +1,8 @@
-/** What a spool thread does, as writer or as reader: takes batches from its port, answers each with one message. */
+/** What a spool thread does, as writer, reader or checkpointer: takes batches from its port, answers each with one message. */
 import { parentPort, workerData } from "node:worker_threads";
 import { failureOf } from "./spool-failure.ts";
 import type { Batch, SpoolThreadData, ThreadReply, ThreadRequest } from "./spool-protocol.ts";
+import { SpoolCheckpointer } from "./spool-checkpointer.ts";
 import { SpoolReader } from "./spool-reader.ts";
 import { SpoolWriter } from "./spool-writer.ts";
 
@@ -11,16 +12,16 @@ export function runSpoolThread(): void {
   const data = workerData as SpoolThreadData;
   const answer = (reply: ThreadReply) => port.postMessage(reply);
   try {
-    const { run, rest, close } = data.role === "writer" ? openWriter(data, answer) : openReader(data, answer);
+    const role = openRole(data, answer);
     port.on("message", (request: ThreadRequest) => {
       if (request === "close") {
-        close();
+        role.close();
         answer({ kind: "closed" });
         port.close();
         return;
       }
-      answer(run(request));
-      rest();
+      const { buffer } = request.content;
+      port.postMessage({ ...role.run(request), buffer } satisfies ThreadReply, [buffer]);
     });
   } catch (error) {
     answer({ kind: "refused", ...failureOf(error) });
@@ -29,20 +30,18 @@ export function runSpoolThread(): void {
 }
 
 interface Role {
-  run(batch: Batch): ThreadReply;
-  rest(): void;
+  run(batch: Batch): Extract<ThreadReply, { kind: "answers" }>;
   close(): void;
 }
 
-function openWriter(data: SpoolThreadData, answer: (reply: ThreadReply) => void): Role {
-  const writer = new SpoolWriter(data);
-  const { incarnation, recovered } = writer;
-  answer({ kind: "opened", incarnation, recovered, counts: writer.counts() });
-  return { run: (batch) => writer.run(batch), rest: () => writer.rest(), close: () => writer.close() };
-}
-
-function openReader(data: SpoolThreadData, answer: (reply: ThreadReply) => void): Role {
-  const reader = new SpoolReader(data);
+function openRole(data: SpoolThreadData, answer: (reply: ThreadReply) => void): Role {
+  if (data.role === "writer") {
+    const writer = new SpoolWriter(data);
+    const { incarnation, recovered } = writer;
+    answer({ kind: "opened", incarnation, recovered, counts: writer.counts() });
+    return writer;
+  }
+  const role = data.role === "reader" ? new SpoolReader(data) : new SpoolCheckpointer(data);
   answer({ kind: "opened", incarnation: 0, recovered: 0, counts: undefined });
-  return { run: (batch) => reader.run(batch), rest: () => {}, close: () => reader.close() };
+  return role;
 }

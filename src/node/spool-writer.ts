@@ -13,10 +13,11 @@ import { migrate } from "./spool-schema.ts";
 import { SpoolUpkeep } from "./spool-upkeep.ts";
 import { SpoolVerbs } from "./spool-verbs.ts";
 
-/** Octets written, by estimate, after which the write-ahead log is copied into the database: some 20 ms of work. */
-const CHECKPOINT_BYTES = 16 * 1024 * 1024;
-/** What an operation writes beside its content, by estimate. */
-const OPERATION_BYTES = 3000;
+/**
+ * Pages in the write-ahead log (64 MiB) at which a commit copies them into the database itself: a thread of its own does
+ * that much sooner, and this only bounds the log where that thread cannot.
+ */
+const OWN_CHECKPOINT_PAGES = 16_384;
 /** The write-ahead log's file is cut back to this after a burst. */
 const LOG_FILE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -31,8 +32,8 @@ export class SpoolWriter {
   readonly #claims: SpoolClaims;
   readonly #verbs: SpoolVerbs;
   readonly #upkeep: SpoolUpkeep;
-  readonly #checkpoint: Query<[busy: number, frames: number, copied: number]>;
-  #writtenBytes = 0;
+  readonly #totalChanges: Query<[number]>;
+  #changedBefore = 0;
 
   constructor(data: SpoolThreadData) {
     const database = new DatabaseSync(data.path, {
@@ -45,20 +46,20 @@ export class SpoolWriter {
       migrate(database);
       database.exec(`
         PRAGMA cache_size = -${data.cacheKiB};
-        PRAGMA wal_autocheckpoint = 0;
+        PRAGMA wal_autocheckpoint = ${OWN_CHECKPOINT_PAGES};
         PRAGMA journal_size_limit = ${LOG_FILE_BYTES_MAX};
         PRAGMA temp_store = MEMORY;
       `);
       if (data.databaseBytesMax > 0) {
         database.exec(`PRAGMA max_page_count = ${Math.ceil(data.databaseBytesMax / 4096)}`);
       }
-      this.#checkpoint = new Query(database, "PRAGMA wal_checkpoint(PASSIVE)");
       database.exec("UPDATE state SET incarnation = incarnation + 1");
       this.incarnation = new Query<[number]>(database, "SELECT incarnation FROM state").get()?.[0] ?? 0;
       this.#messages = new SpoolMessages(database);
       this.#claims = new SpoolClaims(database, this.#messages, this.incarnation);
       this.#verbs = new SpoolVerbs(database, this.#messages);
       this.#upkeep = new SpoolUpkeep(database, this.#messages);
+      this.#totalChanges = new Query(database, "SELECT total_changes()");
       this.recovered = this.#recover(data.now);
     } catch (error) {
       database.close();
@@ -87,23 +88,14 @@ export class SpoolWriter {
       });
       if (isDiskFailure(failure)) this.#overwriteFailedCommit();
     }
-    this.#writtenBytes += content.length + operations.length * OPERATION_BYTES;
-    return { kind: "answers", results, failures, counts: this.#messages.toldCounts() };
+    const changed = this.#totalChanges.get()?.[0] ?? 0;
+    const rowsChanged = changed - this.#changedBefore;
+    this.#changedBefore = changed;
+    return { kind: "answers", results, failures, rowsChanged, counts: this.#messages.toldCounts() };
   }
 
   counts(): Answers["counts"] {
     return this.#messages.toldCounts();
-  }
-
-  /** To be called between batches, after the answers have left. */
-  rest(): void {
-    if (this.#writtenBytes < CHECKPOINT_BYTES) return;
-    this.#writtenBytes = 0;
-    try {
-      this.#checkpoint.get();
-    } catch {
-      // Nothing is lost: everything stays in the log, and the next checkpoint takes it along.
-    }
   }
 
   close(): void {

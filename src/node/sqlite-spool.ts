@@ -30,6 +30,7 @@ import {
   type StoredRecord,
 } from "../spool/spool.ts";
 import { SpoolChannel } from "./spool-channel.ts";
+import { SpoolCheckpoints } from "./spool-checkpoints.ts";
 import { ContentCache } from "./spool-content-cache.ts";
 import { asSpoolError, ContentFiles, readChunks } from "./spool-content-files.ts";
 import { SqliteMessageWriter, type Draft } from "./spool-message-writer.ts";
@@ -60,12 +61,18 @@ export interface SqliteSpoolOptions {
   readonly log: Log;
   /** Content of fresh messages kept in memory. Default 64 MiB. */
   readonly cacheBytes?: number;
-  /** SQLite's own cache in the writing thread. Default 64 MiB. */
+  /** SQLite's own cache in the writing thread; the system's serves beyond it. Default 16 MiB. */
   readonly databaseCacheBytes?: number;
   /** Bound of the database file, contents over 256 KiB apart; a commit beyond fails with `no-space`. Default: none. */
   readonly databaseBytesMax?: number;
   /** With less free space than this new mail is refused, so that there is room for outcomes. Default 32 MiB. */
   readonly reserveBytes?: number;
+}
+
+export interface SpoolThreads {
+  readonly writer: SpoolChannel;
+  readonly reader: SpoolChannel;
+  readonly checkpointer: SpoolChannel;
 }
 
 /** What opening found. */
@@ -83,20 +90,24 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Sqli
     now: wholeMs(options.clock.now()),
     databaseBytesMax: options.databaseBytesMax ?? 0,
   };
-  const cacheKiB = Math.ceil((options.databaseCacheBytes ?? 64 * MEBIBYTE) / 1024);
-  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB });
+  const cacheKiB = Math.ceil((options.databaseCacheBytes ?? 16 * MEBIBYTE) / 1024);
+  // The other two begin when there is a database; what is asked of them waits for them.
+  let checkpoints: SpoolCheckpoints | undefined;
+  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB }, (rows) => checkpoints?.noteChanged(rows));
   const { incarnation, recovered } = await writer.opened;
-  const contents = new ContentFiles(options.files, `${options.directory}/content`, incarnation);
   const reader = new SpoolChannel({ ...data, role: "reader", cacheKiB: Math.ceil(cacheKiB / 4) });
+  const checkpointer = new SpoolChannel({ ...data, role: "checkpointer", cacheKiB: 0 });
+  checkpoints = new SpoolCheckpoints(checkpointer);
+  const threads = { writer, reader, checkpointer };
+  const contents = new ContentFiles(options.files, `${options.directory}/content`, incarnation);
   try {
-    // The reader starts meanwhile; what is asked of it waits for it.
     await contents.prepare();
   } catch (error) {
-    await Promise.all([writer.close(), reader.close()]);
+    await Promise.all(Object.values(threads).map((thread) => thread.close()));
     throw asSpoolError(error);
   }
   if (recovered > 0) options.log.event("spool-recovered", { recipients: recovered });
-  return new SqliteSpool(options, writer, reader, contents);
+  return new SqliteSpool(options, threads, contents);
 }
 
 export class SqliteSpool implements Spool {
@@ -107,8 +118,7 @@ export class SqliteSpool implements Spool {
   readonly #log: Log;
   readonly #directory: string;
   readonly #reserveBytes: number;
-  readonly #writer: SpoolChannel;
-  readonly #reader: SpoolChannel;
+  readonly #threads: SpoolThreads;
   readonly #contents: ContentFiles;
   readonly #cache: ContentCache;
   readonly #closing = new AbortController();
@@ -118,14 +128,13 @@ export class SqliteSpool implements Spool {
   #nextSpaceCheckMs = -Infinity;
 
   /** Made by {@link openSqliteSpool}. */
-  constructor(options: SqliteSpoolOptions, writer: SpoolChannel, reader: SpoolChannel, contents: ContentFiles) {
+  constructor(options: SqliteSpoolOptions, threads: SpoolThreads, contents: ContentFiles) {
     this.#clock = options.clock;
     this.#files = options.files;
     this.#log = options.log;
     this.#directory = options.directory;
     this.#reserveBytes = options.reserveBytes ?? 32 * MEBIBYTE;
-    this.#writer = writer;
-    this.#reader = reader;
+    this.#threads = threads;
     this.#contents = contents;
     this.#cache = new ContentCache(options.cacheBytes ?? 64 * MEBIBYTE);
     this.checked = this.#checkFiles();
@@ -252,7 +261,7 @@ export class SqliteSpool implements Spool {
 
   async stats(): Promise<SpoolStats> {
     this.#check();
-    const counts = this.#writer.counts;
+    const counts = this.#threads.writer.counts;
     if (counts === undefined) return { scheduled: 0, claimed: 0, held: 0, oldestSeconds: 0 };
     const { scheduled, claimed, held, oldestReceivedAt } = counts;
     const ageMs = oldestReceivedAt === undefined ? 0 : this.#clock.now() - oldestReceivedAt;
@@ -284,7 +293,10 @@ export class SqliteSpool implements Spool {
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all([...this.#chores, this.checked]);
-    await Promise.all([this.#writer.close(), this.#reader.close()]);
+    const { writer, reader, checkpointer } = this.#threads;
+    // The writer last: the last connection to close leaves everything in the database and removes the log.
+    await Promise.all([reader.close(), checkpointer.close()]);
+    await writer.close();
     await Promise.all(this.#chores);
   }
 
@@ -295,7 +307,7 @@ export class SqliteSpool implements Spool {
   /** Ends the threads as a crash would; for tests of recovery. */
   async kill(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([this.#writer.kill(), this.#reader.kill()]);
+    await Promise.all(Object.values(this.#threads).map((thread: SpoolChannel) => thread.kill()));
     await this.checked;
   }
 
@@ -310,7 +322,7 @@ export class SqliteSpool implements Spool {
   async #write<O extends WriteOperation>(operation: O, contents?: readonly Uint8Array[]): Promise<ResultOf<O>> {
     this.#check();
     try {
-      return await this.#writer.send(operation, contents);
+      return await this.#threads.writer.send(operation, contents);
     } catch (error) {
       const { code, message } = asSpoolError(error);
       if (code !== "closed") this.#log.event("spool-failed", { operation: operation.kind, code, reason: message });
@@ -320,7 +332,7 @@ export class SqliteSpool implements Spool {
 
   async #read<O extends ReadOperation>(operation: O): Promise<ResultOf<O>> {
     this.#check();
-    return this.#reader.send(operation);
+    return this.#threads.reader.send(operation);
   }
 
   async #commit(draft: Draft): ReturnType<MessageWriter["commit"]> {
