@@ -31,7 +31,7 @@ const known: ReadonlyMap<string, Verb> = new Map(verbs.map((verb) => [verb, verb
 /** `line` is without its CRLF. White space at its end is tolerated (RFC 5321 §4.1.1). */
 export function parseCommand(line: string): Command {
   const space = line.indexOf(" ");
-  const word = space === -1 ? line.replace(/\t+$/, "") : line.slice(0, space);
+  const word = space === -1 ? line.slice(0, endOfText(line)) : line.slice(0, space);
   const argument = space === -1 ? "" : trimBlanks(line.slice(space + 1));
   // No verb has more than eight letters; longer words need no folding of their case.
   return { verb: word.length > 8 ? undefined : (known.get(word) ?? known.get(word.toUpperCase())), argument };
@@ -73,11 +73,17 @@ export function hasControlCharacter(text: string): boolean {
 
 /** Without spaces and tabs around it. */
 function trimBlanks(text: string): string {
-  let end = text.length;
-  while (end > 0 && isBlank(text.charCodeAt(end - 1))) end--;
+  const end = endOfText(text);
   let start = 0;
   while (start < end && isBlank(text.charCodeAt(start))) start++;
-  return start === 0 && end === text.length ? text : text.slice(start, end);
+  return text.slice(start, end);
+}
+
+/** Index behind the last character that is neither space nor tab. */
+function endOfText(text: string): number {
+  let end = text.length;
+  while (end > 0 && isBlank(text.charCodeAt(end - 1))) end--;
+  return end;
 }
 
 function isBlank(code: number): boolean {

@@ -4,6 +4,7 @@ import type { AddressFailure } from "../address/mailbox-grammar.ts";
 import { parseForwardPath, parseReversePath } from "../address/path.ts";
 import { pathTextOf } from "./command-parser.ts";
 import type { MailParameters } from "./envelope.ts";
+import { badParameter } from "./esmtp-parameters.ts";
 import { parseMailParameters } from "./mail-parameters.ts";
 import { parseRecipientParameters } from "./recipient-parameters.ts";
 import { reply, type Reply } from "./reply.ts";
@@ -46,10 +47,11 @@ export function parseRecipient(argument: string, transaction: MailParameters): R
 }
 
 export function parseVerify(kind: VerifyEvent["kind"], argument: string): VerifyEvent | Reply {
-  const match = /^(.*?)( +SMTPUTF8(=.*)?)?$/i.exec(argument);
-  const text = match?.[1] ?? "";
-  const smtpUtf8 = match?.[2] !== undefined;
-  if (text === "" || match?.[3] !== undefined) return serverReplies.argumentMissing;
+  const space = argument.lastIndexOf(" ");
+  const parameter = space === -1 ? "" : argument.slice(space + 1).toUpperCase();
+  if (parameter.startsWith("SMTPUTF8=")) return badParameter("SMTPUTF8", "takes no value");
+  const smtpUtf8 = parameter === "SMTPUTF8";
+  const text = smtpUtf8 ? argument.slice(0, space).trimEnd() : argument;
   if (!smtpUtf8 && hasNonAscii(text)) return reply(553, "5.6.7", needsSmtpUtf8);
   return { kind, text, smtpUtf8 };
 }

@@ -517,6 +517,9 @@ test("SMTP-043: a trickle of octets without a line end is silence too; content o
   for (let count = 0; count < 10; count++) content.send("N").pass(200_000);
   assert.equal(content.closeCause, undefined);
   content.pass(300_000).play("S: 421 4.4.2");
+  const drained = greeted().send("BDAT 100\r\n");
+  for (let count = 0; count < 10; count++) drained.send("N").pass(200_000);
+  assert.equal(drained.closeCause, undefined);
   assert.equal(content.closeCause, "deadline");
 });
 

@@ -62,7 +62,7 @@ function unknownCommand(session: ServerSession, line: string): void {
   if (/^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE) /.test(line)) {
     return session.closeWith(serverReplies.notSmtp, "not-smtp");
   }
-  session.refuse("", /^[ \t]*$/.test(line) ? serverReplies.emptyLine : serverReplies.unknownCommand);
+  session.refuse("", line.trim() === "" ? serverReplies.emptyLine : serverReplies.unknownCommand);
 }
 
 function mail(session: ServerSession, argument: string): void {

@@ -69,7 +69,7 @@ export class ServerInput {
       if (lf === -1) {
         this.#searched = chunk.length;
         this.#dropExcess(limitOf);
-        if (this.#searched < this.#chunk.length || this.#mergeNext()) continue;
+        if (this.#searched < this.#chunk.length || this.#mergeQueue()) continue;
         return undefined;
       }
       const genuine = lf > start && chunk[lf - 1] === CR;
@@ -118,14 +118,14 @@ export class ServerInput {
     this.#searched = 0;
   }
 
-  /** Puts the next chunk behind the line that has begun; false when there is none. */
-  #mergeNext(): boolean {
-    const next = this.#queue.shift();
-    if (next === undefined) return false;
-    this.#queuedBytes -= next.length;
+  /** Puts all other chunks behind the line that has begun, in one copy; false when there are none. */
+  #mergeQueue(): boolean {
+    if (this.#queue.length === 0) return false;
     const searched = this.#searched - this.#offset;
-    this.#start(Buffer.concat([this.#chunk.subarray(this.#offset), next]));
+    this.#start(Buffer.concat([this.#chunk.subarray(this.#offset), ...this.#queue]));
     this.#searched = searched;
+    this.#queue = [];
+    this.#queuedBytes = 0;
     return true;
   }
 

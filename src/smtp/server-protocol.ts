@@ -10,6 +10,7 @@
 import type { Instant } from "../lib/instant.ts";
 import type { Reply } from "./reply.ts";
 import { needsVerdict, type ServerEvent, type VerdictEvent } from "./server-event.ts";
+import type { ServerPhase } from "./server-phase.ts";
 import type { ServerProtocolSettings } from "./server-protocol-settings.ts";
 import { advance } from "./server-reading.ts";
 import { serverReplies } from "./server-replies.ts";
@@ -30,7 +31,7 @@ export class ServerProtocol {
     this.#session.now = now;
     if (this.#session.phase.kind === "closed") return;
     // A line must become whole in time, however its octets trickle; content only has to go on coming.
-    if (this.#session.phase.kind === "content") this.#session.idleSince = now;
+    if (isContent(this.#session.phase)) this.#session.idleSince = now;
     this.#session.input.push(bytes);
   }
 
@@ -122,7 +123,7 @@ export class ServerProtocol {
   deadline(): Instant | undefined {
     if (this.#session.awaiting !== undefined || this.#session.phase.kind === "closed") return undefined;
     const { idleTimeoutMs, contentTimeoutMs, sessionTimeoutMs } = this.#session.settings;
-    const idle = this.#session.phase.kind === "content" ? contentTimeoutMs : idleTimeoutMs;
+    const idle = isContent(this.#session.phase) ? contentTimeoutMs : idleTimeoutMs;
     return Math.min(this.#session.idleSince + idle, this.#session.startedAt + sessionTimeoutMs);
   }
 
@@ -132,7 +133,7 @@ export class ServerProtocol {
     if (deadline === undefined || now < deadline) return;
     // Content that lies here waits for the driver, not for the peer.
     if (
-      this.#session.phase.kind === "content" &&
+      isContent(this.#session.phase) &&
       this.#session.input.length > 0 &&
       now < this.#session.startedAt + this.#session.settings.sessionTimeoutMs
     ) {
@@ -173,4 +174,9 @@ export class ServerProtocol {
     this.#session.awaitingChunk = undefined;
     if (this.#shuttingDown) this.#session.closeWith(serverReplies.shuttingDown, "shutdown");
   }
+}
+
+/** The peer owes octets of a message rather than a line. */
+function isContent(phase: ServerPhase): boolean {
+  return phase.kind === "content" || phase.kind === "swallow";
 }
