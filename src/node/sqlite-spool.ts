@@ -92,12 +92,11 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Sqli
   };
   const cacheKiB = Math.ceil((options.databaseCacheBytes ?? 16 * MEBIBYTE) / 1024);
   // The other two begin when there is a database; what is asked of them waits for them.
-  let checkpoints: SpoolCheckpoints | undefined;
-  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB }, (rows) => checkpoints?.noteChanged(rows));
+  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB }, (rows) => checkpoints.noteChanged(rows));
   const { incarnation, recovered } = await writer.opened;
   const reader = new SpoolChannel({ ...data, role: "reader", cacheKiB: Math.ceil(cacheKiB / 4) });
   const checkpointer = new SpoolChannel({ ...data, role: "checkpointer", cacheKiB: 0 });
-  checkpoints = new SpoolCheckpoints(checkpointer);
+  const checkpoints = new SpoolCheckpoints(checkpointer);
   const threads = { writer, reader, checkpointer };
   const contents = new ContentFiles(options.files, `${options.directory}/content`, incarnation);
   try {

@@ -946,7 +946,7 @@ function lifetimeContract(name: string, check: Check): void {
       await put(spool, kept, { content: "kept" });
       await put(spool, large, { content: Buffer.alloc(500_000, "y") });
       await spool.changeRecords([{ kind: "put", namespace: "n", key: "k", value: 1 }]);
-      const half = spool.begin();
+      await using half = spool.begin();
       await half.append(Buffer.alloc(400_000));
       const restarted = await harness.crash();
       assert.deepEqual(await statesOf(restarted, kept.id), ["scheduled"]);
