@@ -242,7 +242,9 @@ export class AccountTable {
   #addUser(user: Omit<User, "key">, section: "user" | "stored-user", index: number): AccountProblem[] {
     const mailbox = mailboxOf(user.address);
     const key = mailboxKey(mailbox);
-    const problem = this.#problemWith(mailbox, key, user.address);
+    const tagged =
+      withoutTag(key) === undefined ? undefined : `${user.address} has a +tag; declare the user without it`;
+    const problem = tagged ?? this.#problemWith(mailbox, key, user.address);
     if (problem === undefined) this.#users.set(key, { ...user, key });
     return problem === undefined ? [] : [{ section, index, message: problem }];
   }

@@ -190,12 +190,17 @@ test("a domain whose users another server knows takes every name; foreign domain
 
 test("an address is in one place only", async () => {
   const { accounts } = await open({
-    users: [{ address: "ann@example.org" }, { address: "ANN@Example.org" }, { address: "eve@foreign.test" }],
+    users: [
+      { address: "ann@example.org" },
+      { address: "ANN@Example.org" },
+      { address: "eve@foreign.test" },
+      { address: "ann+tag@example.org" },
+    ],
     aliases: [{ address: "ann@example.org", to: ["ann@example.org"] }],
   });
   assert.deepEqual(
     accounts.table.problems.map(({ section, index }) => `${section} ${index}`),
-    ["user 1", "user 2", "alias 0"],
+    ["user 1", "user 2", "user 3", "alias 0"],
   );
 });
 
@@ -315,6 +320,7 @@ test("users made by the command can log in and receive after a reload; those of 
     ["not-found", () => users.changePassword("ghost@example.org", "x")],
     ["domain-not-local", () => users.add("eve@foreign.test", "x")],
     ["invalid-address", () => users.add("eve", "x")],
+    ["invalid-address", () => users.add("new+tag@example.org", "x")],
     ["invalid-password", () => users.add("new@example.org", "\u0007")],
     ["invalid-password", () => users.add("new@example.org", "x".repeat(256))],
   ];

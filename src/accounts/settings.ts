@@ -27,7 +27,9 @@ export const domainSettings = z
         '"any" takes every name, for a domain whose users another server knows and to which a [[route]] leads. Applies on reload.',
       ),
   })
-  .describe("A domain whose mail is local. The first one is where `<postmaster>` without a domain goes.");
+  .describe(
+    "A domain whose mail is local. Postmaster exists at each of them: a user or alias of that name there or at the first domain, else catch_all, else the first user. `<postmaster>` without a domain means the first domain.",
+  );
 
 export const userSettings = z
   .strictObject({

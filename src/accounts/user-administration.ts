@@ -7,6 +7,7 @@ import type { Mailbox } from "../address/mailbox.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import { prepareString } from "../sasl/string-preparation.ts";
+import { withoutTag } from "./account-key.ts";
 import { AccountTable, type User } from "./account-table.ts";
 import type { AccountSettings } from "./settings.ts";
 import type { UserStore } from "./user-store.ts";
@@ -56,6 +57,7 @@ export class UserAdministration {
   async add(address: string, password: string): Promise<void> {
     const mailbox = mailboxOf(address);
     const key = mailboxKey(mailbox);
+    if (withoutTag(key) !== undefined) throw new AccountError("invalid-address", `${address} has a +tag; leave it out`);
     const declared = new AccountTable(this.#settings, []);
     if (!declared.hasDomain(mailbox.domainKey)) {
       throw new AccountError("domain-not-local", `${mailbox.domain} is not declared as a [[domain]]`);

@@ -297,6 +297,27 @@ test("HDR-001 HDR-002 HDR-003: one Received field is put in front, with what the
   assert.doesNotMatch(two?.message.headerBlock ?? "", / for </);
 });
 
+test("HDR-005, trap 6: whatever the client calls itself, our field is one field with whole lines", async () => {
+  await using server = await ReceivingServer.open();
+  const names = ["a)(b", '"x"', "a;b", `${"n".repeat(200)}.test`, "[127.0.0.1]", "x(by evil with ESMTP)"];
+  for (const name of names) {
+    const client = await server.dial("mx");
+    await client.reply();
+    const hello = await client.expect(`HELO ${name}`, "").then((reply) => reply.slice(0, 3));
+    if (hello === "501") continue;
+    await client.envelope("<s@x.example>", "<ann@example.org>");
+    await client.content("Subject: x\r\n\r\nhello");
+  }
+  const messages = await server.messages();
+  assert.ok(messages.length > 0);
+  for (const { message } of messages) {
+    assert.match(message.headerBlock, /^Received:[^\r\n]*(?:\r\n[ \t][^\r\n]+)*\r\n$/);
+    assert.ok(message.headerBlock.split("\r\n").every((line) => line.length <= 998));
+    assert.equal(message.headerBlock.match(/ by |\tby /g)?.length, 1);
+    assert.equal(message.origin.protocol, "SMTP");
+  }
+});
+
 test("the history of a message begins with who sent it, how, and why it was taken", async () => {
   await using server = await ReceivingServer.open({ claim: { leaseMs: 60_000, retryDelaysMs: [300_000] } });
   const client = await server.client("mx");
@@ -338,7 +359,7 @@ test("traps 1 to 4: no line end but CRLF ends content, whatever the listener", a
   }
 });
 
-test("SMUG-010: each listener refuses bare line ends in the same way", async () => {
+test("SMUG-010, trap 5: each listener refuses bare line ends in the same way", async () => {
   await using server = await ReceivingServer.open();
   for (const kind of ["mx", "submission", "lmtp"] as const) {
     const client = kind === "submission" ? await server.submitter() : await server.client(kind);

@@ -10,7 +10,7 @@ export class Inbound {
   readonly #listeners: NetworkListener[] = [];
   readonly #connections = new Set<Connection>();
   #settings: InboundSettings;
-  #stopping = false;
+  #stopped: Promise<void> | undefined;
   #allClosed: (() => void) | undefined;
 
   private constructor(services: InboundServices, settings: InboundSettings) {
@@ -55,17 +55,21 @@ export class Inbound {
 
   /**
    * Stops accepting, ends idle sessions with 421, lets content under way be finished until the deadline, then drops what
-   * is left: such a client has no reply, and keeps its message.
+   * is left: such a client has no reply, and keeps its message. Asked again, it is the same stop.
    */
-  async shutdown(options: { readonly deadlineMs: number }): Promise<void> {
-    this.#stopping = true;
+  shutdown(options: { readonly deadlineMs: number }): Promise<void> {
+    this.#stopped ??= this.#shutdown(options.deadlineMs);
+    return this.#stopped;
+  }
+
+  async #shutdown(deadlineMs: number): Promise<void> {
     await this.#closeListeners();
     for (const connection of [...this.#connections]) connection.shutdown();
     if (this.#connections.size === 0) return;
     const allClosed = new Promise<void>((resolve) => {
       this.#allClosed = resolve;
     });
-    const timer = this.#services.clock.setTimer(options.deadlineMs, () => {
+    const timer = this.#services.clock.setTimer(deadlineMs, () => {
       for (const connection of [...this.#connections]) connection.destroy();
     });
     await allClosed;
@@ -84,7 +88,7 @@ export class Inbound {
   }
 
   #accept(stream: Stream, listener: ListenerOptions): void {
-    if (this.#stopping) return stream.destroy();
+    if (this.#stopped !== undefined) return stream.destroy();
     const { connectionLimits, clock } = this.#services;
     const settings = this.#settings;
     const clientAddress = addressOf(stream.remote);
