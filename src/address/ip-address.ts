@@ -1,7 +1,10 @@
 /**
- * IP addresses as values: strict parsing, one normal form, and the kinds of address that mail must treat apart.
+ * IP addresses as values: one normal form, and the kinds of address that mail must treat apart. Parsing is that of
+ * lib/ip-network.ts, which also has networks.
  * IPv4-mapped IPv6 addresses become the IPv4 address they stand for, since a dual-stack socket reports IPv4 peers so.
  */
+import { parseIpAddress as parseOctets } from "../lib/ip-network.ts";
+
 export interface IpAddress {
   readonly family: 4 | 6;
   /** 4 or 16 octets. */
@@ -13,12 +16,7 @@ export interface IpAddress {
 /** Dotted decimal without leading zeros (which some read as octal), or RFC 4291 §2.2 without a zone. */
 export function parseIpAddress(text: string): IpAddress | undefined {
   // The longest form is 8 groups of 4 with the last two in decimal: 45 characters.
-  if (text.length > 45) return undefined;
-  if (!text.includes(":")) {
-    const octets = parseIpv4(text);
-    return octets && ipAddressOf(octets);
-  }
-  const octets = parseIpv6(text);
+  const octets = text.length > 45 ? undefined : parseOctets(text);
   return octets && ipAddressOf(octets);
 }
 
@@ -78,50 +76,6 @@ function isMapped(octets: Uint8Array): boolean {
 
 function isZero(octet: number): boolean {
   return octet === 0;
-}
-
-function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split(".", 5);
-  if (parts.length !== 4) return undefined;
-  const octets = new Uint8Array(4);
-  for (const [index, part] of parts.entries()) {
-    if (!/^(?:0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    octets[index] = Number(part);
-  }
-  return octets;
-}
-
-function parseIpv6(text: string): Uint8Array | undefined {
-  const gap = text.indexOf("::");
-  if (gap === -1) return groupsOf(text, 16);
-  if (text.includes("::", gap + 1)) return undefined;
-  const head = groupsOf(text.slice(0, gap), undefined);
-  const tail = groupsOf(text.slice(gap + 2), undefined);
-  // "::" stands for at least one group.
-  if (head === undefined || tail === undefined || head.length + tail.length > 14) return undefined;
-  if (text.slice(0, gap).includes(".")) return undefined;
-  const octets = new Uint8Array(16);
-  octets.set(head);
-  octets.set(tail, 16 - tail.length);
-  return octets;
-}
-
-/** Octets of groups between colons; the last may be dotted decimal. `length` is what they must come to. */
-function groupsOf(text: string, length: number | undefined): Uint8Array | undefined {
-  const octets: number[] = [];
-  const parts = text === "" ? [] : text.split(":", 9);
-  for (const [index, part] of parts.entries()) {
-    if (index === parts.length - 1 && part.includes(".")) {
-      const ipv4 = parseIpv4(part);
-      if (ipv4 === undefined) return undefined;
-      octets.push(...ipv4);
-    } else {
-      if (!/^[0-9a-f]{1,4}$/i.test(part)) return undefined;
-      const group = Number.parseInt(part, 16);
-      octets.push(group >> 8, group & 0xff);
-    }
-  }
-  return length === undefined || octets.length === length ? Uint8Array.from(octets) : undefined;
 }
 
 /** RFC 5952 §4: lower case, no leading zeros, the longest run of two or more zero groups (the first of equals) as "::". */

@@ -1,6 +1,6 @@
 /**
  * The content of one message while it arrives at the server core, by DATA or by BDAT: what is handed on, what is counted,
- * and why it will be refused. Refused content is still read to its end, so that the session stays in step (RFC 1870 §6.4,
+ * and why it will be refused. Refused content is still read to its end, so that the session stays in step (RFC 1870 §4,
  * RFC 3030 §2), but no longer handed on.
  */
 import { BareLineEndFinder, type BareLineEnd } from "./bare-line-ends.ts";
