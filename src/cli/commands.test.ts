@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { type ApiCall, TestTerminal } from "./test-context.ts";
+import { type ApiCall, TestTerminal } from "../testing/cli-terminal.ts";
 
 const recipient = {
   message: "4QJ7ZC2M9KXD",

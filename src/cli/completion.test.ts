@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { commands } from "./command-table.ts";
-import { TestTerminal } from "./test-context.ts";
+import { TestTerminal } from "../testing/cli-terminal.ts";
 
 for (const shell of ["bash", "zsh", "fish"] as const) {
   test(`completion for ${shell} knows every command and option`, async () => {

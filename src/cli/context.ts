@@ -3,6 +3,7 @@
  * against memory.
  */
 import type { ConfigSources } from "../config/load-settings.ts";
+import type { Settings } from "../config/settings-schema.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Network } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
@@ -30,6 +31,12 @@ export interface ServerApi extends AsyncDisposable {
   request(path: string, init?: { readonly method?: string; readonly json?: unknown }): Promise<Response>;
 }
 
+export interface ServerTarget {
+  readonly dataDir: string;
+  /** Where a configuration was named or found. */
+  readonly settings?: Settings;
+}
+
 export interface CliContext extends ConfigSources {
   readonly version: string;
   readonly stdout: TextOutput;
@@ -42,7 +49,7 @@ export interface CliContext extends ConfigSources {
   readonly network: Network;
   readonly resolver: () => Resolver;
   /** Rejects with `CliError` when there is neither server nor spool. */
-  readonly serverApi: (dataDir: string) => Promise<ServerApi>;
+  readonly serverApi: (target: ServerTarget) => Promise<ServerApi>;
   /** Rejects with `CliError` for what people can mend: ports taken, a data_dir in use. */
   readonly startServer: (plan: ServerPlan) => Promise<RunningServer>;
   /** Aborts at the first SIGINT or SIGTERM. A second one ends the process. */

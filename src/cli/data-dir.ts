@@ -2,7 +2,7 @@
 import { join, resolve } from "node:path";
 import { loadSettings } from "../config/load-settings.ts";
 import type { OptionDeclaration } from "./command.ts";
-import type { CliContext, ServerApi } from "./context.ts";
+import type { CliContext, ServerApi, ServerTarget } from "./context.ts";
 import { CliError, ExitCode, usageError } from "./exit-code.ts";
 import type { GivenArguments } from "./given-arguments.ts";
 
@@ -27,14 +27,15 @@ export const serverOptions = [configOption, dataDirOption] as const;
 const usualConfigs = ["posthaste.toml", "posthaste.config.ts", "/etc/posthaste/posthaste.toml"];
 
 /** `--data-dir`, `--config`, a configuration in its usual place, or where `posthaste dev` keeps its data. */
-export async function findDataDir(given: GivenArguments, context: CliContext): Promise<string> {
+export async function findServer(given: GivenArguments, context: CliContext): Promise<ServerTarget> {
   const folder = given.text("data-dir");
   const config = given.text("config");
   if (folder !== undefined && config !== undefined) throw usageError("--config and --data-dir exclude each other");
-  if (folder !== undefined) return resolve(context.workingDirectory, folder);
+  if (folder !== undefined) return { dataDir: resolve(context.workingDirectory, folder) };
   const file = config === undefined ? await findConfig(context) : resolve(context.workingDirectory, config);
-  if (file === undefined) return devDataDir(context);
-  return (await loadSettings(file, context)).settings.data_dir;
+  if (file === undefined) return { dataDir: devDataDir(context) };
+  const { settings } = await loadSettings(file, context);
+  return { dataDir: settings.data_dir, settings };
 }
 
 /** The configuration in its usual place, if there is one. */
@@ -79,9 +80,9 @@ export async function ask(
 
 /** Opens the API and says on stderr when it is the spool that answers, not a server. */
 export async function openApi(given: GivenArguments, context: CliContext): Promise<ServerApi> {
-  const dataDir = await findDataDir(given, context);
-  const api = await context.serverApi(dataDir);
-  if (!api.running) context.stderr.write(`No server runs on ${dataDir}; this comes from its spool directly.\n`);
+  const target = await findServer(given, context);
+  const api = await context.serverApi(target);
+  if (!api.running) context.stderr.write(`No server runs on ${target.dataDir}; this comes from its spool directly.\n`);
   return api;
 }
 

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { commandGroups, commands } from "./command-table.ts";
-import { TestTerminal } from "./test-context.ts";
+import { TestTerminal } from "../testing/cli-terminal.ts";
 
 test("help tells every command, and each command its usage, options and examples", async () => {
   const terminal = new TestTerminal();

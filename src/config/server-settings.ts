@@ -54,5 +54,26 @@ export const dnsSettings = z
   })
   .describe("Where names are looked up.");
 
+export const historySettings = z
+  .strictObject({
+    keep: duration({ minMs: 60_000, maxMs: 10 * 365 * 86_400_000 })
+      .prefault("30d")
+      .describe(
+        "How long finished messages and what happened to them can be explained; their content goes at once. Applies on reload.",
+      ),
+  })
+  .describe("What is remembered of messages that are done.");
+
+export const logSettings = z
+  .strictObject({
+    level: z
+      .enum(["debug", "info", "warn", "error"])
+      .default("info")
+      .describe(
+        "Least level that is written; docs/log-events.md has the level of each event. Applies at the next start.",
+      ),
+  })
+  .describe("What is written to standard output.");
+
 export type TlsSettings = z.output<typeof tlsSettings>;
 export type DnsSettings = z.output<typeof dnsSettings>;

@@ -7,7 +7,15 @@ import { adminSettings } from "./admin-settings.ts";
 import { listenerSettings } from "./listener-settings.ts";
 import { outboundSettings } from "../outbound/settings.ts";
 import { routeSettings } from "./route-settings.ts";
-import { dataDir, dnsSettings, hostname, stopWithin, tlsSettings } from "./server-settings.ts";
+import {
+  dataDir,
+  dnsSettings,
+  historySettings,
+  hostname,
+  logSettings,
+  stopWithin,
+  tlsSettings,
+} from "./server-settings.ts";
 
 export const settingsSchema = z
   .strictObject({
@@ -25,6 +33,8 @@ export const settingsSchema = z
     limits: limitsSettings.prefault({}),
     dns: dnsSettings.prefault({}),
     outbound: outboundSettings.prefault({}),
+    history: historySettings.prefault({}),
+    log: logSettings.prefault({}),
     admin: adminSettings.prefault({}),
   })
   .describe("Posthaste's configuration: posthaste.toml, or the default export of posthaste.config.ts.");

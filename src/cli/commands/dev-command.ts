@@ -29,6 +29,7 @@ export const devCommand: Command = {
   ],
   run: async (given, context) => {
     const port = (name: string, usual: number) => given.number(name, { min: 0, max: 65_535 }) ?? usual;
+    const { interrupted } = context;
     const folder = given.text("data-dir");
     const dataDir = folder === undefined ? devDataDir(context) : resolve(context.workingDirectory, folder);
     const fresh = (await context.files.stat(join(dataDir, "spool.db"))) === undefined;
@@ -40,7 +41,7 @@ export const devCommand: Command = {
     const server = await startOrExplain(() => context.startServer({ settings, mode: "development" }));
     const first = fresh ? await sendFirstMessage(server, dataDir, context) : undefined;
     context.stdout.write(devScreen({ server, dataDir, first, context }));
-    await aborted(context.interrupted);
+    await aborted(interrupted);
     await server.stop();
     return ExitCode.ok;
   },

@@ -57,7 +57,7 @@ export async function sendFirstMessage(
   if (result?.kind !== "accepted") return { kind: "failed", reason: "it was refused; the log says why" };
   await session.quit();
   try {
-    await using api = await context.serverApi(dataDir);
+    await using api = await context.serverApi({ dataDir });
     const query = new URLSearchParams({ subject, timeout: "5s" });
     const { id } = z.object({ id: z.string() }).parse(await ask(api, `/api/v1/inbox/wait?${query}`));
     const captured = context.clock.monotonicMs();

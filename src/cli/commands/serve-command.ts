@@ -21,12 +21,13 @@ export const serveCommand: Command = {
     const name = given.text("config");
     const file = name === undefined ? await findConfig(context) : resolve(context.workingDirectory, name);
     if (file === undefined) throw usageError("--config FILE is needed: there is no posthaste.toml here");
+    const { interrupted } = context;
     const load = async () => (await loadSettings(file, context)).settings;
     const server = await startOrExplain(() =>
       load().then((settings) => context.startServer({ settings, mode: "production", reload: load })),
     );
     context.onHangup(() => void server.reload());
-    await aborted(context.interrupted);
+    await aborted(interrupted);
     await server.stop();
     return ExitCode.ok;
   },

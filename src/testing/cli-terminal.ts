@@ -1,12 +1,12 @@
 /** A context in memory for tests of commands: outputs as text, answers given in advance, an API that is a function. */
-import { ManualClock } from "../testing/manual-clock.ts";
-import { MemoryFiles } from "../testing/memory-files.ts";
-import { MemoryNetwork } from "../testing/memory-network.ts";
-import { SeededRandom } from "../testing/seeded-random.ts";
-import { StaticResolver } from "../testing/static-resolver.ts";
-import type { CliContext, TextOutput } from "./context.ts";
-import { CliError, ExitCode } from "./exit-code.ts";
-import { runCli } from "./run.ts";
+import { ManualClock } from "./manual-clock.ts";
+import { MemoryFiles } from "./memory-files.ts";
+import { MemoryNetwork } from "./memory-network.ts";
+import { SeededRandom } from "./seeded-random.ts";
+import { StaticResolver } from "./static-resolver.ts";
+import type { CliContext, TextOutput } from "../cli/context.ts";
+import { CliError, ExitCode } from "../cli/exit-code.ts";
+import { runCli } from "../cli/run.ts";
 
 export interface ApiCall {
   readonly path: string;
@@ -68,7 +68,7 @@ export class TestTerminal {
       network: this.network,
       resolver: () => this.resolver,
       importModule: () => Promise.reject(new Error("no modules here")),
-      serverApi: (dataDir) => {
+      serverApi: ({ dataDir }) => {
         dataDirs.push(dataDir);
         const { api } = options;
         if (!api) return Promise.reject(new CliError(ExitCode.unavailable, "no server"));

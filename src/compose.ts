@@ -1,0 +1,328 @@
+/**
+ * Puts a whole server together from settings and ports, and takes it apart again. `main.ts` gives the real ports; tests
+ * and simulations give theirs and start as many servers as they like in one process.
+ */
+import { Accounts } from "./accounts/accounts.ts";
+import type { AccountDirectory } from "./accounts/account-directory.ts";
+import { AnyAccounts } from "./accounts/any-accounts.ts";
+import { UserStore } from "./accounts/user-store.ts";
+import { adminApp } from "./admin/app.ts";
+import type { GuardSettings } from "./admin/guard.ts";
+import { Inbox } from "./admin/inbox.ts";
+import type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "./cli/running-server.ts";
+import { StartError } from "./cli/running-server.ts";
+import { ConfigError } from "./config/config-problem.ts";
+import type { Settings } from "./config/settings-schema.ts";
+import {
+  accountSettings,
+  certificatePaths,
+  inboundSettings,
+  listenerOptions,
+  needsRestart,
+  routerSettings,
+} from "./config/settings-views.ts";
+import { explain } from "./history/explain.ts";
+import { HistoryKeeper } from "./history/history-keeper.ts";
+import { Inbound } from "./inbound/inbound.ts";
+import { ListenerError } from "./inbound/listener-options.ts";
+import type { InboundServices } from "./inbound/services.ts";
+import { formatListenAddress } from "./lib/setting-types.ts";
+import { CertificateError } from "./node/certificates.ts";
+import { CertificateStore } from "./node/certificate-store.ts";
+import { CaptureDelivery } from "./outbound/capture-delivery.ts";
+import { DiscardDelivery } from "./outbound/discard-delivery.ts";
+import { MaildirDelivery } from "./outbound/maildir-delivery.ts";
+import { smtpDeliverySettings } from "./outbound/settings.ts";
+import { SmtpDelivery } from "./outbound/smtp-delivery.ts";
+import { ConnectionLimits } from "./policy/connection-limits.ts";
+import { FreeSpace } from "./policy/free-space.ts";
+import { MessageRate } from "./policy/message-rate.ts";
+import type { Clock } from "./ports/clock.ts";
+import type { Crypto } from "./ports/crypto.ts";
+import { FileError, type Files } from "./ports/files.ts";
+import type { Log } from "./ports/log.ts";
+import { type Endpoint, type Network, NetworkError } from "./ports/network.ts";
+import type { Random } from "./ports/random.ts";
+import type { Resolver } from "./ports/resolver.ts";
+import { Queue } from "./queue/queue.ts";
+import { Reporter } from "./reporting/reporter.ts";
+import { MxRouter } from "./route/mx-router.ts";
+import { QueueIds } from "./spool/queue-id.ts";
+import type { Spool } from "./spool/spool.ts";
+import { userDirectory } from "./user-directory.ts";
+
+/** A Request-to-Response function, served. */
+export interface HttpServer {
+  readonly endpoint: Endpoint;
+  close(): Promise<void>;
+}
+
+export interface ServerPorts {
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly network: Network;
+  readonly files: Files;
+  readonly resolver: Resolver;
+  readonly log: Log;
+  /** Addresses of this machine, as they are now. */
+  readonly interfaceAddresses: () => readonly string[];
+  /** Throws {@link StartError} where another server has the folder, which exists by now. */
+  readonly lock: (dataDir: string) => { release(): void };
+  readonly openSpool: (dataDir: string) => Promise<Spool>;
+  readonly serveHttp: (
+    endpoint: Endpoint,
+    fetch: (request: Request) => Response | Promise<Response>,
+  ) => Promise<HttpServer>;
+}
+
+/** Rejects with {@link StartError}; nothing stays open then. */
+export async function createServer(plan: ServerPlan, ports: ServerPorts): Promise<RunningServer> {
+  await using opened = new AsyncDisposableStack();
+  const { settings, mode } = plan;
+  const { clock, random, crypto, network, files, log } = ports;
+  const development = mode === "development";
+  const dataDir = settings.data_dir;
+  const queueDeadline = { ms: settings.stop_within };
+
+  await prepareDataDir(dataDir, files);
+  const lock = ports.lock(dataDir);
+  opened.defer(() => lock.release());
+  const spool = opened.use(await ports.openSpool(dataDir));
+  const certificates = opened.use(await openCertificates(settings, ports));
+  const ids = new QueueIds(clock, random);
+  const store = new UserStore(spool);
+  const accounts = development
+    ? undefined
+    : await Accounts.open({ settings: accountSettings(settings), store, crypto, clock, random });
+  const directory: AccountDirectory = accounts ?? new AnyAccounts(settings.hostname);
+
+  let current = settings;
+  const inboxFolder = `${dataDir}/captured`;
+  const inbox = new Inbox({ spool, files, clock }, { folder: inboxFolder });
+  const smtp = new SmtpDelivery({
+    network,
+    clock,
+    log,
+    settings: smtpDeliverySettings(settings.hostname, settings.outbound),
+  });
+  const agents = {
+    smtp,
+    lmtp: smtp,
+    maildir: new MaildirDelivery({ files }, { hostname: settings.hostname }),
+    capture: new CaptureDelivery(
+      { files, spool, clock },
+      { folder: inboxFolder, captured: (message) => inbox.captured(message) },
+    ),
+    discard: new DiscardDelivery(),
+  };
+  opened.defer(() => smtp.close());
+  const reporter = new Reporter({
+    settings: () => ({ hostname: current.hostname }),
+    clock,
+    random,
+    log,
+    nextId: () => ids.next(),
+  });
+  const router = new MxRouter({
+    resolver: ports.resolver,
+    clock,
+    random,
+    settings: routerSettings(settings, ports.interfaceAddresses),
+  });
+  const queue = new Queue({ spool, router, agents, reporter, clock, random, log, settings: settings.queue });
+  const keeper = new HistoryKeeper({ spool, clock, log }, settings.history.keep);
+  opened.defer(() => keeper.close());
+  opened.defer(() => queue.stop({ deadlineMs: queueDeadline.ms }));
+
+  const inbound = await openInbound(settings, development, ports, {
+    clock,
+    random,
+    log,
+    network,
+    spool,
+    ids,
+    accounts: directory,
+    queue,
+    reporter,
+    certificates,
+    connectionLimits: new ConnectionLimits(settings.limits),
+    messageRate: new MessageRate(settings.limits.client_message_rate),
+    freeSpace: await FreeSpace.open({ files, clock, path: dataDir, reserve: settings.limits.free_space }),
+  });
+  opened.defer(() => inbound.shutdown({ deadlineMs: queueDeadline.ms }));
+
+  let ready = true;
+  const reload = async (): Promise<ReloadResult> => {
+    if (!plan.reload) return { ok: false, error: "this server has no configuration file" };
+    try {
+      const next = await plan.reload();
+      const fixed = needsRestart(current, next);
+      if (fixed !== undefined) throw new Error(fixed);
+      if (!(await certificates.reload(certificatePaths(next)))) throw new Error("the certificate cannot be used");
+      await accounts?.reload(accountSettings(next));
+      current = next;
+      queueDeadline.ms = next.stop_within;
+      inbound.reconfigure(inboundSettings(next));
+      smtp.reconfigure(smtpDeliverySettings(next.hostname, next.outbound));
+      router.reconfigure(routerSettings(next, ports.interfaceAddresses));
+      queue.reconfigure(next.queue);
+      keeper.reconfigure(next.history.keep);
+      log.event("settings-reloaded", {});
+      return { ok: true };
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      const problems = error instanceof ConfigError ? { problems: error.problems } : {};
+      log.event("settings-refused", { error: text, ...problems });
+      return { ok: false, error: text };
+    }
+  };
+
+  const shared = {
+    log,
+    version: ports.version,
+    spool,
+    wake: () => queue.wake(),
+    sites: () => ({ queue: queue.stats(), sites: queue.sites() }),
+    explain: (id: string) => explain(spool, id, { now: clock.now(), expireMs: current.queue.expire }),
+    inbox,
+    reload,
+    ready: () => ready,
+    ...(accounts
+      ? { users: userDirectory({ settings: () => accountSettings(current), accounts, store, crypto, clock }) }
+      : {}),
+  };
+  // What listens on an address goes by the token and the names in force; a reload may change them.
+  let guarded = { settings, app: adminApp(shared, guardSettings(settings)) };
+  const fetchGuarded = (request: Request) => {
+    if (guarded.settings !== current) guarded = { settings: current, app: adminApp(shared, guardSettings(current)) };
+    return guarded.app.fetch(request);
+  };
+  const control = await openHttp(
+    ports,
+    "control",
+    { kind: "unix", path: `${dataDir}/control.sock` },
+    adminApp(shared, undefined).fetch,
+  );
+  opened.defer(() => control.close());
+  const admin = await openHttp(ports, "admin", settings.admin.listen, fetchGuarded);
+  opened.defer(() => admin.close());
+
+  queue.start();
+  keeper.start();
+  const listeners = settings.listener.map(({ kind }, index): OpenListener => {
+    return { kind, endpoint: inbound.endpoints[index] ?? { kind: "unix", path: "" } };
+  });
+  log.event("server-started", {
+    hostname: settings.hostname,
+    mode,
+    data_dir: dataDir,
+    admin: formatListenAddress(admin.endpoint),
+  });
+
+  const resources = opened.move();
+  let stopping: Promise<void> | undefined;
+  const stop = async () => {
+    ready = false;
+    log.event("server-stopping", { within_ms: queueDeadline.ms });
+    // Both at once, so that they share the time; what is opened last is closed first, these again and to no effect.
+    await Promise.all([
+      inbound.shutdown({ deadlineMs: queueDeadline.ms }),
+      queue.stop({ deadlineMs: queueDeadline.ms }),
+    ]);
+    await resources.disposeAsync();
+    log.event("server-stopped", {});
+  };
+  return { listeners, admin: admin.endpoint, reload, stop: () => (stopping ??= stop()) };
+}
+
+async function prepareDataDir(dataDir: string, files: Files): Promise<void> {
+  try {
+    await files.makeDirectory(dataDir, 0o700);
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    const message = `the data directory ${dataDir} cannot be used (${error.code})`;
+    throw new StartError("data-dir-unusable", "data_dir", message, { cause: error });
+  }
+}
+
+async function openCertificates(settings: Settings, { files, clock, log }: ServerPorts): Promise<CertificateStore> {
+  const { data_dir: dataDirectory, hostname } = settings;
+  try {
+    return await CertificateStore.open({
+      paths: certificatePaths(settings),
+      dataDirectory,
+      hostname,
+      files,
+      clock,
+      log,
+    });
+  } catch (error) {
+    if (error instanceof CertificateError) throw new StartError("certificate", "tls", error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function openInbound(
+  settings: Settings,
+  development: boolean,
+  { network }: ServerPorts,
+  services: InboundServices,
+): Promise<Inbound> {
+  const listeners = listenerOptions(settings, development);
+  // Which of several listeners failed is known only to who opens them one by one.
+  let opening = 0;
+  const watched: Network = {
+    connect: (endpoint, options) => network.connect(endpoint, options),
+    listen: async (endpoint, options) => {
+      const listener = await network.listen(endpoint, options);
+      opening++;
+      return listener;
+    },
+  };
+  try {
+    return await Inbound.open({ ...services, network: watched }, inboundSettings(settings), listeners);
+  } catch (error) {
+    if (error instanceof ListenerError)
+      throw new StartError("address-refused", "listener", error.message, { cause: error });
+    const failed = listeners[opening];
+    throw failed ? startError(error, `${failed.kind} listener`, failed.endpoint) : error;
+  }
+}
+
+async function openHttp(
+  ports: ServerPorts,
+  part: string,
+  endpoint: Endpoint,
+  fetch: Parameters<ServerPorts["serveHttp"]>[1],
+): Promise<HttpServer> {
+  try {
+    return await ports.serveHttp(endpoint, fetch);
+  } catch (error) {
+    throw startError(error, part, endpoint);
+  }
+}
+
+/** What the network says when an address cannot be had, as a sentence; anything else stays what it is. */
+function startError(error: unknown, part: string, endpoint: Endpoint): unknown {
+  if (!(error instanceof NetworkError)) return error;
+  const place = formatListenAddress(endpoint);
+  if (error.code === "EADDRINUSE") {
+    return new StartError("address-in-use", part, `${place} is taken (${part})`, { cause: error });
+  }
+  const why =
+    error.code === "EACCES" ? "this user may not listen there; ports below 1024 need a capability" : error.message;
+  return new StartError("address-refused", part, `${place} cannot be listened on (${part}): ${why}`, { cause: error });
+}
+
+function guardSettings({ hostname, admin }: Settings): GuardSettings {
+  const own = admin.listen.kind === "ip" ? [hostOf(admin.listen.address)] : [];
+  const hostnames = [hostname, ...admin.hostnames, ...own].map((name) => name.toLowerCase());
+  return { hostnames, ...(admin.token === undefined ? {} : { token: admin.token }) };
+}
+
+/** As a Host field has it. */
+function hostOf(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}

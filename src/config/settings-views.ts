@@ -1,0 +1,66 @@
+/** The configuration as single parts of the server take it. */
+import { domainKeyOf } from "../address/domain.ts";
+import type { AccountSettings } from "../accounts/settings.ts";
+import type { InboundSettings } from "../inbound/services.ts";
+import type { ListenerOptions } from "../inbound/listener-options.ts";
+import type { RouterSettings } from "../route/mx-router.ts";
+import { listenAddressOf } from "./listener-address.ts";
+import { formatSettingPath, type SettingPath, valueAt } from "./setting-path.ts";
+import type { Settings } from "./settings-schema.ts";
+
+export function accountSettings({ hostname, domain, user, alias }: Settings): AccountSettings {
+  return { hostname, domains: domain, users: user, aliases: alias };
+}
+
+export function inboundSettings({ hostname, limits, relay, queue }: Settings): InboundSettings {
+  return { hostname, limits, relayNetworks: relay.networks, hopLimit: queue.hop_limit };
+}
+
+export function listenerOptions(settings: Settings, development: boolean): readonly ListenerOptions[] {
+  return settings.listener.flatMap((listener) => {
+    const endpoint = listenAddressOf(listener);
+    const open = development ? ({ development: true } as const) : {};
+    return endpoint ? [{ kind: listener.kind, endpoint, bareLineEnds: listener.bare_line_ends, ...open }] : [];
+  });
+}
+
+/** `interfaceAddresses`: of this machine. */
+export function routerSettings(settings: Settings, interfaceAddresses: () => readonly string[]): RouterSettings {
+  const { hostname, domain, route, outbound, data_dir: dataDir } = settings;
+  const local = new Set([hostname, ...domain.map(({ name }) => name)].map((name) => domainKeyOf(name) ?? name));
+  const listeners = listenerOptions(settings, false).map(({ endpoint }) => endpoint);
+  return {
+    routes: route,
+    isLocalDomain: (key) => local.has(key),
+    maildirPath: `${dataDir}/mail/{domain}/{user}`,
+    port: outbound.port,
+    allowPrivate: outbound.allow_private,
+    own: { names: [hostname], listeners: listeners.filter((endpoint) => endpoint.kind === "ip"), interfaceAddresses },
+  };
+}
+
+/** Undefined: self-signed. */
+export function certificatePaths({
+  tls,
+}: Settings): { readonly certificate: string; readonly key: string } | undefined {
+  return tls.certificate === undefined || tls.key === undefined
+    ? undefined
+    : { certificate: tls.certificate, key: tls.key };
+}
+
+/** What a reload does not change: it would mean other sockets or other data. */
+const fixed: readonly SettingPath[] = [["hostname"], ["data_dir"], ["dns"], ["admin", "listen"]];
+
+/** A sentence when a reload asks for what only a restart can do. */
+export function needsRestart(before: Settings, after: Settings): string | undefined {
+  const changed = fixed.filter((path) => !same(valueAt(before, path), valueAt(after, path))).map(formatSettingPath);
+  const addresses = (settings: Settings) => listenerOptions(settings, false);
+  if (!same(addresses(before), addresses(after))) changed.push("listener");
+  return changed.length === 0
+    ? undefined
+    : `${changed.join(", ")} cannot change while the server runs; restart it, or undo the change`;
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,197 @@
+/**
+ * The composition root: makes the real ports, gives them to the commands, and turns what comes back into an exit code.
+ * Nothing here decides anything about mail.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { homedir, networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { CliContext, ServerApi, ServerTarget, TextInput, TextOutput } from "./cli/context.ts";
+import { CliError, ExitCode } from "./cli/exit-code.ts";
+import { runCli } from "./cli/run.ts";
+import { type RunningServer, type ServerPlan, StartError } from "./cli/running-server.ts";
+import { createServer } from "./compose.ts";
+import { openOfflineApi } from "./offline-api.ts";
+import { DataDirInUse, lockDataDir } from "./node/data-dir-lock.ts";
+import { DnsResolver } from "./node/dns/dns-resolver.ts";
+import { parseDnsServer, systemDnsServers } from "./node/dns/dns-servers.ts";
+import { controlRequest } from "./node/http-control.ts";
+import { serveHttp } from "./node/http-server.ts";
+import { JsonLog } from "./node/json-log.ts";
+import { NodeFiles } from "./node/node-files.ts";
+import { NodeNetwork } from "./node/node-network.ts";
+import { coloursWanted, ReadableLog } from "./node/readable-log.ts";
+import { openSqliteSpool } from "./node/sqlite-spool.ts";
+import { SystemClock } from "./node/system-clock.ts";
+import { SystemRandom } from "./node/system-random.ts";
+import { terminalInput } from "./node/terminal-input.ts";
+import { ThreadPoolCrypto } from "./node/thread-pool-crypto.ts";
+import type { Log } from "./ports/log.ts";
+import { NetworkError } from "./ports/network.ts";
+import type { Resolver } from "./ports/resolver.ts";
+
+const clock = new SystemClock();
+const random = new SystemRandom();
+const files = new NodeFiles();
+const network = new NodeNetwork();
+const crypto = new ThreadPoolCrypto(clock);
+const version = packageVersion();
+
+/** Written by the log of the server that runs here, if one does. */
+let flushLog = (): void => undefined;
+let modulesLoaded = 0;
+let interrupted: AbortController | undefined;
+
+const context: CliContext = {
+  version,
+  stdout: outputOf(process.stdout),
+  stderr: outputOf(process.stderr),
+  stdin: terminalInput(process.stdin, process.stderr) satisfies TextInput,
+  environment: process.env,
+  workingDirectory: process.cwd(),
+  homeDirectory: homedir(),
+  clock,
+  random,
+  files,
+  network,
+  resolver: lazyResolver,
+  // A number in the query makes Node read a changed file again.
+  importModule: async (file) =>
+    (await import(`${pathToFileURL(file).href}?${modulesLoaded++}`)) as Record<string, unknown>,
+  serverApi,
+  startServer,
+  get interrupted() {
+    return interruption();
+  },
+  onHangup: (callback) => {
+    process.on("SIGHUP", callback);
+  },
+};
+
+// A reader that went away (`| head`) ends a command quietly.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(ExitCode.ok);
+  throw error;
+});
+process.exitCode = await runCli(process.argv.slice(2), context);
+flushLog();
+// Whatever still holds the event loop (an idle socket of a peer, a thread) has no more to say.
+process.stdout.write("", () => process.exit());
+
+/** From the first time it is asked for, the first signal aborts and the second ends the process. */
+function interruption(): AbortSignal {
+  if (interrupted) return interrupted.signal;
+  const controller = new AbortController();
+  interrupted = controller;
+  for (const [name, number] of [
+    ["SIGINT", 2],
+    ["SIGTERM", 15],
+  ] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(128 + number);
+      controller.abort(new Error(`stopped by ${name}`));
+    });
+  }
+  return controller.signal;
+}
+
+async function startServer(plan: ServerPlan): Promise<RunningServer> {
+  const { settings } = plan;
+  const log = plan.mode === "production" ? productionLog(plan) : developmentLog();
+  const configured = settings.dns.servers?.flatMap((text) => parseDnsServer(text) ?? []);
+  const resolver = new DnsResolver({ servers: configured ?? (await systemDnsServers(files)), clock, random, log });
+  return await createServer(plan, {
+    version,
+    clock,
+    random,
+    crypto,
+    network,
+    files,
+    resolver,
+    log,
+    interfaceAddresses: () =>
+      Object.values(networkInterfaces())
+        .flatMap((list) => list ?? [])
+        .map(({ address }) => address),
+    lock: lockOrExplain,
+    openSpool: (directory) => openSqliteSpool({ directory, clock, files, log }),
+    serveHttp,
+  });
+}
+
+function productionLog({ settings }: ServerPlan): Log {
+  const { log, flush } = JsonLog.open({ level: settings.log.level });
+  flushLog = flush;
+  return log;
+}
+
+function developmentLog(): Log {
+  return new ReadableLog({
+    level: "info",
+    clock,
+    write: (text) => void process.stderr.write(text),
+    colours: coloursWanted(process.stderr, process.env),
+  });
+}
+
+/** The API of the server that runs on the data directory, or the same API over the spool, held by this command. */
+async function serverApi(target: ServerTarget): Promise<ServerApi> {
+  const { dataDir } = target;
+  const socket = join(dataDir, "control.sock");
+  try {
+    await controlRequest(socket, "/healthz");
+    return {
+      running: true,
+      request: (path, init) => controlRequest(socket, path, init),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error;
+    if (error.code !== "ENOENT" && error.code !== "ECONNREFUSED") {
+      const hint = error.code === "EACCES" ? "It belongs to another user; try it as that user." : undefined;
+      throw new CliError(ExitCode.unavailable, `${socket} cannot be reached (${error.code})`, hint);
+    }
+  }
+  if (!existsSync(join(dataDir, "spool.db"))) {
+    const hint = "Name the server meant by --config FILE or --data-dir FOLDER, or start one: posthaste dev.";
+    throw new CliError(ExitCode.unavailable, `no server runs on ${dataDir}, and there is no spool`, hint);
+  }
+  // What opening finds is for the server's log; a command speaks for itself.
+  const log: Log = { event: () => undefined, with: () => log };
+  const lock = lockOrExplain(dataDir);
+  const spool = await openSqliteSpool({ directory: dataDir, clock, files, log });
+  return openOfflineApi(target, { spool, lock, files, clock, crypto, log, version });
+}
+
+function lockOrExplain(dataDir: string): { release(): void } {
+  try {
+    return lockDataDir(dataDir);
+  } catch (error) {
+    if (error instanceof DataDirInUse)
+      throw new StartError("data-dir-in-use", "data_dir", error.message, { cause: error });
+    const message = `the data directory ${dataDir} cannot be used: ${(error as Error).message}`;
+    throw new StartError("data-dir-unusable", "data_dir", message, { cause: error });
+  }
+}
+
+/** For commands that look something up themselves; made only when it is asked. */
+function lazyResolver(): Resolver {
+  const log: Log = { event: () => undefined, with: () => log };
+  const made = systemDnsServers(files).then((servers) => new DnsResolver({ servers, clock, random, log }));
+  return { query: async (name, type, options) => (await made).query(name, type, options) };
+}
+
+function outputOf(stream: NodeJS.WriteStream): TextOutput {
+  return {
+    isTerminal: stream.isTTY,
+    get columns() {
+      return stream.columns || 80;
+    },
+    write: (text) => void stream.write(text),
+  };
+}
+
+function packageVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+  return manifest.version;
+}

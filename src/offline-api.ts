@@ -1,0 +1,60 @@
+/** The API over a spool that no server holds: what commands speak to when nothing runs. */
+import { UserStore } from "./accounts/user-store.ts";
+import { adminApp } from "./admin/app.ts";
+import { Inbox } from "./admin/inbox.ts";
+import type { ServerApi, ServerTarget } from "./cli/context.ts";
+import { accountSettings } from "./config/settings-views.ts";
+import { explain } from "./history/explain.ts";
+import type { Clock } from "./ports/clock.ts";
+import type { Crypto } from "./ports/crypto.ts";
+import type { Files } from "./ports/files.ts";
+import type { Log } from "./ports/log.ts";
+import type { Spool } from "./spool/spool.ts";
+import { userDirectory } from "./user-directory.ts";
+
+/** The queue's default, where no configuration is known. */
+const usualExpireMs = 5 * 86_400_000;
+
+export function openOfflineApi(
+  { dataDir, settings }: ServerTarget,
+  parts: {
+    readonly spool: Spool;
+    readonly lock: { release(): void };
+    readonly files: Files;
+    readonly clock: Clock;
+    readonly crypto: Crypto;
+    readonly log: Log;
+    readonly version: string;
+  },
+): ServerApi {
+  const { spool, lock, files, clock, crypto, log, version } = parts;
+  const accounts = settings
+    ? accountSettings(settings)
+    : { hostname: "localhost", domains: [], users: [], aliases: [] };
+  const app = adminApp(
+    {
+      spool,
+      log,
+      version,
+      wake: () => undefined,
+      sites: () => [],
+      explain: (id) => explain(spool, id, { now: clock.now(), expireMs: settings?.queue.expire ?? usualExpireMs }),
+      inbox: new Inbox({ spool, files, clock }, { folder: `${dataDir}/captured` }),
+      users: userDirectory({ settings: () => accounts, store: new UserStore(spool), crypto, clock }),
+      ready: () => false,
+    },
+    undefined,
+  );
+  return {
+    running: false,
+    request: async (path, { method = "GET", json } = {}) => {
+      const headers = { "content-type": "application/json" };
+      const body = json === undefined ? {} : { headers, body: JSON.stringify(json) };
+      return await app.request(`http://localhost${path}`, { method, ...body });
+    },
+    [Symbol.asyncDispose]: async () => {
+      await spool.close();
+      lock.release();
+    },
+  };
+}
