@@ -84,6 +84,16 @@ test("fuzz: any octets in any cut give the same replies and messages, and never 
   );
 });
 
+test("found by fuzzing: octets of a TLS record inside a dropped line mean nothing", () => {
+  for (const chunks of [
+    ["\nEHLO x\r\n\x16\x03\r\n"],
+    ["\nEHLO", " x\r\n", "\x16\x03\r\n"],
+    ["\n", "\x16\x03\r\n\x16\x03\r\n"],
+  ]) {
+    assert.equal(converse("mx", chunks).closeCause, "lost");
+  }
+});
+
 test("fuzz: one reply to each command line", () => {
   const command = fc.constantFrom(
     "EHLO x",

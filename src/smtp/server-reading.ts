@@ -38,14 +38,15 @@ export function advance(session: ServerSession): boolean {
 }
 
 function readCommand(session: ServerSession): boolean {
-  if (session.phase.kind === "connected" && session.input.octetAt(0) === 0x16) {
+  if (!session.knownNotTls) {
     // A TLS handshake starts with its record type and version: the client meant the other port.
-    const version = session.input.octetAt(1);
-    if (version === undefined) return false;
-    if (version === 0x03) {
+    const [type, version] = [session.input.octetAt(0), session.input.octetAt(1)];
+    if (type === undefined || (type === 0x16 && version === undefined)) return false;
+    if (type === 0x16 && version === 0x03) {
       session.closeWith(serverReplies.notSmtp, "not-smtp");
       return true;
     }
+    session.knownNotTls = true;
   }
   const line = session.input.readLine(session.lineLimit);
   if (line === undefined) return false;

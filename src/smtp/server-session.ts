@@ -37,6 +37,8 @@ export class ServerSession {
   readonly lineLimit: (line: Buffer) => number;
   tlsActive: boolean;
   authenticated = false;
+  /** The first octets in clear were no TLS record. */
+  knownNotTls = false;
   /** Transactions begun. */
   transactions = 0;
 
