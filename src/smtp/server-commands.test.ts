@@ -110,7 +110,7 @@ test("SMTP-007: a refused EHLO leaves the state as it was", () => {
     `);
 });
 
-test("SMTP-008: any name that is a word is let through, and marked when it is no domain", () => {
+test("SMTP-008 EAI-008: any ASCII name that is a word is let through, and marked when it is no domain", () => {
   for (const [name, wellFormed] of [
     ["[127.0.0.1]", true],
     ["[IPv6:::1]", true],
