@@ -243,7 +243,7 @@ async function prepareDataDir(dataDir: string, files: Files): Promise<void> {
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     const message = `the data directory ${dataDir} cannot be used (${error.code})`;
-    throw new StartError("data-dir-unusable", "data_dir", message, { cause: error });
+    throw new StartError("start-data-dir-unusable", "data_dir", message, { cause: error });
   }
 }
 
@@ -259,7 +259,8 @@ async function openCertificates(settings: Settings, { files, clock, log }: Serve
       log,
     });
   } catch (error) {
-    if (error instanceof CertificateError) throw new StartError("certificate", "tls", error.message, { cause: error });
+    if (error instanceof CertificateError)
+      throw new StartError("start-certificate", "tls", error.message, { cause: error });
     throw error;
   }
 }
@@ -285,7 +286,7 @@ async function openInbound(
     return await Inbound.open({ ...services, network: watched }, inboundSettings(settings), listeners);
   } catch (error) {
     if (error instanceof ListenerError)
-      throw new StartError("address-refused", "listener", error.message, { cause: error });
+      throw new StartError("start-address-refused", "listener", error.message, { cause: error });
     const failed = listeners[opening];
     throw failed ? startError(error, `${failed.kind} listener`, failed.endpoint) : error;
   }
@@ -309,11 +310,13 @@ function startError(error: unknown, part: string, endpoint: Endpoint): unknown {
   if (!(error instanceof NetworkError)) return error;
   const place = formatListenAddress(endpoint);
   if (error.code === "EADDRINUSE") {
-    return new StartError("address-in-use", part, `${place} is taken (${part})`, { cause: error });
+    return new StartError("start-address-in-use", part, `${place} is taken (${part})`, { cause: error });
   }
   const why =
     error.code === "EACCES" ? "this user may not listen there; ports below 1024 need a capability" : error.message;
-  return new StartError("address-refused", part, `${place} cannot be listened on (${part}): ${why}`, { cause: error });
+  return new StartError("start-address-refused", part, `${place} cannot be listened on (${part}): ${why}`, {
+    cause: error,
+  });
 }
 
 function guardSettings({ hostname, admin }: Settings): GuardSettings {

@@ -168,9 +168,9 @@ function lockOrExplain(dataDir: string): { release(): void } {
     return lockDataDir(dataDir);
   } catch (error) {
     if (error instanceof DataDirInUse)
-      throw new StartError("data-dir-in-use", "data_dir", error.message, { cause: error });
+      throw new StartError("start-data-dir-in-use", "data_dir", error.message, { cause: error });
     const message = `the data directory ${dataDir} cannot be used: ${(error as Error).message}`;
-    throw new StartError("data-dir-unusable", "data_dir", message, { cause: error });
+    throw new StartError("start-data-dir-unusable", "data_dir", message, { cause: error });
   }
 }
 

@@ -7,6 +7,7 @@ import type { CliContext } from "./context.ts";
 import { CliError, ExitCode, usageError } from "./exit-code.ts";
 import { parseGiven } from "./given-arguments.ts";
 import { commandHelp, groupHelp, overviewHelp, usageLine } from "./help.ts";
+import { StartError } from "./running-server.ts";
 import { type Style, styleFor } from "./style.ts";
 
 /** `words`: without node and script. Never rejects. */
@@ -72,6 +73,10 @@ function tell(
     const count = error.problems.length;
     stderr.write(`${style.red("posthaste:")} the configuration has ${count} ${count === 1 ? "error" : "errors"}\n`);
     return ExitCode.config;
+  }
+  if (error instanceof StartError) {
+    stderr.write(`${style.red("posthaste:")} ${error.message} [${error.code}]\n`);
+    return error.code === "start-certificate" ? ExitCode.config : ExitCode.unavailable;
   }
   if (error instanceof CliError) {
     stderr.write(`${style.red("posthaste:")} ${error.message}\n`);

@@ -29,16 +29,46 @@ export interface RunningServer {
 
 export type ReloadResult = { readonly ok: true } | { readonly ok: false; readonly error: string };
 
-/** What people can mend when a server does not start. */
+/** What people can mend when a server does not start; listed in docs/errors.md. */
+export const startErrors = {
+  "start-address-in-use": {
+    cause: "Another program, perhaps another Posthaste, listens on the address already.",
+    remedy:
+      "Stop it, or choose another port: `listen` in the file, `--smtp-port` or `--http-port` for `posthaste dev`.",
+  },
+  "start-address-refused": {
+    cause:
+      "The system does not allow to listen there: a port below 1024 without the right, or an address of another machine.",
+    remedy: "Run under a service manager that grants `CAP_NET_BIND_SERVICE`, or change `listen`.",
+  },
+  "start-data-dir-in-use": {
+    cause:
+      "Another process works on the data directory; one server at a time may. A command that reads the spool without a server holds it too, for a moment.",
+    remedy:
+      "Stop the process that is named, or give this server a `data_dir` of its own. A lock never outlives its process.",
+  },
+  "start-data-dir-unusable": {
+    cause: "The data directory cannot be made, read or written by this user.",
+    remedy: "Create it and give it to the user that runs the server.",
+  },
+  "start-certificate": {
+    cause: "The certificate or its key cannot be read, or they do not belong together.",
+    remedy:
+      "Put the server's own certificate first in the file, and the key of that certificate, without a passphrase, in the other.",
+  },
+} as const satisfies Record<string, { readonly cause: string; readonly remedy: string }>;
+
+export type StartErrorCode = keyof typeof startErrors;
+
 export class StartError extends Error {
   override readonly name = "StartError";
-  readonly reason: "address-in-use" | "address-refused" | "data-dir-in-use" | "data-dir-unusable" | "certificate";
+  readonly code: StartErrorCode;
   /** What the trouble is with: a listener's kind, `admin`, `control`. */
   readonly part: string;
 
-  constructor(reason: StartError["reason"], part: string, message: string, options?: ErrorOptions) {
+  constructor(code: StartErrorCode, part: string, message: string, options?: ErrorOptions) {
     super(message, options);
-    this.reason = reason;
+    this.code = code;
     this.part = part;
   }
 }

@@ -4,6 +4,7 @@ import { parseIpAddress } from "../address/ip-address.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import { formatDuration, formatListenAddress, type ListenAddress } from "../lib/setting-types.ts";
 import type { ConfigProblemCode } from "./config-problem.ts";
+import { isOnThisMachine, parseRouteHost } from "../route/static-route.ts";
 import { listenAddressOf } from "./listener-address.ts";
 import type { SettingPath } from "./setting-path.ts";
 import type { Settings } from "./settings-schema.ts";
@@ -122,22 +123,22 @@ function routeProblems(route: Settings["route"][number], index: number): CrossPr
     const message = `via = "${route.via}" needs ${needed}, as in ${needed} = "${example}"`;
     problems.push({ code: "config-route-incomplete", path: ["route", index, "via"], message });
   }
+  const host = route.host === undefined ? undefined : parseRouteHost(route.host, 25);
+  if (route.host !== undefined && (host === undefined || (host.kind === "unix" && route.via === "relay"))) {
+    const message =
+      'write host as "relay.test:2525", "192.0.2.1:25" or "[2001:db8::1]:25", for lmtp also as "unix:/path"';
+    problems.push({ code: "config-route-incomplete", path: ["route", index, "host"], message });
+  }
   for (const key of ["host", "path", "auth", "tls"] as const) {
     if (route[key] === undefined || (allowed as readonly string[]).includes(key)) continue;
     const message = `via = "${route.via}" makes no use of ${key}; remove it, or choose another via`;
     problems.push({ code: "config-route-unused-key", path: ["route", index, key], message });
   }
-  const local = route.host !== undefined && (route.host.startsWith("unix:") || isLoopback(hostPart(route.host)));
-  if (route.auth && route.tls !== undefined && route.tls !== "verified" && !local) {
+  if (route.auth && route.tls !== undefined && route.tls !== "verified" && !(host && isOnThisMachine(host))) {
     const message = `a login is only ever sent over verified TLS; write tls = "verified" or leave tls out`;
     problems.push({ code: "config-route-clear-login", path: ["route", index, "tls"], message });
   }
   return problems;
-}
-
-/** `[::1]:25` → `::1`; `relay.test:25` → `relay.test`. */
-function hostPart(host: string): string {
-  return /^\[([^\]]+)\]/.exec(host)?.[1] ?? host.replace(/:\d+$/, "");
 }
 
 function queueProblems({ queue }: Settings): CrossProblem[] {

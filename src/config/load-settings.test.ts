@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { MemoryFiles } from "../testing/memory-files.ts";
-import { ConfigError, type ConfigProblemCode, configProblemCodes, formatProblem } from "./config-problem.ts";
+import { ConfigError, type ConfigProblemCode, configProblems, formatProblem } from "./config-problem.ts";
 import { defineConfig } from "./define-config.ts";
 import { type ConfigSources, loadSettings } from "./load-settings.ts";
 import { formatSettingPath } from "./setting-path.ts";
@@ -267,6 +267,14 @@ const wrongs: readonly Wrong[] = [
     message: /needs host/,
   },
   {
+    name: "a relay host that cannot be read",
+    text: `${head}${listener}[[route]]\ndomain = "*"\nvia = "relay"\nhost = "relay.test:smtp"\n`,
+    code: "config-route-incomplete",
+    place: "8:1",
+    key: "route[0].host",
+    message: /write host as/,
+  },
+  {
     name: "a login over TLS that nobody verified",
     text: `${head}${listener}[[route]]\ndomain = "*"\nvia = "relay"\nhost = "relay.test:587"\nauth = { username = "u", password = { env = "RELAY_PASSWORD" } }\ntls = "required"\n`,
     code: "config-route-clear-login",
@@ -318,7 +326,9 @@ for (const wrong of wrongs) {
 test("each code of a configuration's problems is met by a test", () => {
   const elsewhere: readonly ConfigProblemCode[] = ["config-unreadable", "config-module"];
   assert.deepEqual(
-    configProblemCodes.filter((code) => !elsewhere.includes(code) && !wrongs.some((wrong) => wrong.code === code)),
+    (Object.keys(configProblems) as ConfigProblemCode[]).filter(
+      (code) => !elsewhere.includes(code) && !wrongs.some((wrong) => wrong.code === code),
+    ),
     [],
   );
 });

@@ -56,8 +56,8 @@ async function startOrExplain(start: () => Promise<RunningServer>): Promise<Runn
   }
 }
 
-function hintFor({ reason, part }: StartError): string {
-  if (reason === "address-in-use") {
+function hintFor({ code, part }: StartError): string {
+  if (code === "start-address-in-use") {
     const [flag, example] = part === "admin" ? ["--http-port", 8026] : ["--smtp-port", 2525];
     return `Another program uses that port (another posthaste?). ${flag} ${example} takes another one, ${flag} 0 a free one.`;
   }

@@ -3,8 +3,7 @@ import { resolve } from "node:path";
 import { loadSettings } from "../../config/load-settings.ts";
 import type { Command } from "../command.ts";
 import { configOption, findConfig } from "../data-dir.ts";
-import { CliError, ExitCode, usageError } from "../exit-code.ts";
-import { type RunningServer, StartError } from "../running-server.ts";
+import { ExitCode, usageError } from "../exit-code.ts";
 
 export const serveCommand: Command = {
   name: "serve",
@@ -23,26 +22,13 @@ export const serveCommand: Command = {
     if (file === undefined) throw usageError("--config FILE is needed: there is no posthaste.toml here");
     const { interrupted } = context;
     const load = async () => (await loadSettings(file, context)).settings;
-    const server = await startOrExplain(() =>
-      load().then((settings) => context.startServer({ settings, mode: "production", reload: load })),
-    );
+    const server = await context.startServer({ settings: await load(), mode: "production", reload: load });
     context.onHangup(() => void server.reload());
     await aborted(interrupted);
     await server.stop();
     return ExitCode.ok;
   },
 };
-
-async function startOrExplain(start: () => Promise<RunningServer>): Promise<RunningServer> {
-  try {
-    return await start();
-  } catch (error) {
-    if (error instanceof StartError) {
-      throw new CliError(error.reason === "certificate" ? ExitCode.config : ExitCode.unavailable, error.message);
-    }
-    throw error;
-  }
-}
 
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((done) => {

@@ -6,6 +6,7 @@ import type { CliContext } from "../context.ts";
 import { ExitCode } from "../exit-code.ts";
 import { printable, type Style, styleFor } from "../style.ts";
 import { sizeText } from "../words.ts";
+import { withCertificateWords } from "./certificate-words.ts";
 import type { OutgoingContent } from "./outgoing-content.ts";
 import type { SendPlan, SendTarget } from "./send-plan.ts";
 import { exitCodeOf, type OpenedSession, openSession, placeOf, type SendTrouble, troubleOf } from "./send-session.ts";
@@ -148,6 +149,7 @@ class DialogueScreen {
   readonly #style: Style;
   readonly #shown: boolean;
   #askedAt = 0;
+  #spoken = false;
 
   constructor(context: CliContext, shown: boolean) {
     this.#context = context;
@@ -168,6 +170,7 @@ class DialogueScreen {
   }
 
   line({ direction, text }: DialogueEntry): void {
+    this.#spoken = true;
     if (direction === "out") {
       this.#askedAt = this.#now();
       this.#write(`${this.#style.cyan("->")} ${printable(text)}`);
@@ -187,7 +190,8 @@ class DialogueScreen {
   tls({ protocol, cipher, verified, verifyError, peerCertificate, resumed }: TlsFacts): void {
     const { dim, green, yellow } = this.#style;
     const line = (text: string) => this.#write(`${dim("**")} ${text}`);
-    line(`TLS: ${protocol} ${cipher}${resumed ? ", resumed" : ""}${this.#took()}`);
+    // TLS from the first octet is part of connecting.
+    line(`TLS: ${protocol} ${cipher}${resumed ? ", resumed" : ""}${this.#spoken ? this.#took() : ""}`);
     if (peerCertificate) {
       line(`  subject ${printable(peerCertificate.subject)}`);
       line(`  issuer  ${printable(peerCertificate.issuer)}, valid to ${printable(peerCertificate.validTo)}`);
@@ -195,7 +199,7 @@ class DialogueScreen {
     line(
       verified
         ? `  ${green("verified")}`
-        : `  ${yellow("not verified")}: ${printable(verifyError ?? "unknown reason")}`,
+        : `  ${yellow("not verified")}: ${printable(withCertificateWords(verifyError ?? "unknown reason"))}`,
     );
     this.#askedAt = this.#now();
   }

@@ -12,6 +12,7 @@ import { replyText, type ReceivedReply } from "../../smtp/reply-reader.ts";
 import type { CliContext } from "../context.ts";
 import { ExitCode } from "../exit-code.ts";
 import type { OutgoingContent } from "./outgoing-content.ts";
+import { withCertificateWords } from "./certificate-words.ts";
 import { probeServer } from "./probe-server.ts";
 import type { SendPlan, SendTarget } from "./send-plan.ts";
 
@@ -228,7 +229,10 @@ async function connectTrouble(
       return { exitCode: ExitCode.unavailable, message, hint: "Use --tls starttls (or opportunistic)." };
     }
     if (error.code === "ETLS") {
-      return { exitCode: ExitCode.unavailable, message: `the TLS handshake with ${place} failed: ${error.message}` };
+      return {
+        exitCode: ExitCode.unavailable,
+        message: `the TLS handshake with ${place} failed: ${withCertificateWords(error.message)}`,
+      };
     }
   }
   return { exitCode: ExitCode.unavailable, message: `${place} cannot be reached: ${error.message}` };
@@ -248,7 +252,7 @@ export function troubleOf(failure: ClientFailure): SendTrouble {
     };
   }
   const exitCode = failure.kind === "bare-line-end" ? ExitCode.data : ExitCode.unavailable;
-  return { exitCode, message: failure.detail };
+  return { exitCode, message: withCertificateWords(failure.detail) };
 }
 
 export function exitCodeOf(reply: ReceivedReply): ExitCode {
