@@ -1,16 +1,14 @@
 /**
- * The log of production: one JSON object per line, written together some times a second, so that a line costs no system
- * call. `flush` at the end of the process writes what is left.
+ * The log of production: one JSON object per line. `flush` at the end of the process writes what is still gathered.
  */
 import pino, { type DestinationStream, type Logger } from "pino";
 
 import { logEvents, type LogEventName, type LogLevel } from "../events/log-events.ts";
 import type { Log, LogFields } from "../ports/log.ts";
+import { GatheredOutput } from "./gathered-output.ts";
 import { isEnabled } from "./log-level.ts";
 
-/** Gathered before a write; a write follows also after {@link FLUSH_INTERVAL_MS}. */
-const GATHERED_BYTES = 16_384;
-const FLUSH_INTERVAL_MS = 200;
+const STANDARD_OUTPUT = 1;
 
 export interface JsonLogOptions {
   readonly level: LogLevel;
@@ -32,10 +30,7 @@ export class JsonLog implements Log {
   }
 
   static open({ level, destination }: JsonLogOptions): { readonly log: Log; readonly flush: () => void } {
-    const gathered =
-      destination === undefined
-        ? pino.destination({ dest: 1, sync: false, minLength: GATHERED_BYTES, periodicFlush: FLUSH_INTERVAL_MS })
-        : undefined;
+    const gathered = new GatheredOutput(STANDARD_OUTPUT);
     const logger = pino(
       {
         level,
@@ -45,11 +40,9 @@ export class JsonLog implements Log {
         formatters: { level: (label) => ({ level: label }) },
         serializers: { error: pino.stdSerializers.err },
       },
-      gathered ?? destination,
+      destination ?? gathered,
     );
-    // A reader that went away (`| head`) is no reason to stop mail.
-    gathered?.on("error", () => undefined);
-    return { log: new JsonLog(level, logger, undefined), flush: () => gathered?.flushSync() };
+    return { log: new JsonLog(level, logger, undefined), flush: () => gathered.flush() };
   }
 
   event(name: LogEventName, fields: LogFields): void {

@@ -1,6 +1,9 @@
 /** Both logs: what a line holds, what is left out, and that hostile text stays text. */
 import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { test } from "node:test";
+import { promisify } from "node:util";
 
 import { ManualClock } from "../testing/manual-clock.ts";
 import { JsonLog } from "./json-log.ts";
@@ -40,6 +43,24 @@ test("JSON: events below the level are left out", () => {
   log.event("message-accepted", {});
   log.event("login-failed", {});
   assert.equal(lines.length, 1);
+});
+
+test("JSON: lines gathered for standard output are all there when the process flushes and ends", async () => {
+  const program = `
+    const { JsonLog } = await import(${JSON.stringify(new URL("json-log.ts", import.meta.url).href)});
+    const { log, flush } = JsonLog.open({ level: "info" });
+    for (let size = 0; size < 500; size++) log.event("message-accepted", { size });
+    flush();
+    process.exit(0);`;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", program]);
+  const sizes = stdout
+    .trim()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { size: number }).size);
+  assert.deepEqual(
+    sizes,
+    Array.from({ length: 500 }, (_, size) => size),
+  );
 });
 
 function readableLog(colours: boolean) {
@@ -84,4 +105,25 @@ test("colours: only on terminals, never with NO_COLOR", () => {
   assert.equal(coloursWanted({ isTTY: true }, { TERM: "dumb" }), false);
   assert.equal(coloursWanted({}, {}), false);
   assert.equal(coloursWanted({}, { FORCE_COLOR: "1" }), true);
+});
+
+test("JSON: a reader that goes away neither stops the program nor holds up its end", async () => {
+  const program = `
+    const { JsonLog } = await import(${JSON.stringify(new URL("json-log.ts", import.meta.url).href)});
+    const { log, flush } = JsonLog.open({ level: "info" });
+    process.stdin.once("data", () => {
+      for (let size = 0; size < 5000; size++) log.event("message-accepted", { size, text: "x".repeat(100) });
+      setImmediate(() => {
+        log.event("server-stopped", {});
+        flush();
+        process.exit(7);
+      });
+    });`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  child.stdout.destroy();
+  child.stdin.write("go\n");
+  const [code] = (await once(child, "exit")) as [number];
+  assert.equal(code, 7);
 });
