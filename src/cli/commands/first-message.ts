@@ -59,7 +59,7 @@ export async function sendFirstMessage(
   try {
     await using api = await context.serverApi({ dataDir });
     const query = new URLSearchParams({ subject, timeout: "5s" });
-    const { id } = z.object({ id: z.string() }).parse(await ask(api, `/api/v1/inbox/wait?${query}`));
+    const { id } = z.object({ id: z.string() }).parse(await ask(api, `/api/v1/inbox/wait?${query.toString()}`));
     const captured = context.clock.monotonicMs();
     return { kind: "arrived", queueId: id, acceptedMs: accepted - started, capturedMs: captured - accepted };
   } catch (error) {

@@ -29,7 +29,7 @@ const list: Command = {
   examples: [{ line: "posthaste inbox list --to ann@example.org", does: "what one user got" }],
   run: async (given, context) => {
     await using api = await openInbox(given, context);
-    const answer = await ask(api, `/api/v1/inbox?${queryOf(given)}`);
+    const answer = await ask(api, `/api/v1/inbox?${queryOf(given).toString()}`);
     if (given.flag("json")) {
       context.stdout.write(`${JSON.stringify(answer)}\n`);
       return ExitCode.ok;
@@ -96,7 +96,7 @@ const wait: Command = {
     await using api = await openInbox(given, context);
     const query = queryOf(given);
     query.set("timeout", `${timeoutMs}ms`);
-    return printMessage(await ask(api, `/api/v1/inbox/wait?${query}`), given, context);
+    return printMessage(await ask(api, `/api/v1/inbox/wait?${query.toString()}`), given, context);
   },
 };
 

@@ -28,7 +28,7 @@ const list: Command = {
     const after = given.text("after");
     await using api = await openApi(given, context);
     const query = new URLSearchParams({ ...filterOf(given), limit: String(limit), ...(after ? { after } : {}) });
-    const answer = await ask(api, `/api/v1/queue?${query}`);
+    const answer = await ask(api, `/api/v1/queue?${query.toString()}`);
     if (given.flag("json")) {
       context.stdout.write(`${JSON.stringify(answer)}\n`);
       return ExitCode.ok;
@@ -105,7 +105,7 @@ async function recipientsOf(api: ServerApi, message: string): Promise<readonly Q
   const found: QueuedRecipient[] = [];
   for (const state of everyState) {
     const query = new URLSearchParams({ message, state, limit: "1000" });
-    found.push(...queuePage.parse(await ask(api, `/api/v1/queue?${query}`)).recipients);
+    found.push(...queuePage.parse(await ask(api, `/api/v1/queue?${query.toString()}`)).recipients);
   }
   return found.toSorted((a, b) => a.index - b.index);
 }

@@ -1,0 +1,262 @@
+/**
+ * Whole servers in one process: simulated network and disk, a spool in memory, and the real everything else. Mail goes in
+ * by SMTP as any client would send it, and out by SMTP to a scripted server, into Maildirs, or into the captured mail.
+ */
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { RunningServer, ServerPlan } from "./cli/running-server.ts";
+import { StartError } from "./cli/running-server.ts";
+import { createServer, type ServerPorts } from "./compose.ts";
+import { developmentSettings } from "./config/development-settings.ts";
+import { type SettingsInput, settingsSchema } from "./config/settings-schema.ts";
+import type { Endpoint } from "./ports/network.ts";
+import { MemorySpool, MemoryStore } from "./spool/memory-spool.ts";
+import { TestTerminal } from "./testing/cli-terminal.ts";
+import { CollectingLog } from "./testing/collecting-log.ts";
+import { settle } from "./testing/manual-clock.ts";
+import { ScriptedPeer } from "./testing/scripted-peer.ts";
+import { SeededRandom } from "./testing/seeded-random.ts";
+
+class World {
+  readonly terminal = new TestTerminal();
+  readonly log = new CollectingLog();
+  readonly store = new MemoryStore();
+  /** What answers over HTTP, by place. */
+  readonly http = new Map<string, (request: Request) => Response | Promise<Response>>();
+  readonly locked = new Set<string>();
+
+  async start(input: SettingsInput, more: Partial<ServerPlan> = {}): Promise<RunningServer> {
+    return await createServer({ settings: settingsSchema.parse(input), mode: "production", ...more }, this.ports());
+  }
+
+  ports(): ServerPorts {
+    const { clock, files, network, resolver } = this.terminal;
+    return {
+      version: "1.2.3",
+      clock,
+      random: new SeededRandom(7),
+      crypto: {
+        hashPassword: (password) => Promise.resolve(`$argon2id$${password}`),
+        verifyPassword: (password, phc) => Promise.resolve(phc === `$argon2id$${password}`),
+      },
+      network,
+      files,
+      resolver,
+      log: this.log,
+      interfaceAddresses: () => ["192.0.2.25"],
+      lock: (dataDir) => {
+        if (this.locked.has(dataDir)) throw new StartError("start-data-dir-in-use", "data_dir", `${dataDir} is in use`);
+        this.locked.add(dataDir);
+        return { release: () => void this.locked.delete(dataDir) };
+      },
+      openSpool: () => Promise.resolve(new MemorySpool({ clock, store: this.store })),
+      serveHttp: (endpoint, fetch) => {
+        const place = placeOf(endpoint);
+        this.http.set(place, fetch);
+        return Promise.resolve({ endpoint, close: () => Promise.resolve(void this.http.delete(place)) });
+      },
+    };
+  }
+
+  async send(port: number, ...words: string[]) {
+    const running = this.terminal.run(["send", "--server", `127.0.0.1:${port}`, "--tls", "none", "--quiet", ...words]);
+    const result = await running;
+    await this.quiet();
+    return result;
+  }
+
+  /** Deliveries begin in later turns. */
+  async quiet(): Promise<void> {
+    for (let round = 0; round < 5; round++) await settle();
+  }
+
+  async json(place: string, path: string, init?: RequestInit): Promise<{ status: number; body: unknown }> {
+    const fetch = this.http.get(place) ?? assert.fail(`nothing listens on ${place}`);
+    const response = await fetch(new Request(`http://localhost${path}`, init));
+    return { status: response.status, body: await response.json() };
+  }
+}
+
+function placeOf(endpoint: Endpoint): string {
+  return endpoint.kind === "unix" ? endpoint.path : `${endpoint.address}:${endpoint.port}`;
+}
+
+const production: SettingsInput = {
+  hostname: "mail.example.org",
+  data_dir: "/data",
+  listener: [
+    { kind: "mx", listen: "127.0.0.1:25" },
+    { kind: "lmtp", listen: "unix:/data/lmtp.sock" },
+  ],
+  domain: [{ name: "example.org" }],
+  user: [{ address: "ann@example.org" }],
+  alias: [{ address: "info@example.org", to: ["ann@example.org", "bob@elsewhere.test"] }],
+  relay: { networks: ["127.0.0.1"] },
+};
+
+test("mail for a local user is accepted, delivered into the Maildir, and explained", async () => {
+  const world = new World();
+  const server = await world.start(production);
+  const sent = await world.send(25, "--from", "joe@elsewhere.test", "--to", "ann@example.org", "--subject", "Hi");
+  assert.equal(sent.code, 0, sent.stdout);
+  const id = /queued as (\w{12})/.exec(sent.stdout)?.[1] ?? assert.fail();
+  const mail = world.terminal.files.paths.filter((path) => path.startsWith("/data/mail/example.org/ann/new/"));
+  assert.equal(mail.length, 1);
+  const text = Buffer.from(await world.terminal.files.readFile(mail[0] ?? "")).toString();
+  assert.match(text, /^Return-Path: <joe@elsewhere\.test>\r?\nDelivered-To: ann@example\.org\r?\n/);
+  assert.ok(new RegExp(`\\sid ${id}\\b`).test(text), "the same id is in Received");
+  const { body } = await world.json("/data/control.sock", `/api/v1/messages/${id}`);
+  assert.equal((body as { recipients: { state: string }[] }).recipients[0]?.state, "delivered");
+  await server.stop();
+  assert.deepEqual([...world.http.keys()], []);
+  assert.equal(world.locked.size, 0);
+  assert.equal(world.terminal.clock.pendingTimers, 0, "no timer is left behind");
+  assert.deepEqual(
+    world.log.events.filter(({ level }) => level === "error"),
+    [],
+  );
+});
+
+test("mail for elsewhere goes by MX; what is refused there comes back as a report", async () => {
+  const world = new World();
+  world.terminal.resolver.addMx("elsewhere.test", "10 mx.elsewhere.test").add("mx.elsewhere.test", "A", "198.51.100.1");
+  await using peer = await ScriptedPeer.listen(
+    world.terminal.network,
+    { kind: "ip", address: "198.51.100.1", port: 25 },
+    { answer: ({ line }) => (line.startsWith("RCPT TO:<no@") ? "550 5.1.1 No such user" : undefined) },
+  );
+  const server = await world.start(production);
+  const words = ["--from", "ann@example.org", "--to", "bob@elsewhere.test", "--to", "no@elsewhere.test"];
+  assert.equal((await world.send(25, ...words)).code, 0);
+  assert.deepEqual(
+    peer.messages.map(({ recipients }) => recipients.length),
+    [1],
+  );
+  await world.terminal.clock.advance(1000);
+  const mailbox = world.terminal.files.paths.filter((path) => path.startsWith("/data/mail/example.org/ann/new/"));
+  assert.equal(mailbox.length, 1, "the report is in the sender's mailbox");
+  const report = Buffer.from(await world.terminal.files.readFile(mailbox[0] ?? "")).toString();
+  assert.match(report, /^Return-Path: <>/);
+  assert.match(report, /No such user/);
+  await server.stop();
+});
+
+test("users are made over the control socket and may log in at once; those of the file are read-only", async () => {
+  const world = new World();
+  const server = await world.start(production);
+  const call = (method: string, path: string, json: unknown) =>
+    world.json("/data/control.sock", path, { method, body: JSON.stringify(json) });
+  assert.equal((await call("POST", "/api/v1/users", { address: "eve@example.org", password: "s3cret" })).status, 201);
+  assert.equal((await world.send(25, "--from", "x@elsewhere.test", "--to", "eve@example.org")).code, 0);
+  const refused = await call("PUT", "/api/v1/users/ann%40example.org", { password: "x" });
+  assert.equal(refused.status, 409);
+  const { body } = await world.json("/data/control.sock", "/api/v1/users");
+  assert.deepEqual(body, {
+    users: [
+      { address: "ann@example.org", source: "file" },
+      { address: "eve@example.org", source: "data" },
+    ],
+  });
+  await server.stop();
+});
+
+test("a reload is taken whole or not at all", async () => {
+  const world = new World();
+  const next: { settings: SettingsInput } = { settings: production };
+  const reload = () => Promise.resolve(settingsSchema.parse(next.settings));
+  const server = await world.start(production, { reload });
+  assert.equal((await world.send(25, "--from", "x@elsewhere.test", "--to", "new@example.org")).code, 65);
+
+  next.settings = { ...production, user: [{ address: "new@example.org" }] };
+  assert.deepEqual(await server.reload(), { ok: true });
+  assert.equal((await world.send(25, "--from", "x@elsewhere.test", "--to", "new@example.org")).code, 0);
+
+  next.settings = { ...production, hostname: "other.example.org", user: [] };
+  const refused = await server.reload();
+  assert.equal(refused.ok, false);
+  assert.match(JSON.stringify(refused), /hostname cannot change while the server runs/);
+  assert.equal(
+    (await world.send(25, "--from", "x@elsewhere.test", "--to", "new@example.org")).code,
+    0,
+    "nothing of it",
+  );
+
+  next.settings = { ...production, queue: { expire: "1 week" } };
+  assert.equal((await server.reload()).ok, false);
+  assert.deepEqual(
+    world.log.events.flatMap(({ name }) => (name.startsWith("settings-") ? [name] : [])),
+    ["settings-reloaded", "settings-refused", "settings-refused"],
+  );
+  await server.stop();
+});
+
+test("the token and the names of [admin] in force are asked for, also after a reload", async () => {
+  const world = new World();
+  const admin = { listen: "127.0.0.1:8025", token: "a token of twenty letters" };
+  const changed = { ...admin, token: "another token of some length", hostnames: ["Admin.example.org"] };
+  const reload = () => Promise.resolve(settingsSchema.parse({ ...production, admin: changed }));
+  const server = await world.start({ ...production, admin }, { reload });
+  const get = (headers: Record<string, string>) =>
+    world.json("127.0.0.1:8025", "/api/v1/queue/stats", { headers: { host: "127.0.0.1:8025", ...headers } });
+  assert.equal((await get({})).status, 401);
+  assert.equal((await get({ authorization: `Bearer ${admin.token}` })).status, 200);
+  assert.equal((await get({ host: "evil.test" })).status, 403);
+  await server.reload();
+  assert.equal((await get({ authorization: `Bearer ${admin.token}` })).status, 401);
+  assert.equal((await get({ authorization: `Bearer ${changed.token}`, host: "admin.example.org" })).status, 200);
+  await server.stop();
+});
+
+test("a data directory in use, or a port that is taken, ends a start and leaves nothing open", async () => {
+  const world = new World();
+  const server = await world.start(production);
+  await assert.rejects(world.start(production), { code: "start-data-dir-in-use" });
+  const other = { ...production, data_dir: "/other", listener: [{ kind: "mx" as const, listen: "127.0.0.1:25" }] };
+  await assert.rejects(world.start(other), (error: StartError) => {
+    assert.deepEqual([error.code, error.part], ["start-address-in-use", "mx listener"]);
+    return /127\.0\.0\.1:25 is taken/.test(error.message);
+  });
+  assert.deepEqual([...world.locked], ["/data"]);
+  assert.equal((await world.send(25, "--from", "x@elsewhere.test", "--to", "ann@example.org")).code, 0);
+  await server.stop();
+});
+
+test("dev takes any login and any recipient, and nothing leaves", async () => {
+  const world = new World();
+  const settings = developmentSettings({ dataDir: "/dev", smtpPort: 1025, httpPort: 8025 });
+  const server = await createServer({ settings, mode: "development" }, world.ports());
+  assert.deepEqual(server.listeners, [
+    { kind: "submission", endpoint: { kind: "ip", address: "127.0.0.1", port: 1025 } },
+  ]);
+  const words = ["--from", "app@anything.test", "--to", "whoever@example.net", "--subject", "Sign in"];
+  assert.equal((await world.send(1025, ...words)).code, 0);
+  assert.equal((await world.send(1025, "--auth", "any:thing", ...words)).code, 0);
+  const { body } = await world.json("127.0.0.1:8025", "/api/v1/inbox");
+  assert.deepEqual(
+    (body as { messages: { to: string[]; subject: string }[] }).messages.map(({ to, subject }) => [to, subject]),
+    [
+      [["whoever@example.net"], "Sign in"],
+      [["whoever@example.net"], "Sign in"],
+    ],
+  );
+  assert.deepEqual(world.terminal.resolver.queries, [], "not even a name is looked up");
+  await server.stop();
+});
+
+test("what was scheduled when a server stopped is tried by the next one", async () => {
+  const world = new World();
+  world.terminal.resolver.addMx("elsewhere.test", "10 mx.elsewhere.test").add("mx.elsewhere.test", "A", "198.51.100.1");
+  const first = await world.start(production);
+  assert.equal((await world.send(25, "--from", "ann@example.org", "--to", "bob@elsewhere.test")).code, 0);
+  await first.stop();
+  await using peer = await ScriptedPeer.listen(world.terminal.network, {
+    kind: "ip",
+    address: "198.51.100.1",
+    port: 25,
+  });
+  const second = await world.start(production);
+  await world.terminal.clock.advance(600_000);
+  await world.quiet();
+  assert.equal(peer.messages.length, 1);
+  await second.stop();
+});
