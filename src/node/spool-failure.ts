@@ -3,6 +3,7 @@ import { SpoolError } from "../spool/spool.ts";
 import type { Failure } from "./spool-protocol.ts";
 
 /** SQLite's primary result codes. */
+const SQLITE_BUSY = 5;
 const SQLITE_IOERR = 10;
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
@@ -13,10 +14,10 @@ export function failureOf(error: unknown): Omit<Failure, "index"> {
   return { code: sqliteCode(error) === SQLITE_FULL ? "no-space" : "failed", text };
 }
 
-/** The disk does not do what it should: another try of the same will not help. */
+/** The disk does not do what it should, or not in time: no operation of the batch would fare better alone. */
 export function isDiskFailure(error: unknown): boolean {
   const code = sqliteCode(error);
-  return code === SQLITE_IOERR || code === SQLITE_CORRUPT;
+  return code === SQLITE_BUSY || code === SQLITE_IOERR || code === SQLITE_CORRUPT;
 }
 
 function sqliteCode(error: unknown): number | undefined {

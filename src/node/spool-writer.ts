@@ -21,6 +21,9 @@ const OWN_CHECKPOINT_PAGES = 16_384;
 /** The write-ahead log's file is cut back to this after a burst. */
 const LOG_FILE_BYTES_MAX = 64 * 1024 * 1024;
 
+/** How long a transaction waits for a checkpoint to let it begin: only a disk that stalls takes so long. */
+const CHECKPOINT_WAIT_MAX_MS = 30_000;
+
 type Answers = Extract<ThreadReply, { kind: "answers" }>;
 
 export class SpoolWriter {
@@ -37,7 +40,7 @@ export class SpoolWriter {
 
   constructor(data: SpoolThreadData) {
     const database = new DatabaseSync(data.path, {
-      timeout: 5000,
+      timeout: CHECKPOINT_WAIT_MAX_MS,
       enableForeignKeyConstraints: false,
       enableDoubleQuotedStringLiterals: false,
     });
@@ -88,10 +91,7 @@ export class SpoolWriter {
       });
       if (isDiskFailure(failure)) this.#overwriteFailedCommit();
     }
-    const changed = this.#totalChanges.get()?.[0] ?? 0;
-    const rowsChanged = changed - this.#changedBefore;
-    this.#changedBefore = changed;
-    return { kind: "answers", results, failures, rowsChanged, counts: this.#messages.toldCounts() };
+    return { kind: "answers", results, failures, ...this.#facts() };
   }
 
   counts(): Answers["counts"] {
@@ -100,6 +100,18 @@ export class SpoolWriter {
 
   close(): void {
     this.#database.close();
+  }
+
+  /** What goes along with every answer. It must not fail: what it tells about is committed. */
+  #facts(): Pick<Answers, "rowsChanged" | "counts"> {
+    try {
+      const changed = this.#totalChanges.get()?.[0] ?? 0;
+      const rowsChanged = changed - this.#changedBefore;
+      this.#changedBefore = changed;
+      return { rowsChanged, counts: this.#messages.toldCounts() };
+    } catch {
+      return { rowsChanged: 0, counts: undefined };
+    }
   }
 
   #transaction<T>(body: () => T): T {

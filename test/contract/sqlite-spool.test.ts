@@ -1,31 +1,16 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { NodeFiles } from "../../src/node/node-files.ts";
-import { openSqliteSpool, type SqliteSpool } from "../../src/node/sqlite-spool.ts";
-import { CollectingLog } from "../../src/testing/collecting-log.ts";
-import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { spoolContract, type SpoolHarness } from "./spool-contract.ts";
+import { SqliteBench } from "./sqlite-harness.ts";
 
 spoolContract("sqlite-spool", async (): Promise<SpoolHarness> => {
-  const clock = new ManualClock();
-  const directory = await mkdtemp(join(tmpdir(), "posthaste-spool-"));
-  const opened: SqliteSpool[] = [];
-  const open = async () => {
-    const spool = await openSqliteSpool({ directory, clock, files: new NodeFiles(), log: new CollectingLog() });
-    opened.push(spool);
-    return spool;
-  };
+  const bench = new SqliteBench();
+  let directory = await bench.folder();
   return {
-    clock,
-    spool: await open(),
+    clock: bench.clock,
+    spool: await bench.open(directory),
     crash: async () => {
-      await opened.at(-1)?.kill();
-      return open();
+      directory = await bench.image(directory);
+      return bench.open(directory);
     },
-    [Symbol.asyncDispose]: async () => {
-      for (const spool of opened) await spool.close();
-      await rm(directory, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose](),
   };
 });
