@@ -1,6 +1,6 @@
 /**
  * Whole servers in one process: simulated network and disk, a spool in memory, and the real everything else. Mail goes in
- * by SMTP as any client would send it, and out by SMTP to a scripted server, into Maildirs, or into the captured mail.
+ * by SMTP the way clients send it, and out by SMTP to a scripted server, into Maildirs, or into the captured mail.
  */
 import { test } from "node:test";
 import assert from "node:assert/strict";

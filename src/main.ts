@@ -10,18 +10,11 @@ import type { CliContext, ServerApi, ServerTarget, TextInput, TextOutput } from 
 import { CliError, ExitCode } from "./cli/exit-code.ts";
 import { runCli } from "./cli/run.ts";
 import { type RunningServer, type ServerPlan, StartError } from "./cli/running-server.ts";
-import { createServer } from "./compose.ts";
-import { openOfflineApi } from "./offline-api.ts";
 import { DataDirInUse, lockDataDir } from "./node/data-dir-lock.ts";
-import { DnsResolver } from "./node/dns/dns-resolver.ts";
-import { parseDnsServer, systemDnsServers } from "./node/dns/dns-servers.ts";
 import { controlRequest } from "./node/http-control.ts";
-import { serveHttp } from "./node/http-server.ts";
-import { JsonLog } from "./node/json-log.ts";
 import { NodeFiles } from "./node/node-files.ts";
 import { NodeNetwork } from "./node/node-network.ts";
 import { coloursWanted, ReadableLog } from "./node/readable-log.ts";
-import { openSqliteSpool } from "./node/sqlite-spool.ts";
 import { SystemClock } from "./node/system-clock.ts";
 import { SystemRandom } from "./node/system-random.ts";
 import { terminalInput } from "./node/terminal-input.ts";
@@ -95,9 +88,15 @@ function interruption(): AbortSignal {
   return controller.signal;
 }
 
+/** What only a server needs is loaded here: other commands should answer at once. */
 async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const { settings } = plan;
-  const log = plan.mode === "production" ? productionLog(plan) : developmentLog();
+  const { createServer } = await import("./compose.ts");
+  const { openSqliteSpool } = await import("./node/sqlite-spool.ts");
+  const { serveHttp } = await import("./node/http-server.ts");
+  const { DnsResolver } = await import("./node/dns/dns-resolver.ts");
+  const { parseDnsServer, systemDnsServers } = await import("./node/dns/dns-servers.ts");
+  const log = plan.mode === "production" ? await productionLog(plan) : developmentLog();
   const configured = settings.dns.servers?.flatMap((text) => parseDnsServer(text) ?? []);
   const resolver = new DnsResolver({ servers: configured ?? (await systemDnsServers(files)), clock, random, log });
   return await createServer(plan, {
@@ -119,7 +118,8 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
   });
 }
 
-function productionLog({ settings }: ServerPlan): Log {
+async function productionLog({ settings }: ServerPlan): Promise<Log> {
+  const { JsonLog } = await import("./node/json-log.ts");
   const { log, flush } = JsonLog.open({ level: settings.log.level });
   flushLog = flush;
   return log;
@@ -158,6 +158,8 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
   }
   // What opening finds is for the server's log; a command speaks for itself.
   const log: Log = { event: () => undefined, with: () => log };
+  const { openSqliteSpool } = await import("./node/sqlite-spool.ts");
+  const { openOfflineApi } = await import("./offline-api.ts");
   const lock = lockOrExplain(dataDir);
   const spool = await openSqliteSpool({ directory: dataDir, clock, files, log });
   return openOfflineApi(target, { spool, lock, files, clock, crypto, log, version });
@@ -177,7 +179,12 @@ function lockOrExplain(dataDir: string): { release(): void } {
 /** For commands that look something up themselves; made only when it is asked. */
 function lazyResolver(): Resolver {
   const log: Log = { event: () => undefined, with: () => log };
-  const made = systemDnsServers(files).then((servers) => new DnsResolver({ servers, clock, random, log }));
+  const make = async (): Promise<Resolver> => {
+    const { DnsResolver } = await import("./node/dns/dns-resolver.ts");
+    const { systemDnsServers } = await import("./node/dns/dns-servers.ts");
+    return new DnsResolver({ servers: await systemDnsServers(files), clock, random, log });
+  };
+  const made = make();
   return { query: async (name, type, options) => (await made).query(name, type, options) };
 }
 

@@ -5,7 +5,7 @@ import type { Endpoint } from "../ports/network.ts";
 /** How a server runs, besides what the configuration says. */
 export interface ServerPlan {
   readonly settings: Settings;
-  /** `development`: any login and any recipient, everything is captured, nothing leaves, loopback only. */
+  /** `development`: every login and every recipient is right, all is captured, nothing leaves, loopback only. */
   readonly mode: "production" | "development";
   /** Reads the configuration again; absent where there is no file. Rejects with `ConfigError`. */
   readonly reload?: () => Promise<Settings>;

@@ -28,7 +28,7 @@ const colourStyle: Style = {
   cyan: paint(36, 39),
 };
 
-/** https://no-color.org: any value but the empty one turns colours off. */
+/** https://no-color.org: each value but the empty one turns colours off. */
 export function styleFor(output: TextOutput, environment: Readonly<Record<string, string | undefined>>): Style {
   return output.isTerminal && !environment["NO_COLOR"] && environment["TERM"] !== "dumb" ? colourStyle : noStyle;
 }

@@ -1,4 +1,4 @@
-/** The first message of a new test inbox: sent over SMTP to its own port, and waited for as any test would. */
+/** The first message of a new test inbox: sent over SMTP to its own port, and waited for the way a test waits. */
 import { z } from "zod";
 import type { CliContext } from "../context.ts";
 import { ask } from "../data-dir.ts";
