@@ -29,6 +29,8 @@ const files = new NodeFiles();
 const network = new NodeNetwork();
 const crypto = new ThreadPoolCrypto(clock);
 const version = packageVersion();
+/** Nobody presses Ctrl-C twice as fast on purpose. */
+const sameSignalMs = 200;
 
 /** Written by the log of the server that runs here, if one does. */
 let flushLog = (): void => undefined;
@@ -76,12 +78,16 @@ function interruption(): AbortSignal {
   if (interrupted) return interrupted.signal;
   const controller = new AbortController();
   interrupted = controller;
+  let firstAt = 0;
   for (const [name, number] of [
     ["SIGINT", 2],
     ["SIGTERM", 15],
   ] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(128 + number);
+      const now = clock.monotonicMs();
+      // timeout(1) and some service managers send one signal twice, to the process and to its group.
+      if (controller.signal.aborted && now - firstAt > sameSignalMs) process.exit(128 + number);
+      if (!controller.signal.aborted) firstAt = now;
       controller.abort(new Error(`stopped by ${name}`));
     });
   }
