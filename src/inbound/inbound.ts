@@ -1,5 +1,6 @@
 /** Receiving as a whole: opens the listeners, admits clients, and ends their sessions when the server stops. */
 import { parseIpAddress } from "../address/ip-address.ts";
+import { formatListenAddress } from "../lib/setting-types.ts";
 import type { Connection as Stream, Endpoint, NetworkListener } from "../ports/network.ts";
 import { Connection } from "./connection.ts";
 import { checkListener, hasImplicitTls, type ListenerOptions } from "./listener-options.ts";
@@ -84,7 +85,7 @@ export class Inbound {
       accept: (stream) => this.#accept(stream, listener),
     });
     this.#listeners.push(opened);
-    log.event("listener-opened", { kind: listener.kind, endpoint: opened.endpoint });
+    log.event("listener-opened", { kind: listener.kind, address: formatListenAddress(opened.endpoint) });
   }
 
   #accept(stream: Stream, listener: ListenerOptions): void {

@@ -74,14 +74,20 @@ test("readable: aligned, quoted where needed, cut where long, nothing below the 
   const { log, lines } = readableLog(false);
   log.event("session-opened", {});
   log.with({ session: "S1" }).event("message-accepted", { from: "ann@example.org", subject: "two words", size: 12 });
-  log.event("login-failed", { login: undefined, text: "x".repeat(400), nested: { a: 1 }, error: new Error("no") });
+  log.event("login-failed", {
+    login: undefined,
+    text: "x".repeat(400),
+    nested: { a: 1 },
+    to: ["a@b.test", "c@d.test"],
+    error: new Error("no"),
+  });
   assert.equal(
     lines[0],
     '07:08:09.010 info  message-accepted     session=S1 from=ann@example.org subject="two words" size=12\n',
   );
   assert.equal(
     lines[1],
-    `07:08:09.010 warn  login-failed         text=${"x".repeat(300)}… nested="{\\"a\\":1}" error=no\n`,
+    `07:08:09.010 warn  login-failed         text=${"x".repeat(300)}… nested="{\\"a\\":1}" to=a@b.test,c@d.test error=no\n`,
   );
   assert.equal(lines.length, 2);
 });

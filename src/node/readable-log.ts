@@ -78,6 +78,7 @@ function textOf(value: unknown): string {
   if (typeof value === "string") return value;
   if (value instanceof Error) return value.message;
   if (typeof value !== "object" || value === null) return String(value);
+  if (Array.isArray(value)) return value.map(textOf).join(",");
   try {
     return JSON.stringify(value) ?? "";
   } catch {

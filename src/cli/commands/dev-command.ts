@@ -1,5 +1,5 @@
 /** `posthaste dev`: the test inbox. It is the production server with the network captured. */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { developmentSettings } from "../../config/development-settings.ts";
 import type { Command } from "../command.ts";
 import type { CliContext } from "../context.ts";
@@ -20,6 +20,7 @@ export const devCommand: Command = {
   options: [
     { name: "smtp-port", value: "PORT", summary: "default 1025; 0 takes a free one" },
     { name: "http-port", value: "PORT", summary: "default 8025; 0 takes a free one" },
+    { name: "no-welcome", summary: "send no first message; without it an empty inbox gets one" },
     { ...dataDirOption, summary: "keep spool and captured mail in FOLDER" },
   ],
   positionals: [],
@@ -32,14 +33,13 @@ export const devCommand: Command = {
     const { interrupted } = context;
     const folder = given.text("data-dir");
     const dataDir = folder === undefined ? devDataDir(context) : resolve(context.workingDirectory, folder);
-    const fresh = (await context.files.stat(join(dataDir, "spool.db"))) === undefined;
     const settings = developmentSettings({
       dataDir,
       smtpPort: port("smtp-port", 1025),
       httpPort: port("http-port", 8025),
     });
     const server = await startOrExplain(() => context.startServer({ settings, mode: "development" }));
-    const first = fresh ? await sendFirstMessage(server, dataDir, context) : undefined;
+    const first = given.flag("no-welcome") ? undefined : await sendFirstMessage(server, dataDir, context);
     context.stdout.write(devScreen({ server, dataDir, first, context }));
     await aborted(interrupted);
     await server.stop();

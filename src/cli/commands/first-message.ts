@@ -1,35 +1,51 @@
 /** The first message of a new test inbox: sent over SMTP to its own port, and waited for the way a test waits. */
 import { z } from "zod";
-import type { CliContext } from "../context.ts";
+import { capturedPage } from "../api-shapes.ts";
+import type { CliContext, ServerApi } from "../context.ts";
 import { ask } from "../data-dir.ts";
 import { CliError } from "../exit-code.ts";
 import type { RunningServer } from "../running-server.ts";
 import { makeMessage } from "../send/outgoing-content.ts";
 import type { SendPlan } from "../send/send-plan.ts";
-import { openSession } from "../send/send-session.ts";
+import { openSession, placeOf } from "../send/send-session.ts";
 
 export type FirstMessage =
   | { readonly kind: "arrived"; readonly queueId: string; readonly acceptedMs: number; readonly capturedMs: number }
   | { readonly kind: "failed"; readonly reason: string };
 
 const subject = "Welcome: this message took the real path";
-const text = `This message was sent over SMTP to the port that your application will use. It was accepted, written to
+const text = (
+  address: string,
+  program: string,
+) => `This message was sent over SMTP to the port that your application will use. It was accepted, written to
 the spool and synced to disk, answered with 250, routed, and captured instead of leaving this machine.
 
 Whatever your application sends arrives here the same way. List it with
 
-    posthaste inbox list
+    ${program} inbox list
 
 or let a test wait for it:
 
-    curl 'http://127.0.0.1:8025/api/v1/inbox/wait?to=ann@example.org&timeout=30s'
+    curl 'http://${address}/api/v1/inbox/wait?to=ann@example.org&timeout=30s'
 `;
 
+/** Sends it where the inbox is empty, so that there is something to look at; undefined where there already is. */
 export async function sendFirstMessage(
   server: RunningServer,
   dataDir: string,
   context: CliContext,
-): Promise<FirstMessage> {
+): Promise<FirstMessage | undefined> {
+  try {
+    await using api = await context.serverApi({ dataDir });
+    const { messages } = capturedPage.parse(await ask(api, "/api/v1/inbox"));
+    return messages.length > 0 ? undefined : await sendAndWait(server, api, context);
+  } catch (error) {
+    if (error instanceof CliError) return { kind: "failed", reason: error.message };
+    throw error;
+  }
+}
+
+async function sendAndWait(server: RunningServer, api: ServerApi, context: CliContext): Promise<FirstMessage> {
   const endpoint = server.listeners[0]?.endpoint;
   if (!endpoint) return { kind: "failed", reason: "no listener is open" };
   const plan: SendPlan = {
@@ -51,19 +67,14 @@ export async function sendFirstMessage(
   const opened = await openSession({ endpoint, name: "localhost" }, plan, context);
   if (opened.kind === "trouble") return { kind: "failed", reason: opened.trouble.message };
   await using session = opened.session;
-  const bytes = makeMessage({ subject, text, extra: [], attachments: [] }, plan, context);
+  const body = text(placeOf(server.admin), context.environment["POSTHASTE_PROGRAM"] ?? "posthaste");
+  const bytes = makeMessage({ subject, text: body, extra: [], attachments: [] }, plan, context);
   const [result] = await session.send({ bytes, eightBit: false, utf8Header: false });
   const accepted = context.clock.monotonicMs();
   if (result?.kind !== "accepted") return { kind: "failed", reason: "it was refused; the log says why" };
   await session.quit();
-  try {
-    await using api = await context.serverApi({ dataDir });
-    const query = new URLSearchParams({ subject, timeout: "5s" });
-    const { id } = z.object({ id: z.string() }).parse(await ask(api, `/api/v1/inbox/wait?${query.toString()}`));
-    const captured = context.clock.monotonicMs();
-    return { kind: "arrived", queueId: id, acceptedMs: accepted - started, capturedMs: captured - accepted };
-  } catch (error) {
-    if (error instanceof CliError) return { kind: "failed", reason: error.message };
-    throw error;
-  }
+  const query = new URLSearchParams({ subject, timeout: "5s" });
+  const { id } = z.object({ id: z.string() }).parse(await ask(api, `/api/v1/inbox/wait?${query}`));
+  const captured = context.clock.monotonicMs();
+  return { kind: "arrived", queueId: id, acceptedMs: accepted - started, capturedMs: captured - accepted };
 }
