@@ -2,7 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { TestTerminal, type TestContextOptions } from "../testing/cli-terminal.ts";
-import { type PeerScript, ScriptedPeer } from "../testing/scripted-peer.ts";
+import { type PeerScript, ScriptedPeer, STALL } from "../testing/scripted-peer.ts";
 import { progressText } from "./progress-bar.ts";
 import { withCrlf } from "./send/outgoing-content.ts";
 import { percentile } from "./send/send-many.ts";
@@ -174,6 +174,25 @@ test("nobody there is 69", async () => {
   const { code, stdout } = await new TestTerminal().run(["send", "--server", "192.0.2.9:25", ...envelope]);
   assert.equal(code, 69);
   assert.match(stdout, /192\.0\.2\.9:25 cannot be reached: .*ECONNREFUSED/);
+});
+
+test("an interrupted send ends at once, connecting or waiting for a reply", async () => {
+  for (const words of [[], ["--count", "5"]]) {
+    const stop = new AbortController();
+    const script: PeerScript = {
+      answer: () => {
+        stop.abort(new Error("stopped by SIGINT"));
+        return STALL;
+      },
+    };
+    const { code } = await sending(script, words, { overrides: { interrupted: stop.signal } });
+    assert.equal(code, 69);
+  }
+  const { code, stdout } = await sending({}, [], {
+    overrides: { interrupted: AbortSignal.abort(new Error("stopped")) },
+  });
+  assert.equal(code, 75);
+  assert.match(stdout, /interrupted/);
 });
 
 test("a port that speaks TLS from the first octet is found out during the silence", async () => {

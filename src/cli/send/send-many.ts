@@ -124,6 +124,7 @@ async function work(
     bar.step({ accepted: tally.accepted, refused: tally.refused + tally.failed });
     if (plan.reconnect) {
       if (session.usable) await session.quit();
+      await session[Symbol.asyncDispose]();
       session = undefined;
     }
   }

@@ -68,19 +68,27 @@ export async function openSession(
       ...(watch.dialogue ? { onDialogue: watch.dialogue } : {}),
     });
   } catch (error) {
+    if (interrupted.aborted) return { kind: "trouble", trouble: stoppedByUser };
     if (!(error instanceof NetworkError)) throw error;
     return { kind: "trouble", trouble: await connectTrouble(error, target, implicit, context) };
   }
+  // Ctrl-C ends a wait for a reply, too.
+  const stop = () => connection.destroy();
+  interrupted.addEventListener("abort", stop);
+  const ended = () => interrupted.removeEventListener("abort", stop);
   watch.connected?.(connection.remote);
   if (connection.tls) watch.tls?.(connection.tls);
   const trouble = await prepare(connection, { target, plan, context, watch, tlsOptions, implicit });
   if (trouble) {
     if (connection.usable) await connection.quit();
     connection.destroy();
+    ended();
     return { kind: "trouble", trouble };
   }
-  return { kind: "open", session: sessionOver(connection, plan) };
+  return { kind: "open", session: sessionOver(connection, plan, ended) };
 }
+
+const stoppedByUser: SendTrouble = { exitCode: ExitCode.tryLater, message: "interrupted" };
 
 interface Preparation {
   readonly target: SendTarget;
@@ -169,7 +177,7 @@ async function logIn(connection: SmtpClientConnection, preparation: Preparation)
   }
 }
 
-function sessionOver(connection: SmtpClientConnection, plan: SendPlan): SendSession {
+function sessionOver(connection: SmtpClientConnection, plan: SendPlan, ended: () => void): SendSession {
   return {
     get usable() {
       return connection.usable;
@@ -185,8 +193,14 @@ function sessionOver(connection: SmtpClientConnection, plan: SendPlan): SendSess
         },
         content: { kind: "whole", parts: [bytes] },
       }),
-    quit: () => connection.quit(),
-    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+    quit: async () => {
+      await connection.quit();
+      ended();
+    },
+    [Symbol.asyncDispose]: async () => {
+      ended();
+      await connection[Symbol.asyncDispose]();
+    },
   };
 }
 
