@@ -74,7 +74,7 @@ async function sendAndWait(server: RunningServer, api: ServerApi, context: CliCo
   if (result?.kind !== "accepted") return { kind: "failed", reason: "it was refused; the log says why" };
   await session.quit();
   const query = new URLSearchParams({ subject, timeout: "5s" });
-  const { id } = z.object({ id: z.string() }).parse(await ask(api, `/api/v1/inbox/wait?${query}`));
+  const { id } = z.object({ id: z.string() }).parse(await ask(api, `/api/v1/inbox/wait?${query.toString()}`));
   const captured = context.clock.monotonicMs();
   return { kind: "arrived", queueId: id, acceptedMs: accepted - started, capturedMs: captured - accepted };
 }
