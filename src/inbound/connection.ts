@@ -239,7 +239,7 @@ export class Connection implements ConnectionHandler {
     this.#session.log.event("session-closed", {
       cause,
       client: this.#options.clientAddress,
-      durationMs: clock.now() - this.#openedAt,
+      duration_ms: clock.now() - this.#openedAt,
       messages: this.#session.messages,
       error: error?.message,
     });

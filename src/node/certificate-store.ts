@@ -139,5 +139,6 @@ async function fingerprint(files: Files, paths: CertificatePaths): Promise<strin
 }
 
 function described(facts: { subject: string; names: string; validTo: number; fingerprint256: string }) {
-  return { ...facts, validTo: new Date(facts.validTo).toISOString() };
+  const { subject, names, validTo, fingerprint256: fingerprint } = facts;
+  return { subject, names, valid_to: new Date(validTo).toISOString(), fingerprint };
 }

@@ -73,12 +73,12 @@ export function logVerdict(log: Log, verdict: Verdict, attempted: Attempted): vo
     recipient: recipient.address,
     route: attempted.route,
     attempt: recipient.attempts,
-    durationMs: Math.round(attempted.durationMs),
+    duration_ms: Math.round(attempted.durationMs),
     status: outcome.status,
     reply: replyText(outcome),
   };
-  if (diagnostic?.remoteHost !== undefined) fields["remoteHost"] = diagnostic.remoteHost;
-  if (diagnostic?.remoteAddress !== undefined) fields["remoteAddress"] = diagnostic.remoteAddress;
+  if (diagnostic?.remoteHost !== undefined) fields["remote_host"] = diagnostic.remoteHost;
+  if (diagnostic?.remoteAddress !== undefined) fields["remote_address"] = diagnostic.remoteAddress;
   if (diagnostic?.tls !== undefined) fields["tls"] = diagnostic.tls;
   if (outcome.kind === "deferred" || outcome.kind === "bounced") fields["owner"] = outcome.owner;
   if (verdict.kind === "again") {
@@ -90,7 +90,7 @@ export function logVerdict(log: Log, verdict: Verdict, attempted: Attempted): vo
   if (hasFailed && attempted.message.reversePath === "") {
     // RFC 5321 §6.1: a report that fails ends here.
     const { reportOn } = attempted.message;
-    log.event("report-undeliverable", { ...fields, ...(reportOn !== undefined && { reportOn }) });
+    log.event("report-undeliverable", { ...fields, ...(reportOn !== undefined && { report_on: reportOn }) });
   }
 }
 

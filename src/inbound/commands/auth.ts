@@ -58,7 +58,7 @@ function endAuth(state: SessionState, username: string, result: LoginResult, mal
       return answer(refused);
     case "throttled": {
       const seconds = Math.ceil(result.retryAfterMs / 1000);
-      state.log.event("login-failed", { ...fields, reason: "too-many-failures", retryAfterSeconds: seconds });
+      state.log.event("login-failed", { ...fields, reason: "too-many-failures", retry_after_seconds: seconds });
       return answer(reply(454, "4.7.0", `Too many failed logins, try again in ${seconds} seconds`));
     }
     case "unavailable":

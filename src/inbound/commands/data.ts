@@ -79,7 +79,7 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
       : whenReady(owned, (decision) => (decision.verdict === "accept" ? commit() : refuse(state, decision)));
   // A repaired line end is worth a word in the log, since a signature over it does not survive.
   if (event.bareLineEnd !== undefined) {
-    state.log.event("content-repaired", { message: content.id, bareLineEnd: event.bareLineEnd });
+    state.log.event("content-repaired", { message: content.id, bare_line_end: event.bareLineEnd });
   }
   return decided;
 }
