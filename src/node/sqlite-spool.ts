@@ -85,8 +85,10 @@ export interface SpoolCheck {
 
 /** Rejects with {@link SpoolError}: `newer-format` where a newer program wrote the spool, else `failed`. */
 export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<SqliteSpool> {
+  const path = `${options.directory}/spool.db`;
+  await makePrivate(options.files, path, options.directory);
   const data = {
-    path: `${options.directory}/spool.db`,
+    path,
     now: wholeMs(options.clock.now()),
     databaseBytesMax: options.databaseBytesMax ?? 0,
   };
@@ -107,6 +109,17 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Sqli
   }
   if (recovered > 0) options.log.event("spool-recovered", { recipients: recovered });
   return new SqliteSpool(options, threads, contents);
+}
+
+/** SQLite would make a file that all may read; made empty by us, it and its log are the owner's alone. */
+async function makePrivate(files: Files, path: string, directory: string): Promise<void> {
+  try {
+    if ((await files.stat(path)) !== undefined) return;
+    await (await files.open(path, "create", 0o600)).close();
+    await files.syncDirectory(directory);
+  } catch (error) {
+    throw asSpoolError(error);
+  }
 }
 
 export class SqliteSpool implements Spool {
@@ -305,7 +318,6 @@ export class SqliteSpool implements Spool {
 
   /** Ends the threads as a crash would; for tests of recovery. */
   async kill(): Promise<void> {
-    this.#closing.abort();
     await Promise.all(Object.values(this.#threads).map((thread: SpoolChannel) => thread.kill()));
     await this.checked;
   }

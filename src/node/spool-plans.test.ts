@@ -1,0 +1,40 @@
+/** Every statement of the SQLite spool finds its rows by an index: none walks over all messages or recipients. */
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { SqliteBench } from "../../test/contract/sqlite-harness.ts";
+import { SpoolReader } from "./spool-reader.ts";
+import { SpoolWriter } from "./spool-writer.ts";
+
+test("no statement scans a table that grows, or sorts what it found", async (context) => {
+  await using bench = new SqliteBench();
+  const data = { path: `${await bench.folder()}/spool.db`, now: 0, cacheKiB: 1024, databaseBytesMax: 0 };
+  const { mock } = context.mock.method(DatabaseSync.prototype, "prepare");
+  const writer = new SpoolWriter({ ...data, role: "writer" });
+  const reader = new SpoolReader({ ...data, role: "reader" });
+  const prepared = mock.calls.map(({ arguments: [sql] }) => sql).filter((sql) => /^(SELECT|UPDATE|DELETE)/.test(sql));
+  mock.restore();
+  const database = new DatabaseSync(data.path);
+  const scanning = new Set<string>();
+  for (const sql of prepared) {
+    const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all();
+    if (plan.some(({ detail }) => /SCAN|TEMP B-TREE/.test(String(detail)))) scanning.add(sql);
+  }
+  database.close();
+  reader.close();
+  writer.close();
+  assert.ok(prepared.length > 50, `${prepared.length} statements`);
+  assert.deepEqual(
+    [...scanning].toSorted(),
+    [
+      // A table of one row.
+      "SELECT incarnation FROM state",
+      "SELECT scheduled, claimed, held FROM state",
+      "UPDATE state SET scheduled = ?, claimed = ?, held = ?",
+      // The first row in the table's own order.
+      "SELECT received_at FROM open_messages ORDER BY seq LIMIT 1",
+      // No table at all.
+      "SELECT total_changes()",
+    ].toSorted(),
+  );
+});
