@@ -141,7 +141,7 @@ class Run {
 
   #took(claims: readonly ClaimedMessage[]): unknown {
     this.claims.push(...claims);
-    return claims.map(({ token: _, ...rest }) => rest);
+    return claims.map(({ message, leaseEnd, recipients }) => ({ message, leaseEnd, recipients }));
   }
 }
 
