@@ -3,7 +3,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
 import type { Spool } from "../spool/spool.ts";
 import { type CapturedMessage, capturedNamespace } from "../outbound/captured-message.ts";
-import { decodeHeaderText, type ReadableContent, readContent } from "./readable-content.ts";
+import { type ReadableContent, readContent } from "./readable-content.ts";
 
 export type InboxMessage = CapturedMessage & ReadableContent;
 
@@ -45,7 +45,7 @@ export class Inbox {
         limit: 500,
         ...(after === undefined ? {} : { after }),
       });
-      for (const { value } of page) messages.push(readable(value as CapturedMessage));
+      for (const { value } of page) messages.push(value as CapturedMessage);
       const last = page.at(-1);
       if (last === undefined || page.length < 500) break;
       after = last.key;
@@ -107,18 +107,12 @@ export class Inbox {
 
   /** Told by the capture agent once a message is durable. */
   captured(message: CapturedMessage): void {
-    const shown = readable(message);
-    for (const { query, found } of this.#waiters) if (matches(shown, query)) found(shown);
+    for (const { query, found } of this.#waiters) if (matches(message, query)) found(message);
   }
 
   async #listing(id: string): Promise<CapturedMessage | undefined> {
-    const value = (await this.#spool.getRecord(capturedNamespace, id)) as CapturedMessage | undefined;
-    return value && readable(value);
+    return (await this.#spool.getRecord(capturedNamespace, id)) as CapturedMessage | undefined;
   }
-}
-
-function readable(message: CapturedMessage): CapturedMessage {
-  return { ...message, subject: decodeHeaderText(message.subject) };
 }
 
 function matches(message: CapturedMessage, query: InboxQuery): boolean {

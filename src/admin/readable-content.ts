@@ -1,5 +1,5 @@
 /** What a person or a test wants of a captured message: text, HTML, attachments by name, links, one-time codes. */
-import PostalMime, { decodeWords } from "postal-mime";
+import PostalMime from "postal-mime";
 
 export interface ReadableContent {
   readonly text: string;
@@ -31,11 +31,6 @@ export async function readContent(raw: Uint8Array): Promise<ReadableContent> {
       size: typeof content === "string" ? content.length : content.byteLength,
     })),
   };
-}
-
-/** Decodes RFC 2047 encoded words. */
-export function decodeHeaderText(text: string): string {
-  return decodeWords(text);
 }
 
 export function findLinks(text: string, html: string): readonly string[] {

@@ -18,7 +18,7 @@ export const listenerSettings = z
       .enum(["refuse", "repair"])
       .default("refuse")
       .describe(
-        "Content with a bare CR or LF: refused with 554 5.6.11, or, for old programs that submit, repaired to CRLF. Applies on reload to new sessions.",
+        "Content with a bare CR or LF: refused with 550 5.5.2, or, for old programs that submit, repaired to CRLF. A reload does not change it.",
       ),
   })
   .describe("One address on which clients are served.");

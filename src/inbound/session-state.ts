@@ -6,7 +6,6 @@ import type { Client } from "../policy/client.ts";
 import type { Log } from "../ports/log.ts";
 import type { TlsFacts } from "../ports/network.ts";
 import type { ServerMechanism } from "../sasl/server-mechanism.ts";
-import type { Reply } from "../smtp/reply.ts";
 import type { IncomingContent } from "./incoming-content.ts";
 import type { ListenerOptions } from "./listener-options.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
@@ -42,8 +41,6 @@ export interface SessionState {
   content: IncomingContent | undefined;
   /** The spool has the message and has not said yet whether it is durable. */
   committing: boolean;
-  /** Content was refused while it came; its end may have come in the same piece. */
-  contentRefusal: Reply | undefined;
   /** Messages accepted so far. */
   messages: number;
 }
@@ -51,7 +48,6 @@ export interface SessionState {
 /** The open transaction is void, and what was written of its content. */
 export function dropTransaction(state: SessionState): void {
   state.transaction = undefined;
-  state.contentRefusal = undefined;
   dropContent(state);
 }
 

@@ -63,7 +63,6 @@ export class Session {
       transaction: undefined,
       content: undefined,
       committing: false,
-      contentRefusal: undefined,
       messages: 0,
     };
     this.#state.log.event("session-opened", { listener: listener.kind, client: clientAddress });
@@ -149,10 +148,7 @@ export class Session {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#state.log.event("internal-error", { error: text });
     dropTransaction(this.#state);
-    if (event.kind === "content") {
-      this.#state.contentRefusal = contentLost;
-      return { kind: "refuse-content", reply: contentLost };
-    }
+    if (event.kind === "content") return { kind: "refuse-content", reply: contentLost };
     return informing.has(event.kind) ? noted : answer(internalError);
   }
 }

@@ -55,6 +55,21 @@ test("EAI-006: octets above 127 in the header need SMTPUTF8, in a body they do n
   assert.deepEqual(scan("Subject: x\r\n\r\ngrün\r\n"), { ...clean, eightBit: true });
 });
 
+test("EAI-006: octets of another character set in a header are no UTF-8 and need no SMTPUTF8", () => {
+  const latin1 = Buffer.from("Subject: gr\xfcn\r\n", "latin1");
+  const scanner = new ContentScanner(parseHeaderFields(latin1));
+  scanner.push(Buffer.from("\r\nhello\r\n"));
+  assert.deepEqual(scanner.end(), { ...clean, eightBit: true });
+
+  const nestedLatin1 = new ContentScanner(
+    parseHeaderFields(Buffer.from("Content-Type: multipart/mixed; boundary=b\r\n")),
+  );
+  nestedLatin1.push(Buffer.from("\r\n--b\r\nX: gr\xfcn\r\n\r\nx\r\n", "latin1"));
+  assert.equal(nestedLatin1.end().utf8Header, false);
+  nestedLatin1.push(Buffer.from("--b\r\nX: grün\r\n\r\nx\r\n"));
+  assert.equal(nestedLatin1.end().utf8Header, true, "and what follows is still looked at");
+});
+
 test("a long line in the header counts too", () => {
   assert.deepEqual(scan(`X: ${"y".repeat(1000)}\r\n\r\nhello\r\n`), { ...clean, longLine: true });
 });

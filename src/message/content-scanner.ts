@@ -1,12 +1,12 @@
 /**
  * One pass over arriving content that finds out what a next hop must be able to carry: octets above 127, NUL, lines
- * over 998 octets, bare CR or LF, and octets above 127 in the headers of nested parts.
+ * over 998 octets, bare CR or LF, and UTF-8 in the headers of nested parts.
  *
  * It keeps nothing of the content, gives equal results for any split of it, and costs well under a nanosecond per octet
  * of ordinary mail: everything is searched with the runtime's own byte searches, and octets are looked at one by one
  * only where a line begins with two hyphens in a multipart message.
  */
-import { isAscii } from "node:buffer";
+import { isAscii, isUtf8 } from "node:buffer";
 import type { HeaderSection } from "./header-section.ts";
 import { NestedHeaders } from "./nested-headers.ts";
 
@@ -22,7 +22,7 @@ export interface ContentFindings {
   readonly longLine: boolean;
   /** Bare CR or bare LF; always false unless asked for. */
   readonly bareLineEnd: boolean;
-  /** Octets above 127 in a header section: the message's own or that of a nested part. */
+  /** UTF-8 beyond ASCII (RFC 6532) in a header section: the message's own or that of a nested part. */
   readonly utf8Header: boolean;
 }
 
@@ -48,7 +48,8 @@ export class ContentScanner {
     this.#checkLineEnds = options.checkLineEnds ?? false;
     this.#nested = NestedHeaders.of(header);
     this.#scan(header.bytes);
-    this.#utf8OwnHeader = this.#eightBit;
+    // Octets of another character set are no SMTPUTF8: asking for it would keep such mail from peers without it.
+    this.#utf8OwnHeader = this.#eightBit && isUtf8(header.bytes);
   }
 
   push(bytes: Buffer): void {

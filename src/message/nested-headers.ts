@@ -1,12 +1,12 @@
 /**
- * Follows the MIME structure of content as it arrives, only to see whether the header of a nested part has octets above
- * 127: such a message needs SMTPUTF8 although its own header does not (RFC 6531 §3.4, RFC 6532 §3).
+ * Follows the MIME structure of content as it arrives, only to see whether the header of a nested part has UTF-8
+ * beyond ASCII: such a message needs SMTPUTF8 although its own header does not (RFC 6531 §3.4, RFC 6532 §3).
  *
  * Bodies of parts are passed over by searching for a line that begins with two hyphens. Everything kept is bounded:
  * boundaries by depth, a part's header by size, the whole work by a number of parts. Beyond a bound, what lies deeper
  * is not looked at.
  */
-import { isAscii } from "node:buffer";
+import { isAscii, isUtf8 } from "node:buffer";
 import { parseContentType } from "./content-type.ts";
 import { HeaderCollector, type HeaderSection, parseHeaderFields } from "./header-section.ts";
 
@@ -66,7 +66,7 @@ export class NestedHeaders {
     return nested.#state === done ? undefined : nested;
   }
 
-  /** A nested header with an octet above 127 was seen. */
+  /** A nested header with UTF-8 beyond ASCII was seen. */
   get found(): boolean {
     return this.#found;
   }
@@ -104,7 +104,7 @@ export class NestedHeaders {
         this.#state = done;
         return nothing;
       case "complete":
-        this.#found = !isAscii(progress.header);
+        this.#found = !isAscii(progress.header) && isUtf8(progress.header);
         if (this.#found) this.#state = done;
         else this.#enterBody(parseHeaderFields(progress.header), this.#levels.at(-1)?.digest ?? false);
         return progress.rest;

@@ -3,6 +3,7 @@
  * content without any Return-Path field it came with. Line ends become those of the mailbox. The body is not touched
  * otherwise.
  */
+import { HeaderCollector, type HeaderResult, parseHeaderFields } from "../message/header-section.ts";
 import type { Content, StoredMessage } from "../spool/spool.ts";
 
 export interface FinalContentOptions {
@@ -12,8 +13,8 @@ export interface FinalContentOptions {
   readonly lineEnds: "lf" | "crlf";
 }
 
-/** A header section above this is passed on as it is: no mailbox program reads a Return-Path so far down. */
-const headerSearchBytesMax = 1024 * 1024;
+/** As much as `limits.header_size` may ever allow. A larger one is passed on as it is. */
+const headerBytesMax = 16 * 1024 * 1024;
 
 /** Yields the octets to write; reads `content` once. */
 export async function* finalContent(
@@ -29,43 +30,31 @@ export async function* finalContent(
   if (rest) yield rest;
 }
 
-/** The content as it is, less the Return-Path fields of its header section. */
+/** The content as it is, less the Return-Path fields of its header section; the header ends where it ended on arrival. */
 async function* withoutReturnPath(content: Content): AsyncGenerator<Uint8Array> {
-  let held: Buffer | undefined = Buffer.alloc(0);
+  const collector = new HeaderCollector({ headerBytesMax });
+  /** What came before the end of the header section was found. */
+  let held: Buffer[] | undefined = [];
   for await (const chunk of content.chunks()) {
     if (held === undefined) {
       yield chunk;
       continue;
     }
-    held = held.length === 0 ? asBuffer(chunk) : Buffer.concat([held, chunk]);
-    const end = endOfHeader(held);
-    if (end === undefined && held.length < headerSearchBytesMax) continue;
-    yield* splitAtHeader(held, end);
+    held.push(asBuffer(chunk));
+    const progress = collector.push(asBuffer(chunk));
+    if (progress.kind === "need-more") continue;
+    yield* splitAtHeader(held, progress);
     held = undefined;
   }
-  if (held !== undefined) yield* splitAtHeader(held, held.length);
+  if (held !== undefined) yield* splitAtHeader(held, collector.end());
 }
 
-function* splitAtHeader(bytes: Buffer, end: number | undefined): Generator<Uint8Array> {
-  if (end === undefined) {
-    yield bytes;
-    return;
-  }
-  yield removeReturnPath(bytes.subarray(0, end));
-  if (end < bytes.length) yield bytes.subarray(end);
-}
-
-/** Index just behind the last header field's CRLF. */
-function endOfHeader(bytes: Buffer): number | undefined {
-  if (bytes[0] === 13 && bytes[1] === 10) return 0;
-  const found = bytes.indexOf("\r\n\r\n");
-  return found === -1 ? undefined : found + 2;
-}
-
-function removeReturnPath(header: Buffer): Buffer {
-  const text = header.toString("latin1");
-  if (!/^return-path[ \t]*:/im.test(text)) return header;
-  return Buffer.from(text.replaceAll(/^return-path[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*/gim, ""), "latin1");
+function* splitAtHeader(held: readonly Buffer[], result: HeaderResult): Generator<Uint8Array> {
+  if (result.kind === "too-large") return yield* held;
+  const { bytes, fields } = parseHeaderFields(result.header);
+  const kept = fields.filter(({ name }) => name !== "return-path");
+  yield kept.length === fields.length ? bytes : Buffer.concat(kept.map(({ raw }) => raw));
+  yield result.rest;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

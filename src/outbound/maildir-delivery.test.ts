@@ -46,6 +46,18 @@ test("HDR-004: final delivery puts one Return-Path on top and takes older ones a
   }
 });
 
+test("HDR-004: the header ends at the line that is no field, and what looks like one behind it is body", async () => {
+  const content = "Return-Path: <old@x>\r\nSubject: y\r\nno field at all\r\nReturn-Path: body\r\n\r\nmore\r\n";
+  for (const chunkBytes of [1, 7, 4096]) {
+    const files = new MemoryFiles();
+    await agentOn(files).deliver(deliveryJob({ hop, to: ["ann@local.test"], content, chunkBytes }), options);
+    assert.match(
+      await onlyFileIn(files, "/mail/local.test/ann/Maildir/new"),
+      /\nSubject: y\nno field at all\nReturn-Path: body\n\nmore\n$/,
+    );
+  }
+});
+
 test("HDR-004: a bounce's Return-Path is the null one", async () => {
   const files = new MemoryFiles();
   const job = deliveryJob({ hop, to: ["ann@local.test"], content: "\r\nx\r\n", message: { reversePath: "" } });

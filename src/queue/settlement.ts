@@ -20,7 +20,7 @@ export function changeFor(verdict: Verdict, warned: boolean): RecipientChange {
   if (verdict.kind === "final") {
     const reply =
       verdict.to === "expired"
-        ? `5.4.7 Given up; last: ${replyText(outcome)}`.slice(0, replyLength)
+        ? `4.4.7 Given up; last: ${replyText(outcome)}`.slice(0, replyLength)
         : replyText(outcome);
     return { index, to: verdict.to, reply };
   }

@@ -228,6 +228,21 @@ test("the driver can give content up while it arrives: the rest is drained unsee
   chunks.send("BDAT 2\r\nhiBDAT 2 LAST\r\nhi").play("S: 250\nS: 452 4.3.1\nS: 503");
 });
 
+test("the driver can give content up also where its end came in the same piece", () => {
+  for (const [{ core }, piece] of [
+    [inContent(), "all of it\r\n.\r\nNOOP\r\n"],
+    [withRecipient(), "BDAT 9 LAST\r\nall of itNOOP\r\n"],
+  ] as const) {
+    core.receive(Buffer.from(piece), 0);
+    let event = core.nextEvent();
+    for (; typeof event !== "string" && event.kind !== "content"; event = core.nextEvent()) core.proceed(0);
+    core.refuseContent(reply(452, "4.3.1", "No space"));
+    const kinds = [core.nextEvent(), core.nextEvent()].map((next) => (typeof next === "string" ? next : next.kind));
+    assert.deepEqual(kinds, ["content-refused", "need-data"]);
+    assert.match(String(core.takeOutput()), /452 4\.3\.1 No space\r\n250 [^\r]*\r\n$/);
+  }
+});
+
 test("DSN-002 DSN-003 DSN-004: wrong values get 501, the limits themselves are accepted", () => {
   const conversation = greeted({ errorsMax: 100 });
   for (const wrong of [

@@ -61,7 +61,11 @@ function readContent(session: ServerSession, transaction: Transaction, content: 
   if (!content.atBoundary) {
     if (session.input.length === 0) return false;
     const slices = content.read(session.input);
-    if (slices.length > 0) session.events.push({ kind: "content", slices });
+    if (slices.length > 0) {
+      // The end is told in a step of its own: what the driver refuses by now has no verdict to give any more.
+      session.events.push({ kind: "content", slices });
+      return true;
+    }
     if (!content.atBoundary) return true;
   }
   session.idleSince = session.now;

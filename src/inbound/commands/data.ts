@@ -17,7 +17,7 @@ import { IncomingContent, type HeaderEdit } from "../incoming-content.ts";
 import { newMessage } from "../new-message.ts";
 import { commitMessage } from "./commit.ts";
 import { dropContent, dropTransaction, type SessionState } from "../session-state.ts";
-import { answer, noted, proceed, verdictOf, whenReady, type Verdict } from "../verdict.ts";
+import { noted, proceed, verdictOf, whenReady, type Verdict } from "../verdict.ts";
 
 const headerTooLarge: Decision = {
   verdict: "reject",
@@ -54,11 +54,7 @@ export function receiveContent(state: SessionState, event: ContentEvent): Verdic
 }
 
 export function endContent(state: SessionState, event: ContentEndEvent): Verdict | Promise<Verdict> {
-  const { content, transaction, settings, contentRefusal } = state;
-  if (contentRefusal !== undefined) {
-    dropTransaction(state);
-    return answer(contentRefusal);
-  }
+  const { content, transaction, settings } = state;
   if (content === undefined || transaction === undefined) throw new Error("content ended that did not begin");
   const finished = content.finish();
   if (finished === "header-too-large") return refuse(state, headerTooLarge);
@@ -140,7 +136,6 @@ function refuseContent(state: SessionState, decision: Decision): Verdict {
   if (decision.verdict === "accept") return noted;
   logRefusal(state, decision.reply, decision.reason, decision.setting);
   dropContent(state);
-  state.contentRefusal = decision.reply;
   return { kind: "refuse-content", reply: decision.reply };
 }
 
