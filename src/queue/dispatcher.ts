@@ -66,13 +66,21 @@ export class Dispatcher {
   /** Whether there is no room for more recipients of this domain, when they come as fresh mail. */
   isCrowded(domain: string): boolean {
     const { ready, budget } = this.#options;
-    return ready.isFull(domain) || this.#routing.isCrowded(domain, budget.siteShare(true));
+    return ready.isFull(domain) || this.#isCrowded(domain, budget.siteShare(true));
   }
 
   /** The domains of which no more should be read from the schedule. */
   crowdedDomains(): readonly string[] {
     const { ready, budget } = this.#options;
-    return [...ready.fullDomains(), ...this.#routing.crowdedDomains(budget.siteShare(false))];
+    const crowded = new Set(ready.fullDomains());
+    const share = budget.siteShare(false);
+    for (const domain of this.#routing.domains()) if (this.#isCrowded(domain, share)) crowded.add(domain);
+    return [...crowded];
+  }
+
+  /** As with sites, half of a share is enough: what a page brings is dispatched only after the next page is asked for. */
+  #isCrowded(domain: string, share: number): boolean {
+    return (this.#routing.countOf(domain) + this.#options.ready.waitingOf(domain)) * 2 >= share;
   }
 
   /** A counted deferral without a connection: each recipient moves on along its own schedule, and expires in time. */
@@ -164,12 +172,17 @@ export class Dispatcher {
     const job: ReadyJob = { claim, recipients, hop, site };
     if (!isOpen()) {
       concluder.putBack(claim, recipients, now);
-    } else if (site.health.restingUntil(now) !== undefined) {
-      this.deferResting(job, now);
-    } else if (site.full) {
-      concluder.putBack(claim, recipients, now + Math.ceil(crowdedPutOffMs * (1 + random.next())));
-    } else {
-      ready.push(job, budget.siteShare(claim.fresh), now);
+      return;
     }
+    if (site.health.restingUntil(now) !== undefined) {
+      this.deferResting(job, now);
+      return;
+    }
+    const share = budget.siteShare(claim.fresh);
+    if (site.full && site.waitingRecipients >= share) {
+      concluder.putBack(claim, recipients, now + Math.ceil(crowdedPutOffMs * (1 + random.next())));
+      return;
+    }
+    ready.push(job, share, now);
   }
 }

@@ -82,6 +82,37 @@ test("a full site is left out of claims: a page is never filled with what cannot
   assert.equal(agent.jobs.length, 130);
 });
 
+test("a backlog for one site is read as its deliveries go on, and none of it is put off", async () => {
+  const putOff: number[] = [];
+  const fixture = new QueueFixture({
+    wrapSpool: (spool) =>
+      new Proxy(spool, {
+        get: (target, key) => {
+          if (key === "settle") {
+            return (settlement: Settlement) => {
+              for (const change of settlement.changes) if (change.to === "scheduled") putOff.push(change.due);
+              return target.settle(settlement);
+            };
+          }
+          const value: unknown = Reflect.get(target, key);
+          return typeof value === "function" ? (value.bind(target) as unknown) : value;
+        },
+      }),
+  });
+  const { agent, queue } = fixture;
+  for (let number = 0; number < 1000; number++) await fixture.accept({ to: [`u${number}@one.test`] });
+  agent.blocked = true;
+  queue.start();
+  await fixture.settle();
+  const { ready, readyMax } = queue.stats();
+  assert.ok(ready <= readyMax / 4, `${ready} in memory`);
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.advance(minute);
+  assert.equal(agent.jobs.length, 1000);
+  assert.deepEqual(putOff, []);
+});
+
 test("a domain whose DNS does not answer takes a third of its half of the memory", async () => {
   const fixture = new QueueFixture({ settings: { ready: 80 } });
   fixture.router.table.set("mute.test", new Promise(() => {}));

@@ -214,7 +214,7 @@ export class Queue {
     return {
       ...this.#terms,
       limit: Math.min(readRoom, pageMax),
-      perDomainMax: Math.min(pagePerDomainMax, this.#budget.siteShare(false)),
+      perDomainMax: Math.min(pagePerDomainMax, Math.ceil(this.#budget.siteShare(false) / 2)),
       excludeDomains: this.#dispatcher.crowdedDomains(),
     };
   }

@@ -18,6 +18,8 @@ export class ReadyQueue {
   readonly #sites = new Map<string, Site>();
   readonly #full = new Set<Site>();
   readonly #turn: Site[] = [];
+  /** Recipients in `waiting` of all sites, by domain. */
+  readonly #waitingByDomain = new Map<string, number>();
   #eased = false;
 
   constructor(settings: QueueSettings) {
@@ -39,14 +41,18 @@ export class ReadyQueue {
     return site;
   }
 
-  /** `share`: how many recipients of one site may wait in memory just now; with them the site is full. */
+  /**
+   * `share`: how many recipients of one site may wait in memory just now. With half of them the site counts as full and
+   * no more are asked for; the other half is room for those that were on their way by then.
+   */
   push(job: ReadyJob, share: number, now: Instant): void {
     const { site } = job;
     site.waiting.push(job);
     site.waitingRecipients += job.recipients.length;
-    if (!site.full && site.waitingRecipients >= share) {
+    this.#count(job, 1);
+    if (!site.full && site.waitingRecipients * 2 >= share) {
       site.full = true;
-      site.hasRoomAt = Math.floor(share / 2);
+      site.hasRoomAt = Math.floor(share / 4);
       this.#full.add(site);
     }
     this.#offerTurn(site, now);
@@ -59,6 +65,7 @@ export class ReadyQueue {
       if (!site.mayBegin(this.#settings, now)) continue;
       const job = site.waiting.shift();
       if (job === undefined) continue;
+      this.#count(job, -1);
       this.#left(site, job.recipients.length);
       site.running++;
       this.#offerTurn(site, now);
@@ -76,6 +83,7 @@ export class ReadyQueue {
   /** Takes away everything that waits at a site. */
   drain(site: Site): readonly ReadyJob[] {
     const jobs = site.waiting.splice(0);
+    for (const job of jobs) this.#count(job, -1);
     this.#left(site, site.waitingRecipients);
     return jobs;
   }
@@ -104,6 +112,11 @@ export class ReadyQueue {
     return false;
   }
 
+  /** Recipients of this domain that wait for their turn. */
+  waitingOf(domain: string): number {
+    return this.#waitingByDomain.get(domain) ?? 0;
+  }
+
   sites(): Iterable<Site> {
     return this.#sites.values();
   }
@@ -112,6 +125,14 @@ export class ReadyQueue {
     if (site.inTurn || !site.mayBegin(this.#settings, now)) return;
     site.inTurn = true;
     this.#turn.push(site);
+  }
+
+  #count({ recipients }: ReadyJob, step: 1 | -1): void {
+    for (const { domain } of recipients) {
+      const count = (this.#waitingByDomain.get(domain) ?? 0) + step;
+      if (count === 0) this.#waitingByDomain.delete(domain);
+      else this.#waitingByDomain.set(domain, count);
+    }
   }
 
   #left(site: Site, recipients: number): void {

@@ -46,14 +46,14 @@ export class RoutingStage {
     return recipients;
   }
 
-  isCrowded(domain: string, share: number): boolean {
-    return (this.#byDomain.get(domain) ?? 0) >= share;
+  /** Recipients of this domain whose routes are not known yet. */
+  countOf(domain: string): number {
+    return this.#byDomain.get(domain) ?? 0;
   }
 
-  crowdedDomains(share: number): readonly string[] {
-    const domains: string[] = [];
-    for (const [domain, count] of this.#byDomain) if (count >= share) domains.push(domain);
-    return domains;
+  /** Those with a recipient whose route is not known yet. */
+  domains(): Iterable<string> {
+    return this.#byDomain.keys();
   }
 
   #count(domain: string, step: 1 | -1): void {

@@ -46,7 +46,7 @@ export class Site {
   waitingRecipients = 0;
   /** Deliveries under way. */
   running = 0;
-  /** Has its share of the memory; cleared when no more than `hasRoomAt` recipients wait. */
+  /** Has enough of the memory to ask for no more; cleared when no more than `hasRoomAt` recipients wait. */
   full = false;
   hasRoomAt = 0;
   /** Stands in the round of sites that may begin a delivery. */
