@@ -26,7 +26,7 @@ test("Dovecot serves our Maildir over IMAP, each message whole", async () => {
   });
   const messages = corpus();
   await sendAll(port, { from: "ann@sender.test", to: "box+tag@local.test" }, messages);
-  const maildir = `${server.dataFolder}/mail/local.test/box/Maildir`;
+  const maildir = `${server.dataFolder}/mail/local.test/box`;
   await until("the messages in the Maildir", () => storedMessages(maildir).length === messages.length, server.program);
 
   // Dovecot serves no mailboxes of root's; ours were written by root in this test.
@@ -52,7 +52,7 @@ test("Dovecot serves our Maildir over IMAP, each message whole", async () => {
     for (const bytes of fetched) {
       assert.match(
         bytes.toString("latin1"),
-        /^Return-Path: <ann@sender\.test>\r\nDelivered-To: box@local\.test\r\nReceived: from sender\.test /,
+        /^Return-Path: <ann@sender\.test>\r\nDelivered-To: box\+tag@local\.test\r\nReceived: from sender\.test /,
       );
     }
   } finally {

@@ -47,9 +47,7 @@ async function mailServer() {
     await until(
       subject,
       () => {
-        found = storedMessages(`${server.dataFolder}/mail/local.test/bob/Maildir`).find((bytes) =>
-          bytes.includes(subject),
-        );
+        found = storedMessages(`${server.dataFolder}/mail/local.test/bob`).find((bytes) => bytes.includes(subject));
         return found !== undefined;
       },
       server.program,

@@ -36,7 +36,7 @@ async function ourServer(routes: string) {
       ${routes}
     `,
   });
-  return { server, port, maildir: `${server.dataFolder}/mail/local.test/box/Maildir` };
+  return { server, port, maildir: `${server.dataFolder}/mail/local.test/box` };
 }
 
 const relayTo = (domain: string, port: number) => `
@@ -102,7 +102,8 @@ test("Sendmail sends to us", async () => {
   const { server, port, maildir } = await ourServer("");
   await using _ = server;
   await using sendmail = await startSendmail({ nextPort: port });
-  const messages = corpus();
+  // Sendmail as a sender splits lines above 990 octets.
+  const messages = corpus().filter(({ content }) => !/[^\n]{991}/.test(content.toString("latin1")));
   await sendAll(sendmail.port, { from: "ann@sender.test", to: "box@local.test" }, messages);
   await assertArrived(messages, maildir, () => server.program.output() + sendmail.output());
 });
@@ -123,6 +124,6 @@ for (const kind of ["unix", "tcp"] as const) {
     await using _ = server;
     const messages = corpus();
     await sendAll(port, { from: "ann@sender.test", to: "box@dovecot.test" }, messages);
-    await assertArrived(messages, mail.file("dovecot.test/box/Maildir"), () => server.program.output() + dovecot.log());
+    await assertArrived(messages, mail.file("dovecot.test/box"), () => server.program.output() + dovecot.log());
   });
 }

@@ -10,7 +10,7 @@ export interface DovecotPeer extends AsyncDisposable {
   log(): string;
 }
 
-/** `mailFolder`: Maildirs are in `mailFolder/{domain}/{user}/Maildir`, and belong to nobody (uid 65534). */
+/** `mailFolder`: Maildirs are in `mailFolder/{domain}/{user}`, and belong to nobody (uid 65534). */
 export async function startDovecot(mailFolder: string): Promise<DovecotPeer> {
   const folder = new Folder();
   mkdirSync(folder.file("run"));

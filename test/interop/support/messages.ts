@@ -47,14 +47,12 @@ export function corpus(): readonly TestMessage[] {
 
 /** Files of a Maildir's `new` and `cur`, or of a plain folder. */
 export function storedMessages(folder: string): readonly Buffer[] {
-  const folders = existsSync(path.join(folder, "new"))
-    ? ["new", "cur"].map((name) => path.join(folder, name))
-    : [folder];
+  const folders = [folder, path.join(folder, "new"), path.join(folder, "cur")];
   return folders.flatMap((name) =>
     existsSync(name)
-      ? readdirSync(name)
-          .filter((file) => !file.startsWith("tmp."))
-          .map((file) => readFileSync(path.join(name, file)))
+      ? readdirSync(name, { withFileTypes: true })
+          .filter((entry) => entry.isFile() && !/^(?:tmp\.|dovecot|maildirfolder)/.test(entry.name))
+          .map((entry) => readFileSync(path.join(name, entry.name)))
       : [],
   );
 }

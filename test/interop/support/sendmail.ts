@@ -1,8 +1,9 @@
 /**
  * Debian's Sendmail on a free port: keeps mail for sendmail.test as one file each, sends all else to one next hop. It
- * runs in a namespace of its own, where the host has a full name: Sendmail sleeps a minute on hosts that have none.
+ * runs in namespaces of its own: Sendmail sleeps a minute on hosts that have no full name, and its children, which leave
+ * their process group, end with it.
  */
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { Folder } from "./folder.ts";
 import { freePort, peersFolder, runProgram, startProgram, untilListening } from "./program.ts";
 
@@ -38,7 +39,7 @@ export async function startSendmail({ nextPort }: { readonly nextPort: number })
   const enter = 'hostname sendmail.test && mount --bind "$1" /etc/hosts && exec "$2" -C "$3" -bD -q1m';
   const binary = `${peersFolder}/usr/libexec/sendmail/sendmail`;
   const program = startProgram("unshare", [
-    ...["-u", "-m", "sh", "-c", enter, "sh"],
+    ...["--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", enter, "sh"],
     ...[folder.file("hosts"), binary, folder.file("sendmail.cf")],
   ]);
   await untilListening(port, program);
@@ -47,6 +48,11 @@ export async function startSendmail({ nextPort }: { readonly nextPort: number })
     mailFolder: folder.file("mail"),
     output: program.output,
     async [Symbol.asyncDispose]() {
+      // The first process of the namespace gone, the kernel ends the others. It has to be named: Sendmail is set-group-id,
+      // so it forgot that it was to end with its parent.
+      const { pid } = program.child;
+      const first = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8"));
+      process.kill(first, "SIGKILL");
       await program.stop();
       folder[Symbol.dispose]();
     },
