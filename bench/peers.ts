@@ -22,6 +22,8 @@ export async function startServers(
       [[listener]]
       kind = "mx"
       listen = "127.0.0.1:${port}"
+      [limits]
+      message_size = "100MB"
       [relay]
       networks = ["127.0.0.0/8"]
       [[route]]

@@ -13,6 +13,14 @@ const BATCH_OPERATIONS_MAX = 512;
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const BATCHES_UNDER_WAY_MAX = 2;
 
+/**
+ * Nobody waits for an outcome to be recorded as a client waits for its 250, so while others are being answered outcomes
+ * gather until there are so many, or so many batches went before them. Neighbouring rows then change in one transaction:
+ * fewer pages are written, and commits wait for less. A crash repeats what waits, at most so many deliveries.
+ */
+const PATIENT_MAX = 128;
+const PASSED_OVER_MAX = 16;
+
 /** Of a buffer that carries contents: 64 messages of 4 KiB. */
 const BUFFER_BYTES_MIN = 256 * 1024;
 
@@ -34,6 +42,9 @@ export class SpoolChannel {
   readonly #onRowsChanged: (rows: number) => void;
   readonly #buffers: ArrayBuffer[] = [];
   #gathering: Waiting[] = [];
+  #patient: Waiting[] = [];
+  /** Batches that went before the oldest of `#patient`. */
+  #passedOver = 0;
   readonly #underWay: (readonly Waiting[])[] = [];
   #flushSet = false;
   /** Why nothing more can be done. */
@@ -97,7 +108,8 @@ export class SpoolChannel {
   send<O extends Operation>(operation: O, contents: readonly Uint8Array[] = NO_CONTENT): Promise<ResultOf<O>> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     return new Promise<ResultOf<O>>((resolve, reject) => {
-      this.#gathering.push({ operation, contents, resolve: resolve as (result: unknown) => void, reject });
+      const queue = operation.kind === "settle" ? this.#patient : this.#gathering;
+      queue.push({ operation, contents, resolve: resolve as (result: unknown) => void, reject });
       this.#setFlush();
     });
   }
@@ -125,10 +137,24 @@ export class SpoolChannel {
   }
 
   #flush(): void {
+    this.#admitPatient();
     while (this.#gathering.length > 0 && this.#underWay.length < BATCHES_UNDER_WAY_MAX) this.#post(this.#nextBatch());
     if (this.#closing && this.#gathering.length === 0 && this.#underWay.length === 0 && this.#broken === undefined) {
       this.#broken = new SpoolError("closed", "The spool is closed");
       this.#worker.postMessage("close");
+    }
+  }
+
+  /** With nothing under way they go at once; each answer leads here again, so none is forgotten. */
+  #admitPatient(): void {
+    if (this.#patient.length === 0 || this.#underWay.length >= BATCHES_UNDER_WAY_MAX) return;
+    const idle = this.#gathering.length === 0 && this.#underWay.length === 0;
+    if (idle || this.#closing || this.#patient.length >= PATIENT_MAX || this.#passedOver >= PASSED_OVER_MAX) {
+      this.#gathering = this.#gathering.concat(this.#patient);
+      this.#patient = [];
+      this.#passedOver = 0;
+    } else if (this.#gathering.length > 0) {
+      this.#passedOver++;
     }
   }
 
@@ -189,12 +215,12 @@ export class SpoolChannel {
       else reject(new SpoolError(failure.code, failure.text));
     }
     if (this.#closing) this.#flush();
-    else if (this.#gathering.length > 0) this.#setFlush();
+    else if (this.#gathering.length > 0 || this.#patient.length > 0) this.#setFlush();
   }
 
   #break(error: SpoolError): void {
     this.#broken ??= error;
-    const lost = [...this.#underWay.splice(0).flat(), ...this.#gathering.splice(0)];
+    const lost = [...this.#underWay.splice(0).flat(), ...this.#gathering.splice(0), ...this.#patient.splice(0)];
     for (const { reject } of lost) reject(error);
   }
 }
