@@ -86,6 +86,14 @@ const child = spawn(ownNode(), command(process.argv.slice(3)), {
   cwd: name === "run" ? process.cwd() : root,
   stdio: "inherit",
 });
+// npm dies of a SIGTERM without passing it on through its shell, and would leave the server running: being an orphan is
+// taken for the signal that was lost.
+const parent = process.ppid;
+if (process.env.npm_lifecycle_event) {
+  setInterval(() => {
+    if (process.ppid !== parent) child.kill("SIGTERM");
+  }, 250).unref();
+}
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => {
   if (signal) process.kill(process.pid, signal);
