@@ -1,12 +1,11 @@
 /**
  * Lines gathered for a file descriptor and written together off the event loop, so that a line costs no system call and a
- * reader that is slow, stuck or gone never holds up mail. pino's own stream spins for ever in such a case when it is
- * flushed at the end.
+ * reader that is slow, stuck or gone never holds up mail.
  */
 import { write, writeSync } from "node:fs";
 
 /** Gathered before a write; a write follows also after {@link WAIT_MS}. */
-const GATHERED_LENGTH = 8192;
+const GATHERED_LENGTH = 65_536;
 const WAIT_MS = 200;
 /** What may wait for a reader; further lines are dropped and counted. */
 const WAITING_LENGTH_MAX = 16 * 1024 * 1024;

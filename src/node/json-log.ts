@@ -1,8 +1,8 @@
 /**
  * The log of production: one JSON object per line. `flush` at the end of the process writes what is still gathered.
+ * Lines are put together by hand, for two of them are written for every message: what a log repeats on each line is
+ * serialised once, and the time of day once a second.
  */
-import pino, { type DestinationStream, type Logger } from "pino";
-
 import { logEvents, type LogEventName, type LogLevel } from "../events/log-events.ts";
 import type { Log, LogFields } from "../ports/log.ts";
 import { GatheredOutput } from "./gathered-output.ts";
@@ -13,46 +13,75 @@ const STANDARD_OUTPUT = 1;
 export interface JsonLogOptions {
   readonly level: LogLevel;
   /** Default: standard output, gathered. */
-  readonly destination?: DestinationStream;
+  readonly destination?: { write(line: string): unknown };
 }
 
 export class JsonLog implements Log {
   readonly #level: LogLevel;
-  readonly #fields: LogFields | undefined;
-  readonly #parent: Logger;
-  /** Made with the first event: most of these are made for sessions that say nothing at this level. */
-  #logger: Logger | undefined;
+  readonly #destination: { write(line: string): unknown };
+  readonly #fields: LogFields;
+  /** The own fields as they stand on each line; made with the first, since most sessions say nothing at this level. */
+  #ownText: string | undefined;
 
-  private constructor(level: LogLevel, parent: Logger, fields: LogFields | undefined) {
+  private constructor(level: LogLevel, destination: { write(line: string): unknown }, fields: LogFields) {
     this.#level = level;
-    this.#parent = parent;
+    this.#destination = destination;
     this.#fields = fields;
   }
 
   static open({ level, destination }: JsonLogOptions): { readonly log: Log; readonly flush: () => void } {
     const gathered = new GatheredOutput(STANDARD_OUTPUT);
-    const logger = pino(
-      {
-        level,
-        base: null,
-        messageKey: "event",
-        timestamp: pino.stdTimeFunctions.isoTime,
-        formatters: { level: (label) => ({ level: label }) },
-        serializers: { error: pino.stdSerializers.err },
-      },
-      destination ?? gathered,
-    );
-    return { log: new JsonLog(level, logger, undefined), flush: () => gathered.flush() };
+    return { log: new JsonLog(level, destination ?? gathered, {}), flush: () => gathered.flush() };
   }
 
   event(name: LogEventName, fields: LogFields): void {
     const { level } = logEvents[name];
     if (!isEnabled(level, this.#level)) return;
-    this.#logger ??= this.#fields === undefined ? this.#parent : this.#parent.child(this.#fields);
-    this.#logger[level](fields, name);
+    this.#ownText ??= membersOf(this.#fields);
+    const members = this.#ownText + membersOf(fields);
+    this.#destination.write(`{"level":"${level}","time":"${isoTime(Date.now())}"${members},"event":"${name}"}\n`);
   }
 
   with(fields: LogFields): Log {
-    return new JsonLog(this.#level, this.#parent, { ...this.#fields, ...fields });
+    return new JsonLog(this.#level, this.#destination, { ...this.#fields, ...fields });
   }
+}
+
+/** As members of an object that has others before them: each with a comma in front. */
+function membersOf(fields: LogFields): string {
+  let text: string;
+  try {
+    text = JSON.stringify(hasError(fields) ? withErrorsTold(fields) : fields);
+  } catch (error) {
+    // What JSON cannot say must neither stop mail nor go unnoticed.
+    text = JSON.stringify({ unloggable: String(error) });
+  }
+  return text === "{}" ? "" : `,${text.slice(1, -1)}`;
+}
+
+function hasError(fields: LogFields): boolean {
+  for (const name in fields) if (fields[name] instanceof Error) return true;
+  return false;
+}
+
+/** JSON knows nothing of an error's message, since it is not enumerable. */
+function withErrorsTold(fields: LogFields): LogFields {
+  const told = Object.entries(fields).map(([name, value]) =>
+    value instanceof Error
+      ? [name, { ...value, type: value.name, message: value.message, stack: value.stack }]
+      : [name, value],
+  );
+  return Object.fromEntries(told) as LogFields;
+}
+
+let secondTold = NaN;
+let secondText = "";
+
+function isoTime(now: number): string {
+  const second = Math.floor(now / 1000);
+  if (second !== secondTold) {
+    secondTold = second;
+    secondText = new Date(second * 1000).toISOString().slice(0, -4);
+  }
+  return `${secondText}${String(now - second * 1000).padStart(3, "0")}Z`;
 }

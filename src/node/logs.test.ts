@@ -37,6 +37,18 @@ test("JSON: one object per line, with level, time, event, the log's own fields a
   assert.equal(lines.filter((line) => line.slice(0, -1).includes("\n")).length, 0);
 });
 
+test("JSON: what JSON cannot say costs neither the line nor the program", () => {
+  const { log, lines } = jsonLog("info");
+  const circular: Record<string, unknown> = {};
+  circular["self"] = circular;
+  log.event("message-accepted", { circular });
+  log.event("message-accepted", { absent: undefined });
+  const [first, second] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.match(String(first?.["unloggable"]), /circular/i);
+  assert.equal(first?.["event"], "message-accepted");
+  assert.deepEqual(Object.keys(second ?? {}), ["level", "time", "event"]);
+});
+
 test("JSON: events below the level are left out", () => {
   const { log, lines } = jsonLog("warn");
   log.event("session-opened", {});
