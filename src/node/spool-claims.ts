@@ -207,17 +207,21 @@ export class SpoolClaims {
     const perDomain = Math.min(limit, operation.perDomainMax);
     const visited = new Map<string, Instant>();
     let due: Due[] = [];
+    // What is due later than this cannot be among the first `limit`.
+    let last = now;
     this.#walkDomains(now, (domain, earliest) => {
-      const last = due.length >= limit ? due[limit - 1] : undefined;
-      if (last !== undefined && earliest >= last.due) return "stop";
+      if (due.length >= limit && earliest >= last) return "stop";
       if (excluded.has(domain)) return "go on";
       visited.set(domain, earliest);
-      for (const [key, at] of this.#dueOfDomain.all(domain, now, perDomain)) due.push({ key, due: at });
-      if (due.length >= limit) due = due.toSorted((a, b) => a.due - b.due || a.key - b.key).slice(0, limit);
+      for (const [key, at] of this.#dueOfDomain.all(domain, last, perDomain)) due.push({ key, due: at });
+      // Twice the limit, so that one sort serves many domains.
+      if (due.length >= 2 * limit || (due.length >= limit && last === now)) {
+        due = due.toSorted(earlier).slice(0, limit);
+        last = due.at(-1)?.due ?? now;
+      }
       return "go on";
     });
-    due.sort((a, b) => a.due - b.due || a.key - b.key);
-    return { due, visited };
+    return { due: due.toSorted(earlier).slice(0, limit), visited };
   }
 
   /** Domains in the order of their (noted) earliest due time. */
@@ -269,4 +273,8 @@ export class SpoolClaims {
         return true;
     }
   }
+}
+
+function earlier(a: Due, b: Due): number {
+  return a.due - b.due || a.key - b.key;
 }

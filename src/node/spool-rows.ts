@@ -1,12 +1,16 @@
 /** Between the spool's interface and the rows in which the SQLite spool's threads keep it. */
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { Instant } from "../lib/instant.ts";
+import { retryDelayMs } from "../spool/recipient-state.ts";
 import {
   SpoolError,
+  type ClaimedMessage,
+  type ClaimTerms,
   type NewMessage,
   type NewRecipient,
   type RecipientChange,
   type RecordChange,
+  type Settlement,
   type StoredMessage,
   type StoredRecipient,
 } from "../spool/spool.ts";
@@ -19,6 +23,7 @@ import {
   type NewRecipientRow,
   type RecipientRow,
   type RecordRow,
+  type SettleOperation,
 } from "./spool-protocol.ts";
 
 /** What is kept of a recipient as one JSON text, since nothing selects by it. */
@@ -59,14 +64,22 @@ function newRecipientRow(recipient: NewRecipient): NewRecipientRow {
   ];
 }
 
-/** The recipient as a commit that claims leaves it. */
-export function freshlyClaimed(
-  message: string,
-  index: number,
-  given: NewRecipient,
-  attempt: { readonly due: Instant },
-): StoredRecipient {
-  return { ...given, message, index, state: "claimed", due: attempt.due, attempts: 1, warned: false };
+/** What the writer did to the recipients that were due, told without another trip. */
+export function freshClaim(
+  message: StoredMessage,
+  given: NewMessage,
+  claim: ClaimTerms,
+  token: number,
+  now: Instant,
+): ClaimedMessage {
+  const due = wholeMs(now + retryDelayMs(claim, 1));
+  const attempt = { state: "claimed", due, attempts: 1, warned: false } as const;
+  const recipients: StoredRecipient[] = [];
+  for (const [index, recipient] of given.recipients.entries()) {
+    if (recipient.held !== undefined || wholeMs(recipient.due ?? now) > now) continue;
+    recipients.push({ ...recipient, ...attempt, message: message.id, index });
+  }
+  return { message, token, leaseEnd: wholeMs(now + claim.leaseMs), recipients };
 }
 
 export function recipientFromRow(message: string, row: RecipientRow): StoredRecipient {
@@ -95,7 +108,7 @@ export function messageFromJson(json: string): StoredMessage {
   return JSON.parse(json) as StoredMessage;
 }
 
-export function changeRow(change: RecipientChange): ChangeRow {
+function changeRow(change: RecipientChange): ChangeRow {
   const { index, to } = change;
   switch (to) {
     case "scheduled": {
@@ -112,6 +125,22 @@ export function changeRow(change: RecipientChange): ChangeRow {
     default:
       return change satisfies never;
   }
+}
+
+export function settleOperation(settlement: Settlement, now: Instant): SettleOperation {
+  const { message, token, changes, reports, events, records = [] } = settlement;
+  return {
+    kind: "settle",
+    now,
+    message,
+    token,
+    changes: changes.map(changeRow),
+    reports: reports.map(({ message: report, content }) =>
+      messageRow(storedMessage(report, content.length), report.recipients, false),
+    ),
+    events: eventRows(events),
+    records: records.map(recordRow),
+  };
 }
 
 export function eventRows(events: readonly HistoryEvent[]): EventRows {

@@ -14,11 +14,9 @@ import {
   SpoolError,
   type ClaimedMessage,
   type ClaimRequest,
-  type ClaimTerms,
   type Content,
   type FoundRecipient,
   type MessageWriter,
-  type NewMessage,
   type QueueId,
   type RecipientFilter,
   type RecordChange,
@@ -32,27 +30,23 @@ import {
 import { SpoolChannel } from "./spool-channel.ts";
 import { SpoolCheckpoints } from "./spool-checkpoints.ts";
 import { ContentCache } from "./spool-content-cache.ts";
+import { checkContentFiles, type ContentCheck } from "./spool-content-check.ts";
 import { asSpoolError, ContentFiles, readChunks } from "./spool-content-files.ts";
 import { SqliteMessageWriter, type Draft } from "./spool-message-writer.ts";
 import type { ClosedMessage, ReadOperation, ResultOf, Verb, WriteOperation } from "./spool-protocol.ts";
 import {
-  changeRow,
   eventRows,
-  freshlyClaimed,
+  freshClaim,
   messageFromJson,
   messageRow,
   recipientFromRow,
   recordRow,
+  settleOperation,
   storedMessage,
   wholeMs,
 } from "./spool-rows.ts";
 
 const MEBIBYTE = 1024 * 1024;
-/** Free space is asked for at most this often. */
-const SPACE_CHECK_INTERVAL_MS = 1000;
-/** Ids or rows that one step of the check after opening handles. */
-const CHECK_PAGE = 500;
-
 export interface SqliteSpoolOptions {
   /** The data directory; `spool.db` and `content/` are made in it. It exists, and no other process uses it. */
   readonly directory: string;
@@ -65,22 +59,12 @@ export interface SqliteSpoolOptions {
   readonly databaseCacheBytes?: number;
   /** Bound of the database file, contents over 256 KiB apart; a commit beyond fails with `no-space`. Default: none. */
   readonly databaseBytesMax?: number;
-  /** With less free space than this new mail is refused, so that there is room for outcomes. Default 32 MiB. */
-  readonly reserveBytes?: number;
 }
 
 export interface SpoolThreads {
   readonly writer: SpoolChannel;
   readonly reader: SpoolChannel;
   readonly checkpointer: SpoolChannel;
-}
-
-/** What opening found. */
-export interface SpoolCheck {
-  /** Files of messages that were never accepted, or are final. */
-  readonly orphansRemoved: number;
-  /** Messages whose file is missing or short; they are held. */
-  readonly damaged: readonly QueueId[];
 }
 
 /** Rejects with {@link SpoolError}: `newer-format` where a newer program wrote the spool, else `failed`. */
@@ -124,32 +108,32 @@ async function makePrivate(files: Files, path: string, directory: string): Promi
 
 export class SqliteSpool implements Spool {
   /** The check that follows opening; mail flows meanwhile. Never rejects. */
-  readonly checked: Promise<SpoolCheck>;
+  readonly checked: Promise<ContentCheck>;
   readonly #clock: Clock;
-  readonly #files: Files;
   readonly #log: Log;
-  readonly #directory: string;
-  readonly #reserveBytes: number;
   readonly #threads: SpoolThreads;
   readonly #contents: ContentFiles;
   readonly #cache: ContentCache;
   readonly #closing = new AbortController();
   /** What nobody waits for, until `close` does. */
   readonly #chores = new Set<Promise<void>>();
-  #freeBytes = Infinity;
-  #nextSpaceCheckMs = -Infinity;
+  /** Commits of large content. */
+  readonly #underWay = new Set<Promise<unknown>>();
 
   /** Made by {@link openSqliteSpool}. */
   constructor(options: SqliteSpoolOptions, threads: SpoolThreads, contents: ContentFiles) {
     this.#clock = options.clock;
-    this.#files = options.files;
     this.#log = options.log;
-    this.#directory = options.directory;
-    this.#reserveBytes = options.reserveBytes ?? 32 * MEBIBYTE;
     this.#threads = threads;
     this.#contents = contents;
     this.#cache = new ContentCache(options.cacheBytes ?? 64 * MEBIBYTE);
-    this.checked = this.#checkFiles();
+    this.checked = checkContentFiles({
+      contents,
+      read: (operation) => this.#read(operation),
+      hold: (id) => this.#holdDamaged(id),
+      log: options.log,
+      signal: this.#closing.signal,
+    });
   }
 
   begin(): MessageWriter {
@@ -180,22 +164,10 @@ export class SqliteSpool implements Spool {
   }
 
   async settle(settlement: Settlement): Promise<boolean> {
-    const { message: id, token, changes, reports, events, records = [] } = settlement;
-    const contents = reports.map(({ content }) => content);
+    const { message: id, reports } = settlement;
     const result = await this.#write(
-      {
-        kind: "settle",
-        now: this.#now(),
-        message: id,
-        token,
-        changes: changes.map(changeRow),
-        reports: reports.map(({ message, content }) =>
-          messageRow(storedMessage(message, content.length), message.recipients, false),
-        ),
-        events: eventRows(events),
-        records: records.map(recordRow),
-      },
-      contents,
+      settleOperation(settlement, this.#now()),
+      reports.map(({ content }) => content),
     );
     if (result === "stale") return false;
     for (const { message, content } of reports) this.#cache.set(message.id, content);
@@ -304,7 +276,7 @@ export class SqliteSpool implements Spool {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([...this.#chores, this.checked]);
+    await Promise.allSettled([...this.#underWay, ...this.#chores, this.checked]);
     const { writer, reader, checkpointer } = this.#threads;
     // The writer last: the last connection to close leaves everything in the database and removes the log.
     await Promise.all([reader.close(), checkpointer.close()]);
@@ -332,8 +304,12 @@ export class SqliteSpool implements Spool {
 
   async #write<O extends WriteOperation>(operation: O, contents?: readonly Uint8Array[]): Promise<ResultOf<O>> {
     this.#check();
+    return this.#logged(operation, this.#threads.writer.send(operation, contents));
+  }
+
+  async #logged<T>(operation: WriteOperation, work: Promise<T>): Promise<T> {
     try {
-      return await this.#threads.writer.send(operation, contents);
+      return await work;
     } catch (error) {
       const { code, message } = asSpoolError(error);
       if (code !== "closed") this.#log.event("spool-failed", { operation: operation.kind, code, reason: message });
@@ -351,7 +327,6 @@ export class SqliteSpool implements Spool {
     const { id, recipients } = given;
     this.#check();
     if (claim !== undefined) retryDelayMs(claim, 1);
-    this.#checkSpace(size);
     const message = storedMessage(given, size);
     const now = this.#now();
     const operation = {
@@ -363,7 +338,10 @@ export class SqliteSpool implements Spool {
     } as const;
     let token: number;
     if (file !== undefined) {
-      token = await this.#contents.keep(file, id, () => this.#write(operation));
+      const keeping = this.#contents.keep(file, id, () => this.#threads.writer.send(operation));
+      // A close waits for it.
+      this.#underWay.add(keeping);
+      token = await this.#logged(operation, keeping).finally(() => this.#underWay.delete(keeping));
     } else {
       // A copy of its own: a slice would keep the buffer of a whole read from the network alive.
       const whole = Buffer.concat(chunks, size);
@@ -400,54 +378,11 @@ export class SqliteSpool implements Spool {
     if (inFile) this.#chore(this.#contents.remove(id));
   }
 
-  /** The last answer about free space counts; asking for the next one holds nobody up. */
-  #checkSpace(size: number): void {
-    const elapsed = this.#clock.monotonicMs();
-    if (elapsed >= this.#nextSpaceCheckMs) {
-      this.#nextSpaceCheckMs = elapsed + SPACE_CHECK_INTERVAL_MS;
-      this.#chore(this.#files.freeBytes(this.#directory).then((free) => void (this.#freeBytes = free)));
-    }
-    if (this.#freeBytes - size < this.#reserveBytes) {
-      throw new SpoolError("no-space", `Only ${this.#freeBytes} octets are free in ${this.#directory}`);
-    }
-  }
-
   #chore(work: Promise<void>): void {
     const chore = work
       .catch((error: unknown) => this.#log.event("internal-error", { part: "spool", error: String(error) }))
       .finally(() => this.#chores.delete(chore));
     this.#chores.add(chore);
-  }
-
-  async #checkFiles(): Promise<SpoolCheck> {
-    const damaged: QueueId[] = [];
-    let orphansRemoved = 0;
-    try {
-      orphansRemoved = await this.#contents.removeOrphans((ids) => this.#knownFiles(ids), this.#closing.signal);
-      for (let after = -1; !this.#closing.signal.aborted;) {
-        const page = await this.#read({ kind: "list-files", after, limit: CHECK_PAGE });
-        const last = page.at(-1);
-        if (last === undefined) break;
-        after = last[0];
-        for (const [, id, size] of page) {
-          if (await this.#contents.isWhole(id, size)) continue;
-          if ((await this.#holdDamaged(id)) > 0) damaged.push(id);
-        }
-      }
-    } catch (error) {
-      if (!this.#closing.signal.aborted) {
-        this.#log.event("internal-error", { part: "spool", error: String(error) });
-      }
-    }
-    return { orphansRemoved, damaged };
-  }
-
-  async #knownFiles(ids: readonly QueueId[]): Promise<readonly QueueId[]> {
-    const known: QueueId[] = [];
-    for (let at = 0; at < ids.length; at += CHECK_PAGE) {
-      known.push(...(await this.#read({ kind: "known-files", ids: ids.slice(at, at + CHECK_PAGE) })));
-    }
-    return known;
   }
 
   /** Returns how many recipients it held: none where they are all final by now. */
@@ -457,24 +392,6 @@ export class SqliteSpool implements Spool {
     if (held > 0) this.#log.event("recipient-held", { message: id, by: "spool", reason, recipients: held });
     return held;
   }
-}
-
-/** What the writer did to the recipients that were due, told without another trip. */
-function freshClaim(
-  message: StoredMessage,
-  given: NewMessage,
-  claim: ClaimTerms,
-  token: number,
-  now: Instant,
-): ClaimedMessage {
-  const attempt = { due: wholeMs(now + retryDelayMs(claim, 1)) };
-  const recipients: StoredRecipient[] = [];
-  for (const [index, recipient] of given.recipients.entries()) {
-    const { held, due } = recipient;
-    if (held !== undefined || (due !== undefined && wholeMs(due) > now)) continue;
-    recipients.push(freshlyClaimed(message.id, index, recipient, attempt));
-  }
-  return { message, token, leaseEnd: wholeMs(now + claim.leaseMs), recipients };
 }
 
 function wholeContent(whole: Uint8Array): Content {

@@ -55,7 +55,7 @@ export class QueueIds {
 }
 
 /**
- * Reads an id as a person may type it: any case, `O` for `0`, `I` or `L` for `1`. undefined for anything else.
+ * Reads an id as a person may type it: in any case, `O` for `0`, `I` or `L` for `1`. undefined for anything else.
  */
 export function parseQueueId(text: string): QueueId | undefined {
   if (text.length !== 12) return undefined;

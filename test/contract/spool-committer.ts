@@ -11,6 +11,13 @@ import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { draft, put, terms } from "./spool-contract.ts";
 
+/** The first word of each line that it prints. */
+export type Verdict = "told" | "refused";
+
+function print(verdict: Verdict, text: string): void {
+  writeSync(1, `${verdict} ${text}\n`);
+}
+
 const [directory = "", killAfter] = process.argv.slice(2);
 const clock = new ManualClock();
 const spool = await openSqliteSpool({ directory, clock, files: new NodeFiles(), log: new CollectingLog() });
@@ -24,10 +31,10 @@ async function commit(committer: number): Promise<void> {
     try {
       await put(spool, draft(["ann@a.test", "bob@b.test"], { id }), { content, claim: terms });
     } catch (error) {
-      writeSync(1, `refused ${id} ${error instanceof SpoolError ? error.code : String(error)}\n`);
+      print("refused", `${id} ${error instanceof SpoolError ? error.code : String(error)}`);
       return;
     }
-    writeSync(1, `told ${id}\n`);
+    print("told", id);
     if (count > Number(killAfter)) process.kill(process.pid, "SIGKILL");
   }
 }

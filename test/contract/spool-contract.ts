@@ -1000,9 +1000,15 @@ function lifetimeContract(name: string, check: Check): void {
       const message = draft(["ann@a.test"]);
       const underWay = spool.begin();
       await underWay.append(Buffer.from("y"));
-      const committing = underWay.commit(message, { events: [] });
+      const large = spool.begin();
+      await large.append(Buffer.alloc(500_000));
+      const committing = [
+        underWay.commit(message, { events: [] }),
+        large.commit(draft(["big@b.test"]), { events: [] }),
+        spool.settle({ message: message.id, token: 1, changes: [], reports: [], events: [] }),
+      ];
       await spool.close();
-      await committing;
+      await Promise.all(committing);
       const closed = isSpoolError("closed");
       await assert.rejects(writer.commit(draft(["bob@b.test"]), { events: [] }), closed);
       await assert.rejects(spool.claim(request()), closed);
