@@ -1,0 +1,212 @@
+/** What becomes of mail that was accepted: mailbox, other servers, LMTP, aliases, and the trace it carries. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ScriptedPeer } from "../../src/testing/scripted-peer.ts";
+import { addresses, relayClient, SimulatedWorld } from "./support.ts";
+
+test("mail from a stranger for a local user is in the Maildir, with its trace on top and its octets as they were", async () => {
+  await using world = await SimulatedWorld.start();
+  const client = await world.client();
+  const id = await client.send("Joe.Bloggs@elsewhere.test", "ann@example.org", "Subject: hi\r\n\r\n..dot\r\nlast");
+  await world.quiet();
+  const [mail, ...others] = (await world.mailbox("ann@example.org")).map(String);
+  assert.equal(others.length, 0);
+  assert.match(
+    mail ?? "",
+    new RegExp(
+      "^Return-Path: <Joe\\.Bloggs@elsewhere\\.test>\nDelivered-To: ann@example\\.org\n" +
+        `Received: from client\\.test \\(\\[198\\.51\\.100\\.7\\]\\)\\s+by mail\\.example\\.org[^]*?\\sid ${id}\\b[^]*?\n` +
+        "Subject: hi\n\n\\.dot\nlast\n$",
+    ),
+  );
+  assert.deepEqual(await world.states(id), ["ann@example.org delivered"]);
+});
+
+test("SMTP-005: a local-part keeps its letter case to the mailbox's Return-Path and Delivered-To", async () => {
+  await using world = await SimulatedWorld.start();
+  const client = await world.client();
+  await client.expect("mAiL fRoM:<Xy.Z@elsewhere.test> bOdY=8bitmime", "250");
+  await client.expect("rcpt to:<ab.c@EXAMPLE.org>", "250");
+  await client.expect("dAtA", "354");
+  await client.expect("x\r\n.", "250");
+  await world.quiet();
+  const paths = world.files.paths.filter((path) => /\/new\//.test(path));
+  assert.equal(paths.length, 1);
+  const mail = String(Buffer.from(await world.files.readFile(paths[0] ?? "")));
+  assert.match(mail, /^Return-Path: <Xy\.Z@elsewhere\.test>\n/);
+});
+
+test("SMTPC-023 HDR-001: what is relayed has one Received field more, on top, and is otherwise octet for octet the same", async () => {
+  await using world = await SimulatedWorld.start();
+  await using peer = await world.peer("elsewhere.test", { keywords: ["8BITMIME", "PIPELINING"] });
+  const odd = Buffer.from(
+    [
+      "Received: garbage",
+      "Received: from a by b;\r\n\tMon, 1 Jan 2001 00:00:00 +0000",
+      "sUbJeCt :odd\r\n  folding \r\n \tand tabs",
+      "Return-Path: <someone@else.test>",
+      "X-Empty:",
+      "",
+      ".leading dot",
+      "eight bits: \xe4\xf6\xfc\xff",
+      "trailing white space \t",
+      "",
+      "",
+    ].join("\r\n"),
+    "latin1",
+  );
+  const client = await world.client("mx", relayClient);
+  await client.expect("MAIL FROM:<a@sender.test> BODY=8BITMIME", "250");
+  await client.expect("RCPT TO:<far@elsewhere.test>", "250");
+  await client.expect("DATA", "354");
+  client.write(
+    Buffer.concat([Buffer.from(odd.toString("latin1").replaceAll("\r\n.", "\r\n.."), "latin1"), Buffer.from(".\r\n")]),
+  );
+  assert.match(await client.reply(), /^250 /);
+  await world.quiet();
+  const sent = peer.messages[0]?.content ?? assert.fail("nothing was relayed");
+  const top = sent.subarray(0, sent.length - odd.length).toString();
+  assert.ok(sent.subarray(sent.length - odd.length).equals(odd), "the message as it was accepted");
+  assert.match(top, /^Received: from client\.test [^]*\r\n$/);
+  assert.equal(top.match(/^\S/gm)?.length, 1, "one field");
+});
+
+test("EXT-013: all octets from 0x80 to 0xFF arrive at a relay and in a mailbox as they were sent", async () => {
+  await using world = await SimulatedWorld.start();
+  await using peer = await world.peer("elsewhere.test", { keywords: ["8BITMIME"] });
+  const octets = Buffer.from(Array.from({ length: 128 }, (_, index) => 128 + index));
+  const client = await world.client("mx", relayClient);
+  await client.expect("MAIL FROM:<a@sender.test> BODY=8BITMIME", "250");
+  await client.expect("RCPT TO:<far@elsewhere.test>", "250");
+  await client.expect("RCPT TO:<ann@example.org>", "250");
+  await client.expect("DATA", "354");
+  client.write(Buffer.concat([Buffer.from("Subject: x\r\n\r\n"), octets, Buffer.from("\r\n.\r\n")]));
+  assert.match(await client.reply(), /^250 /);
+  await world.quiet();
+  assert.ok(peer.messages[0]?.content.includes(octets));
+  assert.match(peer.messages[0]?.mail ?? "", / BODY=8BITMIME/);
+  assert.ok((await world.mailbox("ann@example.org"))[0]?.includes(octets));
+});
+
+test("LMTP-006: a route to LMTP delivers, and each recipient has the fate that its own reply says", async () => {
+  await using world = await SimulatedWorld.start({
+    route: [{ domain: "example.org", via: "lmtp", host: "127.0.0.1:2424" }],
+  });
+  const script = {
+    dialect: "lmtp" as const,
+    answer: ({ recipient }: { readonly recipient?: string }) =>
+      recipient?.includes("bob@") ? "452 4.2.2 mailbox is full" : undefined,
+  };
+  await using store = await ScriptedPeer.listen(
+    world.network,
+    { kind: "ip", address: "127.0.0.1", port: 2424 },
+    script,
+  );
+  const id = await world.accept("joe@elsewhere.test", ["ann@example.org", "bob@example.org"]);
+  assert.deepEqual(store.verbs.slice(0, 1), ["LHLO"]);
+  assert.equal(store.messages.length, 1, "one transaction for both");
+  assert.deepEqual(await world.states(id), ["ann@example.org delivered", "bob@example.org scheduled"]);
+  store.script = { dialect: "lmtp" };
+  await world.advance(3_600_000);
+  assert.deepEqual(await world.states(id), ["ann@example.org delivered", "bob@example.org delivered"]);
+  assert.deepEqual(addresses(store).slice(2), ["bob@example.org"], "and only the one is tried again");
+});
+
+test("LMTP-002: the LMTP listener replies for each recipient and what it accepted is delivered", async () => {
+  await using world = await SimulatedWorld.start();
+  const client = await world.client("lmtp");
+  await client.expect("MAIL FROM:<joe@elsewhere.test>", "250");
+  await client.expect("RCPT TO:<ann@example.org>", "250");
+  await client.expect("RCPT TO:<nobody@example.org>", "550 5.1.1");
+  await client.expect("RCPT TO:<far@elsewhere.test>", "550 5.1.2");
+  await client.expect("RCPT TO:<bob@example.org>", "250");
+  await client.expect("DATA", "354");
+  await client.expect("Subject: x\r\n\r\nx\r\n.", "250");
+  assert.match(await client.reply(), /^250 /);
+  await world.quiet();
+  assert.equal((await world.mailbox("ann@example.org")).length, 1);
+  assert.equal((await world.mailbox("bob@example.org")).length, 1);
+});
+
+test("LIST-001 LIST-002 DSN-018: an alias leads to a mailbox and elsewhere, and keeps the sender, the null one too", async () => {
+  await using world = await SimulatedWorld.start();
+  await using peer = await world.peer("elsewhere.test");
+  await (await world.client()).send("joe@origin.test", "info@example.org", "From: joe@origin.test\r\n\r\nx");
+  await (await world.client()).send("<>", "info@example.org", "Subject: a bounce\r\n\r\nx");
+  await world.quiet();
+  const mails = (await world.mailbox("ann@example.org")).map(String);
+  assert.deepEqual(mails.map((mail) => /^Return-Path: (.*)/.exec(mail)?.[1]).toSorted(), ["<>", "<joe@origin.test>"]);
+  assert.ok(
+    mails.some((mail) => /^From: joe@origin\.test$/m.test(mail)),
+    "the author is not touched",
+  );
+  assert.deepEqual(peer.messages.map(({ mail }) => /<.*?>/.exec(mail)?.[0]).toSorted(), ["<>", "<joe@origin.test>"]);
+  assert.deepEqual(addresses(peer), ["far@elsewhere.test", "far@elsewhere.test"]);
+});
+
+test("SUB-013: recipients of a submission keep the letters they were written with", async () => {
+  await using world = await SimulatedWorld.start();
+  await using peer = await world.peer("elsewhere.test");
+  const client = await world.submitter();
+  await client.send("ann@example.org", "MiXeD.CaSe@elsewhere.test", "From: ann@example.org\r\nSubject: x\r\n\r\nx");
+  await world.quiet();
+  assert.deepEqual(addresses(peer), ["MiXeD.CaSe@elsewhere.test"]);
+});
+
+test("SUB-006 SUB-014: a submission leaves with Date and Message-ID and without Bcc; relayed mail is not touched", async () => {
+  await using world = await SimulatedWorld.start();
+  await using peer = await world.peer("elsewhere.test");
+  const content = "From: ann@example.org\r\nBcc: secret@elsewhere.test\r\nSubject: x\r\n\r\nx";
+  await (await world.submitter()).send("ann@example.org", "far@elsewhere.test", content);
+  await world.accept("ann@example.org", "far@elsewhere.test", content);
+  const [submitted = "", relayed = ""] = peer.messages.map((message) => String(message.content));
+  assert.match(submitted, /^Date: /m);
+  assert.match(submitted, /^Message-ID: <[^<>@\s]+@mail\.example\.org>\r$/m);
+  assert.doesNotMatch(submitted, /secret/);
+  assert.doesNotMatch(relayed, /^(Date|Message-ID): /m);
+  assert.match(relayed, /^Bcc: secret/m);
+});
+
+test("EAI-010 EAI-006: the need for SMTPUTF8 is the message's, through a refusal for now and a restart", async () => {
+  const world = new SimulatedWorld();
+  await world.start();
+  await using peer = await world.peer("elsewhere.test", {
+    keywords: ["SMTPUTF8", "8BITMIME"],
+    answer: ({ verb }) => (verb === "MAIL" ? "451 4.3.0 later" : undefined),
+  });
+  const client = await world.client("mx", relayClient);
+  const deferred = [
+    await client.send("<jö@sender.test> SMTPUTF8", "far@elsewhere.test", "Subject: plain\r\n\r\nx"),
+    await client.send("<joe@sender.test> SMTPUTF8", "far@elsewhere.test", "Subject: grün\r\n\r\nx"),
+    await client.send("<joe@sender.test> SMTPUTF8", "far@elsewhere.test", "Subject: plain\r\n\r\nx"),
+  ];
+  await world.quiet();
+  await world.stop();
+  peer.script = { keywords: ["SMTPUTF8", "8BITMIME"] };
+  await world.start();
+  await world.advance(3_600_000);
+  for (const id of deferred) assert.deepEqual(await world.states(id), ["far@elsewhere.test relayed"]);
+  const needs = peer.messages.map(({ mail, content }) => {
+    const subject = String(content).includes("Subject: grün") ? "grün" : "plain";
+    return `${subject} ${mail.replace(/ SIZE=\d+/, "").replace("MAIL FROM:", "")}`;
+  });
+  assert.deepEqual(needs.toSorted(), [
+    "grün <joe@sender.test> BODY=8BITMIME SMTPUTF8",
+    "plain <joe@sender.test>",
+    "plain <jö@sender.test> SMTPUTF8",
+  ]);
+  await world[Symbol.asyncDispose]();
+});
+
+test("EAI-005: octets of another character set in a header are no reason to keep mail from a server without SMTPUTF8", async () => {
+  await using world = await SimulatedWorld.start();
+  await using peer = await world.peer("elsewhere.test", { keywords: ["8BITMIME"] });
+  const client = await world.client("mx", relayClient);
+  await client.expect("MAIL FROM:<joe@sender.test> BODY=8BITMIME", "250");
+  await client.expect("RCPT TO:<far@elsewhere.test>", "250");
+  await client.expect("DATA", "354");
+  client.write(Buffer.from("Subject: gr\xfcn\r\n\r\nx\r\n.\r\n", "latin1"));
+  assert.match(await client.reply(), /^250 /);
+  await world.quiet();
+  assert.match(peer.messages[0]?.content.toString("latin1") ?? "", /Subject: gr\xfcn\r\n/);
+});
