@@ -8,8 +8,8 @@ import { buildFacts } from "./facts.ts";
 import { HeaderCollector, type HeaderProgress, parseHeaderFields } from "./header-section.ts";
 import type { MessageFacts } from "./message-facts.ts";
 
-function factsOf(content: string): MessageFacts {
-  const facts = factsInSlices(Buffer.from(content), Infinity);
+function factsOf(content: string, options: { readonly declaredBinary?: boolean } = {}): MessageFacts {
+  const facts = factsInSlices(Buffer.from(content), Infinity, options);
   assert.ok(facts !== undefined);
   return facts;
 }
@@ -59,9 +59,17 @@ test("EAI-010, EXT-014: what the next hop must be able to carry", () => {
   assert.equal(factsOf("Subject: grün\r\n\r\n").utf8Header, true);
   const body = factsOf("Subject: x\r\n\r\ngrün\r\n");
   assert.deepEqual([body.utf8Header, body.eightBit, body.binary], [false, true, false]);
-  assert.equal(factsOf("Subject: x\r\n\r\na\0b\r\n").binary, true);
   assert.equal(factsOf("Subject: x\r\n\r\na\nb\r\n").binary, true);
-  assert.equal(factsOf(`Subject: x\r\n\r\n${"x".repeat(999)}\r\n`).binary, true);
+});
+
+test("text with long lines or NUL is no binary content, unless it was declared to be: the field is full of it", () => {
+  const long = `Subject: x\r\n\r\n${"x".repeat(999)}\r\n`;
+  const nul = "Subject: x\r\n\r\na\0b\r\n";
+  assert.deepEqual([factsOf(long).binary, factsOf(long).longLines], [false, true]);
+  assert.deepEqual([factsOf(nul).binary, factsOf(nul).longLines], [false, undefined]);
+  assert.equal(factsOf(long, { declaredBinary: true }).binary, true);
+  assert.equal(factsOf(nul, { declaredBinary: true }).binary, true);
+  assert.equal(factsOf("Subject: x\r\n\r\nplain\r\n", { declaredBinary: true }).binary, false);
 });
 
 test("texts kept with the message are bounded and on one line", () => {
@@ -72,7 +80,11 @@ test("texts kept with the message are bounded and on one line", () => {
 });
 
 /** Facts of content that arrives in slices of `length`; undefined for a header section over the limit. */
-function factsInSlices(content: Buffer, length: number): MessageFacts | undefined {
+function factsInSlices(
+  content: Buffer,
+  length: number,
+  options: { readonly declaredBinary?: boolean } = {},
+): MessageFacts | undefined {
   const collector = new HeaderCollector();
   let at = Math.min(length, content.length);
   let result: HeaderProgress = collector.push(content.subarray(0, at));
@@ -85,7 +97,7 @@ function factsInSlices(content: Buffer, length: number): MessageFacts | undefine
   const scanner = new ContentScanner(header, { checkLineEnds: true });
   scanner.push(result.rest);
   for (; at < content.length; at += length) scanner.push(content.subarray(at, at + length));
-  return buildFacts({ header, findings: scanner.end(), hostName: "mail.example.org" });
+  return buildFacts({ header, findings: scanner.end(), ...options, hostName: "mail.example.org" });
 }
 
 test("every message of the collections gives the same facts in any slices", (t) => {

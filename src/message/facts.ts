@@ -15,11 +15,13 @@ export interface FactsInput {
   /** As it will be stored: after the edits of a submission. */
   readonly header: HeaderSection;
   readonly findings: ContentFindings;
+  /** MAIL had BODY=BINARYMIME. */
+  readonly declaredBinary?: boolean;
   /** Our name, as our Received fields tell it. */
   readonly hostName: string;
 }
 
-export function buildFacts({ header, findings, hostName }: FactsInput): MessageFacts {
+export function buildFacts({ header, findings, declaredBinary = false, hostName }: FactsInput): MessageFacts {
   let receivedCount = 0;
   let ownReceived = false;
   let autoSubmitted = false;
@@ -59,7 +61,8 @@ export function buildFacts({ header, findings, hostName }: FactsInput): MessageF
     deliveredTo,
     utf8Header: findings.utf8Header,
     eightBit: findings.eightBit,
-    binary: findings.nul || findings.longLine || findings.bareLineEnd,
+    binary: findings.bareLineEnd || (declaredBinary && (findings.nul || findings.longLine)),
+    ...(findings.longLine && { longLines: true }),
     ...(subject && { subject: forPeople(subject) }),
     ...(messageId && { messageId: messageId.value.slice(0, textLengthMax) }),
     ...(from && { from: forPeople(from) }),

@@ -12,8 +12,13 @@ export interface MessageFacts {
   readonly utf8Header: boolean;
   /** Any octet above 127 anywhere: needs 8BITMIME. */
   readonly eightBit: boolean;
-  /** NUL, bare CR or LF, or a line over 998 octets: cannot be sent with DATA (RFC 3030 BINARYMIME). */
+  /**
+   * Cannot be sent with DATA (RFC 3030 §3): bare CR or LF, or, in content declared BINARYMIME, NUL or long lines. What came
+   * as text goes on as it came, however long its lines: the field is full of them, and every server takes them.
+   */
   readonly binary: boolean;
+  /** A line has more than 998 octets: must not be quoted in a message of ours. */
+  readonly longLines?: true;
   /** Decoded, for people; at most 998 characters on one line. */
   readonly subject?: string;
   readonly messageId?: string;

@@ -54,7 +54,7 @@ export function withoutContent(message: Omit<StoredMessage, "size">): ReportedMe
     header: Buffer.from(message.headerBlock),
     utf8Header: facts.utf8Header,
     eightBit: facts.eightBit,
-    binary: facts.binary,
+    binary: facts.binary || facts.longLines === true,
     ...(message.envelopeId !== undefined && { envelopeId: message.envelopeId }),
     ...(facts.subject !== undefined && { subject: facts.subject }),
     ...(facts.messageId !== undefined && { messageId: facts.messageId }),

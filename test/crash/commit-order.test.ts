@@ -16,11 +16,11 @@ test("no 250 precedes the sync of what it promises", async () => {
   const trace = traces.file("trace");
   const port = await freePort();
   const answers: string[] = [];
-  const calls = "trace=fsync,fdatasync,pwrite64,write,writev,sendto,sendmsg";
+  const calls = "trace=fsync,fdatasync,pwrite64,write,writev,pwritev,sendto,sendmsg,rename,renameat,renameat2";
   {
     await using server = await startPosthaste({
       ports: [port],
-      wrap: ["strace", "-f", "-y", "-s", "40000", "-o", trace, "-e", calls],
+      wrap: ["strace", "-D", "-f", "-y", "-s", "40000", "-o", trace, "-e", calls],
       configuration: `
         [[listener]]
         kind = "mx"
@@ -57,15 +57,19 @@ test("no 250 precedes the sync of what it promises", async () => {
     const logged = lines.findIndex((line) => /pwrite64\(\d+<[^>]*-wal>/.test(line) && line.includes(id));
     assert.notEqual(logged, -1, `the trace does not show ${id} in the log`);
     assert.ok(endOfSync(lines, logged, /-wal>/) < replied, `${id}: the reply left before the log was synced`);
-    const file = lines.findIndex((line) => /\bwrite|pwrite64/.test(line) && line.includes(`${id}.eml>`));
-    if (file !== -1) {
+    // A large content arrives under another name and gets its own when it is whole.
+    const renamed = lines.findIndex((line) => /\brename/.test(line) && line.includes(`${id}.eml`));
+    if (renamed !== -1) {
       largeSeen++;
+      const incoming = /"([^"]*\/content\/incoming\/[^"]+)"/.exec(lines[renamed] ?? "")?.[1] ?? assert.fail("no name");
+      const file = new RegExp(`${RegExp.escape(incoming)}>`);
       const written = lines.findLastIndex(
-        (line, index) => index < replied && /\b(write|pwrite64)\(/.test(line) && line.includes(`${id}.eml>`),
+        (line, index) => index < renamed && /\bp?write(?:v|64)?\(/.test(line) && file.test(line),
       );
-      const synced = endOfSync(lines, written, new RegExp(`${id}\\.eml>`));
-      const directory = endOfSync(lines, synced, /\/content\/[^/>]+>/);
-      assert.ok(directory < logged, `${id}: the row was written before its file and directory were synced`);
+      assert.notEqual(written, -1, `the trace does not show the content of ${id}`);
+      assert.ok(endOfSync(lines, written, file) < renamed, `${id}: its file was not synced before it got its name`);
+      const directory = endOfSync(lines, renamed, /\/content\/[^/>]+>/);
+      assert.ok(directory < logged, `${id}: the row was written before its directory was synced`);
     }
   }
   assert.equal(largeSeen, 1);

@@ -7,9 +7,11 @@
  *   CRASH_ROUNDS=200 npm run test:crash     as many as you like
  */
 import assert from "node:assert/strict";
+import { copyFileSync, existsSync } from "node:fs";
 import { connect } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { Folder } from "../interop/support/folder.ts";
 import { startPosthaste } from "../interop/support/posthaste.ts";
 import { freePort, until } from "../interop/support/program.ts";
 import { startSink } from "../interop/support/sink.ts";
@@ -47,11 +49,16 @@ function load(port: number, nextRecipient: () => string, acknowledged: (recipien
   });
 }
 
-/** Recipients that a process had claimed when it was killed: only of these may a second copy exist. */
+/** Recipients that a process had claimed when it was killed, read from a copy: only of these may a second copy exist. */
 function claimedIn(dataFolder: string): readonly string[] {
-  const database = new DatabaseSync(`${dataFolder}/spool.sqlite`, { readOnly: true });
+  using copy = new Folder();
+  for (const name of ["spool.db", "spool.db-wal"]) {
+    if (existsSync(`${dataFolder}/${name}`)) copyFileSync(`${dataFolder}/${name}`, copy.file(name));
+  }
+  const database = new DatabaseSync(copy.file("spool.db"));
   try {
-    const rows = database.prepare("SELECT address FROM recipient WHERE state = 'claimed'").all();
+    const claimed = 1;
+    const rows = database.prepare("SELECT address FROM recipients WHERE state = ?").all(claimed);
     return rows.map(({ address }) => String(address));
   } finally {
     database.close();

@@ -59,7 +59,8 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const finished = content.finish();
   if (finished === "header-too-large") return refuse(state, headerTooLarge);
   const { header, findings } = finished;
-  const facts = buildFacts({ header, findings, hostName: settings.hostname });
+  const declaredBinary = transaction.parameters.body === "BINARYMIME";
+  const facts = buildFacts({ header, findings, declaredBinary, hostName: settings.hostname });
   const looping = checkHopCount(facts, settings.hopLimit);
   if (looping !== undefined) return refuse(state, looping);
   const commit = () => {
