@@ -8,8 +8,8 @@ const states = ["scheduled", "claimed", "held", "delivered", "relayed", "failed"
 /** As query of the listing and as body of the bulk verbs. */
 const filterSchema = z.strictObject({
   message: z.string().optional().describe("Queue id."),
-  from: z.string().optional().describe("Reverse-path, or a part of it."),
-  to: z.string().optional().describe("Recipient, or a part of it."),
+  from: z.string().optional().describe("Reverse-path, whole, without regard to letter case."),
+  to: z.string().optional().describe("Recipient, or the alias it was given as; whole, without regard to letter case."),
   domain: z.string().optional().describe("Recipient's domain."),
   state: z
     .union([z.enum(states), z.array(z.enum(states))])

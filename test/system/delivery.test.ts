@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ScriptedPeer } from "../../src/testing/scripted-peer.ts";
-import { addresses, relayClient, SimulatedWorld } from "./support.ts";
+import { addresses, baseSettings, relayClient, SimulatedWorld } from "./support.ts";
 
 test("mail from a stranger for a local user is in the Maildir, with its trace on top and its octets as they were", async () => {
   await using world = await SimulatedWorld.start();
@@ -36,12 +36,13 @@ test("SMTP-005: a local-part keeps its letter case to the mailbox's Return-Path 
   assert.match(mail, /^Return-Path: <Xy\.Z@elsewhere\.test>\n/);
 });
 
-test("SMTPC-023 HDR-001: what is relayed has one Received field more, on top, and is otherwise octet for octet the same", async () => {
+test("SMTPC-023 HDR-001 HDR-010: what is relayed has one Received field more, on top, and is otherwise octet for octet the same", async () => {
   await using world = await SimulatedWorld.start();
   await using peer = await world.peer("elsewhere.test", { keywords: ["8BITMIME", "PIPELINING"] });
   const odd = Buffer.from(
     [
       "Received: garbage",
+      "Received: from x by y with ESMTP id 1 state quarantine (why); Mon, 1 Jan 2001 00:00:00 +0000",
       "Received: from a by b;\r\n\tMon, 1 Jan 2001 00:00:00 +0000",
       "sUbJeCt :odd\r\n  folding \r\n \tand tabs",
       "Return-Path: <someone@else.test>",
@@ -135,12 +136,18 @@ test("LIST-001 LIST-002 DSN-018: an alias leads to a mailbox and elsewhere, and 
   await (await world.client()).send("<>", "info@example.org", "Subject: a bounce\r\n\r\nx");
   await world.quiet();
   const mails = (await world.mailbox("ann@example.org")).map(String);
-  assert.deepEqual(mails.map((mail) => /^Return-Path: (.*)/.exec(mail)?.[1]).toSorted(), ["<>", "<joe@origin.test>"]);
+  assert.deepEqual(mails.map((mail) => /^Return-Path: (.*)/.exec(mail)?.[1] ?? "").toSorted(), [
+    "<>",
+    "<joe@origin.test>",
+  ]);
   assert.ok(
     mails.some((mail) => /^From: joe@origin\.test$/m.test(mail)),
     "the author is not touched",
   );
-  assert.deepEqual(peer.messages.map(({ mail }) => /<.*?>/.exec(mail)?.[0]).toSorted(), ["<>", "<joe@origin.test>"]);
+  assert.deepEqual(peer.messages.map(({ mail }) => /<.*?>/.exec(mail)?.[0] ?? "").toSorted(), [
+    "<>",
+    "<joe@origin.test>",
+  ]);
   assert.deepEqual(addresses(peer), ["far@elsewhere.test", "far@elsewhere.test"]);
 });
 
@@ -209,4 +216,16 @@ test("EAI-005: octets of another character set in a header are no reason to keep
   assert.match(await client.reply(), /^250 /);
   await world.quiet();
   assert.match(peer.messages[0]?.content.toString("latin1") ?? "", /Subject: gr\xfcn\r\n/);
+});
+
+test("SMUG-009: repaired line ends are repaired before anything reads the header or keeps the content", async () => {
+  const listener = baseSettings.listener?.map((one) => ({ ...one, bare_line_ends: "repair" as const })) ?? [];
+  await using world = await SimulatedWorld.start({ listener });
+  await using peer = await world.peer("elsewhere.test");
+  const content = "From: ann@example.org\nBcc: secret@elsewhere.test\rSubject: x\n\nline\rline\r\n";
+  await (await world.submitter()).send("ann@example.org", "far@elsewhere.test", content);
+  await world.quiet();
+  const sent = String(peer.messages[0]?.content);
+  assert.match(sent, /\r\nFrom: ann@example\.org\r\nSubject: x\r\n\r\nline\r\nline\r\n/);
+  assert.doesNotMatch(sent, /[^\r]\n|\r(?!\n)|secret/);
 });

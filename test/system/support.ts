@@ -103,18 +103,13 @@ export class SimulatedWorld implements AsyncDisposable {
   async stop(): Promise<void> {
     const stopped = this.server.stop();
     let over = false;
-    void stopped.then(() => (over = true));
+    const ended = stopped.finally(() => {
+      over = true;
+    });
     for (let round = 0; round < 200 && !over; round++) await this.clock.advance(second);
-    await stopped;
+    await ended;
     this.#server = undefined;
     this.#spool = undefined;
-  }
-
-  /** The process is gone; what it had stored stays. Its leases end only with the start of another. */
-  crash(): void {
-    this.#server = undefined;
-    this.#spool = undefined;
-    this.#http.clear();
   }
 
   /** An MX host for the domain, at a public address of its own. */

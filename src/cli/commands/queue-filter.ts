@@ -5,8 +5,8 @@ import type { GivenArguments } from "../given-arguments.ts";
 const states = ["scheduled", "claimed", "held", "delivered", "relayed", "failed", "expired", "removed"] as const;
 
 export const filterOptions: readonly OptionDeclaration[] = [
-  { name: "from", value: "TEXT", summary: "whose reverse-path contains TEXT" },
-  { name: "to", value: "TEXT", summary: "whose address contains TEXT" },
+  { name: "from", value: "ADDRESS", summary: "whose reverse-path is ADDRESS" },
+  { name: "to", value: "ADDRESS", summary: "who are ADDRESS, or were given as it before an alias led elsewhere" },
   { name: "domain", value: "DOMAIN", summary: "recipients at DOMAIN" },
   { name: "state", value: "STATE", choices: states, summary: "in this state; default: all that are not final" },
 ];
