@@ -25,7 +25,11 @@ try {
   if (odd.length > 0) fail(`holds what it should not: ${odd.map(({ path: file }) => file).join(", ")}`);
 
   writeFileSync(path.join(folder, "package.json"), '{ "name": "stranger", "private": true, "type": "module" }');
-  run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", path.join(folder, packed.filename)], folder);
+  run(
+    "npm",
+    ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", path.join(folder, packed.filename)],
+    folder,
+  );
   const command = path.join(folder, "node_modules/posthaste/bin/posthaste");
 
   const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { readonly version: string };
@@ -51,7 +55,17 @@ try {
   try {
     await untilListening(smtp);
     await untilListening(http);
-    const send = ["send", "--server", `127.0.0.1:${smtp}`, "--from", "a@one.test", "--to", "b@two.test", "--subject", "packed"];
+    const send = [
+      "send",
+      "--server",
+      `127.0.0.1:${smtp}`,
+      "--from",
+      "a@one.test",
+      "--to",
+      "b@two.test",
+      "--subject",
+      "packed",
+    ];
     run(process.execPath, [command, ...send], folder);
     const answer = await fetch(`http://127.0.0.1:${http}/api/v1/inbox/wait?subject=packed&timeout=30s`);
     if (answer.status !== 200) fail(`the message did not arrive: ${answer.status}`);

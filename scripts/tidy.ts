@@ -17,7 +17,6 @@ const banned: readonly (readonly [RegExp, string])[] = [
   ],
   [new RegExp(`@ts-${"ignore"}|@ts-${"expect-error"}|oxlint-${"disable"}|eslint-${"disable"}`), "mend the cause"],
   [new RegExp(`\\b(test|describe|it)\\.${"only"}\\(`), "the other tests would not run"],
-  [new RegExp(`\\bas ${"any"}\\b|: ${"any"}\\b`), "name the type, or use unknown"],
 ];
 
 /** Started by name rather than imported. */

@@ -94,9 +94,10 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
 
   #lookAgainLater(): void {
     this.#timer = this.#options.clock.setTimer(LOOK_AGAIN_MS, () => {
-      void this.reload().then(() => {
+      const again = () => {
         if (!this.#closed) this.#lookAgainLater();
-      });
+      };
+      this.reload().then(again, again);
     });
   }
 }

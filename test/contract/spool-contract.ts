@@ -150,11 +150,12 @@ export function deferred(
 }
 
 export function spoolContract(name: string, makeHarness: () => Promise<SpoolHarness>): void {
-  const check = (title: string, body: (harness: SpoolHarness) => Promise<void>) =>
+  const check: Check = (title, body) => {
     test(title, async () => {
       await using harness = await makeHarness();
       await body(harness);
     });
+  };
 
   describe(`${name}: accepting`, () => {
     check("a committed message is there whole: message, recipients, first event, content", async ({ spool, clock }) => {

@@ -98,7 +98,7 @@ function checkOwnership(state: SessionState, header: HeaderSection): Decision | 
   const mailboxes = check.kind === "ok" ? [...check.from, ...(check.sender === undefined ? [] : [check.sender])] : [];
   const answers = mailboxes.map((mailbox) => state.services.accounts.mayUse(login, mailbox));
   const ready = answers.filter((value) => typeof value === "boolean");
-  const all = ready.length === answers.length ? ready : Promise.all(answers);
+  const all = ready.length === answers.length ? ready : Promise.all(answers.map(async (answer) => answer));
   return whenReady(all, (mayUse) => checkHeaderOwnership(check, mayUse, login));
 }
 

@@ -280,9 +280,10 @@ async function untilAborted<T extends RecordType>(
     const onAbort = () => resolve({ kind: "failure", reason: "aborted" });
     if (signal.aborted) return onAbort();
     signal.addEventListener("abort", onAbort, { once: true });
-    void answer.then((value) => {
+    const settled = (value: DnsAnswer<T>) => {
       signal.removeEventListener("abort", onAbort);
       resolve(value);
-    });
+    };
+    answer.then(settled, () => settled({ kind: "failure", reason: "the look-up broke off" }));
   });
 }
