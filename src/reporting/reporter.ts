@@ -149,7 +149,10 @@ export class Reporter {
     action: ReportAction,
   ): Promise<ReportedMessage> {
     const { returnedBytesMax = returnedBytesMaxDefault } = this.#options.settings();
-    const wholeBytesMax = action === "failed" && message.ret === "FULL" && !message.facts.binary && !message.facts.longLines ? returnedBytesMax : 0;
+    const wholeBytesMax =
+      action === "failed" && message.ret === "FULL" && !message.facts.binary && !message.facts.longLines
+        ? returnedBytesMax
+        : 0;
     try {
       await using content = await openContent();
       return await readOriginal(message, content, { wholeBytesMax });
