@@ -5,8 +5,8 @@ export interface ChartRow {
   readonly unit: string;
   readonly posthaste: number;
   readonly postfix: number;
-  /** How many times better Posthaste is. */
-  readonly ratio: number;
+  /** How many times better Posthaste is; undefined where that says nothing. */
+  readonly ratio: number | undefined;
 }
 
 const width = 900;
@@ -24,7 +24,7 @@ export function renderChart(title: string, rows: readonly ChartRow[]): string {
       `<text x="${labelWidth + (value / most) * barWidth + 8}" y="${y + 14}" class="value">${format(value)} ${name}</text>`;
     return (
       `<text x="16" y="${top + 18}">${escape(row.name)}</text>` +
-      `<text x="16" y="${top + 36}" class="unit">${escape(row.unit)} · ${row.ratio.toFixed(1)} ×</text>` +
+      `<text x="16" y="${top + 36}" class="unit">${escape(row.unit)}${row.ratio === undefined ? "" : ` · ${row.ratio.toFixed(1)} ×`}</text>` +
       bar(row.posthaste, top, "#0f766e", "Posthaste") +
       bar(row.postfix, top + 22, "#9ca3af", "Postfix")
     );

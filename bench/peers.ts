@@ -7,8 +7,10 @@ import { freePort, type Program, startProgram, untilListening } from "../test/in
 export interface ServerUnderTest extends AsyncDisposable {
   readonly name: string;
   readonly port: number;
-  /** Resident memory of all its processes, in octets. */
+  /** Resident memory of all its processes, in octets. What they share is counted once for each. */
   residentBytes(): number;
+  /** Resolves when it has finished what it does behind the clients' backs: whoever is measured next starts even. */
+  idle(): Promise<void>;
 }
 
 /** Both take mail for discard.test and drop it, and relay all else to `sinkPort`. */
@@ -43,12 +45,14 @@ export async function startServers(
       name: "Posthaste",
       port,
       residentBytes: () => residentBytes(posthaste.program.child.pid ?? 0),
+      idle: () => idle(posthaste.program.child.pid ?? 0),
       [Symbol.asyncDispose]: () => posthaste[Symbol.asyncDispose](),
     },
     postfix: {
       name: "Postfix",
       port: postfix.port,
       residentBytes: () => residentBytes(postfix.processId),
+      idle: () => idle(postfix.processId),
       [Symbol.asyncDispose]: () => postfix[Symbol.asyncDispose](),
     },
   };
@@ -62,20 +66,45 @@ export async function startSink(port: number, messages?: number): Promise<Progra
   return sink;
 }
 
-/** Of the process and all its descendants. */
 function residentBytes(root: number): number {
-  const pages = new Map<number, { readonly parent: number; readonly bytes: number }>();
+  return treeOf(root).reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** Three looks in a row at which next to no processor time was used; a minute at most. */
+async function idle(root: number): Promise<void> {
+  let before = -Infinity;
+  for (let looks = 0, quiet = 0; looks < 300 && quiet < 3; looks++) {
+    const ticks = treeOf(root).reduce((sum, process) => sum + process.ticks, 0);
+    quiet = ticks - before <= 2 ? quiet + 1 : 0;
+    before = ticks;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+interface Process {
+  readonly parent: number;
+  readonly bytes: number;
+  /** Processor time used, in hundredths of a second. */
+  readonly ticks: number;
+}
+
+/** The process and all its descendants. */
+function treeOf(root: number): readonly Process[] {
+  const processes = new Map<number, Process>();
   for (const id of readdirNumbers("/proc")) {
     try {
-      const status = readFileSync(`/proc/${id}/status`, "latin1");
-      const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
-      pages.set(id, { parent: field("PPid"), bytes: field("VmRSS") * 1024 });
+      const stat = readFileSync(`/proc/${id}/stat`, "latin1");
+      // Behind the name, which may hold anything: state, parent, … utime, stime (fields 14 and 15).
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      const resident = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${id}/status`, "latin1"));
+      const ticks = Number(fields[11]) + Number(fields[12]);
+      processes.set(id, { parent: Number(fields[1]), bytes: Number(resident?.[1] ?? 0) * 1024, ticks });
     } catch {
       // It ended while we looked.
     }
   }
-  const within = (id: number): boolean => id === root || (id > 1 && within(pages.get(id)?.parent ?? 0));
-  return [...pages].reduce((sum, [id, { bytes }]) => (within(id) ? sum + bytes : sum), 0);
+  const within = (id: number): boolean => id === root || (id > 1 && within(processes.get(id)?.parent ?? 0));
+  return [...processes].flatMap(([id, process]) => (within(id) ? [process] : []));
 }
 
 function readdirNumbers(folder: string): readonly number[] {
