@@ -38,7 +38,7 @@ try {
 
   writeFileSync(
     path.join(folder, "posthaste.config.ts"),
-    'import { defineConfig } from "posthaste";\nexport default defineConfig({ hostname: "mail.example.org", domain: [{ name: "example.org" }] });\n',
+    'import { defineConfig } from "posthaste";\nexport default defineConfig({ hostname: "mail.example.org", data_dir: "data", domain: [{ name: "example.org" }] });\n',
   );
   writeFileSync(
     path.join(folder, "tsconfig.json"),
