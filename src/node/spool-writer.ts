@@ -3,7 +3,7 @@
  * after its fsync. An operation that fails does not spoil the others of its batch: the transaction is rolled back and
  * each operation gets one of its own. Nothing is ever kept in part.
  */
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { SpoolClaims } from "./spool-claims.ts";
 import { failureOf, isDiskFailure } from "./spool-failure.ts";
 import { ContentCursor, SpoolMessages } from "./spool-messages.ts";
@@ -14,10 +14,10 @@ import { SpoolUpkeep } from "./spool-upkeep.ts";
 import { SpoolVerbs } from "./spool-verbs.ts";
 
 /**
- * Pages in the write-ahead log (64 MiB) at which a commit copies them into the database itself: a thread of its own does
+ * Pages in the write-ahead log (128 MiB) at which a commit copies them into the database itself: a thread of its own does
  * that much sooner, and this only bounds the log where that thread cannot.
  */
-const OWN_CHECKPOINT_PAGES = 16_384;
+const OWN_CHECKPOINT_PAGES = 32_768;
 /** The write-ahead log's file is cut back to this after a burst. */
 const LOG_FILE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -36,6 +36,8 @@ export class SpoolWriter {
   readonly #verbs: SpoolVerbs;
   readonly #upkeep: SpoolUpkeep;
   readonly #totalChanges: Query<[number]>;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
   #changedBefore = 0;
 
   constructor(data: SpoolThreadData) {
@@ -63,6 +65,8 @@ export class SpoolWriter {
       this.#verbs = new SpoolVerbs(database, this.#messages);
       this.#upkeep = new SpoolUpkeep(database, this.#messages);
       this.#totalChanges = new Query(database, "SELECT total_changes()");
+      this.#begin = database.prepare("BEGIN IMMEDIATE");
+      this.#commit = database.prepare("COMMIT");
       this.recovered = this.#recover(data.now);
     } catch (error) {
       database.close();
@@ -115,11 +119,11 @@ export class SpoolWriter {
   }
 
   #transaction<T>(body: () => T): T {
-    this.#database.exec("BEGIN IMMEDIATE");
+    this.#begin.run();
     try {
       const result = body();
       this.#messages.writeCounts();
-      this.#database.exec("COMMIT");
+      this.#commit.run();
       this.#messages.committed();
       return result;
     } catch (error) {
