@@ -61,6 +61,9 @@ function hintFor({ code, part }: StartError): string {
     const [flag, example] = part === "admin" ? ["--http-port", 8026] : ["--smtp-port", 2525];
     return `Another program uses that port (another posthaste?). ${flag} ${example} takes another one, ${flag} 0 a free one.`;
   }
+  if (code === "start-data-dir-in-use") {
+    return "Probably `posthaste dev` runs already. --data-dir FOLDER starts another one with data of its own.";
+  }
   return "--data-dir FOLDER keeps the data elsewhere.";
 }
 

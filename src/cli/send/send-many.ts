@@ -67,7 +67,8 @@ export async function sendMany(
   const perSecond = ms > 0 ? (accepted / ms) * 1000 : 0;
   if (output.json) {
     const numbers = { count: plan.count, accepted, refused, failed, unsent: plan.count - done };
-    const times = { seconds: ms / 1000, accepted_per_second: perSecond, latency_ms: latency };
+    const latencyMs = Object.fromEntries(Object.entries(latency).map(([name, value]) => [name, rounded(value)]));
+    const times = { seconds: rounded(ms / 1000), accepted_per_second: Math.round(perSecond), latency_ms: latencyMs };
     context.stdout.write(`${JSON.stringify({ ...numbers, ...times, replies, exit_code: exitCode })}\n`);
     return exitCode;
   }
@@ -157,4 +158,9 @@ function noteReply(tally: Tally, text: string): void {
 /** Nearest rank. */
 export function percentile(sorted: readonly number[], percent: number): number {
   return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? 0;
+}
+
+/** To thousandths: more would be noise. */
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }

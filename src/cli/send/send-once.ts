@@ -25,9 +25,23 @@ interface RecipientReport {
   readonly reply: string;
 }
 
+interface TlsReport {
+  readonly protocol: string;
+  readonly cipher: string;
+  readonly resumed: boolean;
+  readonly verified: boolean;
+  readonly verify_error: string | null;
+  readonly certificate: {
+    readonly subject: string;
+    readonly issuer: string;
+    readonly valid_to: string;
+    readonly fingerprint: string;
+  } | null;
+}
+
 interface SendReport {
   server: string;
-  tls: TlsFacts | null;
+  tls: TlsReport | null;
   readonly dialogue: DialogueEntry[];
   readonly remarks: string[];
   recipients: readonly RecipientReport[];
@@ -101,7 +115,7 @@ async function openFirst(
         screen.connected();
       },
       tls: (facts) => {
-        report.tls = facts;
+        report.tls = tlsReport(facts);
         screen.tls(facts);
       },
       remark: (text) => {
@@ -113,6 +127,16 @@ async function openFirst(
     if (targets.length > 1) screen.remark(last.trouble.message);
   }
   return last;
+}
+
+function tlsReport({ protocol, cipher, resumed, verified, verifyError, peerCertificate }: TlsFacts): TlsReport {
+  const certificate = peerCertificate && {
+    subject: peerCertificate.subject,
+    issuer: peerCertificate.issuer,
+    valid_to: peerCertificate.validTo,
+    fingerprint: peerCertificate.fingerprint256,
+  };
+  return { protocol, cipher, resumed, verified, verify_error: verifyError ?? null, certificate: certificate ?? null };
 }
 
 function recipientReport(address: string, result: RecipientResult): RecipientReport {

@@ -115,6 +115,8 @@ async function prepare(connection: SmtpClientConnection, preparation: Preparatio
   return trouble ?? (plan.credentials ? await logIn(connection, preparation) : undefined);
 }
 
+const verifiedHint = "--ca FILE trusts a certificate; --tls starttls goes on without checking it.";
+
 async function secure(connection: SmtpClientConnection, preparation: Preparation): Promise<SendTrouble | undefined> {
   const { plan, watch, context, tlsOptions } = preparation;
   if (plan.tls === "none") return undefined;
@@ -139,8 +141,9 @@ async function secure(connection: SmtpClientConnection, preparation: Preparation
       if (!needed) return undefined;
       return { exitCode: exitCodeOf(answer.reply), message: `STARTTLS was refused: ${replyText(answer.reply)}` };
     case "failed": {
-      const trouble = troubleOf(answer.failure);
-      return needed ? trouble : { ...trouble, hint: "--tls none sends in clear." };
+      const hints = { verified: verifiedHint, opportunistic: "--tls none sends in clear." };
+      const hint = plan.tls === "verified" || plan.tls === "opportunistic" ? hints[plan.tls] : undefined;
+      return { ...troubleOf(answer.failure), ...(hint === undefined ? {} : { hint }) };
     }
     default:
       return answer satisfies never;
@@ -249,7 +252,8 @@ async function connectTrouble(
       };
     }
   }
-  return { exitCode: ExitCode.unavailable, message: `${place} cannot be reached: ${error.message}` };
+  const why = error.code === "ECONNREFUSED" ? "nothing listens there (ECONNREFUSED)" : error.message;
+  return { exitCode: ExitCode.unavailable, message: `${place} cannot be reached: ${why}` };
 }
 
 function tlsFirst({ endpoint }: SendTarget): SendTrouble {
