@@ -164,7 +164,7 @@ test("DSN-015, ESC-007: status and words of the peer are kept, unknown ones too;
   assert.match(text, /550 5\.99\.123 first line second line/);
 });
 
-test("HDR-006: a diagnostic of 3 KB, 500 references and a long subject leave every line legal", () => {
+test("HDR-006, trap 25: a diagnostic of 3 KB, 500 references and a long subject leave every line legal", () => {
   const references = `References:${" <0123456789abcdef@client.example>".repeat(500)}\r\n`;
   for (const said of ["x".repeat(3000), "word ".repeat(600), "<".repeat(5000)]) {
     const { perRecipient } = made({
@@ -269,7 +269,7 @@ test("a header in no known character set is returned encoded, never as UTF-8", (
   assert.equal(report.eightBit, false);
 });
 
-test("DSN-022: utf-8 addresses are decoded whole; what does not conform stays as it was", () => {
+test("DSN-022, trap 24: utf-8 addresses are decoded whole; what does not conform stays as it was", () => {
   const field = (originalRecipient: string) =>
     made(withRecipient({ originalRecipient })).perRecipient[0]?.get("original-recipient");
   assert.equal(field("utf-8;\\x{4F60}+@x"), "utf-8; 你+@x");

@@ -113,7 +113,7 @@ test("SMTP-040 SMTP-041: a failed commit is 451, a full disk 452, and neither le
   assert.equal(server.log.of("spool-failed").length, 3);
 });
 
-test("SMTP-041: the reply comes after the commit, not before", async () => {
+test("SMTP-041, trap 40: the reply comes after the commit, not before", async () => {
   let commit: (() => void) | undefined;
   await using server = await ReceivingServer.open({
     spool: failing((writer) => ({

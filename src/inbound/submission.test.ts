@@ -149,6 +149,17 @@ test("AUTH-002 AUTH-003 AUTH-004 AUTH-005: challenges, empty and cancelled respo
   await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "235 2.7.0");
 });
 
+test("AUTH-006: no mechanism lets the server speak first, so none takes an initial response wrongly", async () => {
+  await using server = await ReceivingServer.open();
+  const client = await server.client("submissions");
+  assert.match(await client.expect("EHLO client.test", "250"), /^250-AUTH PLAIN LOGIN$/m);
+  for (const mechanism of ["CRAM-MD5", "DIGEST-MD5"]) {
+    await client.expect(`AUTH ${mechanism} abcd`, "504 5.5.4");
+    await client.expect(`AUTH ${mechanism}`, "504 5.5.4");
+  }
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "235");
+});
+
 test("AUTH-016 AUTH-017 AUTH-018: wrong messages, other identities and wrong characters all fail alike", async () => {
   await using server = await ReceivingServer.open({ limits: { errors: 100 } });
   const client = await server.client("submissions");

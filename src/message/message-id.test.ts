@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { isValidMessageId, makeMessageId, messageIdRandomBytes } from "./message-id.ts";
 
-test("HDR-008: made identifiers are well formed and differ, even in the same millisecond", () => {
+test("HDR-008, trap 25: made identifiers are well formed and differ, even in the same millisecond", () => {
   const random = new SeededRandom(1);
   const seen = new Set<string>();
   for (let count = 0; count < 20_000; count++) {

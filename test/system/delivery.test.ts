@@ -229,3 +229,58 @@ test("SMUG-009: repaired line ends are repaired before anything reads the header
   assert.match(sent, /\r\nFrom: ann@example\.org\r\nSubject: x\r\n\r\nline\r\nline\r\n/);
   assert.doesNotMatch(sent, /[^\r]\n|\r(?!\n)|secret/);
 });
+
+test("SMTP-034: lines of a thousand octets and messages over 64 KiB arrive whole", async () => {
+  await using world = await SimulatedWorld.start();
+  await using peer = await world.peer("elsewhere.test");
+  const content = `Subject: x\r\n\r\n${`${"x".repeat(998)}\r\n`.repeat(100)}end`;
+  await world.accept("joe@origin.test", ["ann@example.org", "far@elsewhere.test"], content);
+  assert.ok(String(peer.messages[0]?.content).endsWith(`${content}\r\n`));
+  assert.ok(String((await world.mailbox("ann@example.org"))[0]).endsWith(`${content.replaceAll("\r\n", "\n")}\n`));
+});
+
+test("SMTPC-016 SMTP-036 SMTP-037: 150 recipients at a peer that takes a hundred are two transactions, each recipient once", async () => {
+  await using world = await SimulatedWorld.start();
+  await using peer = await world.peer("elsewhere.test", {
+    answer: ({ verb, recipients }) => (verb === "RCPT" && recipients > 100 ? "452 4.5.3 too many" : undefined),
+  });
+  const all = Array.from({ length: 150 }, (_, index) => `user${index}@elsewhere.test`);
+  const id = await world.accept("joe@origin.test", all);
+  await world.advance(10_000);
+  assert.ok((await world.states(id)).every((state) => state.endsWith(" relayed")));
+  assert.deepEqual(new Set(addresses(peer)), new Set(all));
+  assert.equal(addresses(peer).length, 150);
+  assert.equal(peer.messages.length, 2);
+});
+
+test("SMTP-013 SMTP-014 trap 11: one session's messages keep their own recipients, also after one that was refused", async () => {
+  await using world = await SimulatedWorld.start({ limits: { message_size: "1KB" } });
+  const client = await world.client();
+  await client.send("a@origin.test", "ann@example.org", "Subject: one\r\n\r\nx");
+  await client.expect("MAIL FROM:<b@origin.test>", "250");
+  await client.expect("RCPT TO:<ann@example.org>", "250");
+  await client.expect("DATA", "354");
+  await client.expect(`Subject: too large\r\n\r\n${"x".repeat(900)}\r\n${"x".repeat(900)}\r\n.`, "552 5.3.4");
+  await client.expect("RCPT TO:<bob@example.org>", "503");
+  await client.expect("DATA", "503");
+  await client.send("c@origin.test", "bob@example.org", "Subject: three\r\n\r\nx");
+  await world.quiet();
+  const subjects = async (address: string) =>
+    (await world.mailbox(address)).map((mail) => /^Subject: (.*)$/m.exec(String(mail))?.[1]);
+  assert.deepEqual(await subjects("ann@example.org"), ["one"]);
+  assert.deepEqual(await subjects("bob@example.org"), ["three"]);
+});
+
+test("SMTP-033: postmaster is at every domain of ours, in any case, and reaches somebody", async () => {
+  await using world = await SimulatedWorld.start();
+  const client = await world.client();
+  const paths = [
+    "<PostMaster>",
+    "<POSTMASTER@example.org>",
+    "<postmaster@mail.example.org>",
+    "<postmaster@xn--bcher-kva.example>",
+  ];
+  for (const path of paths) await client.send("<>", path, "Subject: help\r\n\r\nx");
+  await world.quiet();
+  assert.equal(world.log.of("recipient-delivered").length, paths.length);
+});

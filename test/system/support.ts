@@ -290,6 +290,7 @@ export class Client {
     });
     const [text] = (match as RegExpExecArray | null) ?? assert.fail(`the server closed: ${this.#received}`);
     this.#received = this.#received.slice(text.length);
+    assertWellFormed(text);
     return text.trimEnd().replaceAll("\r\n", "\n");
   }
 
@@ -327,6 +328,25 @@ export class Client {
       this.#wake = resolve;
       await promise;
     }
+  }
+}
+
+/**
+ * What holds for every reply of ours, so every test looks (rows ESC-001 to ESC-004, SMTP-020 to SMTP-022): lines of at
+ * most 512 printable octets with one code, and behind it, but for greetings, EHLO and 3yz, one status of its class.
+ */
+function assertWellFormed(reply: string): void {
+  const lines = reply.split("\r\n").slice(0, -1);
+  const [first = ""] = lines;
+  const bare = /^(?:220|3\d\d|250)[ -]/.test(first) && !/^250[ -]2\./.test(first);
+  if (first.startsWith("250") && bare) assert.match(first, /^250[ -]mail\.example\.org$/);
+  const beginning = /^([245])\d\d[ -]\1\.(?:0|[1-9]\d{0,2})\.(?:0|[1-9]\d{0,2}) /.exec(first)?.[0].slice(4);
+  assert.ok(bare || beginning !== undefined, `no status, or one of another class: ${first}`);
+  for (const line of lines) {
+    assert.ok(line.length <= 510, `${line.length} octets in a line`);
+    assert.match(line, /^[ -~]*$/);
+    assert.equal(line.slice(0, 3), first.slice(0, 3));
+    if (!bare) assert.ok(line.slice(4).startsWith(beginning ?? ""), `${line} after ${first}`);
   }
 }
 
