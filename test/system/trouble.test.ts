@@ -2,7 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SpoolError, type MessageWriter, type Spool } from "../../src/spool/spool.ts";
-import { addresses, Client, hour, minute, relayClient, second, SimulatedWorld, stranger } from "./support.ts";
+import {
+  addresses,
+  Client,
+  hour,
+  minute,
+  relayClient,
+  second,
+  settingsOf,
+  SimulatedWorld,
+  stranger,
+} from "./support.ts";
 
 /** Every message that reaches the peer comes back to us, as a forwarder at the other end would do. */
 async function bringBack(
@@ -248,4 +258,24 @@ test("SMTP-044: nobody is greeted with 554: a client above the limits hears 421,
   await second.ended();
   await first.expect("NOOP", "250");
   await (await world.client("mx", relayClient)).expect("NOOP", "250");
+});
+
+test("a reload whose certificate cannot be used changes nothing, not even what was right in it", async () => {
+  await using world = new SimulatedWorld();
+  const next = {
+    user: [{ address: "new@example.org" }],
+    relay: {},
+    tls: { certificate: "/etc/absent.pem", key: "/etc/absent.key" },
+  };
+  await world.start({}, { reload: () => Promise.resolve(settingsOf(next)) });
+  const result = await world.server.reload();
+  assert.equal(result.ok, false);
+  assert.match(result.ok ? "" : result.error, /certificate/);
+  assert.equal(world.log.of("settings-refused").length, 1);
+  const client = await world.client("mx", relayClient);
+  await client.expect("MAIL FROM:<joe@origin.test>", "250");
+  await client.expect("RCPT TO:<new@example.org>", "550 5.1.1");
+  await client.expect("RCPT TO:<ann@example.org>", "250");
+  await client.expect("RCPT TO:<far@elsewhere.test>", "250");
+  await (await world.client("submission")).startTls();
 });
