@@ -136,7 +136,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   opened.defer(() => keeper.close());
   opened.defer(() => queue.stop({ deadlineMs: queueDeadline.ms }));
 
-  const inbound = await openInbound(settings, development, ports, {
+  const inbound = await openInbound(plan, ports, {
     clock,
     random,
     log,
@@ -266,12 +266,14 @@ async function openCertificates(settings: Settings, { files, clock, log }: Serve
 }
 
 async function openInbound(
-  settings: Settings,
-  development: boolean,
+  { settings, mode, startTls = true }: ServerPlan,
   { network }: ServerPorts,
   services: InboundServices,
 ): Promise<Inbound> {
-  const listeners = listenerOptions(settings, development);
+  const development = mode === "development";
+  const listeners = listenerOptions(settings, development).map((listener) =>
+    development ? { ...listener, startTls } : listener,
+  );
   // Which of several listeners failed is known only to who opens them one by one.
   let opening = 0;
   const watched: Network = {

@@ -7,6 +7,8 @@ export interface ServerPlan {
   readonly settings: Settings;
   /** `development`: every login and every recipient is right, all is captured, nothing leaves, loopback only. */
   readonly mode: "production" | "development";
+  /** false: STARTTLS is not offered. Development only. */
+  readonly startTls?: boolean;
   /** Reads the configuration again; absent where there is no file. Rejects with `ConfigError`. */
   readonly reload?: () => Promise<Settings>;
 }

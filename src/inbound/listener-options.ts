@@ -12,6 +12,8 @@ export interface ListenerOptions {
   readonly bareLineEnds: "refuse" | "repair";
   /** Development only: logins are offered, in clear too, and nobody is asked for one. */
   readonly development?: true;
+  /** false: STARTTLS is not offered. Development only, for programs that refuse a self-signed certificate. */
+  readonly startTls?: boolean;
 }
 
 /** `code` is stable; the composition root shows the message. */
@@ -40,7 +42,7 @@ export function hasImplicitTls(kind: ListenerKind): boolean {
 
 /** What the protocol core is told when a session begins. */
 export function protocolSettings(
-  { kind, endpoint, bareLineEnds, development }: ListenerOptions,
+  { kind, endpoint, bareLineEnds, development, startTls }: ListenerOptions,
   { hostname, limits }: InboundSettings,
   certificates: boolean,
 ): ServerProtocolSettings {
@@ -52,7 +54,7 @@ export function protocolSettings(
     ...defaultServerProtocolSettings,
     hostname,
     kind,
-    tlsAvailable: certificates && endpoint.kind === "ip" && !tlsActive,
+    tlsAvailable: certificates && endpoint.kind === "ip" && !tlsActive && startTls !== false,
     tlsActive,
     // A public MX never demands TLS (RFC 3207 §4); a submission server does, since passwords come next (RFC 8314 §3.3).
     tlsRequired: kind === "submission" && !open,

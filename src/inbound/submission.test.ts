@@ -283,6 +283,14 @@ test("accounts that answer later give the same replies in the same order", async
   assert.equal((await server.onlyMessage()).recipients.length, 1);
 });
 
+test("in development STARTTLS can be left out, for programs that use it unasked and refuse what is self-signed", async () => {
+  await using server = await ReceivingServer.open({ development: true, startTls: false });
+  const client = await server.client("submission");
+  assert.doesNotMatch(await client.expect("EHLO app.test", "250"), /STARTTLS/);
+  await client.expect("STARTTLS", "502");
+  await client.expect("MAIL FROM:<app@example.org>", "250");
+});
+
 test("in development any login is right, in clear, any sender and any recipient, and nobody is asked", async () => {
   await using server = await ReceivingServer.open({ development: true });
   const client = await server.client("mx");

@@ -27,7 +27,7 @@ async function world() {
   return { clock, files, log, put, options };
 }
 
-test("a self-signed certificate is ECDSA, names the host and localhost, and lives 825 days", () => {
+test("a self-signed certificate is ECDSA, names the host and this machine, and lives 825 days", () => {
   const now = Date.UTC(2026, 5, 1);
   const pair = makeSelfSigned("mail.example.org", now);
   const certificate = new X509Certificate(pair.certificatePem);
@@ -38,7 +38,10 @@ test("a self-signed certificate is ECDSA, names the host and localhost, and live
   assert.equal(certificate.verify(certificate.publicKey), true);
   assert.equal(certificate.ca, false);
   assert.equal(certificate.validToDate.getTime(), now + 825 * 86_400_000);
-  assert.equal(checkPair(pair).names, "DNS:mail.example.org, DNS:localhost");
+  assert.equal(
+    checkPair(pair).names,
+    "DNS:mail.example.org, DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1",
+  );
   const long = new X509Certificate(makeSelfSigned(`${"a".repeat(60)}.example.org`, now).certificatePem);
   assert.equal(long.checkHost(`${"a".repeat(60)}.example.org`), `${"a".repeat(60)}.example.org`);
   const far = new X509Certificate(makeSelfSigned("localhost", Date.UTC(2051, 0, 1)).certificatePem);

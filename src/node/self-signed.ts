@@ -26,6 +26,9 @@ const TAG = {
 const GENERALIZED_TIME = 0x18;
 const UTC_TIME = 0x17;
 const DNS_NAME = 0x82;
+const IP_ADDRESS = 0x87;
+/** 127.0.0.1 and ::1. */
+const LOOPBACK = ["7f000001", "00000000000000000000000000000001"];
 
 const OID = {
   ecdsaWithSha256: "2a8648ce3d040302",
@@ -37,7 +40,7 @@ const OID = {
   serverAuth: "2b06010505070301",
 };
 
-/** ECDSA P-256 for `hostname` (A-labels) and localhost, valid from a day before `now`. */
+/** ECDSA P-256 for `hostname` (A-labels), localhost and the loopback addresses, valid from a day before `now`. */
 export function makeSelfSigned(hostname: string, now: Instant): CertificatePair {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const algorithm = der(TAG.sequence, oid(OID.ecdsaWithSha256));
@@ -49,7 +52,10 @@ export function makeSelfSigned(hostname: string, now: Instant): CertificatePair 
   const serial = randomBytes(16);
   // Positive and without leading zeros.
   serial.writeUInt8((serial.readUInt8(0) & 0x7f) | 0x40, 0);
-  const alternatives = [...new Set([hostname, "localhost"])].map((dnsName) => der(DNS_NAME, Buffer.from(dnsName)));
+  const alternatives = [
+    ...[...new Set([hostname, "localhost"])].map((dnsName) => der(DNS_NAME, Buffer.from(dnsName))),
+    ...LOOPBACK.map((address) => der(IP_ADDRESS, Buffer.from(address, "hex"))),
+  ];
   const body = der(
     TAG.sequence,
     der(0xa0, der(TAG.integer, Buffer.from([2]))), // version 3

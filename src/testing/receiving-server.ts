@@ -55,9 +55,12 @@ export interface ReceivingServerOptions {
   readonly relayNetworks?: readonly string[];
   readonly bareLineEnds?: ListenerOptions["bareLineEnds"];
   readonly development?: true;
+  readonly startTls?: boolean;
   readonly claim?: ClaimTerms;
   readonly space?: number;
   readonly hopLimit?: number;
+  /** Largest piece that a session reads at once. Default: what the client sent at once. */
+  readonly chunkBytes?: number;
   /** Stands between receiving and the real one. */
   readonly spool?: (spool: Spool) => Pick<Spool, "begin">;
   readonly accounts?: (accounts: AccountDirectory) => AccountDirectory;
@@ -83,7 +86,7 @@ export class ReceivingServer implements AsyncDisposable {
 
   static async open(options: ReceivingServerOptions = {}): Promise<ReceivingServer> {
     const clock = new ManualClock();
-    const network = new MemoryNetwork();
+    const network = new MemoryNetwork(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes });
     const log = new CollectingLog();
     const spool = new MemorySpool({ clock });
     const random = new SeededRandom(7);
@@ -133,6 +136,7 @@ export class ReceivingServer implements AsyncDisposable {
         endpoint: { kind: "ip", address: "192.0.2.25", port: ports[kind] },
         bareLineEnds: options.bareLineEnds ?? "refuse",
         ...(options.development ? { development: true } : undefined),
+        ...(options.startTls === undefined ? undefined : { startTls: options.startTls }),
       })),
     );
     return new ReceivingServer({ clock, spool, inbound, claimed, network, log });

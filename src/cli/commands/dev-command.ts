@@ -20,6 +20,7 @@ export const devCommand: Command = {
   options: [
     { name: "smtp-port", value: "PORT", summary: "default 1025; 0 takes a free one" },
     { name: "http-port", value: "PORT", summary: "default 8025; 0 takes a free one" },
+    { name: "no-starttls", summary: "offer no TLS, for programs that use it unasked and refuse its certificate" },
     { name: "no-welcome", summary: "send no first message; without it an empty inbox gets one" },
     { ...dataDirOption, summary: "keep spool and captured mail in FOLDER" },
   ],
@@ -33,14 +34,15 @@ export const devCommand: Command = {
     const { interrupted } = context;
     const folder = given.text("data-dir");
     const dataDir = folder === undefined ? devDataDir(context) : resolve(context.workingDirectory, folder);
+    const startTls = !given.flag("no-starttls");
     const settings = developmentSettings({
       dataDir,
       smtpPort: port("smtp-port", 1025),
       httpPort: port("http-port", 8025),
     });
-    const server = await startOrExplain(() => context.startServer({ settings, mode: "development" }));
+    const server = await startOrExplain(() => context.startServer({ settings, mode: "development", startTls }));
     const first = given.flag("no-welcome") ? undefined : await sendFirstMessage(server, dataDir, context);
-    context.stdout.write(devScreen({ server, dataDir, first, context }));
+    context.stdout.write(devScreen({ server, dataDir, startTls, first, context }));
     await aborted(interrupted);
     await server.stop();
     return ExitCode.ok;
@@ -70,10 +72,11 @@ function hintFor({ code, part }: StartError): string {
 function devScreen(shown: {
   readonly server: RunningServer;
   readonly dataDir: string;
+  readonly startTls: boolean;
   readonly first: FirstMessage | undefined;
   readonly context: CliContext;
 }): string {
-  const { server, dataDir, first, context } = shown;
+  const { server, dataDir, startTls, first, context } = shown;
   const { bold, dim, green, cyan, yellow } = styleFor(context.stdout, context.environment);
   const smtp = server.listeners[0]?.endpoint;
   const [host, port] = smtp?.kind === "ip" ? [smtp.address, String(smtp.port)] : ["", ""];
@@ -83,13 +86,19 @@ function devScreen(shown: {
     "",
     `${green("●")} ${bold("Posthaste is ready.")} What you send here is captured; nothing leaves this machine.`,
     "",
-    `  ${dim("SMTP")}   ${bold(`${host}:${port}`)}   any login, any recipient; in clear or with STARTTLS`,
+    `  ${dim("SMTP")}   ${bold(`${host}:${port}`)}   any login, any recipient; in clear${startTls ? " or with STARTTLS" : ""}`,
     `  ${dim("HTTP")}   ${bold(`${http}/api/v1/inbox`)}`,
     `  ${dim("Data")}   ${dataDir}`,
     "",
     `  ${dim("For your application:")}`,
     `    ${cyan(`SMTP_HOST=${host}`)}`,
     `    ${cyan(`SMTP_PORT=${port}`)}`,
+    ...(startTls
+      ? [
+          `  ${dim("If it refuses the self-signed certificate: --no-starttls, or in Node")}`,
+          `    ${cyan(`NODE_EXTRA_CA_CERTS=${dataDir}/tls/self-signed.crt`)}`,
+        ]
+      : []),
     "",
   ];
   if (first?.kind === "arrived") {
