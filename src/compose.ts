@@ -98,6 +98,13 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     : await Accounts.open({ settings: accountSettings(settings), store, crypto, clock, random });
   const directory: AccountDirectory = accounts ?? new AnyAccounts(settings.hostname);
 
+  const tellAccountProblems = () => {
+    for (const { section, index, message: problem } of accounts?.problems ?? []) {
+      log.event("account-problem", { key: `${section}[${index}]`, problem });
+    }
+  };
+  tellAccountProblems();
+
   let current = settings;
   const inboxFolder = `${dataDir}/captured`;
   const inbox = new Inbox({ spool, files, clock }, { folder: inboxFolder });
@@ -170,6 +177,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
       queue.reconfigure(next.queue);
       keeper.reconfigure(next.history.keep);
       log.event("settings-reloaded", {});
+      tellAccountProblems();
       return { ok: true };
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);

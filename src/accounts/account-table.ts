@@ -29,6 +29,8 @@ export interface AccountProblem {
   /** Position within its section. */
   readonly index: number;
   readonly message: string;
+  /** A user that `posthaste user` made, or has yet to make, would mend it: who knows only the file says nothing. */
+  readonly mayBeStored?: true;
 }
 
 interface Domain {
@@ -267,9 +269,15 @@ export class AccountTable {
     const problems: AccountProblem[] = [];
     const inspect = (section: "alias" | "domain", index: number, addresses: readonly string[]): void => {
       for (const address of addresses) {
-        const { kind } = this.resolve(mailboxOf(address));
-        if (kind === "unknown") problems.push({ section, index, message: `${address} does not exist here` });
-        if (kind === "broken") problems.push({ section, index, message: `${address} leads in a circle or to nobody` });
+        const found = this.resolve(mailboxOf(address));
+        if (found.kind === "unknown" || (found.kind === "broken" && found.reason === "alias-without-target")) {
+          const message = found.kind === "unknown" ? `${address} does not exist here` : `${address} leads to nobody`;
+          problems.push({ section, index, message, mayBeStored: true });
+        } else if (found.kind === "broken") {
+          const message =
+            found.reason === "alias-loop" ? `${address} leads in a circle` : `${address} leads to too many addresses`;
+          problems.push({ section, index, message });
+        }
       }
     };
     for (const [index, { to }] of aliases.entries()) inspect("alias", index, to);

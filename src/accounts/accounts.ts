@@ -10,7 +10,7 @@ import type { Crypto } from "../ports/crypto.ts";
 import type { Random } from "../ports/random.ts";
 import { prepareString } from "../sasl/string-preparation.ts";
 import type { AccountDirectory, LoginClaim, LoginResult, Resolution } from "./account-directory.ts";
-import { AccountTable } from "./account-table.ts";
+import { type AccountProblem, AccountTable } from "./account-table.ts";
 import { clientNetwork } from "./client-network.ts";
 import { PasswordCheck } from "./password-check.ts";
 import type { AccountSettings } from "./settings.ts";
@@ -53,6 +53,11 @@ export class Accounts implements AccountDirectory {
     this.#settings = settings;
     this.#table = table;
     this.#expectPasswords();
+  }
+
+  /** What does not fit together, the users in the data directory included. */
+  get problems(): readonly AccountProblem[] {
+    return this.#table.problems;
   }
 
   /** As it stands; a reload replaces it. */

@@ -97,8 +97,8 @@ function tlsProblems({ tls }: Settings): CrossProblem[] {
 
 function accountProblems({ hostname, domain, user, alias }: Settings): CrossProblem[] {
   const { problems } = new AccountTable({ hostname, domains: domain, users: user, aliases: alias }, []);
-  return problems.flatMap(({ section, index, message }) =>
-    section === "stored-user" ? [] : [{ code: "config-account", path: [section, index], message }],
+  return problems.flatMap(({ section, index, message, mayBeStored }) =>
+    section === "stored-user" || mayBeStored ? [] : [{ code: "config-account", path: [section, index], message }],
   );
 }
 

@@ -259,6 +259,14 @@ const wrongs: readonly Wrong[] = [
     message: /declared twice/,
   },
   {
+    name: "an alias that leads back to itself",
+    text: `${head}${listener}[[domain]]\nname = "example.org"\n[[alias]]\naddress = "a@example.org"\nto = ["a@example.org"]\n`,
+    code: "config-account",
+    place: "7:3",
+    key: "alias[0]",
+    message: /leads in a circle/,
+  },
+  {
     name: "a relay route without a host",
     text: `${head}${listener}[[route]]\ndomain = "*"\nvia = "relay"\n`,
     code: "config-route-incomplete",
@@ -358,6 +366,14 @@ test("the shortest configuration gets every default", async () => {
   assert.deepEqual(settings.queue.retry.slice(0, 2), [300_000, 600_000]);
   assert.equal(settings.limits.message_size, 50_000_000);
   assert.deepEqual(settings.admin.listen, { kind: "ip", address: "127.0.0.1", port: 8025 });
+});
+
+test("aliases may lead to users that are not in the file: posthaste user makes them", async () => {
+  const aliases =
+    '[[alias]]\naddress = "info@example.org"\nto = ["all@example.org"]\n[[alias]]\naddress = "all@example.org"\nto = ["ann@example.org"]\n';
+  const domain = '[[domain]]\nname = "example.org"\ncatch_all = "ann@example.org"\n';
+  const { settings } = await loadSettings(file, await sourcesWith(`${head}${listener}${domain}${aliases}`));
+  assert.equal(settings.alias.length, 2);
 });
 
 test("secrets come from files and variables, paths start at the file's folder", async () => {

@@ -44,6 +44,11 @@ export const logEvents = {
     "Clients that verify will refuse; configure [tls].",
   ),
   "certificate-failed": declare("error", "A changed certificate could not be read.", "The former one stays in use."),
+  "account-problem": declare(
+    "warn",
+    "An alias, a catch-all or a user made by `posthaste user` does not fit the rest of the configuration.",
+    "What is right goes on; mail for the address told may be put off or refused.",
+  ),
   "session-opened": declare("debug", "A client connected.", "The greeting is sent."),
   "session-closed": declare("debug", "A session ended; the cause is told.", "Nothing."),
   "session-tls": declare("debug", "TLS was established in a session.", "The client says EHLO again."),
