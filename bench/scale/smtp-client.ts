@@ -34,8 +34,11 @@ export class SmtpClient implements AsyncDisposable {
   async write(bytes: string | Uint8Array): Promise<void> {
     if (this.#socket.write(bytes)) return;
     await new Promise<void>((resolve) => {
-      this.#socket.once("drain", resolve);
-      this.#socket.once("close", () => resolve());
+      const go = () => {
+        this.#socket.off("drain", go).off("close", go);
+        resolve();
+      };
+      this.#socket.on("drain", go).on("close", go);
     });
   }
 

@@ -17,8 +17,8 @@ import type { InboundServices, InboundSettings } from "./services.ts";
 import { Session } from "./session.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** Octets received and not consumed above which the socket is not read: four reads of a socket. */
-const inputHighWater = 256 * 1024;
+/** Octets received and not consumed above which the socket is not read: what a socket gives at once, so two reads are held. */
+const inputHighWater = 64 * 1024;
 /** After our end of the connection is closed, the client gets so long to close its own. */
 const lingerMs = 10_000;
 /**
@@ -133,6 +133,10 @@ export class Connection implements ConnectionHandler {
       }
       const event = this.#protocol.nextEvent();
       if (event === "need-data" || event === "paused") break;
+      if (event === "output-full") {
+        this.#flush();
+        continue;
+      }
       this.#handle(event);
     }
     this.#flush();

@@ -14,6 +14,7 @@ import {
   type TlsFacts,
   type TlsServerOptions,
 } from "../ports/network.ts";
+import { noteRead } from "./read-garbage.ts";
 import { clientFacts, serverFacts, type TlsContexts } from "./tls-contexts.ts";
 
 type ServerTls = { readonly side: "server" } & TlsServerOptions;
@@ -37,7 +38,10 @@ export class NodeConnection implements Connection {
   /** Written while the clear text before a handshake still goes out. */
   #held: Uint8Array[] | undefined;
 
-  readonly #onData = (bytes: Buffer): void => this.#handler?.data(bytes);
+  readonly #onData = (bytes: Buffer): void => {
+    this.#handler?.data(bytes);
+    noteRead(bytes.length);
+  };
   readonly #onEnd = (): void => {
     if (!this.#handshaking) this.#handler?.end();
   };

@@ -7,6 +7,7 @@ import { open, link, mkdir, readdir, readFile, rename, rm, stat, statfs, type Fi
 import { dirname, resolve } from "node:path";
 
 import { FileError, type FileFacts, type Files, type OpenFile, type OpenMode } from "../ports/files.ts";
+import { noteRead } from "./read-garbage.ts";
 
 const FLAGS = { read: "r", create: "wx", append: "a" } as const satisfies Record<OpenMode, string>;
 
@@ -127,6 +128,7 @@ class NodeOpenFile implements OpenFile {
   async read(position: number, length: number): Promise<Uint8Array> {
     const buffer = Buffer.allocUnsafe(length);
     const { bytesRead } = await guarded(this.#handle.read(buffer, 0, length, position));
+    noteRead(bytesRead);
     return buffer.subarray(0, bytesRead);
   }
 

@@ -8,6 +8,8 @@ import { SpoolError, type QueueId } from "../spool/spool.ts";
 
 /** Octets that may wait for the disk before the caller is asked to wait. */
 const WAITING_BYTES_MAX = 1024 * 1024;
+/** What is written at once, at most; an incoming file has one or two of these. */
+const BLOCK_BYTES = 256 * 1024;
 /** Larger reads gain nothing; 50 MB are 200 of them. */
 const READ_BYTES = 256 * 1024;
 
@@ -130,13 +132,25 @@ export class ContentFiles {
   }
 }
 
-/** A file that is being received. Failures are kept until {@link finish}, since the peer goes on sending meanwhile. */
+/** Part of a file on its way to the disk. */
+interface Block {
+  readonly bytes: Uint8Array;
+  length: number;
+}
+
+/**
+ * A file that is being received. What comes is copied into blocks, which are used again once they are written: however
+ * small the pieces, they cost what they hold, and nothing waits for the garbage collector. Failures are kept until
+ * {@link finish}, since the peer goes on sending meanwhile.
+ */
 export class IncomingFile {
   readonly path: string;
   readonly #files: Files;
   readonly #open: Promise<OpenFile>;
-  #waiting: Uint8Array[] = [];
+  /** In the order of the file; only the last has room. */
+  #waiting: Block[] = [];
   #waitingBytes = 0;
+  #spare: Block | undefined;
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #discarded = false;
@@ -152,7 +166,13 @@ export class IncomingFile {
   append(bytes: Uint8Array): Promise<void> | undefined {
     // After a failure nothing will be kept: what still comes is dropped.
     if (this.#failure !== undefined) return undefined;
-    this.#waiting.push(bytes);
+    for (let at = 0; at < bytes.length;) {
+      const block = this.#blockWithRoom();
+      const part = bytes.subarray(at, at + BLOCK_BYTES - block.length);
+      block.bytes.set(part, block.length);
+      block.length += part.length;
+      at += part.length;
+    }
     this.#waitingBytes += bytes.length;
     this.#writing ??= this.#write();
     return this.#waitingBytes > WAITING_BYTES_MAX ? this.#writing : undefined;
@@ -170,7 +190,7 @@ export class IncomingFile {
   async discard(): Promise<void> {
     if (this.#discarded) return;
     this.#discarded = true;
-    this.#waiting = [];
+    this.#drop();
     await this.#writing;
     const file = await this.#open.catch(() => undefined);
     await file?.close().catch(() => {});
@@ -178,22 +198,35 @@ export class IncomingFile {
     await this.#files.remove(this.path).catch(() => {});
   }
 
+  #blockWithRoom(): Block {
+    const last = this.#waiting.at(-1);
+    if (last !== undefined && last.length < BLOCK_BYTES) return last;
+    const block = this.#spare ?? { bytes: new Uint8Array(BLOCK_BYTES), length: 0 };
+    this.#spare = undefined;
+    this.#waiting.push(block);
+    return block;
+  }
+
   async #write(): Promise<void> {
     try {
       const file = await this.#open;
-      while (this.#waiting.length > 0) {
-        const chunks = this.#waiting;
-        this.#waiting = [];
-        this.#waitingBytes = 0;
-        await file.write(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
+      for (let block = this.#waiting.shift(); block !== undefined; block = this.#waiting.shift()) {
+        this.#waitingBytes -= block.length;
+        await file.write(block.bytes.subarray(0, block.length));
+        block.length = 0;
+        this.#spare = block;
       }
     } catch (error) {
       this.#failure = error;
-      this.#waiting = [];
-      this.#waitingBytes = 0;
+      this.#drop();
     } finally {
       this.#writing = undefined;
     }
+  }
+
+  #drop(): void {
+    this.#waiting = [];
+    this.#waitingBytes = 0;
   }
 }
 

@@ -9,6 +9,12 @@ import type { IncomingFile } from "./spool-content-files.ts";
 /** Content up to this size is kept in the database. */
 const SMALL_CONTENT_MAX = 256 * 1024;
 
+/**
+ * So many pieces are kept as they came: ordinary mail has a few. Those of a client that sends octet by octet, or a chunk
+ * of one octet among other commands, would each keep a buffer of up to 64 KiB alive; what follows is copied together.
+ */
+const PIECES_MAX = 32;
+
 /** A message that has arrived whole. */
 export interface Draft {
   readonly given: NewMessage;
@@ -27,6 +33,9 @@ export interface WriterOwner {
 export class SqliteMessageWriter implements MessageWriter {
   readonly #owner: WriterOwner;
   #chunks: Uint8Array[] = [];
+  /** The first `#gatheredBytes` of it are the content's beginning; undefined while there are few pieces. */
+  #gathered: Uint8Array | undefined;
+  #gatheredBytes = 0;
   #file: IncomingFile | undefined;
   #size = 0;
   #finished = false;
@@ -44,12 +53,13 @@ export class SqliteMessageWriter implements MessageWriter {
     this.#size += bytes.length;
     if (this.#file !== undefined) return this.#file.append(bytes);
     this.#chunks.push(bytes);
+    if (this.#chunks.length > PIECES_MAX || this.#gathered !== undefined) this.#gather();
     if (this.#size <= SMALL_CONTENT_MAX) return undefined;
     const file = this.#owner.receiveFile();
     this.#file = file;
-    const first = Buffer.concat(this.#chunks);
-    this.#chunks = [];
-    return file.append(first);
+    let wait: Promise<void> | undefined;
+    for (const chunk of this.#takeChunks()) wait = file.append(chunk);
+    return wait;
   }
 
   async commit(
@@ -59,8 +69,7 @@ export class SqliteMessageWriter implements MessageWriter {
     if (this.#finished) throw new SpoolError("failed", "The message is committed or aborted already");
     this.#finished = true;
     const file = this.#file;
-    const chunks = this.#chunks;
-    this.#chunks = [];
+    const chunks = this.#takeChunks();
     try {
       const { claim, events } = options;
       return await this.#owner.commit({ given: message, claim, events, chunks, file, size: this.#size });
@@ -73,11 +82,32 @@ export class SqliteMessageWriter implements MessageWriter {
   async abort(): Promise<void> {
     if (this.#finished) return;
     this.#finished = true;
-    this.#chunks = [];
+    this.#takeChunks();
     await this.#file?.discard();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.abort();
+  }
+
+  #gather(): void {
+    for (const chunk of this.#chunks) {
+      const needed = this.#gatheredBytes + chunk.length;
+      if (this.#gathered === undefined || needed > this.#gathered.length) {
+        const larger = new Uint8Array(Math.max(needed, 2 * this.#size));
+        if (this.#gathered !== undefined) larger.set(this.#gathered.subarray(0, this.#gatheredBytes));
+        this.#gathered = larger;
+      }
+      this.#gathered.set(chunk, this.#gatheredBytes);
+      this.#gatheredBytes = needed;
+    }
+    this.#chunks = [];
+  }
+
+  #takeChunks(): readonly Uint8Array[] {
+    const chunks = this.#gathered === undefined ? this.#chunks : [this.#gathered.subarray(0, this.#gatheredBytes)];
+    this.#chunks = [];
+    this.#gathered = undefined;
+    return chunks;
   }
 }

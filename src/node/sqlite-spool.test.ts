@@ -153,7 +153,7 @@ test("large content is durable, and its name, before the row that names it", asy
   assert.equal(rows(), 1);
   const folder = message.id.slice(-2);
   assert.deepEqual(
-    done.filter((what) => !what.startsWith("stat")),
+    done.filter((what, at) => !what.startsWith("stat") && !(what === "write" && done[at - 1] === "write")),
     [
       "open content/incoming/1-1",
       "write",

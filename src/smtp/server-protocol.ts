@@ -3,7 +3,7 @@
  * come out. It owns the input buffer, the order of commands, the replies that need no decision, and every limit of the
  * wire. Sockets, TLS, timers and every decision about mail are the driver's.
  *
- * A driver calls `receive`, then `nextEvent` until it gives "need-data" or "paused", then sends `takeOutput`. After an
+ * A driver calls `receive`, then `nextEvent` until it gives a word and no event, then sends `takeOutput`. After an
  * event that needs a verdict it calls `proceed`, `answer` or `challenge` and goes on. Once the session is closed, verdicts
  * that come late are ignored.
  */
@@ -16,6 +16,12 @@ import { advance } from "./server-reading.ts";
 import { serverReplies } from "./server-replies.ts";
 import { ServerSession } from "./server-session.ts";
 import { acceptEvent, finishContent, refuseEvent } from "./server-verdicts.ts";
+
+/**
+ * Octets of replies above which the driver must send them before more commands are read: a peer that sends commands and
+ * reads no replies is then held to this and not to what a whole input buffer of commands would be answered.
+ */
+const outputHighWater = 64 * 1024;
 
 export class ServerProtocol {
   readonly #session: ServerSession;
@@ -47,8 +53,11 @@ export class ServerProtocol {
     this.#session.close("lost");
   }
 
-  /** "paused": a verdict is owed, a TLS handshake is under way, or the session is closed. */
-  nextEvent(): ServerEvent | "need-data" | "paused" {
+  /**
+   * "paused": a verdict is owed, a TLS handshake is under way, or the session is closed. "output-full": replies must be
+   * sent first; there may be more to do behind them.
+   */
+  nextEvent(): ServerEvent | "need-data" | "paused" | "output-full" {
     for (;;) {
       const event = this.#session.events.shift();
       if (event !== undefined) {
@@ -56,6 +65,7 @@ export class ServerProtocol {
         return event;
       }
       if (this.#session.awaiting !== undefined || this.#session.phase.kind === "closed") return "paused";
+      if (this.#session.output.length >= outputHighWater) return "output-full";
       if (advance(this.#session)) continue;
       if (this.#inputEnded) this.#session.close("lost");
       else return this.#session.phase.kind === "tls-handshake" ? "paused" : "need-data";

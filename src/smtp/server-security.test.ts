@@ -323,3 +323,20 @@ test("a driver that gives the wrong number of replies is told", () => {
   assert.throws(() => conversation.decide([reply(250, "2.0.0", "1"), reply(250, "2.0.0", "2")]), RangeError);
   assert.throws(() => new Conversation().core.proceed(0), /No event waits/);
 });
+
+test("replies to commands that arrive together are to be sent before they gather", () => {
+  const { core } = greeted({ errorsMax: 100_000 });
+  const commands = 20_000;
+  core.receive(Buffer.from("NOOP\r\n".repeat(commands)), 0);
+  let replies = 0;
+  let taken = 0;
+  for (let said = core.nextEvent(); said === "output-full"; said = core.nextEvent()) {
+    const output = core.takeOutput() ?? Buffer.alloc(0);
+    assert.ok(output.length < 66_000, `${output.length} octets at once`);
+    replies += output.toString("latin1").split("\r\n").length - 1;
+    taken++;
+  }
+  replies += (core.takeOutput()?.toString("latin1") ?? "").split("\r\n").length - 1;
+  assert.equal(replies, commands);
+  assert.ok(taken >= 3);
+});

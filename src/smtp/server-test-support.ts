@@ -120,7 +120,13 @@ export class Conversation {
   }
 
   #run(): this {
-    for (let event = this.core.nextEvent(); typeof event !== "string"; event = this.core.nextEvent()) {
+    for (;;) {
+      const event = this.core.nextEvent();
+      if (event === "output-full") {
+        this.#takeOutput();
+        continue;
+      }
+      if (typeof event === "string") break;
       this.events.push(event);
       this.#follow(event);
       if (needsVerdict(event)) {
@@ -128,8 +134,12 @@ export class Conversation {
         if (verdict !== "wait") this.#pass(verdict);
       }
     }
-    this.#unread += this.core.takeOutput()?.toString("latin1") ?? "";
+    this.#takeOutput();
     return this;
+  }
+
+  #takeOutput(): void {
+    this.#unread += this.core.takeOutput()?.toString("latin1") ?? "";
   }
 
   #pass(verdict: Exclude<Verdict, "wait">): void {

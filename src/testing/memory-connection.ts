@@ -83,6 +83,11 @@ export class MemoryConnection implements Connection {
     return this.#peer.#incomingBytes + this.#held.reduce((sum, { length }) => sum + length, 0);
   }
 
+  /** For tests: octets sent by the peer and not yet handed over here. */
+  get unreadBytes(): number {
+    return this.#incomingBytes;
+  }
+
   /** Whether `closed` was, or is about to be, reported. */
   get isClosed(): boolean {
     return this.#closed;
