@@ -50,6 +50,8 @@ const aliasDepthMax = 10;
 /** Targets of one address after expansion; a list with more members wants list software. */
 const targetsMax = 1000;
 const postmaster = "postmaster";
+/** With the space no address has it. */
+const catchAllPrefix = "catch-all ";
 
 export class AccountTable {
   readonly problems: readonly AccountProblem[];
@@ -146,7 +148,7 @@ export class AccountTable {
     if (isNamed(key, postmaster)) return this.#postmaster(domain);
     if (domain.catchAll === undefined) return { kind: "unknown", setting: `domain ${domain.name}` };
     return this.#expansion(
-      `catch-all ${domain.key}`,
+      `${catchAllPrefix}${domain.key}`,
       "catch-all",
       [domain.catchAll],
       `domain ${domain.name} catch_all`,
@@ -212,7 +214,8 @@ export class AccountTable {
       if (nested === undefined) {
         for (const target of this.#leaves(mailbox)) expansion.targets.set(target.key, target);
       } else if (expansion.visited.has(nested.key)) {
-        expansion.loop = true;
+        // A catch-all that comes back to itself names a mailbox that does not exist (yet): no circle of aliases.
+        expansion.loop ||= !nested.key.startsWith(catchAllPrefix);
       } else {
         expansion.visited.add(nested.key);
         this.#expand(nested.to, expansion, depth + 1);
@@ -232,7 +235,7 @@ export class AccountTable {
       if (alias !== undefined) return { key, to: alias.to };
     }
     if (domain.anyRecipient || isNamed(full, postmaster) || domain.catchAll === undefined) return undefined;
-    return { key: `catch-all ${domain.key}`, to: [domain.catchAll] };
+    return { key: `${catchAllPrefix}${domain.key}`, to: [domain.catchAll] };
   }
 
   #leaves(mailbox: Mailbox): readonly Target[] {
