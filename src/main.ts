@@ -19,6 +19,7 @@ import { SystemClock } from "./node/system-clock.ts";
 import { SystemRandom } from "./node/system-random.ts";
 import { terminalInput } from "./node/terminal-input.ts";
 import { ThreadPoolCrypto } from "./node/thread-pool-crypto.ts";
+import { FileError } from "./ports/files.ts";
 import type { Log } from "./ports/log.ts";
 import { NetworkError } from "./ports/network.ts";
 import type { Resolver } from "./ports/resolver.ts";
@@ -159,8 +160,13 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
     }
   }
   if (!existsSync(join(dataDir, "spool.db"))) {
-    const hint = "Name the server meant by --config FILE or --data-dir FOLDER, or start one: posthaste dev.";
-    throw new CliError(ExitCode.unavailable, `no server runs on ${dataDir}, and there is no spool`, hint);
+    if (!target.mayCreate || !target.settings) {
+      const hint = target.settings
+        ? "`posthaste serve` starts it."
+        : "Name the server meant by --config FILE or --data-dir FOLDER, or start one: posthaste dev.";
+      throw new CliError(ExitCode.unavailable, `no server runs on ${dataDir}, and none has yet`, hint);
+    }
+    await makeDataDir(dataDir);
   }
   // What opening finds is for the server's log; a command speaks for itself.
   const log: Log = { event: () => undefined, with: () => log };
@@ -169,6 +175,15 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
   const lock = lockOrExplain(dataDir);
   const spool = await openSqliteSpool({ directory: dataDir, clock, files, log });
   return openOfflineApi(target, { spool, lock, files, clock, crypto, log, version });
+}
+
+async function makeDataDir(dataDir: string): Promise<void> {
+  try {
+    await files.makeDirectory(dataDir, 0o700);
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    throw new CliError(ExitCode.unavailable, `the data directory ${dataDir} cannot be made (${error.code})`);
+  }
 }
 
 function lockOrExplain(dataDir: string): { release(): void } {

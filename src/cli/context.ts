@@ -35,6 +35,8 @@ export interface ServerTarget {
   readonly dataDir: string;
   /** Where a configuration was named or found. */
   readonly settings?: Settings;
+  /** Where nothing has run yet, the spool is made. */
+  readonly mayCreate?: boolean;
 }
 
 export interface CliContext extends ConfigSources {

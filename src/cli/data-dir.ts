@@ -79,10 +79,14 @@ export async function ask(
 }
 
 /** Opens the API and says on stderr when it is the spool that answers, not a server. */
-export async function openApi(given: GivenArguments, context: CliContext): Promise<ServerApi> {
+export async function openApi(
+  given: GivenArguments,
+  context: CliContext,
+  options: { readonly mayCreate?: boolean } = {},
+): Promise<ServerApi> {
   const target = await findServer(given, context);
-  const api = await context.serverApi(target);
-  if (!api.running) context.stderr.write(`No server runs on ${target.dataDir}; this comes from its spool directly.\n`);
+  const api = await context.serverApi({ ...target, ...options });
+  if (!api.running) context.stderr.write(`No server runs on ${target.dataDir}; its spool is opened directly.\n`);
   return api;
 }
 

@@ -17,7 +17,7 @@ const passwordOptions: readonly OptionDeclaration[] = [
     name: "password-file",
     value: "FILE",
     completes: "file",
-    summary: "read the password from FILE, or from standard input with -; without it, a terminal asks",
+    summary: "read the password from FILE or, with -, from standard input; without it a terminal asks, a pipe is read",
   },
   { name: "generate", summary: "make a strong password and print it on standard output" },
 ];
@@ -37,7 +37,8 @@ const add: Command = {
     const [address = ""] = given.positionals;
     checkAddress(address);
     const password = await passwordFor(given, context);
-    await using api = await openApi(given, context);
+    // Users may be made before the server has run for the first time.
+    await using api = await openApi(given, context, { mayCreate: true });
     await ask(api, "/api/v1/users", { method: "POST", json: { address, password: password.text } });
     return tellDone({ given, context, address, password, done: "made" });
   },
@@ -130,7 +131,11 @@ async function passwordFor(given: GivenArguments, context: CliContext): Promise<
   }
   if (file !== undefined) return { text: await readPassword(file, context), generated: false };
   if (!context.stdin.isTerminal) {
-    throw usageError("no terminal to ask for a password; use --password-file FILE, --password-file - or --generate");
+    const piped = passwordIn(await context.stdin.readAll(passwordBytesMax), "standard input");
+    if (piped === "") {
+      throw usageError("no terminal to ask for a password; pipe it in, or use --password-file FILE or --generate");
+    }
+    return { text: piped, generated: false };
   }
   const first = await context.stdin.ask("Password: ", { hidden: true });
   const second = await context.stdin.ask("Again: ", { hidden: true });
@@ -143,15 +148,22 @@ async function readPassword(file: string, context: CliContext): Promise<string> 
   const path = resolve(context.workingDirectory, file);
   try {
     const bytes = file === "-" ? await context.stdin.readAll(passwordBytesMax) : await context.files.readFile(path);
-    const text = new TextDecoder().decode(bytes).replace(/\r?\n$/, "");
-    if (text === "" || bytes.length > passwordBytesMax || /[\r\n]/.test(text)) {
-      throw new CliError(ExitCode.data, `${file} does not hold one password on one line`);
-    }
+    const text = passwordIn(bytes, file === "-" ? "standard input" : file);
+    if (text === "") throw new CliError(ExitCode.data, `${file === "-" ? "standard input" : file} is empty`);
     return text;
   } catch (error) {
     if (error instanceof FileError) throw new CliError(ExitCode.data, `${path} cannot be read (${error.code})`);
     throw error;
   }
+}
+
+/** One line, with or without its line end; empty where nothing was given. */
+function passwordIn(bytes: Uint8Array, source: string): string {
+  const text = new TextDecoder().decode(bytes).replace(/\r?\n$/, "");
+  if (bytes.length > passwordBytesMax || /[\r\n]/.test(text)) {
+    throw new CliError(ExitCode.data, `${source} does not hold one password on one line`);
+  }
+  return text;
 }
 
 /** The API keeps its own, stricter rules; this saves typing a password for nothing. */
