@@ -54,7 +54,7 @@ test("without a server the spool answers, and stderr says so", async () => {
   const api = () => ({ body: { scheduled: 1, claimed: 0, held: 2, oldest_seconds: 7200 } });
   const { stdout, stderr } = await new TestTerminal().run("queue stats --data-dir /data", { api, running: false });
   assert.match(stdout, /1 recipient scheduled, 0 being delivered, 2 held\nThe oldest message is 2 h old/);
-  assert.match(stderr, /No server runs on \/data; this comes from its spool directly/);
+  assert.match(stderr, /No server runs on \/data; its spool is opened directly/);
 });
 
 test("nothing found is said on stderr, and a script gets an empty list", async () => {
