@@ -4,6 +4,9 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { commandGroups, commands } from "../src/cli/command-table.ts";
+import { commandHelp } from "../src/cli/help.ts";
+import { styleFor } from "../src/cli/style.ts";
 import { startErrors } from "../src/cli/running-server.ts";
 import { configProblems } from "../src/config/config-problem.ts";
 import { exampleToml, settingsReference } from "../src/config/reference.ts";
@@ -21,6 +24,7 @@ output("docs/settings/README.md", `${generated}\n${settingsReference()}`);
 output("docs/settings/posthaste.example.toml", exampleToml());
 output("docs/log-events.md", logEventsPage());
 output("docs/errors.md", errorsPage());
+output("docs/commands.md", commandsPage());
 
 if (stale > 0) {
   console.error(`generated documents: ${stale} differ; run scripts/generate-docs.ts and commit what it writes`);
@@ -111,4 +115,27 @@ Those of sysexits.h.
 
 function cell(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("\n", " ");
+}
+
+/** The help of every command, as a terminal without colours shows it. */
+function commandsPage(): string {
+  const plain = styleFor({ isTerminal: false, columns: 100, write: () => undefined }, {});
+  const sections = commands.map((command) => {
+    const help = commandHelp(command, plain).trimEnd();
+    return `## posthaste ${command.name}\n\n\`\`\`text\n${help}\n\`\`\``;
+  });
+  const groups = commandGroups.map(({ name, summary }) => `- \`posthaste ${name} …\`: ${summary}`);
+  return `${generated}
+# Commands
+
+\`bin/posthaste\` in a clone, \`npx posthaste\` where the package is installed. Data goes to standard output, talk to standard
+error; reads take \`--json\`, which is stable, while the text for people may change. Exit codes are those of
+\`sysexits.h\`: 0 done, 64 wrong usage, 65 wrong data, 67 no such user, 69 unavailable, 75 try later, 77 not permitted, 78
+configuration. \`NO_COLOR\` is honoured; nothing is asked off a terminal. \`posthaste completion bash|zsh|fish\` prints a
+completion script.
+
+${groups.join("\n")}
+
+${sections.join("\n\n")}
+`;
 }
