@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { makeVerifier } from "./accounts/user-administration.ts";
 import type { CliContext, ServerApi, ServerTarget, TextInput, TextOutput } from "./cli/context.ts";
 import { CliError, ExitCode } from "./cli/exit-code.ts";
 import { runCli } from "./cli/run.ts";
@@ -54,6 +55,7 @@ const context: CliContext = {
   // A number in the query makes Node read a changed file again.
   importModule: async (file) =>
     (await import(`${pathToFileURL(file).href}?${modulesLoaded++}`)) as Record<string, unknown>,
+  makeVerifier: (password) => makeVerifier(password, crypto),
   serverApi,
   startServer,
   get interrupted() {

@@ -40,7 +40,7 @@ export const userSettings = z
       .union([secret(), z.array(secret()).max(8)])
       .optional()
       .describe(
-        "argon2id in PHC form or a SCRAM verifier, as `posthaste user` makes them, or a list of them (one for each device). Without it nobody can log in. Applies on reload.",
+        "argon2id in PHC form, as `posthaste user hash` prints it, or a SCRAM verifier, or a list of them (one for each device). Without it nobody can log in. Applies on reload.",
       ),
   })
   .describe("A mailbox with a login.");

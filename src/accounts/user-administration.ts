@@ -102,16 +102,21 @@ export class UserAdministration {
     throw new AccountError("not-found", `there is no user ${address}`);
   }
 
-  async #hash(password: string): Promise<string> {
-    const prepared = prepareString(password);
-    if (prepared === undefined) {
-      throw new AccountError("invalid-password", "the password is empty or has characters that cannot be typed");
-    }
-    if (Buffer.byteLength(prepared) > passwordBytesMax) {
-      throw new AccountError("invalid-password", `the password is longer than ${passwordBytesMax} octets`);
-    }
-    return await this.#crypto.hashPassword(prepared);
+  #hash(password: string): Promise<string> {
+    return makeVerifier(password, this.#crypto);
   }
+}
+
+/** What is kept in place of a password. Rejects with {@link AccountError}. */
+export async function makeVerifier(password: string, crypto: Crypto): Promise<string> {
+  const prepared = prepareString(password);
+  if (prepared === undefined) {
+    throw new AccountError("invalid-password", "the password is empty or has characters that cannot be typed");
+  }
+  if (Buffer.byteLength(prepared) > passwordBytesMax) {
+    throw new AccountError("invalid-password", `the password is longer than ${passwordBytesMax} octets`);
+  }
+  return await crypto.hashPassword(prepared);
 }
 
 function mailboxOf(address: string): Mailbox {

@@ -50,6 +50,8 @@ export interface CliContext extends ConfigSources {
   readonly random: Random;
   readonly network: Network;
   readonly resolver: () => Resolver;
+  /** What is kept in place of a password. Rejects with `AccountError`. */
+  readonly makeVerifier: (password: string) => Promise<string>;
   /** Rejects with `CliError` when there is neither server nor spool. */
   readonly serverApi: (target: ServerTarget) => Promise<ServerApi>;
   /** Rejects with `CliError` for what people can mend: ports taken, a data_dir in use. */

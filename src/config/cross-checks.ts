@@ -21,6 +21,7 @@ export function crossProblems(settings: Settings): CrossProblem[] {
     ...adminProblems(settings),
     ...tlsProblems(settings),
     ...accountProblems(settings),
+    ...passwordProblems(settings),
     ...settings.route.flatMap((route, index) => routeProblems(route, index)),
     ...queueProblems(settings),
   ];
@@ -93,6 +94,19 @@ function tlsProblems({ tls }: Settings): CrossProblem[] {
   const [given, missing] = tls.certificate === undefined ? ["key", "certificate"] : ["certificate", "key"];
   const message = `${given} needs ${missing} beside it; with neither, a self-signed certificate is made`;
   return [{ code: "config-tls-incomplete", path: ["tls", given], message }];
+}
+
+/** A password in clear would let nobody in, and be readable by all who read the file. */
+function passwordProblems({ user }: Settings): CrossProblem[] {
+  const message =
+    'a password is kept as a verifier, "$argon2id$…" or "SCRAM-SHA-256$…"; `posthaste user hash` makes one';
+  return user.flatMap(({ password = [] }, index) => {
+    const verifiers = typeof password === "string" ? [password] : password;
+    const right = (text: string) => /^(?:\$argon2id\$|SCRAM-SHA-\d)/.test(text);
+    return verifiers.every(right)
+      ? []
+      : [{ code: "config-invalid-value", path: ["user", index, "password"], message } as const];
+  });
 }
 
 function accountProblems({ hostname, domain, user, alias }: Settings): CrossProblem[] {

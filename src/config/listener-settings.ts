@@ -7,7 +7,7 @@ export const listenerSettings = z
     kind: z
       .enum(["mx", "submission", "submissions", "lmtp"])
       .describe(
-        "`mx` takes mail from other servers; `submission` (STARTTLS) and `submissions` (TLS at once) take users' mail after a login; `lmtp` takes mail for local recipients. A reload does not change it.",
+        "Whose mail comes in here: `mx` takes mail from other servers; `submission` (STARTTLS) and `submissions` (TLS at once) take users' mail after a login; `lmtp` takes mail for local recipients. A reload does not change it.",
       ),
     listen: listenAddress()
       .optional()

@@ -19,7 +19,7 @@ async function sourcesWith(text: string, more: Readonly<Record<string, string>> 
   }
   return {
     files,
-    environment: { RELAY_PASSWORD: "from the environment", EMPTY: "" },
+    environment: { RELAY_PASSWORD: "$argon2id$environment", EMPTY: "" },
     importModule: () => Promise.reject(new Error("no modules here")),
   };
 }
@@ -251,6 +251,14 @@ const wrongs: readonly Wrong[] = [
     message: /example.org is not declared/,
   },
   {
+    name: "a password in clear",
+    text: `${head}${listener}[[domain]]\nname = "example.org"\n[[user]]\naddress = "ann@example.org"\npassword = "secret"\n`,
+    code: "config-invalid-value",
+    place: "9:1",
+    key: "user[0].password",
+    message: /kept as a verifier/,
+  },
+  {
     name: "an address that is a user and an alias",
     text: `${head}${listener}[[domain]]\nname = "example.org"\n[[user]]\naddress = "ann@example.org"\n[[alias]]\naddress = "Ann@Example.org"\nto = ["bob@elsewhere.test"]\n`,
     code: "config-account",
@@ -378,7 +386,7 @@ test("aliases may lead to users that are not in the file: posthaste user makes t
 
 test("secrets come from files and variables, paths start at the file's folder", async () => {
   const text = `${head}${listener}[admin]\ntoken = { file = "admin.token" }\nlisten = "unix:admin.sock"\n[tls]\ncertificate = "../tls/cert.pem"\nkey = "/key.pem"
-[[domain]]\nname = "example.org"\n[[user]]\naddress = "ann@example.org"\npassword = ["inline", { env = "RELAY_PASSWORD" }]
+[[domain]]\nname = "example.org"\n[[user]]\naddress = "ann@example.org"\npassword = ["$argon2id$inline", { env = "RELAY_PASSWORD" }]
 [[route]]\ndomain = "*"\nvia = "maildir"\npath = "mail/{user}"\n`;
   const { settings, positionOf } = await loadSettings(
     file,
@@ -388,7 +396,7 @@ test("secrets come from files and variables, paths start at the file's folder", 
   assert.deepEqual(settings.admin.listen, { kind: "unix", path: "/etc/posthaste/admin.sock" });
   assert.equal(settings.tls.certificate, "/etc/tls/cert.pem");
   assert.equal(settings.tls.key, "/key.pem");
-  assert.deepEqual(settings.user[0]?.password, ["inline", "from the environment"]);
+  assert.deepEqual(settings.user[0]?.password, ["$argon2id$inline", "$argon2id$environment"]);
   assert.equal(settings.route[0]?.path, "/etc/posthaste/mail/{user}");
   assert.deepEqual(positionOf(["route", 0, "path"]), { line: 19, column: 1 });
 });

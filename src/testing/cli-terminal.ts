@@ -67,6 +67,7 @@ export class TestTerminal {
       files: this.files,
       network: this.network,
       resolver: () => this.resolver,
+      makeVerifier: (password) => Promise.resolve(`verifier of ${password}`),
       importModule: () => Promise.reject(new Error("no modules here")),
       serverApi: ({ dataDir }) => {
         dataDirs.push(dataDir);

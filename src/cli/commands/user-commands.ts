@@ -1,5 +1,6 @@
-/** `posthaste user add | passwd | list | remove`: users in the data directory. Those of the file are only listed. */
+/** `posthaste user …`: users in the data directory. Those of the file are only listed. */
 import { resolve } from "node:path";
+import { AccountError } from "../../accounts/user-administration.ts";
 import { FileError } from "../../ports/files.ts";
 import { userList } from "../api-shapes.ts";
 import { type Command, jsonOption, type OptionDeclaration, yesOption } from "../command.ts";
@@ -12,13 +13,15 @@ import { styleFor, textTable } from "../style.ts";
 /** As the API takes them. */
 const passwordBytesMax = 1024;
 
+const passwordOption: OptionDeclaration = {
+  name: "password-file",
+  value: "FILE",
+  completes: "file",
+  summary: "read the password from FILE or, with -, from standard input; without it a terminal asks, a pipe is read",
+};
+
 const passwordOptions: readonly OptionDeclaration[] = [
-  {
-    name: "password-file",
-    value: "FILE",
-    completes: "file",
-    summary: "read the password from FILE or, with -, from standard input; without it a terminal asks, a pipe is read",
-  },
+  passwordOption,
   { name: "generate", summary: "make a strong password and print it on standard output" },
 ];
 
@@ -115,7 +118,26 @@ const remove: Command = {
   },
 };
 
-export const userCommands: readonly Command[] = [add, passwd, list, remove];
+const hash: Command = {
+  name: "user hash",
+  summary: "print what stands for a password in the configuration file",
+  options: [passwordOption, jsonOption],
+  positionals: [],
+  examples: [{ line: "posthaste user hash", does: "for `password` of a [[user]]; asks for the password twice" }],
+  run: async (given, context) => {
+    const { text } = await passwordFor(given, context);
+    try {
+      const verifier = await context.makeVerifier(text);
+      context.stdout.write(given.flag("json") ? `${JSON.stringify({ password: verifier })}\n` : `${verifier}\n`);
+      return ExitCode.ok;
+    } catch (error) {
+      if (error instanceof AccountError) throw new CliError(ExitCode.data, error.message);
+      throw error;
+    }
+  },
+};
+
+export const userCommands: readonly Command[] = [add, passwd, list, remove, hash];
 
 interface ChosenPassword {
   readonly text: string;
