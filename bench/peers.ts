@@ -1,16 +1,15 @@
 /** What the benchmark starts: the two servers under test, each with the same next hop, and Postfix's own sink. */
 import { readdirSync, readFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { startPostfix } from "../test/interop/support/postfix.ts";
 import { startPosthaste } from "../test/interop/support/posthaste.ts";
-import { freePort, type Program, startProgram, untilListening } from "../test/interop/support/program.ts";
+import { freePort, type Program, runProgram, startProgram, untilListening } from "../test/interop/support/program.ts";
 
 export interface ServerUnderTest extends AsyncDisposable {
   readonly name: string;
   readonly port: number;
   /** Resident memory of all its processes, in octets. What they share is counted once for each. */
   residentBytes(): number;
-  /** Resolves when it has finished what it does behind the clients' backs: whoever is measured next starts even. */
-  idle(): Promise<void>;
 }
 
 /** Both take mail for discard.test and drop it, and relay all else to `sinkPort`. */
@@ -20,6 +19,8 @@ export async function startServers(
   const port = await freePort();
   const posthaste = await startPosthaste({
     ports: [port],
+    // Into a file as Postfix does, and not through a pipe that this process would have to read meanwhile.
+    wrap: ["sh", "-c", 'exec "$@" > log', "sh"],
     configuration: `
       [[listener]]
       kind = "mx"
@@ -45,14 +46,12 @@ export async function startServers(
       name: "Posthaste",
       port,
       residentBytes: () => residentBytes(posthaste.program.child.pid ?? 0),
-      idle: () => idle(posthaste.program.child.pid ?? 0),
       [Symbol.asyncDispose]: () => posthaste[Symbol.asyncDispose](),
     },
     postfix: {
       name: "Postfix",
       port: postfix.port,
       residentBytes: () => residentBytes(postfix.processId),
-      idle: () => idle(postfix.processId),
       [Symbol.asyncDispose]: () => postfix[Symbol.asyncDispose](),
     },
   };
@@ -70,22 +69,29 @@ function residentBytes(root: number): number {
   return treeOf(root).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Three looks in a row at which next to no processor time was used; a minute at most. */
-async function idle(root: number): Promise<void> {
-  let before = -Infinity;
-  for (let looks = 0, quiet = 0; looks < 300 && quiet < 3; looks++) {
-    const ticks = treeOf(root).reduce((sum, process) => sum + process.ticks, 0);
-    quiet = ticks - before <= 2 ? quiet + 1 : 0;
-    before = ticks;
-    await new Promise((resolve) => setTimeout(resolve, 200));
+/**
+ * Resolves when the machine does next to nothing and the disk has all that was written, so that whoever is measured next
+ * pays neither for what the other server still does behind its clients' backs, nor for the files it has left to the file
+ * system to forget, nor for a stranger. False: it did not become quiet within a minute.
+ */
+export async function quiet(): Promise<boolean> {
+  await runProgram("sync", []);
+  for (let looks = 0, inRow = 0; looks < 200; looks++) {
+    const before = busyMs();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    inRow = busyMs() - before < 0.1 * 300 * cpus().length ? inRow + 1 : 0;
+    if (inRow === 3) return true;
   }
+  return false;
+}
+
+function busyMs(): number {
+  return cpus().reduce((sum, { times }) => sum + times.user + times.sys + times.nice + times.irq, 0);
 }
 
 interface Process {
   readonly parent: number;
   readonly bytes: number;
-  /** Processor time used, in hundredths of a second. */
-  readonly ticks: number;
 }
 
 /** The process and all its descendants. */
@@ -93,12 +99,9 @@ function treeOf(root: number): readonly Process[] {
   const processes = new Map<number, Process>();
   for (const id of readdirNumbers("/proc")) {
     try {
-      const stat = readFileSync(`/proc/${id}/stat`, "latin1");
-      // Behind the name, which may hold anything: state, parent, … utime, stime (fields 14 and 15).
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      const resident = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${id}/status`, "latin1"));
-      const ticks = Number(fields[11]) + Number(fields[12]);
-      processes.set(id, { parent: Number(fields[1]), bytes: Number(resident?.[1] ?? 0) * 1024, ticks });
+      const status = readFileSync(`/proc/${id}/status`, "latin1");
+      const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
+      processes.set(id, { parent: field("PPid"), bytes: field("VmRSS") * 1024 });
     } catch {
       // It ended while we looked.
     }

@@ -10,7 +10,7 @@ import { cpus, tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { freePort, runProgram } from "../test/interop/support/program.ts";
-import { type ServerUnderTest, startServers, startSink } from "./peers.ts";
+import { quiet, type ServerUnderTest, startServers, startSink } from "./peers.ts";
 import { renderChart } from "./chart.ts";
 
 const { values: options } = parseArgs({
@@ -24,8 +24,8 @@ const { values: options } = parseArgs({
     svg: { type: "string", default: "bench/results/latest.svg" },
   },
 });
-const rounds = Number(options.rounds ?? (options.short ? 3 : 5));
-const messages = Number(options.messages ?? (options.short ? 3_000 : 10_000));
+const rounds = Number(options.rounds ?? (options.short ? 3 : 7));
+const messages = Number(options.messages ?? (options.short ? 3_000 : 6_000));
 const messageBytes = 4096;
 const largeBytes = 50_000_000;
 
@@ -134,15 +134,16 @@ const wanted = (row: Measurement) => options.only === undefined || row.name.incl
 for (const [, server] of servers) {
   // Once without a clock, so that no run pays for compiling, for the first files or for processes not yet forked.
   say(`${server.name}: warming up …`);
-  await source(server.port, "box@discard.test", ["-d", ...load(5_000)]);
-  await source(server.port, "box@discard.test", load(1_000));
-  await server.idle();
+  await source(server.port, "box@discard.test", ["-d", ...load(10_000)]);
+  await source(server.port, "box@discard.test", load(2_000));
 }
+let disturbed = 0;
 for (let round = 1; round <= rounds; round++) {
   // Who goes first alternates, so that a machine that slows down favours nobody; the one not measured is idle.
   for (const row of [kept, many, each, relayed, largeTime]) {
     if (!wanted(row) || (row === many && options.short)) continue;
     for (const [key, server] of round % 2 === 1 ? servers : servers.toReversed()) {
+      if (!(await quiet())) disturbed++;
       say(`round ${round} of ${rounds}: ${row.name}: ${server.name} …`);
       if (row === kept) row[key].push(await acceptKept(server));
       else if (row === many) row[key].push(await acceptKept(server, "100"));
@@ -153,7 +154,6 @@ for (let round = 1; round <= rounds; round++) {
         row[key].push(seconds);
         largeMemory[key].push(grownBytes / 1e6);
       }
-      await server.idle();
     }
   }
 }
@@ -164,6 +164,7 @@ const rows = [kept, many, each, relayed, largeTime, largeMemory, memory].filter(
 const about =
   `median of ${rounds} × ${messages} messages of ${messageBytes} octets, ${options.sessions} sessions, fsync before 250 ` +
   `(${fsync.toFixed(2)} ms here), ${cpus().length} cores (${cpus()[0]?.model.trim() ?? "unknown"})`;
+if (disturbed > 0) say(`\nthe machine was busy with other things before ${disturbed} of the measurements`);
 if (options.json) {
   const table = rows.map((row) => ({ ...row, ratio: ratioOf(row) }));
   process.stdout.write(`${JSON.stringify({ about, rows: table }, null, 2)}\n`);
