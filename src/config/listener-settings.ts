@@ -20,6 +20,12 @@ export const listenerSettings = z
       .describe(
         "Content with a bare CR or LF: refused with 550 5.5.2, or, for old programs that submit, repaired to CRLF. A reload does not change it.",
       ),
+    early_talk: z
+      .enum(["allow", "refuse"])
+      .default("allow")
+      .describe(
+        "Clients that send commands before it is their turn (ahead of the greeting, behind EHLO, DATA or STARTTLS): served, or refused with 554 5.5.0 as spammers' tools. A reload does not change it.",
+      ),
   })
   .describe("One address on which clients are served.");
 

@@ -20,7 +20,17 @@ export function listenerOptions(settings: Settings, development: boolean): reado
   return settings.listener.flatMap((listener) => {
     const endpoint = listenAddressOf(listener);
     const open = development ? ({ development: true } as const) : {};
-    return endpoint ? [{ kind: listener.kind, endpoint, bareLineEnds: listener.bare_line_ends, ...open }] : [];
+    return endpoint
+      ? [
+          {
+            kind: listener.kind,
+            endpoint,
+            bareLineEnds: listener.bare_line_ends,
+            earlyTalk: listener.early_talk,
+            ...open,
+          },
+        ]
+      : [];
   });
 }
 

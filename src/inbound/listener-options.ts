@@ -10,6 +10,8 @@ export interface ListenerOptions {
   readonly endpoint: Endpoint;
   /** Bare CR or LF in content: refuse it, or make CRLF of it for old programs. */
   readonly bareLineEnds: "refuse" | "repair";
+  /** Commands that come before their turn (RFC 2920 §3.1); default: allow. */
+  readonly earlyTalk?: "allow" | "refuse";
   /** Development only: logins are offered, in clear too, and nobody is asked for one. */
   readonly development?: true;
   /** false: STARTTLS is not offered. Development only, for programs that refuse a self-signed certificate. */
@@ -42,7 +44,7 @@ export function hasImplicitTls(kind: ListenerKind): boolean {
 
 /** What the protocol core is told when a session begins. */
 export function protocolSettings(
-  { kind, endpoint, bareLineEnds, development, startTls }: ListenerOptions,
+  { kind, endpoint, bareLineEnds, earlyTalk = "allow", development, startTls }: ListenerOptions,
   { hostname, limits }: InboundSettings,
   certificates: boolean,
 ): ServerProtocolSettings {
@@ -63,6 +65,7 @@ export function protocolSettings(
     messageBytesMax: limits.message_size,
     recipientsMax: limits.recipients,
     bareLineEnds,
+    earlyTalk,
     errorsMax: limits.errors,
     refusedRecipientsMax: limits.refused_recipients,
     idleTimeoutMs: limits.idle_timeout,

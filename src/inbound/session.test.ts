@@ -309,3 +309,19 @@ test("every event of a session bears its id", async () => {
     ["session-opened", "login-succeeded", "session-closed"],
   );
 });
+
+test("EXT-012: a listener told to refuse early talk ends a session whose commands come before their turn", async () => {
+  const early = "EHLO c.test\r\nMAIL FROM:<s@x.example>\r\n";
+  {
+    await using server = await ReceivingServer.open({ earlyTalk: "refuse" });
+    const client = await server.client("mx");
+    client.send(early);
+    assert.match(await client.reply(), /^554 5\.5\.0 /);
+    assert.equal(await client.ended(), true);
+  }
+  await using server = await ReceivingServer.open();
+  const client = await server.client("mx");
+  client.send(early);
+  assert.match(await client.reply(), /^250/);
+  assert.match(await client.reply(), /^250 2\.1\.0/);
+});

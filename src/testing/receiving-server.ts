@@ -54,6 +54,7 @@ export interface ReceivingServerOptions {
   readonly limits?: Parameters<typeof limitsSettings.parse>[0];
   readonly relayNetworks?: readonly string[];
   readonly bareLineEnds?: ListenerOptions["bareLineEnds"];
+  readonly earlyTalk?: "allow" | "refuse";
   readonly development?: true;
   readonly startTls?: boolean;
   readonly claim?: ClaimTerms;
@@ -135,6 +136,7 @@ export class ReceivingServer implements AsyncDisposable {
         kind,
         endpoint: { kind: "ip", address: "192.0.2.25", port: ports[kind] },
         bareLineEnds: options.bareLineEnds ?? "refuse",
+        ...(options.earlyTalk === undefined ? {} : { earlyTalk: options.earlyTalk }),
         ...(options.development ? { development: true } : undefined),
         ...(options.startTls === undefined ? undefined : { startTls: options.startTls }),
       })),
