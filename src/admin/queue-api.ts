@@ -12,7 +12,7 @@ const filterSchema = z.strictObject({
   to: z.string().optional().describe("Recipient, or the alias it was given as; whole, without regard to letter case."),
   domain: z.string().optional().describe("Recipient's domain."),
   state: z
-    .union([z.enum(states), z.array(z.enum(states))])
+    .union([z.enum(states), z.array(z.enum(states))], `state is one of ${states.join(", ")}, or a list of them`)
     .optional()
     .describe("State or states; default: all that are not final."),
 });
@@ -48,7 +48,7 @@ export function queueApi({ spool, wake, sites }: QueueApiDependencies): Hono {
     const { limit: limitText, after, ...rest } = context.req.query();
     const parsed = filterSchema.safeParse(rest);
     const limit = Math.min(1000, Math.max(1, Number(limitText ?? 100) || 100));
-    if (!parsed.success) return context.json({ error: z.prettifyError(parsed.error) }, 400);
+    if (!parsed.success) return context.json({ error: sentenceOf(parsed.error) }, 400);
     const [message, index] = (after ?? "").split("/");
     const found = await spool.find(toFilter(parsed.data), {
       limit,
@@ -63,7 +63,7 @@ export function queueApi({ spool, wake, sites }: QueueApiDependencies): Hono {
 
   app.post("/:verb{retry|hold|release|remove}", async (context) => {
     const parsed = bulkSchema.safeParse(await context.req.json().catch(() => undefined));
-    if (!parsed.success) return context.json({ error: z.prettifyError(parsed.error) }, 400);
+    if (!parsed.success) return context.json({ error: sentenceOf(parsed.error) }, 400);
     const { all, dry_run: dryRun, reason, ...given } = parsed.data;
     if (Object.values(given).every((value) => value === undefined) && all !== true) {
       return context.json({ error: "an empty filter would select the whole queue; name a filter, or say `all`" }, 400);
@@ -82,6 +82,11 @@ export function queueApi({ spool, wake, sites }: QueueApiDependencies): Hono {
   });
 
   return app;
+}
+
+/** One line, for `error`. */
+function sentenceOf({ issues }: z.ZodError): string {
+  return issues.map(({ path, message }) => (path.length > 0 ? `${path.join(".")}: ${message}` : message)).join("; ");
 }
 
 function toFilter({ state, ...rest }: z.infer<typeof filterSchema>): RecipientFilter {

@@ -120,20 +120,19 @@ const keysOfRoutes = {
   mx: { needed: undefined, allowed: ["tls"] },
   relay: { needed: "host", allowed: ["host", "auth", "tls"] },
   lmtp: { needed: "host", allowed: ["host", "auth", "tls"] },
-  maildir: { needed: "path", allowed: ["path"] },
+  maildir: { needed: undefined, allowed: ["path"] },
   capture: { needed: undefined, allowed: [] },
   discard: { needed: undefined, allowed: [] },
 } as const satisfies Record<
   Settings["route"][number]["via"],
-  { needed: "host" | "path" | undefined; allowed: readonly string[] }
+  { needed: "host" | undefined; allowed: readonly string[] }
 >;
 
 function routeProblems(route: Settings["route"][number], index: number): CrossProblem[] {
   const problems: CrossProblem[] = [];
   const { needed, allowed } = keysOfRoutes[route.via];
   if (needed !== undefined && route[needed] === undefined) {
-    const example =
-      needed === "path" ? "/var/mail/{user}" : route.via === "lmtp" ? "unix:/run/dovecot/lmtp" : "relay.test:25";
+    const example = route.via === "lmtp" ? "unix:/run/dovecot/lmtp" : "relay.test:25";
     const message = `via = "${route.via}" needs ${needed}, as in ${needed} = "${example}"`;
     problems.push({ code: "config-route-incomplete", path: ["route", index, "via"], message });
   }

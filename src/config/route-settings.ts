@@ -25,7 +25,7 @@ export const routeSettings = z
     path: filePath()
       .optional()
       .describe(
-        "For maildir: the folder; `{user}`, `{domain}` and `{address}` stand for the recipient's. Applies on reload.",
+        "For maildir: the folder; `{user}`, `{domain}` and `{address}` stand for the recipient's. Default mail/{domain}/{user} in data_dir. Applies on reload.",
       ),
     auth: z
       .strictObject({
