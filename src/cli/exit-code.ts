@@ -15,6 +15,8 @@ export const ExitCode = {
   /** A login was refused. */
   noPermission: 77,
   config: 78,
+  /** Ctrl-C, as shells count it. */
+  interrupted: 130,
 } as const;
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];

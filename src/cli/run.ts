@@ -86,6 +86,11 @@ function tell(
     }
     return error.exitCode;
   }
+  // Ctrl-C or Ctrl-D at a question, as readline tells it.
+  if (error instanceof Error && error.name === "AbortError") {
+    stderr.write("\nStopped; nothing was changed.\n");
+    return ExitCode.interrupted;
+  }
   const text = error instanceof Error ? (environment["POSTHASTE_DEBUG"] ? error.stack : error.message) : String(error);
   stderr.write(`${style.red("posthaste:")} unexpected: ${text}\n`);
   stderr.write("POSTHASTE_DEBUG=1 shows where. Please report it with that text.\n");

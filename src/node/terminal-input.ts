@@ -23,12 +23,13 @@ export function terminalInput(input: Readable & { readonly isTTY?: boolean }, ou
       return Buffer.concat(chunks, size);
     },
     ask: async (question, { hidden = false } = {}) => {
-      output.write(question);
+      if (hidden) output.write(question);
       // Readline echoes what is typed to its output, so a hidden answer gets an output that shows nothing.
       const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
       const reader = createInterface({ input, output: hidden ? silent : output, terminal: true });
       try {
-        return await reader.question("");
+        // Readline clears its line before it shows its own prompt, so a visible question is left to it.
+        return await reader.question(hidden ? "" : question);
       } finally {
         reader.close();
         if (hidden) output.write("\n");
