@@ -105,10 +105,11 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const { serveHttp } = await import("./node/http-server.ts");
   const { DnsResolver } = await import("./node/dns/dns-resolver.ts");
   const { parseDnsServer, systemDnsServers } = await import("./node/dns/dns-servers.ts");
-  const log = plan.mode === "production" ? await productionLog(plan) : developmentLog();
+  const { log, showLog } =
+    plan.mode === "production" ? { log: await productionLog(plan), showLog: undefined } : developmentLog();
   const configured = settings.dns.servers?.flatMap((text) => parseDnsServer(text) ?? []);
   const resolver = new DnsResolver({ servers: configured ?? (await systemDnsServers(files)), clock, random, log });
-  return await createServer(plan, {
+  const started = createServer(plan, {
     version,
     clock,
     random,
@@ -125,6 +126,14 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
     openSpool: (directory) => openSqliteSpool({ directory, clock, files, log }),
     serveHttp,
   });
+  try {
+    const server = await started;
+    return showLog ? { ...server, showLog } : server;
+  } catch (error) {
+    // What keeps it from starting is told by itself; anything else wants all that is known.
+    if (!(error instanceof StartError)) showLog?.();
+    throw error;
+  }
 }
 
 async function productionLog({ settings }: ServerPlan): Promise<Log> {
@@ -134,13 +143,21 @@ async function productionLog({ settings }: ServerPlan): Promise<Log> {
   return log;
 }
 
-function developmentLog(): Log {
-  return new ReadableLog({
+/** Held back until `showLog`: the screen comes first. */
+function developmentLog(): { readonly log: Log; readonly showLog: () => void } {
+  let held: string[] | undefined = [];
+  const log = new ReadableLog({
     level: "info",
     clock,
-    write: (text) => void process.stderr.write(text),
+    write: (text) => void (held ? held.push(text) : process.stderr.write(text)),
     colours: coloursWanted(process.stderr, process.env),
   });
+  const showLog = () => {
+    const lines = held ?? [];
+    held = undefined;
+    process.stderr.write(lines.join(""));
+  };
+  return { log, showLog };
 }
 
 /** The API of the server that runs on the data directory, or the same API over the spool, held by this command. */

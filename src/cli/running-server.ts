@@ -23,6 +23,8 @@ export interface RunningServer {
   readonly listeners: readonly OpenListener[];
   /** Where the API listens. */
   readonly admin: Endpoint;
+  /** In development the log is held back until this is called, so that the screen comes first. */
+  readonly showLog?: () => void;
   /** Whole or not at all; both are logged. */
   reload(): Promise<ReloadResult>;
   /** Stops accepting, finishes or defers, flushes; resolves within `stop_within` and a little more. */

@@ -43,6 +43,7 @@ export const devCommand: Command = {
     const server = await startOrExplain(() => context.startServer({ settings, mode: "development", startTls }));
     const first = given.flag("no-welcome") ? undefined : await sendFirstMessage(server, dataDir, context);
     context.stdout.write(devScreen({ server, dataDir, startTls, first, context }));
+    server.showLog?.();
     await aborted(interrupted);
     await server.stop();
     return ExitCode.ok;
