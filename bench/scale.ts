@@ -1,11 +1,12 @@
 /**
- * `npm run bench:scale`: what does not grow with load. A million scheduled recipients, messages of 50 MB, ten thousand
+ * `npm run bench:scale`: what does not grow with load. A million scheduled recipients, a million overdue ones, messages of 50 MB, ten thousand
  * idle sessions, and peers that are slow on purpose, each against the real server in its own process. Needs Linux and
  * nothing else; takes some minutes.
  *
- *   npm run bench:scale -- [--only queue|content|sessions|slow]… [--short] [--recipients N] [--sessions N] [--json]
+ *   npm run bench:scale -- [--only queue|backlog|content|sessions|slow]… [--short] [--recipients N] [--sessions N] [--json]
  */
 import { parseArgs } from "node:util";
+import { measureBacklog } from "./scale/backlog.ts";
 import { type Figure, figureTable, meetsGoal } from "./scale/figures.ts";
 import { measureContent } from "./scale/large-content.ts";
 import { measureSessions } from "./scale/many-sessions.ts";
@@ -25,14 +26,16 @@ const { values: options } = parseArgs({
 const { short } = options;
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
+const recipients = Number(options.recipients ?? (short ? 100_000 : 1_000_000));
 const parts = {
   queue: () =>
     measureQueue({
-      recipients: Number(options.recipients ?? (short ? 100_000 : 1_000_000)),
+      recipients,
       rounds: short ? 2 : 6,
       secondsPerRound: short ? 3 : 10,
       say,
     }),
+  backlog: () => measureBacklog(recipients, short ? 3 : 20),
   content: () => measureContent(short ? 5 : 20),
   sessions: () => measureSessions(Number(options.sessions ?? (short ? 1000 : 10_000)), say),
   slow: () => measureSlowPeers(short ? 5 : 20),

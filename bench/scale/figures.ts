@@ -1,7 +1,7 @@
 /** What a run found: each figure with its goal, where there is one, as a table for people or as JSON for programs. */
 
 export interface Figure {
-  /** The part of the run: `queue`, `content`, `sessions`, `slow peers`. */
+  /** The part of the run: `queue`, `backlog`, `content`, `sessions`, `slow peers`. */
   readonly part: string;
   readonly what: string;
   readonly value: number;

@@ -13,7 +13,7 @@ const recipientsPerMessage = 10;
 const messagesAtOnce = 100;
 /** Half of the recipients wait for one large domain, the others for so many small ones. */
 const smallDomains = 50_000;
-const hourMs = 3_600_000;
+export const hourMs = 3_600_000;
 
 const clock = new SystemClock();
 const ids = new QueueIds(clock, new SystemRandom());
@@ -31,16 +31,21 @@ export function openSpool(directory: string, aheadMs = 0): Promise<SqliteSpool> 
   return openSqliteSpool({ directory, clock: ahead, files: new NodeFiles(), log: new CollectingLog() });
 }
 
-/**
- * `scheduled` recipients due between one hour and five days from now, and `due` messages for one recipient at sink.test
- * that are due already, as after a stop of the server.
- */
-export async function fillSpool(directory: string, scheduled: number, due: number): Promise<void> {
+export interface Fill {
+  /** Recipients whose due times spread over 119 hours, ten to a message. */
+  readonly scheduled: number;
+  /** When the first of them is due, from now. Default: in an hour. */
+  readonly firstDueMs?: number;
+  /** Messages for one recipient at sink.test that have been due for a minute, as after a stop of the server. */
+  readonly due?: number;
+}
+
+export async function fillSpool(directory: string, { scheduled, firstDueMs = hourMs, due = 0 }: Fill): Promise<void> {
   await using spool = await openSpool(directory);
   const now = clock.now();
   const later = (): NewRecipient => {
     const domain = Math.random() < 0.5 ? "large.test" : `d${Math.floor(Math.random() * smallDomains)}.test`;
-    const wait = hourMs + Math.floor(Math.random() * 119 * hourMs);
+    const wait = firstDueMs + Math.floor(Math.random() * 119 * hourMs);
     return { address: `user${Math.floor(Math.random() * 1e6)}@${domain}`, domain, due: now + wait };
   };
   const many = (count: number, make: (index: number) => NewRecipient) =>

@@ -15,7 +15,7 @@ export async function startNextHop(options: { readonly stopReadingAfter?: number
   const sockets = new Set<Socket>();
   const waiting: { readonly messages: number; readonly resolve: () => void }[] = [];
   const state = { messages: 0, octets: 0, firstMailAt: undefined as number | undefined };
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => undefined);

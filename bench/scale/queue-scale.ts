@@ -33,7 +33,7 @@ export async function measureQueue(options: QueueScaleOptions): Promise<readonly
   await empty.posthaste.program.stop();
   say(`filling a spool with ${recipients} recipients …`);
   const filling = performance.now();
-  await fillSpool(full.posthaste.dataFolder, recipients, dueMessages);
+  await fillSpool(full.posthaste.dataFolder, { scheduled: recipients, due: dueMessages });
   say(`  filled in ${((performance.now() - filling) / 1000).toFixed(0)} s`);
 
   for (const [name, server] of [
@@ -78,7 +78,7 @@ export async function measureQueue(options: QueueScaleOptions): Promise<readonly
   await full.posthaste.program.stop();
   await empty.posthaste.program.stop();
   say("claiming pages …");
-  await fillSpool(empty.posthaste.dataFolder, 5000, 0);
+  await fillSpool(empty.posthaste.dataFolder, { scheduled: 5000 });
   note("claim page of 500, 5,000 scheduled", await medianClaim(empty.posthaste.dataFolder, 8), "ms");
   note("claim page of 500, full", await medianClaim(full.posthaste.dataFolder, 40), "ms");
   return figures;

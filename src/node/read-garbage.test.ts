@@ -10,7 +10,6 @@ test("buffers of large reads that nobody keeps do not gather", async () => {
   for (let read = 0; read < 2000; read++) {
     Buffer.allocUnsafeSlow(readBytes).fill(1);
     noteRead(readBytes);
-
     // What was collected is freed in a thread of the engine's.
     if (read % 100 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
     most = Math.max(most, grown());

@@ -12,6 +12,7 @@ import type { Concluder } from "./concluder.ts";
 import { hopLimitOutcome, hopLimitReached } from "./hop-limit.ts";
 import { LoopBreaker } from "./loop-breaker.ts";
 import type { ReadyBudget } from "./ready-budget.ts";
+import type { ReadPace } from "./read-pace.ts";
 import type { ReadyQueue } from "./ready-queue.ts";
 import type { RoutedRecipient } from "./route-message.ts";
 import { RoutingStage } from "./routing-stage.ts";
@@ -27,6 +28,8 @@ export interface DispatcherOptions {
   readonly random: Random;
   readonly ready: ReadyQueue;
   readonly budget: ReadyBudget;
+  /** Told what became of what was read. */
+  readonly pace: ReadPace;
   readonly concluder: Concluder;
   readonly settings: () => QueueSettings;
   /** false: the queue stops, and nothing new becomes ready. */
@@ -167,7 +170,7 @@ export class Dispatcher {
   }
 
   #enqueue(claim: Claim, hop: ReadyJob["hop"], site: Site, recipients: readonly StoredRecipient[]): void {
-    const { clock, random, ready, budget, concluder, isOpen } = this.#options;
+    const { clock, random, ready, budget, pace, concluder, isOpen } = this.#options;
     const now = clock.now();
     const job: ReadyJob = { claim, recipients, hop, site };
     if (!isOpen()) {
@@ -180,9 +183,11 @@ export class Dispatcher {
     }
     const share = budget.siteShare(claim.fresh);
     if (site.full && site.waitingRecipients >= share) {
+      if (!claim.fresh) pace.notePutOff(recipients.length);
       concluder.putBack(claim, recipients, now + Math.ceil(crowdedPutOffMs * (1 + random.next())));
       return;
     }
+    if (!claim.fresh) pace.noteUsed(recipients.length);
     ready.push(job, share, now);
   }
 }

@@ -149,6 +149,31 @@ test("more domains on a full site than the claim can leave out are put off, not 
   assert.equal(agent.jobs.length, 300);
 });
 
+test("a backlog of more domains than a claim can leave out is read as its relay takes it, and hides nobody for long", async () => {
+  let claims = 0;
+  const fixture = new QueueFixture({ wrapSpool: (spool) => spying(spool, () => claims++) });
+  const { agent, router, queue } = fixture;
+  const hop = { kind: "hop" as const, hop: smtpHop("relay") };
+  const domains = Array.from({ length: 10_000 }, (_, number) => `d${number}.test`);
+  for (const domain of domains) {
+    router.table.set(domain, hop);
+    await fixture.accept({ to: [`u@${domain}`] });
+  }
+  const other = await fixture.accept({ to: ["ann@other.test"] });
+  agent.blocked = ({ hop: { site } }) => site === "relay";
+  queue.start();
+  await fixture.settle();
+  const before = claims;
+  await fixture.advance(minute);
+  // Two a second: what became of a page is known when the next one has been asked for.
+  assert.ok(claims - before <= 130, `${claims - before} pages in a minute in which nothing was taken`);
+  assert.deepEqual(await fixture.states(other.id), ["relayed"]);
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.advance(10 * minute);
+  assert.equal(agent.attempted.length, domains.length + 1);
+});
+
 test("a backlog for an unreachable site moves along its schedule without attempts, and expires in time", async () => {
   const fixture = new QueueFixture({ settings: { expire: "6h", warn_after: "0s" } });
   const { agent, queue } = fixture;

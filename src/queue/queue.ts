@@ -21,6 +21,7 @@ import { Concluder } from "./concluder.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Deliveries, type DeliveryAgents, type DeliveryEnd } from "./deliveries.ts";
 import { leaseMs, Leases } from "./leases.ts";
+import { ReadPace } from "./read-pace.ts";
 import { ReadyBudget } from "./ready-budget.ts";
 import { ReadyQueue } from "./ready-queue.ts";
 import { Recorder } from "./recorder.ts";
@@ -79,6 +80,7 @@ export class Queue {
 
   readonly #ready: ReadyQueue;
   readonly #budget = new ReadyBudget(() => this.#settings.ready);
+  readonly #pace = new ReadPace();
   readonly #dispatcher: Dispatcher;
   readonly #deliveries: Deliveries;
   readonly #recorder: Recorder;
@@ -114,6 +116,7 @@ export class Queue {
       random,
       ready: this.#ready,
       budget: this.#budget,
+      pace: this.#pace,
       concluder: this.#concluder,
       settings: () => this.#settings,
       isOpen: () => this.#state === "running",
@@ -211,6 +214,11 @@ export class Queue {
       this.#moreToRead = true;
       return undefined;
     }
+    const restUntil = this.#pace.restUntil(this.#clock.now());
+    if (restUntil !== undefined) {
+      this.#claimer.noteDue(restUntil);
+      return undefined;
+    }
     return {
       ...this.#terms,
       limit: Math.min(readRoom, pageMax),
@@ -240,7 +248,10 @@ export class Queue {
         this.#deliveries.begin(job);
       }
     }
-    if (this.#ready.takeEased()) this.#claimer.wake();
+    if (this.#ready.takeEased()) {
+      this.#pace.siteEased();
+      this.#claimer.wake();
+    }
   }
 
   #ended({ job, durationMs, result, saysNothing, interrupted }: DeliveryEnd): void {
