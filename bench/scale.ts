@@ -1,7 +1,7 @@
 /**
- * `npm run bench:scale`: what does not grow with load. A million scheduled recipients, a million overdue ones, messages of 50 MB, ten thousand
- * idle sessions, and peers that are slow on purpose, each against the real server in its own process. Needs Linux and
- * nothing else; takes some minutes.
+ * `npm run bench:scale`: what must not grow with load. A million scheduled recipients, a million overdue ones, messages
+ * of 50 MB, ten thousand idle sessions, and peers that are slow on purpose, each against the real server in its own
+ * process. Needs Linux and nothing else; takes some minutes. docs/scale.md has the figures.
  *
  *   npm run bench:scale -- [--only queue|backlog|content|sessions|slow]… [--short] [--recipients N] [--sessions N] [--json]
  */
