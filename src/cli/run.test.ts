@@ -127,3 +127,17 @@ test("a right configuration is told as such", async () => {
   assert.equal(code, 0);
   assert.match(stdout, /is right.*\/etc\/posthaste\/posthaste\.toml\n.*mail\.example\.org: mx on \[::\]:25/);
 });
+
+test("check config looks whether the certificate can be read; other commands do without it", async () => {
+  const terminal = new TestTerminal();
+  await terminal.files.makeDirectory("/etc/posthaste");
+  const text =
+    'hostname = "mail.example.org"\ndata_dir = "/data"\n[[listener]]\nkind = "mx"\n[tls]\ncertificate = "full.pem"\nkey = "key.pem"\n';
+  await terminal.files.replaceFile("/etc/posthaste/posthaste.toml", Buffer.from(text));
+  await terminal.files.replaceFile("/etc/posthaste/key.pem", Buffer.from("a key"));
+  const { code, stderr } = await terminal.run("check config");
+  assert.equal(code, 78);
+  assert.match(stderr, /posthaste\.toml:6:1: tls\.certificate: \/etc\/posthaste\/full\.pem cannot be read \(ENOENT\)/);
+  assert.doesNotMatch(stderr, /key\.pem/);
+  assert.equal((await terminal.run("queue list")).code, 69, "no server, which is another matter");
+});

@@ -48,6 +48,11 @@ export const configProblems = {
     cause: "The HTTP side would listen beyond this machine without a token.",
     remedy: "Listen on 127.0.0.1, or set `token`.",
   },
+  "config-tls-unreadable": {
+    cause: "The certificate or its key is not there, or may not be read by this user.",
+    remedy:
+      "Check the path, which starts at the configuration file's folder, and the permissions, as the user that runs the server.",
+  },
   "config-account": {
     cause:
       "Domains, users and aliases do not fit together: an address twice, an undeclared domain, an alias that leads to itself.",

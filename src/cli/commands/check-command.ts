@@ -1,11 +1,13 @@
 /** `posthaste check config`: is a configuration right, before a server takes it? */
 import { resolve } from "node:path";
 import { listenAddressOf } from "../../config/listener-address.ts";
-import { ConfigError } from "../../config/config-problem.ts";
-import { loadSettings } from "../../config/load-settings.ts";
+import { ConfigError, type ConfigProblem } from "../../config/config-problem.ts";
+import { type LoadedSettings, loadSettings } from "../../config/load-settings.ts";
 import { formatSettingPath } from "../../config/setting-path.ts";
 import { formatListenAddress } from "../../lib/setting-types.ts";
+import { FileError } from "../../ports/files.ts";
 import { type Command, jsonOption } from "../command.ts";
+import type { CliContext } from "../context.ts";
 import { findConfig } from "../data-dir.ts";
 import { ExitCode, usageError } from "../exit-code.ts";
 import { styleFor } from "../style.ts";
@@ -28,7 +30,7 @@ export const checkConfigCommand: Command = {
     const file = name === undefined ? await findConfig(context) : resolve(context.workingDirectory, name);
     if (file === undefined) throw usageError("there is no posthaste.toml here or in /etc/posthaste; name a FILE");
     try {
-      const { settings } = await loadSettings(file, context);
+      const { settings } = await loadWithCertificates(file, context);
       if (given.flag("json")) {
         context.stdout.write(`${JSON.stringify({ ok: true, file, problems: [] })}\n`);
         return ExitCode.ok;
@@ -62,6 +64,27 @@ export const checkConfigCommand: Command = {
     }
   },
 };
+
+/** Other commands do without the certificate, so loading alone does not look for it. */
+async function loadWithCertificates(file: string, context: CliContext): Promise<LoadedSettings> {
+  const loaded = await loadSettings(file, context);
+  const problems: ConfigProblem[] = [];
+  for (const key of ["certificate", "key"] as const) {
+    const path = loaded.settings.tls[key];
+    if (path === undefined) continue;
+    try {
+      await context.files.readFile(path);
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      const position = loaded.positionOf(["tls", key]);
+      const message = `${path} cannot be read (${error.code})`;
+      const place = position === undefined ? {} : { position };
+      problems.push({ code: "config-tls-unreadable", file, path: ["tls", key], message, ...place });
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return loaded;
+}
 
 function plural(count: number, word: string): string {
   const many = word.endsWith("s") ? `${word}es` : `${word}s`;
