@@ -1,8 +1,9 @@
 /** Every statement of the SQLite spool finds its rows by an index: none walks over all messages or recipients. */
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, StatementSync } from "node:sqlite";
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { SqliteBench } from "../../test/contract/sqlite-harness.ts";
+import { newMessage } from "../testing/queue-fixture.ts";
 import { SpoolReader } from "./spool-reader.ts";
 import { SpoolWriter } from "./spool-writer.ts";
 
@@ -36,5 +37,37 @@ test("no statement scans a table that grows, or sorts what it found", async (con
       // No table at all.
       "SELECT total_changes()",
     ].toSorted(),
+  );
+});
+
+test("a start reads no scheduled recipient, however many there are", async (context) => {
+  await using bench = new SqliteBench();
+  const directory = await bench.folder();
+  const spool = await bench.open(directory);
+  const due = bench.clock.now() + 3_600_000;
+  const to = Array.from({ length: 500 }, (_, index) => ({ address: `u${index}@a.test`, domain: "a.test", due }));
+  const writer = spool.begin();
+  await writer.append(Buffer.from("Subject: x\r\n\r\nx\r\n"));
+  await writer.commit(newMessage("4QJ7ZC2M9KXD", bench.clock.now(), { to }), { events: [] });
+  await spool.close();
+
+  const run = new Set<string>();
+  const note = (statement: StatementSync) => run.add(statement.sourceSQL.replaceAll(/\s+/g, " "));
+  for (const method of ["get", "all", "run", "iterate"] as const) {
+    const real = StatementSync.prototype[method] as (this: StatementSync, ...values: unknown[]) => unknown;
+    context.mock.method(StatementSync.prototype, method, function (this: StatementSync, ...values: unknown[]) {
+      note(this);
+      return real.apply(this, values);
+    });
+  }
+  const data = { path: `${directory}/spool.db`, now: due, cacheKiB: 1024, databaseBytesMax: 0 };
+  const opened = new SpoolWriter({ ...data, role: "writer" });
+  assert.equal(opened.counts()?.scheduled, 500);
+  context.mock.restoreAll();
+  opened.close();
+  assert.ok(run.size > 0);
+  assert.deepEqual(
+    [...run].filter((sql) => /recipients/.test(sql)),
+    [],
   );
 });
