@@ -14,12 +14,12 @@ const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const BATCHES_UNDER_WAY_MAX = 2;
 
 /**
- * Nobody waits for an outcome to be recorded as a client waits for its 250, so while others are being answered outcomes
- * gather until there are so many, or so many batches went before them. Neighbouring rows then change in one transaction:
- * fewer pages are written, and commits wait for less. A crash repeats what waits, at most so many deliveries.
+ * Nobody waits for an outcome to be recorded as a client waits for its 250, so outcomes gather until there are so many or
+ * the first has waited so long. Neighbouring rows then change in one transaction: fewer pages are written, and commits
+ * wait for less. After a crash, at most what waited here is delivered a second time.
  */
 const PATIENT_MAX = 128;
-const PASSED_OVER_MAX = 16;
+const PATIENCE_MS = 10;
 
 /** Of a buffer that carries contents: 64 messages of 4 KiB. */
 const BUFFER_BYTES_MIN = 256 * 1024;
@@ -43,8 +43,7 @@ export class SpoolChannel {
   readonly #buffers: ArrayBuffer[] = [];
   #gathering: Waiting[] = [];
   #patient: Waiting[] = [];
-  /** Batches that went before the oldest of `#patient`. */
-  #passedOver = 0;
+  #patience: NodeJS.Timeout | undefined;
   readonly #underWay: (readonly Waiting[])[] = [];
   #flushSet = false;
   /** Why nothing more can be done. */
@@ -108,15 +107,20 @@ export class SpoolChannel {
   send<O extends Operation>(operation: O, contents: readonly Uint8Array[] = NO_CONTENT): Promise<ResultOf<O>> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     return new Promise<ResultOf<O>>((resolve, reject) => {
-      const queue = operation.kind === "settle" ? this.#patient : this.#gathering;
-      queue.push({ operation, contents, resolve: resolve as (result: unknown) => void, reject });
-      this.#setFlush();
+      const waiting = { operation, contents, resolve: resolve as (result: unknown) => void, reject };
+      if (operation.kind === "settle" && !this.#closing) {
+        this.#gatherPatiently(waiting);
+      } else {
+        this.#gathering.push(waiting);
+        this.#setFlush();
+      }
     });
   }
 
   /** Finishes what was sent, then ends the thread. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#admitPatient();
     this.#flush();
     await this.#ended;
   }
@@ -137,7 +141,6 @@ export class SpoolChannel {
   }
 
   #flush(): void {
-    this.#admitPatient();
     while (this.#gathering.length > 0 && this.#underWay.length < BATCHES_UNDER_WAY_MAX) this.#post(this.#nextBatch());
     if (this.#closing && this.#gathering.length === 0 && this.#underWay.length === 0 && this.#broken === undefined) {
       this.#broken = new SpoolError("closed", "The spool is closed");
@@ -145,17 +148,19 @@ export class SpoolChannel {
     }
   }
 
-  /** With nothing under way they go at once; each answer leads here again, so none is forgotten. */
+  #gatherPatiently(waiting: Waiting): void {
+    this.#patient.push(waiting);
+    if (this.#patient.length >= PATIENT_MAX) this.#admitPatient();
+    else this.#patience ??= setTimeout(() => this.#admitPatient(), PATIENCE_MS);
+  }
+
   #admitPatient(): void {
-    if (this.#patient.length === 0 || this.#underWay.length >= BATCHES_UNDER_WAY_MAX) return;
-    const idle = this.#gathering.length === 0 && this.#underWay.length === 0;
-    if (idle || this.#closing || this.#patient.length >= PATIENT_MAX || this.#passedOver >= PASSED_OVER_MAX) {
-      this.#gathering = this.#gathering.concat(this.#patient);
-      this.#patient = [];
-      this.#passedOver = 0;
-    } else if (this.#gathering.length > 0) {
-      this.#passedOver++;
-    }
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+    if (this.#patient.length === 0) return;
+    this.#gathering = this.#gathering.concat(this.#patient);
+    this.#patient = [];
+    this.#setFlush();
   }
 
   #nextBatch(): readonly Waiting[] {
@@ -215,11 +220,12 @@ export class SpoolChannel {
       else reject(new SpoolError(failure.code, failure.text));
     }
     if (this.#closing) this.#flush();
-    else if (this.#gathering.length > 0 || this.#patient.length > 0) this.#setFlush();
+    else if (this.#gathering.length > 0) this.#setFlush();
   }
 
   #break(error: SpoolError): void {
     this.#broken ??= error;
+    clearTimeout(this.#patience);
     const lost = [...this.#underWay.splice(0).flat(), ...this.#gathering.splice(0), ...this.#patient.splice(0)];
     for (const { reject } of lost) reject(error);
   }
