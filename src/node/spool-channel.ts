@@ -1,7 +1,7 @@
 /**
  * The main-thread end of one spool thread: gathers the operations of one turn of the event loop into a batch, keeps at
- * most two batches under way (one is being committed while the other waits at the thread's door, so the disk is never
- * idle; everything else gathers meanwhile), and hands out the answers.
+ * most two batches under way (one is being committed while the other, if there is enough for it, waits at the thread's
+ * door; everything else gathers meanwhile), and hands out the answers.
  */
 import { Worker } from "node:worker_threads";
 import { SpoolError } from "../spool/spool.ts";
@@ -12,6 +12,11 @@ const BATCH_OPERATIONS_MAX = 512;
 /** One operation may exceed it (a report of some size); together they stop here. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const BATCHES_UNDER_WAY_MAX = 2;
+/**
+ * What is worth a batch beside the one under way. Fewer operations do better to wait for that one's end, and to share
+ * their fsync with those that come meanwhile; so many keep disk and thread from ever waiting for us.
+ */
+const SECOND_BATCH_MIN = 16;
 
 /**
  * Nobody waits for an outcome to be recorded as a client waits for its 250, so outcomes gather until there are so many or
@@ -131,7 +136,7 @@ export class SpoolChannel {
   }
 
   #setFlush(): void {
-    if (this.#flushSet || this.#underWay.length >= BATCHES_UNDER_WAY_MAX) return;
+    if (this.#flushSet || !this.#mayPost()) return;
     this.#flushSet = true;
     // After this turn's events: what they bring goes along.
     setImmediate(() => {
@@ -141,11 +146,16 @@ export class SpoolChannel {
   }
 
   #flush(): void {
-    while (this.#gathering.length > 0 && this.#underWay.length < BATCHES_UNDER_WAY_MAX) this.#post(this.#nextBatch());
+    while (this.#gathering.length > 0 && this.#mayPost()) this.#post(this.#nextBatch());
     if (this.#closing && this.#gathering.length === 0 && this.#underWay.length === 0 && this.#broken === undefined) {
       this.#broken = new SpoolError("closed", "The spool is closed");
       this.#worker.postMessage("close");
     }
+  }
+
+  #mayPost(): boolean {
+    const underWay = this.#underWay.length;
+    return underWay === 0 || (underWay < BATCHES_UNDER_WAY_MAX && this.#gathering.length >= SECOND_BATCH_MIN);
   }
 
   #gatherPatiently(waiting: Waiting): void {
