@@ -27,7 +27,7 @@ import {
 } from "./spool-protocol.ts";
 
 /** What is kept of a recipient as one JSON text, since nothing selects by it. */
-type Parameters = Pick<NewRecipient, "notify" | "originalRecipient">;
+type Parameters = Pick<NewRecipient, "notify" | "originalRecipient" | "forwarded">;
 
 export function storedMessage(given: NewMessage, size: number): StoredMessage {
   const { recipients: _, ...rest } = given;
@@ -48,16 +48,19 @@ export function messageRow(message: StoredMessage, recipients: readonly NewRecip
 }
 
 function newRecipientRow(recipient: NewRecipient): NewRecipientRow {
-  const { address, domain, acceptedAs, notify, originalRecipient, held, due } = recipient;
+  const { address, domain, acceptedAs, notify, originalRecipient, forwarded, held, due } = recipient;
   const parameters: Parameters = {
     ...(notify === undefined ? {} : { notify }),
     ...(originalRecipient === undefined ? {} : { originalRecipient }),
+    ...(forwarded === undefined ? {} : { forwarded }),
   };
   return [
     address,
     domain,
     acceptedAs ?? null,
-    notify === undefined && originalRecipient === undefined ? null : JSON.stringify(parameters),
+    notify === undefined && originalRecipient === undefined && forwarded === undefined
+      ? null
+      : JSON.stringify(parameters),
     held?.by ?? null,
     held?.reason ?? null,
     due === undefined ? null : wholeMs(due),

@@ -47,6 +47,18 @@ export interface StoredMessage {
   readonly traceparent?: string;
   /** For a report: the message it reports on. */
   readonly reportOn?: QueueId;
+  /** The domain it says it is from asks for suspicion (RFC 9989 §5.4): mailboxes put it into Junk. */
+  readonly junk?: true;
+  /** How it leaves to recipients that are `forwarded`. */
+  readonly forwarded?: ForwardedForm;
+}
+
+/** What differs for copies that one of our addresses leads elsewhere. */
+export interface ForwardedForm {
+  /** Ready for the wire, rewritten so that bounces come to us; "" is the null reverse-path. */
+  readonly reversePath: string;
+  /** Goes on top of the message's own `headerBlock` (an ARC set, a signature); CRLF-ended, or "". */
+  readonly headerBlock: string;
 }
 
 export type RecipientState =
@@ -61,6 +73,8 @@ export interface NewRecipient {
   readonly acceptedAs?: string;
   readonly notify?: readonly NotifyCondition[];
   readonly originalRecipient?: string;
+  /** One of our addresses led here, to another domain: it gets the message's `forwarded` form. */
+  readonly forwarded?: true;
   /** Instead of being scheduled at once. */
   readonly held?: { readonly by: string; readonly reason: string };
   /** Not before this time; absent: now. */

@@ -1,0 +1,37 @@
+/** What DMARC says of a message (RFC 9989 §5.3), as a value. */
+export type DmarcPolicy = "none" | "quarantine" | "reject";
+export type DmarcAlignment = "relaxed" | "strict";
+
+/** A record as published, with the defaults of RFC 9989 §4.7 filled in. */
+export interface DmarcRecord {
+  readonly p: DmarcPolicy;
+  readonly sp?: DmarcPolicy;
+  readonly np?: DmarcPolicy;
+  readonly adkim: DmarcAlignment;
+  readonly aspf: DmarcAlignment;
+  /** t=y: the domain is testing, the policy counts one step lower. */
+  readonly testing: boolean;
+  readonly psd: "y" | "n" | "u";
+  /** URIs as published. */
+  readonly rua: readonly string[];
+  readonly ruf: readonly string[];
+  readonly fo: readonly string[];
+}
+
+export interface DmarcOutcome {
+  readonly result: "none" | "pass" | "fail" | "temperror" | "permerror";
+  /** A sentence for people. */
+  readonly detail: string;
+  /** A-labels, lower case; absent where From names no single domain. */
+  readonly authorDomain?: string;
+  /** Where the record was found. */
+  readonly policyDomain?: string;
+  readonly organizationalDomain?: string;
+  readonly record?: DmarcRecord;
+  /** What the domain asks for this message when it fails: p, sp or np, lowered by t=y. `none` where there is no record. */
+  readonly policy: DmarcPolicy;
+  /** Which tag `policy` came from. */
+  readonly policyTag?: "p" | "sp" | "np";
+  readonly spfAligned: boolean;
+  readonly dkimAligned: boolean;
+}

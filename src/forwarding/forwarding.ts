@@ -1,0 +1,31 @@
+/**
+ * What `inbound/` asks of forwarding: mail for one of our addresses that leads to another domain leaves with a
+ * reverse-path of ours (SRS), so that SPF passes and bounces come back to us, and with an ARC set that tells what we found
+ * on receipt (RFC 8617).
+ */
+import type { ArcOutcome } from "../arc/arc-outcome.ts";
+import type { BodyHashes } from "../dkim/body-hashes.ts";
+import type { HeaderSection } from "../message/header-section.ts";
+import type { ForwardedForm } from "../spool/spool.ts";
+
+export interface ForwardedMessage {
+  /** As received, ready for the wire; "" is the null reverse-path and stays that. */
+  readonly reversePath: string;
+  /** Domain of our address that was written to. */
+  readonly domain: string;
+  /** What we found: value of our Authentication-Results field behind the authserv-id, beginning with its `;`. */
+  readonly results: string;
+  readonly arc: ArcOutcome;
+}
+
+export interface Forwarding {
+  /** Called when the header section (as it will be stored) is complete, before the first octet of the body goes into `bodies`. */
+  begin(header: HeaderSection, bodies: BodyHashes): PendingForward;
+  /** For RCPT: where a bounce to one of our SRS addresses really goes; `undefined`: no SRS address, or forged, or too old. */
+  reverse(address: string): string | undefined;
+}
+
+export interface PendingForward {
+  /** After `bodies.end()`. */
+  finish(message: ForwardedMessage): Promise<ForwardedForm>;
+}
