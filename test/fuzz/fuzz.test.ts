@@ -1,0 +1,23 @@
+/** A short run of every target with a fixed seed, and every input that once found a bug. Long runs: `npm run fuzz`. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { Mutator } from "./mutator.ts";
+import { targets } from "./targets.ts";
+
+const finds = path.join(import.meta.dirname, "finds");
+
+for (const target of targets) {
+  test(`fuzz: ${target.name} holds for its seeds and for mutations of them`, async () => {
+    for (const seed of target.seeds()) await target.run(seed);
+    const mutator = new Mutator(target, 1);
+    for (let run = 0; run < 1000; run++) await target.run(mutator.next());
+  });
+  const folder = path.join(finds, target.name);
+  if (!existsSync(folder)) continue;
+  for (const name of readdirSync(folder).toSorted()) {
+    test(`found by fuzzing: ${target.name}, ${name.replaceAll("-", " ")}`, async () => {
+      await target.run(readFileSync(path.join(folder, name)));
+    });
+  }
+}
