@@ -6,9 +6,9 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Mutator } from "./mutator.ts";
-import type { FuzzTarget } from "./target.ts";
-import { targets } from "./targets.ts";
+import { Mutator } from "../test/fuzz/mutator.ts";
+import type { FuzzTarget } from "../test/fuzz/target.ts";
+import { targets } from "../test/fuzz/targets.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -23,8 +23,8 @@ const { values: options } = parseArgs({
   },
 });
 const runs = Number(options.runs);
-const countsFile = new URL("counts.json", import.meta.url);
-const findsFolder = new URL("../../test-results/fuzz/", import.meta.url);
+const countsFile = new URL("../test/fuzz/counts.json", import.meta.url);
+const findsFolder = new URL("../test-results/fuzz/", import.meta.url);
 /** A find repeats itself; so many of one target are enough to look at. */
 const findsMax = 5;
 
