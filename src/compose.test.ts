@@ -16,6 +16,7 @@ import { CollectingLog } from "./testing/collecting-log.ts";
 import { settle } from "./testing/manual-clock.ts";
 import { ScriptedPeer } from "./testing/scripted-peer.ts";
 import { SeededRandom } from "./testing/seeded-random.ts";
+import { TestCrypto } from "./testing/test-crypto.ts";
 
 class World {
   readonly terminal = new TestTerminal();
@@ -35,10 +36,7 @@ class World {
       version: "1.2.3",
       clock,
       random: new SeededRandom(7),
-      crypto: {
-        hashPassword: (password) => Promise.resolve(`$argon2id$${password}`),
-        verifyPassword: (password, phc) => Promise.resolve(phc === `$argon2id$${password}`),
-      },
+      crypto: new TestCrypto(),
       network,
       files,
       resolver,

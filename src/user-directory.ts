@@ -5,7 +5,7 @@ import { AccountError, UserAdministration } from "./accounts/user-administration
 import type { UserStore } from "./accounts/user-store.ts";
 import { type UserDirectory, UserError } from "./admin/app.ts";
 import type { Clock } from "./ports/clock.ts";
-import type { Crypto } from "./ports/crypto.ts";
+import type { PasswordCrypto } from "./ports/crypto.ts";
 
 export function userDirectory(parts: {
   /** Those in force. */
@@ -13,7 +13,7 @@ export function userDirectory(parts: {
   /** Told of each change; absent where no server runs. */
   readonly accounts?: Pick<Accounts, "reload">;
   readonly store: UserStore;
-  readonly crypto: Crypto;
+  readonly crypto: PasswordCrypto;
   readonly clock: Clock;
 }): UserDirectory {
   const { settings, accounts, store, crypto, clock } = parts;

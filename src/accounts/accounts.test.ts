@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { parseForwardPath } from "../address/path.ts";
 import type { Mailbox } from "../address/mailbox.ts";
-import type { Crypto } from "../ports/crypto.ts";
+import type { PasswordCrypto } from "../ports/crypto.ts";
 import { MemorySpool } from "../spool/memory-spool.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
@@ -35,7 +35,7 @@ const settings: AccountSettings = {
 };
 
 /** Verifies `hash:` followed by the password, and counts. */
-class CountingCrypto implements Crypto {
+class CountingCrypto implements PasswordCrypto {
   verified = 0;
   async hashPassword(password: string): Promise<string> {
     return `hash:${password}`;

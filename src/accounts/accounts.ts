@@ -6,7 +6,7 @@ import { domainKeyOf } from "../address/domain.ts";
 import { mailboxKey } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Crypto } from "../ports/crypto.ts";
+import type { PasswordCrypto } from "../ports/crypto.ts";
 import type { Random } from "../ports/random.ts";
 import { prepareString } from "../sasl/string-preparation.ts";
 import type { AccountDirectory, LoginClaim, LoginResult, Resolution } from "./account-directory.ts";
@@ -20,7 +20,7 @@ import type { UserStore } from "./user-store.ts";
 export interface AccountsOptions {
   readonly settings: AccountSettings;
   readonly store: UserStore;
-  readonly crypto: Crypto;
+  readonly crypto: PasswordCrypto;
   readonly clock: Clock;
   readonly random: Random;
   readonly signInLimits?: SignInLimits;

@@ -6,7 +6,7 @@
 import { createHmac } from "node:crypto";
 import { matchesScramVerifier, parseScramVerifier } from "../sasl/scram-verifier.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Crypto } from "../ports/crypto.ts";
+import type { PasswordCrypto } from "../ports/crypto.ts";
 import type { Random } from "../ports/random.ts";
 
 /** A password that was right stays right for so long without a new check. A changed password is another verifier. */
@@ -17,7 +17,7 @@ const rememberedMax = 1000;
 const pendingMax = 100;
 
 export class PasswordCheck {
-  readonly #crypto: Crypto;
+  readonly #crypto: PasswordCrypto;
   readonly #clock: Clock;
   readonly #key: Uint8Array;
   readonly #decoy: string;
@@ -26,14 +26,14 @@ export class PasswordCheck {
   /** As many checks as the user with most passwords needs are made for everybody whose login fails. */
   #checksPerFailure = 1;
 
-  private constructor(ports: { crypto: Crypto; clock: Clock }, key: Uint8Array, decoy: string) {
+  private constructor(ports: { crypto: PasswordCrypto; clock: Clock }, key: Uint8Array, decoy: string) {
     this.#crypto = ports.crypto;
     this.#clock = ports.clock;
     this.#key = key;
     this.#decoy = decoy;
   }
 
-  static async open(ports: { crypto: Crypto; clock: Clock; random: Random }): Promise<PasswordCheck> {
+  static async open(ports: { crypto: PasswordCrypto; clock: Clock; random: Random }): Promise<PasswordCheck> {
     const nobodysPassword = Buffer.from(ports.random.bytes(24)).toString("base64");
     return new PasswordCheck(ports, ports.random.bytes(32), await ports.crypto.hashPassword(nobodysPassword));
   }

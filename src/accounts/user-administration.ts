@@ -5,7 +5,7 @@
 import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Crypto } from "../ports/crypto.ts";
+import type { PasswordCrypto } from "../ports/crypto.ts";
 import { prepareString } from "../sasl/string-preparation.ts";
 import { withoutTag } from "./account-key.ts";
 import { AccountTable, type User } from "./account-table.ts";
@@ -43,10 +43,10 @@ const passwordBytesMax = 255;
 export class UserAdministration {
   readonly #settings: AccountSettings;
   readonly #store: UserStore;
-  readonly #crypto: Crypto;
+  readonly #crypto: PasswordCrypto;
   readonly #clock: Clock;
 
-  constructor(options: { settings: AccountSettings; store: UserStore; crypto: Crypto; clock: Clock }) {
+  constructor(options: { settings: AccountSettings; store: UserStore; crypto: PasswordCrypto; clock: Clock }) {
     this.#settings = options.settings;
     this.#store = options.store;
     this.#crypto = options.crypto;
@@ -108,7 +108,7 @@ export class UserAdministration {
 }
 
 /** What is kept in place of a password. Rejects with {@link AccountError}. */
-export async function makeVerifier(password: string, crypto: Crypto): Promise<string> {
+export async function makeVerifier(password: string, crypto: PasswordCrypto): Promise<string> {
   const prepared = prepareString(password);
   if (prepared === undefined) {
     throw new AccountError("invalid-password", "the password is empty or has characters that cannot be typed");

@@ -1,6 +1,6 @@
 /** Passwords: hashed, checked, bounded. */
 import assert from "node:assert/strict";
-import { argon2Sync } from "node:crypto";
+import { argon2Sync, createPrivateKey, createPublicKey, verify } from "node:crypto";
 import { test } from "node:test";
 
 import { ManualClock } from "../testing/manual-clock.ts";
@@ -95,4 +95,29 @@ test("more waiting checks than can be done in time are turned away, and the rest
   assert.equal(await crypto.verifyPassword("secret", phc), true);
   await assert.rejects(crypto.hashPassword("x".repeat(2000)), RangeError);
   assert.equal(await crypto.verifyPassword("x".repeat(2000), phc), false);
+});
+
+test("RSA keys are made and sign, some at a time, without waiting for a password that is being checked", async () => {
+  const crypto = new ThreadPoolCrypto(new ManualClock());
+  const pem = await crypto.generateKey({ type: "rsa", bits: 2048 });
+  const key = createPrivateKey(pem);
+  assert.equal(key.asymmetricKeyDetails?.modulusLength, 2048);
+  const order: string[] = [];
+  const logins = Array.from({ length: 20 }, async () => {
+    await crypto.hashPassword("secret");
+    order.push("password");
+  });
+  const data = Buffer.from("canonical");
+  const signatures = await Promise.all(Array.from({ length: 9 }, () => crypto.signRsaSha256(key, data)));
+  order.push("signatures");
+  for (const signature of signatures) assert.ok(verify("sha256", data, createPublicKey(pem), signature));
+  await Promise.all(logins);
+  assert.notEqual(order.at(-1), "signatures");
+  await assert.rejects(crypto.signRsaSha256(createPublicKey(pem), data));
+  assert.ok(await crypto.signRsaSha256(key, data));
+});
+
+test("Ed25519 keys are made as PKCS#8", async () => {
+  const key = createPrivateKey(await new ThreadPoolCrypto(new ManualClock()).generateKey({ type: "ed25519" }));
+  assert.equal(key.asymmetricKeyType, "ed25519");
 });

@@ -19,6 +19,7 @@ import { ManualClock, settle } from "./manual-clock.ts";
 import { MemoryFiles } from "./memory-files.ts";
 import { MemoryNetwork } from "./memory-network.ts";
 import { SeededRandom } from "./seeded-random.ts";
+import { TestCrypto } from "./test-crypto.ts";
 import { Inbound } from "../inbound/inbound.ts";
 import type { ListenerOptions } from "../inbound/listener-options.ts";
 import type { AcceptedMail } from "../inbound/services.ts";
@@ -41,10 +42,7 @@ export const accountSettings: AccountSettings = {
   ],
 };
 
-const crypto = {
-  hashPassword: async (password: string) => `hash:${password}`,
-  verifyPassword: async (password: string, phc: string) => phc === `hash:${password}`,
-};
+const crypto = new TestCrypto((password) => `hash:${password}`);
 
 export const certificates = { context: () => ({ certificatePem: "", keyPem: "", version: 1 }) };
 

@@ -16,6 +16,7 @@ import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import { settle } from "../../src/testing/manual-clock.ts";
 import { type PeerScript, ScriptedPeer } from "../../src/testing/scripted-peer.ts";
 import { SeededRandom } from "../../src/testing/seeded-random.ts";
+import { TestCrypto } from "../../src/testing/test-crypto.ts";
 
 export const second = 1000;
 export const minute = 60 * second;
@@ -67,6 +68,7 @@ export class SimulatedWorld implements AsyncDisposable {
   wrapSpool: (spool: Spool) => Spool = (spool) => spool;
   readonly #http = new Map<string, (request: Request) => Response | Promise<Response>>();
   readonly #random = new SeededRandom(11);
+  readonly #crypto = new TestCrypto(fakeHash);
   #server: RunningServer | undefined;
   #spool: Spool | undefined;
   #nextHost = 1;
@@ -218,10 +220,7 @@ export class SimulatedWorld implements AsyncDisposable {
       version: "1.2.3",
       clock,
       random: this.#random,
-      crypto: {
-        hashPassword: (password) => Promise.resolve(fakeHash(password)),
-        verifyPassword: (password, phc) => Promise.resolve(phc === fakeHash(password)),
-      },
+      crypto: this.#crypto,
       network: network.host(serverAddress),
       files,
       resolver,

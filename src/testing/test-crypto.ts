@@ -1,0 +1,42 @@
+/**
+ * The `Crypto` port without thread pool: every promise resolves in the turn in which it was made, and new keys come from
+ * a fixed list, so that a seed decides all.
+ */
+import { type KeyObject, sign } from "node:crypto";
+import type { Crypto } from "../ports/crypto.ts";
+import { ed25519Keys, rsaKeys } from "./test-keys.ts";
+
+export class TestCrypto implements Crypto {
+  readonly #hashOf: (password: string) => string;
+  #made = { rsa: 0, ed25519: 0 };
+
+  /** `hashOf` stands for argon2id. */
+  constructor(hashOf: (password: string) => string = (password) => `$argon2id$${password}`) {
+    this.#hashOf = hashOf;
+  }
+
+  hashPassword(password: string): Promise<string> {
+    return Promise.resolve(this.#hashOf(password));
+  }
+
+  verifyPassword(password: string, phc: string): Promise<boolean> {
+    return Promise.resolve(phc === this.#hashOf(password));
+  }
+
+  signRsaSha256(key: KeyObject, data: Uint8Array): Promise<Uint8Array> {
+    return Promise.resolve(sign("sha256", data, key));
+  }
+
+  /** The keys of {@link testKey}, in order. */
+  generateKey({ type }: { readonly type: "rsa" | "ed25519" }): Promise<string> {
+    return Promise.resolve(testKey(type, this.#made[type]++));
+  }
+}
+
+/** PKCS#8 PEM. There are three of each kind; a fourth is the first again. */
+export function testKey(type: "rsa" | "ed25519", index = 0): string {
+  const lines = type === "rsa" ? rsaKeys[index % rsaKeys.length] : ed25519Keys[index % ed25519Keys.length];
+  const base64 = typeof lines === "string" ? lines : (lines ?? []).join("");
+  const wrapped = base64.replaceAll(/.{64}(?=.)/g, "$&\n");
+  return `-----BEGIN PRIVATE KEY-----\n${wrapped}\n-----END PRIVATE KEY-----\n`;
+}
