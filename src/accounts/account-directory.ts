@@ -18,6 +18,8 @@ export interface Target {
   readonly key: string;
   /** Key of the user whose mailbox this is; absent for addresses elsewhere. */
   readonly user?: string;
+  /** The domain is not ours: mail that comes to us for this is forwarded. */
+  readonly elsewhere?: true;
 }
 
 export type Resolution =

@@ -239,7 +239,7 @@ export class AccountTable {
   }
 
   #leaves(mailbox: Mailbox): readonly Target[] {
-    if (!this.isLocalDomain(mailbox.domainKey)) return [targetOf(mailbox)];
+    if (!this.isLocalDomain(mailbox.domainKey)) return [{ ...targetOf(mailbox), elsewhere: true }];
     const resolution = this.resolve(mailbox);
     return resolution.kind === "local" ? resolution.targets : [];
   }

@@ -3,6 +3,8 @@
  * reverse-path of ours (SRS), so that SPF passes and bounces come back to us, and with an ARC set that tells what we found
  * on receipt (RFC 8617).
  */
+import type { Mailbox } from "../address/mailbox.ts";
+import type { ReversedRecipient } from "../address/srs.ts";
 import type { ArcOutcome } from "../arc/arc-outcome.ts";
 import type { BodyHashes } from "../dkim/body-hashes.ts";
 import type { HeaderSection } from "../message/header-section.ts";
@@ -21,8 +23,11 @@ export interface ForwardedMessage {
 export interface Forwarding {
   /** Called when the header section (as it will be stored) is complete, before the first octet of the body goes into `bodies`. */
   begin(header: HeaderSection, bodies: BodyHashes): PendingForward;
-  /** For RCPT: where a bounce to one of our SRS addresses really goes; `undefined`: no SRS address, or forged, or too old. */
-  reverse(address: string): string | undefined;
+  /**
+   * For RCPT: where mail to one of our SRS addresses really goes. `undefined`: not an address of that form at our
+   * forwarding domain, so whatever else it may be. A promise only where the original had to be kept in the spool.
+   */
+  reverse(recipient: Mailbox): ReversedRecipient | undefined | Promise<ReversedRecipient | undefined>;
 }
 
 export interface PendingForward {

@@ -1,5 +1,6 @@
 /** What all sessions of a server share: ports, the parts they talk to, and the settings in force. */
 import type { AccountDirectory } from "../accounts/account-directory.ts";
+import type { Forwarding } from "../forwarding/forwarding.ts";
 import type { IpNetworkList } from "../lib/ip-network.ts";
 import type { ConnectionLimits } from "../policy/connection-limits.ts";
 import type { FreeSpace } from "../policy/free-space.ts";
@@ -45,6 +46,8 @@ export interface InboundServices {
   readonly reporter: Pick<Reporter, "expandedReport">;
   /** Absent: no listener offers TLS. */
   readonly certificates?: TlsServerOptions;
+  /** Absent: what our addresses lead elsewhere leaves as it came. */
+  readonly forwarding?: Forwarding;
   readonly connectionLimits: ConnectionLimits;
   readonly messageRate: MessageRate;
   readonly freeSpace: Pick<FreeSpace, "check" | "reconfigure">;

@@ -27,6 +27,7 @@ export class Transaction {
   /** Aliases with several targets: their senders may be owed a report (RFC 3461 §5.2.7.3). */
   readonly expanded: ExpandedRecipient[] = [];
   readonly #recipients = new Map<string, NewRecipient>();
+  #forwardingDomain: string | undefined;
 
   constructor(reversePath: ReversePath, parameters: MailParameters) {
     this.reversePath = reversePath;
@@ -43,25 +44,36 @@ export class Transaction {
     return [...this.#recipients.values()];
   }
 
+  /** Of the first address of ours that leads elsewhere; `undefined`: no recipient is `forwarded`. */
+  get forwardingDomain(): string | undefined {
+    return this.#forwardingDomain;
+  }
+
   /** Whether so many more recipients fit. */
   hasRoomFor(targets: number): boolean {
     return this.#recipients.size + targets <= expandedRecipientsMax;
   }
 
-  /** Adds what an accepted RCPT leads to. Of two ways to one recipient the first counts. */
+  /**
+   * Adds what an accepted RCPT leads to. Of two ways to one recipient the first counts. `submitted`: the client sends
+   * mail of its own through us, which is not forwarded mail wherever it leads.
+   */
   add(
     path: Mailbox,
     parameters: RecipientParameters,
     targets: readonly Target[],
-    why: { readonly reason: string; readonly setting?: string },
+    why: { readonly reason: string; readonly setting?: string; readonly submitted: boolean },
   ): void {
     const address = formatMailbox(path);
-    this.accepted.push({ address, ...why });
+    const { submitted, ...accepted } = why;
+    this.accepted.push({ address, ...accepted });
     const several = targets.length > 1;
     const notify = several ? notifyAfterExpansion(parameters.notify) : parameters.notify;
     if (several) this.expanded.push({ address, ...parameters });
     for (const target of targets) {
       if (this.#recipients.has(target.key)) continue;
+      const forwarded = target.elsewhere === true && !submitted;
+      if (forwarded) this.#forwardingDomain ??= path.domainKey;
       this.#recipients.set(target.key, {
         address: target.address,
         domain: target.domain,
@@ -70,6 +82,7 @@ export class Transaction {
         ...(parameters.originalRecipient === undefined
           ? undefined
           : { originalRecipient: parameters.originalRecipient }),
+        ...(forwarded ? { forwarded } : undefined),
       });
     }
   }

@@ -16,3 +16,8 @@ export interface Client {
 export function isSubmission(client: Pick<Client, "listener">): boolean {
   return client.listener === "submission" || client.listener === "submissions";
 }
+
+/** Whose mail we pass on as it is, for a user or for a server that stands behind us; all other mail is received. */
+export function sendsOwnMail(client: Client): boolean {
+  return isSubmission(client) || (client.listener === "mx" && (client.relayNetwork || client.login !== undefined));
+}

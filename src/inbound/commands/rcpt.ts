@@ -2,10 +2,13 @@
 import type { Resolution, Target } from "../../accounts/account-directory.ts";
 import { formatMailbox } from "../../address/mailbox-text.ts";
 import type { Mailbox } from "../../address/mailbox.ts";
+import { looksLikeSrs, type ReversedRecipient } from "../../address/srs.ts";
+import { sendsOwnMail } from "../../policy/client.ts";
 import type { Decision } from "../../policy/decision.ts";
 import { checkRecipientExists } from "../../policy/recipient-existence.ts";
 import { checkRelay, checkRouteInLocalPart } from "../../policy/relay-permission.ts";
 import { checkRecipientDomain } from "../../policy/sender-permission.ts";
+import { checkSrsRecipient } from "../../policy/srs-recipient.ts";
 import type { RecipientEvent } from "../../smtp/server-event.ts";
 import { reply } from "../../smtp/reply.ts";
 import type { SessionState } from "../session-state.ts";
@@ -19,24 +22,62 @@ const tooManyTargets: Decision = {
 
 export function checkRecipient(state: SessionState, event: RecipientEvent): Verdict | Promise<Verdict> {
   const { forwardPath } = event;
+  const { forwarding } = state.services;
+  if (forwarding !== undefined && looksLikeSrs(forwardPath.localPart)) {
+    return whenReady(forwarding.reverse(forwardPath), (reversed) =>
+      reversed === undefined ? checkNamed(state, event) : checkReversed(state, event, reversed),
+    );
+  }
+  return checkNamed(state, event);
+}
+
+function checkNamed(state: SessionState, event: RecipientEvent): Verdict | Promise<Verdict> {
+  const { forwardPath } = event;
   // The socket is asked for our address only where it matters.
   const ourAddress = forwardPath.domainKey.startsWith("[") ? state.channel.ourAddress : undefined;
-  return whenReady(state.services.accounts.resolve(forwardPath, ourAddress), (resolution) =>
-    proceedRecipient(state, event, resolution),
+  return whenReady(state.services.accounts.resolve(forwardPath, ourAddress), (resolution) => {
+    const targets = resolution.kind === "local" ? resolution.targets : [elsewhere(forwardPath)];
+    return proceedRecipient(state, event, decide(state, forwardPath, resolution), targets);
+  });
+}
+
+/** A reverse-path that we rewrote: its mail goes where the original says, which may have become ours meanwhile. */
+function checkReversed(
+  state: SessionState,
+  event: RecipientEvent,
+  reversed: ReversedRecipient,
+): Verdict | Promise<Verdict> {
+  const decision = checkSrsRecipient(reversed);
+  if (reversed.kind !== "address") return proceedRecipient(state, event, decision, []);
+  const { mailbox } = reversed;
+  return whenReady(state.services.accounts.resolve(mailbox), (resolution) =>
+    resolution.kind === "not-local"
+      ? proceedRecipient(state, event, decision, [{ ...elsewhere(mailbox), elsewhere: true }])
+      : proceedRecipient(
+          state,
+          event,
+          checkRecipientExists(resolution),
+          resolution.kind === "local" ? resolution.targets : [],
+        ),
   );
 }
 
-function proceedRecipient(state: SessionState, event: RecipientEvent, resolution: Resolution): Verdict {
+function proceedRecipient(
+  state: SessionState,
+  event: RecipientEvent,
+  decided: Decision,
+  targets: readonly Target[],
+): Verdict {
   const { forwardPath, parameters } = event;
   const { transaction } = state;
   if (transaction === undefined) throw new Error("RCPT came without a transaction");
-  const targets = resolution.kind === "local" ? resolution.targets : [elsewhere(forwardPath)];
-  let decision = decide(state, forwardPath, resolution);
+  let decision = decided;
   if (decision.verdict === "accept" && !transaction.hasRoomFor(targets.length)) decision = tooManyTargets;
   if (decision.verdict === "accept") {
     transaction.add(forwardPath, parameters, targets, {
       reason: decision.reason,
       ...(decision.setting === undefined ? undefined : { setting: decision.setting }),
+      submitted: sendsOwnMail(state.client),
     });
   } else {
     const { reason, setting } = decision;

@@ -1,0 +1,36 @@
+/**
+ * Mail to a rewritten reverse-path of ours (SRS), mostly bounces of mail that we forwarded.
+ *
+ * No open relay: only a key of ours makes such an address, it leads to one mailbox, and for three weeks. Any reverse-path
+ * is taken, not the null one alone: automatic answers often have a sender, and a server that asks whether our sender
+ * exists (Postfix asks as `double-bounce@`) would refuse all forwarded mail. `docs/forwarding.md` tells more.
+ */
+import type { ReversedRecipient } from "../address/srs.ts";
+import { reply } from "../smtp/reply.ts";
+import type { Decision } from "./decision.ts";
+
+const accepted: Decision = { verdict: "accept", reason: "forwarding-address", setting: "forwarding.rewrite_sender" };
+const forged: Decision = {
+  verdict: "reject",
+  reply: reply(550, "5.1.1", "No such forwarding address: this server did not make it, or too long ago"),
+  reason: "forwarding-address-forged",
+};
+const expired: Decision = {
+  verdict: "reject",
+  reply: reply(550, "5.1.1", "This forwarding address has expired"),
+  reason: "forwarding-address-expired",
+};
+
+/** Accepted: the mail goes on to `reversed.mailbox`. */
+export function checkSrsRecipient(reversed: ReversedRecipient): Decision {
+  switch (reversed.kind) {
+    case "address":
+      return accepted;
+    case "forged":
+      return forged;
+    case "expired":
+      return expired;
+    default:
+      return reversed satisfies never;
+  }
+}
