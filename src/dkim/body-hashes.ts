@@ -1,0 +1,132 @@
+/**
+ * Body hashes of all signatures of a message, taken in one pass while the content arrives (RFC 6376 §3.7).
+ *
+ * Owns what is hashed of a canonical body, by how many, and how far. Promises that any split of the content gives
+ * equal hashes, that equal requests share one hash, and that memory does not grow with the content.
+ */
+import { createHash, type Hash } from "node:crypto";
+import { BodyCanonicalizer } from "./body-canonicalization.ts";
+import type { Canonicalization } from "./canonicalization.ts";
+
+export type HashAlgorithm = "sha256" | "sha1";
+
+export interface BodyHash {
+  /** After {@link BodyHashes.end}; may be asked several times. */
+  digest(): Buffer;
+  /** Octets of the canonical body, however many of them were hashed. Final after {@link BodyHashes.end}. */
+  readonly canonicalLength: number;
+}
+
+const lf = 0x0a;
+const cr = 0x0d;
+
+/**
+ * Takes all that lies behind the header section. That begins with the empty line, which is not part of the body
+ * (RFC 5322 §2.1), or is nothing at all.
+ */
+export class BodyHashes {
+  #simple: BodyForm | undefined;
+  #relaxed: BodyForm | undefined;
+  #position: "start" | "behind-cr" | "body" = "start";
+  #malformedStart = false;
+
+  /** Before the first {@link push}. Of the canonical octets no more than `lengthMax` are hashed (l=). */
+  request(
+    canonicalization: Canonicalization,
+    algorithm: HashAlgorithm,
+    lengthMax = Number.POSITIVE_INFINITY,
+  ): BodyHash {
+    if (this.#position !== "start") throw new Error("body hashes are requested before the body arrives");
+    const form =
+      canonicalization === "simple"
+        ? (this.#simple ??= new BodyForm("simple"))
+        : (this.#relaxed ??= new BodyForm("relaxed"));
+    return form.request(algorithm, lengthMax);
+  }
+
+  push(bytes: Buffer): void {
+    const body = this.#position === "body" ? bytes : this.#behindEmptyLine(bytes);
+    if (body.length === 0) return;
+    this.#simple?.canonicalizer.push(body);
+    this.#relaxed?.canonicalizer.push(body);
+  }
+
+  /** The content is over. */
+  end(): void {
+    if (this.#position === "behind-cr") this.#malformedStart = true;
+    this.#position = "body";
+    this.#simple?.canonicalizer.end();
+    this.#relaxed?.canonicalizer.end();
+  }
+
+  /**
+   * What follows the header section is not the empty line: some would take it for header fields and some for body, so
+   * no signature of this message may pass.
+   */
+  get malformedStart(): boolean {
+    return this.#malformedStart;
+  }
+
+  #behindEmptyLine(bytes: Buffer): Buffer {
+    let at = 0;
+    if (this.#position === "start" && bytes[at] === cr) {
+      this.#position = "behind-cr";
+      at++;
+    }
+    if (at === bytes.length) return bytes.subarray(at);
+    if (this.#position === "behind-cr" && bytes[at] === lf) at++;
+    else this.#malformedStart = true;
+    this.#position = "body";
+    return bytes.subarray(at);
+  }
+}
+
+/** One canonical form with those who want hashes of it. */
+class BodyForm {
+  readonly canonicalizer: BodyCanonicalizer;
+  readonly #hashes: LimitedHash[] = [];
+
+  constructor(form: Canonicalization) {
+    this.canonicalizer = new BodyCanonicalizer(form, (bytes) => {
+      for (const hash of this.#hashes) hash.update(bytes);
+    });
+  }
+
+  request(algorithm: HashAlgorithm, lengthMax: number): BodyHash {
+    const known = this.#hashes.find((hash) => hash.algorithm === algorithm && hash.lengthMax === lengthMax);
+    if (known !== undefined) return known;
+    const hash = new LimitedHash(algorithm, lengthMax);
+    this.#hashes.push(hash);
+    return hash;
+  }
+}
+
+/** A hash of the first octets of what it is given. */
+class LimitedHash implements BodyHash {
+  readonly algorithm: HashAlgorithm;
+  readonly lengthMax: number;
+  readonly #hash: Hash;
+  #digest: Buffer | undefined;
+  #canonicalLength = 0;
+
+  constructor(algorithm: HashAlgorithm, lengthMax: number) {
+    this.algorithm = algorithm;
+    this.lengthMax = lengthMax;
+    this.#hash = createHash(algorithm);
+  }
+
+  get canonicalLength(): number {
+    return this.#canonicalLength;
+  }
+
+  update(bytes: Buffer): void {
+    const wanted = this.lengthMax - this.#canonicalLength;
+    if (wanted >= bytes.length) this.#hash.update(bytes);
+    else if (wanted > 0) this.#hash.update(bytes.subarray(0, wanted));
+    this.#canonicalLength += bytes.length;
+  }
+
+  digest(): Buffer {
+    return (this.#digest ??= this.#hash.digest());
+  }
+}
