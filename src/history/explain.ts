@@ -33,6 +33,10 @@ export interface ExplainedRecipient {
   readonly address: string;
   /** The address that was given, where an alias led elsewhere. */
   readonly accepted_as?: string;
+  /** An address of ours leads to this one at another server: the reverse-path it leaves with; "" is the null one. */
+  readonly forwarded_from?: string;
+  /** Of forwarded mail: whether it leaves with an ARC set of ours. */
+  readonly sealed?: boolean;
   readonly state: StoredRecipient["state"];
   readonly attempts: number;
   readonly last_reply?: string;
@@ -100,6 +104,11 @@ function explainedRecipient(
   return {
     address,
     ...(acceptedAs !== undefined && { accepted_as: acceptedAs }),
+    ...(recipient.forwarded === true &&
+      message.forwarded !== undefined && {
+        forwarded_from: message.forwarded.reversePath,
+        sealed: /^ARC-Seal:/im.test(message.forwarded.headerBlock),
+      }),
     state,
     attempts,
     ...(lastReply !== undefined && lastReply !== "" && { last_reply: lastReply }),

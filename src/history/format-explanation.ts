@@ -1,5 +1,5 @@
 /** An explanation as plain text for a person at a terminal. It may change; programs read the JSON. */
-import type { Explanation, ExplainedMessage } from "./explain.ts";
+import type { ExplainedMessage, ExplainedRecipient, Explanation } from "./explain.ts";
 import { pathWords, plain, quoted, sizeWords, timeWords } from "./words.ts";
 
 /** Lines end in a line feed; words of others are free of control characters. */
@@ -8,6 +8,8 @@ export function formatExplanation({ message, recipients, timeline }: Explanation
   for (const recipient of recipients) {
     const alias = recipient.accepted_as === undefined ? "" : ` (given as ${plain(recipient.accepted_as)})`;
     lines.push(`${plain(recipient.address)}${alias}: ${recipient.state}`);
+    const forwarding = forwardingLine(message, recipient);
+    if (forwarding !== undefined) lines.push(forwarding);
     lines.push(`  why   ${recipient.why}`, `  next  ${recipient.next}`, "");
   }
   lines.push("What happened:");
@@ -18,6 +20,12 @@ export function formatExplanation({ message, recipients, timeline }: Explanation
     lines.push(`  ${timeWords(Date.parse(at))}  ${about}${text}`);
   }
   return `${lines.join("\n")}\n`;
+}
+
+function forwardingLine(message: ExplainedMessage, { forwarded_from: from, sealed }: ExplainedRecipient) {
+  if (from === undefined) return undefined;
+  const how = from === message.from ? "" : ", rewritten so that bounces come back here";
+  return `  from  ${pathWords(from)}${how}; ${sealed === true ? "with" : "without"} an ARC seal of ours`;
 }
 
 function messageLines(message: ExplainedMessage): readonly string[] {

@@ -4,6 +4,7 @@ import type { Log } from "../ports/log.ts";
 import type { Spool } from "../spool/spool.ts";
 import { openContentOf } from "./concluder.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "./delivery-agent.ts";
+import { forwardedForm } from "./forwarded-form.ts";
 import type { ReadyJob } from "./site.ts";
 
 export interface DeliveryAgents {
@@ -70,7 +71,7 @@ export class Deliveries {
     this.#running.add(running);
     const { message } = job.claim;
     const delivery: DeliveryJob = {
-      message,
+      message: job.forwarded ? forwardedForm(message) : message,
       recipients: job.recipients,
       hop: job.hop,
       openContent: () => openContentOf(this.#spool, message.id),

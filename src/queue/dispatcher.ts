@@ -9,6 +9,7 @@ import type { Router } from "../route/router.ts";
 import type { StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./claim.ts";
 import type { Concluder } from "./concluder.ts";
+import { leavesForwarded } from "./forwarded-form.ts";
 import { hopLimitOutcome, hopLimitReached } from "./hop-limit.ts";
 import { LoopBreaker } from "./loop-breaker.ts";
 import type { ReadyBudget } from "./ready-budget.ts";
@@ -36,6 +37,12 @@ export interface DispatcherOptions {
   readonly isOpen: () => boolean;
   /** There may be a job to begin. */
   readonly onReady: () => void;
+}
+
+/** Recipients of one message at one site. */
+interface Group {
+  readonly hop: ReadyJob["hop"];
+  readonly recipients: StoredRecipient[];
 }
 
 export class Dispatcher {
@@ -128,11 +135,17 @@ export class Dispatcher {
     const { onReady } = this.#options;
     const [first] = batch;
     if (batch.length === 1 && first?.result.kind === "hop") {
-      this.#enqueue(claim, first.result.hop, this.#siteOf(first.result.hop, first.recipient), [first.recipient]);
+      const { recipient, result } = first;
+      const form = {
+        site: this.#siteOf(result.hop, recipient),
+        forwarded: leavesForwarded(recipient, claim, result.hop),
+      };
+      this.#enqueue(claim, result.hop, form, [recipient]);
       onReady();
       return;
     }
-    const bySite = new Map<Site, { readonly hop: ReadyJob["hop"]; readonly recipients: StoredRecipient[] }>();
+    /** In two forms the message takes two transactions. */
+    const bySite = { plain: new Map<Site, Group>(), forwarded: new Map<Site, Group>() };
     const unrouted: RoutedRecipient[] = [];
     for (const routed of batch) {
       const { recipient, result } = routed;
@@ -141,15 +154,18 @@ export class Dispatcher {
         continue;
       }
       const site = this.#siteOf(result.hop, recipient);
-      const group = bySite.get(site);
-      if (group === undefined) bySite.set(site, { hop: result.hop, recipients: [recipient] });
+      const groups = leavesForwarded(recipient, claim, result.hop) ? bySite.forwarded : bySite.plain;
+      const group = groups.get(site);
+      if (group === undefined) groups.set(site, { hop: result.hop, recipients: [recipient] });
       else group.recipients.push(recipient);
     }
     if (unrouted.length > 0) this.#concludeUnrouted(claim, unrouted);
     const size = this.#options.settings().recipients_per_transaction;
-    for (const [site, { hop, recipients }] of bySite) {
-      for (let from = 0; from < recipients.length; from += size) {
-        this.#enqueue(claim, hop, site, recipients.slice(from, from + size));
+    for (const forwarded of [false, true]) {
+      for (const [site, { hop, recipients }] of forwarded ? bySite.forwarded : bySite.plain) {
+        for (let from = 0; from < recipients.length; from += size) {
+          this.#enqueue(claim, hop, { site, forwarded }, recipients.slice(from, from + size));
+        }
       }
     }
     onReady();
@@ -169,10 +185,15 @@ export class Dispatcher {
     this.#options.concluder.conclude({ claim, recipients, outcomes, route: "none", durationMs: 0 });
   }
 
-  #enqueue(claim: Claim, hop: ReadyJob["hop"], site: Site, recipients: readonly StoredRecipient[]): void {
+  #enqueue(
+    claim: Claim,
+    hop: ReadyJob["hop"],
+    { site, forwarded }: Pick<ReadyJob, "site" | "forwarded">,
+    recipients: readonly StoredRecipient[],
+  ): void {
     const { clock, random, ready, budget, pace, concluder, isOpen } = this.#options;
     const now = clock.now();
-    const job: ReadyJob = { claim, recipients, hop, site };
+    const job: ReadyJob = { claim, recipients, hop, site, forwarded };
     if (!isOpen()) {
       concluder.putBack(claim, recipients, now);
       return;

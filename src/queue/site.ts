@@ -32,6 +32,8 @@ export interface ReadyJob {
   readonly recipients: readonly StoredRecipient[];
   readonly hop: NextHop;
   readonly site: Site;
+  /** The message leaves in its forwarded form. */
+  readonly forwarded: boolean;
 }
 
 export class Site {

@@ -12,7 +12,7 @@ import type { NextHop } from "../route/next-hop.ts";
 import type { Router, RouteResult } from "../route/router.ts";
 import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
 import { QueueIds } from "../spool/queue-id.ts";
-import type { NewMessage, NewRecipient, Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
+import type { ForwardedForm, NewMessage, NewRecipient, Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import { CollectingLog } from "./collecting-log.ts";
 import { ManualClock, settle } from "./manual-clock.ts";
 import { SeededRandom } from "./seeded-random.ts";
@@ -191,6 +191,7 @@ export interface MessageSketch {
   readonly subject?: string;
   readonly autoSubmitted?: boolean;
   readonly facts?: Partial<MessageFacts>;
+  readonly forwarded?: ForwardedForm;
 }
 
 export function newMessage(id: string, receivedAt: number, sketch: MessageSketch): NewMessage {
@@ -209,6 +210,7 @@ export function newMessage(id: string, receivedAt: number, sketch: MessageSketch
     },
     headerBlock: "Received: by here.test\r\n",
     ...(sketch.reportOn !== undefined && { reportOn: sketch.reportOn }),
+    ...(sketch.forwarded !== undefined && { forwarded: sketch.forwarded }),
     recipients: sketch.to.map((recipient) => (typeof recipient === "string" ? recipientAt(recipient) : recipient)),
   };
 }
