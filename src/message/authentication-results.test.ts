@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { readVectors, runVectors } from "../testing/conformance-data.ts";
 import {
   bearsAuthservId,
   formatAuthenticationResults,
@@ -34,31 +33,32 @@ function bears(text: string, ...ids: string[]): boolean {
   return bearsAuthservId(fieldOf(text), ids);
 }
 
-test("AR-003: published vectors of the field are read as they say", (t) => {
-  const path = conformancePath("headers", "authentication-results.json");
-  if (path === undefined) {
-    t.skip("no data");
-    return;
-  }
-  const vectors = JSON.parse(readFileSync(path, "utf8")) as readonly Vector[];
-  assert.ok(vectors.length >= 19);
-  for (const vector of vectors) {
-    const parsed = parseAuthenticationResults(vector.value);
-    if (!vector.ok) {
-      assert.equal(parsed, undefined, vector.value);
-      continue;
-    }
-    assert.ok(parsed, vector.value);
-    assert.equal(parsed.authservId, vector.authserv_id, vector.value);
-    assert.equal(parsed.version, vector.version, vector.value);
-    const results = parsed.results.map(({ method, result, reason, properties }) => ({
-      method,
-      result,
-      ...(reason === undefined ? {} : { reason }),
-      props: Object.fromEntries(properties.map(({ type, property, value }) => [`${type}.${property}`, value])),
-    }));
-    assert.deepEqual(results, vector.results, vector.value);
-  }
+test("AR-003: published vectors of the field are read as they say", async (t) => {
+  const vectors = readVectors<readonly Vector[]>(t, "headers", "authentication-results.json");
+  if (vectors === undefined) return;
+  await runVectors(
+    t,
+    "headers/authentication-results",
+    vectors,
+    (vector) => vector.value,
+    (vector) => {
+      const parsed = parseAuthenticationResults(vector.value);
+      if (!vector.ok) {
+        assert.equal(parsed, undefined);
+        return;
+      }
+      assert.ok(parsed);
+      assert.equal(parsed.authservId, vector.authserv_id);
+      assert.equal(parsed.version, vector.version);
+      const results = parsed.results.map(({ method, result, reason, properties }) => ({
+        method,
+        result,
+        ...(reason === undefined ? {} : { reason }),
+        props: Object.fromEntries(properties.map(({ type, property, value }) => [`${type}.${property}`, value])),
+      }));
+      assert.deepEqual(results, vector.results);
+    },
+  );
 });
 
 test("AR-003: a field is folded, one result to a line", () => {

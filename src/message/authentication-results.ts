@@ -8,6 +8,7 @@
 import { domainKeyOf, hasNonAscii } from "../address/domain.ts";
 import type { HeaderField } from "./header-section.ts";
 import { ResultsCursor } from "./results-cursor.ts";
+import { commentText, quotedText } from "./safe-text.ts";
 
 export interface ResultProperty {
   /** `smtp`, `header`, `body`, `policy`; "" where a reader found a bare `name=value`. */
@@ -41,8 +42,8 @@ export interface FormatOptions {
 
 /** RFC 5322 §2.1.1. */
 const lineLength = 78;
-/** A path has at most 320 characters (RFC 5321 §4.5.3.1); in UTF-8 and quoted it still fits a line of 998 octets. */
-const valueLengthMax = 320;
+/** Longer values are cut, which {@link quotedText} does. */
+const bareLengthMax = 320;
 
 /** The whole folded field, CRLF-ended, each result on a line of its own. Without results it says `none`. */
 export function formatAuthenticationResults(
@@ -74,7 +75,7 @@ function formatResult({ method, result, reason, properties, comment }: MethodRes
     text += folded ? `\r\n\t ${word}` : ` ${word}`;
     used = (folded ? 9 : used + 1) + word.length;
   };
-  if (comment !== undefined && comment !== "") formatComment(comment, utf8).split(" ").forEach(add);
+  if (comment !== undefined && comment !== "") commentText(comment, utf8).split(" ").forEach(add);
   // Only folding splits at the blanks of a quoted string: unfolding gives back the one blank.
   if (reason !== undefined && reason !== "") add(`reason=${formatValue(reason, utf8)}`);
   for (const { type, property, value } of properties) {
@@ -93,21 +94,8 @@ const bareValue = /^(?:[\w!#$%&'*+.^`{|}~-]+|[\w!#$%&'*+/=?^`{|}~.-]{0,64}@[A-Za
 
 function formatValue(value: string, utf8: boolean): string {
   const text = utf8 ? value : toAscii(value);
-  if (bareValue.test(text) && text.length <= valueLengthMax) return text;
-  return `"${harmless(text, utf8).replaceAll(/[\\"]/g, String.raw`\$&`)}"`;
-}
-
-/** Readers that stumble over `\(` are common, so brackets stand for parentheses. */
-function formatComment(comment: string, utf8: boolean): string {
-  const text = harmless(comment, utf8).replaceAll("(", "[").replaceAll(")", "]").replaceAll("\\", "/");
-  return `(${text.trim()})`;
-}
-
-/** One line of printable characters, blanks single. */
-function harmless(text: string, utf8: boolean): string {
-  const cut = text.slice(0, valueLengthMax).toWellFormed();
-  const printable = cut.replaceAll(/[ \t\r\n]+/g, " ").replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, "?");
-  return utf8 ? printable : printable.replaceAll(/[^\u0020-\u007e]/g, "?");
+  if (bareValue.test(text) && text.length <= bareLengthMax) return text;
+  return quotedText(text, utf8);
 }
 
 /** A domain, also behind `@`, in A-labels (RFC 8616 §4 keeps the field of an ordinary message ASCII). */

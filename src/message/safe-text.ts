@@ -1,0 +1,25 @@
+/**
+ * Text that strangers chose, made fit for our own header fields: it can end no line, no comment and no quoted string
+ * (RFC 5322 §3.2).
+ */
+
+/** A path has at most 320 characters (RFC 5321 §4.5.3.1); in UTF-8 and quoted it still fits a line of 998 octets. */
+const textLengthMax = 320;
+
+/** One line of printable characters, blanks single, at most 320; only ASCII unless `utf8`. */
+export function printableText(text: string, utf8 = false): string {
+  const cut = text.slice(0, textLengthMax).toWellFormed();
+  const printable = cut.replaceAll(/[ \t\r\n]+/g, " ").replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, "?");
+  return utf8 ? printable : printable.replaceAll(/[^\u0020-\u007e]/g, "?");
+}
+
+/** As a quoted string. */
+export function quotedText(text: string, utf8 = false): string {
+  return `"${printableText(text, utf8).replaceAll(/[\\"]/g, String.raw`\$&`)}"`;
+}
+
+/** As a comment. Readers that stumble over `\(` are common, so brackets stand for parentheses. */
+export function commentText(text: string, utf8 = false): string {
+  const plain = printableText(text, utf8).replaceAll("(", "[").replaceAll(")", "]").replaceAll("\\", "/");
+  return `(${plain.trim()})`;
+}
