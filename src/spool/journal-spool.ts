@@ -1,0 +1,333 @@
+/**
+ * The memory spool made durable by a journal over `Files`: every change is written there, with its time, before it is
+ * made in memory, and a restart makes the same changes again. It serves the simulation, where the disk is simulated and
+ * can be hurt; production has the SQLite spool. Both pass one contract suite.
+ */
+import type { HistoryEvent } from "../events/history-event.ts";
+import type { Instant } from "../lib/instant.ts";
+import type { Clock } from "../ports/clock.ts";
+import { FileError, type Files } from "../ports/files.ts";
+import { Journal } from "./journal.ts";
+import { MemorySpool, MemoryStore } from "./memory-spool.ts";
+import {
+  SpoolError,
+  type ClaimedMessage,
+  type ClaimRequest,
+  type ClaimTerms,
+  type Content,
+  type FoundRecipient,
+  type GeneratedMessage,
+  type MessageWriter,
+  type NewMessage,
+  type QueueId,
+  type RecipientFilter,
+  type RecordChange,
+  type Settlement,
+  type Spool,
+  type SpoolStats,
+  type StoredRecord,
+} from "./spool.ts";
+
+export interface JournalSpoolOptions {
+  readonly clock: Clock;
+  readonly files: Files;
+  readonly directory: string;
+}
+
+type Verb = "hold" | "release" | "retry" | "remove";
+
+type Change =
+  | { readonly kind: "open" }
+  | {
+      readonly kind: "commit";
+      readonly message: NewMessage;
+      readonly claim?: ClaimTerms;
+      readonly events: readonly HistoryEvent[];
+    }
+  | { readonly kind: "claim"; readonly request: ClaimRequest }
+  | { readonly kind: "renew"; readonly tokens: readonly number[]; readonly leaseMs: number }
+  | {
+      readonly kind: "settle";
+      readonly settlement: Omit<Settlement, "reports">;
+      readonly reports: readonly NewMessage[];
+    }
+  | {
+      readonly kind: "verb";
+      readonly verb: Verb;
+      readonly filter: RecipientFilter;
+      readonly by: string;
+      readonly reason: string;
+    }
+  | { readonly kind: "records"; readonly changes: readonly RecordChange[] }
+  | { readonly kind: "prune"; readonly before: Instant; readonly limit: number };
+
+interface Waiting {
+  readonly now: Instant;
+  readonly change: Change;
+  /** Content of the message, or of each report. */
+  readonly contents: readonly Uint8Array[];
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface JournalledChange {
+  readonly now: Instant;
+  readonly change: Change;
+  readonly lengths: readonly number[];
+}
+
+export class JournalSpool implements Spool {
+  readonly #clock: Clock;
+  readonly #memory: MemorySpool;
+  /** Time as the change that is being made has it. */
+  readonly #changeTime: { now: Instant };
+  readonly #journal: Journal;
+  #waiting: Waiting[] = [];
+  #writing: Promise<void> | undefined;
+  #closed = false;
+
+  private constructor(clock: Clock, changeTime: { now: Instant }, memory: MemorySpool, journal: Journal) {
+    this.#clock = clock;
+    this.#changeTime = changeTime;
+    this.#memory = memory;
+    this.#journal = journal;
+  }
+
+  /** Rejects with {@link SpoolError} where the disk does not let it. */
+  static async open({ clock, files, directory }: JournalSpoolOptions): Promise<JournalSpool> {
+    const changeTime = { now: clock.now() };
+    const replayClock = { ...unusedClock, now: () => changeTime.now };
+    const store = new MemoryStore();
+    let memory = new MemorySpool({ clock: replayClock, store });
+    try {
+      const journal = await Journal.open(files, directory, async (record) => {
+        const { now, change, contents } = decode(record);
+        changeTime.now = now;
+        // What claims a former process held goes back to the schedule where the next one began.
+        if (change.kind === "open") memory = new MemorySpool({ clock: replayClock, store });
+        // What failed then fails again, in the same way.
+        else await apply(memory, change, contents).catch(() => undefined);
+      });
+      changeTime.now = clock.now();
+      await journal.append([encode({ now: changeTime.now, change: { kind: "open" }, contents: [] })]);
+      memory = new MemorySpool({ clock: replayClock, store });
+      return new JournalSpool(clock, changeTime, memory, journal);
+    } catch (error) {
+      throw spoolError(error);
+    }
+  }
+
+  begin(): MessageWriter {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    let finished = false;
+    const finish = async () => {
+      finished = true;
+    };
+    return {
+      get size() {
+        return size;
+      },
+      append: (bytes) => {
+        chunks.push(bytes);
+        size += bytes.length;
+        return undefined;
+      },
+      commit: async (message, { claim, events }) => {
+        if (finished) throw new SpoolError("failed", "The message is committed or aborted already");
+        finished = true;
+        const change: Change = { kind: "commit", message, events, ...(claim === undefined ? {} : { claim }) };
+        return await this.#change<Awaited<ReturnType<MessageWriter["commit"]>>>(change, [Buffer.concat(chunks)]);
+      },
+      abort: finish,
+      [Symbol.asyncDispose]: finish,
+    };
+  }
+
+  async claim(request: ClaimRequest): Promise<readonly ClaimedMessage[]> {
+    const due = await this.#now().nextDue(request.excludeDomains);
+    // Asked often and mostly in vain: that is not worth a record.
+    if (due === undefined || due > this.#clock.now()) return [];
+    return await this.#change<readonly ClaimedMessage[]>({ kind: "claim", request });
+  }
+
+  async renew(tokens: readonly number[], leaseMs: number): Promise<readonly number[]> {
+    return await this.#change<readonly number[]>({ kind: "renew", tokens, leaseMs });
+  }
+
+  async settle({ reports, ...settlement }: Settlement): Promise<boolean> {
+    const messages = reports.map(({ message }) => message);
+    const contents = reports.map(({ content }) => content);
+    return await this.#change<boolean>({ kind: "settle", settlement, reports: messages }, contents);
+  }
+
+  async hold(filter: RecipientFilter, by: string, reason: string): Promise<number> {
+    return await this.#change<number>({ kind: "verb", verb: "hold", filter, by, reason });
+  }
+
+  async release(filter: RecipientFilter, by: string): Promise<number> {
+    return await this.#change<number>({ kind: "verb", verb: "release", filter, by, reason: "" });
+  }
+
+  async retry(filter: RecipientFilter, by: string): Promise<number> {
+    return await this.#change<number>({ kind: "verb", verb: "retry", filter, by, reason: "" });
+  }
+
+  async remove(filter: RecipientFilter, by: string): Promise<number> {
+    return await this.#change<number>({ kind: "verb", verb: "remove", filter, by, reason: "" });
+  }
+
+  async changeRecords(changes: readonly RecordChange[]): Promise<void> {
+    await this.#change<undefined>({ kind: "records", changes });
+  }
+
+  async prune(before: Instant, limit: number): Promise<number> {
+    return await this.#change<number>({ kind: "prune", before, limit });
+  }
+
+  async nextDue(excludeDomains: readonly string[]): Promise<Instant | undefined> {
+    return await this.#now().nextDue(excludeDomains);
+  }
+
+  async openContent(message: QueueId): Promise<Content | undefined> {
+    return await this.#now().openContent(message);
+  }
+
+  async find(...request: Parameters<Spool["find"]>): Promise<readonly FoundRecipient[]> {
+    return await this.#now().find(...request);
+  }
+
+  async message(id: QueueId): ReturnType<Spool["message"]> {
+    return await this.#now().message(id);
+  }
+
+  async events(message: QueueId): Promise<readonly HistoryEvent[]> {
+    return await this.#now().events(message);
+  }
+
+  async stats(): Promise<SpoolStats> {
+    return await this.#now().stats();
+  }
+
+  async getRecord(namespace: string, key: string): Promise<unknown> {
+    return await this.#now().getRecord(namespace, key);
+  }
+
+  async listRecords(...request: Parameters<Spool["listRecords"]>): Promise<readonly StoredRecord[]> {
+    return await this.#now().listRecords(...request);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#writing;
+    await this.#journal.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** For questions: what is in memory is what is durable. */
+  #now(): MemorySpool {
+    if (this.#closed) throw new SpoolError("closed", "The spool is closed");
+    this.#changeTime.now = this.#clock.now();
+    return this.#memory;
+  }
+
+  #change<R>(change: Change, contents: readonly Uint8Array[] = []): Promise<R> {
+    if (this.#closed) return Promise.reject(new SpoolError("closed", "The spool is closed"));
+    return new Promise<R>((resolve, reject) => {
+      const now = this.#clock.now();
+      this.#waiting.push({ now, change, contents, resolve: resolve as (result: unknown) => void, reject });
+      this.#writing ??= this.#write().finally(() => {
+        this.#writing = undefined;
+      });
+    });
+  }
+
+  /** What comes while one batch is written shares the next one's sync. */
+  async #write(): Promise<void> {
+    // What the same turn brings goes along.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#journal.append(batch.map(encode));
+      } catch (error) {
+        for (const { reject } of batch) reject(spoolError(error));
+        continue;
+      }
+      for (const { now, change, contents, resolve, reject } of batch) {
+        this.#changeTime.now = now;
+        // Made in this turn, one after the other, as a restart would make them.
+        apply(this.#memory, change, contents).then(resolve, reject);
+      }
+    }
+  }
+}
+
+function apply(memory: MemorySpool, change: Change, contents: readonly Uint8Array[]): Promise<unknown> {
+  switch (change.kind) {
+    case "open":
+      return Promise.resolve();
+    case "commit": {
+      const writer = memory.begin();
+      for (const content of contents) void writer.append(content);
+      const { message, claim, events } = change;
+      return writer.commit(message, claim === undefined ? { events } : { claim, events });
+    }
+    case "claim":
+      return memory.claim(change.request);
+    case "renew":
+      return memory.renew(change.tokens, change.leaseMs);
+    case "settle": {
+      const reports = change.reports.map((message, index): GeneratedMessage => ({
+        message,
+        content: contents[index] ?? Buffer.alloc(0),
+      }));
+      return memory.settle({ ...change.settlement, reports });
+    }
+    case "verb":
+      return change.verb === "hold"
+        ? memory.hold(change.filter, change.by, change.reason)
+        : memory[change.verb](change.filter, change.by);
+    case "records":
+      return memory.changeRecords(change.changes);
+    case "prune":
+      return memory.prune(change.before, change.limit);
+    default:
+      return change satisfies never;
+  }
+}
+
+/** Length of the JSON, the JSON, the contents. */
+function encode({ now, change, contents }: Pick<Waiting, "now" | "change" | "contents">): Buffer {
+  const lengths = contents.map(({ length }) => length);
+  const json = Buffer.from(JSON.stringify({ now, change, lengths } satisfies JournalledChange));
+  const length = Buffer.allocUnsafe(4);
+  length.writeUInt32LE(json.length);
+  return Buffer.concat([length, json, ...contents]);
+}
+
+function decode(record: Buffer): Pick<Waiting, "now" | "change" | "contents"> {
+  const jsonEnd = 4 + record.readUInt32LE(0);
+  const { now, change, lengths } = JSON.parse(record.toString("utf8", 4, jsonEnd)) as JournalledChange;
+  let at = jsonEnd;
+  const contents = lengths.map((length) => record.subarray(at, (at += length)));
+  return { now, change, contents };
+}
+
+function spoolError(error: unknown): unknown {
+  if (!(error instanceof FileError)) return error;
+  return new SpoolError(error.code === "ENOSPC" ? "no-space" : "failed", error.message, { cause: error });
+}
+
+/** The memory spool asks only for the time of day. */
+const unusedClock = {
+  monotonicMs: () => 0,
+  setTimer: () => ({ cancel: () => undefined }),
+  sleep: () => Promise.resolve(),
+  timeout: () => new AbortController().signal,
+} satisfies Omit<Clock, "now">;

@@ -1,0 +1,136 @@
+/**
+ * An append-only journal over `Files`: records that are durable when {@link Journal.append} resolves, and that come back,
+ * whole and in order, after any crash. Owns files, framing and checksums; what a record means is for its user.
+ *
+ * A write that fails may leave part of a record, or a whole one that was reported as failed. So the journal then goes on in
+ * a new file, which begins by saying how much of the former one counts; what lies behind that is never read.
+ */
+import { crc32 } from "node:zlib";
+import type { Files, OpenFile } from "../ports/files.ts";
+
+/** Length and CRC-32 of what follows. */
+const frameBytes = 8;
+/** Of one record; more is a damaged length. A message of the largest size there is fits. */
+const recordBytesMax = 256 * 1024 * 1024;
+const namePattern = /^journal-(\d{8})$/;
+
+export class Journal {
+  readonly #files: Files;
+  readonly #directory: string;
+  #number: number;
+  #file: OpenFile | undefined;
+  /** Octets of the present file that count. */
+  #length: number;
+  /** Of any file there is, begun in vain or not. */
+  #latest: number;
+
+  private constructor(files: Files, directory: string, number: number, length: number, latest: number) {
+    this.#files = files;
+    this.#directory = directory;
+    this.#number = number;
+    this.#length = length;
+    this.#latest = latest;
+  }
+
+  /** Reads what is there, oldest first, through `replay`. Nothing is written before the first append. */
+  static async open(
+    files: Files,
+    directory: string,
+    replay: (record: Buffer) => Promise<void> | void,
+  ): Promise<Journal> {
+    await files.makeDirectory(directory, 0o700);
+    const numbers = (await files.list(directory))
+      .map((name) => Number(namePattern.exec(name)?.[1] ?? 0))
+      .filter((number) => number > 0)
+      .toSorted((a, b) => a - b);
+    let previous: { readonly number: number; readonly bytes: Buffer } | undefined;
+    for (const number of numbers) {
+      const bytes = Buffer.from(await files.readFile(`${directory}/${fileName(number)}`));
+      const counts = readFirst(bytes, previous?.number ?? 0);
+      // A crash came while the file was begun; the one before is still the last.
+      if (counts === undefined) continue;
+      if (previous !== undefined) await replayAll(previous.bytes.subarray(0, counts), replay);
+      previous = { number, bytes };
+    }
+    const length = previous === undefined ? 0 : await replayAll(previous.bytes, replay);
+    return new Journal(files, directory, previous?.number ?? 0, length, numbers.at(-1) ?? 0);
+  }
+
+  /** Durable when it resolves. Rejects with a `FileError`; none of these records then ever comes back, unless the process ends at once. */
+  async append(records: readonly Buffer[]): Promise<void> {
+    const framed = Buffer.concat(records.flatMap((record) => [frameOf(record), record]));
+    const file = this.#file ?? (await this.#begin());
+    try {
+      await file.write(framed);
+      await file.sync();
+      this.#length += framed.length;
+    } catch (error) {
+      this.#file = undefined;
+      await file.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  async #begin(): Promise<OpenFile> {
+    const number = ++this.#latest;
+    const path = `${this.#directory}/${fileName(number)}`;
+    const file = await this.#files.open(path, "create", 0o600);
+    try {
+      const first = Buffer.from(JSON.stringify({ previous: this.#number, counts: this.#length }));
+      const framed = Buffer.concat([frameOf(first), first]);
+      await file.write(framed);
+      await file.sync();
+      await this.#files.syncDirectory(this.#directory);
+      this.#number = number;
+      this.#length = framed.length;
+      this.#file = file;
+      return file;
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+function fileName(number: number): string {
+  return `journal-${String(number).padStart(8, "0")}`;
+}
+
+function frameOf(record: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(frameBytes);
+  frame.writeUInt32LE(record.length, 0);
+  frame.writeUInt32LE(crc32(record), 4);
+  return frame;
+}
+
+/** The record that begins here, if it is whole. */
+function recordAt(bytes: Buffer, at: number): Buffer | undefined {
+  if (at + frameBytes > bytes.length) return undefined;
+  const length = bytes.readUInt32LE(at);
+  if (length === 0 || length > recordBytesMax || at + frameBytes + length > bytes.length) return undefined;
+  const record = bytes.subarray(at + frameBytes, at + frameBytes + length);
+  return crc32(record) === bytes.readUInt32LE(at + 4) ? record : undefined;
+}
+
+/** How much of the former file counts; undefined where this one was never really begun. */
+function readFirst(bytes: Buffer, previous: number): number | undefined {
+  const record = recordAt(bytes, 0);
+  if (record === undefined) return undefined;
+  const first = JSON.parse(record.toString()) as { readonly previous: number; readonly counts: number };
+  return first.previous === previous ? first.counts : undefined;
+}
+
+/** All whole records behind the first; gives the length that counts. */
+async function replayAll(bytes: Buffer, replay: (record: Buffer) => Promise<void> | void): Promise<number> {
+  let at = 0;
+  for (let record = recordAt(bytes, at); record !== undefined; record = recordAt(bytes, at)) {
+    if (at > 0) await replay(record);
+    at += frameBytes + record.length;
+  }
+  return at;
+}

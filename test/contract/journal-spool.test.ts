@@ -1,0 +1,106 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { JournalSpool } from "../../src/spool/journal-spool.ts";
+import { ManualClock } from "../../src/testing/manual-clock.ts";
+import { MemoryFiles } from "../../src/testing/memory-files.ts";
+import {
+  contentOf,
+  draft,
+  isSpoolError,
+  put,
+  request,
+  spoolContract,
+  statesOf,
+  type SpoolHarness,
+} from "./spool-contract.ts";
+
+const directory = "/data/journal";
+
+spoolContract("journal-spool", async (): Promise<SpoolHarness> => {
+  const clock = new ManualClock();
+  const files = new MemoryFiles();
+  const open = () => JournalSpool.open({ clock, files, directory });
+  return {
+    clock,
+    spool: await open(),
+    crash: async () => {
+      files.crash();
+      return await open();
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+});
+
+test("journal-spool: a full disk refuses with no-space, and what comes after has room is kept", async () => {
+  const clock = new ManualClock();
+  const files = new MemoryFiles();
+  const spool = await JournalSpool.open({ clock, files, directory });
+  const first = draft(["ann@a.test"]);
+  await put(spool, first);
+  files.space = 100;
+  const second = draft(["bob@b.test"]);
+  await assert.rejects(put(spool, second, { content: Buffer.alloc(500) }), isSpoolError("no-space"));
+  assert.equal(await spool.message(second.id), undefined);
+  files.space = 1_000_000;
+  const third = draft(["cid@c.test"]);
+  await put(spool, third, { content: "third" });
+  files.crash();
+  const again = await JournalSpool.open({ clock, files, directory });
+  assert.deepEqual(await statesOf(again, first.id), ["scheduled"]);
+  assert.equal(await again.message(second.id), undefined, "what was refused does not come back");
+  assert.equal((await contentOf(again, third.id))?.toString(), "third");
+});
+
+test("journal-spool: a failed sync refuses, and what was refused stays refused after a restart", async () => {
+  const clock = new ManualClock();
+  const files = new MemoryFiles();
+  const spool = await JournalSpool.open({ clock, files, directory });
+  const refused = draft(["ann@a.test"]);
+  files.failNext("sync", "EIO");
+  await assert.rejects(put(spool, refused), isSpoolError("failed"));
+  const kept = draft(["bob@b.test"]);
+  await put(spool, kept);
+  await spool.close();
+  const again = await JournalSpool.open({ clock, files, directory });
+  assert.equal(await again.message(refused.id), undefined);
+  assert.deepEqual(await statesOf(again, kept.id), ["scheduled"]);
+});
+
+test("journal-spool: a crash at any operation of the disk loses nothing that was told, and keeps nothing by half", async () => {
+  for (let at = 1; ; at++) {
+    const clock = new ManualClock();
+    const files = new MemoryFiles();
+    const spool = await JournalSpool.open({ clock, files, directory });
+    const told: string[] = [];
+    const sent: string[] = [];
+    let operations = 0;
+    files.before = () => {
+      if (++operations === at) files.crash();
+    };
+    const work = async () => {
+      for (let count = 0; count < 4; count++) {
+        const message = draft(["ann@a.test", "bob@b.test"]);
+        sent.push(message.id);
+        await put(spool, message, { content: message.id });
+        told.push(message.id);
+        const [claimed] = await spool.claim(request({ limit: 2 }));
+        if (claimed === undefined) continue;
+        const { message: claimedMessage, token } = claimed;
+        const changes = [{ index: 0, to: "relayed", reply: "250 2.0.0 Ok" }] as const;
+        await spool.settle({ message: claimedMessage.id, token, changes, reports: [], events: [] });
+      }
+    };
+    await work().catch((error: unknown) => {
+      if (!isSpoolError("failed")(error)) throw error;
+    });
+    const whole = operations < at;
+    files.before = undefined;
+    const again = await JournalSpool.open({ clock, files, directory });
+    for (const id of told) assert.equal((await statesOf(again, id)).length, 2, `crash at ${at}: ${id}`);
+    for (const id of sent) {
+      if ((await again.message(id)) === undefined) continue;
+      assert.equal((await contentOf(again, id))?.toString(), id, `crash at ${at}: ${id} has its content`);
+    }
+    if (whole) return assert.equal(told.length, 4);
+  }
+});
