@@ -203,3 +203,12 @@ function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
 function sha256(text: string): string {
   return createHash("sha256").update(text, "latin1").digest("hex");
 }
+
+test("a hash that was requested in time may be asked for again while the body arrives, a new one may not", () => {
+  const bodies = new BodyHashes();
+  const early = bodies.request("relaxed", "sha256");
+  bodies.push(Buffer.from("\r\nbody\r\n"));
+  assert.equal(bodies.request("relaxed", "sha256"), early);
+  assert.throws(() => bodies.request("simple", "sha256"));
+  assert.throws(() => bodies.request("relaxed", "sha256", 10));
+});

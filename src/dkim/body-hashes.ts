@@ -30,18 +30,23 @@ export class BodyHashes {
   #position: "start" | "behind-cr" | "body" = "start";
   #malformedStart = false;
 
-  /** Before the first {@link push}. Of the canonical octets no more than `lengthMax` are hashed (l=). */
+  /**
+   * Before the first {@link push}, or later for what was requested before it by somebody else. Of the canonical octets no
+   * more than `lengthMax` are hashed (l=).
+   */
   request(
     canonicalization: Canonicalization,
     algorithm: HashAlgorithm,
     lengthMax = Number.POSITIVE_INFINITY,
   ): BodyHash {
+    const present = canonicalization === "simple" ? this.#simple : this.#relaxed;
+    const known = present?.find(algorithm, lengthMax);
+    if (known !== undefined) return known;
     if (this.#position !== "start") throw new Error("body hashes are requested before the body arrives");
-    const form =
-      canonicalization === "simple"
-        ? (this.#simple ??= new BodyForm("simple"))
-        : (this.#relaxed ??= new BodyForm("relaxed"));
-    return form.request(algorithm, lengthMax);
+    const form = present ?? new BodyForm(canonicalization);
+    if (canonicalization === "simple") this.#simple = form;
+    else this.#relaxed = form;
+    return form.add(algorithm, lengthMax);
   }
 
   push(bytes: Buffer): void {
@@ -92,9 +97,11 @@ class BodyForm {
     });
   }
 
-  request(algorithm: HashAlgorithm, lengthMax: number): BodyHash {
-    const known = this.#hashes.find((hash) => hash.algorithm === algorithm && hash.lengthMax === lengthMax);
-    if (known !== undefined) return known;
+  find(algorithm: HashAlgorithm, lengthMax: number): BodyHash | undefined {
+    return this.#hashes.find((hash) => hash.algorithm === algorithm && hash.lengthMax === lengthMax);
+  }
+
+  add(algorithm: HashAlgorithm, lengthMax: number): BodyHash {
     const hash = new LimitedHash(algorithm, lengthMax);
     this.#hashes.push(hash);
     return hash;
