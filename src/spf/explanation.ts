@@ -1,0 +1,29 @@
+/**
+ * The text that a domain publishes for those it refuses (RFC 7208 §6.2): fetched after a fail, expanded, and made fit for
+ * an SMTP reply. It is a stranger's text: short, printable ASCII, and to be shown as his. Whatever goes wrong, there is
+ * just no explanation.
+ */
+import type { Evaluation } from "./evaluation.ts";
+import { expandName, expandText, parseMacroString } from "./macro.ts";
+import { RECORD_LENGTH_MAX } from "./record.ts";
+import type { Verdict } from "./verdict.ts";
+
+const EXPLANATION_LENGTH_MAX = 250;
+
+export async function fetchExplanation(verdict: Verdict, evaluation: Evaluation): Promise<string | undefined> {
+  const { explanation, domain } = verdict;
+  if (explanation === undefined) return undefined;
+  if (explanation.target.usesClientName) await evaluation.findClientNames();
+  const name = expandName(explanation.target, domain, evaluation);
+  if (name === undefined) return undefined;
+  const answer = await evaluation.explanationRecords(name);
+  if (answer.kind !== "records" || answer.records.length !== 1) return undefined;
+  const [text = ""] = answer.records;
+  if (text.length > RECORD_LENGTH_MAX || /[^\x20-\x7e]/.test(text)) return undefined;
+  const parsed = parseMacroString(text, "text");
+  if (typeof parsed === "string") return undefined;
+  if (parsed.usesClientName) await evaluation.findClientNames();
+  const expanded = expandText(parsed, domain, evaluation, EXPLANATION_LENGTH_MAX).slice(0, EXPLANATION_LENGTH_MAX);
+  // What the sender's own address and HELO bring along need not be ASCII.
+  return expanded.replaceAll(/[^\x20-\x7e]/g, "?");
+}

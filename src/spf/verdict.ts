@@ -1,0 +1,66 @@
+/**
+ * What the evaluation of one domain's record came to, inside the engine, and the sentences that outcomes tell people. A
+ * verdict holds parts, not text: of the many that includes give, only the last is ever put into words.
+ */
+import type { Directive, Modifier } from "./record.ts";
+import type { SpfResult } from "./spf-outcome.ts";
+
+/** Longest `reason` of an outcome. */
+const REASON_LENGTH_MAX = 300;
+/** Terms and names in a reason: enough to find them by. */
+const QUOTE_LENGTH_MAX = 80;
+
+export interface Verdict {
+  readonly result: SpfResult;
+  /** Whose record this is about. */
+  readonly domain: string;
+  /** The directive that matched. */
+  readonly directive?: Directive;
+  /** With a matched include: what matched in there. */
+  readonly included?: Verdict;
+  /** `exp=` of the record in which a directive matched. */
+  readonly explanation?: Modifier | undefined;
+  /** Of none, temperror and permerror: a clause that can follow a semicolon or stand alone. */
+  readonly problem?: string;
+  /** No record at all, where an include or a redirect makes a permerror of it. */
+  readonly missing?: true;
+}
+
+/** One sentence, without a full stop. `client`: the address; `domain`: the identity's. */
+export function reasonOf(verdict: Verdict, domain: string, client: string): string {
+  const sentence = sentenceOf(verdict, domain, client);
+  return sentence.length > REASON_LENGTH_MAX ? `${sentence.slice(0, REASON_LENGTH_MAX - 1)}…` : sentence;
+}
+
+/** A term or a name as it may stand in a reason. */
+export function quoted(text: string): string {
+  return text.length > QUOTE_LENGTH_MAX ? `${text.slice(0, QUOTE_LENGTH_MAX - 1)}…` : text;
+}
+
+function sentenceOf(verdict: Verdict, domain: string, client: string): string {
+  if (verdict.problem !== undefined) return verdict.problem;
+  const place = recordOf(verdict, domain);
+  const { directive, result } = verdict;
+  if (directive === undefined)
+    return `${client} matches nothing in ${place}, which has no "all" to say what that means`;
+  if (directive.kind === "all") {
+    if (result === "pass") return `${place} lets every host in the world send (${directive.text})`;
+    return `${client} is not among the hosts that ${place} lists, which ends in ${directive.text}`;
+  }
+  const { included } = verdict;
+  if (included === undefined) return `${client} matches ${quoted(directive.text)} in ${place}`;
+  const inner = innermost(included);
+  const match = inner.directive?.text ?? "";
+  return `${client} matches ${quoted(match)} in the record of ${quoted(inner.domain)}, by ${quoted(directive.text)} in ${place}`;
+}
+
+function recordOf(verdict: Verdict, domain: string): string {
+  const record = `the record of ${quoted(verdict.domain)}`;
+  return verdict.domain === domain ? record : `${record}, to which ${quoted(domain)} redirects,`;
+}
+
+function innermost(verdict: Verdict): Verdict {
+  let inner = verdict;
+  while (inner.included !== undefined) inner = inner.included;
+  return inner;
+}
