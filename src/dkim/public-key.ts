@@ -36,7 +36,8 @@ const cache = new Map<string, KeyRecordResult>();
 
 /**
  * Looks the key up. Several records that are keys are a permanent error: a verifier could take any of them (RFC 6376
- * §3.6.2.2 leaves it undefined), and what depends on the order of an answer is no verdict. Other text is passed over.
+ * §3.6.2.2 leaves it undefined), and what depends on the order of an answer is no verdict. Other text, and broken records beside
+ * a good one, are passed over.
  */
 export async function fetchPublicKey(
   resolver: Resolver,
@@ -82,16 +83,16 @@ export function verifySignature(check: {
 }
 
 function chooseKey(name: string, texts: readonly string[]): FetchedKey | KeyProblem {
-  const found: Exclude<KeyRecordResult, { kind: "not-dkim" }>[] = [];
+  let first: Exclude<KeyRecordResult, { kind: "not-dkim" }> | undefined;
   for (const text of texts.slice(0, recordsMax)) {
     const result = cachedKeyRecord(text);
-    if (result.kind !== "not-dkim") found.push(result);
+    if (result.kind === "not-dkim") continue;
+    if (first?.kind === "record" && result.kind === "record") {
+      return problem("permerror", "several-keys", `there are several key records at ${name}`);
+    }
+    if (first?.kind !== "record") first = result;
   }
-  const [first, second] = found;
   if (first === undefined) return problem("permerror", "no-key", `what stands at ${name} is no key record`);
-  if (second !== undefined) {
-    return problem("permerror", "several-keys", `there are several key records at ${name}`);
-  }
   if (first.kind === "malformed") return problem("permerror", "key-malformed", `${name}: ${first.detail}`);
   const { record } = first;
   if (!record.forEmail) {

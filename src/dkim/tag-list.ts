@@ -50,9 +50,9 @@ export function decodeBase64(value: string): Buffer | undefined {
   return Buffer.from(text, "base64");
 }
 
-/** ALPHA *(ALPHA / DIGIT / "_"). */
+/** ALPHA *(ALPHA / DIGIT / "_"), and hyphens, which tags that somebody made up do have: they are to be ignored. */
 function isTagName(name: string): boolean {
-  return /^[A-Za-z][A-Za-z0-9_]*$/.test(name);
+  return /^[A-Za-z][A-Za-z0-9_-]*$/.test(name);
 }
 
 /** Anything below the space but white space, and DEL. */
