@@ -1,36 +1,53 @@
 /** A clock that stands still until a test moves it; timers fire in order of time, then of creation. */
+import { Heap } from "../lib/heap.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 
 interface Pending {
+  /** In monotonic time. */
   readonly at: number;
   readonly order: number;
   readonly callback: () => void;
+  cancelled: boolean;
 }
 
 export class ManualClock implements Clock {
-  #now: number;
+  readonly #start: Instant;
+  /** Since the start. */
+  #elapsedMs = 0;
+  /** How far the wall clock was set from where it would be. */
+  #jumpedMs = 0;
   #order = 0;
-  #pending: Pending[] = [];
+  #live = 0;
+  readonly #pending = new Heap<Pending>((a, b) => a.at < b.at || (a.at === b.at && a.order < b.order));
 
   constructor(start: Instant = Date.UTC(2026, 0, 1)) {
-    this.#now = start;
+    this.#start = start;
   }
 
   now(): Instant {
-    return this.#now;
+    return this.#start + this.#elapsedMs + this.#jumpedMs;
   }
 
   monotonicMs(): number {
-    return this.#now;
+    return this.#start + this.#elapsedMs;
+  }
+
+  /** Sets the wall clock forward, or back; timers and monotonic time do not notice. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms;
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    const pending: Pending = { at: this.#now + Math.max(0, delayMs), order: this.#order++, callback };
+    const at = this.#elapsedMs + Math.max(0, delayMs);
+    const pending: Pending = { at, order: this.#order++, callback, cancelled: false };
     this.#pending.push(pending);
+    this.#live++;
     return {
       cancel: () => {
-        this.#pending = this.#pending.filter((other) => other !== pending);
+        if (pending.cancelled) return;
+        pending.cancelled = true;
+        this.#live--;
       },
     };
   }
@@ -59,32 +76,51 @@ export class ManualClock implements Clock {
 
   /** How many timers wait; a test checks with it that none is left behind. */
   get pendingTimers(): number {
-    return this.#pending.length;
+    return this.#live;
   }
 
   /** When the next timer fires. */
   get nextTimerAt(): Instant | undefined {
-    return this.#pending.reduce<number | undefined>(
-      (least, { at }) => (least === undefined || at < least ? at : least),
-      undefined,
-    );
+    const next = this.#next();
+    return next && this.#start + this.#jumpedMs + next.at;
   }
 
   /** Moves time by `ms`, firing each timer at its time and letting promises settle after each. */
   async advance(ms: number): Promise<void> {
-    const until = this.#now + ms;
-    for (;;) {
-      const next = this.#pending
-        .filter(({ at }) => at <= until)
-        .toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
-      if (next === undefined) break;
-      this.#pending = this.#pending.filter((other) => other !== next);
-      this.#now = Math.max(this.#now, next.at);
-      next.callback();
+    const until = this.#elapsedMs + ms;
+    for (let next = this.#next(); next !== undefined && next.at <= until; next = this.#next()) {
+      this.#fire(next);
       await settle();
     }
-    this.#now = until;
+    this.#elapsedMs = until;
     await settle();
+  }
+
+  /** Fires the next timer, if there is one that is due within `ms`; false otherwise, and time has passed. */
+  step(ms: number): boolean {
+    const next = this.#next();
+    if (next === undefined || next.at > this.#elapsedMs + ms) {
+      this.#elapsedMs += ms;
+      return false;
+    }
+    this.#fire(next);
+    return true;
+  }
+
+  #fire(pending: Pending): void {
+    this.#pending.pop();
+    this.#elapsedMs = Math.max(this.#elapsedMs, pending.at);
+    pending.cancelled = true;
+    this.#live--;
+    pending.callback();
+  }
+
+  #next(): Pending | undefined {
+    for (;;) {
+      const next = this.#pending.peek();
+      if (next === undefined || !next.cancelled) return next;
+      this.#pending.pop();
+    }
   }
 }
 
