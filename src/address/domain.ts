@@ -25,6 +25,22 @@ export function domainKeyOf(domain: string): string | undefined {
   return nameKeyOf(domain);
 }
 
+/**
+ * Key of a name under which records may be found: as {@link domainKeyOf} for a name, but labels may hold underscores and
+ * begin or end with hyphens, the final dot is left out, and the length is that of DNS: 253 octets in text (RFC 1035
+ * §2.3.4). Undefined for all else, address literals among it.
+ */
+export function dnsNameKeyOf(name: string): string | undefined {
+  const text = name.endsWith(".") ? name.slice(0, -1) : name;
+  if (text.length > dnsNameBytesMax) return undefined;
+  const key = dnsNamePattern.test(text) ? text.toLowerCase() : nameKeyOf(text);
+  return key === undefined || key.length > dnsNameBytesMax ? undefined : key;
+}
+
+/** Octets of a name as text; the wire form has two more (RFC 1035 §2.3.4). */
+const dnsNameBytesMax = 253;
+const dnsNamePattern = /^[\w-]{1,63}(?:\.[\w-]{1,63})*$/;
+
 /** Name or literal in ASCII only, as HELO wants it (RFC 5321 §4.1.1.1). */
 export function isAsciiDomain(domain: string): boolean {
   return !hasNonAscii(domain) && domainKeyOf(domain) !== undefined;

@@ -12,7 +12,7 @@ export interface DmarcRecord {
   /** t=y: the domain is testing, the policy counts one step lower. */
   readonly testing: boolean;
   readonly psd: "y" | "n" | "u";
-  /** URIs as published. */
+  /** URIs as published, without the obsolete size limit behind them; at most ten. */
   readonly rua: readonly string[];
   readonly ruf: readonly string[];
   readonly fo: readonly string[];
@@ -26,6 +26,7 @@ export interface DmarcOutcome {
   readonly authorDomain?: string;
   /** Where the record was found. */
   readonly policyDomain?: string;
+  /** Absent where it was not needed: nothing but the author domain itself was to be compared, and it has a record. */
   readonly organizationalDomain?: string;
   readonly record?: DmarcRecord;
   /** What the domain asks for this message when it fails: p, sp or np, lowered by t=y. `none` where there is no record. */

@@ -6,6 +6,7 @@
  * by the same eyes. What has no single meaning is refused rather than guessed: programs that disagree about an author
  * are how mail gets forged.
  */
+import { dnsNameKeyOf, domainKeyOf } from "../address/domain.ts";
 import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { type AddressToken, tokenizeAddresses } from "./address-tokens.ts";
@@ -31,11 +32,19 @@ export interface MalformedAddressList {
   readonly reason: string;
 }
 
+export interface AddressListOptions {
+  /**
+   * For those who want to know only which domain is meant: what RFC 5322 §3.4.1 lets stand but SMTP does not is taken
+   * too (local-parts longer than 64 octets or with dots in a row, underscores in the domain).
+   */
+  readonly unroutable?: boolean;
+}
+
 /** `value`: the unfolded value of one field. An empty value is an empty list. */
-export function parseAddressList(value: string): AddressList | MalformedAddressList {
+export function parseAddressList(value: string, options: AddressListOptions = {}): AddressList | MalformedAddressList {
   const tokens = tokenizeAddresses(value);
   if (typeof tokens === "string") return { kind: "malformed", reason: tokens };
-  return new ListParser(tokens).parse();
+  return new ListParser(tokens, options.unroutable ?? false).parse();
 }
 
 /** What stands before a comma, an angle bracket, a colon or a semicolon: a name or an address, as it turns out. */
@@ -43,13 +52,15 @@ type Words = readonly AddressToken[];
 
 class ListParser {
   readonly #tokens: readonly AddressToken[];
+  readonly #unroutable: boolean;
   readonly #mailboxes: HeaderMailbox[] = [];
   readonly #groups: string[] = [];
   #at = 0;
   #group: string | undefined;
 
-  constructor(tokens: readonly AddressToken[]) {
+  constructor(tokens: readonly AddressToken[], unroutable: boolean) {
     this.#tokens = tokens;
+    this.#unroutable = unroutable;
   }
 
   parse(): AddressList | MalformedAddressList {
@@ -124,7 +135,7 @@ class ListParser {
   }
 
   #add(address: Words, name: Words | undefined): string | undefined {
-    const mailbox = mailboxOf(address);
+    const mailbox = mailboxOf(address) ?? (this.#unroutable ? unroutableMailboxOf(address) : undefined);
     if (mailbox === undefined) return "An address is malformed";
     if (name !== undefined && !isName(name, mailbox)) return "A display name with an @ is not in quotes";
     const text = name === undefined ? "" : textOf(name);
@@ -161,6 +172,19 @@ function mailboxOf(words: Words): Mailbox | undefined {
   const quoted = words.slice(0, at).some(({ kind }) => kind === "quoted");
   const written = quoted ? `"${localPart.replaceAll(/["\\]/g, "\\$&")}"` : localPart;
   return parseMailbox(`${written}@${domain}`);
+}
+
+/** Any words and dots before the only `@`, a domain behind it. */
+function unroutableMailboxOf(words: Words): Mailbox | undefined {
+  const at = words.findIndex((token) => isSpecial(token, "@"));
+  const local = words.slice(0, Math.max(at, 0));
+  const domainWords = words.slice(at + 1);
+  if (local.length === 0 || local.some(({ kind }) => kind === "literal")) return undefined;
+  if (domainWords.some(({ kind }) => kind === "quoted" || kind === "literal")) return undefined;
+  const domain = dotted(domainWords);
+  if (domain === undefined) return undefined;
+  const domainKey = domainKeyOf(domain) ?? dnsNameKeyOf(domain);
+  return domainKey === undefined ? undefined : { localPart: local.map(({ text }) => text).join(""), domain, domainKey };
 }
 
 /** Words and dots in turn, beginning and ending with a word. */

@@ -20,6 +20,7 @@ export const vectorSets = [
   "dmarc/from-domain",
   "dmarc/messages",
   "dmarc/reports",
+  "psl/tests",
   "headers/authentication-results",
   "tls-rpt/records",
   "tls-rpt/reports",
@@ -27,4 +28,24 @@ export const vectorSets = [
 export type VectorSet = (typeof vectorSets)[number];
 
 /** Name of the case → why the standard is on our side, beginning with its paragraph. */
-export const deviations: { readonly [S in VectorSet]?: Readonly<Record<string, string>> } = {};
+export const deviations: { readonly [S in VectorSet]?: Readonly<Record<string, string>> } = {
+  "dmarc/records": {
+    "v=DMARC1; sp=reject; p=reject": "RFC 9989 §4.8: after v, tags may stand in any order",
+    "v=DMARC1; rua=mailto:dmarc-feedback@example.com!99999999999999999999999999999999999999999999999":
+      "RFC 9989 §4.8 obs-dmarc-report-size: any number of digits, to be ignored",
+    "v=DMARC1; p=none; aspf=bob;": "RFC 9989 §4.8: syntax errors after v are discarded in favor of the default",
+    "v=DMARC1; p=none; ri=bob;": "RFC 9989 §4.8, §C.5.2: ri is gone, and unknown tags are ignored",
+    "v=DMARC1; p=none; pct=500;": "RFC 9989 §4.8, §C.5.2: pct is gone, and unknown tags are ignored",
+  },
+  "dmarc/evaluation": {
+    "multiple-records-no-inherit":
+      "RFC 9989 §4.10 step 2: several records at a name are all discarded, and the walk goes on (the case is of RFC 7489)",
+  },
+  "dmarc/from-domain": {
+    "<<<><joe@joe.com>>>": "RFC 9989 §4.4: a malformed From aligns with nothing",
+    "Joe Johnson <joe@joe.com>, ace@ace.com": "RFC 9989 §5.3.1: more than one domain in From ends the evaluation",
+    "joe@joe.com, ace@ace.com": "RFC 9989 §5.3.1: more than one domain in From ends the evaluation",
+    "Mail From:<joe@joe.com>": "RFC 9989 §4.4: a malformed From aligns with nothing",
+    "From: Davide D'Marco <user@blah.com>": "RFC 9989 §4.4: a malformed From aligns with nothing",
+  },
+};

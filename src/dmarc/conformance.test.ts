@@ -1,0 +1,194 @@
+/** The vectors of the folder `dmarc`, whole messages apart. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { dnsNameKeyOf } from "../address/domain.ts";
+import type { DkimOutcome } from "../dkim/dkim-outcome.ts";
+import { parseHeaderFields } from "../message/header-section.ts";
+import type { DnsAnswer, Resolver } from "../ports/resolver.ts";
+import type { SpfOutcome } from "../spf/spf-outcome.ts";
+import { conformancePath, readVectors, runVectors } from "../testing/conformance-data.ts";
+import { resolverOf, type ZoneData } from "../testing/conformance-dns.ts";
+import { Alignment } from "./alignment.ts";
+import { readAuthorDomain } from "./author-domain.ts";
+import { dkimOutcome, spfOutcome } from "./dmarc-test-support.ts";
+import { parseDmarcRecord } from "./dmarc-record.ts";
+import { evaluateDmarc } from "./evaluate-dmarc.ts";
+import { DmarcRecords, organizationalDomainOf } from "./tree-walk.ts";
+
+interface RecordVector {
+  readonly record: string;
+  readonly strict_rfc7489: "ok" | "error";
+  readonly fields?: {
+    readonly p?: string;
+    readonly rua?: readonly { readonly uri: string }[];
+    readonly ruf?: readonly { readonly uri: string }[];
+    readonly fo?: readonly string[];
+  };
+}
+
+test("DMARC-002: conformance: records", async (t) => {
+  const vectors = readVectors<readonly RecordVector[]>(t, "dmarc", "records.json");
+  if (vectors === undefined) return;
+  await runVectors(
+    t,
+    "dmarc/records",
+    vectors,
+    ({ record }) => record,
+    ({ record, strict_rfc7489, fields }) => {
+      const parsed = parseDmarcRecord(record);
+      assert.equal(parsed.kind === "record", strict_rfc7489 === "ok");
+      if (parsed.kind !== "record" || fields === undefined) return;
+      const { p, rua, ruf, fo } = parsed.record;
+      if (fields.p !== undefined) assert.equal(p, fields.p);
+      if (fields.rua !== undefined) assert.deepEqual(rua, fields.rua.map(uriOf));
+      if (fields.ruf !== undefined) assert.deepEqual(ruf, fields.ruf.map(uriOf));
+      // Without ruf, fo must be ignored (RFC 9989 §4.7).
+      if (fields.fo !== undefined && fields.ruf !== undefined) assert.deepEqual(fo, fields.fo);
+    },
+  );
+});
+
+interface Evaluation {
+  readonly id: string;
+  readonly dns: ZoneData;
+  readonly header_from: string;
+  readonly spf: { readonly result: SpfOutcome["result"]; readonly domain: string } | null;
+  readonly dkim: readonly { readonly result: DkimOutcome["result"]; readonly domain: string }[];
+  readonly expect: {
+    readonly result: string | readonly string[];
+    readonly policy?: string;
+    readonly policy_domain?: string;
+    readonly spf_aligned?: boolean;
+    readonly dkim_aligned?: boolean;
+    readonly queries?: readonly string[];
+  };
+}
+
+test("DMARC-012: conformance: evaluation", async (t) => {
+  const vectors = readVectors<readonly Evaluation[]>(t, "dmarc", "evaluation.json");
+  if (vectors === undefined) return;
+  await runVectors(
+    t,
+    "dmarc/evaluation",
+    vectors,
+    ({ id }) => id,
+    async ({ dns, header_from, spf, dkim, expect }) => {
+      const resolver = resolverOf(dns);
+      const outcome = await evaluateDmarc(
+        {
+          author: { kind: "domain", domain: header_from },
+          spf: spf === null ? undefined : spfOutcome(spf.result, spf.domain),
+          nullReversePath: false,
+          dkim: dkim.map(({ result, domain }) => dkimOutcome(result, domain)),
+        },
+        { resolver },
+      );
+      assert.ok([expect.result].flat().includes(outcome.result), `${outcome.result}: ${outcome.detail}`);
+      if (expect.policy !== undefined) assert.equal(outcome.policy, expect.policy);
+      if (expect.policy_domain !== undefined) assert.equal(outcome.policyDomain, expect.policy_domain);
+      if (expect.spf_aligned !== undefined) assert.equal(outcome.spfAligned, expect.spf_aligned);
+      if (expect.dkim_aligned !== undefined) assert.equal(outcome.dkimAligned, expect.dkim_aligned);
+      if (expect.queries !== undefined) {
+        assert.deepEqual(
+          resolver.queries,
+          expect.queries.map((name) => `TXT ${name}`),
+        );
+      }
+    },
+  );
+});
+
+interface AlignmentVector {
+  readonly a: string;
+  readonly b: string;
+  readonly mode: "r" | "s";
+  readonly aligned: boolean;
+}
+
+test("DMARC-010: conformance: alignment, in a DNS where every public suffix says psd=y", async (t) => {
+  const vectors = readVectors<readonly AlignmentVector[]>(t, "dmarc", "alignment.json");
+  if (vectors === undefined) return;
+  const records = new DmarcRecords(suffixResolver());
+  await runVectors(
+    t,
+    "dmarc/alignment",
+    vectors,
+    ({ a, b, mode }) => `${a} ${b} ${mode}`,
+    async ({ a, b, mode, aligned }) => {
+      const alignment = new Alignment(records, dnsNameKeyOf(a) ?? assert.fail(a), undefined);
+      const found = await alignment.of(dnsNameKeyOf(b) ?? assert.fail(b), mode === "s" ? "strict" : "relaxed");
+      assert.equal(found, aligned ? "aligned" : "not-aligned");
+    },
+  );
+});
+
+interface SuffixVector {
+  readonly domain: string | null;
+  /** Null: there is nothing to register, the domain is a suffix itself. */
+  readonly registrable: string | null;
+}
+
+test("DMARC-006: conformance: the tree walk finds what the public suffix list would, where suffixes say psd=y", async (t) => {
+  const vectors = readVectors<readonly SuffixVector[]>(t, "psl", "tests.json");
+  if (vectors === undefined) return;
+  const records = new DmarcRecords(suffixResolver());
+  await runVectors(
+    t,
+    "psl/tests",
+    vectors,
+    ({ domain }) => String(domain),
+    async ({ domain, registrable }) => {
+      const start = dnsNameKeyOf(domain ?? "");
+      if (start === undefined) return { skipped: "no domain name" };
+      const walk = await records.walk(start);
+      assert.equal(organizationalDomainOf(walk), registrable === null ? start : dnsNameKeyOf(registrable));
+      return undefined;
+    },
+  );
+});
+
+interface FromVector {
+  readonly from_field: string;
+  readonly domain: string;
+}
+
+test("DMARC-001: conformance: author domains", async (t) => {
+  const vectors = readVectors<readonly FromVector[]>(t, "dmarc", "from-domain.json");
+  if (vectors === undefined) return;
+  await runVectors(
+    t,
+    "dmarc/from-domain",
+    vectors,
+    ({ from_field }) => from_field,
+    ({ from_field, domain }) => {
+      const author = readAuthorDomain(parseHeaderFields(Buffer.from(`From: ${from_field}\r\n`)));
+      assert.deepEqual(author, { kind: "domain", domain });
+    },
+  );
+});
+
+function uriOf({ uri }: { readonly uri: string }): string {
+  return uri;
+}
+
+/** Answers for `_dmarc` of every public suffix and exception, as RFC 9989 §4.7 `psd` has their operators do. */
+function suffixResolver(): Resolver {
+  const path = conformancePath("psl", "public_suffix_list.dat") ?? assert.fail("no public suffix list");
+  const rules = new Set<string>();
+  for (const line of readFileSync(path, "utf8").split("\n")) {
+    const [, mark = "", name = ""] = /^(!|\*\.)?([^\s/]+)/.exec(line) ?? [];
+    if (name !== "") rules.add(mark + (dnsNameKeyOf(name) ?? assert.fail(name)));
+  }
+  const psdOf = (name: string): string | undefined => {
+    if (rules.has(`!${name}`)) return "n";
+    return rules.has(name) || rules.has(`*.${name.slice(name.indexOf(".") + 1)}`) ? "y" : undefined;
+  };
+  const query = async (name: string): Promise<DnsAnswer<"TXT">> => {
+    const psd = psdOf(name.replace(/^_dmarc\./, ""));
+    return psd === undefined
+      ? { kind: "no-name", secure: false }
+      : { kind: "records", records: [`v=DMARC1; p=none; psd=${psd}`], name, ttlSeconds: 300, secure: false };
+  };
+  return { query: query as Resolver["query"] };
+}
