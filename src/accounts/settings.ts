@@ -53,7 +53,7 @@ export const aliasSettings = z
       .min(1)
       .max(1000)
       .describe(
-        "Where its mail goes: users, other aliases, or addresses elsewhere. The reverse-path is kept (RFC 5321 §3.9.1). Applies on reload.",
+        "Where its mail goes: users, other aliases, or addresses elsewhere, for which [forwarding] applies. Applies on reload.",
       ),
   })
   .describe("An address that leads to others.");

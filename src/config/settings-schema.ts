@@ -1,6 +1,7 @@
 /** The whole configuration: every folder's sections, put together in the order in which the reference shows them. */
 import { z } from "zod";
 import { aliasSettings, domainSettings, userSettings } from "../accounts/settings.ts";
+import { forwardingSettings } from "../forwarding/settings.ts";
 import { limitsSettings, relaySettings } from "../policy/settings.ts";
 import { queueSettings } from "../queue/settings.ts";
 import { adminSettings } from "./admin-settings.ts";
@@ -28,6 +29,7 @@ export const settingsSchema = z
     user: z.array(userSettings).max(100_000).default([]),
     alias: z.array(aliasSettings).max(100_000).default([]),
     route: z.array(routeSettings).max(10_000).default([]),
+    forwarding: forwardingSettings.prefault({}),
     relay: relaySettings.prefault({}),
     queue: queueSettings.prefault({}),
     limits: limitsSettings.prefault({}),

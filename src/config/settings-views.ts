@@ -1,6 +1,7 @@
 /** The configuration as single parts of the server take it. */
 import { domainKeyOf } from "../address/domain.ts";
 import type { AccountSettings } from "../accounts/settings.ts";
+import type { ForwardingOptions } from "../forwarding/settings.ts";
 import type { InboundSettings } from "../inbound/services.ts";
 import type { ListenerOptions } from "../inbound/listener-options.ts";
 import type { RouterSettings } from "../route/mx-router.ts";
@@ -34,10 +35,19 @@ export function listenerOptions(settings: Settings, development: boolean): reado
   });
 }
 
+export function forwardingOptions(settings: Settings): ForwardingOptions {
+  const local = localDomains(settings);
+  return { ...settings.forwarding, hostname: settings.hostname, isOwnDomain: (key) => local.has(key) };
+}
+
+function localDomains({ hostname, domain }: Settings): ReadonlySet<string> {
+  return new Set([hostname, ...domain.map(({ name }) => name)].map((name) => domainKeyOf(name) ?? name));
+}
+
 /** `interfaceAddresses`: of this machine. */
 export function routerSettings(settings: Settings, interfaceAddresses: () => readonly string[]): RouterSettings {
-  const { hostname, domain, route, outbound, data_dir: dataDir } = settings;
-  const local = new Set([hostname, ...domain.map(({ name }) => name)].map((name) => domainKeyOf(name) ?? name));
+  const { hostname, route, outbound, data_dir: dataDir } = settings;
+  const local = localDomains(settings);
   const listeners = listenerOptions(settings, false).map(({ endpoint }) => endpoint);
   return {
     routes: route,

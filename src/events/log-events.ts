@@ -77,6 +77,16 @@ export const logEvents = {
     "A message is durable in the spool and was answered 250.",
     "Its recipients are attempted at once.",
   ),
+  "forwarding-keys-changed": declare(
+    "info",
+    "The keys that sign rewritten reverse-paths were changed: one was made, or the time of old ones is over.",
+    "The newest signs from now on; the ones before it still verify while addresses made with them are valid.",
+  ),
+  "forwarding-unsealed": declare(
+    "warn",
+    "Mail to an address of this domain was forwarded without an ARC seal, because there is no RSA key to seal with.",
+    "It is told once a day for each domain; `posthaste dkim generate` makes a key.",
+  ),
   "recipient-delivered": declare("info", "A recipient's copy is in the final mailbox.", "Nothing."),
   "recipient-relayed": declare(
     "info",
