@@ -62,6 +62,11 @@ export function parseSignatureField(field: HeaderField, now: Instant): Signature
   }
   const tags = parseTagList(field.value);
   if (tags === undefined) return problem(unknown, "signature-syntax", "the field is no list of distinct tags");
+  return readSignatureTags(tags, now);
+}
+
+/** The same of tags that were read already, as ARC's fields have them. */
+export function readSignatureTags(tags: ReadonlyMap<string, string>, now: Instant): Signature | SignatureProblem {
   return new FieldReader(tags).read(now);
 }
 

@@ -108,7 +108,7 @@ export async function signData(key: SigningKey, data: Buffer, crypto: SignatureC
 const lineLength = 78;
 
 /** Puts a field together, going to the next line where a piece would not fit. */
-class FoldedTags {
+export class FoldedTags {
   text: string;
   #used: number;
 
@@ -129,7 +129,7 @@ class FoldedTags {
 }
 
 /** White space within b= counts for nothing (RFC 6376 §3.5). `used`: octets that its first line has already. */
-function foldBase64(base64: string, used: number): string {
+export function foldBase64(base64: string, used: number): string {
   let text = base64.slice(0, lineLength - used);
   for (let at = lineLength - used; at < base64.length; at += lineLength - 1) {
     text += `\r\n ${base64.slice(at, at + lineLength - 1)}`;

@@ -132,7 +132,7 @@ export class DkimVerifier {
   }
 }
 
-interface Verdict {
+export interface Verdict {
   readonly result: DkimResult;
   readonly reason: string;
   readonly detail: string;
@@ -156,7 +156,7 @@ function verdictOf({ result, reason, detail }: Verdict): Verdict {
 }
 
 /** May this key speak for this signature? (RFC 6376 §6.1.2) */
-function checkKey(signature: Signature, { key, record }: FetchedKey): Verdict | undefined {
+export function checkKey(signature: Signature, { key, record }: FetchedKey): Verdict | undefined {
   if (record.hashes !== undefined && !record.hashes.includes("sha256")) {
     return permerror("hash-not-allowed", "h= of the key does not allow SHA-256");
   }
@@ -194,7 +194,7 @@ function permerror(reason: string, detail: string): Verdict {
 }
 
 /** NUL, or CR and LF other than as pairs: some programs end a field there, others do not. */
-function hasStrayOctets({ bytes }: HeaderSection): boolean {
+export function hasStrayOctets({ bytes }: HeaderSection): boolean {
   let before = 0;
   for (let at = 0; at < bytes.length; at++) {
     const octet = bytes[at] ?? 0;
