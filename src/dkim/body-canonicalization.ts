@@ -1,8 +1,8 @@
 /**
  * The two canonical forms of a body (RFC 6376 §3.4.3, §3.4.4), made while it arrives.
  *
- * Promises that any split of the body gives the same octets. Slices that are canonical already, which native searches
- * find out, are passed on as they lie; the others are copied once, into a buffer that is used again. What is held back
+ * Promises that any split of the body gives the same octets. Slices without white space, which native searches find
+ * out, are passed on as they lie; the others are copied once, into a buffer that is used again. What is held back
  * between slices is a count: line ends, a space and a CR whose meaning depends on what follows.
  */
 import type { Canonicalization } from "./canonicalization.ts";
@@ -12,12 +12,10 @@ const lf = 0x0a;
 const cr = 0x0d;
 const space = 0x20;
 const oneSpace = Buffer.from(" ", "latin1");
-const twoSpaces = Buffer.from("  ", "latin1");
-const spaceAtLineEnd = Buffer.from(" \r", "latin1");
 /** Held line ends are written from here. */
 const lineEnds = Buffer.from("\r\n".repeat(1024), "latin1");
 
-/** Within a slice that is not canonical it is worth to ask of each such part, since the copy costs five times more. */
+/** In a slice with white space it is worth to ask of each such part, since the copy takes longer than the hash. */
 const partBytes = 16 * 1024;
 /** For all canonicalizers: used and passed on before another can be. A part cannot grow. */
 const copy = Buffer.alloc(partBytes);
@@ -45,17 +43,17 @@ export class BodyCanonicalizer {
       return;
     }
     const start = this.#settle(bytes);
-    if (isRelaxed(start === 0 ? bytes : bytes.subarray(start))) {
-      this.#passRelaxed(start === 0 ? bytes : bytes.subarray(start));
+    const rest = start === 0 ? bytes : bytes.subarray(start);
+    if (hasNoSpace(rest)) {
+      this.#pass(rest);
       return;
     }
-    for (let at = start; at < bytes.length;) {
-      const part = bytes.subarray(at, at + partBytes);
+    for (let at = 0; at < rest.length; at += partBytes) {
+      const part = rest.subarray(at, at + partBytes);
       const settled = this.#settle(part);
-      const rest = settled === 0 ? part : part.subarray(settled);
-      if (isRelaxed(rest)) this.#passRelaxed(rest);
-      else this.#rewrite(rest);
-      at += part.length;
+      const open = settled === 0 ? part : part.subarray(settled);
+      if (hasNoSpace(open)) this.#pass(open);
+      else this.#rewrite(open);
     }
   }
 
@@ -88,15 +86,6 @@ export class BodyCanonicalizer {
     }
     this.#lineEndsHeld += (end - contentEnd) / 2;
     if (crLast) this.#crHeld = true;
-  }
-
-  /** As {@link #pass}, for a slice that {@link isRelaxed}, with neither space nor CR held. */
-  #passRelaxed(bytes: Buffer): void {
-    const spaceLast = bytes.length > 0 && bytes[bytes.length - 1] === space;
-    this.#pass(spaceLast ? bytes.subarray(0, -1) : bytes);
-    if (!spaceLast) return;
-    if (this.#crHeld) this.#release();
-    this.#spaceHeld = true;
   }
 
   /** Decides octet by octet what space and CR held from the last slice mean. Index of the first octet not used. */
@@ -202,10 +191,12 @@ export class BodyCanonicalizer {
   }
 }
 
-/** Nothing in it would be changed, but perhaps a last space. */
-function isRelaxed(bytes: Buffer): boolean {
-  if (bytes.includes(tab)) return false;
-  return !bytes.includes(space) || !(bytes.includes(twoSpaces) || bytes.includes(spaceAtLineEnd));
+/**
+ * Then only line ends are left to change. To look for `"  "` and `" \r"` would find more that is relaxed already, but
+ * where words are short it takes longer than the copy.
+ */
+function hasNoSpace(bytes: Buffer): boolean {
+  return !bytes.includes(space) && !bytes.includes(tab);
 }
 
 /** Index behind the last octet that does not belong to a final run of CRLFs. */
