@@ -19,6 +19,11 @@ export class ResultsCursor {
     return this.#at >= this.#text.length;
   }
 
+  /** What lies ahead. */
+  get rest(): string {
+    return this.#text.slice(this.#at);
+  }
+
   at(sign: string): boolean {
     return this.#text[this.#at] === sign;
   }

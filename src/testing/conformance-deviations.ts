@@ -37,6 +37,12 @@ export const deviations: { readonly [S in VectorSet]?: Readonly<Record<string, s
     "v=DMARC1; p=none; ri=bob;": "RFC 9989 §4.8, §C.5.2: ri is gone, and unknown tags are ignored",
     "v=DMARC1; p=none; pct=500;": "RFC 9989 §4.8, §C.5.2: pct is gone, and unknown tags are ignored",
   },
+  "arc/validation": {
+    ams_fields_c_na:
+      "RFC 8617 §4.1.2: the field has the semantics of DKIM-Signature, where a missing c= is simple/simple (RFC 6376 §3.5); the suite signed it relaxed",
+    ams_fields_h_empty: "RFC 6376 §3.5: h= has one name at least, and §6.1.1: one that leaves out From is ignored",
+    ams_fields_h_mis_hdr: "RFC 6376 §3.5: the ABNF of h= has no empty name between two colons",
+  },
   "dmarc/evaluation": {
     "multiple-records-no-inherit":
       "RFC 9989 §4.10 step 2: several records at a name are all discarded, and the walk goes on (the case is of RFC 7489)",
