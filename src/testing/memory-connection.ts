@@ -27,7 +27,11 @@ export interface PairOptions {
   /** Above this, `write` answers false. */
   readonly highWaterMark: number;
   readonly tlsOutcome: (remote: Endpoint, client: TlsClientOptions) => TlsOutcome | undefined;
+  /** How what one end sends reaches the other, in order: calls `deliver` once, later, or never. Default: at once. */
+  readonly carrier?: (from: Endpoint, to: Endpoint) => Carrier;
 }
+
+export type Carrier = (deliver: () => void) => void;
 
 type StartTlsOptions = Parameters<Connection["startTls"]>[0];
 type ClientTls = { readonly side: "client" } & TlsClientOptions & { readonly signal?: AbortSignal };
@@ -43,12 +47,15 @@ export class MemoryConnection implements Connection {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly #options: PairOptions;
+  readonly #carry: Carrier;
   #peer: MemoryConnection = this;
   #handler: ConnectionHandler | undefined;
   #tls: TlsFacts | undefined;
   #handshake: Handshake | undefined;
   /** Written during a handshake: sent when it is done, as a TLS library does. */
   #held: Uint8Array[] = [];
+  /** Octets sent that have not reached the other end. */
+  #onTheWay = 0;
   /** Sent by the peer, not yet handed over here. */
   #incoming: Uint8Array[] = [];
   #incomingBytes = 0;
@@ -64,6 +71,7 @@ export class MemoryConnection implements Connection {
     this.local = local;
     this.remote = remote;
     this.#options = options;
+    this.#carry = options.carrier?.(local, remote) ?? ((deliver) => deliver());
   }
 
   /** Two connected ends. */
@@ -80,7 +88,7 @@ export class MemoryConnection implements Connection {
   }
 
   get bufferedBytes(): number {
-    return this.#peer.#incomingBytes + this.#held.reduce((sum, { length }) => sum + length, 0);
+    return this.#peer.#incomingBytes + this.#onTheWay + this.#held.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** For tests: octets sent by the peer and not yet handed over here. */
@@ -121,26 +129,23 @@ export class MemoryConnection implements Connection {
   end(): void {
     if (this.#closed || this.#outEnded) return;
     this.#outEnded = true;
-    const peer = this.#peer;
-    if (!peer.#closed) {
-      peer.#incomingFin = true;
-      peer.#schedulePump();
-    }
+    this.#carry(() => this.#peer.#finArrived());
     if (this.#inEnded) this.#close();
   }
 
   destroy(): void {
     if (this.#closed) return;
-    const peer = this.#peer;
     const unread = this.#incomingBytes > 0;
-    if (!peer.#closed) {
-      if (unread) peer.#close(new NetworkError("ECONNRESET", "read ECONNRESET"));
-      else {
-        peer.#incomingFin = true;
-        peer.#schedulePump();
-      }
-    }
+    this.#carry(() => {
+      if (unread) this.#peer.#close(new NetworkError("ECONNRESET", "read ECONNRESET"));
+      else this.#peer.#finArrived();
+    });
     this.#close();
+  }
+
+  /** For tests: this end is gone as if its machine had lost its power; the other never hears of it. */
+  vanish(): void {
+    this.#close(new NetworkError("ECONNRESET", "read ECONNRESET"));
   }
 
   /** For tests: the network loses the connection; both ends hear `code`. */
@@ -170,6 +175,14 @@ export class MemoryConnection implements Connection {
   }
 
   #send(bytes: Uint8Array): void {
+    this.#onTheWay += bytes.length;
+    this.#carry(() => {
+      this.#onTheWay -= bytes.length;
+      this.#arrive(bytes);
+    });
+  }
+
+  #arrive(bytes: Uint8Array): void {
     const peer = this.#peer;
     if (peer.#closed) return this.#close(new NetworkError("ECONNRESET", "write ECONNRESET"));
     // Plain octets where the peer awaits a handshake are no handshake.
@@ -177,6 +190,12 @@ export class MemoryConnection implements Connection {
     peer.#incoming.push(bytes);
     peer.#incomingBytes += bytes.length;
     peer.#schedulePump();
+  }
+
+  #finArrived(): void {
+    if (this.#closed) return;
+    this.#incomingFin = true;
+    this.#schedulePump();
   }
 
   #schedulePump(): void {

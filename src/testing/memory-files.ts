@@ -73,11 +73,31 @@ export class MemoryFiles implements Files {
     this.#faults.push({ operation, code, times: options.times ?? 1, ...path });
   }
 
-  /** The power fails: names and content that were not synced are gone; open files are dead (EBADF). */
-  crash(): void {
+  /**
+   * The power fails: names and content that were not synced are gone; open files are dead (EBADF). With `survives` (0 to
+   * 1, asked for each) a part of them had reached the disk: a name with more than half, a file's new octets up to there.
+   */
+  crash(survives: () => number = () => 0): void {
     this.#incarnation++;
-    this.#names = new Map(this.#durableNames);
-    for (const inode of this.#names.values()) inode.length = inode.durableLength;
+    const left = new Map(this.#durableNames);
+    for (const name of new Set([...this.#names.keys(), ...this.#durableNames.keys()])) {
+      const inode = this.#names.get(name);
+      if (inode === this.#durableNames.get(name) || survives() <= 0.5) continue;
+      if (inode === undefined) left.delete(name);
+      else left.set(name, inode);
+    }
+    this.#names = left;
+    this.#durableNames = new Map(left);
+    for (const inode of new Set(left.values())) {
+      const unsynced = inode.length - inode.durableLength;
+      if (unsynced > 0) inode.length = inode.durableLength + Math.floor(unsynced * survives());
+      inode.durableLength = inode.length;
+    }
+  }
+
+  /** Drops the record of what was done, of which a long run makes much. */
+  forgetTrace(): void {
+    this.trace.length = 0;
   }
 
   /** Paths of all files, sorted. */

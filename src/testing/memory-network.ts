@@ -11,7 +11,7 @@ import {
   type TlsClientOptions,
   type TlsServerOptions,
 } from "../ports/network.ts";
-import { MemoryConnection, type PairOptions, type TlsOutcome } from "./memory-connection.ts";
+import { type Carrier, MemoryConnection, type PairOptions, type TlsOutcome } from "./memory-connection.ts";
 
 export type { TlsOutcome } from "./memory-connection.ts";
 export { MemoryConnection } from "./memory-connection.ts";
@@ -27,6 +27,8 @@ export interface MemoryNetworkOptions {
   readonly chunkBytes?: number;
   /** Default 64 KiB, as in node. */
   readonly highWaterMark?: number;
+  /** For each end of each connection; default: what is sent arrives in a later microtask. */
+  readonly carrier?: (from: Endpoint, to: Endpoint) => Carrier;
 }
 
 interface Listening {
@@ -52,6 +54,7 @@ export class MemoryNetwork implements Network {
       chunkBytes: options.chunkBytes ?? Number.MAX_SAFE_INTEGER,
       highWaterMark: options.highWaterMark ?? 65_536,
       tlsOutcome: (server, client) => this.tlsOutcome(server, client),
+      ...(options.carrier === undefined ? {} : { carrier: options.carrier }),
     };
   }
 

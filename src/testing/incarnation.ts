@@ -1,0 +1,202 @@
+/**
+ * One life of a server process in a simulation: its ports, and a way to kill it. A killed process does nothing more: its
+ * timers never fire, what it waits for never comes, its connections are reset, its files are closed.
+ */
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { Files, OpenFile } from "../ports/files.ts";
+import type { Log } from "../ports/log.ts";
+import type { Connection, Network, NetworkListener } from "../ports/network.ts";
+import type { Resolver } from "../ports/resolver.ts";
+
+export interface MachinePorts {
+  readonly clock: Clock;
+  readonly network: Network;
+  readonly files: Files;
+  readonly resolver: Resolver;
+  readonly log: Log;
+}
+
+const never = new Promise<never>(() => undefined);
+
+export class Incarnation implements MachinePorts {
+  readonly clock: Clock;
+  readonly network: Network;
+  readonly files: Files;
+  readonly resolver: Resolver;
+  readonly log: Log;
+  #dead = false;
+  readonly #timers = new Set<Timer>();
+  readonly #listeners = new Set<NetworkListener>();
+  readonly #connections = new Set<Connection & { reset?: () => void }>();
+
+  constructor(machine: MachinePorts) {
+    this.clock = this.#mortalClock(machine.clock);
+    this.network = this.#mortalNetwork(machine.network);
+    this.files = this.#mortalFiles(machine.files);
+    this.resolver = { query: (...given) => this.#mortal(machine.resolver.query(...given)) } as Resolver;
+    this.log = this.#mortalLog(machine.log);
+  }
+
+  get isDead(): boolean {
+    return this.#dead;
+  }
+
+  /** Timers, listeners and connections that it has; a server that stopped has none. */
+  get leftovers(): { readonly timers: number; readonly listeners: number; readonly connections: number } {
+    return { timers: this.#timers.size, listeners: this.#listeners.size, connections: this.#connections.size };
+  }
+
+  /** As SIGKILL does. The system closes what was open: peers hear of it. */
+  kill(): void {
+    this.#dead = true;
+    for (const timer of this.#timers) timer.cancel();
+    for (const listener of this.#listeners) void listener.close();
+    for (const connection of this.#connections) connection.destroy();
+    this.#timers.clear();
+    this.#listeners.clear();
+    this.#connections.clear();
+  }
+
+  /** What a dead process waits for never comes. */
+  async #mortal<T>(work: Promise<T>): Promise<T> {
+    if (this.#dead) return await never;
+    try {
+      const result = await work;
+      return this.isDead ? await never : result;
+    } catch (error) {
+      if (this.isDead) return await never;
+      throw error;
+    }
+  }
+
+  #mortalClock(clock: Clock): Clock {
+    const setTimer = (delayMs: number, callback: () => void): Timer => {
+      if (this.#dead) return { cancel: () => undefined };
+      const timer = clock.setTimer(delayMs, () => {
+        this.#timers.delete(handle);
+        callback();
+      });
+      const handle: Timer = {
+        cancel: () => {
+          this.#timers.delete(handle);
+          timer.cancel();
+        },
+      };
+      this.#timers.add(handle);
+      return handle;
+    };
+    const sleep = async (delayMs: number, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> => {
+      signal?.throwIfAborted();
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const onAbort = () => {
+        timer.cancel();
+        reject(signal?.reason as Error);
+      };
+      const timer = setTimer(delayMs, () => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      });
+      signal?.addEventListener("abort", onAbort, { once: true });
+      await promise;
+    };
+    const timeout = (delayMs: number): AbortSignal => {
+      const controller = new AbortController();
+      setTimer(delayMs, () => controller.abort(new DOMException("The operation timed out", "TimeoutError")));
+      return controller.signal;
+    };
+    return { now: () => clock.now(), monotonicMs: () => clock.monotonicMs(), setTimer, sleep, timeout };
+  }
+
+  #mortalNetwork(network: Network): Network {
+    const keep = (connection: Connection): Connection => this.#mortalConnection(connection);
+    return {
+      listen: async (endpoint, options) => {
+        const listener = await this.#mortal(
+          network.listen(endpoint, { ...options, accept: (connection) => options.accept(keep(connection)) }),
+        );
+        const close = async () => {
+          this.#listeners.delete(handle);
+          await listener.close();
+        };
+        const handle: NetworkListener = { endpoint: listener.endpoint, close, [Symbol.asyncDispose]: close };
+        this.#listeners.add(handle);
+        return handle;
+      },
+      connect: async (endpoint, options) => {
+        const connecting = network.connect(endpoint, options);
+        connecting.then(
+          (connection) => {
+            if (this.#dead) connection.destroy();
+          },
+          () => undefined,
+        );
+        return keep(await this.#mortal(connecting));
+      },
+    };
+  }
+
+  #mortalConnection(connection: Connection): Connection {
+    this.#connections.add(connection);
+    const mortal: Connection = {
+      local: connection.local,
+      remote: connection.remote,
+      get tls() {
+        return connection.tls;
+      },
+      get bufferedBytes() {
+        return connection.bufferedBytes;
+      },
+      start: (handler) => {
+        connection.start({
+          data: (bytes) => this.#dead || handler.data(bytes),
+          end: () => this.#dead || handler.end(),
+          drained: () => this.#dead || handler.drained(),
+          closed: (error) => {
+            this.#connections.delete(connection);
+            if (!this.#dead) handler.closed(error);
+          },
+        });
+      },
+      write: (bytes) => !this.#dead && connection.write(bytes),
+      pause: () => connection.pause(),
+      resume: () => connection.resume(),
+      startTls: (options) => this.#mortal(connection.startTls(options)),
+      end: () => connection.end(),
+      destroy: () => connection.destroy(),
+      [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+    };
+    return mortal;
+  }
+
+  #mortalFiles(files: Files): Files {
+    const file = (opened: OpenFile): OpenFile => ({
+      write: (bytes) => this.#mortal(opened.write(bytes)),
+      read: (position, length) => this.#mortal(opened.read(position, length)),
+      sync: () => this.#mortal(opened.sync()),
+      close: () => this.#mortal(opened.close()),
+      [Symbol.asyncDispose]: () => this.#mortal(opened.close()),
+    });
+    return {
+      open: async (...given) => file(await this.#mortal(files.open(...given))),
+      readFile: (...given) => this.#mortal(files.readFile(...given)),
+      replaceFile: (...given) => this.#mortal(files.replaceFile(...given)),
+      makeDirectory: (...given) => this.#mortal(files.makeDirectory(...given)),
+      syncDirectory: (...given) => this.#mortal(files.syncDirectory(...given)),
+      rename: (...given) => this.#mortal(files.rename(...given)),
+      link: (...given) => this.#mortal(files.link(...given)),
+      remove: (...given) => this.#mortal(files.remove(...given)),
+      list: (...given) => this.#mortal(files.list(...given)),
+      stat: (...given) => this.#mortal(files.stat(...given)),
+      freeBytes: (...given) => this.#mortal(files.freeBytes(...given)),
+    };
+  }
+
+  #mortalLog(log: Log): Log {
+    return {
+      event: (...given) => {
+        if (!this.#dead) log.event(...given);
+      },
+      with: (fields) => this.#mortalLog(log.with(fields)),
+    };
+  }
+}
