@@ -41,8 +41,7 @@ function sentenceOf(verdict: Verdict, domain: string, client: string): string {
   if (verdict.problem !== undefined) return verdict.problem;
   const place = recordOf(verdict, domain);
   const { directive, result } = verdict;
-  if (directive === undefined)
-    return `${client} matches nothing in ${place}, which has no "all" to say what that means`;
+  if (directive === undefined) return `${client} matches nothing in ${place}, and there is no "all" in it`;
   if (directive.kind === "all") {
     if (result === "pass") return `${place} lets every host in the world send (${directive.text})`;
     return `${client} is not among the hosts that ${place} lists, which ends in ${directive.text}`;
@@ -56,7 +55,7 @@ function sentenceOf(verdict: Verdict, domain: string, client: string): string {
 
 function recordOf(verdict: Verdict, domain: string): string {
   const record = `the record of ${quoted(verdict.domain)}`;
-  return verdict.domain === domain ? record : `${record}, to which ${quoted(domain)} redirects,`;
+  return verdict.domain === domain ? record : `${record} (to which ${quoted(domain)} redirects)`;
 }
 
 function innermost(verdict: Verdict): Verdict {
