@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { HeaderCollector, parseHeaderFields } from "../message/header-section.ts";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, readVectors, runVectors } from "../testing/conformance-data.ts";
 import { BodyCanonicalizer } from "./body-canonicalization.ts";
 import { BodyHashes } from "./body-hashes.ts";
 import { relaxedHeaderField, type Canonicalization } from "./canonicalization.ts";
@@ -86,36 +86,31 @@ test("bodies that are longer than a part and canonical only here and there (prop
   );
 });
 
-describe("the collected canonicalization vectors", () => {
-  const folder = conformancePath("dkim", "canonicalization");
-  if (folder === undefined) {
-    test("vectors", (t) => t.skip("no data"));
-    return;
-  }
-  const index = JSON.parse(readFileSync(`${folder}/index.json`, "utf8")) as readonly { id: string; purpose: string }[];
-  for (const { id, purpose } of index) {
-    test(`DKIM-001: canonicalization ${id}: ${purpose.replaceAll("\n", " ")}`, () => {
+test("DKIM-001: conformance: canonicalization", async (t) => {
+  const index = readVectors<readonly { readonly id: string }[]>(t, "dkim", "canonicalization", "index.json");
+  if (index === undefined) return;
+  const read = (name: string): string =>
+    readFileSync(conformancePath("dkim", "canonicalization", name) ?? assert.fail(name), "latin1");
+  await runVectors(
+    t,
+    "dkim/canonicalization",
+    index,
+    ({ id }) => id,
+    ({ id }) => {
       // The set keeps its messages with the line ends of Unix.
-      const text = readFileSync(`${folder}/${id}.email`, "latin1").replaceAll(/\r?\n/g, "\r\n");
-      const message = Buffer.from(text, "latin1");
+      const message = Buffer.from(read(`${id}.email`).replaceAll(/\r?\n/g, "\r\n"), "latin1");
       const collector = new HeaderCollector();
       const progress = collector.push(message);
       const found = progress.kind === "need-more" ? collector.end() : progress;
-      assert.equal(found.kind, "complete");
-      if (found.kind !== "complete") return;
+      if (found.kind !== "complete") assert.fail(found.kind);
       const body = found.rest.subarray(2).toString("latin1");
       const { fields } = parseHeaderFields(found.header);
       const relaxedHeader = fields.map((field) => relaxedHeaderField(field.raw).toString("latin1")).join("");
-      assert.equal(
-        `${relaxedHeader}\r\n${canonicalBody("relaxed", [body])}`,
-        readFileSync(`${folder}/${id}.relaxed.expected`, "latin1"),
-      );
-      assert.equal(
-        `${found.header.toString("latin1")}\r\n${canonicalBody("simple", [body])}`,
-        readFileSync(`${folder}/${id}.simple.expected`, "latin1"),
-      );
-    });
-  }
+      assert.equal(`${relaxedHeader}\r\n${canonicalBody("relaxed", [body])}`, read(`${id}.relaxed.expected`));
+      const header = found.header.toString("latin1");
+      assert.equal(`${header}\r\n${canonicalBody("simple", [body])}`, read(`${id}.simple.expected`));
+    },
+  );
 });
 
 describe("BodyHashes", () => {

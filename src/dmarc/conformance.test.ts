@@ -1,16 +1,20 @@
-/** The vectors of the folder `dmarc`, whole messages apart. */
+/** The vectors of the folder `dmarc`; reports apart. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { dnsNameKeyOf } from "../address/domain.ts";
+import { BodyHashes } from "../dkim/body-hashes.ts";
 import type { DkimOutcome } from "../dkim/dkim-outcome.ts";
-import { parseHeaderFields } from "../message/header-section.ts";
+import { DkimVerifier } from "../dkim/verifier.ts";
+import { HeaderCollector, parseHeaderFields } from "../message/header-section.ts";
 import type { DnsAnswer, Resolver } from "../ports/resolver.ts";
+import { checkSender } from "../spf/spf.ts";
 import type { SpfOutcome } from "../spf/spf-outcome.ts";
 import { conformancePath, readVectors, runVectors } from "../testing/conformance-data.ts";
 import { resolverOf, type ZoneData } from "../testing/conformance-dns.ts";
 import { Alignment } from "./alignment.ts";
 import { readAuthorDomain } from "./author-domain.ts";
+import type { DmarcOutcome } from "./dmarc-outcome.ts";
 import { dkimOutcome, spfOutcome } from "./dmarc-test-support.ts";
 import { parseDmarcRecord } from "./dmarc-record.ts";
 import { evaluateDmarc } from "./evaluate-dmarc.ts";
@@ -167,6 +171,66 @@ test("DMARC-001: conformance: author domains", async (t) => {
     },
   );
 });
+
+interface MessageVector {
+  readonly id: string;
+  readonly file: string;
+  readonly ip: string | null;
+  readonly mailfrom: string | null;
+  readonly expect: Expectation;
+  readonly rfc9989_expect: Expectation | null;
+}
+interface Expectation {
+  readonly result: string;
+  readonly policy: string | null;
+}
+
+test("DMARC-012: conformance: whole messages, through SPF and DKIM", async (t) => {
+  const vectors = readVectors<readonly MessageVector[]>(t, "dmarc", "messages.json");
+  const zones = readVectors<ZoneData>(t, "dmarc", "dns.json");
+  if (vectors === undefined || zones === undefined) return;
+  const resolver = resolverOf(zones);
+  await runVectors(
+    t,
+    "dmarc/messages",
+    vectors,
+    ({ id }) => id,
+    async ({ file, ip, mailfrom, expect, rfc9989_expect }) => {
+      const path = conformancePath("dmarc", file) ?? assert.fail(file);
+      const outcome = await evaluateMessage(readFileSync(path), ip, mailfrom, resolver);
+      const { result, policy } = rfc9989_expect ?? expect;
+      assert.equal(outcome.result, result, outcome.detail);
+      if (policy !== null) assert.equal(outcome.policy, policy);
+    },
+  );
+});
+
+async function evaluateMessage(
+  content: Buffer,
+  clientAddress: string | null,
+  mailFrom: string | null,
+  resolver: Resolver,
+): Promise<DmarcOutcome> {
+  // Signatures without x=, made in 2016; the time of evaluation does not matter.
+  const now = Date.UTC(2026, 0);
+  const collector = new HeaderCollector();
+  const progress = collector.push(content);
+  const collected = progress.kind === "need-more" ? collector.end() : progress;
+  if (collected.kind !== "complete") assert.fail(collected.kind);
+  const header = parseHeaderFields(collected.header);
+  const bodies = new BodyHashes();
+  const verifier = new DkimVerifier(header, bodies, { resolver, now });
+  bodies.push(collected.rest);
+  bodies.end();
+  const [localPart = "", domain = ""] = (mailFrom ?? "").split("@");
+  const spf =
+    clientAddress === null
+      ? undefined
+      : (await checkSender({ clientAddress, hello: domain, reversePath: { localPart, domain } }, { resolver, now }))
+          .mailfrom;
+  const dkim = await verifier.finish();
+  return evaluateDmarc({ author: readAuthorDomain(header), spf, nullReversePath: false, dkim }, { resolver });
+}
 
 function uriOf({ uri }: { readonly uri: string }): string {
   return uri;

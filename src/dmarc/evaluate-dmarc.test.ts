@@ -230,6 +230,15 @@ test("DMARC-013: what DNS does not answer makes neither pass nor fail", async ()
   assert.equal((await evaluate(parent, "example.org", another)).result, "pass");
 });
 
+test("DMARC-013: patience that has ended is a temporary error", async () => {
+  const resolver = records({ "example.org": "v=DMARC1; p=reject" });
+  const outcome = await evaluateDmarc(
+    { author: { kind: "domain", domain: "example.org" }, spf: undefined, nullReversePath: false, dkim: [] },
+    { resolver, signal: AbortSignal.abort() },
+  );
+  assert.deepEqual([outcome.result, outcome.policy], ["temperror", "none"]);
+});
+
 test("DMARC-013: SPF or DKIM that could not be checked and would align leaves the result open", async () => {
   const result = async (given: Given) =>
     (await evaluate(records({ "example.org": "v=DMARC1; p=reject" }), "example.org", given)).result;

@@ -30,12 +30,19 @@ export interface DmarcInput {
 /** Each may cost a tree walk; DKIM judges fewer signatures than this. */
 const identifiersMax = 16;
 
+export interface DmarcOptions {
+  readonly resolver: Resolver;
+  /** The end of the caller's patience: look-ups that it ends have failed. */
+  readonly signal?: AbortSignal;
+}
+
 export async function evaluateDmarc(
   { author, spf, nullReversePath, dkim }: DmarcInput,
-  { resolver }: { readonly resolver: Resolver },
+  options: DmarcOptions,
 ): Promise<DmarcOutcome> {
   if (author.kind !== "domain") return withoutPolicy("none", author.detail);
   const authorDomain = author.domain;
+  const resolver = endingWith(options);
   const records = new DmarcRecords(resolver);
   const discovery = await findPolicy(resolver, authorDomain, records);
   if (discovery.kind !== "policy") return { ...withoutPolicy(...whyNoPolicy(authorDomain, discovery)), authorDomain };
@@ -73,6 +80,10 @@ export async function evaluateDmarc(
     return { ...base, result: "temperror", detail: `It cannot be said yet whether ${authorDomain} passes: ${unknown}` };
   }
   return { ...base, result: "fail", detail: describeFailure(base, identifiers) };
+}
+
+function endingWith({ resolver, signal }: DmarcOptions): Resolver {
+  return signal === undefined ? resolver : { query: (name, type) => resolver.query(name, type, { signal }) };
 }
 
 function withoutPolicy(result: DmarcOutcome["result"], detail: string): DmarcOutcome {

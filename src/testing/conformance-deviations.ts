@@ -29,6 +29,14 @@ export type VectorSet = (typeof vectorSets)[number];
 
 /** Name of the case → why the standard is on our side, beginning with its paragraph. */
 export const deviations: { readonly [S in VectorSet]?: Readonly<Record<string, string>> } = {
+  "dkim/messages": {
+    "mailauth-plain-l0":
+      "RFC 6376 §8.2: with l=0 the whole body is anybody's, and verifiers may treat it as unsigned; the result is policy",
+  },
+  "dkim/signature-headers": {
+    "3, without SMTPUTF8":
+      "RFC 8616 §5 allows UTF-8 in i=; that it stands in the field makes the message internationalized",
+  },
   "dmarc/records": {
     "v=DMARC1; sp=reject; p=reject": "RFC 9989 §4.8: after v, tags may stand in any order",
     "v=DMARC1; rua=mailto:dmarc-feedback@example.com!99999999999999999999999999999999999999999999999":

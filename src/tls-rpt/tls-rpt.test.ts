@@ -5,23 +5,30 @@ import { test } from "node:test";
 import fc from "fast-check";
 import PostalMime from "postal-mime";
 import { unpack } from "../lib/unpack.ts";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, readVectors, runVectors } from "../testing/conformance-data.ts";
 import { parseTlsReport } from "./parse-report.ts";
 import { findTlsReportRecord, parseTlsReportRecord } from "./tls-rpt-record.ts";
 
-test("SEC-021: the record follows the grammar of RFC 8460 to the letter", (t) => {
-  const file = conformancePath("tls-rpt", "records.json");
-  if (file === undefined) return t.skip("no data");
-  for (const { txt, ok, rua } of JSON.parse(readFileSync(file, "utf8")) as {
-    txt: string;
-    ok: boolean;
-    rua?: string[];
-  }[]) {
-    const result = parseTlsReportRecord(txt);
-    assert.equal(result.kind === "record", ok, txt);
-    if (result.kind === "record") assert.deepEqual(result.record.rua, rua, txt);
-  }
-  return undefined;
+interface RecordVector {
+  readonly txt: string;
+  readonly ok: boolean;
+  readonly rua?: readonly string[];
+}
+
+test("SEC-021: conformance: the record follows the grammar of RFC 8460 to the letter", async (t) => {
+  const vectors = readVectors<readonly RecordVector[]>(t, "tls-rpt", "records.json");
+  if (vectors === undefined) return;
+  await runVectors(
+    t,
+    "tls-rpt/records",
+    vectors,
+    ({ txt }) => txt,
+    ({ txt, ok, rua }) => {
+      const result = parseTlsReportRecord(txt);
+      assert.equal(result.kind === "record", ok);
+      if (result.kind === "record") assert.deepEqual(result.record.rua, rua);
+    },
+  );
 });
 
 test("SEC-021: exactly one record of this kind counts, whatever else stands at the name", () => {
@@ -48,28 +55,28 @@ test("any text gives a result", () => {
   );
 });
 
-test("SEC-022: every sample report is read, packed in mail or not", async (t) => {
+test("SEC-022: conformance: every sample report is read, packed in mail or not", async (t) => {
   const folder = conformancePath("tls-rpt", "reports");
   if (folder === undefined) return t.skip("no data");
   const files = globSync(`${folder}/*`).filter((file) => !file.endsWith(".expected.json"));
   assert.ok(files.length >= 6);
-  for (const file of files) {
+  const nameOf = (file: string): string => path.basename(file);
+  return await runVectors(t, "tls-rpt/reports", files, nameOf, async (file) => {
     const raw = readFileSync(file);
     const content = file.endsWith(".eml") ? await reportPart(raw) : raw;
     const opened = unpack(content, { bytesMax: 1_000_000 });
-    assert.ok(opened.kind === "files", file);
+    assert.ok(opened.kind === "files");
     const json = opened.files[0] ?? assert.fail();
     const parsed = parseTlsReport(json);
-    assert.ok(parsed.kind === "report", file);
-    assert.deepEqual(parsed.problems, [], file);
-    assert.notEqual(parsed.report.organization, "", path.basename(file));
+    assert.ok(parsed.kind === "report");
+    assert.deepEqual(parsed.problems, []);
+    assert.notEqual(parsed.report.organization, "");
     const { policies } = JSON.parse(json.toString()) as { policies: { summary: Record<string, number> }[] };
     assert.deepEqual(
       parsed.report.policies.map(({ successfulSessions }) => successfulSessions),
       policies.map(({ summary }) => summary["total-successful-session-count"] ?? 0),
     );
-  }
-  return undefined;
+  });
 });
 
 async function reportPart(raw: Buffer): Promise<Buffer> {
