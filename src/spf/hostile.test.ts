@@ -57,8 +57,8 @@ test("ten mx terms with hundreds of hosts each, and ptr on top, ask no more than
   assert.equal(tooMany.queries, 12);
 });
 
-test("thousands of mechanisms are read, up to what a TXT record can hold; more is a permerror", async () => {
-  const networks = Array.from({ length: 3000 }, (_, index) => `ip4:10.${index >> 8}.${index & 255}.0/24`).join(" ");
+test("hundreds of mechanisms are read; a record of more than 16 KB is a permerror", async () => {
+  const networks = Array.from({ length: 800 }, (_, index) => `ip4:10.${index >> 8}.${index & 255}.0/24`).join(" ");
   assert.equal((await check(new WildcardResolver(`v=spf1 ${networks} -all`))).result, "fail");
   for (const filler of ["ip4:192.0.2.2 ", "a ", "%", "include:", " ", "x=%{s}"]) {
     const outcome = await check(new WildcardResolver(`v=spf1 ${filler.repeat(5_000_000 / filler.length)}`));
@@ -68,12 +68,12 @@ test("thousands of mechanisms are read, up to what a TXT record can hold; more i
 });
 
 test("macro bombs: names end at 253 characters and explanations at 250, whatever is repeated", async () => {
-  const macros = "%{S}".repeat(8000);
+  const macros = "%{S}".repeat(2000);
   const names = new WildcardResolver(`v=spf1 a:${macros}.example.org exists:${macros} -all`, { AAAA: [] });
   assert.equal((await check(names, "a.".repeat(150))).result, "fail");
   assert.ok(names.longestName > 200 && names.longestName <= 253);
   // One text as record and as explanation: an explanation is any text that can be expanded.
-  const both = new WildcardResolver(`v=spf1 -all exp=why.example.org x=${"%{S}%{I}".repeat(8000)}`);
+  const both = new WildcardResolver(`v=spf1 -all exp=why.example.org x=${"%{S}%{I}".repeat(2000)}`);
   const outcome = await check(both);
   assert.deepEqual([outcome.result, outcome.explanation?.length], ["fail", 250]);
 });
