@@ -147,7 +147,7 @@ class FieldReader {
       return this.#problem("identity-mismatch", "i= is neither d= nor below it");
     }
     const methods = this.#tags.get("q");
-    if (methods !== undefined && !withoutSpace(methods).split(":").includes("dns/txt")) {
+    if (methods !== undefined && colonList(methods)?.includes("dns/txt") !== true) {
       return this.#problem("query-unknown", "q= names no known way to the key");
     }
     return undefined;

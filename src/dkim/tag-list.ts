@@ -37,10 +37,16 @@ export function withoutSpace(value: string): string {
   return /[ \t\r\n]/.test(value) ? value.replaceAll(/[ \t\r\n]+/g, "") : value;
 }
 
-/** The parts of a list with colons, without white space; undefined when one is empty. */
+/** The parts of a list with colons, without the white space around them; undefined when one is empty. */
 export function colonList(value: string): readonly string[] | undefined {
-  const parts = withoutSpace(value).split(":");
-  return parts.includes("") ? undefined : parts;
+  const parts = value.split(":");
+  for (const [index, part] of parts.entries()) {
+    const start = skipSpace(part, 0, part.length);
+    const end = trimSpaceEnd(part, start, part.length);
+    if (start === end) return undefined;
+    if (end - start < part.length) parts[index] = part.slice(start, end);
+  }
+  return parts;
 }
 
 /** Octets of base64 that may hold folding white space and may lack its padding; undefined for anything else. */
