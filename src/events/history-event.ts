@@ -3,6 +3,7 @@
  * `explain`, the log, the API and the console are all told from these.
  */
 import type { Instant } from "../lib/instant.ts";
+import type { AuthenticationNote } from "./authentication-note.ts";
 import type { DeliveryOutcome } from "./delivery-outcome.ts";
 
 interface Common {
@@ -44,6 +45,8 @@ export type HistoryEvent =
         readonly reason: string;
         readonly setting?: string;
       }[];
+      /** What was found out about the sender, where that was asked. */
+      readonly authentication?: AuthenticationNote;
     })
   | (OfRecipient & { readonly kind: "recipient-delivered"; readonly attempt: AttemptFacts })
   | (OfRecipient & { readonly kind: "recipient-relayed"; readonly attempt: AttemptFacts })

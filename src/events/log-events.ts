@@ -72,6 +72,16 @@ export const logEvents = {
     "Bare CR or LF in submitted content was made CRLF, as the listener's bare_line_ends asks.",
     "A signature over the content, if it had one, no longer verifies.",
   ),
+  "sender-checked": declare(
+    "info",
+    "SPF, DKIM, ARC, DMARC and reverse DNS of a stranger's message were evaluated; what they say and what follows is told.",
+    "The message is delivered, delivered to Junk, refused or put off, as `handling` says.",
+  ),
+  "sender-check-failed": declare(
+    "error",
+    "A check of a message's sender failed for a fault of this server, which is told.",
+    "It counts as temporary trouble; please report it.",
+  ),
   "message-accepted": declare(
     "info",
     "A message is durable in the spool and was answered 250.",
@@ -116,6 +126,31 @@ export const logEvents = {
     "A report could not be delivered and is dropped: there is never a report on a report.",
     "The postmaster may look at the message's history.",
   ),
+  "dmarc-report-queued": declare(
+    "info",
+    "The daily aggregate report for a domain was queued.",
+    "It is delivered to the addresses that the domain's DMARC record names.",
+  ),
+  "dmarc-report-not-sent": declare(
+    "info",
+    "A domain asks for aggregate reports, and this day's could not be sent; the reason is told.",
+    "The counts of the day are dropped.",
+  ),
+  "dmarc-counts-dropped": declare(
+    "warn",
+    "More different senders were seen in a day than aggregate reports have room for.",
+    "The messages told are missing from the reports; mail is not affected.",
+  ),
+  "report-received": declare(
+    "info",
+    "An aggregate or TLS report came to the address for reports and was kept.",
+    "`posthaste reports show` shows it.",
+  ),
+  "report-unreadable": declare(
+    "warn",
+    "Mail to the address for reports held no report that could be read.",
+    "It is listed with the reason by `posthaste reports list`; nobody is told.",
+  ),
   "queue-paused": declare(
     "warn",
     "Deliveries pause because the spool cannot record outcomes.",
@@ -151,6 +186,50 @@ export const logEvents = {
     "The attempt goes on in clear.",
   ),
   "dns-failed": declare("warn", "A DNS look-up failed for now.", "What needed it is deferred."),
+  "dkim-key-generated": declare(
+    "info",
+    "A DKIM key was made.",
+    "Its record is looked for in DNS; `posthaste dkim show` says what to publish.",
+  ),
+  "dkim-key-published": declare(
+    "info",
+    "The record of a new DKIM key was seen in DNS.",
+    "Mail is signed with the key when the record is still there after its TTL.",
+  ),
+  "dkim-key-unpublished": declare(
+    "warn",
+    "The record of a new DKIM key was seen in DNS, and then no longer.",
+    "It is looked for further; the key does not sign yet.",
+  ),
+  "dkim-key-active": declare("info", "A DKIM key began to sign.", "Mail of its domain leaves signed with it."),
+  "dkim-key-vanished": declare(
+    "warn",
+    "The record of a signing DKIM key is no longer in DNS, or no longer holds that key.",
+    "Mail is signed with the domain's other keys that are to be seen, or leaves unsigned, until the record is back.",
+  ),
+  "dkim-key-returned": declare("info", "The record of a DKIM key is in DNS (again).", "The key signs from now on."),
+  "dkim-key-retiring": declare(
+    "info",
+    "A DKIM key was replaced by a newer one.",
+    "Its record must stay in DNS for mail on its way; `posthaste dkim show` says until when.",
+  ),
+  "dkim-key-retired": declare(
+    "info",
+    "The time of a replaced DKIM key is over; its private half was deleted.",
+    "Remove its record from DNS.",
+  ),
+  "dkim-key-removed": declare("info", "The record of a retired DKIM key is gone from DNS.", "The key is forgotten."),
+  "dkim-record-differs": declare(
+    "warn",
+    "DNS has something else than our key under a DKIM key's name.",
+    "The key does not sign; `posthaste dkim show` prints the record to publish.",
+  ),
+  "dkim-key-problem": declare("warn", "A declared DKIM key cannot be used; the reason is told.", "It does not sign."),
+  "signing-failed": declare(
+    "error",
+    "A message could not be signed, although there is a key for it.",
+    "It goes on unsigned.",
+  ),
   "control-command": declare("info", "A command came over the control socket.", "It is carried out."),
   "http-request-refused": declare(
     "warn",

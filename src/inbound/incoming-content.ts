@@ -9,6 +9,8 @@ import {
   type HeaderResult,
   type HeaderSection,
 } from "../message/header-section.ts";
+import type { ContentChecks } from "./content-checks.ts";
+import type { BodyHashes } from "../dkim/body-hashes.ts";
 import type { MessageWriter, QueueId } from "../spool/spool.ts";
 
 /** Makes the header as it will be stored; `rest` begins what follows it. */
@@ -21,16 +23,21 @@ export interface IncomingContentOptions {
   /** BDAT brings line ends as they are; DATA's decoder has seen to them. */
   readonly checkLineEnds: boolean;
   readonly edit?: HeaderEdit;
+  readonly checks?: ContentChecks;
 }
 
 interface Body {
   readonly header: HeaderSection;
   readonly scanner: ContentScanner;
+  readonly hashes: BodyHashes | undefined;
 }
+
+const emptyLine = Buffer.from("\r\n", "latin1");
 
 export class IncomingContent {
   readonly id: QueueId;
   readonly writer: MessageWriter;
+  readonly checks: ContentChecks | undefined;
   readonly #options: IncomingContentOptions;
   readonly #collector: HeaderCollector;
   #body: Body | undefined;
@@ -39,6 +46,7 @@ export class IncomingContent {
   constructor(options: IncomingContentOptions) {
     this.id = options.id;
     this.writer = options.writer;
+    this.checks = options.checks;
     this.#options = options;
     this.#collector = new HeaderCollector({ headerBytesMax: options.headerBytesMax });
   }
@@ -50,6 +58,7 @@ export class IncomingContent {
       const bytes = asBuffer(slice);
       if (this.#body !== undefined) {
         this.#body.scanner.push(bytes);
+        this.#body.hashes?.push(bytes);
         this.#append(bytes);
         continue;
       }
@@ -65,7 +74,9 @@ export class IncomingContent {
     this.#wait = undefined;
     if (this.#body === undefined) this.#beginBody(this.#collector.end());
     const body = this.#body;
-    return body === undefined ? "header-too-large" : { header: body.header, findings: body.scanner.end() };
+    if (body === undefined) return "header-too-large";
+    body.hashes?.end();
+    return { header: body.header, findings: body.scanner.end() };
   }
 
   /** Of the last append, where there is one to wait for. */
@@ -76,13 +87,17 @@ export class IncomingContent {
   #beginBody(result: HeaderResult): boolean {
     if (result.kind === "too-large") return false;
     const received = parseHeaderFields(result.header);
-    const { edit, checkLineEnds } = this.#options;
+    const { edit, checkLineEnds, checks } = this.#options;
     const header = edit === undefined ? received : edit(received, result.rest);
     const scanner = new ContentScanner(header, { checkLineEnds });
-    this.#body = { header, scanner };
+    const hashes = checks?.headerComplete(received, header);
+    this.#body = { header, scanner, hashes };
+    // An edit may have added the empty line that content without a header section lacks.
+    if (header !== received && endsWithEmptyLine(header.bytes)) hashes?.push(emptyLine);
     if (header.bytes.length > 0) this.#append(header.bytes);
     if (result.rest.length > 0) {
       scanner.push(result.rest);
+      hashes?.push(result.rest);
       this.#append(result.rest);
     }
     return true;
@@ -94,6 +109,10 @@ export class IncomingContent {
     const earlier = this.#wait;
     this.#wait = earlier === undefined ? wait : Promise.all([earlier, wait]).then(() => undefined);
   }
+}
+
+function endsWithEmptyLine(header: Buffer): boolean {
+  return header.length >= 4 && header.subarray(-4).equals(Buffer.concat([emptyLine, emptyLine]));
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -1,10 +1,15 @@
-/** The message as it will be stored, with our Received field, and the first line of its history. */
+/** The message as it will be stored, with the fields of ours on top of it, and the first line of its history. */
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { makeReceived } from "../message/received-field.ts";
 import type { NewMessage, QueueId } from "../spool/spool.ts";
+import type { ContentAdditions } from "./content-checks.ts";
 import type { Hello, SessionState } from "./session-state.ts";
 import type { Transaction } from "./transaction.ts";
+import { authenticationNote } from "./verdict-notes.ts";
+
+/** What mail filters and other servers' rules know, so that they can file the message as we do. */
+const junkField = "X-Spam-Flag: YES\r\n";
 
 export type AcceptedEvent = Extract<HistoryEvent, { readonly kind: "message-accepted" }>;
 
@@ -13,6 +18,7 @@ export function newMessage(
   id: QueueId,
   transaction: Transaction,
   facts: MessageFacts,
+  additions: ContentAdditions = { signatures: "" },
 ): { readonly message: NewMessage; readonly event: AcceptedEvent } {
   const { client, hello, channel, settings, listener } = state;
   const { parameters, accepted } = transaction;
@@ -31,7 +37,8 @@ export function newMessage(
     ...(tls === undefined ? undefined : { tls: { protocol: tls.protocol, cipher: tls.cipher } }),
   };
   const [only] = accepted;
-  const headerBlock = makeReceived({
+  const { verdict, signatures, forwarded } = additions;
+  const received = makeReceived({
     ...clientFacts,
     byHost: settings.hostname,
     protocol,
@@ -40,6 +47,10 @@ export function newMessage(
     ...(accepted.length === 1 && only !== undefined ? { recipient: only.address } : undefined),
     at: receivedAt,
   });
+  // RFC 8601 §4.1, RFC 7208 §9.1: what we found stands above our own Received field; a signature above all.
+  const found = verdict === undefined ? "" : `${verdict.field}${verdict.receivedSpf ?? ""}`;
+  const junk = verdict?.disposition === "junk";
+  const headerBlock = `${signatures}${found}${junk ? junkField : ""}${received}`;
   const login = client.login === undefined ? undefined : { login: client.login };
   const message: NewMessage = {
     id,
@@ -52,6 +63,8 @@ export function newMessage(
     ...(parameters.envelopeId === undefined ? undefined : { envelopeId: parameters.envelopeId }),
     facts,
     headerBlock,
+    ...(junk ? { junk } : undefined),
+    ...(forwarded === undefined ? undefined : { forwarded }),
     recipients: transaction.recipients,
   };
   const event: AcceptedEvent = {
@@ -66,6 +79,7 @@ export function newMessage(
     ...login,
     ...(facts.subject === undefined ? undefined : { subject: facts.subject }),
     decisions: accepted,
+    ...(verdict === undefined ? undefined : { authentication: authenticationNote(verdict) }),
   };
   return { message, event };
 }

@@ -2,6 +2,7 @@
 import type { AccountDirectory } from "../accounts/account-directory.ts";
 import type { Forwarding } from "../forwarding/forwarding.ts";
 import type { IpNetworkList } from "../lib/ip-network.ts";
+import type { SenderAuthentication } from "../policy/authentication/sender-authentication.ts";
 import type { ConnectionLimits } from "../policy/connection-limits.ts";
 import type { FreeSpace } from "../policy/free-space.ts";
 import type { MessageRate } from "../policy/message-rate.ts";
@@ -10,7 +11,9 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Network, TlsServerOptions } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
+import type { EvaluationRecorder } from "../reporting/dmarc-aggregate/evaluation-note.ts";
 import type { Reporter } from "../reporting/reporter.ts";
+import type { MessageSigning } from "../signing/message-signing.ts";
 import type { QueueIds } from "../spool/queue-id.ts";
 import type { ClaimedMessage, ClaimTerms, Spool } from "../spool/spool.ts";
 
@@ -46,6 +49,12 @@ export interface InboundServices {
   readonly reporter: Pick<Reporter, "expandedReport">;
   /** Absent: no listener offers TLS. */
   readonly certificates?: TlsServerOptions;
+  /** Absent: nobody asks who sent a message, and forged results stay. */
+  readonly authentication?: SenderAuthentication;
+  /** Is told of each message whose sender was checked and that was not put off. */
+  readonly evaluations?: EvaluationRecorder;
+  /** Absent: our own mail is not signed. */
+  readonly signing?: MessageSigning;
   /** Absent: what our addresses lead elsewhere leaves as it came. */
   readonly forwarding?: Forwarding;
   readonly connectionLimits: ConnectionLimits;

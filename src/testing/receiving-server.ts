@@ -22,7 +22,7 @@ import { SeededRandom } from "./seeded-random.ts";
 import { TestCrypto } from "./test-crypto.ts";
 import { Inbound } from "../inbound/inbound.ts";
 import type { ListenerOptions } from "../inbound/listener-options.ts";
-import type { AcceptedMail } from "../inbound/services.ts";
+import type { AcceptedMail, InboundServices } from "../inbound/services.ts";
 
 export const accountSettings: AccountSettings = {
   hostname: "mail.example.org",
@@ -63,6 +63,8 @@ export interface ReceivingServerOptions {
   /** Stands between receiving and the real one. */
   readonly spool?: (spool: Spool) => Pick<Spool, "begin">;
   readonly accounts?: (accounts: AccountDirectory) => AccountDirectory;
+  /** What else the sessions are given: checks of senders, signing, forwarding. */
+  readonly services?: (ports: { readonly clock: ManualClock; readonly log: CollectingLog }) => Partial<InboundServices>;
 }
 
 export class ReceivingServer implements AsyncDisposable {
@@ -123,6 +125,7 @@ export class ReceivingServer implements AsyncDisposable {
         connectionLimits: new ConnectionLimits(limits),
         messageRate: new MessageRate(limits.client_message_rate),
         freeSpace: await FreeSpace.open({ files, clock, path: "/", reserve: limits.free_space }),
+        ...options.services?.({ clock, log }),
       },
       {
         hostname: "mail.example.org",

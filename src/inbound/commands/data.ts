@@ -14,6 +14,8 @@ import { reply, type Reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server-event.ts";
 import { SpoolError, type QueueId } from "../../spool/spool.ts";
 import { IncomingContent, type HeaderEdit } from "../incoming-content.ts";
+import { type ContentAdditions, type ContentChecks, contentChecks, isStranger } from "../content-checks.ts";
+import { withoutForgedResults } from "../forged-results.ts";
 import { newMessage } from "../new-message.ts";
 import { commitMessage } from "./commit.ts";
 import { dropContent, dropTransaction, type SessionState } from "../session-state.ts";
@@ -27,15 +29,18 @@ const headerTooLarge: Decision = {
 };
 
 export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict {
-  const { services, settings } = state;
+  const { services, settings, transaction } = state;
   const space = services.freeSpace.check(event.declaredSize ?? 0);
   if (space.verdict !== "accept") return refuse(state, space);
+  const edit = headerEdit(state);
+  const checks = transaction === undefined ? undefined : contentChecks(state, transaction);
   state.content = new IncomingContent({
     id: services.ids.next(),
     writer: services.spool.begin(),
     headerBytesMax: settings.limits.header_size,
     checkLineEnds: event.via === "BDAT",
-    ...(isSubmission(state.client) ? { edit: submissionEdit(state) } : undefined),
+    ...(edit === undefined ? undefined : { edit }),
+    ...(checks === undefined ? undefined : { checks }),
   });
   return proceed;
 }
@@ -63,22 +68,50 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const facts = buildFacts({ header, findings, declaredBinary, hostName: settings.hostname });
   const looping = checkHopCount(facts, settings.hopLimit);
   if (looping !== undefined) return refuse(state, looping);
-  const commit = () => {
-    const made = newMessage(state, content.id, transaction, facts);
-    return commitMessage(state, { ...made, header, content, transaction }).catch((error: unknown) =>
-      refuse(state, spoolDecision(state, content.id, error)),
+  const { checks } = content;
+  const commit = (additions?: ContentAdditions) => {
+    const made = newMessage(state, content.id, transaction, facts, additions);
+    return commitMessage(state, { ...made, header, content, transaction }).then(
+      (verdict) => {
+        if (additions?.verdict !== undefined) checks?.noteVerdict(additions.verdict);
+        return verdict;
+      },
+      (error: unknown) => refuse(state, spoolDecision(state, content.id, error)),
     );
   };
+  const proceedContent = () => (checks === undefined ? commit() : commitChecked(state, content, checks, commit));
   const owned = checkOwnership(state, header);
   const decided =
     owned === undefined
-      ? commit()
-      : whenReady(owned, (decision) => (decision.verdict === "accept" ? commit() : refuse(state, decision)));
+      ? proceedContent()
+      : whenReady(owned, (decision) => (decision.verdict === "accept" ? proceedContent() : refuse(state, decision)));
   // A repaired line end is worth a word in the log, since a signature over it does not survive.
   if (event.bareLineEnd !== undefined) {
     state.log.event("content-repaired", { message: content.id, bare_line_end: event.bareLineEnd });
   }
   return decided;
+}
+
+/** Waits for what DNS and keys still owe, then commits or refuses. The client may be gone meanwhile. */
+async function commitChecked(
+  state: SessionState,
+  content: IncomingContent,
+  checks: ContentChecks,
+  commit: (additions: ContentAdditions) => Promise<Verdict>,
+): Promise<Verdict> {
+  const verdict = await checks.verdict();
+  if (state.content !== content) return noted;
+  if (verdict !== undefined) {
+    checks.logVerdict(content.id, verdict);
+    const { decision } = verdict;
+    if (decision !== undefined) {
+      // What is put off is counted when it comes again.
+      if (decision.verdict === "reject") checks.noteVerdict(verdict);
+      return refuse(state, decision);
+    }
+  }
+  const additions = await checks.additions(verdict);
+  return state.content === content ? commit(additions) : noted;
 }
 
 /** The core, or we before, refused what came. */
@@ -100,6 +133,18 @@ function checkOwnership(state: SessionState, header: HeaderSection): Decision | 
   const ready = answers.filter((value) => typeof value === "boolean");
   const all = ready.length === answers.length ? ready : Promise.all(answers.map(async (answer) => answer));
   return whenReady(all, (mayUse) => checkHeaderOwnership(check, mayUse, login));
+}
+
+/** A relay passes on what it gets (RFC 5321 §6.4); only what a stranger says in our name goes (RFC 8601 §5). */
+function headerEdit(state: SessionState): HeaderEdit | undefined {
+  const { authentication } = state.services;
+  const submission = isSubmission(state.client) ? submissionEdit(state) : undefined;
+  if (authentication === undefined || (submission === undefined && !isStranger(state))) return submission;
+  if (submission !== undefined && state.listener.development === true) return submission;
+  return (header, rest) => {
+    const honest = withoutForgedResults(header, authentication.ownNames);
+    return submission === undefined ? honest : submission(honest, rest);
+  };
 }
 
 function submissionEdit(state: SessionState): HeaderEdit {

@@ -1,0 +1,142 @@
+/**
+ * What is done with a message's content besides storing it: senders are checked, our own mail is signed, mail that leads
+ * on is sealed. All of it shares one pass over the content, begins when the header section is complete, and ends before
+ * the commit. For a client whose mail gets none of it nothing is made, and the path stays synchronous.
+ */
+import type { ArcOutcome } from "../arc/arc-outcome.ts";
+import { BodyHashes } from "../dkim/body-hashes.ts";
+import type { PendingForward } from "../forwarding/forwarding.ts";
+import { isLoopback } from "../lib/ip-network.ts";
+import type { HeaderSection } from "../message/header-section.ts";
+import type {
+  EnvelopeChecks,
+  PendingAuthentication,
+  SenderEnvelope,
+} from "../policy/authentication/sender-authentication.ts";
+import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
+import { isSubmission } from "../policy/client.ts";
+import type { PendingSignatures } from "../signing/message-signing.ts";
+import type { ForwardedForm, QueueId } from "../spool/spool.ts";
+import type { SessionState } from "./session-state.ts";
+import type { Transaction } from "./transaction.ts";
+import { evaluationNote, logVerdict } from "./verdict-notes.ts";
+
+/** What the checks add to a message that is taken. */
+export interface ContentAdditions {
+  readonly verdict?: SenderVerdict;
+  /** Whole header fields, on top of all others; "" where the mail is not signed. */
+  readonly signatures: string;
+  readonly forwarded?: ForwardedForm;
+}
+
+/** `undefined`: nothing is to be done besides storing. */
+export function contentChecks(state: SessionState, transaction: Transaction): ContentChecks | undefined {
+  const { services } = state;
+  const checks = isChecked(state);
+  const signs = services.signing !== undefined && (isSubmission(state.client) || state.client.relayNetwork);
+  const forwards = services.forwarding !== undefined && transaction.forwardingDomain !== undefined;
+  return checks || signs || forwards ? new ContentChecks(state, transaction, { checks, signs, forwards }) : undefined;
+}
+
+/** Strangers only: whoever is trusted to send through us is not asked who sent it. */
+export function isChecked({ services, listener, client }: SessionState): boolean {
+  if (services.authentication === undefined || !isStranger({ listener, client })) return false;
+  return services.authentication.enabled;
+}
+
+/** A client of a public listener, of whom nothing is known. Programs under development talk over loopback. */
+export function isStranger({ listener, client }: Pick<SessionState, "listener" | "client">): boolean {
+  if (client.listener !== "mx" || client.relayNetwork || client.login !== undefined || client.address === "") {
+    return false;
+  }
+  return listener.development === undefined || !isLoopback(client.address);
+}
+
+interface WantedChecks {
+  readonly checks: boolean;
+  readonly signs: boolean;
+  readonly forwards: boolean;
+}
+
+export class ContentChecks {
+  readonly #state: SessionState;
+  readonly #transaction: Transaction;
+  readonly #wanted: WantedChecks;
+  readonly #envelope: EnvelopeChecks | undefined;
+  #authentication: PendingAuthentication | undefined;
+  #signatures: PendingSignatures | undefined;
+  #forward: PendingForward | undefined;
+  #received: HeaderSection | undefined;
+
+  /** Begins what can be asked before the content comes. */
+  constructor(state: SessionState, transaction: Transaction, wanted: WantedChecks) {
+    this.#state = state;
+    this.#transaction = transaction;
+    this.#wanted = wanted;
+    if (wanted.checks) this.#envelope = state.services.authentication?.beginEnvelope(envelopeOf(state, transaction));
+  }
+
+  /** The header section as it came and as it will be stored. What follows it goes into the hashes. */
+  headerComplete(received: HeaderSection, stored: HeaderSection): BodyHashes {
+    const bodies = new BodyHashes();
+    const { services } = this.#state;
+    const { signs, forwards } = this.#wanted;
+    if (this.#envelope !== undefined) this.#authentication = this.#envelope.begin(received, bodies);
+    if (signs) this.#signatures = services.signing?.begin(stored, bodies);
+    if (forwards) this.#forward = services.forwarding?.begin(stored, bodies);
+    this.#received = received;
+    return bodies;
+  }
+
+  /** Whether the sender may send this; after the content. `undefined`: nobody was asked. */
+  verdict(): Promise<SenderVerdict> | undefined {
+    return this.#authentication?.finish();
+  }
+
+  logVerdict(id: QueueId, verdict: SenderVerdict): void {
+    logVerdict(this.#state, id, this.#transaction, verdict);
+  }
+
+  /** For the aggregate reports, once it is certain that the message counts. */
+  noteVerdict(verdict: SenderVerdict): void {
+    const { evaluations } = this.#state.services;
+    if (evaluations === undefined || this.#received === undefined) return;
+    evaluations.note(evaluationNote(this.#state, this.#transaction, this.#received, verdict));
+  }
+
+  /** For a message that will be taken. */
+  async additions(verdict: SenderVerdict | undefined): Promise<ContentAdditions> {
+    const [signatures = "", forwarded] = await Promise.all([
+      this.#signatures?.finish(),
+      this.#forward?.finish({
+        reversePath: this.#transaction.reversePathText,
+        domain: this.#transaction.forwardingDomain ?? "",
+        results: verdict?.results ?? "; none",
+        arc: verdict?.arc ?? uncheckedArc(this.#received?.first("arc-seal") !== undefined),
+      }),
+    ]);
+    return {
+      signatures,
+      ...(verdict === undefined ? undefined : { verdict }),
+      ...(forwarded === undefined ? undefined : { forwarded }),
+    };
+  }
+}
+
+/** A chain that nobody looked at is not made longer: our seal would vouch for it. */
+function uncheckedArc(hasArcSet: boolean): ArcOutcome {
+  return {
+    result: hasArcSet ? "fail" : "none",
+    detail: "The client's mail is not checked",
+    instance: 0,
+    newestSealSaysFail: hasArcSet,
+    sealers: [],
+  };
+}
+
+function envelopeOf({ client, hello }: SessionState, { reversePath }: Transaction): SenderEnvelope {
+  return {
+    client: { address: client.address, hello: hello?.name ?? "" },
+    reversePath: reversePath === null ? null : { localPart: reversePath.localPart, domain: reversePath.domainKey },
+  };
+}

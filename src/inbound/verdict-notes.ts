@@ -1,0 +1,78 @@
+/** A verdict on a message's sender, told: to the log, to the message's history, and to the aggregate reports. */
+import type { AuthenticationNote } from "../events/authentication-note.ts";
+import type { HeaderSection } from "../message/header-section.ts";
+import { dispositionOf } from "../policy/authentication/authentication-results-field.ts";
+import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
+import type { EvaluationNote } from "../reporting/dmarc-aggregate/evaluation-note.ts";
+import type { QueueId } from "../spool/spool.ts";
+import type { SessionState } from "./session-state.ts";
+import type { Transaction } from "./transaction.ts";
+
+/** Signatures told in a message's history; a message with more is no better for it. */
+const signaturesTold = 5;
+const detailLengthMax = 300;
+
+export function authenticationNote(verdict: SenderVerdict): AuthenticationNote {
+  const { spf, dkim, arc, dmarc, iprev, disposition, why, setting } = verdict;
+  return {
+    spf: { result: spf.result, domain: spf.domain, reason: cut(spf.reason) },
+    dkim: dkim.slice(0, signaturesTold).map(({ result, domain, selector, detail }) => {
+      return { result, domain, selector, detail: cut(detail) };
+    }),
+    arc: { result: arc.result, detail: cut(arc.detail) },
+    dmarc: {
+      result: dmarc.result,
+      ...(dmarc.authorDomain === undefined ? undefined : { domain: dmarc.authorDomain }),
+      policy: dmarc.policy,
+      detail: cut(dmarc.detail),
+    },
+    iprev: { result: iprev.result, detail: cut(iprev.detail) },
+    disposition,
+    why: cut(why),
+    ...(setting === undefined ? undefined : { setting }),
+  };
+}
+
+export function logVerdict(state: SessionState, id: QueueId, transaction: Transaction, verdict: SenderVerdict): void {
+  const { spf, dkim, arc, dmarc, iprev, disposition, decision, why, setting } = verdict;
+  state.log.event("sender-checked", {
+    message: id,
+    client: state.client.address,
+    from: transaction.reversePathText,
+    author_domain: dmarc.authorDomain,
+    spf: spf.result,
+    dkim: dkim.slice(0, signaturesTold).map(({ result, domain }) => `${result} ${domain}`),
+    arc: arc.result,
+    dmarc: dmarc.result,
+    policy: dmarc.policy,
+    iprev: iprev.result,
+    handling: decision?.verdict ?? disposition,
+    why: cut(why),
+    setting,
+  });
+}
+
+/** RFC 9990: what was done, and why that is not what the author's domain asks for. */
+export function evaluationNote(
+  state: SessionState,
+  { reversePath, accepted }: Transaction,
+  header: HeaderSection,
+  verdict: SenderVerdict,
+): EvaluationNote {
+  const { dmarc, spf, dkim, override } = verdict;
+  return {
+    sourceAddress: state.client.address,
+    dmarc,
+    spf,
+    dkim,
+    envelopeFrom: reversePath?.domainKey ?? "",
+    disposition: dispositionOf(verdict),
+    reasons: override === undefined ? [] : [override],
+    recipients: accepted.map(({ address }) => address),
+    header,
+  };
+}
+
+function cut(text: string): string {
+  return text.length <= detailLengthMax ? text : `${text.slice(0, detailLengthMax - 1)}…`;
+}
