@@ -4,6 +4,7 @@
  * Owns the syntax of the three fields and what makes a chain whole (§5.2 steps 1 to 3); whether its signatures are good
  * is for the validator. Costs one pass over the fields of a message without ARC.
  */
+import { domainKeyOf } from "../address/domain.ts";
 import type { Signature, SignatureProblem } from "../dkim/signature-field.ts";
 import { readSignatureTags } from "../dkim/signature-field.ts";
 import { colonList, parseTagList } from "../dkim/tag-list.ts";
@@ -164,7 +165,7 @@ class ChainReader {
       sets,
       instance: this.#instance,
       newestSealSaysFail: this.#newestSealSaysFail(),
-      sealers: seals.slice(0, instancesMax).map(({ tags }) => (tags.get("d") ?? "").toLowerCase()),
+      sealers: seals.slice(0, instancesMax).map(({ tags }) => domainKeyOf(tags.get("d") ?? "") ?? ""),
     };
   }
 
