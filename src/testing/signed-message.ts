@@ -132,3 +132,25 @@ export async function verifyMessage(message: Buffer, wish: VerifyWish = {}): Pro
   bodies.end();
   return (await verifier?.finish()) ?? [];
 }
+
+/** Result and reason of the only signature. */
+export async function verdict(message: Buffer, wish: VerifyWish = {}): Promise<string> {
+  const [outcome, ...more] = await verifyMessage(message, wish);
+  if (outcome === undefined || more.length > 0) throw new Error("the message has not one signature");
+  return `${outcome.result} ${outcome.reason}`;
+}
+
+/** The message with the first `from` replaced by `to`, both as they stand there. */
+export function edited(message: Buffer, from: string, to: string): Buffer {
+  const text = message.toString("latin1");
+  if (!text.includes(from)) throw new Error(`${from} is not in the message`);
+  return Buffer.from(
+    text.replace(from, () => to),
+    "latin1",
+  );
+}
+
+/** The first field of a message, as {@link signMessage} puts its signature there. */
+export function signatureOf(message: Buffer): Buffer {
+  return message.subarray(0, message.indexOf("\r\n") + 2);
+}
