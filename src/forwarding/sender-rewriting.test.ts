@@ -41,7 +41,12 @@ class Fixture {
 
 function options(settings: Parameters<typeof forwardingSettings.parse>[0] = {}): ForwardingOptions {
   const own = new Set(["mail.example.org", "example.org"]);
-  return { ...forwardingSettings.parse(settings), hostname: "mail.example.org", isOwnDomain: (key) => own.has(key) };
+  return {
+    ...forwardingSettings.parse(settings),
+    hostname: "mail.example.org",
+    authservId: "mail.example.org",
+    isOwnDomain: (key) => own.has(key),
+  };
 }
 
 test("LIST-002: the null reverse-path stays null", async () => {

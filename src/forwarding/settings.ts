@@ -49,6 +49,8 @@ export type ForwardingSettings = z.output<typeof forwardingSettings>;
 export interface ForwardingOptions extends ForwardingSettings {
   /** Of the server, in A-labels. */
   readonly hostname: string;
+  /** What our Authentication-Results fields are signed with (RFC 8601 §2.5). */
+  readonly authservId: string;
   /** Whether mail of this domain (its `domainKey`) is ours. */
   readonly isOwnDomain: (domainKey: string) => boolean;
 }

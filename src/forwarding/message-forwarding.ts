@@ -1,0 +1,105 @@
+/**
+ * Forwarding, put together: what `inbound/` asks of it for each message that one of our addresses leads elsewhere, and
+ * for each recipient that is a rewritten reverse-path.
+ *
+ * No signature is made here besides the seal; docs/decisions/forwarded-mail-is-not-signed.md tells why.
+ */
+import type { Mailbox } from "../address/mailbox.ts";
+import type { ReversedRecipient } from "../address/srs.ts";
+import { ArcSealer } from "../arc/arc-sealer.ts";
+import type { BodyHashes } from "../dkim/body-hashes.ts";
+import type { HeaderSection } from "../message/header-section.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { SignatureCrypto } from "../ports/crypto.ts";
+import type { Log } from "../ports/log.ts";
+import type { Random } from "../ports/random.ts";
+import type { Spool } from "../spool/spool.ts";
+import type { ForwardedMessage, Forwarding, PendingForward } from "./forwarding.ts";
+import { RewritingKeys } from "./rewriting-keys.ts";
+import { SealKeys, type KeysFor } from "./seal-keys.ts";
+import { SenderRewriting } from "./sender-rewriting.ts";
+import type { ForwardingOptions } from "./settings.ts";
+
+export interface ForwardingParts {
+  readonly spool: Spool;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: SignatureCrypto;
+  readonly log: Log;
+  /** Keys that may sign for a domain, published. */
+  readonly keysFor: KeysFor;
+}
+
+export class MessageForwarding implements Forwarding, AsyncDisposable {
+  readonly #parts: ForwardingParts;
+  readonly #keys: RewritingKeys;
+  readonly #rewriting: SenderRewriting;
+  readonly #sealKeys: SealKeys;
+  #options: ForwardingOptions;
+
+  private constructor(parts: ForwardingParts, keys: RewritingKeys, options: ForwardingOptions) {
+    this.#parts = parts;
+    this.#keys = keys;
+    this.#options = options;
+    this.#rewriting = new SenderRewriting({ ...parts, keys }, options);
+    this.#sealKeys = new SealKeys(parts);
+  }
+
+  /** Makes the first key where there is none. Rejects where the spool does. */
+  static async open(parts: ForwardingParts, options: ForwardingOptions): Promise<MessageForwarding> {
+    return new MessageForwarding(parts, await RewritingKeys.open(parts, secretsOf(options)), options);
+  }
+
+  /** From the next message on. */
+  reconfigure(options: ForwardingOptions): void {
+    this.#options = options;
+    this.#keys.reconfigure(secretsOf(options));
+    this.#rewriting.reconfigure(options);
+  }
+
+  begin(header: HeaderSection, bodies: BodyHashes): PendingForward {
+    const options = this.#options;
+    // Whose key seals is known only at the end, and then it is too late to begin with the body.
+    if (options.seal) bodies.request("relaxed", "sha256");
+    return {
+      finish: async (message) => {
+        const [reversePath, headerBlock] = await Promise.all([
+          this.#rewriting.rewrite(message.reversePath),
+          options.seal ? this.#seal(header, bodies, message, options) : "",
+        ]);
+        return { reversePath, headerBlock };
+      },
+    };
+  }
+
+  reverse(recipient: Mailbox): ReversedRecipient | undefined | Promise<ReversedRecipient | undefined> {
+    return this.#rewriting.reverse(recipient);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#keys.close();
+  }
+
+  /** A seal is a recommendation: mail goes on without one where none can be made. */
+  async #seal(
+    header: HeaderSection,
+    bodies: BodyHashes,
+    { domain, results, arc }: ForwardedMessage,
+    options: ForwardingOptions,
+  ): Promise<string> {
+    const { clock, crypto, log } = this.#parts;
+    const key = this.#sealKeys.choose(domain, options);
+    if (key === undefined) return "";
+    const context = { key, crypto, now: clock.now(), authservId: options.authservId };
+    try {
+      return await new ArcSealer(header, bodies, context).finish({ arc, results });
+    } catch (error) {
+      log.event("internal-error", { where: `sealing for ${key.domain}`, error: String(error) });
+      return "";
+    }
+  }
+}
+
+function secretsOf({ secret = [] }: ForwardingOptions): readonly string[] {
+  return typeof secret === "string" ? [secret] : secret;
+}
