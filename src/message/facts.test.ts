@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
 import { ContentScanner } from "./content-scanner.ts";
 import { buildFacts } from "./facts.ts";
 import { HeaderCollector, type HeaderProgress, parseHeaderFields } from "./header-section.ts";
@@ -117,4 +117,5 @@ test("every message of the collections gives the same facts in any slices", (t) 
     count++;
   }
   assert.ok(count > 300, `${count} messages`);
+  reportVectors(t, { set: "mime/messages", passed: count });
 });

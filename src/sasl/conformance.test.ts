@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
 import { findMechanism } from "./mechanisms.ts";
 import type { MechanismStep } from "./server-mechanism.ts";
 import { decodeBase64 } from "./strict-base64.ts";
@@ -44,6 +44,7 @@ test("AUTH-016 AUTH-019: the vectors for PLAIN and LOGIN", (t) => {
     run++;
   }
   assert.ok(run >= 10);
+  reportVectors(t, { set: "sasl/mechanisms", passed: run, skipped: vectors.length - run });
 });
 
 test("AUTH-018: the vectors for SASLprep", (t) => {
@@ -52,4 +53,5 @@ test("AUTH-018: the vectors for SASLprep", (t) => {
   type Vector = { readonly input: string; readonly output: string | null; readonly notes: string };
   const vectors = JSON.parse(readFileSync(path, "utf8")) as readonly Vector[];
   for (const { input, output, notes } of vectors) assert.equal(prepareString(input), output ?? undefined, notes);
+  reportVectors(t, { set: "sasl/saslprep", passed: vectors.length });
 });

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
 import { ClientProtocol, type ClientEvent } from "./client-protocol.ts";
 import { STANDARD_TIMEOUTS } from "./client-timeouts.ts";
 
@@ -133,7 +133,7 @@ test(
   {
     skip: folder === undefined && "conformance data is not here",
   },
-  () => {
+  (t) => {
     const files = readdirSync(folder ?? "").filter((file) => file.endsWith(".txt"));
     let played = 0;
     for (const file of files) {
@@ -145,5 +145,6 @@ test(
       played++;
     }
     assert.ok(played >= 6, `only ${played} of ${files.length} fit`);
+    reportVectors(t, { set: "smtp/curl-client", passed: played, skipped: files.length - played });
   },
 );

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
 import { ContentDecoder } from "./content-decoder.ts";
 
 type Mode = "refuse" | "repair";
@@ -205,6 +205,8 @@ test("conformance: data transparency, whole, in two parts, octet by octet", (t) 
     for (let cut = 0; cut <= wire.length; cut++) assert.deepEqual(decode([wire.slice(0, cut), wire.slice(cut)]), whole);
     assert.deepEqual(decode([...wire]), whole);
   }
+  const passed = cases.filter(({ direction }) => direction === "receive").length;
+  reportVectors(t, { set: "smtp/data-transparency, receiving", passed, skipped: cases.length - passed });
 });
 
 test("conformance: end-of-data sequences", (t) => {
@@ -223,4 +225,5 @@ test("conformance: end-of-data sequences", (t) => {
     assert.equal(decoded.rest !== "NOOP\r\n", ends_data || legal, shown);
     assert.deepEqual(decoded, reference(wire, "refuse"));
   }
+  reportVectors(t, { set: "smtp/end-of-data, decoder", passed: cases.length });
 });

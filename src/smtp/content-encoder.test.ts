@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
 import { BareLineEndError, ContentEncoder } from "./content-encoder.ts";
 
 function encode(message: Uint8Array, pieceBytes = Number.MAX_SAFE_INTEGER): Buffer {
@@ -22,7 +22,7 @@ test(
   {
     skip: vectorFile === undefined && "conformance data is not here",
   },
-  () => {
+  (t) => {
     const { cases } = JSON.parse(readFileSync(vectorFile ?? "", "utf8")) as {
       readonly cases: readonly { readonly direction: string; readonly message?: string; readonly wire: string }[];
     };
@@ -38,6 +38,8 @@ test(
         assert.equal(encode(bytes, pieceBytes).toString("latin1"), wire, JSON.stringify(message));
       }
     }
+    const passed = sending.length;
+    reportVectors(t, { set: "smtp/data-transparency, sending", passed, skipped: cases.length - passed });
   },
 );
 

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
 import { linesWithoutStatus, ReplyReader, replyText, statusAtStart, type ReceivedReply } from "./reply-reader.ts";
 
 function readAll(wire: Buffer | string, pieceBytes = Number.MAX_SAFE_INTEGER): ReceivedReply[] {
@@ -34,7 +34,7 @@ test(
   {
     skip: vectorFile === undefined && "conformance data is not here",
   },
-  () => {
+  (t) => {
     const vectors = JSON.parse(readFileSync(vectorFile ?? "", "utf8")) as readonly Vector[];
     assert.ok(vectors.length >= 27);
     for (const vector of vectors) {
@@ -68,6 +68,7 @@ test(
         assert.equal(reader.hasBytes, pieceBytes > 1 && vector.rest !== undefined, vector.notes);
       }
     }
+    reportVectors(t, { set: "smtp/replies", passed: vectors.length });
   },
 );
 

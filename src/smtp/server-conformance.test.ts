@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
 import { reply } from "./reply.ts";
 import { Conversation, type Judge } from "./server-test-support.ts";
 
@@ -48,6 +48,7 @@ test("conformance: single commands in each state", (t) => {
       `${state}: ${line}: ${code}, ${expect}`,
     );
   }
+  reportVectors(t, { set: "smtp/commands", passed: cases.length });
 });
 
 interface SessionCase {
@@ -89,4 +90,5 @@ test("conformance: sessions, as sent and octet by octet", (t) => {
       }
     }
   }
+  reportVectors(t, { set: "smtp/sessions", passed: cases.length });
 });

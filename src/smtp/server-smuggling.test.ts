@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
 import { greeted, inContent, withRecipient, type Conversation } from "./server-test-support.ts";
 
 const forged = "MAIL FROM:<evil@x>\r\nRCPT TO:<victim@y>\r\nDATA\r\nforged";
@@ -39,11 +39,14 @@ test("conformance: end-of-data sequences against the core", (t) => {
   const path = conformancePath("smtp", "end-of-data.json");
   if (path === undefined) return t.skip("no data");
   const cases = JSON.parse(readFileSync(path, "utf8")) as readonly { bytes_b64: string; ends_data: boolean }[];
+  let passed = 0;
   for (const { bytes_b64, ends_data } of cases) {
     const sequence = Buffer.from(bytes_b64, "base64").toString("latin1");
     if (ends_data || sequence.includes("\r\n.\r\n")) continue;
     assertNothingForged(inContent().send(`Subject: x\r\n\r\nbody${sequence}${forged}\r\n.\r\nNOOP\r\n`), sequence);
+    passed++;
   }
+  reportVectors(t, { set: "smtp/end-of-data, server", passed, skipped: cases.length - passed });
 });
 
 test("SMUG-006: a bare LF ends no command", () => {
