@@ -40,10 +40,13 @@ export type DnsAnswer<T extends RecordType> =
   | { readonly kind: "failure"; readonly reason: string };
 
 export interface Resolver {
-  /** `name`: A-labels, without the final dot, any case. Bounded in time by the resolver itself. */
+  /**
+   * `name`: A-labels, without the final dot, any case. Bounded in time by the resolver itself. `fresh`: an answer that
+   * nothing is there is not taken from the cache, for those who wait for a record to appear.
+   */
   query<T extends RecordType>(
     name: string,
     type: T,
-    options?: { readonly signal?: AbortSignal },
+    options?: { readonly signal?: AbortSignal; readonly fresh?: boolean },
   ): Promise<DnsAnswer<T>>;
 }

@@ -39,6 +39,8 @@ export interface ReporterOptions {
   readonly random: Random;
   readonly log: Log;
   readonly nextId: () => QueueId;
+  /** Signature fields for the top of a report; "" where there is nothing to sign with. */
+  readonly sign?: (content: Uint8Array) => Promise<string>;
 }
 
 export interface ReportsInput {
@@ -87,7 +89,7 @@ export class Reporter {
       if (owed.length === 0) continue;
       const original = await this.#original(message, openContent, action);
       const recipients = owed.map(({ attempt }) => reportedRecipient(attempt, at));
-      const report = this.#make(action, message, original, recipients);
+      const report = await this.signed(this.#make(action, message, original, recipients));
       reports.push(report);
       events.push({
         kind: "report-queued",
@@ -140,6 +142,13 @@ export class Reporter {
       recipients: owed.map(({ address }) => address),
     };
     return { report, event };
+  }
+
+  /** With our signatures, where there are keys for our name: made before the report is stored, not when it is sent. */
+  async signed(report: GeneratedMessage): Promise<GeneratedMessage> {
+    const signatures = (await this.#options.sign?.(report.content)) ?? "";
+    if (signatures === "") return report;
+    return { ...report, message: { ...report.message, headerBlock: `${signatures}${report.message.headerBlock}` } };
   }
 
   /** RFC 3461 §6.2: the whole message only with failures, only if asked for, and only if it is small. */

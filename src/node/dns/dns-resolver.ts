@@ -74,11 +74,11 @@ export class DnsResolver implements Resolver {
   async query<T extends RecordType>(
     name: string,
     type: T,
-    options: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal; readonly fresh?: boolean } = {},
   ): Promise<DnsAnswer<T>> {
     const wanted = name.toLowerCase().replace(/\.$/, "");
     const known = localAnswer(wanted, type) ?? this.#cache.get(wanted, type, this.#options.clock.monotonicMs());
-    if (known !== undefined) return known;
+    if (known !== undefined && (options.fresh !== true || known.kind === "records")) return known;
     return await untilAborted(this.#shared({ name: wanted, type }), options.signal);
   }
 

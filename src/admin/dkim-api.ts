@@ -1,0 +1,95 @@
+/** `/api/v1/dkim`: the keys that sign, what to publish for each, and what DNS said last. Private halves never leave. */
+import { Hono } from "hono";
+import { z } from "zod";
+import { recordName } from "../dkim/signing-key.ts";
+import { type KeyAdministration, KeyError, keyKinds, kindOf } from "../signing/key-administration.ts";
+import type { StoredKey } from "../signing/key-store.ts";
+import { recordForms } from "../signing/record-forms.ts";
+
+export type DkimDirectory = Pick<KeyAdministration, "list" | "generate" | "rotate">;
+
+const domain = z.string().max(255);
+const generateBody = z.strictObject({
+  domain,
+  selector: z.string().max(255).optional(),
+  algorithm: z.enum([...keyKinds, "both"]).default("both"),
+});
+const rotateBody = z.strictObject({ domain });
+
+export function dkimApi(keys: DkimDirectory): Hono {
+  const app = new Hono();
+  app.get("/keys", async (context) => {
+    const listed = await keys.list(context.req.query("domain"));
+    return context.json({ keys: listed.map(shownKey) });
+  });
+  app.post("/keys", async (context) => {
+    const body = generateBody.parse(await context.req.json().catch(() => undefined));
+    const { algorithm, selector } = body;
+    const made = await keys.generate({
+      domain: body.domain,
+      kinds: algorithm === "both" ? keyKinds : [algorithm],
+      ...(selector === undefined ? {} : { selector }),
+    });
+    return context.json({ keys: made.map(shownKey) }, 201);
+  });
+  app.post("/rotate", async (context) => {
+    const body = rotateBody.parse(await context.req.json().catch(() => undefined));
+    const made = await keys.rotate(body.domain);
+    return context.json({ keys: made.map(shownKey) }, 201);
+  });
+  app.onError((error, context) => {
+    if (error instanceof KeyError) return context.json({ error: error.message }, 409);
+    if (error instanceof z.ZodError) return context.json({ error: z.prettifyError(error) }, 400);
+    throw error;
+  });
+  return app;
+}
+
+function shownKey(key: StoredKey) {
+  const { state, dns, createdAt } = key;
+  return {
+    domain: key.domain,
+    selector: key.selector,
+    algorithm: kindOf(key),
+    declared_in: key.declared === true ? "file" : "data",
+    state: state.kind,
+    since: time(state.since),
+    created_at: time(createdAt),
+    record: recordForms(recordName(key), key.record),
+    dns:
+      dns === undefined
+        ? null
+        : {
+            at: time(dns.at),
+            said: dns.sighting.kind,
+            detail: dns.sighting.kind === "seen" ? null : dns.sighting.detail,
+          },
+    next: nextStep(key),
+  };
+}
+
+/** What to do, in a sentence. */
+function nextStep({ state, domain: owner, declared }: StoredKey): string {
+  switch (state.kind) {
+    case "prepared":
+      return "Publish the record; the server looks for it by itself and signs when it has seen it.";
+    case "published":
+      return `The record was seen; if it stays, mail is signed with the key from ${time(state.activateAt)} on.`;
+    case "active":
+      return `Nothing to do: mail of ${owner} is signed with this key while its record is in DNS.`;
+    case "vanished":
+      return "The record is not in DNS: publish it; until it is seen, nothing is signed with this key.";
+    case "retiring":
+      return `Leave the record in DNS until ${time(state.retireAt)}: mail signed with the key is still on its way.`;
+    case "retired":
+      return declared === true
+        ? "Remove the record from DNS and the key from the configuration."
+        : "Remove the record from DNS; the server forgets the key when the record is gone.";
+    default:
+      return state satisfies never;
+  }
+}
+
+function time(at: number): string {
+  return new Date(at).toISOString();
+}

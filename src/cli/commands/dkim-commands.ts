@@ -1,0 +1,135 @@
+/** `posthaste dkim …`: the keys that mail is signed with, and the records to publish for them. */
+import { type DkimKey, dkimKeys } from "../api-shapes.ts";
+import { type Command, jsonOption, type OptionDeclaration } from "../command.ts";
+import type { CliContext } from "../context.ts";
+import { ask, openApi, serverOptions } from "../data-dir.ts";
+import { ExitCode } from "../exit-code.ts";
+import type { GivenArguments } from "../given-arguments.ts";
+import { printable, styleFor } from "../style.ts";
+
+const domainArgument = { name: "DOMAIN", summary: "the domain that signs: the part behind the @ of senders" } as const;
+
+const selectorOption: OptionDeclaration = {
+  name: "selector",
+  value: "NAME",
+  summary: "name of the key; of two, -rsa and -ed25519 are put behind it; default: a name with today's date",
+};
+
+const algorithmOption: OptionDeclaration = {
+  name: "algorithm",
+  value: "KIND",
+  choices: ["rsa", "ed25519", "both"],
+  summary: "rsa, ed25519, or both, which is the default: RSA for everybody, Ed25519 for those who know it",
+};
+
+const generate: Command = {
+  name: "dkim generate",
+  summary: "make keys for a domain and print the records to publish",
+  options: [selectorOption, algorithmOption, jsonOption, ...serverOptions],
+  positionals: [domainArgument],
+  examples: [
+    { line: "posthaste dkim generate example.org", does: "an RSA and an Ed25519 key" },
+    { line: "posthaste dkim generate example.org --selector mail --algorithm rsa", does: "one key, published at mail" },
+  ],
+  run: async (given, context) => {
+    const [domain = ""] = given.positionals;
+    const algorithm = given.text("algorithm") ?? "both";
+    const selector = given.text("selector");
+    const json = { domain, algorithm, ...(selector === undefined ? {} : { selector }) };
+    // Keys may be made, and published, before the server has run for the first time.
+    await using api = await openApi(given, context, { mayCreate: true });
+    const answer = await ask(api, "/api/v1/dkim/keys", { method: "POST", json });
+    return tellMade(given, context, answer);
+  },
+};
+
+const show: Command = {
+  name: "dkim show",
+  summary: "show keys, their records, and what DNS said of them last",
+  options: [jsonOption, ...serverOptions],
+  positionals: [{ ...domainArgument, optional: true, summary: "only keys of this domain" }],
+  examples: [{ line: "posthaste dkim show example.org", does: "state, record and what to do next" }],
+  run: async (given, context) => {
+    const [domain] = given.positionals;
+    await using api = await openApi(given, context);
+    const query = domain === undefined ? "" : `?domain=${encodeURIComponent(domain)}`;
+    const answer = await ask(api, `/api/v1/dkim/keys${query}`);
+    if (given.flag("json")) {
+      context.stdout.write(`${JSON.stringify(answer)}\n`);
+      return ExitCode.ok;
+    }
+    const { keys } = dkimKeys.parse(answer);
+    if (keys.length === 0) {
+      const whose = domain === undefined ? "There are no keys" : `${printable(domain)} has no keys`;
+      context.stderr.write(`${whose}. \`posthaste dkim generate ${domain ?? "DOMAIN"}\` makes them.\n`);
+      return ExitCode.ok;
+    }
+    context.stdout.write(keys.map((key) => describe(key, context)).join("\n"));
+    return ExitCode.ok;
+  },
+};
+
+const rotate: Command = {
+  name: "dkim rotate",
+  summary: "make successors of a domain's keys; they take over when DNS shows them",
+  options: [jsonOption, ...serverOptions],
+  positionals: [domainArgument],
+  examples: [{ line: "posthaste dkim rotate example.org", does: "mail goes on being signed with the former keys" }],
+  run: async (given, context) => {
+    const [domain = ""] = given.positionals;
+    await using api = await openApi(given, context);
+    const answer = await ask(api, "/api/v1/dkim/rotate", { method: "POST", json: { domain } });
+    return tellMade(given, context, answer);
+  },
+};
+
+export const dkimCommands: readonly Command[] = [generate, show, rotate];
+
+function tellMade(given: GivenArguments, context: CliContext, answer: unknown): ExitCode {
+  if (given.flag("json")) {
+    context.stdout.write(`${JSON.stringify(answer)}\n`);
+    return ExitCode.ok;
+  }
+  const { keys } = dkimKeys.parse(answer);
+  context.stdout.write(keys.map((key) => describe(key, context)).join("\n"));
+  context.stderr.write(
+    `Publish ${keys.length === 1 ? "this record" : "these records"} in any one of the three forms; the server will notice, and \`posthaste dkim show\` says when.\n`,
+  );
+  return ExitCode.ok;
+}
+
+/** One key, as lines that can be copied whole. */
+function describe(key: DkimKey, context: CliContext): string {
+  const style = styleFor(context.stdout, context.environment);
+  const title = `${key.record.name} (${key.algorithm})`;
+  const origin = key.declared_in === "file" ? ", declared in the configuration" : "";
+  const lines = [style.bold(printable(title)), `  State     ${key.state} since ${key.since}${origin}`];
+  if (key.dns !== null) {
+    lines.push(`  DNS       ${printable(saidByDns(key.dns))}, at ${key.dns.at}`);
+  }
+  lines.push(`  Next      ${printable(key.next)}`);
+  if (key.state !== "retired") {
+    lines.push(
+      `  TXT name  ${key.record.name}`,
+      `  Value     ${key.record.text}`,
+      `  Quoted    ${key.record.quoted}`,
+      `  Zone      ${key.record.zone}`,
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function saidByDns({ said, detail }: NonNullable<DkimKey["dns"]>): string {
+  switch (said) {
+    case "seen":
+      return "shows this key";
+    case "absent":
+      return "has no such record";
+    case "different":
+      return `has something else: ${detail ?? ""}`;
+    case "unknown":
+      return `gave no answer: ${detail ?? ""}`;
+    default:
+      return said satisfies never;
+  }
+}
