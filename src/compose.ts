@@ -16,11 +16,15 @@ import type { Settings } from "./config/settings-schema.ts";
 import {
   accountSettings,
   certificatePaths,
+  forwardingOptions,
   inboundSettings,
   listenerOptions,
   needsRestart,
   routerSettings,
+  signingSettings,
+  senderAuthenticationSettings,
 } from "./config/settings-views.ts";
+import { MessageForwarding } from "./forwarding/message-forwarding.ts";
 import { explain } from "./history/explain.ts";
 import { HistoryKeeper } from "./history/history-keeper.ts";
 import { Inbound } from "./inbound/inbound.ts";
@@ -34,6 +38,7 @@ import { DiscardDelivery } from "./outbound/discard-delivery.ts";
 import { MaildirDelivery } from "./outbound/maildir-delivery.ts";
 import { smtpDeliverySettings } from "./outbound/settings.ts";
 import { SmtpDelivery } from "./outbound/smtp-delivery.ts";
+import { SenderAuthentication } from "./policy/authentication/sender-authentication.ts";
 import { ConnectionLimits } from "./policy/connection-limits.ts";
 import { FreeSpace } from "./policy/free-space.ts";
 import { MessageRate } from "./policy/message-rate.ts";
@@ -44,9 +49,11 @@ import type { Log } from "./ports/log.ts";
 import { type Endpoint, type Network, NetworkError } from "./ports/network.ts";
 import type { Random } from "./ports/random.ts";
 import type { Resolver } from "./ports/resolver.ts";
+import { openReports } from "./open-reports.ts";
 import { Queue } from "./queue/queue.ts";
 import { Reporter } from "./reporting/reporter.ts";
 import { MxRouter } from "./route/mx-router.ts";
+import { openSigning } from "./signing/open-signing.ts";
 import { QueueIds } from "./spool/queue-id.ts";
 import type { Spool } from "./spool/spool.ts";
 import { userDirectory } from "./user-directory.ts";
@@ -114,6 +121,16 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     log,
     settings: smtpDeliverySettings(settings.hostname, settings.outbound),
   });
+  const signing = development
+    ? undefined
+    : await openSigning({ spool, resolver: ports.resolver, clock, crypto, random, log }, signingSettings(settings));
+  if (signing) opened.defer(() => signing.close());
+  const reports = openReports({
+    ...{ spool, resolver: ports.resolver, clock, random, log, version: ports.version },
+    nextId: () => ids.next(),
+    settings: () => current,
+  });
+  opened.defer(() => reports.close());
   const agents = {
     smtp,
     lmtp: smtp,
@@ -122,6 +139,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
       { files, spool, clock },
       { folder: inboxFolder, captured: (message) => inbox.captured(message) },
     ),
+    reports: reports.agent,
     discard: new DiscardDelivery(),
   };
   opened.defer(() => smtp.close());
@@ -131,6 +149,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     random,
     log,
     nextId: () => ids.next(),
+    ...(signing && { sign: (content: Uint8Array) => signing.signWhole(content) }),
   });
   const router = new MxRouter({
     resolver: ports.resolver,
@@ -143,6 +162,19 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   opened.defer(() => keeper.close());
   opened.defer(() => queue.stop({ deadlineMs: queueDeadline.ms }));
 
+  const forwarding = development
+    ? undefined
+    : opened.use(
+        await MessageForwarding.open(
+          { spool, clock, random, crypto, log, keysFor: (domain) => signing?.signingKeysFor(domain) ?? [] },
+          forwardingOptions(settings),
+        ),
+      );
+
+  const authentication = new SenderAuthentication(
+    { resolver: ports.resolver, clock, log },
+    senderAuthenticationSettings(settings),
+  );
   const inbound = await openInbound(plan, ports, {
     clock,
     random,
@@ -154,6 +186,10 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     queue,
     reporter,
     certificates,
+    authentication,
+    ...(signing && { signing: signing.messages }),
+    ...(forwarding && { forwarding }),
+    ...(development ? {} : { evaluations: reports.recorder }),
     connectionLimits: new ConnectionLimits(settings.limits),
     messageRate: new MessageRate(settings.limits.client_message_rate),
     freeSpace: await FreeSpace.open({ files, clock, path: dataDir, reserve: settings.limits.free_space }),
@@ -172,10 +208,13 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
       current = next;
       queueDeadline.ms = next.stop_within;
       inbound.reconfigure(inboundSettings(next));
+      authentication.reconfigure(senderAuthenticationSettings(next));
       smtp.reconfigure(smtpDeliverySettings(next.hostname, next.outbound));
       router.reconfigure(routerSettings(next, ports.interfaceAddresses));
       queue.reconfigure(next.queue);
       keeper.reconfigure(next.history.keep);
+      signing?.reconfigure(signingSettings(next));
+      forwarding?.reconfigure(forwardingOptions(next));
       log.event("settings-reloaded", {});
       tellAccountProblems();
       return { ok: true };
@@ -197,6 +236,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     inbox,
     reload,
     ready: () => ready,
+    ...(signing && { dkim: signing.keys }),
     ...(accounts
       ? { users: userDirectory({ settings: () => accountSettings(current), accounts, store, crypto, clock }) }
       : {}),
@@ -218,7 +258,9 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   opened.defer(() => admin.close());
 
   queue.start();
+  signing?.start();
   keeper.start();
+  if (!development) reports.start({ wake: () => queue.wake() });
   const listeners = settings.listener.map(({ kind }, index): OpenListener => {
     return { kind, endpoint: inbound.endpoints[index] ?? { kind: "unix", path: "" } };
   });

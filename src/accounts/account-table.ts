@@ -2,7 +2,7 @@
  * Domains, users and aliases of one configuration, together with the stored users, as an immutable table: every question
  * about an address is answered from memory, at once. A reload makes a new table.
  *
- * Order of precedence at a local domain: user, alias, the same without `+tag`, every name (`recipients = "any"`),
+ * Order of precedence at a local domain: the address for reports, user, alias, the same without `+tag`, every name (`recipients = "any"`),
  * postmaster, catch-all.
  */
 import { domainKeyOf } from "../address/domain.ts";
@@ -63,6 +63,7 @@ export class AccountTable {
   readonly #expansions = new Map<string, Resolution>();
   readonly #primary: Domain | undefined;
   readonly #firstUser: Mailbox | undefined;
+  readonly #reportKey: string | undefined;
 
   /** Problems do not throw: the first of two equal addresses counts, what leads nowhere resolves as broken. */
   constructor(settings: AccountSettings, storedUsers: readonly StoredUser[]) {
@@ -80,6 +81,8 @@ export class AccountTable {
         });
     }
     this.#primary = this.#domains.values().next().value;
+    const { reportAddress } = settings;
+    this.#reportKey = reportAddress === undefined ? undefined : mailboxKey(mailboxOf(reportAddress));
     for (const [index, { address, password }] of settings.users.entries()) {
       const passwords = password === undefined ? [] : typeof password === "string" ? [password] : password;
       problems.push(...this.#addUser({ address, passwords, origin: "configuration" }, "user", index));
@@ -136,6 +139,9 @@ export class AccountTable {
 
   #resolveAt(domain: Domain, mailbox: Mailbox): Resolution {
     const key = mailboxKey(mailbox);
+    if (key === this.#reportKey) {
+      return { kind: "local", via: "user", targets: [targetOf(mailbox)], setting: "reports address" };
+    }
     const exact = this.#lookUp(key, mailbox, key);
     if (exact !== undefined) return exact;
     const bare = withoutTag(key);
@@ -226,8 +232,8 @@ export class AccountTable {
   /** The list behind an address that is no mailbox of its own. */
   #aliasOf(mailbox: Mailbox): { readonly key: string; readonly to: readonly Mailbox[] } | undefined {
     const domain = this.#domains.get(mailbox.domainKey);
-    if (domain === undefined) return undefined;
     const full = mailboxKey(mailbox);
+    if (domain === undefined || full === this.#reportKey) return undefined;
     const bare = withoutTag(full);
     for (const key of bare === undefined ? [full] : [full, bare]) {
       if (this.#users.has(key)) return undefined;

@@ -68,4 +68,6 @@ export interface AccountSettings {
   readonly domains: readonly DomainSettings[];
   readonly users: readonly UserSettings[];
   readonly aliases: readonly AliasSettings[];
+  /** Takes reports about our domains; a mailbox that belongs to no user. */
+  readonly reportAddress?: string | undefined;
 }

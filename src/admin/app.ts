@@ -6,9 +6,11 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { Log } from "../ports/log.ts";
+import { type DkimDirectory, dkimApi } from "./dkim-api.ts";
 import { type GuardSettings, refusalOf } from "./guard.ts";
 import type { Inbox } from "./inbox.ts";
 import { inboxApi } from "./inbox-api.ts";
+import { reportsApi } from "./reports-api.ts";
 import { queueApi, type QueueApiDependencies } from "./queue-api.ts";
 
 /** Users kept in the data directory; those of the file are listed and read-only. */
@@ -30,6 +32,7 @@ export interface AdminDependencies extends QueueApiDependencies {
   /** undefined: not known. JSON as documented in docs/queue.md. */
   readonly explain: (id: string) => Promise<unknown>;
   readonly users?: UserDirectory;
+  readonly dkim?: DkimDirectory;
   readonly inbox?: Inbox;
   /** Rereads the configuration; the text says what is wrong with it. */
   readonly reload?: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly error: string }>;
@@ -62,6 +65,8 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
 
   app.route("/api/v1/queue", queueApi(dependencies));
 
+  app.route("/api/v1/reports", reportsApi(dependencies.spool));
+
   app.get("/api/v1/messages/:id", async (context) => {
     const explanation = await explain(context.req.param("id").toUpperCase());
     return explanation === undefined
@@ -71,6 +76,7 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
 
   if (inbox) app.route("/api/v1/inbox", inboxApi(inbox));
   if (users) app.route("/api/v1/users", usersApi(users));
+  if (dependencies.dkim) app.route("/api/v1/dkim", dkimApi(dependencies.dkim));
   if (reload) {
     app.post("/api/v1/reload", async (context) => {
       const result = await reload();

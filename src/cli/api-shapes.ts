@@ -33,6 +33,25 @@ export const userList = z.object({
   users: z.array(z.object({ address: z.string(), source: z.enum(["file", "data"]) })),
 });
 
+export const dkimKey = z.object({
+  algorithm: z.string(),
+  declared_in: z.enum(["file", "data"]),
+  state: z.string(),
+  since: z.string(),
+  record: z.object({ name: z.string(), text: z.string(), quoted: z.string(), zone: z.string() }),
+  dns: z
+    .object({
+      at: z.string(),
+      said: z.enum(["seen", "absent", "different", "unknown"]),
+      detail: z.string().nullable(),
+    })
+    .nullable(),
+  next: z.string(),
+});
+export type DkimKey = z.output<typeof dkimKey>;
+
+export const dkimKeys = z.object({ keys: z.array(dkimKey) });
+
 export const capturedListing = z.object({
   id: z.string(),
   from: z.string(),
@@ -49,3 +68,74 @@ export const capturedMessage = capturedListing.extend({
   links: z.array(z.string()).default([]),
   codes: z.array(z.string()).default([]),
 });
+
+const reportLine = z.object({
+  id: z.string(),
+  received_at: z.string(),
+  from: z.string(),
+  organization: z.string(),
+  domain: z.string(),
+  report_id: z.string(),
+  begin: z.string(),
+  end: z.string(),
+  total: z.number(),
+  failed: z.number(),
+  problems: z.array(z.string()),
+});
+const unreadableReport = reportLine
+  .pick({ id: true, received_at: true, from: true })
+  .extend({ kind: z.literal("unreadable"), reason: z.string() });
+
+export const receivedReports = z.object({
+  reports: z.array(
+    z.discriminatedUnion("kind", [
+      reportLine.extend({ kind: z.literal("dmarc") }),
+      reportLine.extend({ kind: z.literal("tls") }),
+      unreadableReport,
+    ]),
+  ),
+  next: z.string().nullable(),
+});
+export type ReceivedReportLine = z.output<typeof receivedReports>["reports"][number];
+
+const dmarcReport = reportLine.extend({
+  kind: z.literal("dmarc"),
+  policy: z.object({ p: z.string().optional(), sp: z.string().optional() }),
+  rows: z.array(
+    z.object({
+      source: z.string(),
+      count: z.number(),
+      disposition: z.string(),
+      dkim_aligned: z.boolean(),
+      spf_aligned: z.boolean(),
+      reasons: z.array(z.object({ type: z.string() })),
+      header_from: z.string(),
+    }),
+  ),
+  advice: z.array(z.string()),
+});
+export type DmarcReport = z.output<typeof dmarcReport>;
+
+const tlsReport = reportLine.extend({
+  kind: z.literal("tls"),
+  policies: z.array(
+    z.object({
+      type: z.string(),
+      domain: z.string(),
+      successful: z.number(),
+      failed: z.number(),
+      failures: z.array(
+        z.object({
+          result: z.string(),
+          sessions: z.number(),
+          receiving_host: z.string().nullable(),
+          receiving_address: z.string().nullable(),
+        }),
+      ),
+    }),
+  ),
+  advice: z.array(z.string()),
+});
+export type TlsReportShown = z.output<typeof tlsReport>;
+
+export const receivedReport = z.discriminatedUnion("kind", [dmarcReport, tlsReport, unreadableReport]);

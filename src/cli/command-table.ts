@@ -3,10 +3,12 @@ import type { Command } from "./command.ts";
 import { checkConfigCommand } from "./commands/check-command.ts";
 import { completionCommand } from "./commands/completion-command.ts";
 import { devCommand } from "./commands/dev-command.ts";
+import { dkimCommands } from "./commands/dkim-commands.ts";
 import { explainCommand } from "./commands/explain-command.ts";
 import { inboxCommands } from "./commands/inbox-commands.ts";
 import { bulkCommands } from "./commands/queue-bulk-commands.ts";
 import { queueCommands } from "./commands/queue-commands.ts";
+import { reportsCommands } from "./commands/reports-commands.ts";
 import { sendCommand } from "./commands/send-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { userCommands } from "./commands/user-commands.ts";
@@ -21,7 +23,9 @@ export const commands: readonly Command[] = [
   ...bulkCommands,
   sendCommand,
   ...userCommands,
+  ...dkimCommands,
   ...inboxCommands,
+  ...reportsCommands,
   completionCommand(() => commands),
 ];
 
@@ -29,5 +33,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { name: "check", summary: "check a configuration" },
   { name: "queue", summary: "look at the queue and change it" },
   { name: "user", summary: "make and change users" },
+  { name: "dkim", summary: "keys that outgoing mail is signed with" },
   { name: "inbox", summary: "read captured mail" },
+  { name: "reports", summary: "read DMARC and TLS reports that came in" },
 ];

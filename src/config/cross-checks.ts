@@ -1,6 +1,9 @@
 /** What each setting allows alone and what they mean together are two things: the rules of the second kind. */
 import { AccountTable } from "../accounts/account-table.ts";
+import { domainKeyOf } from "../address/domain.ts";
 import { parseIpAddress } from "../address/ip-address.ts";
+import { readPrivateKey, recordName } from "../dkim/signing-key.ts";
+import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import { formatDuration, formatListenAddress, type ListenAddress } from "../lib/setting-types.ts";
 import type { ConfigProblemCode } from "./config-problem.ts";
@@ -24,6 +27,8 @@ export function crossProblems(settings: Settings): CrossProblem[] {
     ...passwordProblems(settings),
     ...settings.route.flatMap((route, index) => routeProblems(route, index)),
     ...queueProblems(settings),
+    ...dkimProblems(settings),
+    ...reportsProblems(settings),
   ];
 }
 
@@ -109,6 +114,25 @@ function passwordProblems({ user }: Settings): CrossProblem[] {
   });
 }
 
+function dkimProblems({ dkim }: Settings): CrossProblem[] {
+  const problems: CrossProblem[] = [];
+  const names = new Set<string>();
+  for (const [index, { domain, selector, key }] of dkim.key.entries()) {
+    const read = readPrivateKey(key);
+    if (read.kind === "problem") {
+      const message = `the key ${read.problem}`;
+      problems.push({ code: "config-invalid-value", path: ["dkim", "key", index, "key"], message });
+    }
+    const name = recordName({ domain: domainKeyOf(domain) ?? domain, selector: selector.toLowerCase() });
+    if (names.has(name)) {
+      const message = `another key is published at ${name}; give each its own selector`;
+      problems.push({ code: "config-invalid-value", path: ["dkim", "key", index, "selector"], message });
+    }
+    names.add(name);
+  }
+  return problems;
+}
+
 function accountProblems({ hostname, domain, user, alias }: Settings): CrossProblem[] {
   const { problems } = new AccountTable({ hostname, domains: domain, users: user, aliases: alias }, []);
   return problems.flatMap(({ section, index, message, mayBeStored }) =>
@@ -150,6 +174,30 @@ function routeProblems(route: Settings["route"][number], index: number): CrossPr
   if (route.auth && route.tls !== undefined && route.tls !== "verified" && !(host && isOnThisMachine(host))) {
     const message = `a login is only ever sent over verified TLS; write tls = "verified" or leave tls out`;
     problems.push({ code: "config-route-clear-login", path: ["route", index, "tls"], message });
+  }
+  return problems;
+}
+
+function reportsProblems({ hostname, domain, user, alias, reports }: Settings): CrossProblem[] {
+  const problems: CrossProblem[] = [];
+  const local = new Set([...domain.map(({ name }) => name), hostname].map((name) => domainKeyOf(name)));
+  for (const key of ["address", "from"] as const) {
+    const address = reports[key];
+    const mailbox = address === undefined ? undefined : parseMailbox(address);
+    // Mail to the host name itself reaches nobody but its postmaster.
+    const known = key === "from" ? local : new Set(domain.map(({ name }) => domainKeyOf(name)));
+    if (mailbox === undefined || known.has(mailbox.domainKey)) continue;
+    const message = `${mailbox.domain} is not declared as a [[domain]]; take an address of a domain of yours`;
+    problems.push({ code: "config-account", path: ["reports", key], message });
+  }
+  const mailbox = reports.address === undefined ? undefined : parseMailbox(reports.address);
+  const taken = [...user, ...alias].some(({ address }) => {
+    const other = parseMailbox(address);
+    return mailbox !== undefined && other !== undefined && mailboxKey(other) === mailboxKey(mailbox);
+  });
+  if (taken) {
+    const message = `${reports.address} is also a user or an alias, which would get nothing; reports need an address of their own`;
+    problems.push({ code: "config-account", path: ["reports", "address"], message });
   }
   return problems;
 }

@@ -2,8 +2,11 @@
 import { z } from "zod";
 import { aliasSettings, domainSettings, userSettings } from "../accounts/settings.ts";
 import { forwardingSettings } from "../forwarding/settings.ts";
+import { authenticationSettings, dmarcSettings } from "../policy/authentication/settings.ts";
 import { limitsSettings, relaySettings } from "../policy/settings.ts";
 import { queueSettings } from "../queue/settings.ts";
+import { reportsSettings } from "../reporting/settings.ts";
+import { dkimSettings } from "../signing/settings.ts";
 import { adminSettings } from "./admin-settings.ts";
 import { listenerSettings } from "./listener-settings.ts";
 import { outboundSettings } from "../outbound/settings.ts";
@@ -30,11 +33,15 @@ export const settingsSchema = z
     alias: z.array(aliasSettings).max(100_000).default([]),
     route: z.array(routeSettings).max(10_000).default([]),
     forwarding: forwardingSettings.prefault({}),
+    authentication: authenticationSettings.prefault({}),
+    dmarc: dmarcSettings.prefault({}),
     relay: relaySettings.prefault({}),
     queue: queueSettings.prefault({}),
     limits: limitsSettings.prefault({}),
     dns: dnsSettings.prefault({}),
     outbound: outboundSettings.prefault({}),
+    dkim: dkimSettings.prefault({}),
+    reports: reportsSettings.prefault({}),
     history: historySettings.prefault({}),
     log: logSettings.prefault({}),
     admin: adminSettings.prefault({}),

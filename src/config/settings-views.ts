@@ -4,17 +4,31 @@ import type { AccountSettings } from "../accounts/settings.ts";
 import type { ForwardingOptions } from "../forwarding/settings.ts";
 import type { InboundSettings } from "../inbound/services.ts";
 import type { ListenerOptions } from "../inbound/listener-options.ts";
+import { authservIdOf, type SenderAuthenticationSettings } from "../policy/authentication/settings.ts";
 import type { RouterSettings } from "../route/mx-router.ts";
+import type { SigningSettings } from "../signing/open-signing.ts";
 import { listenAddressOf } from "./listener-address.ts";
 import { formatSettingPath, type SettingPath, valueAt } from "./setting-path.ts";
 import type { Settings } from "./settings-schema.ts";
 
-export function accountSettings({ hostname, domain, user, alias }: Settings): AccountSettings {
-  return { hostname, domains: domain, users: user, aliases: alias };
+export function accountSettings({ hostname, domain, user, alias, reports }: Settings): AccountSettings {
+  return { hostname, domains: domain, users: user, aliases: alias, reportAddress: reports.address };
 }
 
 export function inboundSettings({ hostname, limits, relay, queue }: Settings): InboundSettings {
   return { hostname, limits, relayNetworks: relay.networks, hopLimit: queue.hop_limit };
+}
+
+export function senderAuthenticationSettings({
+  hostname,
+  authentication,
+  dmarc,
+}: Settings): SenderAuthenticationSettings {
+  return { hostname, authentication, dmarc };
+}
+
+export function signingSettings({ dkim, queue }: Settings): SigningSettings {
+  return { dkim, expireMs: queue.expire };
 }
 
 export function listenerOptions(settings: Settings, development: boolean): readonly ListenerOptions[] {
@@ -37,7 +51,9 @@ export function listenerOptions(settings: Settings, development: boolean): reado
 
 export function forwardingOptions(settings: Settings): ForwardingOptions {
   const local = localDomains(settings);
-  return { ...settings.forwarding, hostname: settings.hostname, isOwnDomain: (key) => local.has(key) };
+  const { forwarding, hostname } = settings;
+  const authservId = authservIdOf(senderAuthenticationSettings(settings));
+  return { ...forwarding, hostname, authservId, isOwnDomain: (key) => local.has(key) };
 }
 
 function localDomains({ hostname, domain }: Settings): ReadonlySet<string> {
@@ -46,11 +62,12 @@ function localDomains({ hostname, domain }: Settings): ReadonlySet<string> {
 
 /** `interfaceAddresses`: of this machine. */
 export function routerSettings(settings: Settings, interfaceAddresses: () => readonly string[]): RouterSettings {
-  const { hostname, route, outbound, data_dir: dataDir } = settings;
+  const { hostname, route, outbound, reports, data_dir: dataDir } = settings;
+  const toReports = reports.address === undefined ? [] : [{ domain: reports.address, via: "reports" } as const];
   const local = localDomains(settings);
   const listeners = listenerOptions(settings, false).map(({ endpoint }) => endpoint);
   return {
-    routes: route,
+    routes: [...toReports, ...route],
     isLocalDomain: (key) => local.has(key),
     maildirPath: `${dataDir}/mail/{domain}/{user}`,
     port: outbound.port,

@@ -14,6 +14,8 @@ export interface DmarcRecord {
   readonly psd: "y" | "n" | "u";
   /** URIs as published, without the obsolete size limit behind them; at most ten. */
   readonly rua: readonly string[];
+  /** Octets of the largest report that each of the URIs of `rua` takes, where it says so (RFC 7489 §6.2). */
+  readonly reportBytesMax?: Readonly<Record<string, number>>;
   readonly ruf: readonly string[];
   readonly fo: readonly string[];
 }

@@ -47,7 +47,8 @@ export function parseDmarcRecord(text: string): ParsedDmarcRecord {
     if (chosen === undefined) problems.push(`${tag}= must be one of ${values.join(", ")}`);
     return chosen;
   };
-  const rua = reportUris(tags.get("rua"), "rua", problems);
+  const sizes: Record<string, number> = {};
+  const rua = reportUris(tags.get("rua"), "rua", problems, sizes);
   const ruf = reportUris(tags.get("ruf"), "ruf", problems);
   const fo = ruf.length === 0 ? undefined : failureOptions(tags.get("fo"), problems);
   const base = {
@@ -56,6 +57,7 @@ export function parseDmarcRecord(text: string): ParsedDmarcRecord {
     testing: choose("t", ["y", "n"]) === "y",
     psd: choose("psd", ["y", "n", "u"]) ?? "u",
     rua,
+    ...(Object.keys(sizes).length > 0 && { reportBytesMax: sizes }),
     ruf,
     fo: fo ?? ["0"],
   } satisfies Omit<DmarcRecord, "p"> & { readonly adkim: DmarcAlignment };
@@ -92,20 +94,32 @@ function readTags(text: string, problems: string[]): ReadonlyMap<string, string>
 }
 
 /** RFC 3986 without the comma and the exclamation mark (RFC 9989 §4.8), and the size that RFC 7489 let follow. */
-const reportUri = /^([a-z][a-z\d+.-]*:(?:[\w\-.~:/?#[\]@$&'()*+;=]|%[\da-f]{2})+)(?:!\d+[kmgt]?)?$/i;
+const reportUri = /^([a-z][a-z\d+.-]*:(?:[\w\-.~:/?#[\]@$&'()*+;=]|%[\da-f]{2})+)(?:!(\d+)([kmgt]?))?$/i;
 
-function reportUris(value: string | undefined, tag: string, problems: string[]): readonly string[] {
+function reportUris(
+  value: string | undefined,
+  tag: string,
+  problems: string[],
+  sizes: Record<string, number> = {},
+): readonly string[] {
   if (value === undefined) return [];
   const uris: string[] = [];
   for (const part of value.split(",")) {
-    const uri = reportUri.exec(part.trim())?.[1];
+    const match = reportUri.exec(part.trim());
+    const uri = match?.[1];
     if (uri === undefined) {
       problems.push(`${tag}= lists something that is no URI; an address needs mailto: before it`);
     } else if (uris.length < reportUrisMax) {
       uris.push(uri);
+      if (match?.[2] !== undefined) sizes[uri] = reportSize(match[2], match[3] ?? "");
     }
   }
   return uris;
+}
+
+/** RFC 7489 §6.4: octets, or units of 1,024 and its powers. */
+function reportSize(digits: string, unit: string): number {
+  return Number(digits) * 1024 ** ["", "k", "m", "g", "t"].indexOf(unit.toLowerCase());
 }
 
 /** RFC 9989 §4.8 dmarc-fo: each option once, and not both 0 and 1. */

@@ -12,6 +12,7 @@ export interface DeliveryAgents {
   readonly lmtp: DeliveryAgent;
   readonly maildir: DeliveryAgent;
   readonly capture: DeliveryAgent;
+  readonly reports: DeliveryAgent;
   readonly discard: DeliveryAgent;
 }
 

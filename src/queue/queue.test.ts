@@ -339,7 +339,14 @@ test("an agent that throws, or forgets a recipient, only defers", async () => {
   const forgetful = { deliver: async () => ({ outcomes: [] }), close: async () => {} };
   const other = new QueueFixture({
     options: {
-      agents: { smtp: forgetful, lmtp: forgetful, maildir: forgetful, capture: forgetful, discard: forgetful },
+      agents: {
+        smtp: forgetful,
+        lmtp: forgetful,
+        maildir: forgetful,
+        capture: forgetful,
+        reports: forgetful,
+        discard: forgetful,
+      },
     },
   });
   other.queue.start();

@@ -85,6 +85,8 @@ export class MxRouter implements Router {
         return hop(maildirHop(route.path ?? this.#settings.maildirPath));
       case "capture":
         return hop({ kind: "capture", site: "capture", description: "capture" });
+      case "reports":
+        return hop({ kind: "reports", site: "reports", description: "reports" });
       case "discard":
         return hop({ kind: "discard", site: "discard", description: "discard" });
       default:

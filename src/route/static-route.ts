@@ -6,11 +6,11 @@ import { domainKeyOf } from "../address/domain.ts";
 import { isLoopback, parseIpAddress } from "../address/ip-address.ts";
 import type { HopCredentials, TlsLevel } from "./next-hop.ts";
 
-/** As the configuration writes it. */
+/** As the configuration writes it, or (`reports`) as `reports.address` implies it. */
 export interface StaticRoute {
   /** Exact domain, `*.example` (what is below it, not itself), `*`, or one whole address. */
   readonly domain: string;
-  readonly via: "mx" | "relay" | "lmtp" | "maildir" | "capture" | "discard";
+  readonly via: "mx" | "relay" | "lmtp" | "maildir" | "capture" | "reports" | "discard";
   /** relay and lmtp: `name`, `name:port`, `192.0.2.1:25`, `[2001:db8::1]:25`; lmtp also `unix:/path`. */
   readonly host?: string | undefined;
   /** maildir: a template (see NextHop). */

@@ -252,7 +252,7 @@ export class QueueFixture {
     this.queue = new Queue({
       spool: this.spool,
       router: this.router,
-      agents: { smtp: agent, lmtp: agent, maildir: agent, capture: agent, discard: agent },
+      agents: { smtp: agent, lmtp: agent, maildir: agent, capture: agent, reports: agent, discard: agent },
       reporter: this.reporter,
       clock: this.clock,
       random: this.random,
