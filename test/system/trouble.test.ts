@@ -44,7 +44,8 @@ test("SMTPC-022: a forwarding loop is held after a few rounds, and says why", as
   await world.accept("joe@origin.test", "round@example.org");
   const { rounds, refusal } = await bringBack(world, peer);
   assert.equal(refusal, undefined);
-  assert.ok(rounds > 5 && rounds <= 21, `${rounds} rounds`);
+  // The first one is another's: from the second on the reverse-path is our rewritten one.
+  assert.ok(rounds > 5 && rounds <= 22, `${rounds} rounds`);
   assert.equal((await world.stats()).held, 1);
   const { stdout } = await world.command("queue list --state held --data-dir /data");
   assert.match(stdout, /round-back@elsewhere\.test/);

@@ -1,0 +1,287 @@
+/** Mail that an address of ours leads to another domain: how it leaves, and how its bounces come back through us. */
+import assert from "node:assert/strict";
+import { createPrivateKey } from "node:crypto";
+import { test } from "node:test";
+import { ArcValidator } from "../../src/arc/arc-validator.ts";
+import { BodyHashes } from "../../src/dkim/body-hashes.ts";
+import { recordText } from "../../src/dkim/signing-key.ts";
+import { parseHeaderFields } from "../../src/message/header-section.ts";
+import type { ScriptedPeer } from "../../src/testing/scripted-peer.ts";
+import { testKey } from "../../src/testing/test-crypto.ts";
+import { addresses, baseSettings, type Client, day, hour, minute, SimulatedWorld } from "./support.ts";
+
+const bounce =
+  "From: mailer-daemon@elsewhere.test\r\nSubject: Undelivered\r\nAuto-Submitted: auto-replied\r\n\r\nNo such user.";
+
+function reversePath(peer: ScriptedPeer, index = 0): string {
+  const { mail } = peer.messages[index] ?? assert.fail(`message ${index} did not come`);
+  return /<(.*)>/.exec(mail)?.[1] ?? assert.fail(mail);
+}
+
+/** From a stranger. */
+async function receive(
+  world: SimulatedWorld,
+  from: string,
+  to: string,
+  content = "From: Joe <joe@origin.test>\r\n\r\nx",
+) {
+  const client = await world.client();
+  const id = await client.send(from, to, content);
+  await client.expect("QUIT", "221");
+  await world.quiet();
+  return id;
+}
+
+async function refused(client: Client, address: string, how = "550 5.1.1"): Promise<void> {
+  await client.expect("MAIL FROM:<>", "250");
+  await client.expect(`RCPT TO:<${address}>`, how);
+  await client.expect("RSET", "250");
+}
+
+test("forwarded mail leaves from an address of ours, and a bounce to that goes to the original sender", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test");
+  await using origin = await world.peer("origin.test");
+  await receive(world, "Joe.Bloggs@origin.test", "single@example.org");
+  const rewritten = reversePath(far);
+  assert.match(rewritten, /^SRS0=[A-Z2-7]{8}=[A-Z2-7]{2}=origin\.test=Joe\.Bloggs@mail\.example\.org$/);
+  assert.deepEqual(addresses(far), ["far@elsewhere.test"]);
+
+  await receive(world, "", rewritten, bounce);
+  assert.deepEqual(addresses(origin), ["Joe.Bloggs@origin.test"]);
+  assert.equal(reversePath(origin), "", "LIST-002: the null reverse-path stays null");
+  assert.match(String(origin.messages[0]?.content), /No such user/);
+  // A relay on the way wrote it in lower case.
+  await receive(world, "", rewritten.toLowerCase(), bounce);
+  assert.equal(addresses(origin)[1], "joe.bloggs@origin.test");
+});
+
+test("ARC-005: forwarded mail is sealed with what was found on receipt, under the fields of its way here", async () => {
+  await using world = await SimulatedWorld.start({
+    dkim: { require_published: false, key: [{ domain: "example.org", selector: "s1", key: testKey("rsa") }] },
+  });
+  await using far = await world.peer("elsewhere.test");
+  world.resolver.add("origin.test", "TXT", "v=spf1 ip4:198.51.100.7 -all");
+  world.resolver.add("s1._domainkey.example.org", "TXT", recordText(createPrivateKey(testKey("rsa"))));
+  await receive(world, "joe@origin.test", "info@example.org");
+  const sent = far.messages[0]?.content ?? assert.fail("nothing came");
+  const header = parseHeaderFields(sent);
+  const names = header.fields.map(({ name }) => name);
+  assert.deepEqual(names.slice(0, 3), ["arc-seal", "arc-message-signature", "arc-authentication-results"]);
+  assert.ok(!names.includes("dkim-signature"), "docs/decisions/forwarded-mail-is-not-signed.md");
+  const bodies = new BodyHashes();
+  const validator = new ArcValidator(header, bodies, { resolver: world.resolver, now: world.clock.now() });
+  bodies.push(sent.subarray(sent.indexOf("\r\n\r\n") + 2));
+  bodies.end();
+  const outcome = await validator.finish();
+  assert.equal(outcome.result, "pass", outcome.detail);
+  assert.match(outcome.newestResults ?? "", /^\s*mail\.example\.org;[^]*spf=pass/);
+  const [mail = ""] = (await world.mailbox("ann@example.org")).map(String);
+  assert.doesNotMatch(mail, /^ARC-/m, "what stays here has no seal");
+});
+
+test("LIST-001: the mailbox behind the same alias sees the original reverse-path, and the author's fields stay", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test");
+  const id = await receive(world, "joe@origin.test", "info@example.org");
+  const [mail = ""] = (await world.mailbox("ann@example.org")).map(String);
+  assert.match(mail, /^Return-Path: <joe@origin\.test>\n/);
+  assert.match(reversePath(far), /^SRS0=/);
+  const sent = far.messages[0]?.content ?? assert.fail("nothing came");
+  assert.equal(parseHeaderFields(sent).first("from")?.value, "Joe <joe@origin.test>");
+  const { stdout } = await world.command(`explain ${id} --data-dir /data`);
+  assert.match(stdout, /far@elsewhere\.test \(given as info@example\.org\): relayed\n {2}from {2}<?SRS0=.*, rewritten/);
+});
+
+test("the null reverse-path, those of our own domains, and mail of our own users leave as they are", async () => {
+  await using world = await SimulatedWorld.start({
+    domain: [{ name: "example.org", catch_all: "far@elsewhere.test" }, { name: "bücher.example" }],
+  });
+  await using far = await world.peer("elsewhere.test");
+  await receive(world, "", "single@example.org", bounce);
+  await receive(world, "bob@example.org", "single@example.org");
+  await world.accept("joe@origin.test", "single@example.org");
+  const submitter = await world.submitter();
+  await submitter.send("ann@example.org", "single@example.org", "From: ann@example.org\r\n\r\nx");
+  await world.quiet();
+  assert.deepEqual(
+    far.messages.map((_, index) => reversePath(far, index)),
+    ["", "bob@example.org", "joe@origin.test", "ann@example.org"],
+  );
+  await receive(world, "joe@origin.test", "nobody@example.org");
+  assert.match(reversePath(far, 4), /^SRS0=/, "a catch-all forwards too");
+});
+
+test("what the server at the other end refuses in the session is reported to the original sender", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test", {
+    answer: ({ verb }) => (verb === "RCPT" ? "550 5.1.1 no such user" : undefined),
+  });
+  await using origin = await world.peer("origin.test");
+  await receive(world, "joe@origin.test", "single@example.org");
+  await world.advance(minute);
+  assert.ok(far.lines.some((line) => line.startsWith("MAIL FROM:<SRS0=")));
+  assert.deepEqual(addresses(origin), ["joe@origin.test"]);
+  assert.equal(reversePath(origin), "");
+});
+
+test("another forwarder's address becomes SRS1; its bounce goes to that forwarder", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test");
+  await using first = await world.peer("first.test");
+  const theirs = "SRS0+abcd=EF=origin.test=joe@first.test";
+  await receive(world, theirs, "single@example.org");
+  const rewritten = reversePath(far);
+  assert.match(rewritten, /^SRS1=[A-Z2-7]{8}=first\.test=\+abcd=EF=origin\.test=joe@mail\.example\.org$/);
+  await receive(world, "", rewritten, bounce);
+  assert.deepEqual(addresses(first), [theirs]);
+});
+
+test("a reverse-path too long to be carried comes back from the spool, also after a restart", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test");
+  await using mailer = await world.peer("mailer.origin.test");
+  const long = `bounce-${"0123456789".repeat(4)}=x@mailer.origin.test`;
+  await receive(world, long, "single@example.org");
+  const rewritten = reversePath(far);
+  assert.match(rewritten, /^SRS0=\w{8}=\w\w=_=\w{16}@mail\.example\.org$/);
+  await world.stop();
+  await world.start();
+  await receive(world, "", rewritten, bounce);
+  assert.deepEqual(addresses(mailer), [long]);
+});
+
+test("forged, changed and expired addresses are refused, whoever asks; a catch-all does not take them", async () => {
+  await using world = await SimulatedWorld.start({
+    domain: [{ name: "example.org", catch_all: "ann@example.org" }, { name: "bücher.example" }],
+    forwarding: { domain: "example.org" },
+  });
+  await using far = await world.peer("elsewhere.test");
+  await using origin = await world.peer("origin.test");
+  await receive(world, "joe@origin.test", "single@example.org");
+  const rewritten = reversePath(far);
+  const client = await world.client();
+  for (const forged of [
+    rewritten.replace("=joe@", "=jim@"),
+    rewritten.replace("=origin.test=", "=victim.test="),
+    rewritten.replace(/=\w{8}=/, "=AAAAAAAA="),
+    "SRS0=AAAA=BB=victim.test=joe@example.org",
+    "SRS1=AAAAAAAA=victim.test==BB=CC=x.test=joe@example.org",
+  ]) {
+    await refused(client, forged);
+  }
+  await client.expect("QUIT", "221");
+  const submitter = await world.submitter();
+  await submitter.expect("MAIL FROM:<ann@example.org>", "250");
+  await submitter.expect(`RCPT TO:<${rewritten.replace("=joe@", "=jim@")}>`, "550 5.1.1");
+  await submitter.expect("QUIT", "221");
+  await world.advance(22 * day);
+  const late = await world.client();
+  await refused(late, rewritten, "550 5.1.1 This forwarding address has expired");
+  await late.expect("QUIT", "221");
+  assert.equal(origin.sessions, 0);
+  assert.equal((await world.mailbox("ann@example.org")).length, 0);
+  const reasons = world.log.of("recipient-refused").map(({ reason }) => reason);
+  assert.deepEqual([...new Set(reasons)], ["forwarding-address-forged", "forwarding-address-expired"]);
+});
+
+test("keys rotate: a bounce comes back over the change of keys, and none after its address's time", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test");
+  await using origin = await world.peer("origin.test");
+  await world.advance(29 * day);
+  await receive(world, "joe@origin.test", "single@example.org");
+  const before = reversePath(far);
+  await world.advance(2 * day);
+  assert.equal(world.log.of("forwarding-keys-changed").length, 2);
+  await receive(world, "joe@origin.test", "single@example.org");
+  assert.notEqual(reversePath(far, 1).slice(0, 13), before.slice(0, 13));
+  await receive(world, "", before, bounce);
+  assert.deepEqual(addresses(origin), ["joe@origin.test"]);
+  await world.stop();
+  await world.start();
+  await receive(world, "", before, bounce);
+  assert.equal(addresses(origin).length, 2, "the keys are on disk");
+  await world.advance(21 * day);
+  const client = await world.client();
+  await refused(client, before);
+});
+
+test("automatic answers and questions with a reverse-path are taken, and forwarded in their turn", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test");
+  await using origin = await world.peer("origin.test");
+  await receive(world, "joe@origin.test", "single@example.org");
+  const rewritten = reversePath(far);
+  const prober = await world.client();
+  await prober.expect("MAIL FROM:<double-bounce@elsewhere.test>", "250");
+  await prober.expect(`RCPT TO:<${rewritten}>`, "250");
+  await prober.expect("QUIT", "221");
+  await receive(
+    world,
+    "far@elsewhere.test",
+    rewritten,
+    "From: far@elsewhere.test\r\nAuto-Submitted: auto-replied\r\n\r\nAway",
+  );
+  assert.deepEqual(addresses(origin), ["joe@origin.test"]);
+  assert.match(reversePath(origin), /^SRS0=.*=elsewhere\.test=far@mail\.example\.org$/);
+});
+
+test("an address whose domain has become ours meanwhile is a recipient like any other of it", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test");
+  await receive(world, "cat@later.test", "single@example.org");
+  const rewritten = reversePath(far);
+  await receive(world, "nobody@later.test", "single@example.org");
+  await world.stop();
+  await world.start({
+    domain: [{ name: "example.org" }, { name: "bücher.example" }, { name: "later.test" }],
+    user: [...(baseSettings.user ?? []), { address: "cat@later.test" }],
+  });
+  await receive(world, "", rewritten, bounce);
+  await world.advance(minute);
+  assert.equal((await world.mailbox("cat@later.test")).length, 1);
+  const client = await world.client();
+  await refused(client, reversePath(far, 1));
+});
+
+test("SMTPC-022: we forward to them and they to us: the circle is stopped, with the reverse-path rewritten once", async () => {
+  await using world = await SimulatedWorld.start({ queue: { loop_limit: 0, hop_limit: 20 } });
+  await using far = await world.peer("elsewhere.test");
+  await using origin = await world.peer("origin.test");
+  await receive(world, "joe@origin.test", "round@example.org");
+  let rounds = 0;
+  let reply = "250";
+  while (reply.startsWith("250") && rounds < 50) {
+    const message = far.messages[rounds] ?? assert.fail("it went no further");
+    rounds++;
+    const client = await world.client();
+    await client.expect(`MAIL FROM:<${reversePath(far, rounds - 1)}>`, "250");
+    await client.expect("RCPT TO:<round@example.org>", "250");
+    await client.expect("DATA", "354");
+    client.write("Received: from mail.example.org by there.test; Thu, 1 Jan 2026 00:00:00 +0000\r\n");
+    client.write(message.content);
+    client.write(".\r\n");
+    reply = await client.reply();
+    await world.quiet();
+  }
+  assert.match(reply, /^554 5\.4\.6 /);
+  assert.ok(rounds <= 11, `${rounds} rounds of two fields each`);
+  assert.equal(new Set(far.messages.map((_, index) => reversePath(far, index))).size, 1);
+  await world.advance(hour);
+  assert.equal(origin.sessions, 0);
+});
+
+test("rewriting turned off leaves the reverse-path, and still honours what was rewritten", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test");
+  await using origin = await world.peer("origin.test");
+  await receive(world, "joe@origin.test", "single@example.org");
+  await world.stop();
+  await world.start({ forwarding: { rewrite_sender: false } });
+  await receive(world, "joe@origin.test", "single@example.org");
+  assert.equal(reversePath(far, 1), "joe@origin.test");
+  await receive(world, "", reversePath(far), bounce);
+  await world.advance(minute);
+  assert.deepEqual(addresses(origin), ["joe@origin.test"]);
+});
