@@ -10,6 +10,8 @@ import type { Crypto } from "./ports/crypto.ts";
 import type { Files } from "./ports/files.ts";
 import type { Log } from "./ports/log.ts";
 import type { Spool } from "./spool/spool.ts";
+import { KeyAdministration } from "./signing/key-administration.ts";
+import { KeyStore } from "./signing/key-store.ts";
 import { userDirectory } from "./user-directory.ts";
 
 /** The queue's default, where no configuration is known. */
@@ -41,6 +43,12 @@ export function openOfflineApi(
       explain: (id) => explain(spool, id, { now: clock.now(), expireMs: settings?.queue.expire ?? usualExpireMs }),
       inbox: new Inbox({ spool, files, clock }, { folder: `${dataDir}/captured` }),
       users: userDirectory({ settings: () => accounts, store: new UserStore(spool), crypto, clock }),
+      dkim: new KeyAdministration({
+        store: new KeyStore(spool),
+        crypto,
+        clock,
+        declared: () => settings?.dkim.key ?? [],
+      }),
       ready: () => false,
     },
     undefined,
