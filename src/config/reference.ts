@@ -175,6 +175,10 @@ function exampleValue(section: string, key: string): string | undefined {
     "route.auth": '{ username = "u", password = { file = "relay.secret" } }',
     "route.tls": '"verified"',
     "dns.servers": '["127.0.0.1:53"]',
+    "reports.address": '"reports@example.org"',
+    "reports.from": '"reports@example.org"',
+    "reports.organization": '"Example"',
+    "reports.contact": '"https://example.org/dmarc"',
     "admin.token": '{ file = "admin.token" }',
   };
   return examples[`${section}.${key}`];

@@ -18,16 +18,16 @@ export const reportsSettings = z
       .describe(
         "A local address for incoming reports: publish it as rua in the DMARC record and in the `_smtp._tls` record of your domains. What arrives there is read, kept, and shown by `posthaste reports`; it reaches no mailbox. Default: none. Applies on reload. (RFC 9990, RFC 8460)",
       ),
-    keep: duration({ minMs: 86_400_000 })
-      .default(90 * 86_400_000)
+    keep: duration({ minMs: 86_400_000, maxMs: 10 * 365 * 86_400_000 })
+      .prefault("90d")
       .describe(
-        'How long incoming reports are kept. Default 90 days. Applies on reload, to reports that arrive after it. Example: "90d".',
+        'How long incoming reports are kept. Applies on reload, to reports that arrive after it.',
       ),
     send: z
       .boolean()
       .default(true)
       .describe(
-        "Whether domains whose DMARC record asks for aggregate reports get one a day about the mail received from them. Default true. Applies on reload. (RFC 9990)",
+        "Whether domains whose DMARC record asks for aggregate reports get one a day about the mail received from them. Applies on reload. (RFC 9990)",
       ),
     from: address()
       .optional()
