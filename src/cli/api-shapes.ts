@@ -59,6 +59,7 @@ export const capturedListing = z.object({
   subject: z.string(),
   received_at: z.string(),
   size: z.number(),
+  junk: z.boolean().optional(),
 });
 export const capturedPage = z.object({ messages: z.array(capturedListing) });
 

@@ -15,9 +15,10 @@ export function formatExplanation({ message, recipients, timeline }: Explanation
   lines.push("What happened:");
   if (timeline.length === 0) lines.push("  Nothing is recorded.");
   const several = recipients.length > 1;
-  for (const { at, recipient, text } of timeline) {
+  for (const { at, recipient, text, details = [] } of timeline) {
     const about = several && recipient !== undefined ? `${recipient}: ` : "";
     lines.push(`  ${timeWords(Date.parse(at))}  ${about}${text}`);
+    for (const detail of details) lines.push(`    ${detail}`);
   }
   return `${lines.join("\n")}\n`;
 }

@@ -1,6 +1,7 @@
 /** Tells each event of a message's history in a sentence, in the order in which it happened. */
 import type { AttemptFacts, HistoryEvent } from "../events/history-event.ts";
 import type { Instant } from "../lib/instant.ts";
+import { authenticationSentences } from "./authentication-words.ts";
 import { durationWords, isoTime, pathWords, plain, quoted, sizeWords, timeWords } from "./words.ts";
 
 export interface TimelineEntry {
@@ -10,6 +11,8 @@ export interface TimelineEntry {
   /** The recipient's address, where the event is about one. */
   readonly recipient?: string;
   readonly text: string;
+  /** More about it, a sentence each: what the checks of the sender found. */
+  readonly details?: readonly string[];
 }
 
 export function timeline(events: readonly HistoryEvent[]): readonly TimelineEntry[] {
@@ -20,6 +23,7 @@ export function timeline(events: readonly HistoryEvent[]): readonly TimelineEntr
       event: event.kind,
       ...("address" in event && { recipient: plain(event.address) }),
       text: sentence(event),
+      ...("authentication" in event && { details: authenticationSentences(event.authentication) }),
     }));
 }
 

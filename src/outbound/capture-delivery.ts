@@ -41,6 +41,7 @@ export class CaptureDelivery implements DeliveryAgent {
         subject: message.facts.subject ?? "",
         received_at: new Date(this.#clock.now()).toISOString(),
         size,
+        ...(message.junk === undefined ? undefined : { junk: message.junk }),
       };
       await this.#spool.changeRecords([{ kind: "put", namespace: capturedNamespace, key: id, value: captured }]);
       this.#captured(captured);

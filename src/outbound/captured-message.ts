@@ -11,6 +11,8 @@ export interface CapturedMessage {
   readonly received_at: string;
   /** Octets. */
   readonly size: number;
+  /** A mailbox would put it into Junk. */
+  readonly junk?: true;
 }
 
 /** Keys are queue ids, which rise with time. */

@@ -2,6 +2,9 @@
  * Delivery into Maildirs: write in `tmp`, fsync, rename into `new`, fsync the directory; only then is it delivered. The
  * file's name follows from the queue id, so an attempt repeated after a crash finds its own earlier copy as long as
  * no mail program has moved it.
+ *
+ * Mail that is marked as junk goes into the folder Junk (`.Junk`, as Maildir++ and the servers that read it have it),
+ * which is made with its marker file. Whether a mail program shows it is up to its subscriptions, which are not ours.
  */
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import { FileError, type Files } from "../ports/files.ts";
@@ -50,9 +53,11 @@ export class MaildirDelivery implements DeliveryAgent {
         reason: `mail forwarding loop for ${recipient.address}`,
       };
     }
-    const maildir = maildirPath(job.hop.path, recipient.address);
+    const inbox = maildirPath(job.hop.path, recipient.address);
+    const maildir = message.junk === true ? `${inbox}/${junkFolder}` : inbox;
     try {
-      await this.#prepare(maildir);
+      await this.#prepare(inbox);
+      if (maildir !== inbox) await this.#prepare(maildir, { marker: true });
       await this.#write(maildir, job, message, recipient);
     } catch (error) {
       if (error instanceof FileError) return outcomeOfFileError(error);
@@ -89,10 +94,15 @@ export class MaildirDelivery implements DeliveryAgent {
     await this.#files.syncDirectory(`${maildir}/new`);
   }
 
-  async #prepare(maildir: string): Promise<void> {
+  /** A folder of a Maildir has a marker, without which it may be taken for a Maildir of its own, with its own quota. */
+  async #prepare(maildir: string, options: { readonly marker?: boolean } = {}): Promise<void> {
     if (this.#prepared.has(maildir) && (await this.#files.stat(`${maildir}/new`))) return;
     for (const folder of ["tmp", "cur", "new"]) {
       await this.#files.makeDirectory(`${maildir}/${folder}`, 0o700);
+    }
+    if (options.marker === true) {
+      await using marker = await this.#files.open(`${maildir}/maildirfolder`, "append", 0o600);
+      await marker.sync();
     }
     await this.#files.syncDirectory(maildir);
     await this.#files.syncDirectory(parentOf(maildir));
@@ -101,6 +111,7 @@ export class MaildirDelivery implements DeliveryAgent {
   }
 }
 
+const junkFolder = ".Junk";
 /** Paths are short; ten thousand of them are about a megabyte. */
 const preparedMax = 10_000;
 

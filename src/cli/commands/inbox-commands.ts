@@ -40,13 +40,13 @@ const list: Command = {
       return ExitCode.ok;
     }
     const now = context.clock.now();
-    const rows = messages.map(({ id, from, to, subject, received_at: receivedAt, size }) => [
+    const rows = messages.map(({ id, from, to, subject, received_at: receivedAt, size, junk }) => [
       id,
       relativeTime(receivedAt, now),
       sizeText(size),
       printable(from === "" ? "<>" : from),
       printable(to.join(", ")),
-      printable(subject),
+      `${junk === true ? "(junk) " : ""}${printable(subject)}`,
     ]);
     const { stdout, environment } = context;
     stdout.write(
