@@ -1,6 +1,8 @@
 /** All commands, in the order in which help shows them. */
 import type { Command } from "./command.ts";
 import { checkConfigCommand } from "./commands/check-command.ts";
+import { checkDnsCommand } from "./commands/check-dns-command.ts";
+import { checkMessageCommand } from "./commands/check-message-command.ts";
 import { completionCommand } from "./commands/completion-command.ts";
 import { devCommand } from "./commands/dev-command.ts";
 import { dkimCommands } from "./commands/dkim-commands.ts";
@@ -18,6 +20,8 @@ export const commands: readonly Command[] = [
   devCommand,
   serveCommand,
   checkConfigCommand,
+  checkDnsCommand,
+  checkMessageCommand,
   explainCommand,
   ...queueCommands,
   ...bulkCommands,
@@ -30,7 +34,7 @@ export const commands: readonly Command[] = [
 ];
 
 export const commandGroups: readonly CommandGroup[] = [
-  { name: "check", summary: "check a configuration" },
+  { name: "check", summary: "check a configuration, or a message" },
   { name: "queue", summary: "look at the queue and change it" },
   { name: "user", summary: "make and change users" },
   { name: "dkim", summary: "keys that outgoing mail is signed with" },

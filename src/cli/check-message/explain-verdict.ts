@@ -1,0 +1,224 @@
+/**
+ * What was found about the sender of a message, in sentences for the person who asks why, and as facts for scripts. Says
+ * nothing that the checks did not find; the words for single results are theirs.
+ */
+import type { ArcOutcome } from "../../arc/arc-outcome.ts";
+import type { DkimOutcome } from "../../dkim/dkim-outcome.ts";
+import type { DmarcOutcome, DmarcRecord } from "../../dmarc/dmarc-outcome.ts";
+import { isOfDomain } from "../../policy/authentication/alignment.ts";
+import type { ReverseDnsOutcome } from "../../policy/authentication/reverse-dns.ts";
+import type { SenderFindings } from "../../policy/authentication/sender-verdict.ts";
+import type { SpfOutcome } from "../../spf/spf-outcome.ts";
+
+export interface ExplainedCheck {
+  readonly check: "iprev" | "spf" | "spf-helo" | "dkim" | "arc" | "dmarc";
+  readonly title: string;
+  readonly result: string;
+  /** Each begins with a capital letter or a name, and has its full stop. */
+  readonly sentences: readonly string[];
+  /** For scripts, in snake_case. */
+  readonly facts: Readonly<Record<string, Fact>>;
+}
+type Fact = string | number | boolean | null | readonly string[];
+
+/** In the order in which one builds on another. */
+export function explainVerdict(findings: SenderFindings): readonly ExplainedCheck[] {
+  const { iprev, spf, helo, dkim, arc } = findings;
+  return [
+    explainReverseDns(iprev),
+    explainSpf(spf),
+    ...(helo === undefined ? [] : [explainSpf(helo)]),
+    ...(dkim.length === 0 ? [noSignature] : dkim.map(explainDkim)),
+    explainArc(arc),
+    explainDmarc(findings),
+  ];
+}
+
+function explainReverseDns({ result, name, detail }: ReverseDnsOutcome): ExplainedCheck {
+  return { check: "iprev", title: "Reverse DNS", result, sentences: [sentence(detail)], facts: { name: name ?? null } };
+}
+
+function explainSpf(outcome: SpfOutcome): ExplainedCheck {
+  const { result, identity, domain, reason, explanation, lookups, voidLookups } = outcome;
+  const sentences = [sentence(domain === "" ? reason : `${spfMeaning(outcome)}: ${reason}`)];
+  if (explanation !== undefined) sentences.push(sentence(`${domain} explains: "${explanation}"`));
+  if (lookups > 0) sentences.push(`The record took ${lookups} of the 10 DNS look-ups that one may cost.`);
+  return {
+    check: identity === "helo" ? "spf-helo" : "spf",
+    title: identity === "helo" ? "SPF, HELO" : "SPF, MAIL FROM",
+    result,
+    sentences,
+    facts: { domain, reason, explanation: explanation ?? null, lookups, void_lookups: voidLookups },
+  };
+}
+
+function spfMeaning({ result, domain }: SpfOutcome): string {
+  switch (result) {
+    case "pass":
+      return `${domain} lets this host send`;
+    case "fail":
+      return `${domain} says that this host may not send`;
+    case "softfail":
+      return `${domain} says that this host should not be sending, but is not sure`;
+    case "neutral":
+      return `${domain} says neither that this host may send nor that it may not`;
+    case "none":
+      return `${domain} says nothing`;
+    case "temperror":
+      return `Whether ${domain} lets this host send cannot be told now`;
+    case "permerror":
+      return `The SPF record of ${domain} cannot be used`;
+    default:
+      return result satisfies never;
+  }
+}
+
+const noSignature: ExplainedCheck = {
+  check: "dkim",
+  title: "DKIM",
+  result: "none",
+  sentences: ["The message has no DKIM signature."],
+  facts: {},
+};
+
+function explainDkim(outcome: DkimOutcome): ExplainedCheck {
+  const { result, reason, detail, domain, selector, algorithm, keyBits, testing } = outcome;
+  const whose = domain === "" ? "A signature" : `The signature of ${domain} (selector ${selector})`;
+  const sentences = [sentence(`${whose}: ${plainWords.get(reason) ?? detail}`)];
+  if (testing) sentences.push(`${domain} says of this key that it is for testing (t=y).`);
+  return {
+    check: "dkim",
+    title: "DKIM",
+    result,
+    sentences,
+    facts: { domain, selector, algorithm, key_bits: keyBits ?? null, reason, testing },
+  };
+}
+
+/** Where the reason alone leaves people wondering what may have happened. */
+const plainWords: ReadonlyMap<string, string> = new Map([
+  ["good-signature", "it is good, so the signed header fields and the body are as they were signed"],
+  [
+    "body-hash-mismatch",
+    "the body was changed after signing; a footer, another encoding or a rewritten link is enough",
+  ],
+  [
+    "signature-mismatch",
+    "the body is as it was signed, but a signed header field was changed, added or removed since, or the key in DNS is another",
+  ],
+  ["body-too-short", "a part of the body was removed after signing"],
+  ["unsigned-tail", "it covers only the beginning of the body (l=), so what follows could be anybody's"],
+  ["sha1-refused", "it uses SHA-1, which proves nothing any more"],
+]);
+
+function explainArc({ result, detail, instance, oldestPass, sealers }: ArcOutcome): ExplainedCheck {
+  const sentences = [sentence(detail)];
+  if (sealers.length > 0) sentences.push(`It was sealed by ${sealers.toReversed().join(", then by ")}.`);
+  if (oldestPass !== undefined && oldestPass > 1) {
+    sentences.push(`The message is as it was when set ${oldestPass} was added; it was changed before.`);
+  }
+  return {
+    check: "arc",
+    title: "ARC",
+    result,
+    sentences,
+    facts: { instance, oldest_pass: oldestPass ?? null, sealers },
+  };
+}
+
+function explainDmarc({ dmarc, spf, helo, dkim }: SenderFindings): ExplainedCheck {
+  const { result, detail, authorDomain, policyDomain, organizationalDomain, record, policy, policyTag } = dmarc;
+  const sentences: string[] = [];
+  if (authorDomain !== undefined) sentences.push(`The author's domain, that of From, is ${authorDomain}.`);
+  if (record === undefined || policyDomain === undefined) {
+    sentences.push(sentence(detail));
+  } else {
+    sentences.push(
+      `Its policy stands at _dmarc.${policyDomain}: ${recordText(record)}.`,
+      ...explainAlignment(dmarc, record, [spf, ...(helo === undefined ? [] : [helo])], dkim),
+      ...(result === "pass" ? [sentence(detail)] : explainPolicy(dmarc)),
+    );
+  }
+  return {
+    check: "dmarc",
+    title: "DMARC",
+    result,
+    sentences,
+    facts: {
+      author_domain: authorDomain ?? null,
+      policy_domain: policyDomain ?? null,
+      organizational_domain: organizationalDomain ?? null,
+      record: record === undefined ? null : recordText(record),
+      policy,
+      policy_tag: policyTag ?? null,
+      spf_aligned: dmarc.spfAligned,
+      dkim_aligned: dmarc.dkimAligned,
+    },
+  };
+}
+
+function explainAlignment(
+  dmarc: DmarcOutcome,
+  record: DmarcRecord,
+  [spf]: readonly SpfOutcome[],
+  dkim: readonly DkimOutcome[],
+): readonly string[] {
+  const sentences: string[] = [];
+  if (spf?.result === "pass") {
+    sentences.push(alignmentSentence("SPF", spf.domain, record.aspf, dmarc.spfAligned, dmarc));
+  } else {
+    sentences.push("SPF did not pass, so it vouches for nobody.");
+  }
+  const passed = new Set(dkim.filter(({ result }) => result === "pass").map(({ domain }) => domain));
+  for (const domain of passed) {
+    sentences.push(alignmentSentence("DKIM", domain, record.adkim, dmarc.dkimAligned, dmarc));
+  }
+  if (passed.size === 0) sentences.push("No DKIM signature passed, so none vouches for anybody.");
+  return sentences;
+}
+
+/** `some`: one of the domains that the mechanism passed for is aligned. */
+function alignmentSentence(
+  mechanism: "SPF" | "DKIM",
+  domain: string,
+  mode: DmarcRecord["aspf"],
+  some: boolean,
+  dmarc: DmarcOutcome,
+): string {
+  const { authorDomain = "" } = dmarc;
+  const start = `${mechanism} passed for ${domain}`;
+  if (domain === authorDomain) return `${start}, which is the author's domain: aligned.`;
+  if (mode === "strict") return `${start}, and only ${authorDomain} itself would be aligned (strict).`;
+  return some && isOfDomain(domain, dmarc)
+    ? `${start}, which is of the same organization as ${authorDomain}: aligned.`
+    : `${start}, which is of another organization than ${authorDomain}: not aligned.`;
+}
+
+function explainPolicy({ result, detail, authorDomain = "", policy, policyTag, record }: DmarcOutcome): string[] {
+  if (result !== "fail") return [sentence(detail)];
+  const testing = record?.testing === true ? ", lowered by one step, since the domain is testing (t=y)" : "";
+  switch (policy) {
+    case "none":
+      return [`For mail that fails, ${authorDomain} asks for nothing (${policyTag ?? "p"}=none${testing}).`];
+    case "quarantine":
+      return [`For mail that fails, ${authorDomain} asks for Junk (${policyTag ?? "p"}=quarantine${testing}).`];
+    case "reject":
+      return [`For mail that fails, ${authorDomain} asks for refusal (${policyTag ?? "p"}=reject).`];
+    default:
+      return policy satisfies never;
+  }
+}
+
+/** What counts of the record, with its defaults. */
+function recordText({ p, sp, np, adkim, aspf, testing }: DmarcRecord): string {
+  const tags = [`p=${p}`];
+  if (sp !== undefined) tags.push(`sp=${sp}`);
+  if (np !== undefined) tags.push(`np=${np}`);
+  tags.push(`adkim=${adkim.charAt(0)}`, `aspf=${aspf.charAt(0)}`);
+  if (testing) tags.push("t=y");
+  return tags.join("; ");
+}
+
+function sentence(text: string): string {
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}
