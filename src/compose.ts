@@ -52,6 +52,7 @@ import type { Resolver } from "./ports/resolver.ts";
 import { openReports } from "./open-reports.ts";
 import { Queue } from "./queue/queue.ts";
 import { Reporter } from "./reporting/reporter.ts";
+import { ReportsToOriginals } from "./reports-to-originals.ts";
 import { MxRouter } from "./route/mx-router.ts";
 import { openSigning } from "./signing/open-signing.ts";
 import { QueueIds } from "./spool/queue-id.ts";
@@ -143,7 +144,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     discard: new DiscardDelivery(),
   };
   opened.defer(() => smtp.close());
-  const reporter = new Reporter({
+  const plainReporter = new Reporter({
     settings: () => ({ hostname: current.hostname }),
     clock,
     random,
@@ -151,6 +152,15 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     nextId: () => ids.next(),
     ...(signing && { sign: (content: Uint8Array) => signing.signWhole(content) }),
   });
+  const forwarding = development
+    ? undefined
+    : opened.use(
+        await MessageForwarding.open(
+          { spool, clock, random, crypto, log, keysFor: (domain) => signing?.signingKeysFor(domain) ?? [] },
+          forwardingOptions(settings),
+        ),
+      );
+  const reporter = forwarding === undefined ? plainReporter : new ReportsToOriginals(plainReporter, forwarding);
   const router = new MxRouter({
     resolver: ports.resolver,
     clock,
@@ -161,15 +171,6 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   const keeper = new HistoryKeeper({ spool, clock, log }, settings.history.keep);
   opened.defer(() => keeper.close());
   opened.defer(() => queue.stop({ deadlineMs: queueDeadline.ms }));
-
-  const forwarding = development
-    ? undefined
-    : opened.use(
-        await MessageForwarding.open(
-          { spool, clock, random, crypto, log, keysFor: (domain) => signing?.signingKeysFor(domain) ?? [] },
-          forwardingOptions(settings),
-        ),
-      );
 
   const authentication = new SenderAuthentication(
     { resolver: ports.resolver, clock, log },
@@ -260,7 +261,11 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   queue.start();
   signing?.start();
   keeper.start();
-  if (!development) reports.start({ wake: () => queue.wake() });
+  if (!development)
+    reports.start({
+      wake: () => queue.wake(),
+      ...(signing && { sign: (content: Uint8Array) => signing.signWhole(content) }),
+    });
   const listeners = settings.listener.map(({ kind }, index): OpenListener => {
     return { kind, endpoint: inbound.endpoints[index] ?? { kind: "unix", path: "" } };
   });

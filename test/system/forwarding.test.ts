@@ -245,6 +245,33 @@ test("an address whose domain has become ours meanwhile is a recipient like any 
   await refused(client, reversePath(far, 1));
 });
 
+test("our own report on mail that came back to us goes to the original sender; to a forged one it does not go at all", async () => {
+  await using world = await SimulatedWorld.start({
+    alias: [...(baseSettings.alias ?? []), { address: "back@example.org", to: ["gone@full.test"] }],
+  });
+  await using far = await world.peer("elsewhere.test");
+  await using full = await world.peer("full.test", {
+    answer: ({ verb }) => (verb === "RCPT" ? "550 5.1.1 no such user" : undefined),
+  });
+  await using origin = await world.peer("origin.test");
+  const long = `bounce-${"0123456789".repeat(5)}@origin.test`;
+  for (const [index, from] of ["joe@origin.test", '"a b"@origin.test', long].entries()) {
+    await receive(world, from, "single@example.org");
+    // As the forwarder at the other end sends it on: the reverse-path stays.
+    await receive(world, reversePath(far, index), "back@example.org");
+    await world.advance(minute);
+    assert.equal(addresses(origin).at(-1), from);
+  }
+  assert.ok(full.lines.some((line) => line.startsWith("MAIL FROM:<SRS0=")));
+  await receive(world, "SRS0=AAAAAAAA=AA=origin.test=victim@mail.example.org", "back@example.org");
+  await world.advance(minute);
+  assert.equal(addresses(origin).length, 3);
+  assert.deepEqual(
+    world.files.paths.filter((path) => path.includes("mail.example.org/srs")),
+    [],
+  );
+});
+
 test("SMTPC-022: we forward to them and they to us: the circle is stopped, with the reverse-path rewritten once", async () => {
   await using world = await SimulatedWorld.start({ queue: { loop_limit: 0, hop_limit: 20 } });
   await using far = await world.peer("elsewhere.test");
