@@ -11,7 +11,6 @@ import type { DeliveryAgent } from "./queue/delivery-agent.ts";
 import { DailyReports, type DailyReportsSettings } from "./reporting/dmarc-aggregate/daily-reports.ts";
 import { EvaluationCounts, type EvaluationCountsSettings } from "./reporting/dmarc-aggregate/evaluation-counts.ts";
 import type { EvaluationRecorder } from "./reporting/dmarc-aggregate/evaluation-note.ts";
-import type { MessageSigning } from "./signing/message-signing.ts";
 import type { QueueId, Spool } from "./spool/spool.ts";
 
 export interface ReportsParts {
@@ -30,8 +29,8 @@ export interface OpenReports {
   /** Of hops to the address for reports. */
   readonly agent: DeliveryAgent;
   readonly recorder: EvaluationRecorder;
-  /** Begins to send; `signing` absent: reports leave unsigned. */
-  start(parts: { readonly wake: () => void; readonly signing?: MessageSigning }): void;
+  /** Begins to send; `sign` absent: reports leave unsigned. */
+  start(parts: { readonly wake: () => void; readonly sign?: (content: Uint8Array) => Promise<string> }): void;
   /** Writes what is counted; resolves when nothing is under way. */
   close(): Promise<void>;
 }

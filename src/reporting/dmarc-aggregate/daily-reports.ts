@@ -6,16 +6,13 @@
  * queued under it, and the counts go when it is there. Whoever finds the record asks the spool which of the two it was.
  */
 import { parseMailbox } from "../../address/mailbox-text.ts";
-import { BodyHashes } from "../../dkim/body-hashes.ts";
 import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
 import { makeReportMessage, type ReportMessage } from "../../dmarc/report/report-message.ts";
-import { HeaderCollector, parseHeaderFields } from "../../message/header-section.ts";
 import { makeReceived } from "../../message/received-field.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Resolver } from "../../ports/resolver.ts";
-import type { MessageSigning } from "../../signing/message-signing.ts";
 import type { NewMessage, QueueId, Spool } from "../../spool/spool.ts";
 import { domainsPerDayMax } from "./evaluation-counts.ts";
 import { findDestinations, type ReportDestination } from "./report-destinations.ts";
@@ -40,8 +37,8 @@ export interface DailyReportsOptions {
   readonly random: Random;
   readonly log: Log;
   readonly nextId: () => QueueId;
-  /** Absent: reports leave unsigned. */
-  readonly signing?: MessageSigning;
+  /** Gives signature fields for the top of a message, CRLF-ended. Absent: reports leave unsigned. */
+  readonly sign?: (content: Uint8Array) => Promise<string>;
   readonly settings: () => DailyReportsSettings;
   /** Called before a day is closed, so that what is counted is in the spool. */
   readonly flush: () => Promise<void>;
@@ -188,9 +185,9 @@ export class DailyReports {
     to: readonly ReportDestination[],
     { hostname, from }: DailyReportsSettings,
   ): Promise<void> {
-    const { spool, clock, wake } = this.#options;
+    const { spool, clock, sign, wake } = this.#options;
     const at = clock.now();
-    const signatures = await this.#sign(bytes);
+    const signatures = (await sign?.(bytes)) ?? "";
     const message: NewMessage = {
       id,
       receivedAt: at,
@@ -232,18 +229,6 @@ export class DailyReports {
       ],
     });
     wake();
-  }
-
-  async #sign(bytes: Buffer): Promise<string> {
-    const { signing } = this.#options;
-    const collected = new HeaderCollector().push(bytes);
-    if (signing === undefined || collected.kind !== "complete") return "";
-    const bodies = new BodyHashes();
-    const pending = signing.begin(parseHeaderFields(collected.header), bodies);
-    if (pending === undefined) return "";
-    bodies.push(collected.rest);
-    bodies.end();
-    return await pending.finish();
   }
 }
 
