@@ -4,7 +4,7 @@ import { parseTagList } from "../dkim/tag-list.ts";
 import { formatResults } from "../message/authentication-results.ts";
 import { type HeaderField, parseHeaderFields } from "../message/header-section.ts";
 import { testKey } from "../testing/test-crypto.ts";
-import { oracle, resolverWith, seal, signingKey, validate } from "./arc-test-support.ts";
+import { oracle, resolverWith, seal, signingKey, validate } from "../testing/arc-fixture.ts";
 
 const first = signingKey("list.example", testKey("rsa", 0));
 const second = signingKey("forwarder.example", testKey("rsa", 1));

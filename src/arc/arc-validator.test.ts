@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { testKey } from "../testing/test-crypto.ts";
-import { oracle, resolverWith, seal, signingKey, validate } from "./arc-test-support.ts";
+import { oracle, resolverWith, seal, signingKey, validate } from "../testing/arc-fixture.ts";
 
 const first = signingKey("list.example", testKey("rsa", 0));
 const second = signingKey("forwarder.example", testKey("rsa", 1));

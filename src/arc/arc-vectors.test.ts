@@ -14,7 +14,7 @@ import { StaticResolver } from "../testing/static-resolver.ts";
 import { TestCrypto } from "../testing/test-crypto.ts";
 import { readChain } from "./arc-chain.ts";
 import { ArcSealer } from "./arc-sealer.ts";
-import { now, resolverWith, takeApart, validate } from "./arc-test-support.ts";
+import { now, resolverWith, takeApart, validate } from "../testing/arc-fixture.ts";
 import { SealedFields } from "./sealed-fields.ts";
 
 interface ArcVector {

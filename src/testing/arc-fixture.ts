@@ -4,11 +4,11 @@ import { authenticate } from "mailauth";
 import { BodyHashes } from "../dkim/body-hashes.ts";
 import { readPrivateKey, recordName, recordText, type SigningKey } from "../dkim/signing-key.ts";
 import { HeaderCollector, parseHeaderFields } from "../message/header-section.ts";
-import { StaticResolver } from "../testing/static-resolver.ts";
-import { TestCrypto, testKey } from "../testing/test-crypto.ts";
-import type { ArcOutcome } from "./arc-outcome.ts";
-import { ArcSealer } from "./arc-sealer.ts";
-import { ArcValidator } from "./arc-validator.ts";
+import { StaticResolver } from "./static-resolver.ts";
+import { TestCrypto, testKey } from "./test-crypto.ts";
+import type { ArcOutcome } from "../arc/arc-outcome.ts";
+import { ArcSealer } from "../arc/arc-sealer.ts";
+import { ArcValidator } from "../arc/arc-validator.ts";
 
 export const now = Date.UTC(2026, 0, 1);
 
