@@ -1,11 +1,12 @@
 /**
  * The two canonical forms of a body (RFC 6376 §3.4.3, §3.4.4), made while it arrives.
  *
- * Promises that any split of the body gives the same octets. Slices without white space, which native searches find
- * out, are passed on as they lie; the others are copied once, into a buffer that is used again. What is held back
+ * Promises that any split of the body gives the same octets. What needs no change is passed on as it lies; the rest
+ * is copied once, into a buffer that is used again. What is held back
  * between slices is a count: line ends, a space and a CR whose meaning depends on what follows.
  */
 import type { Canonicalization } from "./canonicalization.ts";
+import { hasSingleSpacesOnly } from "./white-space-scan.ts";
 
 const tab = 0x09;
 const lf = 0x0a;
@@ -15,7 +16,7 @@ const oneSpace = Buffer.from(" ", "latin1");
 /** Held line ends are written from here. */
 const lineEnds = Buffer.from("\r\n".repeat(1024), "latin1");
 
-/** In a slice with white space it is worth to ask of each such part, since the copy takes longer than the hash. */
+/** In a slice with white space each such part is looked at by itself, since a copy takes longer than the hash. */
 const partBytes = 16 * 1024;
 /** For all canonicalizers: used and passed on before another can be. A part cannot grow. */
 const copy = Buffer.alloc(partBytes);
@@ -42,18 +43,10 @@ export class BodyCanonicalizer {
       this.#pass(bytes);
       return;
     }
-    const start = this.#settle(bytes);
-    const rest = start === 0 ? bytes : bytes.subarray(start);
-    if (hasNoSpace(rest)) {
-      this.#pass(rest);
-      return;
-    }
-    for (let at = 0; at < rest.length; at += partBytes) {
-      const part = rest.subarray(at, at + partBytes);
-      const settled = this.#settle(part);
-      const open = settled === 0 ? part : part.subarray(settled);
-      if (hasNoSpace(open)) this.#pass(open);
-      else this.#rewrite(open);
+    if (bytes.includes(space) || bytes.includes(tab)) {
+      for (let at = 0; at < bytes.length; at += partBytes) this.#pushPart(bytes.subarray(at, at + partBytes));
+    } else {
+      this.#pass(this.#settle(bytes));
     }
   }
 
@@ -63,6 +56,22 @@ export class BodyCanonicalizer {
     if (this.#crHeld) this.#release();
     // RFC 6376 §3.4.3: an empty body is one CRLF; §3.4.4: here it is nothing. Any other ends with exactly one.
     if (!this.#relaxed || !this.#empty) this.#emit(lineEnds.subarray(0, 2));
+  }
+
+  #pushPart(part: Buffer): void {
+    const open = this.#settle(part);
+    if (open.includes(tab) || !hasSingleSpacesOnly(open)) {
+      this.#rewrite(open);
+      return;
+    }
+    if (open[open.length - 1] !== space) {
+      this.#pass(open);
+      return;
+    }
+    this.#pass(open.subarray(0, -1));
+    // It is no line end that the last space follows.
+    if (this.#crHeld) this.#release();
+    this.#spaceHeld = true;
   }
 
   /** Octets of which only what is a line end at the end of all can be other than canonical. */
@@ -88,8 +97,8 @@ export class BodyCanonicalizer {
     if (crLast) this.#crHeld = true;
   }
 
-  /** Decides octet by octet what space and CR held from the last slice mean. Index of the first octet not used. */
-  #settle(bytes: Buffer): number {
+  /** Decides octet by octet what space and CR held from the last slice mean. What remains of `bytes`. */
+  #settle(bytes: Buffer): Buffer {
     let at = 0;
     for (; at < bytes.length && (this.#spaceHeld || this.#crHeld); at++) {
       const octet = bytes[at];
@@ -106,10 +115,10 @@ export class BodyCanonicalizer {
         this.#spaceHeld = true;
       } else {
         this.#release();
-        return at;
+        break;
       }
     }
-    return at;
+    return at === 0 ? bytes : bytes.subarray(at);
   }
 
   /** Copies a part into its relaxed form, with neither space nor CR held. */
@@ -189,14 +198,6 @@ export class BodyCanonicalizer {
     }
     this.#lineEndsHeld = 0;
   }
-}
-
-/**
- * Then only line ends are left to change. To look for `"  "` and `" \r"` would find more that is relaxed already, but
- * where words are short it takes longer than the copy.
- */
-function hasNoSpace(bytes: Buffer): boolean {
-  return !bytes.includes(space) && !bytes.includes(tab);
 }
 
 /** Index behind the last octet that does not belong to a final run of CRLFs. */

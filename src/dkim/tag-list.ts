@@ -40,7 +40,8 @@ export function withoutSpace(value: string): string {
 /** The parts of a list with colons, without the white space around them; undefined when one is empty. */
 export function colonList(value: string): readonly string[] | undefined {
   const parts = value.split(":");
-  for (const [index, part] of parts.entries()) {
+  for (let index = 0; index < parts.length; index++) {
+    const part = parts[index] ?? "";
     const start = skipSpace(part, 0, part.length);
     const end = trimSpaceEnd(part, start, part.length);
     if (start === end) return undefined;

@@ -195,15 +195,11 @@ function permerror(reason: string, detail: string): Verdict {
 
 /** NUL, or CR and LF other than as pairs: some programs end a field there, others do not. */
 export function hasStrayOctets({ bytes }: HeaderSection): boolean {
-  let before = 0;
   for (let at = 0; at < bytes.length; at++) {
     const octet = bytes[at] ?? 0;
-    if (octet < 14) {
-      if (octet === 0 || (octet === 10) !== (before === 13)) return true;
-    } else if (before === 13) {
-      return true;
-    }
-    before = octet;
+    if (octet > 13) continue;
+    if (octet === 13 && bytes[at + 1] === 10) at++;
+    else if (octet === 0 || octet === 10 || octet === 13) return true;
   }
-  return before === 13;
+  return false;
 }
