@@ -134,3 +134,19 @@ test("a Maildir's path follows the recipient, without its tag, and cannot leave 
   assert.equal(maildirPath("/m/{address}", "a$&b@local.test"), "/m/a$&b@local.test");
   assert.equal(maildirPath(template, "{domain}@local.test"), "/m/local.test/{domain}");
 });
+
+test("mail marked as junk goes into the folder Junk, which is made with its marker", async () => {
+  const files = new MemoryFiles();
+  const agent = agentOn(files);
+  const junk = () => deliveryJob({ hop, to: ["ann@local.test"], content: "\r\nx\r\n", message: { junk: true } });
+  const { outcomes } = await agent.deliver(junk(), options);
+  assert.equal(outcomes[0]?.outcome.kind, "delivered");
+  const folder = "/mail/local.test/ann/Maildir/.Junk";
+  files.crash();
+  assert.deepEqual((await files.list(folder)).toSorted(), ["cur", "maildirfolder", "new", "tmp"]);
+  assert.match(await onlyFileIn(files, `${folder}/new`), /\nx\n$/);
+  assert.deepEqual(await files.list("/mail/local.test/ann/Maildir/new"), []);
+  // Again, by an agent that knows nothing of it: the marker may be there.
+  await agentOn(files).deliver(junk(), options);
+  assert.equal((await files.list(`${folder}/new`)).length, 1);
+});

@@ -1,7 +1,8 @@
 /**
- * A resolver whose patience ends for all questions of one message at once: after {@link LimitedResolver.giveUp} every
- * question, also one that was asked before, is answered with a failure. So each check ends in its own way of saying "try
- * again later", and none needs a timer. The look-up that is left behind is bounded by the resolver that makes it.
+ * The resolver of one message: asks each question once, and its patience ends for all of them at once. After
+ * {@link LimitedResolver.giveUp} what was answered stays, and every other question is answered with a failure, also one
+ * that is asked already. So each check ends in its own way of saying "try again later", and none needs a timer. A look-up
+ * that is left behind is bounded by the resolver that makes it; how many there are, by the checks.
  */
 import type { DnsAnswer, RecordType, Resolver } from "../../ports/resolver.ts";
 
@@ -11,6 +12,7 @@ const failure: Failure = { kind: "failure", reason: "the checks of this message 
 
 export class LimitedResolver implements Resolver {
   readonly #resolver: Resolver;
+  readonly #answers = new Map<string, Promise<DnsAnswer<RecordType>>>();
   readonly #waiting = new Set<(answer: Failure) => void>();
   #over = false;
 
@@ -18,15 +20,28 @@ export class LimitedResolver implements Resolver {
     this.#resolver = resolver;
   }
 
-  query<T extends RecordType>(
-    name: string,
-    type: T,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<DnsAnswer<T>> {
+  /** No signal is taken: the answer may be waited for by others. */
+  query<T extends RecordType>(name: string, type: T): Promise<DnsAnswer<T>> {
+    const key = `${type} ${name}`;
+    // The key holds the type, so what is remembered under it is of that type.
+    const known = this.#answers.get(key) as Promise<DnsAnswer<T>> | undefined;
+    if (known !== undefined) return known;
     if (this.#over) return Promise.resolve(failure);
+    const answer = this.#ask(name, type);
+    this.#answers.set(key, answer);
+    return answer;
+  }
+
+  giveUp(): void {
+    this.#over = true;
+    for (const resolve of this.#waiting) resolve(failure);
+    this.#waiting.clear();
+  }
+
+  #ask<T extends RecordType>(name: string, type: T): Promise<DnsAnswer<T>> {
     return new Promise((resolve, reject) => {
       this.#waiting.add(resolve);
-      this.#resolver.query(name, type, options).then(
+      this.#resolver.query(name, type).then(
         (answer) => {
           this.#waiting.delete(resolve);
           resolve(answer);
@@ -37,11 +52,5 @@ export class LimitedResolver implements Resolver {
         },
       );
     });
-  }
-
-  giveUp(): void {
-    this.#over = true;
-    for (const resolve of this.#waiting) resolve(failure);
-    this.#waiting.clear();
   }
 }

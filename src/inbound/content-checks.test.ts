@@ -1,0 +1,177 @@
+/** Signing and forwarding as sessions use them: over which header, when, and where their fields go. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { BodyHash, BodyHashes } from "../dkim/body-hashes.ts";
+import type { ForwardedMessage, Forwarding } from "../forwarding/forwarding.ts";
+import type { HeaderSection } from "../message/header-section.ts";
+import { SenderAuthentication } from "../policy/authentication/sender-authentication.ts";
+import type { MessageSigning } from "../signing/message-signing.ts";
+import { plain, ReceivingServer } from "../testing/receiving-server.ts";
+import {
+  honestClient,
+  senderSettings,
+  type SenderSettingsInput,
+  senderZone,
+  strangeClient,
+} from "../testing/sender-zone.ts";
+
+const complete = "Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n";
+
+/** Tells what it was given, and "signs" with the length of the canonical body. */
+class FakeSigning implements MessageSigning {
+  readonly headers: string[] = [];
+  finished = 0;
+
+  begin(header: HeaderSection, bodies: BodyHashes) {
+    this.headers.push(header.bytes.toString("latin1"));
+    const hash: BodyHash = bodies.request("simple", "sha256");
+    return {
+      finish: async () => {
+        this.finished++;
+        return `DKIM-Signature: l=${hash.canonicalLength} malformed=${bodies.malformedStart}\r\n`;
+      },
+    };
+  }
+}
+
+class FakeForwarding implements Forwarding {
+  readonly messages: ForwardedMessage[] = [];
+  readonly headers: string[] = [];
+
+  begin(header: HeaderSection) {
+    this.headers.push(header.bytes.toString("latin1"));
+    return {
+      finish: async (message: ForwardedMessage) => {
+        this.messages.push(message);
+        return { reversePath: "SRS0=x@example.org", headerBlock: "ARC-Seal: i=1\r\n" };
+      },
+    };
+  }
+
+  reverse() {
+    return undefined;
+  }
+}
+
+function openServer(
+  parts: {
+    readonly signing?: MessageSigning;
+    readonly forwarding?: Forwarding;
+    readonly relayNetworks?: readonly string[];
+  },
+  settings: SenderSettingsInput = {},
+) {
+  const { relayNetworks = [], ...services } = parts;
+  return ReceivingServer.open({
+    relayNetworks,
+    services: ({ clock, log }) => ({
+      authentication: new SenderAuthentication({ resolver: senderZone(), clock, log }, senderSettings(settings)),
+      ...services,
+    }),
+  });
+}
+
+test("submissions are signed over the header as stored, and the signature stands above all", async () => {
+  const signing = new FakeSigning();
+  await using server = await openServer({ signing });
+  const client = await server.submitter();
+  await client.envelope("<ann@example.org>", "<u@elsewhere.test>");
+  assert.match(await client.content("From: ann@example.org\r\nBcc: hidden@x.example\r\n\r\nhello"), /^250 /);
+  const { message, content } = await server.onlyMessage();
+  const [header = ""] = signing.headers;
+  assert.equal(content, `${header}\r\nhello\r\n`);
+  assert.match(header, /^Date: [\s\S]*Message-ID: /);
+  assert.doesNotMatch(header, /Bcc/);
+  assert.match(message.headerBlock, /^DKIM-Signature: l=7 malformed=false\r\nReceived: /);
+});
+
+test("content without any header gets one before it is signed", async () => {
+  const signing = new FakeSigning();
+  await using server = await openServer({ signing });
+  const client = await server.submitter();
+  await client.envelope("<ann@example.org>", "<u@elsewhere.test>");
+  assert.match(await client.content("hello, no header"), /^250 /);
+  const { message } = await server.onlyMessage();
+  assert.match(message.headerBlock, /^DKIM-Signature: l=18 malformed=false\r\n/);
+});
+
+test("a submission whose author does not belong to the login is not signed", async () => {
+  const signing = new FakeSigning();
+  await using server = await openServer({ signing });
+  const client = await server.submitter();
+  await client.envelope("<ann@example.org>", "<u@elsewhere.test>");
+  assert.match(await client.content(`From: bob@example.org\r\n${complete}\r\nhello`), /^550 5\.7\.1 /);
+  assert.equal(signing.finished, 0);
+});
+
+test("relay networks' mail is signed on the mx listener; strangers' is checked instead", async () => {
+  const signing = new FakeSigning();
+  await using server = await openServer({ signing, relayNetworks: ["203.0.113.0/24"] });
+  for (const from of ["203.0.113.5", honestClient]) {
+    const client = await server.client("mx", from);
+    await client.envelope("<ann@example.org>", "<ann@example.org>");
+    assert.match(await client.content("From: ann@example.org\r\n\r\nhello"), /^250 /);
+  }
+  const [relayed, received] = await server.messages();
+  assert.match(relayed?.message.headerBlock ?? "", /^DKIM-Signature: [^\r]*\r\nReceived: /);
+  assert.match(received?.message.headerBlock ?? "", /^Authentication-Results: /);
+  assert.equal(signing.headers.length, 1);
+});
+
+test("forwarded mail is sealed over the header as stored, with what was found", async () => {
+  const forwarding = new FakeForwarding();
+  await using server = await openServer({ forwarding });
+  const client = await server.client("mx", honestClient);
+  await client.envelope("<ann@calm.example>", "<single@example.org>");
+  const fields = "Authentication-Results: mail.example.net; dmarc=pass\r\nFrom: ann@calm.example\r\n";
+  assert.match(await client.content(`${fields}\r\nhello`), /^250 /);
+  const { message } = await server.onlyMessage();
+  assert.deepEqual(forwarding.headers, ["From: ann@calm.example\r\n"]);
+  const [sealed] = forwarding.messages;
+  assert.equal(sealed?.reversePath, "ann@calm.example");
+  assert.equal(sealed?.domain, "example.org");
+  assert.equal(sealed?.arc.result, "none");
+  assert.match(sealed?.results ?? "", /^;\r\n\tiprev=pass/);
+  assert.ok(message.headerBlock.includes(`Authentication-Results: mail.example.net${sealed?.results}\r\n`));
+  assert.deepEqual(message.forwarded, { reversePath: "SRS0=x@example.org", headerBlock: "ARC-Seal: i=1\r\n" });
+});
+
+test("mail for our own mailboxes alone, and mail that is refused, is not sealed", async () => {
+  const forwarding = new FakeForwarding();
+  await using server = await openServer({ forwarding }, { dmarc: { reject: "always" } });
+  const local = await server.client("mx", honestClient);
+  await local.envelope("<ann@calm.example>", "<ann@example.org>");
+  assert.match(await local.content("From: ann@calm.example\r\n\r\nhello"), /^250 /);
+  const forger = await server.client("mx", strangeClient);
+  await forger.envelope("<x@other.example>", "<single@example.org>");
+  assert.match(await forger.content("From: ann@example.org\r\n\r\nhello"), /^550 5\.7\.1 /);
+  assert.deepEqual(forwarding.messages, []);
+});
+
+test("a chain that was not validated is not made longer", async () => {
+  const forwarding = new FakeForwarding();
+  await using server = await openServer({ forwarding }, { authentication: { check: false } });
+  for (const seal of ["", "ARC-Seal: i=1; cv=none; d=x.example; s=s; a=rsa-sha256; b=AAAA\r\n"]) {
+    const client = await server.client("mx", strangeClient);
+    await client.envelope("<x@other.example>", "<single@example.org>");
+    assert.match(await client.content(`${seal}From: x@other.example\r\n\r\nhello`), /^250 /);
+  }
+  const [without, chained] = forwarding.messages;
+  assert.equal(without?.results, "; none");
+  assert.deepEqual([without?.arc.result, without?.arc.newestSealSaysFail], ["none", false]);
+  assert.deepEqual([chained?.arc.result, chained?.arc.newestSealSaysFail], ["fail", true]);
+});
+
+test("BDAT in small pieces is checked like DATA", async () => {
+  const signing = new FakeSigning();
+  await using server = await openServer({ signing });
+  const client = await server.client("submissions");
+  await client.expect(`AUTH PLAIN ${plain("ann@example.org", "secret")}`, "235");
+  await client.envelope("<ann@example.org>", "<u@elsewhere.test>");
+  const content = `From: ann@example.org\r\n${complete}\r\nhello\r\n`;
+  for (const [index, octet] of [...content].entries()) {
+    client.send(`BDAT 1${index === content.length - 1 ? " LAST" : ""}\r\n${octet}`);
+    assert.match(await client.reply(), /^250 /);
+  }
+  assert.match((await server.onlyMessage()).message.headerBlock, /^DKIM-Signature: l=7 malformed=false/);
+});
