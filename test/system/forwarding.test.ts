@@ -6,6 +6,7 @@ import { ArcValidator } from "../../src/arc/arc-validator.ts";
 import { BodyHashes } from "../../src/dkim/body-hashes.ts";
 import { recordText } from "../../src/dkim/signing-key.ts";
 import { parseHeaderFields } from "../../src/message/header-section.ts";
+import { type RecordChange, SpoolError } from "../../src/spool/spool.ts";
 import type { ScriptedPeer } from "../../src/testing/scripted-peer.ts";
 import { testKey } from "../../src/testing/test-crypto.ts";
 import { addresses, baseSettings, type Client, day, hour, minute, SimulatedWorld } from "./support.ts";
@@ -78,6 +79,70 @@ test("ARC-005: forwarded mail is sealed with what was found on receipt, under th
   assert.match(outcome.newestResults ?? "", /^\s*mail\.example\.org;[^]*spf=pass/);
   const [mail = ""] = (await world.mailbox("ann@example.org")).map(String);
   assert.doesNotMatch(mail, /^ARC-/m, "what stays here has no seal");
+});
+
+test("a forgery of our own domain is not proved by being forwarded: 550 5.7.1; others' mail and our own goes on", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test");
+  world.resolver.add("_dmarc.example.org", "TXT", "v=DMARC1; p=reject");
+  world.resolver.add("_dmarc.origin.test", "TXT", "v=DMARC1; p=reject");
+  const send = async (from: string, author: string, how: string, to = "info@example.org") => {
+    const client = await world.client();
+    await client.expect(`MAIL FROM:<${from}>`, "250");
+    await client.expect(`RCPT TO:<${to}>`, "250");
+    await client.expect("DATA", "354");
+    await client.expect(`From: ${author}\r\nSubject: x\r\n\r\nx\r\n.`, how);
+    await client.expect("QUIT", "221");
+    await world.quiet();
+  };
+  await send("evil@evil.test", "boss@example.org", "550 5.7.1");
+  await send("ann@example.org", "ann@example.org", "550 5.7.1");
+  await send("", "boss@example.org", "550 5.7.1");
+  assert.equal(far.messages.length, 0);
+  assert.equal((await world.mailbox("ann@example.org")).length, 0);
+  // What stays here, and what another domain's owner may judge, is taken.
+  await send("evil@evil.test", "boss@example.org", "250", "ann@example.org");
+  await send("evil@evil.test", "joe@origin.test", "250");
+  assert.equal(far.messages.length, 1);
+  assert.equal(world.log.of("content-refused")[0]?.["reason"], "forwarded-author-forged");
+});
+
+test("with a forwarding domain of its own the same forgery is forwarded, and fails DMARC there", async () => {
+  await using world = await SimulatedWorld.start({ forwarding: { domain: "fwd.example.net" } });
+  await using far = await world.peer("elsewhere.test");
+  world.resolver.add("_dmarc.example.org", "TXT", "v=DMARC1; p=reject");
+  await receive(world, "evil@evil.test", "single@example.org", "From: boss@example.org\r\nSubject: x\r\n\r\nx");
+  assert.match(reversePath(far), /@fwd\.example\.net$/);
+});
+
+test("a spool that cannot keep a long reverse-path is 451 or 452, and nothing is kept", async () => {
+  await using world = new SimulatedWorld();
+  let full = true;
+  world.wrapSpool = (spool) =>
+    new Proxy(spool, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== "function") return value;
+        if (name !== "changeRecords") return value.bind(target) as unknown;
+        return (changes: readonly RecordChange[]) =>
+          full && changes.some(({ namespace }) => namespace === "srs-kept")
+            ? Promise.reject(new SpoolError("no-space", "full"))
+            : target.changeRecords(changes);
+      },
+    });
+  await world.start();
+  await using far = await world.peer("elsewhere.test");
+  const client = await world.client();
+  for (const answer of ["452 4.3.1", "250"]) {
+    await client.expect(`MAIL FROM:<${"x".repeat(60)}@origin.test>`, "250");
+    await client.expect("RCPT TO:<single@example.org>", "250");
+    await client.expect("DATA", "354");
+    await client.expect("From: joe@origin.test\r\nSubject: x\r\n\r\nx\r\n.", answer);
+    full = false;
+  }
+  await client.expect("QUIT", "221");
+  await world.quiet();
+  assert.equal(far.messages.length, 1);
 });
 
 test("LIST-001: the mailbox behind the same alias sees the original reverse-path, and the author's fields stay", async () => {
