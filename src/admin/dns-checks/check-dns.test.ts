@@ -1,0 +1,351 @@
+/** Each check in each of its colours, and the mistakes that zone editors and people make. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { test } from "node:test";
+import { recordText } from "../../dkim/signing-key.ts";
+import { StaticResolver } from "../../testing/static-resolver.ts";
+import { checkDns, type DnsReport } from "./check-dns.ts";
+import type { CheckName, DnsCheck, DnsSubject } from "./dns-check.ts";
+
+const rsaRecord = recordText(generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey);
+const shortRecord = recordText(generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey);
+const otherRecord = recordText(generateKeyPairSync("ed25519").privateKey);
+
+/** A domain at which nothing is left to wish for. */
+function goodZone(): StaticResolver {
+  return new StaticResolver({ secure: true })
+    .addMx("example.org", "10 mx.example.org")
+    .add("mx.example.org", "A", "192.0.2.1")
+    .add("1.2.0.192.in-addr.arpa", "PTR", "mx.example.org")
+    .add("_25._tcp.mx.example.org", "TLSA", { usage: 3, selector: 1, matching: 1, data: new Uint8Array(32) })
+    .add("example.org", "TXT", "some-verification=1", "v=spf1 mx -all")
+    .add("mail._domainkey.example.org", "TXT", rsaRecord)
+    .add("_dmarc.example.org", "TXT", "v=DMARC1; p=reject; rua=mailto:reports@example.org")
+    .add("_mta-sts.example.org", "TXT", "v=STSv1; id=20260101")
+    .add("mta-sts.example.org", "A", "192.0.2.2")
+    .add("_smtp._tls.example.org", "TXT", "v=TLSRPTv1; rua=mailto:reports@example.org");
+}
+
+function run(resolver: StaticResolver, changes: Partial<DnsSubject> = {}): Promise<DnsReport> {
+  const subject = { domain: "example.org", resolver, selectors: ["mail"], addresses: [], ownKeys: [], ...changes };
+  return checkDns(subject, 0);
+}
+
+async function check(name: CheckName, resolver: StaticResolver, changes: Partial<DnsSubject> = {}): Promise<DnsCheck> {
+  const found = (await run(resolver, changes)).checks.find((result) => result.check === name);
+  assert.ok(found);
+  return found;
+}
+
+/** The good zone with other TXT records at one name. */
+function withTexts(name: string, ...texts: readonly string[]): StaticResolver {
+  const zone = goodZone().remove(name);
+  if (name === "example.org") zone.addMx(name, "10 mx.example.org");
+  return texts.length === 0 ? zone : zone.add(name, "TXT", ...texts);
+}
+
+function sentences({ sentence, details }: DnsCheck): string {
+  return [sentence, ...details.map((detail) => detail.sentence)].join("\n");
+}
+
+test("a domain with everything is green, and nothing is to be published", async () => {
+  const report = await run(goodZone(), { addresses: ["192.0.2.1"] });
+  assert.deepEqual(
+    report.checks.map(({ check: name, status, publish }) => [name, status, publish.length]),
+    ["mx", "addresses", "spf", "dkim", "dmarc", "mta-sts", "tls-rpt", "dane"].map((name) => [name, "green", 0]),
+  );
+  assert.equal(report.status, "green");
+});
+
+test("a domain with nothing: what is to be published, whole", async () => {
+  const report = await run(new StaticResolver().add("example.org", "TXT", "x"), {
+    selectors: [],
+    addresses: ["192.0.2.1"],
+  });
+  assert.equal(report.status, "red");
+  assert.deepEqual(
+    report.checks.flatMap(({ publish }) => publish.map(({ name, type, value }) => `${name} ${type} ${value}`)),
+    [
+      "example.org MX 10 mail.example.org",
+      "1.2.0.192.in-addr.arpa PTR mail.example.org",
+      "example.org TXT v=spf1 mx ip4:192.0.2.1 ~all",
+      "_dmarc.example.org TXT v=DMARC1; p=none; rua=mailto:postmaster@example.org",
+      "_smtp._tls.example.org TXT v=TLSRPTv1; rua=mailto:postmaster@example.org",
+    ],
+  );
+});
+
+test("DNS that does not answer is red everywhere it is asked", async () => {
+  const zone = goodZone();
+  for (const name of [
+    "example.org",
+    "mail._domainkey.example.org",
+    "_dmarc.example.org",
+    "_mta-sts.example.org",
+    "_smtp._tls.example.org",
+  ])
+    zone.fail(name);
+  const report = await run(zone);
+  assert.deepEqual(
+    report.checks.filter(({ status }) => status === "red").map(({ check: name }) => name),
+    ["mx", "spf", "dkim", "dmarc", "mta-sts", "tls-rpt"],
+  );
+});
+
+test("mx: yellow and red", async () => {
+  const zone = (...records: string[]) =>
+    new StaticResolver()
+      .addMx("example.org", ...records)
+      .add("mx.example.org", "A", "192.0.2.1")
+      .add("alias.example.org", "CNAME", "mx.example.org");
+  const cases = [
+    [["10 mx.example.org", "20 mx.example.org"], "yellow", /several MX records/],
+    [["10 alias.example.org"], "yellow", /is an alias/],
+    [["10 gone.example.org"], "red", /gone\.example\.org has no address/],
+    [["10 192.0.2.1"], "red", /names the address 192\.0\.2\.1/],
+    [["10 mx.example.org.example.org"], "red", /added example\.org once more/],
+    [["10 mx"], "red", /"mx", which is no whole name/],
+    [["0 .", "10 mx.example.org"], "red", /null MX beside others/],
+    [["0 ."], "green", /takes no mail/],
+  ] as const;
+  for (const [records, status, sentence] of cases) {
+    const result = await check("mx", zone(...records));
+    assert.deepEqual(
+      [result.status, sentence.test(result.sentence)],
+      [status, true],
+      `${records.join()}: ${result.sentence}`,
+    );
+  }
+  const repaired = await check("mx", zone("10 mx.example.org.example.org"));
+  assert.deepEqual(repaired.publish, [{ name: "example.org", type: "MX", value: "10 mx.example.org" }]);
+  assert.equal((await check("mx", new StaticResolver().add("example.org", "A", "192.0.2.1"))).status, "yellow");
+  assert.match((await check("mx", new StaticResolver())).sentence, /does not exist/);
+});
+
+test("addresses: a host without a name is yellow, a sender without one is red, a private address is red", async () => {
+  const zone = goodZone().remove("1.2.0.192.in-addr.arpa");
+  const host = await check("addresses", zone);
+  assert.deepEqual([host.status, host.publish[0]?.value], ["yellow", "mx.example.org"]);
+  assert.equal((await check("addresses", zone, { addresses: ["192.0.2.1"] })).status, "red");
+  const unconfirmed = goodZone()
+    .remove("mx.example.org")
+    .add("mx.example.org", "A", "192.0.2.9")
+    .add("9.2.0.192.in-addr.arpa", "PTR", "other.example");
+  assert.match((await check("addresses", unconfirmed)).sentence, /does not lead back/);
+  const inside = goodZone().remove("mx.example.org").add("mx.example.org", "A", "10.0.0.1");
+  assert.match((await check("addresses", inside)).sentence, /10\.0\.0\.1 of mx\.example\.org cannot be reached/);
+  assert.equal((await check("addresses", new StaticResolver())).status, "yellow");
+  const six = goodZone().add("mx.example.org", "AAAA", "2001:db8::1");
+  assert.match((await check("addresses", six)).publish[0]?.name ?? "", /^1\.0\..*\.ip6\.arpa$/);
+});
+
+test("spf: look-ups, voids, the end, and addresses that may not send", async () => {
+  const spf = (record: string, changes: Partial<DnsSubject> = {}) =>
+    check("spf", withTexts("example.org", record), changes);
+  const includes = (count: number) => `v=spf1 ${"mx ".repeat(count)}-all`;
+  assert.equal((await spf(includes(8))).status, "green");
+  assert.match((await spf(includes(9))).sentence, /^The SPF record takes 9 of 10/);
+  assert.equal((await spf(includes(10))).status, "yellow");
+  const over = await spf(includes(11));
+  assert.deepEqual([over.status, over.tree?.lookups], ["red", 11]);
+  assert.equal((await spf("v=spf1 mx a:gone.example -all")).status, "yellow");
+  assert.equal((await spf("v=spf1 a:x.example a:y.example a:z.example -all")).status, "red");
+  assert.deepEqual((await spf("v=spf1 mx ?all")).publish[0]?.value, "v=spf1 mx ~all");
+  assert.deepEqual((await spf("v=spf1 mx")).publish[0]?.value, "v=spf1 mx ~all");
+  const open = await spf("v=spf1 mx +all");
+  assert.deepEqual([open.status, open.publish[0]?.value], ["red", "v=spf1 mx ~all"]);
+  assert.equal((await spf("v=spf1 ptr mx -all")).status, "yellow");
+  const dead = await spf("v=spf1 mx include:gone.example exp=why.example.org -all");
+  assert.match(sentences(dead), /leads to gone\.example, where receivers meet an error/);
+  assert.deepEqual([dead.status, dead.publish[0]?.value], ["red", "v=spf1 mx -all exp=why.example.org"]);
+  const refused = await spf("v=spf1 mx -all", { addresses: ["198.51.100.1"] });
+  assert.match(refused.sentence, /^Mail from 198\.51\.100\.1 gets fail: /);
+  assert.deepEqual(refused.publish, [{ name: "example.org", type: "TXT", value: "v=spf1 mx ip4:198.51.100.1 -all" }]);
+  assert.equal((await spf("v=spf1 mx -all", { addresses: ["192.0.2.1"] })).status, "green");
+});
+
+test("spf: none, several, invalid, quoted, cut off, doubled", async () => {
+  const texts = (...records: string[]) => check("spf", withTexts("example.org", ...records));
+  assert.match((await texts("x")).sentence, /has no SPF record/);
+  const several = await texts("v=spf1 mx a -all", "v=spf1 mx include:x.example ~all");
+  assert.deepEqual([several.status, several.publish[0]?.value], ["red", "v=spf1 mx a include:x.example -all"]);
+  assert.match((await texts("v=spf1 ip:192.0.2.1 -all")).sentence, /did you mean ip4/);
+  assert.match((await texts('"v=spf1 mx -all"')).sentence, /begins with a quotation mark/);
+  assert.match((await texts(" v=spf1 mx -all")).sentence, /begins with a space/);
+  assert.match((await texts("v=spf1; mx -all")).sentence, /must begin with v=spf1/);
+  assert.match((await texts('v=spf1 include:a.example" "ip4:192.0.2.1 -all')).sentence, /quotation marks within/);
+  assert.match((await texts('v=spf1 mx include:a.example"')).sentence, /unpaired quotation mark/);
+  assert.match(
+    (await texts(`v=spf1 ${"ip4:192.0.2.1 ".repeat(17)}include:a`.padEnd(255, "b"))).sentence,
+    /probably cut off/,
+  );
+  const doubled = await check(
+    "spf",
+    withTexts("example.org", "x").add("example.org.example.org", "TXT", "v=spf1 mx -all"),
+  );
+  assert.match(
+    doubled.sentence,
+    /stands at example\.org\.example\.org: the zone editor adds example\.org itself, so enter @/,
+  );
+  assert.deepEqual(doubled.publish, [{ name: "example.org", type: "TXT", value: "v=spf1 mx -all" }]);
+  const silent = await check("spf", new StaticResolver().addMx("example.org", "0 ."));
+  assert.equal(silent.publish[0]?.value, "v=spf1 -all");
+});
+
+test("dkim: sound, weak, testing, revoked, wrong, broken", async () => {
+  const dkim = (...records: string[]) => check("dkim", withTexts("mail._domainkey.example.org", ...records));
+  const cases = [
+    [[otherRecord], "green", /sound \(Ed25519\)/],
+    [[shortRecord], "yellow", /has 1024 bits; use 2048/],
+    [[`${rsaRecord}; t=y`], "yellow", /only being tested/],
+    [["v=DKIM1; p="], "red", /revoked/],
+    [[`${rsaRecord}; s=tlsrpt`], "red", /not for mail/],
+    [[`${rsaRecord}; h=sha1`], "red", /does not allow sha256/],
+    [[rsaRecord, otherRecord], "red", /there are 2 key records/i],
+    [["v=DKIM1; p=%%%"], "red", /cannot be used: p= is not base64/],
+    [[rsaRecord.slice(0, 255)], "red", /it was cut off, 17\d of 294 octets/],
+    [[`"${rsaRecord}"`], "red", /quotation marks within|begins with a quotation mark/],
+    [[rsaRecord.replaceAll(";", "\\;")], "red", /backslashes before its semicolons/],
+    [[], "red", /there is no key at mail\._domainkey\.example\.org/i],
+  ] as const;
+  for (const [records, status, sentence] of cases) {
+    const result = await dkim(...records);
+    assert.deepEqual(
+      [result.status, sentence.test(result.sentence)],
+      [status, true],
+      `${records.join()}: ${result.sentence}`,
+    );
+  }
+  const doubled = await check(
+    "dkim",
+    withTexts("mail._domainkey.example.org").add("mail._domainkey.example.org.example.org", "TXT", rsaRecord),
+  );
+  assert.match(doubled.sentence, /so enter mail\._domainkey as the name/);
+});
+
+test("dkim: keys of the server must be there as they are; without any, the usual selectors are tried", async () => {
+  const own = (record: string) => check("dkim", goodZone(), { selectors: [], ownKeys: [{ selector: "mail", record }] });
+  assert.equal((await own(rsaRecord)).status, "green");
+  const other = await own(otherRecord);
+  assert.match(other.sentence, /not the one that the server signs with/);
+  assert.deepEqual(other.publish, [{ name: "mail._domainkey.example.org", type: "TXT", value: otherRecord }]);
+  const missing = await check("dkim", goodZone(), {
+    selectors: [],
+    ownKeys: [{ selector: "new", record: otherRecord }],
+  });
+  assert.deepEqual([missing.status, missing.publish[0]?.name], ["red", "new._domainkey.example.org"]);
+  assert.equal((await check("dkim", goodZone(), { selectors: [] })).status, "green");
+  const unknown = await check("dkim", withTexts("mail._domainkey.example.org"), { selectors: [] });
+  assert.match(unknown.sentence, /name the one in use with --selector/);
+});
+
+test("dmarc: policies, their place, and report addresses", async () => {
+  const dmarc = (...records: string[]) => check("dmarc", withTexts("_dmarc.example.org", ...records));
+  const rua = "rua=mailto:a@example.org";
+  const cases = [
+    [`v=DMARC1; p=quarantine; ${rua}`, "green", /treated as spam/],
+    [`v=DMARC1; p=none; ${rua}`, "yellow", /only watches/],
+    [`v=DMARC1; p=reject; t=y; ${rua}`, "yellow", /t=y/],
+    [`v=DMARC1; p=reject; sp=none; ${rua}`, "yellow", /sp=none/],
+    ["v=DMARC1; p=reject", "yellow", /nobody gets reports/i],
+    ["v=DMARC1; p=reject; rua=a@example.org", "yellow", /rua/],
+    ["v=DMARC1; p=rejekt", "red", /no usable policy/],
+    ["v=DMARC1; p=reject; p=none", "red", /twice/],
+    [`"v=DMARC1; p=reject; ${rua}"`, "red", /begins with a quotation mark/],
+    ["v=dmarc1; p=reject", "red", /must begin with v=DMARC1/],
+    [`v=DMARC1; p=reject; ${rua}"`, "yellow", /rua|unpaired quotation mark/],
+  ] as const;
+  for (const [record, status, sentence] of cases) {
+    const result = await dmarc(record);
+    assert.deepEqual(
+      [result.status, sentence.test(sentences(result))],
+      [status, true],
+      `${record}: ${sentences(result)}`,
+    );
+  }
+  const several = await dmarc("v=DMARC1; p=none", "v=DMARC1; p=reject");
+  assert.deepEqual([several.status, several.publish[0]?.value], ["red", "v=DMARC1; p=reject"]);
+  assert.match(
+    (await dmarc("v=DMARC1; p=reject; pct=50; rua=mailto:a@example.org")).details
+      .map(({ sentence }) => sentence)
+      .join(),
+    /no meaning/,
+  );
+  assert.equal((await dmarc()).status, "red");
+});
+
+test("dmarc: a policy inherited, a doubled name, a wildcard that is none, a destination that has not agreed", async () => {
+  const zone = goodZone().add("sub.example.org", "A", "192.0.2.7");
+  const inherited = await check("dmarc", zone, { domain: "sub.example.org" });
+  assert.deepEqual([inherited.status, /\(from example\.org\)/.test(inherited.sentence)], ["green", true]);
+  const record = "v=DMARC1; p=reject; rua=mailto:a@example.org";
+  const doubled = withTexts("_dmarc.example.org").add("_dmarc.example.org.example.org", "TXT", record);
+  assert.deepEqual((await check("dmarc", doubled)).publish, [
+    { name: "_dmarc.example.org", type: "TXT", value: record },
+  ]);
+  assert.match((await check("dmarc", doubled.add("*.example.org", "TXT", record))).sentence, /has no DMARC record/);
+  const external = withTexts("_dmarc.example.org", "v=DMARC1; p=reject; rua=mailto:x@reports.example");
+  const refused = await check("dmarc", external);
+  assert.deepEqual(
+    [refused.status, refused.publish[0]?.name],
+    ["yellow", "example.org._report._dmarc.reports.example"],
+  );
+  external.add("example.org._report._dmarc.reports.example", "TXT", "v=DMARC1");
+  assert.equal((await check("dmarc", external)).status, "green");
+});
+
+test("mta-sts: none, several, broken, no host", async () => {
+  const name = "_mta-sts.example.org";
+  const sts = async (...records: string[]) => (await check("mta-sts", withTexts(name, ...records))).status;
+  assert.equal(await sts(), "yellow");
+  assert.equal(await sts("v=STSv1; id=1;", "v=STSv1; id=2;"), "red");
+  for (const record of ["v=STSv1;", "v=STSv1; id=a-b", '"v=STSv1; id=1"', "v=stsv1; id=1"])
+    assert.equal(await sts(record), "red", record);
+  assert.equal(await sts("v=STSv1;x=y; id=1;"), "green");
+  assert.match(sentences(await check("mta-sts", goodZone())), /mta-sts\.txt was not looked at/);
+  assert.match((await check("mta-sts", goodZone().remove("mta-sts.example.org"))).sentence, /has no address/);
+  const doubled = withTexts(name).add(`${name}.example.org`, "TXT", "v=STSv1; id=1");
+  assert.match((await check("mta-sts", doubled)).sentence, /so enter _mta-sts as the name/);
+});
+
+test("tls-rpt: none, several, broken", async () => {
+  const name = "_smtp._tls.example.org";
+  const rpt = async (...records: string[]) => (await check("tls-rpt", withTexts(name, ...records))).status;
+  assert.equal(await rpt(), "yellow");
+  assert.equal(await rpt("v=TLSRPTv1; rua=mailto:a@b.example", "v=TLSRPTv1; rua=mailto:c@d.example"), "red");
+  for (const record of ["v=TLSRPTv1;", "v=TLSRPTv1; rua=a@b.example", '"v=TLSRPTv1; rua=mailto:a@b.example"']) {
+    assert.equal(await rpt(record), "red", record);
+  }
+  const doubled = withTexts(name).add(`${name}.example.org`, "TXT", "v=TLSRPTv1; rua=mailto:a@b.example");
+  assert.match((await check("tls-rpt", doubled)).sentence, /so enter _smtp\._tls as the name/);
+});
+
+test("dane: unsigned, unusable, incomplete, unanswered, none", async () => {
+  const tlsa = "_25._tcp.mx.example.org";
+  const record = { usage: 3, selector: 1, matching: 1, data: new Uint8Array(32) };
+  const withRecord = (changes: Partial<typeof record>) =>
+    goodZone()
+      .remove(tlsa)
+      .add(tlsa, "TLSA", { ...record, ...changes });
+  assert.equal((await check("dane", goodZone().remove(tlsa))).status, "yellow");
+  for (const wrong of [
+    { usage: 1 },
+    { selector: 2 },
+    { matching: 3 },
+    { data: new Uint8Array(20) },
+    { matching: 0, data: new Uint8Array(0) },
+  ]) {
+    assert.equal((await check("dane", withRecord(wrong))).status, "red", JSON.stringify(wrong));
+  }
+  assert.equal((await check("dane", goodZone().add(tlsa, "TLSA", { ...record, usage: 0 }))).status, "yellow");
+  assert.match((await check("dane", goodZone().fail(tlsa))).sentence, /senders that use DANE put mail off/);
+  const two = goodZone().addMx("example.org", "20 b.example.org").add("b.example.org", "A", "192.0.2.8");
+  assert.match(sentences(await check("dane", two)), /1 of 2 mail hosts have no TLSA record/);
+  const unsigned = new StaticResolver()
+    .addMx("example.org", "10 mx.example.org")
+    .add("mx.example.org", "A", "192.0.2.1")
+    .add(tlsa, "TLSA", record);
+  assert.match(sentences(await check("dane", unsigned)), /are not signed/);
+  assert.equal((await check("dane", unsigned)).status, "yellow");
+  assert.equal((await check("dane", new StaticResolver())).status, "green");
+});

@@ -1,0 +1,68 @@
+/**
+ * DANE for SMTP (RFC 7672): TLSA records of the mail hosts, and whether they and the way to them are signed. Whether they
+ * fit the certificate in use only a connection could tell.
+ */
+import { Buffer } from "node:buffer";
+import type { Resolver, TlsaRecord } from "../../ports/resolver.ts";
+import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
+import type { MxCheck } from "./mx.ts";
+
+export async function checkDane({ domain, resolver }: DnsSubject, { hosts, secure }: MxCheck): Promise<DnsCheck> {
+  const findings = new Findings();
+  if (hosts.length === 0) return findings.green("There is no mail host to look at").result("dane");
+  let withRecords = 0;
+  for (const { name } of hosts) if (await checkHost(name, resolver, findings)) withRecords++;
+  if (withRecords === 0) {
+    const signed = secure
+      ? "its DNS answers are signed, so they could be added"
+      : "its DNS answers are not signed, or not checked by the resolver in use; DNSSEC comes first";
+    if (findings.worst !== "red") findings.yellow(`No mail host of ${domain} has TLSA records; ${signed}`);
+    return findings.result("dane");
+  }
+  if (!secure) {
+    findings.yellow(
+      `The MX answer of ${domain} is not signed, or not checked by the resolver in use, so senders ignore TLSA`,
+    );
+  }
+  if (withRecords < hosts.length)
+    findings.yellow(`${hosts.length - withRecords} of ${hosts.length} mail hosts have no TLSA record`);
+  findings.green("The records were not compared with the certificates in use");
+  return findings.result("dane");
+}
+
+/** Whether the host has records. */
+async function checkHost(host: string, resolver: Resolver, findings: Findings): Promise<boolean> {
+  const name = `_25._tcp.${host}`;
+  const answer = await resolver.query(name, "TLSA");
+  if (answer.kind === "failure") {
+    // RFC 7672 §2.1.1: without an answer a sender cannot know whether it may go on without DANE.
+    findings.red(`${unanswered(name, "TLSA", answer.reason)}; senders that use DANE put mail off`);
+    return false;
+  }
+  if (answer.kind !== "records") return false;
+  findings.found(name, "TLSA", ...answer.records.map(formatTlsa));
+  const wrong = answer.records.map(wrongIn);
+  const usable = wrong.filter((problem) => problem === undefined).length;
+  const [problem] = wrong.filter((text) => text !== undefined);
+  if (usable === 0) findings.red(`No TLSA record of ${host} can be used: ${problem ?? ""}`);
+  else if (!answer.secure)
+    findings.yellow(`The TLSA records of ${host} are not signed, or not checked by the resolver in use`);
+  else if (problem !== undefined) findings.yellow(`A TLSA record of ${host} cannot be used: ${problem}`);
+  else findings.green(`${host} has signed TLSA records (${usable})`);
+  return true;
+}
+
+function wrongIn({ usage, selector, matching, data }: TlsaRecord): string | undefined {
+  // RFC 7672 §3.1.3: PKIX-TA(0) and PKIX-EE(1) are not for SMTP.
+  if (usage !== 2 && usage !== 3) return `usage ${usage} is not for mail; DANE-EE(3) is the usual one`;
+  if (selector > 1) return `selector ${selector} is not known`;
+  if (matching > 2) return `matching type ${matching} is not known`;
+  const octets = [undefined, 32, 64][matching];
+  if (octets !== undefined && data.length !== octets)
+    return `its digest has ${data.length} octets in place of ${octets}`;
+  return data.length === 0 ? "it has no data" : undefined;
+}
+
+function formatTlsa({ usage, selector, matching, data }: TlsaRecord): string {
+  return `${usage} ${selector} ${matching} ${Buffer.from(data).toString("hex")}`;
+}

@@ -1,0 +1,80 @@
+/** `posthaste check dns DOMAIN`: are a domain's records right, and what is to be published? */
+import { dnsNameKeyOf } from "../../address/domain.ts";
+import { parseIpAddress } from "../../address/ip-address.ts";
+import { checkDns } from "../../admin/dns-checks/check-dns.ts";
+import type { OwnKey } from "../../admin/dns-checks/dns-check.ts";
+import { ConfigError } from "../../config/config-problem.ts";
+import { isSelector } from "../../signing/selector.ts";
+import { dkimKeys } from "../api-shapes.ts";
+import { type Command, jsonOption } from "../command.ts";
+import type { CliContext } from "../context.ts";
+import { ask, findConfig, findServer, serverOptions } from "../data-dir.ts";
+import { dnsReportJson } from "../dns-report-json.ts";
+import { formatDnsReport } from "../dns-report-text.ts";
+import { CliError, ExitCode, usageError } from "../exit-code.ts";
+import type { GivenArguments } from "../given-arguments.ts";
+import { styleFor } from "../style.ts";
+
+export const checkDnsCommand: Command = {
+  name: "check dns",
+  summary: "check the DNS records of a mail domain, and print what to publish",
+  description:
+    "Looks at MX, addresses and reverse DNS, SPF with its look-ups counted, DKIM, DMARC, MTA-STS, TLS-RPT and DANE. " +
+    "Each is green, yellow or red; the exit code is 65 when one is red. DKIM keys are those of the server that the " +
+    "configuration names, those given with --selector, or else the usual ones.",
+  options: [
+    { name: "selector", value: "NAME", multiple: true, summary: "a DKIM selector that must be there; may be repeated" },
+    { name: "address", value: "IP", multiple: true, summary: "an address that mail is sent from; may be repeated" },
+    jsonOption,
+    ...serverOptions,
+  ],
+  positionals: [{ name: "DOMAIN", summary: "the domain of the addresses: the part behind the @" }],
+  examples: [
+    { line: "posthaste check dns example.org", does: "every check, with the records to publish" },
+    { line: "posthaste check dns example.org --address 192.0.2.25", does: "may this server send for it?" },
+    { line: "posthaste check dns example.org --selector mail --json", does: "for scripts; exit code 65 when red" },
+  ],
+  run: async (given, context) => {
+    const [argument = ""] = given.positionals;
+    const domain = dnsNameKeyOf(argument);
+    if (domain?.includes(".") !== true) throw usageError(`"${argument}" is not a domain, such as example.org`);
+    const selectors = given.texts("selector").map((selector) => selector.toLowerCase());
+    for (const selector of selectors) {
+      if (!isSelector(selector))
+        throw usageError(`"${selector}" is not a DKIM selector`, "Give only the part before ._domainkey.");
+    }
+    const addresses = given.texts("address");
+    for (const address of addresses) {
+      if (parseIpAddress(address) === undefined) throw usageError(`"${address}" is not an IP address`);
+    }
+    const ownKeys = await keysOfServer(domain, given, context);
+    const subject = { domain, resolver: context.resolver(), selectors, addresses, ownKeys };
+    const report = await checkDns(subject, context.clock.now());
+    context.stdout.write(
+      given.flag("json")
+        ? dnsReportJson(report)
+        : formatDnsReport(report, styleFor(context.stdout, context.environment)),
+    );
+    return report.status === "red" ? ExitCode.data : ExitCode.ok;
+  },
+};
+
+/** Keys that are to be in the DNS. A server that was named must answer; one that merely lies near need not. */
+async function keysOfServer(domain: string, given: GivenArguments, context: CliContext): Promise<readonly OwnKey[]> {
+  const isNamed = given.text("config") !== undefined || given.text("data-dir") !== undefined;
+  try {
+    if (!isNamed && (await findConfig(context)) === undefined) return [];
+    await using api = await context.serverApi(await findServer(given, context));
+    const { keys } = dkimKeys.parse(await ask(api, `/api/v1/dkim/keys?domain=${encodeURIComponent(domain)}`));
+    return keys
+      .filter(({ state, record }) => state !== "retired" && record.name.endsWith(`._domainkey.${domain}`))
+      .map(({ record: { name, text } }) => ({
+        selector: name.slice(0, -`._domainkey.${domain}`.length),
+        record: text,
+      }));
+  } catch (error) {
+    if (isNamed || !(error instanceof CliError || error instanceof ConfigError)) throw error;
+    context.stderr.write(`The server's own DKIM keys are not looked at: ${error.message}\n`);
+    return [];
+  }
+}
