@@ -1,5 +1,7 @@
 /** Everything that can be fuzzed. */
 import type { FuzzTarget } from "./target.ts";
+import { authenticationTargets } from "./targets/authentication-targets.ts";
 import { messageTargets } from "./targets/message-targets.ts";
+import { reportTargets } from "./targets/report-targets.ts";
 
-export const targets: readonly FuzzTarget[] = [...messageTargets];
+export const targets: readonly FuzzTarget[] = [...messageTargets, ...authenticationTargets, ...reportTargets];
