@@ -7,6 +7,7 @@
  * A void look-up (RFC 7208 §4.6.4) is counted once for a term: when its own query finds nothing, or when none of the hosts
  * that an `mx` names exists. Hosts that merely lack an address of the client's family are not held against the domain.
  */
+import { hasNonAscii } from "../address/domain.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { DnsAnswer, MxRecord, RecordType, Resolver } from "../ports/resolver.ts";
 import { prefixEquals, reverseName, sharesPrefix, type SpfClient } from "./client-address.ts";
@@ -103,6 +104,7 @@ export class Evaluation implements MacroValues {
             this.client.family === 6 && prefixEquals(this.client.octets, directive.network, directive.prefixLength);
           break;
         case "include": {
+          if (this.#cannotExpand(directive.target)) continue;
           const inner = await this.#follow(directive.text, directive.target, domain);
           if (inner.result === "temperror" || inner.result === "permerror") return inner;
           match = inner.result === "pass";
@@ -148,7 +150,7 @@ export class Evaluation implements MacroValues {
     const refusal =
       this.#countLookup(term, domain) ?? (target.usesClientName ? await this.#prepare(term, domain) : undefined);
     if (refusal !== undefined) return refusal;
-    const name = expandName(target, domain, this);
+    const name = this.#cannotExpand(target) ? undefined : expandName(target, domain, this);
     const next = name === undefined ? undefined : identityDomainOf(name);
     if (next === undefined) {
       const problem = `${quoted(term)} in the record of ${quoted(domain)} does not lead to a domain`;
@@ -162,6 +164,7 @@ export class Evaluation implements MacroValues {
 
   async #matches(directive: AddressDirective | Exists | Ptr, domain: string): Promise<Match> {
     const { target, text } = directive;
+    if (target !== undefined && this.#cannotExpand(target)) return false;
     const refusal = this.#countLookup(text, domain);
     if (refusal !== undefined) return refusal;
     if (target?.usesClientName === true) {
@@ -241,6 +244,11 @@ export class Evaluation implements MacroValues {
     const refusal = this.#countLookup(term, domain);
     if (refusal === undefined) await this.findClientNames();
     return refusal;
+  }
+
+  /** RFC 8616 §4: a local-part that is not ASCII makes no names, escaped neither. */
+  #cannotExpand(target: MacroString): boolean {
+    return target.usesLocalPart && hasNonAscii(this.localPart);
   }
 
   #isAmong(addresses: readonly string[], directive: AddressDirective): boolean {

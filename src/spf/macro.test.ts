@@ -83,6 +83,17 @@ test("SPF-013: a name of more than 253 characters loses labels on the left", asy
   }
 });
 
+test("SPF-013: for a local-part outside of ASCII no term with it matches, escaped or included (RFC 8616 §4)", async () => {
+  const sender = { localPart: "jürg", domain: "example.org" };
+  for (const term of ["exists:%{L}.example", "include:%{S}.example", "ptr:%{l}.example"]) {
+    const resolver = zone({ "example.org": `v=spf1 ${term} -all` });
+    assert.equal((await check(resolver, "example.org", { sender })).result, "fail", term);
+    assert.equal(resolver.queries.length, 1);
+  }
+  const redirected = zone({ "example.org": "v=spf1 redirect=%{L}.example", "j%C3%BCrg.example": "v=spf1 +all" });
+  assert.equal((await check(redirected, "example.org", { sender })).result, "permerror");
+});
+
 test("SPF-013: names that cannot be asked for match nothing and are not asked", async () => {
   for (const term of ["exists:%{l}.example", "exists:a..example.org", `a:${"a".repeat(64)}.example.org`]) {
     const resolver = zone({ "example.org": `v=spf1 ${term} -all` });

@@ -11,6 +11,8 @@ export interface MacroString {
   readonly parts: readonly MacroPart[];
   /** `%{p}` occurs: the client's names must be known before an expansion. */
   readonly usesClientName: boolean;
+  /** `%{s}` or `%{l}` occurs: nothing can match for a local-part outside of ASCII (RFC 8616 §4). */
+  readonly usesLocalPart: boolean;
   /** Macros occur whose value is the sender's or the client's: nobody can say beforehand what this expands to. */
   readonly variesBySender: boolean;
 }
@@ -49,6 +51,7 @@ export type MacroUse = "name" | "text" | "ignored";
 export function parseMacroString(text: string, use: MacroUse): MacroString | string {
   const parts: MacroPart[] = [];
   let usesClientName = false;
+  let usesLocalPart = false;
   let variesBySender = false;
   let literal = "";
   let from = 0;
@@ -72,12 +75,13 @@ export function parseMacroString(text: string, use: MacroUse): MacroString | str
       literal = "";
       parts.push(macro);
       usesClientName ||= macro.letter === "p";
+      usesLocalPart ||= macro.letter === "s" || macro.letter === "l";
       variesBySender ||= macro.letter !== "d";
       from = close + 1;
     } else return `a "%" must be followed by "{", "%", "_" or "-"`;
   }
   if (literal !== "") parts.push(literal);
-  return { parts, usesClientName, variesBySender };
+  return { parts, usesClientName, usesLocalPart, variesBySender };
 }
 
 /**

@@ -23,8 +23,8 @@ export const checkDnsCommand: Command = {
     "Each is green, yellow or red; the exit code is 65 when one is red. DKIM keys are those of the server that the " +
     "configuration names, those given with --selector, or else the usual ones.",
   options: [
-    { name: "selector", value: "NAME", multiple: true, summary: "a DKIM selector that must be there; may be repeated" },
-    { name: "address", value: "IP", multiple: true, summary: "an address that mail is sent from; may be repeated" },
+    { name: "selector", value: "NAME", multiple: true, summary: "a DKIM selector that must be there" },
+    { name: "address", value: "IP", multiple: true, summary: "an address that mail is sent from" },
     jsonOption,
     ...serverOptions,
   ],
