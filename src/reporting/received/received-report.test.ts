@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { AggregateReport, AggregateRow } from "../../dmarc/report/aggregate-report.ts";
+import type { TlsReport } from "../../tls-rpt/tls-report.ts";
+import { reportKey } from "./received-report.ts";
+import { adviceOnDmarc, adviceOnTls } from "./report-advice.ts";
+
+const row: AggregateRow = {
+  sourceAddress: "203.0.113.9",
+  count: 120,
+  disposition: "none",
+  dkimAligned: false,
+  spfAligned: false,
+  reasons: [],
+  headerFrom: "example.org",
+  dkim: [],
+  spf: [],
+};
+const report = (...rows: readonly AggregateRow[]): AggregateReport => ({
+  ...{ organization: "Far", email: "", reportId: "", begin: 0, end: 0, errors: [] },
+  policy: { domain: "example.org", p: "none" },
+  rows,
+});
+
+test("keys of newer reports come before those of older ones", () => {
+  const ids = ["000000000000", "4QJ7ZC2M9KXD", "4QJ7ZC2M9KXE", "4QK000000000", "ZZZZZZZZZZZZ"];
+  assert.deepEqual(ids.map(reportKey).toSorted(), ids.toReversed().map(reportKey));
+});
+
+test("who failed is told by source, the worst first, with what to do", () => {
+  const [first, second] = adviceOnDmarc(
+    report({ ...row, count: 3 }, row, {
+      ...row,
+      sourceAddress: "192.0.2.7",
+      count: 500,
+      spf: [{ domain: "lists.test", result: "pass" }],
+    }),
+  );
+  assert.match(first ?? "", /^192\.0\.2\.7 sent 500 messages .* passed for lists\.test; if that service sends for you/);
+  assert.equal(
+    second,
+    "203.0.113.9 sent 123 messages that failed both SPF and DKIM; is it yours? If it is, add it to your SPF record and sign its mail; if not, your policy is there for it. Your policy p=none let them through.",
+  );
+});
+
+test("where all is well, that is said; SPF alone is worth a word", () => {
+  const good = { ...row, dkimAligned: true, count: 1 };
+  assert.deepEqual(adviceOnDmarc(report(good)), ["All 1 message passed. Nothing needs to be done."]);
+  assert.match(adviceOnDmarc(report({ ...row, spfAligned: true })).join(), /SPF alone; sign them/);
+  assert.deepEqual(adviceOnDmarc(report()), ["The report counts no messages."]);
+});
+
+test("no more sentences than anybody reads", () => {
+  const rows = Array.from({ length: 200 }, (_, index) => ({ ...row, sourceAddress: `192.0.2.${index}` }));
+  const sentences = adviceOnDmarc(report(...rows));
+  assert.equal(sentences.length, 11);
+  assert.match(sentences[10] ?? "", /^190 more sources/);
+});
+
+test("failures of TLS are told with their host and what to do", () => {
+  const policy = { policyDomain: "example.org", policyStrings: [], mxHosts: [], successfulSessions: 5 };
+  const tls = (failures: TlsReport["policies"][number]["failures"], failedSessions = 3): TlsReport => ({
+    ...{ organization: "", contact: "", reportId: "", begin: 0, end: 0 },
+    policies: [{ ...policy, policyType: "sts", failures, failedSessions }],
+  });
+  assert.deepEqual(
+    adviceOnTls(
+      tls([
+        { resultType: "something-new", sessions: 1 },
+        { resultType: "certificate-expired", sessions: 2, receivingHost: "mx.example.org" },
+      ]),
+    ),
+    [
+      "2 sessions with mx.example.org failed: its certificate has expired; renew it.",
+      '1 session with a host that is not named failed: the reporter calls it "something-new".',
+    ],
+  );
+  assert.match(adviceOnTls(tls([])).join(), /3 sessions for example\.org failed; the report does not say why/);
+  assert.deepEqual(adviceOnTls(tls([], 0)), ["All 5 sessions were encrypted as they should be."]);
+});
