@@ -158,7 +158,7 @@ test("LIST-001: the mailbox behind the same alias sees the original reverse-path
   assert.match(stdout, /far@elsewhere\.test \(given as info@example\.org\): relayed\n {2}from {2}<?SRS0=.*, rewritten/);
 });
 
-test("the null reverse-path, those of our own domains, and mail of our own users leave as they are", async () => {
+test("LIST-002: the null reverse-path, those of our own domains, and mail of our own users leave as they are", async () => {
   await using world = await SimulatedWorld.start({
     domain: [{ name: "example.org", catch_all: "far@elsewhere.test" }, { name: "bücher.example" }],
   });
