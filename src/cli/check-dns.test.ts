@@ -62,6 +62,13 @@ test("check dns: the keys of the server named are those that must be there", asy
   assert.match(stdout, /publish {2}new\._domainkey\.xn--bcher-kva\.example TXT v=DKIM1; k=rsa; p=x\n/);
 });
 
+test("check dns: an interruption ends it", async () => {
+  const { code, stdout } = await terminal().run("check dns bücher.example", {
+    overrides: { interrupted: AbortSignal.abort() },
+  });
+  assert.deepEqual([code, stdout], [130, ""]);
+});
+
 test("check dns: what is no domain, selector or address is a usage error", async () => {
   for (const line of [
     "check dns localhost",

@@ -14,7 +14,7 @@ import { prefixEquals, reverseName, sharesPrefix, type SpfClient } from "./clien
 import { identityDomainOf, isWithin } from "./dns-name.ts";
 import { expandName, type MacroString, type MacroValues } from "./macro.ts";
 import { readSpfRecord } from "./record-cache.ts";
-import { isSpfRecord, type AddressDirective, type Directive, type Exists, type Ptr } from "./record.ts";
+import { isSpfRecord, type AddressDirective, type Directive, type Exists, type Ptr, type SpfRecord } from "./record.ts";
 import { quoted, type Verdict } from "./verdict.ts";
 
 /** RFC 7208 §4.6.4. */
@@ -52,6 +52,8 @@ export class Evaluation implements MacroValues {
   voidLookups = 0;
   /** Names of the client that lead back to it (RFC 7208 §5.5); undefined before they were asked for. */
   #clientNames: readonly string[] | undefined;
+  /** There were no PTR records. */
+  #clientNamesVoid = false;
 
   constructor(input: EvaluationInput) {
     this.client = input.client;
@@ -66,29 +68,8 @@ export class Evaluation implements MacroValues {
 
   /** `domain`: as {@link identityDomainOf} gives it. */
   async checkHost(domain: string): Promise<Verdict> {
-    const answer = await this.#query(domain, "TXT");
-    if (answer.kind === "failure") return this.#failed(domain, "TXT", answer.reason);
-    if (answer.kind !== "records") {
-      const problem = answer.kind === "no-name" ? "does not exist in the DNS" : "publishes no SPF record";
-      return { result: "none", domain, missing: true, problem: `${quoted(domain)} ${problem}` };
-    }
-    let text: string | undefined;
-    for (const candidate of answer.records) {
-      if (!isSpfRecord(candidate)) continue;
-      if (text !== undefined) {
-        const problem = `${quoted(domain)} publishes more than one SPF record; only one may begin with v=spf1`;
-        return { result: "permerror", domain, problem };
-      }
-      text = candidate;
-    }
-    if (text === undefined) {
-      return { result: "none", domain, missing: true, problem: `${quoted(domain)} publishes no SPF record` };
-    }
-    const record = readSpfRecord(text);
-    if ("problem" in record) {
-      const problem = `the SPF record of ${quoted(domain)} is not valid: ${record.problem}`;
-      return { result: "permerror", domain, problem };
-    }
+    const record = this.#recordIn(await this.#query(domain, "TXT"), domain);
+    if ("result" in record) return record;
     for (const directive of record.directives) {
       let included: Verdict | undefined;
       let match: Match;
@@ -145,6 +126,28 @@ export class Evaluation implements MacroValues {
     return this.#query(name, "TXT");
   }
 
+  /** RFC 7208 §4.4, §4.5: the one record of the domain, or what it is that there is none. */
+  #recordIn(answer: DnsAnswer<"TXT">, domain: string): SpfRecord | Verdict {
+    if (answer.kind === "failure") return this.#failed(domain, "TXT", answer.reason);
+    let text: string | undefined;
+    for (const candidate of answer.kind === "records" ? answer.records : []) {
+      if (!isSpfRecord(candidate)) continue;
+      if (text !== undefined) {
+        const problem = `${quoted(domain)} publishes more than one SPF record; only one may begin with v=spf1`;
+        return { result: "permerror", domain, problem };
+      }
+      text = candidate;
+    }
+    if (text === undefined) {
+      const problem = answer.kind === "no-name" ? "does not exist in the DNS" : "publishes no SPF record";
+      return { result: "none", domain, missing: true, problem: `${quoted(domain)} ${problem}` };
+    }
+    const record = readSpfRecord(text);
+    if (!("problem" in record)) return record;
+    const problem = `the SPF record of ${quoted(domain)} is not valid: ${record.problem}`;
+    return { result: "permerror", domain, problem };
+  }
+
   /** Include and redirect: the record of another domain, which must have one (RFC 7208 §5.2, §6.1). */
   async #follow(term: string, target: MacroString, domain: string): Promise<Verdict> {
     const refusal =
@@ -177,11 +180,11 @@ export class Evaluation implements MacroValues {
       case "a": {
         const answer = await this.#addresses(name);
         if (answer.kind === "records") return this.#isAmong(answer.records, directive);
-        return this.#found(answer, name, domain, directive);
+        return this.#withoutRecords(answer, name, domain, directive);
       }
       case "exists": {
         const answer = await this.#query(name, "A");
-        return answer.kind === "records" ? true : this.#found(answer, name, domain, directive);
+        return answer.kind === "records" ? true : this.#withoutRecords(answer, name, domain, directive);
       }
       case "mx":
         return this.#matchesMx(directive, name, domain);
@@ -194,7 +197,7 @@ export class Evaluation implements MacroValues {
 
   async #matchesMx(directive: AddressDirective, name: string, domain: string): Promise<Match> {
     const answer = await this.#query(name, "MX");
-    if (answer.kind !== "records") return this.#found(answer, name, domain, directive);
+    if (answer.kind !== "records") return this.#withoutRecords(answer, name, domain, directive);
     const hosts = inOrder(answer.records);
     const answers = await Promise.all(hosts.slice(0, HOSTS_MAX).map((host) => this.#addresses(host)));
     for (const address of answers) {
@@ -217,8 +220,6 @@ export class Evaluation implements MacroValues {
     if (names.some((candidate) => isWithin(candidate, name))) return true;
     return asked && this.#clientNamesVoid ? (this.#countVoid(directive.text, domain) ?? false) : false;
   }
-
-  #clientNamesVoid = false;
 
   /** RFC 7208 §5.5: errors of any kind only make names fewer. */
   async #validatedNames(): Promise<readonly string[]> {
@@ -258,7 +259,7 @@ export class Evaluation implements MacroValues {
   }
 
   /** What a term's own query without records means. */
-  #found(answer: DnsAnswer<RecordType>, name: string, domain: string, directive: Directive): Match {
+  #withoutRecords(answer: DnsAnswer<RecordType>, name: string, domain: string, directive: Directive): Match {
     if (answer.kind === "failure")
       return this.#failed(name, directive.kind === "mx" ? "MX" : this.#addressType, answer.reason);
     return this.#countVoid(directive.text, domain) ?? false;

@@ -4,6 +4,7 @@ import { parseIpAddress } from "../../address/ip-address.ts";
 import { checkDns } from "../../admin/dns-checks/check-dns.ts";
 import type { OwnKey } from "../../admin/dns-checks/dns-check.ts";
 import { ConfigError } from "../../config/config-problem.ts";
+import type { Resolver } from "../../ports/resolver.ts";
 import { isSelector } from "../../signing/selector.ts";
 import { dkimKeys } from "../api-shapes.ts";
 import { type Command, jsonOption } from "../command.ts";
@@ -14,6 +15,9 @@ import { formatDnsReport } from "../dns-report-text.ts";
 import { CliError, ExitCode, usageError } from "../exit-code.ts";
 import type { GivenArguments } from "../given-arguments.ts";
 import { styleFor } from "../style.ts";
+
+/** A domain whose servers all time out takes so long, in place of one time-out for each of hundreds of questions. */
+const patienceMs = 90_000;
 
 export const checkDnsCommand: Command = {
   name: "check dns",
@@ -48,8 +52,10 @@ export const checkDnsCommand: Command = {
       if (parseIpAddress(address) === undefined) throw usageError(`"${address}" is not an IP address`);
     }
     const ownKeys = await keysOfServer(domain, given, context);
-    const subject = { domain, resolver: context.resolver(), selectors, addresses, ownKeys };
-    const report = await checkDns(subject, context.clock.now());
+    const signal = AbortSignal.any([context.interrupted, context.clock.timeout(patienceMs)]);
+    const resolver = patientResolver(context.resolver(), signal);
+    const report = await checkDns({ domain, resolver, selectors, addresses, ownKeys }, context.clock.now());
+    if (context.interrupted.aborted) return ExitCode.interrupted;
     context.stdout.write(
       given.flag("json")
         ? dnsReportJson(report)
@@ -58,6 +64,11 @@ export const checkDnsCommand: Command = {
     return report.status === "red" ? ExitCode.data : ExitCode.ok;
   },
 };
+
+/** Questions that are open when the signal aborts have no answer. */
+function patientResolver(resolver: Resolver, signal: AbortSignal): Resolver {
+  return { query: (name, type, options) => resolver.query(name, type, { ...options, signal }) };
+}
 
 /** Keys that are to be in the DNS. A server that was named must answer; one that merely lies near need not. */
 async function keysOfServer(domain: string, given: GivenArguments, context: CliContext): Promise<readonly OwnKey[]> {
