@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { BodyHashes } from "../dkim/body-hashes.ts";
 import { testKey } from "../testing/test-crypto.ts";
-import { oracle, resolverWith, seal, signingKey, validate } from "../testing/arc-fixture.ts";
+import { now, oracle, resolverWith, seal, signingKey, takeApart, validate } from "../testing/arc-fixture.ts";
+import { ArcValidator } from "./arc-validator.ts";
 
 const first = signingKey("list.example", testKey("rsa", 0));
 const second = signingKey("forwarder.example", testKey("rsa", 1));
@@ -101,7 +103,7 @@ test("the key of many sets is looked up once", async () => {
   assert.deepEqual(dns.queries, ["TXT arc._domainkey.list.example"]);
 });
 
-test("look-ups begin with the header, ten at a time, and end at the first key that is missing", async () => {
+test("look-ups are ten at a time, and end at the first key that is missing", async () => {
   const dns = resolverWith();
   let chain = one;
   for (let hop = 2; hop <= 50; hop++) {
@@ -111,6 +113,17 @@ test("look-ups begin with the header, ten at a time, and end at the first key th
   dns.queries.length = 0;
   assert.equal((await validate(chain, dns)).result, "fail");
   assert.equal(dns.queries.length, 10);
+});
+
+test("keys are asked for before the body arrives, and a client that goes away leaves no fault behind", async () => {
+  const dns = resolverWith(first, second);
+  const { header } = takeApart(two);
+  const validator = new ArcValidator(header, new BodyHashes(), { resolver: dns, now });
+  assert.ok(validator);
+  assert.deepEqual(dns.queries, ["TXT arc._domainkey.forwarder.example", "TXT arc._domainkey.list.example"]);
+  const broken = { query: () => Promise.reject(new Error("a fault")) };
+  assert.ok(new ArcValidator(header, new BodyHashes(), { resolver: broken, now }));
+  await new Promise((resolve) => setImmediate(resolve));
 });
 
 test("oldest-pass ends at the first message signature that is not good any more", async () => {

@@ -200,6 +200,13 @@ test("reading is bounded", () => {
   assert.equal(parseAuthenticationResults("(".repeat(60_000)), undefined);
 });
 
+test("AR-001: a field of a megabyte is told apart without delay", () => {
+  for (const unit of ["(a) ", "()", '"" ', " 1", "\0", "(", '"', "a "]) {
+    const text = `x${unit.repeat(1_000_000 / unit.length)}`;
+    assert.equal(bears(`Authentication-Results: ${text}`, "mx.local"), false);
+  }
+});
+
 test("reading anything ends without an error", () => {
   const unit = fc.constantFrom("(", ")", '"', "\\", ";", "=", ".", "/", " ", "\r\n\t", "a", "1", "@", "none", "spf");
   fc.assert(
@@ -227,6 +234,7 @@ test("AR-001: a field that bears our authserv-id is known in any disguise", () =
     "Authentication-Results:\r\n mx\r\n .local; dkim=pass",
     "Authentication-Results: mx.local.; dkim=pass",
     "Authentication-Results: mx.local",
+    "Authentication-Results: mx.local/1; dkim=pass",
     "Authentication-Results: mx.local; dkim=pass (unclosed",
     "Authentication-Results: (unclosed mx.local; dkim=pass",
     'Authentication-Results: "mx.local; dkim=pass',

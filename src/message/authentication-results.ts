@@ -216,7 +216,7 @@ export function bearsAuthservId(field: HeaderField, ids: readonly string[]): boo
     return ids.some((id) => text.includes(id.toLowerCase()));
   }
   const readings = new Set<string>();
-  for (const reading of [head.spaced.trim().split(/\s/, 1)[0] ?? "", head.joined]) readings.add(idKey(reading));
+  for (const reading of [head.spaced.trim().split(/[\s,/=]/, 1)[0] ?? "", head.joined]) readings.add(idKey(reading));
   return ids.some((id) => readings.has(idKey(id)));
 }
 

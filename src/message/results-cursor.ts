@@ -3,8 +3,6 @@
  * signs, words and quoted strings (RFC 5322 §3.2). Every step moves forward, so reading takes linear time. What is never
  * closed makes the whole field `broken`.
  */
-const commentMark = "\0";
-
 export class ResultsCursor {
   /** A comment or a quoted string does not end. */
   broken = false;
@@ -47,10 +45,11 @@ export class ResultsCursor {
   skipBlanks(): string | undefined {
     let first: string | undefined;
     for (;;) {
-      this.takePattern(/[ \t\r\n]+/y);
+      while (isBlank(this.#text.charCodeAt(this.#at))) this.#at++;
       if (!this.at("(")) return first;
-      const comment = this.#takeComment();
-      first ??= comment;
+      const start = this.#at + 1;
+      this.#passComment();
+      first ??= unescaped(this.#text.slice(start, this.#at - 1)).trim();
     }
   }
 
@@ -74,17 +73,18 @@ export class ResultsCursor {
    * comments and blanks as nothing (a version number apart).
    */
   takeHead(): { readonly spaced: string; readonly joined: string } {
-    let head = "";
+    const parts: string[] = [];
     while (!this.atEnd && !this.at(";")) {
       if (this.at("(")) {
-        this.#takeComment();
-        head += commentMark;
+        this.#passComment();
+        parts.push(commentMark);
       } else if (this.at('"')) {
-        head += this.#takeQuoted();
+        parts.push(this.#takeQuoted());
       } else {
-        head += this.takePattern(/[^;("]+/y) ?? "";
+        parts.push(this.takePattern(/[^;("]+/y) ?? "");
       }
     }
+    const head = parts.join("");
     return {
       spaced: head.replaceAll(commentMark, " "),
       joined: head
@@ -94,24 +94,21 @@ export class ResultsCursor {
     };
   }
 
-  /** Comments nest (RFC 5322 §3.2.2); gives the text between the outer parentheses, quoted pairs resolved. */
-  #takeComment(): string {
+  /** Comments nest (RFC 5322 §3.2.2). Stands behind the comment afterwards. */
+  #passComment(): void {
+    const text = this.#text;
     let depth = 0;
-    const start = this.#at + 1;
-    for (; this.#at < this.#text.length; this.#at++) {
-      const char = this.#text[this.#at];
-      if (char === "\\") this.#at++;
-      else if (char === "(") depth++;
-      else if (char === ")" && --depth === 0) {
-        this.#at++;
-        return this.#text
-          .slice(start, this.#at - 1)
-          .replaceAll(/\\([^])/g, "$1")
-          .trim();
+    for (let at = this.#at; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code === backslash) at++;
+      else if (code === open) depth++;
+      else if (code === close && --depth === 0) {
+        this.#at = at + 1;
+        return;
       }
     }
+    this.#at = text.length;
     this.broken = true;
-    return "";
   }
 
   #takeQuoted(): string {
@@ -121,11 +118,27 @@ export class ResultsCursor {
       if (char === "\\") at++;
       else if (char === '"') {
         this.#at = at + 1;
-        return this.#text.slice(start, at).replaceAll(/\\([^])/g, "$1");
+        return unescaped(this.#text.slice(start, at));
       }
     }
     this.#at = this.#text.length;
     this.broken = true;
     return "";
   }
+}
+
+/** Stands for a comment; in a field name of ours there is none. */
+const commentMark = "\0";
+const backslash = 0x5c;
+const open = 0x28;
+const close = 0x29;
+
+/** White space of RFC 5322 §2.2.3, line ends of folding included; NaN, behind the end, is none. */
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09 || code === 0x0d || code === 0x0a;
+}
+
+/** Quoted pairs resolved (RFC 5322 §3.2.1). */
+function unescaped(text: string): string {
+  return text.includes("\\") ? text.replaceAll(/\\([^])/g, "$1") : text;
 }
