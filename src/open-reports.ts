@@ -11,6 +11,7 @@ import type { DeliveryAgent } from "./queue/delivery-agent.ts";
 import { DailyReports, type DailyReportsSettings } from "./reporting/dmarc-aggregate/daily-reports.ts";
 import { EvaluationCounts, type EvaluationCountsSettings } from "./reporting/dmarc-aggregate/evaluation-counts.ts";
 import type { EvaluationRecorder } from "./reporting/dmarc-aggregate/evaluation-note.ts";
+import { ReportKeeper } from "./reporting/received/report-keeper.ts";
 import type { QueueId, Spool } from "./spool/spool.ts";
 
 export interface ReportsParts {
@@ -38,9 +39,14 @@ export interface OpenReports {
 export function openReports(parts: ReportsParts): OpenReports {
   const { clock, log, settings, version } = parts;
   const counts = new EvaluationCounts({ ...parts, settings: () => countsSettings(settings()) });
+  const keeper = new ReportKeeper(parts);
   let daily: DailyReports | undefined;
   return {
-    agent: new ReportDelivery({ clock, log, settings: () => ({ keepMs: settings().reports.keep }) }),
+    agent: new ReportDelivery({
+      ...{ clock, log },
+      settings: () => ({ keepMs: settings().reports.keep }),
+      received: () => keeper.received(),
+    }),
     recorder: counts,
     start: (more) => {
       daily = new DailyReports({
@@ -52,6 +58,7 @@ export function openReports(parts: ReportsParts): OpenReports {
       daily.start();
     },
     close: async () => {
+      await keeper.close();
       await daily?.close();
       await counts.close();
     },

@@ -146,6 +146,11 @@ export const logEvents = {
     "An aggregate or TLS report came to the address for reports and was kept.",
     "`posthaste reports show` shows it.",
   ),
+  "reports-removed": declare(
+    "warn",
+    "More reports came to the address for reports than are kept.",
+    "The oldest are gone before their time; somebody may be sending them to fill the disk.",
+  ),
   "report-unreadable": declare(
     "warn",
     "Mail to the address for reports held no report that could be read.",
@@ -178,7 +183,11 @@ export const logEvents = {
     "The spool was opened; claims of an earlier process went back to the schedule.",
     "They are attempted when due.",
   ),
-  "spool-failed": declare("error", "The spool could not commit.", "The client hears 451 or 452 and keeps its message."),
+  "spool-failed": declare(
+    "error",
+    "The spool could not commit: the disk is full or fails.",
+    "A client hears 451 or 452 and keeps its message; the queue tries again.",
+  ),
   "connection-failed": declare("debug", "A next hop's host could not be reached.", "The next address is tried."),
   "tls-fell-back": declare(
     "warn",

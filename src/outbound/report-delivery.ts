@@ -37,8 +37,16 @@ export class ReportDelivery implements DeliveryAgent {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #settings: () => ReportDeliverySettings;
+  readonly #received: () => void;
 
-  constructor(parts: { readonly clock: Clock; readonly log: Log; readonly settings: () => ReportDeliverySettings }) {
+  constructor(parts: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly settings: () => ReportDeliverySettings;
+    /** Something will be kept. */
+    readonly received?: () => void;
+  }) {
+    this.#received = parts.received ?? (() => undefined);
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#settings = parts.settings;
@@ -54,6 +62,7 @@ export class ReportDelivery implements DeliveryAgent {
     };
     const reading = await this.#read(job, received);
     const stored = reading.kind === "stored";
+    this.#received();
     if (stored) this.#log.event("report-received", { message: message.id, report: reading.what });
     else this.#log.event("report-unreadable", { message: message.id, reason: reading.reason });
     const text = stored ? `kept as ${reading.what}` : `kept as unreadable: ${reading.reason}`;

@@ -2,7 +2,19 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AggregateReport, AggregateRow } from "../../dmarc/report/aggregate-report.ts";
 import type { TlsReport } from "../../tls-rpt/tls-report.ts";
-import { reportKey } from "./received-report.ts";
+import { MemorySpool } from "../../spool/memory-spool.ts";
+import { CollectingLog } from "../../testing/collecting-log.ts";
+import { ManualClock } from "../../testing/manual-clock.ts";
+import {
+  reportDetailsNamespace,
+  reportKey,
+  reportsNamespace,
+  type ReportSummary,
+  storeDmarcReport,
+  storeTlsReport,
+  storeUnreadable,
+} from "./received-report.ts";
+import { ReportKeeper } from "./report-keeper.ts";
 import { adviceOnDmarc, adviceOnTls } from "./report-advice.ts";
 
 const row: AggregateRow = {
@@ -77,4 +89,60 @@ test("failures of TLS are told with their host and what to do", () => {
   );
   assert.match(adviceOnTls(tls([])).join(), /3 sessions for example\.org failed; the report does not say why/);
   assert.deepEqual(adviceOnTls(tls([], 0)), ["All 5 sessions were encrypted as they should be."]);
+});
+
+test("what is kept of one report is bounded, however long its texts are", () => {
+  const received = { id: "4QJ7ZC2M9KXD", at: 0, from: "", keepMs: 1 };
+  const long = { domain: "a.test", result: "fail", humanResult: "x".repeat(1000) };
+  const rows = Array.from({ length: 4000 }, (_, count) => ({ ...row, count, dkim: [long, long] }));
+  const [first, second] = storeDmarcReport(received, report(...rows), []);
+  assert.ok(first?.kind === "put" && second?.kind === "put");
+  const size = JSON.stringify(second.value).length;
+  assert.ok(size > 1_900_000 && size < 2_100_000, `${size}`);
+  assert.match((first.value as { problems: string[] }).problems.join(), /rows with the fewest/);
+  const failures = Array.from({ length: 5000 }, (_, sessions) => ({ resultType: "x".repeat(1000), sessions }));
+  const policy = { policyDomain: "", policyStrings: [], mxHosts: [], successfulSessions: 0, failedSessions: 0 };
+  const policies = [1, 2].map(() => ({ ...policy, policyType: "sts" as const, failures }));
+  const [, details] = storeTlsReport(
+    received,
+    { organization: "", contact: "", reportId: "", begin: 0, end: 0, policies },
+    [],
+  );
+  assert.ok(details?.kind === "put" && JSON.stringify(details.value).length < 2_100_000);
+});
+
+test("of all reports the oldest go when there are too many, or they are too large", async () => {
+  const clock = new ManualClock();
+  const spool = new MemorySpool({ clock });
+  const log = new CollectingLog();
+  const store = async (number: number, readable: boolean) => {
+    const received = { id: `4QJ7ZC2M${String(number).padStart(4, "0")}`, at: clock.now(), from: "", keepMs: 1e9 };
+    await spool.changeRecords(
+      readable ? storeDmarcReport(received, report(row), []) : storeUnreadable(received, "spam"),
+    );
+  };
+  const ids = async () =>
+    (await spool.listRecords(reportsNamespace, { limit: 2000 })).map(({ value }) =>
+      (value as ReportSummary).id.slice(8),
+    );
+  for (let number = 0; number < 1200; number++) await store(number, number % 2 === 0);
+  const keeper = new ReportKeeper({ spool, clock, log }, { reportsMax: 700, octetsMax: 1e9 });
+  keeper.received();
+  await clock.advance(300_000);
+  await keeper.close();
+  const left = await ids();
+  assert.deepEqual([left.length, left[0], left.at(-1)], [700, "1199", "0500"]);
+  assert.equal((await spool.listRecords(reportDetailsNamespace, { limit: 2000 })).length, 350);
+  assert.deepEqual(
+    log.of("reports-removed").map(({ reports }) => reports),
+    [500],
+  );
+  const octets = JSON.stringify(row).length;
+  const strict = new ReportKeeper({ spool, clock, log }, { reportsMax: 700, octetsMax: octets * 3 });
+  strict.received();
+  strict.received();
+  await clock.advance(300_000);
+  await strict.close();
+  assert.deepEqual(await ids(), ["1199", "1198", "1197", "1196", "1195", "1194", "1193"]);
+  assert.equal(clock.pendingTimers, 0);
 });

@@ -12,6 +12,8 @@ export const reportDetailsNamespace = "report-details";
 
 /** A report of a very large sender; beyond, the rows with the fewest messages are left out. */
 export const keptRowsMax = 5000;
+/** Rows of real reports have some 400 octets. Strangers choose how long theirs are, and packed they cost them nothing. */
+const keptOctetsMax = 2_000_000;
 
 interface Common {
   /** Queue id of the message that brought it. */
@@ -33,6 +35,8 @@ export interface ReadableReport extends Common {
   readonly total: number;
   /** Those that failed: neither SPF nor DKIM aligned, or TLS not established as the policy asks. */
   readonly failed: number;
+  /** Of its details as they are stored. */
+  readonly octets: number;
   /** What was wrong with the report and read over. */
   readonly problems: readonly string[];
 }
@@ -60,7 +64,7 @@ export function storeDmarcReport(
   problems: readonly string[],
 ): readonly RecordChange[] {
   const { rows } = report;
-  const kept = rows.length <= keptRowsMax ? rows : rows.toSorted((a, b) => b.count - a.count).slice(0, keptRowsMax);
+  const { kept, octets } = withinBudget(rows.toSorted((a, b) => b.count - a.count));
   const leftOut = rows.length - kept.length;
   const summary: ReportSummary = {
     ...common(received),
@@ -72,6 +76,7 @@ export function storeDmarcReport(
     end: isoTime(report.end),
     total: sum(rows.map(({ count }) => count)),
     failed: sum(rows.map(({ count, spfAligned, dkimAligned }) => (spfAligned || dkimAligned ? 0 : count))),
+    octets,
     problems: leftOut > 0 ? [...problems, `${leftOut} rows with the fewest messages were left out`] : problems,
   };
   return changes(received, summary, { kind: "dmarc", report: { ...report, rows: kept } });
@@ -82,7 +87,7 @@ export function storeTlsReport(
   report: TlsReport,
   problems: readonly string[],
 ): readonly RecordChange[] {
-  const { policies } = report;
+  const { policies, octets } = withinTlsBudget(report);
   const domains = [...new Set(policies.map(({ policyDomain }) => policyDomain))].filter((domain) => domain !== "");
   const failed = sum(policies.map(({ failedSessions }) => failedSessions));
   const summary: ReportSummary = {
@@ -95,9 +100,10 @@ export function storeTlsReport(
     end: isoTime(report.end),
     total: failed + sum(policies.map(({ successfulSessions }) => successfulSessions)),
     failed,
+    octets,
     problems,
   };
-  return changes(received, summary, { kind: "tls", report });
+  return changes(received, summary, { kind: "tls", report: { ...report, policies } });
 }
 
 export function storeUnreadable(received: ReceivedFrom, reason: string): readonly RecordChange[] {
@@ -109,6 +115,34 @@ const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /** Rises where the id falls: queue ids rise with time, and the newest report is to come first. */
 export function reportKey(id: QueueId): string {
   return Array.from(id, (digit) => digits.charAt(digits.length - 1 - digits.indexOf(digit))).join("");
+}
+
+/** The first ones, as many as are kept. */
+function withinBudget<T>(
+  list: readonly T[],
+  octetsMax = keptOctetsMax,
+): { readonly kept: readonly T[]; readonly octets: number } {
+  let octets = 0;
+  const kept: T[] = [];
+  for (const entry of list) {
+    const size = JSON.stringify(entry).length;
+    if (kept.length === keptRowsMax || octets + size > octetsMax) break;
+    octets += size;
+    kept.push(entry);
+  }
+  return { kept, octets };
+}
+
+/** Policies keep their counts; of their failures those with the fewest sessions go. */
+function withinTlsBudget({ policies }: TlsReport): Pick<TlsReport, "policies"> & { readonly octets: number } {
+  let octets = 0;
+  const kept = policies.map((policy) => {
+    const sorted = policy.failures.toSorted((a, b) => b.sessions - a.sessions);
+    const failures = withinBudget(sorted, keptOctetsMax - octets);
+    octets += failures.octets;
+    return { ...policy, failures: failures.kept };
+  });
+  return { policies: kept, octets };
 }
 
 function changes(

@@ -1,0 +1,95 @@
+/**
+ * Bounds what strangers can fill the disk with by way of the address for reports: some minutes after something came, the
+ * oldest reports go until the rest is within the limits. Their time being over is the records' own affair.
+ */
+import type { Clock, Timer } from "../../ports/clock.ts";
+import type { Log } from "../../ports/log.ts";
+import type { Spool } from "../../spool/spool.ts";
+import { reportDetailsNamespace, reportsNamespace, type ReportSummary } from "./received-report.ts";
+
+export interface ReportKeeperLimits {
+  readonly reportsMax: number;
+  /** Of all details. */
+  readonly octetsMax: number;
+}
+
+/** A hundred reporters a day for 90 days, most of them below 100 KB. */
+const usualLimits: ReportKeeperLimits = { reportsMax: 10_000, octetsMax: 500_000_000 };
+/** However many come in that time, the list is gone through once. */
+const delayMs = 5 * 60_000;
+const pageRecords = 500;
+
+export class ReportKeeper {
+  readonly #spool: Pick<Spool, "listRecords" | "changeRecords">;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #limits: ReportKeeperLimits;
+  #timer: Timer | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(
+    parts: {
+      readonly spool: Pick<Spool, "listRecords" | "changeRecords">;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+    limits: ReportKeeperLimits = usualLimits,
+  ) {
+    this.#spool = parts.spool;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#limits = limits;
+  }
+
+  /** A report came, or something that should be one. */
+  received(): void {
+    if (this.#closed) return;
+    this.#timer ??= this.#clock.setTimer(delayMs, () => {
+      this.#timer = undefined;
+      this.#running = this.#round();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  async #round(): Promise<void> {
+    try {
+      await this.#removeBeyond();
+    } catch (error) {
+      if (!this.#closed) this.#log.event("spool-failed", { while: "removing old reports", error });
+    }
+  }
+
+  /** The list is newest first, so all that comes behind the limits is older than what stays. */
+  async #removeBeyond(): Promise<void> {
+    let [reports, octets, removed] = [0, 0, 0];
+    let after: string | undefined;
+    while (!this.#closed) {
+      const page = await this.#spool.listRecords(reportsNamespace, {
+        limit: pageRecords,
+        ...(after === undefined ? {} : { after }),
+      });
+      const beyond = page.filter(({ value }) => {
+        const summary = value as ReportSummary;
+        reports++;
+        octets += summary.kind === "unreadable" ? 0 : summary.octets;
+        return reports > this.#limits.reportsMax || octets > this.#limits.octetsMax;
+      });
+      if (beyond.length > 0) {
+        const namespaces = [reportsNamespace, reportDetailsNamespace];
+        await this.#spool.changeRecords(
+          beyond.flatMap(({ key }) => namespaces.map((namespace) => ({ kind: "delete", namespace, key }) as const)),
+        );
+        removed += beyond.length;
+      }
+      after = page.at(-1)?.key;
+      if (page.length < pageRecords) break;
+    }
+    if (removed > 0) this.#log.event("reports-removed", { reports: removed });
+  }
+}
