@@ -19,6 +19,7 @@ test("mail from a stranger for a local user is in the Maildir, with its trace on
     mail ?? "",
     new RegExp(
       "^Return-Path: <Joe\\.Bloggs@elsewhere\\.test>\nDelivered-To: ann@example\\.org\n" +
+        "Authentication-Results: mail\\.example\\.org;[^]*?\n" +
         `Received: from client\\.test \\(\\[198\\.51\\.100\\.7\\]\\)\\s+by mail\\.example\\.org[^]*?\\sid ${id}\\b[^]*?\n` +
         "Subject: hi\n\n\\.dot\nlast\n$",
     ),

@@ -295,6 +295,10 @@ test("DSN-020: what can be refused in the session is refused there, and never re
     await each.advance(day);
     assert.equal(each.log.of("message-accepted").length, 0);
     assert.equal(each.log.of("report-queued").length, 0);
-    assert.deepEqual(each.resolver.queries, []);
+    // The checks of the sender ask for addresses and records; where mail for the sender would go, nobody asks.
+    assert.deepEqual(
+      each.resolver.queries.filter((query) => query.startsWith("MX ")),
+      [],
+    );
   }
 });

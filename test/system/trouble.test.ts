@@ -120,9 +120,21 @@ test("SMTP-040: a full disk is 452 4.3.1, a broken spool 451 4.3.0, nothing is k
   assert.equal((await world.mailbox("ann@example.org")).length, 0);
   assert.deepEqual(await world.stats(), { scheduled: 0, claimed: 0, held: 0, oldestSeconds: 0 });
   const later = await world.client();
-  await later.send("joe@elsewhere.test", "ann@example.org", "Subject: x\r\n\r\nx");
+  await later.send("joe@elsewhere.test", "ann@example.org", "From: joe@elsewhere.test\r\nSubject: x\r\n\r\nx");
   await world.quiet();
   assert.equal((await world.mailbox("ann@example.org")).length, 1);
+  await world[Symbol.asyncDispose]();
+});
+
+test("found by simulation: a queue command that the disk refuses changes nothing, says so, and is no fault of ours", async () => {
+  const world = new SimulatedWorld();
+  world.wrapSpool = (spool) =>
+    Object.assign(spool, { hold: () => Promise.reject(new SpoolError("no-space", "no space left")) });
+  await world.start();
+  const { code, stderr } = await world.command("queue hold --all --yes");
+  assert.notEqual(code, 0);
+  assert.match(stderr, /nothing was changed: the spool could not write \(no space left\)/);
+  assert.equal(world.log.of("spool-failed").length, 1);
   await world[Symbol.asyncDispose]();
 });
 
@@ -174,7 +186,7 @@ test("SMTP-018: a stop says 421 to idle sessions, lets content under way be fini
   await sending.expect("MAIL FROM:<joe@elsewhere.test>", "250");
   await sending.expect("RCPT TO:<ann@example.org>", "250");
   await sending.expect("DATA", "354");
-  sending.write("Subject: half\r\n\r\n");
+  sending.write("From: joe@elsewhere.test\r\nSubject: half\r\n\r\n");
   await world.quiet();
 
   const stopped = world.server.stop();
