@@ -4,6 +4,7 @@ import { BodyHashes } from "../dkim/body-hashes.ts";
 import { MessageSigner } from "../dkim/signer.ts";
 import { readPrivateKey, recordName, recordText, type SigningKey } from "../dkim/signing-key.ts";
 import { parseHeaderFields } from "../message/header-section.ts";
+import { resolverWith, seal, signingKey } from "../testing/arc-fixture.ts";
 import { TestTerminal } from "../testing/cli-terminal.ts";
 import { TestCrypto, testKey } from "../testing/test-crypto.ts";
 
@@ -90,6 +91,18 @@ test("check message says why a forged message goes to Junk, and ends with 65", a
   assert.match(text, /DKIM none The message has no DKIM signature\./);
   assert.match(text, /DMARC fail .*example\.org asks for refusal \(p=reject\)\./);
   assert.match(text, /It would be taken and put into Junk: .*\(dmarc\.reject\)/);
+});
+
+test("check message tells who sealed a message, and whether that still holds", async () => {
+  const list = signingKey("list.example");
+  const dns = resolverWith(list);
+  const sealed = await seal(plain, dns, { key: list });
+  const good = await terminalWith(sealed);
+  good.resolver.add(recordName(list), "TXT", recordText(list.key));
+  const { stdout } = await good.run(["check", "message", "bill.eml", ...words]);
+  assert.match(flat(stdout), /ARC pass All seals .* of one set are good, .* It was sealed by list\.example\./);
+  const withoutKey = await (await terminalWith(sealed)).run(["check", "message", "bill.eml", ...words]);
+  assert.match(flat(withoutKey.stdout), /ARC fail .*no key record .* It claims to have been sealed by list\.example\./);
 });
 
 test("check message judges with the settings of the configuration", async () => {

@@ -113,7 +113,10 @@ const plainWords: ReadonlyMap<string, string> = new Map([
 
 function explainArc({ result, detail, instance, oldestPass, sealers }: ArcOutcome): ExplainedCheck {
   const sentences = [sentence(detail)];
-  if (sealers.length > 0) sentences.push(`It was sealed by ${sealers.toReversed().join(", then by ")}.`);
+  if (sealers.length > 0) {
+    const claim = result === "pass" ? "It was sealed by" : "It claims to have been sealed by";
+    sentences.push(`${claim} ${sealers.toReversed().join(", then by ")}.`);
+  }
   if (oldestPass !== undefined && oldestPass > 1) {
     sentences.push(`The message is as it was when set ${oldestPass} was added; it was changed before.`);
   }
