@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { MemoryFiles } from "../testing/memory-files.ts";
+import { testKey } from "../testing/test-crypto.ts";
 import { ConfigError, type ConfigProblemCode, configProblems, formatProblem } from "./config-problem.ts";
 import { defineConfig } from "./define-config.ts";
 import { type ConfigSources, loadSettings } from "./load-settings.ts";
@@ -146,6 +147,22 @@ const wrongs: readonly Wrong[] = [
     place: "6:13",
     key: "relay.networks[0]",
     message: /no bits behind it/,
+  },
+  {
+    name: "a signing key that is no key",
+    text: `${head}${listener}[[dkim.key]]\ndomain = "example.org"\nselector = "mail"\nkey = "secret"\n`,
+    code: "config-invalid-value",
+    place: "8:1",
+    key: "dkim.key[0].key",
+    message: /the key is no unencrypted private key in PEM form/,
+  },
+  {
+    name: "a selector that is no name",
+    text: `${head}${listener}[[dkim.key]]\ndomain = "example.org"\nselector = "mail_1"\nkey = "secret"\n`,
+    code: "config-invalid-value",
+    place: "7:1",
+    key: "dkim.key[0].selector",
+    message: /letters, digits and hyphens/,
   },
   {
     name: "a secret's file that is not there",
@@ -421,4 +438,15 @@ test("a module gives the same shape, without places", async () => {
   await assert.rejects(load({ ...config, hostnam: "x" }), /hostnam: unknown key .*hostname.*\[config-unknown-key\]/);
   await assert.rejects(load(undefined), /export default defineConfig.*\[config-module\]/);
   await assert.rejects(load(new Error("boom")), /cannot be loaded: boom \[config-module\]/);
+});
+
+test("signing keys come from files, and two of them cannot have one name", async () => {
+  const key = (domain: string) =>
+    `[[dkim.key]]\ndomain = "${domain}"\nselector = "mail"\nkey = { file = "mail.pem" }\n`;
+  const files = { "mail.pem": testKey("rsa") };
+  const sources = await sourcesWith(`${head}${listener}${key("example.org")}`, files);
+  const { settings } = await loadSettings(file, sources);
+  assert.match(settings.dkim.key[0]?.key ?? "", /^-----BEGIN PRIVATE KEY-----/);
+  const [problem] = await problemsOf(`${head}${listener}${key("Example.org")}${key("example.org")}`, files);
+  assert.match(problem?.message ?? "", /another key is published at mail\._domainkey\.example\.org/);
 });

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { startErrors } from "../cli/running-server.ts";
 import { logEvents } from "../events/log-events.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
+import { testKey } from "../testing/test-crypto.ts";
 import { configProblems } from "./config-problem.ts";
 import { settingsJsonSchema } from "./json-schema.ts";
 import { loadSettings } from "./load-settings.ts";
@@ -34,6 +35,7 @@ async function load(text: string) {
   await files.makeDirectory("/etc");
   await files.replaceFile("/etc/posthaste.toml", Buffer.from(text));
   await files.replaceFile("/etc/relay.secret", Buffer.from("a secret of the relay\n"));
+  await files.replaceFile("/etc/mail.example.org.pem", Buffer.from(testKey("rsa")));
   await files.replaceFile("/etc/admin.token", Buffer.from("a token of twenty letters\n"));
   return await loadSettings("/etc/posthaste.toml", {
     files,

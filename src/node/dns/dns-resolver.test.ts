@@ -216,6 +216,19 @@ test("NXDOMAIN is no-name, an empty answer no-data, and both are kept for the SO
   assert.equal(server.queries.length, 3);
 });
 
+test("who waits for a record to appear asks again in spite of the cache, and others hear of it", async () => {
+  const published: Answer[] = [];
+  const server = await FakeServer.start((query) => respond(query, published, { authorities: [soa(600)] }));
+  const { resolver } = resolverFor([server]);
+  const kind = async (options?: { fresh: true }) => (await resolver.query("x.test", "A", options)).kind;
+  assert.deepEqual([await kind(), await kind({ fresh: true })], ["no-data", "no-data"]);
+  published.push(a("x.test", "192.0.2.1", 100));
+  assert.deepEqual([await kind(), await kind({ fresh: true })], ["no-data", "records"]);
+  assert.equal(await kind(), "records");
+  assert.equal(await kind({ fresh: true }), "records");
+  assert.equal(server.queries.length, 3);
+});
+
 test("answers are kept for their TTL and tell what is left of it", async () => {
   const server = await FakeServer.start((query) =>
     respond(query, [a("x.test", "192.0.2.1", 100), a("x.test", "192.0.2.2", 30)]),
