@@ -85,7 +85,7 @@ async function reportPart(raw: Buffer): Promise<Buffer> {
   return typeof part.content === "string" ? Buffer.from(part.content) : Buffer.from(part.content as ArrayBuffer);
 }
 
-test("SEC-022: a report is read with its failures", () => {
+test("a report is read with its failures", () => {
   const text = JSON.stringify({
     "organization-name": "Company-X",
     "date-range": { "start-datetime": "2016-04-01T00:00:00Z", "end-datetime": "2016-04-01T23:59:59Z" },

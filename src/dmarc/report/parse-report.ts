@@ -35,7 +35,7 @@ export function looksLikeXml(bytes: Uint8Array): boolean {
 
 /** NUL, white space, and the octets of the byte order marks. */
 const blank = new Set([0, 9, 10, 13, 32, 0xef, 0xbb, 0xbf, 0xfe, 0xff]);
-/** Parsing takes about 10 ms for so much. */
+/** Parsing takes about 20 ms for so much. */
 export const sliceBytes = 256 * 1024;
 /** The formats need six levels; extensions may have some more. */
 const depthMax = 32;
