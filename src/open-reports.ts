@@ -1,6 +1,5 @@
 /** Puts together what reports need: counting and sending those we owe, and the agent that takes those sent to us. */
-import { domainKeyOf } from "./address/domain.ts";
-import { mailboxKey, parseMailbox } from "./address/mailbox-text.ts";
+import { formatMailbox, mailboxKey, parseMailbox } from "./address/mailbox-text.ts";
 import type { Settings } from "./config/settings-schema.ts";
 import { ReportDelivery } from "./outbound/report-delivery.ts";
 import type { Clock } from "./ports/clock.ts";
@@ -81,7 +80,7 @@ function countsSettings(settings: Settings): EvaluationCountsSettings {
 function dailySettings({ hostname, domain, reports }: Settings, version: string): DailyReportsSettings {
   const { send, address, organization, contact } = reports;
   const ownDomain = domain[0]?.name ?? hostname;
-  const from = reports.from ?? address ?? `postmaster@${domainKeyOf(ownDomain) ?? ownDomain}`;
+  const from = asciiAddress(reports.from ?? address ?? `postmaster@${ownDomain}`);
   return {
     send,
     hostname,
@@ -90,4 +89,10 @@ function dailySettings({ hostname, domain, reports }: Settings, version: string)
     ...(organization === undefined ? {} : { organization }),
     ...(contact === undefined ? {} : { contact }),
   };
+}
+
+/** With the domain in A-labels, as it can stand in any header. */
+function asciiAddress(address: string): string {
+  const mailbox = parseMailbox(address);
+  return mailbox === undefined ? address : formatMailbox({ ...mailbox, domain: mailbox.domainKey });
 }

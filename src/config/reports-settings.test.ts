@@ -38,6 +38,7 @@ test("an address that is not ours, or somebody's already, is told with the key",
     else assert.match(problems.join("\n"), expected);
   }
   assert.throws(() => settingsWith({ address: "no address" }));
+  assert.throws(() => settingsWith({ from: "jürgen@example.org" }), /ASCII/);
 });
 
 test("the address exists without a user, an alias may lead to it, and no configured route takes its mail away", () => {

@@ -1,12 +1,15 @@
 /** The `[reports]` section: reports about mail as a whole, those we send about others' domains and those sent to us. */
 import { z } from "zod";
+import { hasNonAscii } from "../address/domain.ts";
 import { parseMailbox } from "../address/mailbox-text.ts";
 import { duration } from "../lib/setting-types.ts";
 
 const address = () =>
   z
     .string('an address is text: "reports@example.org"')
-    .refine((text) => parseMailbox(text) !== undefined, 'write an address: "reports@example.org"');
+    .refine((text) => parseMailbox(text) !== undefined, 'write an address: "reports@example.org"')
+    // Those who send reports, and those who get ours, need not know of SMTPUTF8.
+    .refine((text) => !hasNonAscii(parseMailbox(text)?.localPart ?? ""), "take an ASCII name before the @");
 
 /** Goes into XML and onto people's screens. */
 const line = z.string().min(1).max(200);
@@ -20,9 +23,7 @@ export const reportsSettings = z
       ),
     keep: duration({ minMs: 86_400_000, maxMs: 10 * 365 * 86_400_000 })
       .prefault("90d")
-      .describe(
-        'How long incoming reports are kept. Applies on reload, to reports that arrive after it.',
-      ),
+      .describe("How long incoming reports are kept. Applies on reload, to reports that arrive after it."),
     send: z
       .boolean()
       .default(true)

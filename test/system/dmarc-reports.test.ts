@@ -83,6 +83,17 @@ test("DMARC-017: a domain that asks gets the next day, signed, what was counted 
   assert.equal(sender.messages.length, 1, "nothing came the day after, so nothing is told");
 });
 
+test("a report leaves a domain of many letters in the form that every header can hold", async () => {
+  await using world = await SimulatedWorld.start({ reports: { from: "dmarc@bücher.example" } });
+  await using sender = await world.peer("sender.test");
+  world.resolver.add("_dmarc.sender.test", "TXT", "v=DMARC1; p=none; rua=mailto:dmarc@sender.test");
+  await receive(world, "joe@sender.test", "ann@example.org", fromSender);
+  await pass(world, day + 2 * hour);
+  const { mail, content } = sender.messages[0] ?? assert.fail();
+  assert.match(mail, /^MAIL FROM:<dmarc@xn--bcher-kva\.example>/);
+  assert.match(content.toString("latin1"), /filename="xn--bcher-kva\.example!sender\.test!\d+!\d+\.xml\.gz"/);
+});
+
 test("a stop does not lose the counts, and a report is sent once", async () => {
   await using world = await SimulatedWorld.start();
   await using sender = await world.peer("sender.test");
