@@ -6,6 +6,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { Log } from "../ports/log.ts";
+import { SpoolError } from "../spool/spool.ts";
 import { type DkimDirectory, dkimApi } from "./dkim-api.ts";
 import { type GuardSettings, refusalOf } from "./guard.ts";
 import type { Inbox } from "./inbox.ts";
@@ -86,6 +87,10 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
 
   app.notFound((context) => context.json({ error: `nothing is at ${context.req.path}` }, 404));
   app.onError((error, context) => {
+    if (error instanceof SpoolError) {
+      log.event("spool-failed", { where: `${context.req.method} ${context.req.path}`, error: error.message });
+      return context.json({ error: `nothing was changed: the spool could not write (${error.message})` }, 503);
+    }
     log.event("internal-error", { where: `${context.req.method} ${context.req.path}`, error: error.message });
     return context.json({ error: "the request failed; the log says why" }, 500);
   });

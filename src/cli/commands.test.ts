@@ -103,6 +103,7 @@ test("the API's refusals end commands with its words and a code that fits", asyn
     [400, 64],
     [409, 65],
     [500, 69],
+    [503, 75],
   ] as const) {
     const { code: given, stderr } = await new TestTerminal().run("explain 4QJ7ZC2M9KXD --data-dir d", {
       api: () => ({ status, body: { error: "its own words" } }),

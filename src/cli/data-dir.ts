@@ -67,6 +67,7 @@ export async function ask(
     case 404:
       throw new CliError(ExitCode.data, message);
     case 408:
+    case 503:
       throw new CliError(ExitCode.tryLater, message);
     case 400:
       throw usageError(message);

@@ -2,6 +2,7 @@
  * Reads what is due from the schedule, a page at a time and one claim at a time, as long as there is room for it; then
  * sleeps until the next recipient is due. The schedule may hold millions: nothing of it is kept here but one time.
  */
+import { logTrouble } from "./spool-trouble.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -72,7 +73,7 @@ export class Claimer {
       }
     } catch (error) {
       if (error instanceof SpoolError && error.code === "closed") return;
-      this.#options.log.event("internal-error", { where: "reading the schedule", error: String(error) });
+      logTrouble(this.#options.log, "reading the schedule", error);
       this.noteDue(this.#options.clock.now() + refusedRetryMs);
     } finally {
       // In the same turn in which the loop saw that nothing more was asked for: a wake is never lost in between.

@@ -2,6 +2,7 @@
  * Leases of what is in memory, renewed together while this process works on it. One that cannot be renewed in time ends
  * by itself and the recipient returns to the schedule: a dead worker never locks mail away.
  */
+import { logTrouble } from "./spool-trouble.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Spool } from "../spool/spool.ts";
@@ -68,7 +69,7 @@ export class Leases {
         }
       },
       // Three more renewals fall within the lease.
-      (error: unknown) => this.#log.event("internal-error", { where: "renewing leases", error: String(error) }),
+      (error: unknown) => logTrouble(this.#log, "renewing leases", error),
     );
   }
 }

@@ -3,6 +3,7 @@
  * be delivered again because the disk was full for a minute. While the spool refuses, `paused` tells the queue to begin
  * nothing, so what is kept here is bounded by what was in memory when the trouble began.
  */
+import { logTrouble } from "./spool-trouble.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { type Settlement, type Spool, SpoolError } from "../spool/spool.ts";
@@ -70,10 +71,8 @@ export class Recorder {
     await this.#idle();
     this.#cancelTimer();
     if (this.#refused.size > 0) {
-      this.#log.event("internal-error", {
-        where: "stopping the queue",
-        error: `${this.#refused.size} outcomes could not be recorded; those recipients are attempted again`,
-      });
+      const text = `${this.#refused.size} outcomes could not be recorded; those recipients are attempted again`;
+      logTrouble(this.#log, "stopping the queue", new SpoolError("failed", text));
       this.#refused.clear();
     }
   }

@@ -12,6 +12,14 @@ import type { Files, OpenFile } from "../ports/files.ts";
 const frameBytes = 8;
 /** Of one record; more is a damaged length. A message of the largest size there is fits. */
 const recordBytesMax = 256 * 1024 * 1024;
+/** What each file begins with. */
+interface First {
+  /** 0: there is none. */
+  readonly previous: number;
+  /** Octets of the former file that count. */
+  readonly counts: number;
+}
+
 const namePattern = /^journal-(\d{8})$/;
 
 export class Journal {
@@ -43,17 +51,30 @@ export class Journal {
       .map((name) => Number(namePattern.exec(name)?.[1] ?? 0))
       .filter((number) => number > 0)
       .toSorted((a, b) => a - b);
-    let previous: { readonly number: number; readonly bytes: Buffer } | undefined;
-    for (const number of numbers) {
-      const bytes = Buffer.from(await files.readFile(`${directory}/${fileName(number)}`));
-      const counts = readFirst(bytes, previous?.number ?? 0);
-      // A crash came while the file was begun; the one before is still the last.
-      if (counts === undefined) continue;
-      if (previous !== undefined) await replayAll(previous.bytes.subarray(0, counts), replay);
-      previous = { number, bytes };
+    const read = async (number: number) => Buffer.from(await files.readFile(`${directory}/${fileName(number)}`));
+    // The newest file that was really begun is the last; each names the one before it. Files that were begun in vain are
+    // in nobody's chain.
+    const chain: Buffer[] = [];
+    let last = 0;
+    let wanted: First | undefined;
+    for (const number of numbers.toReversed()) {
+      if (wanted !== undefined && number !== wanted.previous) continue;
+      const bytes = await read(number);
+      const first = readFirst(bytes);
+      if (first === undefined) continue;
+      if (wanted === undefined) last = number;
+      chain.unshift(wanted === undefined ? bytes : bytes.subarray(0, wanted.counts));
+      wanted = first;
     }
-    const length = previous === undefined ? 0 : await replayAll(previous.bytes, replay);
-    return new Journal(files, directory, previous?.number ?? 0, length, numbers.at(-1) ?? 0);
+    // A process that was killed may have written and not synced: what is found is built upon, so it must be durable first.
+    if (last > 0) {
+      await using file = await files.open(`${directory}/${fileName(last)}`, "append");
+      await file.sync();
+      await files.syncDirectory(directory);
+    }
+    let length = 0;
+    for (const bytes of chain) length = await replayAll(bytes, replay);
+    return new Journal(files, directory, last, length, numbers.at(-1) ?? 0);
   }
 
   /** Durable when it resolves. Rejects with a `FileError`; none of these records then ever comes back, unless the process ends at once. */
@@ -81,7 +102,7 @@ export class Journal {
     const path = `${this.#directory}/${fileName(number)}`;
     const file = await this.#files.open(path, "create", 0o600);
     try {
-      const first = Buffer.from(JSON.stringify({ previous: this.#number, counts: this.#length }));
+      const first = Buffer.from(JSON.stringify({ previous: this.#number, counts: this.#length } satisfies First));
       const framed = Buffer.concat([frameOf(first), first]);
       await file.write(framed);
       await file.sync();
@@ -117,12 +138,10 @@ function recordAt(bytes: Buffer, at: number): Buffer | undefined {
   return crc32(record) === bytes.readUInt32LE(at + 4) ? record : undefined;
 }
 
-/** How much of the former file counts; undefined where this one was never really begun. */
-function readFirst(bytes: Buffer, previous: number): number | undefined {
+/** Undefined where the file was never really begun. */
+function readFirst(bytes: Buffer): First | undefined {
   const record = recordAt(bytes, 0);
-  if (record === undefined) return undefined;
-  const first = JSON.parse(record.toString()) as { readonly previous: number; readonly counts: number };
-  return first.previous === previous ? first.counts : undefined;
+  return record === undefined ? undefined : (JSON.parse(record.toString()) as First);
 }
 
 /** All whole records behind the first; gives the length that counts. */

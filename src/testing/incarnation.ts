@@ -24,12 +24,18 @@ export class Incarnation implements MachinePorts {
   readonly files: Files;
   readonly resolver: Resolver;
   readonly log: Log;
+  /** Resolves when it is killed. */
+  readonly death: Promise<void>;
   #dead = false;
+  readonly #die: () => void;
   readonly #timers = new Set<Timer>();
   readonly #listeners = new Set<NetworkListener>();
   readonly #connections = new Set<Connection & { reset?: () => void }>();
 
   constructor(machine: MachinePorts) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.death = promise;
+    this.#die = resolve;
     this.clock = this.#mortalClock(machine.clock);
     this.network = this.#mortalNetwork(machine.network);
     this.files = this.#mortalFiles(machine.files);
@@ -49,6 +55,7 @@ export class Incarnation implements MachinePorts {
   /** As SIGKILL does. The system closes what was open: peers hear of it. */
   kill(): void {
     this.#dead = true;
+    this.#die();
     for (const timer of this.#timers) timer.cancel();
     for (const listener of this.#listeners) void listener.close();
     for (const connection of this.#connections) connection.destroy();
@@ -59,7 +66,11 @@ export class Incarnation implements MachinePorts {
 
   /** What a dead process waits for never comes. */
   async #mortal<T>(work: Promise<T>): Promise<T> {
-    if (this.#dead) return await never;
+    if (this.#dead) {
+      // Nobody hears of its failure either.
+      work.catch(() => undefined);
+      return await never;
+    }
     try {
       const result = await work;
       return this.isDead ? await never : result;

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { JournalSpool } from "../../src/spool/journal-spool.ts";
-import { ManualClock } from "../../src/testing/manual-clock.ts";
+import { ManualClock, settle } from "../../src/testing/manual-clock.ts";
 import { MemoryFiles } from "../../src/testing/memory-files.ts";
 import {
   contentOf,
@@ -64,6 +64,46 @@ test("journal-spool: a failed sync refuses, and what was refused stays refused a
   const again = await JournalSpool.open({ clock, files, directory });
   assert.equal(await again.message(refused.id), undefined);
   assert.deepEqual(await statesOf(again, kept.id), ["scheduled"]);
+});
+
+test("journal-spool: a file that was begun in vain is passed over", async () => {
+  const clock = new ManualClock();
+  const files = new MemoryFiles();
+  const spool = await JournalSpool.open({ clock, files, directory });
+  const first = draft(["ann@a.test"]);
+  await put(spool, first);
+  files.failNext("write", "EIO");
+  await assert.rejects(put(spool, draft(["bob@b.test"])), isSpoolError("failed"));
+  // The next file is there, whole, and its name may not last: the one after it counts.
+  files.failNext("syncDirectory", "EIO");
+  await assert.rejects(put(spool, draft(["cid@c.test"])), isSpoolError("failed"));
+  const kept = draft(["dan@d.test"]);
+  await put(spool, kept);
+  await spool.close();
+  const again = await JournalSpool.open({ clock, files, directory });
+  for (const { id } of [first, kept]) assert.deepEqual(await statesOf(again, id), ["scheduled"]);
+});
+
+test("journal-spool: what a killed process wrote and did not sync is synced before anything is built upon it", async () => {
+  const clock = new ManualClock();
+  const files = new MemoryFiles();
+  const first = draft(["ann@a.test"]);
+  const killed = await JournalSpool.open({ clock, files, directory });
+  // The sync never ends, since the process does.
+  const never = new Promise<void>(() => undefined);
+  const open = files.open.bind(files);
+  files.open = async (...given) => Object.assign(await open(...given), { sync: () => never });
+  void put(killed, first);
+  await settle();
+  files.open = open;
+  const second = await JournalSpool.open({ clock, files, directory });
+  const known = (await second.message(first.id)) !== undefined;
+  const next = draft(["bob@b.test"]);
+  await put(second, next);
+  files.crash();
+  const third = await JournalSpool.open({ clock, files, directory });
+  assert.deepEqual(await statesOf(third, next.id), ["scheduled"]);
+  assert.equal((await third.message(first.id)) !== undefined, known);
 });
 
 test("journal-spool: a crash at any operation of the disk loses nothing that was told, and keeps nothing by half", async () => {

@@ -1,0 +1,11 @@
+/** How the queue tells of work that failed: a disk that refuses is trouble to expect, anything else a fault of ours. */
+import type { Log, LogFields } from "../ports/log.ts";
+import { SpoolError } from "../spool/spool.ts";
+
+export function logTrouble(log: Log, where: string, error: unknown, fields: LogFields = {}): void {
+  log.event(error instanceof SpoolError ? "spool-failed" : "internal-error", {
+    ...fields,
+    where,
+    error: error instanceof Error ? error.message : String(error),
+  });
+}

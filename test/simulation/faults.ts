@@ -1,0 +1,217 @@
+/**
+ * What goes wrong in a simulation, as a list made from the seed beforehand: so that a failing seed can be run again with
+ * fewer faults, until none can be left out.
+ */
+import type { Chance } from "./chance.ts";
+import { type Machine, serverAddress } from "./machine.ts";
+import type { Receiver } from "./receivers.ts";
+
+export type FaultKind =
+  | "kill"
+  | "power-loss"
+  | "restart"
+  | "reload"
+  | "disk-full"
+  | "sync-fails"
+  | "disk-slow"
+  | "dns-silent"
+  | "dns-fails"
+  | "receiver-cut-off"
+  | "server-cut-off"
+  | "receiver-slow"
+  | "connections-reset"
+  | "receiver-moves"
+  | "clock-forward"
+  | "clock-back";
+
+export interface Fault {
+  /** Milliseconds from the start. */
+  readonly atMs: number;
+  readonly kind: FaultKind;
+  readonly lastsMs: number;
+  /** Which receiver, where it concerns one. */
+  readonly receiver: number;
+}
+
+const minute = 60_000;
+const kinds: readonly { readonly kind: FaultKind; readonly weight: number; readonly longestMs: number }[] = [
+  { kind: "kill", weight: 4, longestMs: 30 * minute },
+  { kind: "power-loss", weight: 4, longestMs: 60 * minute },
+  { kind: "restart", weight: 2, longestMs: 10 * minute },
+  { kind: "reload", weight: 2, longestMs: 0 },
+  { kind: "disk-full", weight: 2, longestMs: 90 * minute },
+  { kind: "sync-fails", weight: 2, longestMs: 20 * minute },
+  { kind: "disk-slow", weight: 1, longestMs: 30 * minute },
+  { kind: "dns-silent", weight: 2, longestMs: 120 * minute },
+  { kind: "dns-fails", weight: 2, longestMs: 240 * minute },
+  { kind: "receiver-cut-off", weight: 3, longestMs: 600 * minute },
+  { kind: "server-cut-off", weight: 2, longestMs: 240 * minute },
+  { kind: "receiver-slow", weight: 2, longestMs: 120 * minute },
+  { kind: "connections-reset", weight: 4, longestMs: 0 },
+  { kind: "receiver-moves", weight: 1, longestMs: 0 },
+  { kind: "clock-forward", weight: 1, longestMs: 0 },
+  { kind: "clock-back", weight: 1, longestMs: 0 },
+];
+
+export function planFaults(
+  chance: Chance,
+  options: { readonly withinMs: number; readonly receivers: number },
+): Fault[] {
+  const bag = kinds.flatMap((entry) => Array.from({ length: entry.weight }, () => entry));
+  const count = chance.below(20);
+  const faults = Array.from({ length: count }, (): Fault => {
+    const { kind, longestMs } = chance.pick(bag);
+    const atMs = Math.floor(chance.next() * options.withinMs);
+    const lastsMs = Math.floor(chance.next() ** 2 * longestMs);
+    return { atMs, kind, lastsMs, receiver: chance.below(options.receivers) };
+  });
+  return faults.toSorted((a, b) => a.atMs - b.atMs);
+}
+
+/** Makes faults happen at their times, and takes them back. */
+export class FaultInjector {
+  readonly #machine: Machine;
+  readonly #receivers: readonly Receiver[];
+  readonly #chance: Chance;
+  /** Rises whenever something goes on that may lose a reply on the wire, by address. */
+  readonly disturbances = new Map<string, number[]>();
+  readonly problems: string[] = [];
+  /** How often the wall clock was set. */
+  clockJumps = 0;
+  #healed = false;
+  #starting = false;
+
+  constructor(machine: Machine, receivers: readonly Receiver[], chance: Chance) {
+    this.#machine = machine;
+    this.#receivers = receivers;
+    this.#chance = chance;
+  }
+
+  schedule(faults: readonly Fault[]): void {
+    for (const fault of faults) {
+      this.#machine.clock.setTimer(fault.atMs, () => {
+        if (!this.#healed) this.#begin(fault);
+      });
+    }
+  }
+
+  /** Everything is in order from here on; a server that is down comes up. */
+  heal(): void {
+    this.#healed = true;
+    const { network, files, resolver } = this.#machine;
+    for (const { address } of this.#receivers) {
+      network.join(address);
+      network.slow(address, 1);
+      resolver.silence = 0;
+    }
+    for (const { domain } of this.#receivers) resolver.records.heal(domain);
+    network.join(serverAddress);
+    files.space = Number.POSITIVE_INFINITY;
+    files.syncFailures = 0;
+    files.slowness = 1;
+    for (const receiver of this.#receivers) receiver.healed = true;
+    if (!this.#machine.isUp) this.#comeUp();
+  }
+
+  #begin({ kind, lastsMs, receiver: index }: Fault): void {
+    const machine = this.#machine;
+    const { network, files, resolver, clock } = machine;
+    const receiver = this.#receivers[index % this.#receivers.length];
+    if (receiver === undefined) return;
+    const later = (undo: () => void) => {
+      clock.setTimer(lastsMs, () => {
+        if (!this.#healed) undo();
+      });
+    };
+    switch (kind) {
+      case "kill":
+        machine.kill();
+        return later(() => this.#comeUp());
+      case "power-loss":
+        machine.losePower();
+        return later(() => this.#comeUp());
+      case "restart":
+        if (!machine.isUp || this.#starting) return;
+        this.#starting = true;
+        machine
+          .stop()
+          .then((left) => {
+            for (const what of left) this.problems.push(`a stopped server left ${what} behind`);
+          })
+          .finally(() => {
+            this.#starting = false;
+            later(() => this.#comeUp());
+            if (this.#healed) this.#comeUp();
+          });
+        return;
+      case "reload":
+        if (machine.isUp && !this.#starting) {
+          const concurrent = 1 + this.#chance.below(5);
+          void machine.reload({ queue: { deliveries_per_site: concurrent, expire: this.#chance.pick(["2d", "36h"]) } });
+        }
+        return;
+      case "disk-full":
+        files.space = Math.floor(this.#chance.next() * 20_000);
+        return later(() => (files.space = Number.POSITIVE_INFINITY));
+      case "sync-fails":
+        files.syncFailures = this.#chance.between(0.05, 1);
+        return later(() => (files.syncFailures = 0));
+      case "disk-slow":
+        files.slowness = this.#chance.between(10, 3000);
+        return later(() => (files.slowness = 1));
+      case "dns-silent":
+        resolver.silence = this.#chance.between(0.2, 1);
+        return later(() => (resolver.silence = 0));
+      case "dns-fails":
+        resolver.records.fail(receiver.domain);
+        return later(() => resolver.records.heal(receiver.domain));
+      case "receiver-cut-off":
+        this.#disturb(receiver.address);
+        network.cut(receiver.address);
+        return later(() => network.join(receiver.address));
+      case "server-cut-off":
+        for (const { address } of this.#receivers) this.#disturb(address);
+        network.cut(serverAddress);
+        return later(() => network.join(serverAddress));
+      case "receiver-slow":
+        this.#disturb(receiver.address);
+        network.slow(receiver.address, this.#chance.between(50, 20_000));
+        return later(() => network.slow(receiver.address, 1));
+      case "connections-reset":
+        this.#disturb(receiver.address);
+        network.reset(this.#chance.is(0.3) ? serverAddress : receiver.address);
+        for (const { address } of this.#receivers) this.#disturb(address);
+        return;
+      case "receiver-moves":
+        return receiver.move(resolver);
+      case "clock-forward":
+        this.clockJumps++;
+        return clock.jump(this.#chance.between(1000, 3_600_000));
+      case "clock-back":
+        this.clockJumps++;
+        return clock.jump(-this.#chance.between(1000, 3_600_000));
+      default:
+        kind satisfies never;
+    }
+  }
+
+  #disturb(address: string): void {
+    const times = this.disturbances.get(address) ?? [];
+    times.push(this.#machine.clock.monotonicMs());
+    this.disturbances.set(address, times);
+  }
+
+  /** Tries until the disk lets it. */
+  #comeUp(): void {
+    const machine = this.#machine;
+    if (machine.isUp || this.#starting) return;
+    this.#starting = true;
+    machine
+      .start()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#starting = false;
+        if (!machine.isUp) machine.clock.setTimer(30_000, () => this.#comeUp());
+      });
+  }
+}

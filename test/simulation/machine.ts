@@ -1,0 +1,208 @@
+/**
+ * The machine that our server runs on, with its disk, its network address and its DNS, in simulated time; and the server
+ * on it, which can be started, stopped, reloaded, killed, and lose its power.
+ */
+import { createHash } from "node:crypto";
+import type { RunningServer } from "../../src/cli/running-server.ts";
+import { createServer, type ServerPorts } from "../../src/compose.ts";
+import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
+import type { LogEventName } from "../../src/events/log-events.ts";
+import type { Log, LogFields } from "../../src/ports/log.ts";
+import type { Network } from "../../src/ports/network.ts";
+import { JournalSpool } from "../../src/spool/journal-spool.ts";
+import type { Spool } from "../../src/spool/spool.ts";
+import { Incarnation } from "../../src/testing/incarnation.ts";
+import { ManualClock } from "../../src/testing/manual-clock.ts";
+import { SimulatedFiles } from "../../src/testing/simulated-files.ts";
+import { SimulatedNetwork } from "../../src/testing/simulated-network.ts";
+import { SimulatedResolver } from "../../src/testing/simulated-resolver.ts";
+import { TestCrypto } from "../../src/testing/test-crypto.ts";
+import { Chance } from "./chance.ts";
+
+export const serverAddress = "192.0.2.25";
+/** May relay without a login. */
+export const insideAddress = "203.0.113.5";
+/** Where addresses of ours lead that are nobody's mailbox. */
+export const aliasTargets: Readonly<Record<string, readonly string[]>> = {
+  "info@example.org": ["ann@example.org", "user1@d0.test"],
+  "away@example.org": ["user2@d1.test"],
+};
+const dataDir = "/data";
+const spoolDir = `${dataDir}/journal`;
+
+export interface LoggedEvent {
+  readonly at: number;
+  readonly name: LogEventName;
+  readonly fields: LogFields;
+}
+
+export class Machine {
+  readonly clock = new ManualClock();
+  readonly network: SimulatedNetwork;
+  readonly files: SimulatedFiles;
+  readonly resolver: SimulatedResolver;
+  /** Of all lives. */
+  readonly events: LoggedEvent[] = [];
+  /** When a life ended that had no time to finish. */
+  readonly deaths: number[] = [];
+  /** The spool of the present life. */
+  spool: Spool | undefined;
+  #settings: SettingsInput;
+  /** Octets that are handed over at once. */
+  readonly chunkBytes: number;
+  readonly #serverChance: Chance;
+  readonly #digest = createHash("sha256");
+  #life: Incarnation | undefined;
+  #server: RunningServer | undefined;
+  #http = new Map<string, (request: Request) => Response | Promise<Response>>();
+
+  constructor(seed: number, settings: SettingsInput) {
+    const { clock } = this;
+    const network = new Chance(seed, "network");
+    // Some worlds hand over octet by octet, most in pieces of any size.
+    const chunkBytes = network.is(0.1) ? 1 : network.is(0.3) ? 1 + network.below(64) : 65_536;
+    this.chunkBytes = chunkBytes;
+    this.network = new SimulatedNetwork({ clock, random: network, latencyMs: { least: 0.5, most: 40 }, chunkBytes });
+    this.files = new SimulatedFiles({ clock, random: new Chance(seed, "disk") });
+    this.resolver = new SimulatedResolver({ clock, random: new Chance(seed, "dns") });
+    this.#serverChance = new Chance(seed, "server");
+    this.#settings = settings;
+  }
+
+  get isUp(): boolean {
+    return this.#server !== undefined;
+  }
+
+  /** A line for each event so far, hashed: equal runs have equal digests. */
+  get digest(): string {
+    return this.#digest.copy().digest("hex");
+  }
+
+  /** Rejects where the disk does not let it; then nothing runs. */
+  async start(): Promise<void> {
+    const life = new Incarnation({
+      clock: this.clock,
+      network: this.#fromServer(),
+      files: this.files,
+      resolver: this.resolver,
+      log: this.#log({}),
+    });
+    this.#life = life;
+    this.#http = new Map();
+    const settings = this.#parsed();
+    try {
+      const starting = createServer(
+        { settings, mode: "production", reload: () => Promise.resolve(this.#parsed()) },
+        this.#ports(life),
+      );
+      const server = await Promise.race([starting, life.death]);
+      if (server !== undefined) this.#server = server;
+    } catch (error) {
+      life.kill();
+      throw error;
+    }
+  }
+
+  /** In order; what it leaves behind is told. */
+  async stop(): Promise<readonly string[]> {
+    const life = this.#life;
+    const server = this.#server;
+    if (life === undefined || server === undefined) return [];
+    await Promise.race([server.stop(), life.death]);
+    if (life.isDead) return [];
+    const left = Object.entries(life.leftovers).flatMap(([what, count]) => (count === 0 ? [] : [`${count} ${what}`]));
+    this.#server = undefined;
+    this.spool = undefined;
+    life.kill();
+    return left;
+  }
+
+  /** SIGKILL: the system keeps what it was given. */
+  kill(): void {
+    if (this.#life === undefined || this.#life.isDead) return;
+    this.deaths.push(this.clock.now());
+    this.#life.kill();
+    this.#server = undefined;
+    this.spool = undefined;
+  }
+
+  /** Nothing is kept but what was synced, and some of the rest. */
+  losePower(): void {
+    this.kill();
+    this.files.crash();
+  }
+
+  /** With a part of the settings replaced. */
+  async reload(change: Partial<SettingsInput>): Promise<void> {
+    this.#settings = { ...this.#settings, ...change };
+    await this.#server?.reload();
+  }
+
+  /** A request to the API over the control socket. */
+  async api(path: string, json?: unknown): Promise<unknown> {
+    const fetch = this.#http.get(`${dataDir}/control.sock`);
+    if (fetch === undefined) return undefined;
+    const body = json === undefined ? {} : { body: JSON.stringify(json), method: "POST" };
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(new Request(`http://localhost${path}`, { headers, ...body }));
+    return await response.json();
+  }
+
+  /** Messages in the mailbox of a local user. */
+  async mailbox(user: string): Promise<readonly string[]> {
+    const folders = [`${dataDir}/mail/example.org/${user}/new/`, `${dataDir}/mail/example.org/${user}/.Junk/new/`];
+    const paths = this.files.memory.paths.filter((path) => folders.some((folder) => path.startsWith(folder)));
+    return await Promise.all(
+      paths.map(async (path) => Buffer.from(await this.files.readFile(path)).toString("latin1")),
+    );
+  }
+
+  #parsed(): Settings {
+    return settingsSchema.parse(this.#settings);
+  }
+
+  #fromServer(): Network {
+    return {
+      listen: (...given) => this.network.listen(...given),
+      connect: (endpoint, options) => this.network.connect(endpoint, { localAddress: serverAddress, ...options }),
+    };
+  }
+
+  #log(fields: LogFields): Log {
+    return {
+      event: (name, more) => {
+        const at = this.clock.now();
+        const event = { at, name, fields: { ...fields, ...more } };
+        this.events.push(event);
+        this.#digest.update(`${JSON.stringify(event)}\n`);
+      },
+      with: (more) => this.#log({ ...fields, ...more }),
+    };
+  }
+
+  #ports(life: Incarnation): ServerPorts {
+    return {
+      version: "1.2.3",
+      clock: life.clock,
+      random: this.#serverChance,
+      crypto: new TestCrypto(),
+      network: life.network,
+      files: life.files,
+      resolver: life.resolver,
+      log: life.log,
+      interfaceAddresses: () => [serverAddress],
+      lock: () => ({ release: () => undefined }),
+      openSpool: async () => {
+        const { clock, files } = life;
+        this.spool = await JournalSpool.open({ clock, files, directory: spoolDir });
+        return this.spool;
+      },
+      serveHttp: (endpoint, fetch) => {
+        const http = this.#http;
+        const place = endpoint.kind === "unix" ? endpoint.path : `${endpoint.address}:${endpoint.port}`;
+        http.set(place, fetch);
+        return Promise.resolve({ endpoint, close: () => Promise.resolve(void http.delete(place)) });
+      },
+    };
+  }
+}

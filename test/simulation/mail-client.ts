@@ -1,0 +1,138 @@
+/**
+ * A client that hands over one message by SMTP in simulated time, patiently and correctly, and tells what it was told. What
+ * it cannot know, it says: a connection that is lost behind the end of data leaves the outcome open.
+ */
+import type { Clock } from "../../src/ports/clock.ts";
+import type { Connection, Endpoint, Network } from "../../src/ports/network.ts";
+
+export interface Letter {
+  readonly from: string;
+  /** Each with its parameters: `<a@b.test> NOTIFY=NEVER`. */
+  readonly to: readonly string[];
+  readonly mailParameters: string;
+  readonly content: Buffer;
+  /** As the client's address. */
+  readonly client: string;
+}
+
+export type HandOver =
+  /** `accepted`: indexes of `to` that were taken. */
+  | { readonly kind: "accepted"; readonly id: string; readonly accepted: readonly number[] }
+  | { readonly kind: "refused"; readonly reply: string }
+  /** Nothing was handed over. */
+  | { readonly kind: "failed"; readonly reason: string }
+  /** The whole content was sent, and no reply came. */
+  | { readonly kind: "unknown" };
+
+const patienceMs = 15 * 60_000;
+
+export async function handOver(network: Network, clock: Clock, server: Endpoint, letter: Letter): Promise<HandOver> {
+  let connection: Connection;
+  try {
+    connection = await network.connect(server, { localAddress: letter.client, signal: clock.timeout(patienceMs) });
+  } catch (error) {
+    return { kind: "failed", reason: String(error) };
+  }
+  const dialogue = new Dialogue(connection, clock);
+  let whole = false;
+  try {
+    await dialogue.expect(220);
+    await dialogue.ask("EHLO client.test", 250);
+    await dialogue.ask(`MAIL FROM:<${letter.from}>${letter.mailParameters}`, 250);
+    const accepted: number[] = [];
+    let refusal = "";
+    for (const [index, to] of letter.to.entries()) {
+      const reply = await dialogue.ask(`RCPT TO:${to}`);
+      if (reply.startsWith("2")) accepted.push(index);
+      else refusal = reply;
+    }
+    if (accepted.length === 0) {
+      dialogue.quit();
+      return { kind: "refused", reply: refusal };
+    }
+    await dialogue.ask("DATA", 354);
+    dialogue.write(letter.content);
+    whole = true;
+    const reply = await dialogue.reply();
+    dialogue.quit();
+    const id = /^250 2\.0\.0 Ok: queued as (\w{12})$/.exec(reply)?.[1];
+    return id === undefined ? { kind: "refused", reply } : { kind: "accepted", id, accepted };
+  } catch (error) {
+    connection.destroy();
+    if (whole) return { kind: "unknown" };
+    return error instanceof Refusal
+      ? { kind: "refused", reply: error.message }
+      : { kind: "failed", reason: String(error) };
+  }
+}
+
+class Refusal extends Error {}
+
+class Dialogue {
+  readonly #connection: Connection;
+  readonly #clock: Clock;
+  #received = "";
+  #over: Error | undefined;
+  #wake: () => void = () => undefined;
+
+  constructor(connection: Connection, clock: Clock) {
+    this.#connection = connection;
+    this.#clock = clock;
+    const over = (error: Error) => {
+      this.#over ??= error;
+      this.#wake();
+    };
+    connection.start({
+      data: (bytes) => {
+        this.#received += Buffer.from(bytes).toString("latin1");
+        this.#wake();
+      },
+      end: () => over(new Error("the server ended the connection")),
+      drained: () => undefined,
+      closed: (error) => over(error ?? new Error("closed")),
+    });
+  }
+
+  write(bytes: Buffer): void {
+    this.#connection.write(bytes);
+  }
+
+  async ask(line: string, code?: number): Promise<string> {
+    this.write(Buffer.from(`${line}\r\n`));
+    return await this.expect(code);
+  }
+
+  async expect(code?: number): Promise<string> {
+    const reply = await this.reply();
+    if (code !== undefined && !reply.startsWith(String(code))) {
+      this.quit();
+      throw new Refusal(reply);
+    }
+    return reply;
+  }
+
+  /** The last line of the next reply. */
+  async reply(): Promise<string> {
+    for (;;) {
+      const match = /^(?:\d{3}-[^\n]*\n)*(\d{3} [^\r\n]*)\r\n/.exec(this.#received);
+      if (match !== null) {
+        this.#received = this.#received.slice(match[0].length);
+        return match[1] ?? "";
+      }
+      if (this.#over !== undefined) throw this.#over;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      const timer = this.#clock.setTimer(patienceMs, () => {
+        this.#over = new Error("no reply in time");
+        resolve();
+      });
+      await promise;
+      timer.cancel();
+    }
+  }
+
+  quit(): void {
+    this.write(Buffer.from("QUIT\r\n"));
+    this.#connection.end();
+  }
+}
