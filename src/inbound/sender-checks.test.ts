@@ -230,6 +230,19 @@ test("DNS that never answers: the client hears 451 after twenty seconds, and not
   ledger.assertForgotten(1);
 });
 
+test("the wait for DNS is ours, and no idle client's", async () => {
+  const resolver: Resolver = { query: () => new Promise(() => undefined) };
+  await using server = await openServer({ resolver, options: { limits: { idle_timeout: "10s" } } });
+  const client = await server.client("mx", strangeClient);
+  await client.envelope("<chef@example.org>", "<ann@example.org>");
+  await client.expect("DATA", "354");
+  client.send(`${forged}\r\n.\r\n`);
+  await settle();
+  await server.clock.advance(20_000);
+  assert.match(await client.reply(), /^451 4\.7\.1 /);
+  await client.expect("NOOP", "250");
+});
+
 test("a client that goes away while DNS is asked leaves nothing behind", async () => {
   const resolver: Resolver = { query: () => new Promise(() => undefined) };
   const ledger = new SpoolLedger();
