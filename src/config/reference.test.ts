@@ -36,6 +36,7 @@ async function load(text: string) {
   await files.replaceFile("/etc/posthaste.toml", Buffer.from(text));
   await files.replaceFile("/etc/relay.secret", Buffer.from("a secret of the relay\n"));
   await files.replaceFile("/etc/mail.example.org.pem", Buffer.from(testKey("rsa")));
+  await files.replaceFile("/etc/srs.secret", Buffer.from("a secret of thirty-two letters..\n"));
   await files.replaceFile("/etc/admin.token", Buffer.from("a token of twenty letters\n"));
   return await loadSettings("/etc/posthaste.toml", {
     files,
