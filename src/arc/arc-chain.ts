@@ -134,7 +134,7 @@ class ChainReader {
     for (let instance = 1; instance <= this.#instance; instance++) {
       const missing = (["results", "message", "seal"] as const).find((kind) => !this.#found[kind].has(instance));
       if (missing !== undefined) return `Set ${instance} of the ARC chain has no ${names[missing]}`;
-      const validation = this.#found.seal.get(instance)?.tags.get("cv");
+      const validation = this.#validationOf(instance);
       const wanted = instance === 1 ? "none" : "pass";
       if (validation !== wanted) return `The seal of set ${instance} should say cv=${wanted}`;
     }
@@ -170,7 +170,12 @@ class ChainReader {
   }
 
   #newestSealSaysFail(): boolean {
-    return this.#found.seal.get(this.#instance)?.tags.get("cv") === "fail";
+    return this.#validationOf(this.#instance) === "fail";
+  }
+
+  /** The name of the tag is case-sensitive, its value is not (RFC 8617 §3.9). */
+  #validationOf(instance: number): string | undefined {
+    return this.#found.seal.get(instance)?.tags.get("cv")?.toLowerCase();
   }
 }
 
@@ -194,9 +199,9 @@ function readTags(field: HeaderField): ReadField | undefined {
   return tags === undefined || instance === undefined ? undefined : { field, instance, tags, value: "" };
 }
 
-/** Above 50 it is read, so that a chain that is too long is seen as such. */
+/** One or two digits (RFC 8617 §3.9). Above 50 it is read, so that a chain that is too long is seen as such. */
 function instanceOf(text: string | undefined): number | undefined {
-  if (text === undefined || !/^\d{1,4}$/.test(text)) return undefined;
+  if (text === undefined || !/^(?:\d{1,2}|[1-9]\d{2,3})$/.test(text)) return undefined;
   const instance = Number(text);
   return instance === 0 ? undefined : instance;
 }

@@ -96,6 +96,7 @@ describe("DKIM-008: i=", () => {
     ["ann@org", "permerror identity-mismatch"],
     ["ann@.example.org", "permerror identity-mismatch"],
     ["example.org", "permerror identity-mismatch"],
+    ["a@b@example.org", "permerror identity-mismatch"],
     ["", "permerror identity-mismatch"],
   ] as const) {
     test(`i=${i}: ${expected}`, async () => {

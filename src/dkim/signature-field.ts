@@ -4,6 +4,7 @@
  * Owns the syntax and the rules between tags. What is not a usable signature comes back as a verdict with its reason.
  */
 import { domainKeyOf } from "../address/domain.ts";
+import { scanLocalPart } from "../address/mailbox-grammar.ts";
 import type { HeaderField } from "../message/header-section.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Canonicalization } from "./canonicalization.ts";
@@ -175,7 +176,7 @@ class FieldReader {
     if (identity === undefined) return this.#about.domain;
     // The local-part may be a quoted string with an "@" of its own; the domain has none.
     const at = identity.lastIndexOf("@");
-    return at === -1 ? undefined : domainKeyOf(identity.slice(at + 1));
+    return at === -1 || !isLocalPart(identity.slice(0, at)) ? undefined : domainKeyOf(identity.slice(at + 1));
   }
 
   #tag(name: string): string {
@@ -185,6 +186,13 @@ class FieldReader {
   #problem(reason: string, detail: string): SignatureProblem {
     return problem(this.#about, reason, detail);
   }
+}
+
+/** Of i=: may be empty, and is in dkim-quoted-printable (RFC 6376 §3.5, §2.11). */
+function isLocalPart(text: string): boolean {
+  const decoded = text.replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const scanned = scanLocalPart(decoded, 0);
+  return decoded === "" || (scanned.kind === "local-part" && scanned.end === decoded.length);
 }
 
 /** As a domain, but for the underscore, which the grammar does not know and some large senders use. "": none. */

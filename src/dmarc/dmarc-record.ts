@@ -94,7 +94,7 @@ function readTags(text: string, problems: string[]): ReadonlyMap<string, string>
 }
 
 /** RFC 3986 without the comma and the exclamation mark (RFC 9989 §4.8), and the size that RFC 7489 let follow. */
-const reportUri = /^([a-z][a-z\d+.-]*:(?:[\w\-.~:/?#[\]@$&'()*+;=]|%[\da-f]{2})+)(?:!(\d+)([kmgt]?))?$/i;
+const reportUri = /^([a-z][a-z\d+.-]*:(?:[\w\-.~:/?#[\]@$&'()*+;=]|%[\da-f]{2})*)(?:!(\d+)([kmgt]?))?$/i;
 
 function reportUris(
   value: string | undefined,

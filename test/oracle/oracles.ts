@@ -1,0 +1,12 @@
+import { compareArc } from "./arc-oracle.ts";
+import type { Oracle } from "./comparison.ts";
+import { compareDkim } from "./dkim-oracle.ts";
+import { compareDmarc } from "./dmarc-oracle.ts";
+import { compareSpf } from "./spf-oracle.ts";
+
+export const oracles: Readonly<Record<string, Oracle>> = {
+  spf: compareSpf,
+  dkim: compareDkim,
+  dmarc: compareDmarc,
+  arc: compareArc,
+};
