@@ -75,33 +75,22 @@ const show: Command = {
 export const reportsCommands: readonly Command[] = [list, show];
 
 function listTable(reports: readonly ReceivedReportLine[], context: CliContext, style: Style): string {
-  const now = context.clock.now();
   const rows = reports.map((report) => {
-    const received = relativeTime(report.received_at, now);
     if (report.kind === "unreadable") {
       return [
         report.id,
-        received,
+        day(report.received_at),
         "?",
         "",
         "",
         "",
-        `from ${printable(report.from || "<>")}: ${printable(report.reason)}`,
+        printable(`${report.from || "<>"}: ${report.reason}`),
       ];
     }
-    const { kind, domain, organization, begin, total, failed } = report;
-    const about = printable(domain);
-    return [
-      report.id,
-      received,
-      kind,
-      about,
-      String(total),
-      String(failed),
-      `${day(begin)} ${printable(organization)}`,
-    ];
+    const { id, kind, domain, organization, begin, total, failed } = report;
+    return [id, day(begin), kind, printable(domain), String(total), String(failed), printable(organization)];
   });
-  const head = ["ID", "RECEIVED", "KIND", "ABOUT", "TOTAL", "FAILED", "DAY AND REPORTER"];
+  const head = ["ID", "DAY", "KIND", "ABOUT", "TOTAL", "FAILED", "REPORTER"];
   return textTable([head, ...rows], { columns: context.stdout.columns, right: [4, 5], style });
 }
 
