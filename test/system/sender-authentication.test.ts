@@ -1,6 +1,7 @@
 /** Strangers' mail on a whole server: from DNS to the folder it ends in, and what is told about it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { SettingsInput } from "../../src/config/settings-schema.ts";
 import { hour, settingsOf, SimulatedWorld, stranger } from "./support.ts";
 
 const forged = "From: Chef <chef@bank.example>\r\nSubject: pay\r\n\r\nnow";
@@ -73,4 +74,33 @@ test("mail of our own that comes back from outside bears a signature that these 
   const [mail = ""] = (await world.mailbox("bob@example.org")).map(String);
   assert.match(mail, /dkim=pass header\.d=example\.org/);
   assert.match(mail, /dmarc=pass \(p=reject dis=none\)/);
+});
+
+test("ARC-006 ARC-007: what we sealed when it passed is believed when it comes back, once the sealer is trusted", async () => {
+  await using world = new SimulatedWorld();
+  const next: { settings: Partial<SettingsInput> } = { settings: {} };
+  await world.start({}, { reload: () => Promise.resolve(settingsOf(next.settings)) });
+  publish(world);
+  await using peer = await world.peer("elsewhere.test");
+  const { stdout } = await world.command("dkim generate example.org --json --data-dir /data");
+  const { keys } = JSON.parse(stdout) as { keys: { record: { name: string; text: string } }[] };
+  for (const { record } of keys) world.resolver.add(record.name, "TXT", record.text);
+  await world.advance(hour);
+  await (await world.client("mx", "192.0.2.77")).send("chef@bank.example", "single@example.org", forged);
+  await world.quiet();
+  const sealed = String(peer.messages[0]?.content ?? "").replace(/\r\n$/, "");
+  assert.match(sealed, /^ARC-Seal: /);
+
+  const returned = async () => {
+    await (await world.client()).send("bounces@elsewhere.test", "ann@example.org", sealed);
+    await world.quiet();
+    return [(await world.mailbox("ann@example.org")).length, junkOf(world).length];
+  };
+  assert.deepEqual(await returned(), [0, 1], "a chain of a sealer that nobody named changes nothing");
+  next.settings = { authentication: { trusted_sealers: ["example.org"] } };
+  assert.deepEqual(await world.server.reload(), { ok: true });
+  assert.deepEqual(await returned(), [1, 1]);
+  const [mail = ""] = (await world.mailbox("ann@example.org")).map(String);
+  assert.match(mail, /arc=pass \(i=1\) header\.oldest-pass=0 smtp\.remote-ip=198\.51\.100\.7;/);
+  assert.match(mail, /dmarc=fail \(p=reject dis=none\)/);
 });
