@@ -8,7 +8,7 @@ import { finalStates, openStates } from "../../src/spool/recipient-state.ts";
 import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../../src/spool/spool.ts";
 import type { FaultInjector } from "./faults.ts";
 import { aliasTargets, type Machine } from "./machine.ts";
-import type { Copy, Receiver } from "./receivers.ts";
+import type { Character, Copy, Receiver } from "./receivers.ts";
 import type { Sent, Workload } from "./workload.ts";
 
 export interface WorldView {
@@ -36,6 +36,7 @@ export async function checkEnd(view: WorldView): Promise<readonly string[]> {
   problems.push(...(await checkFinalStates(view, rows)));
   problems.push(...checkReports(rows));
   problems.push(...checkCopies(view));
+  problems.push(...(await checkCauses(view, spool, rows)));
   problems.push(...(await checkStory(spool, rows)));
   problems.push(...(await checkAttempts(view, spool, rows)));
   problems.push(...checkSites(view));
@@ -182,11 +183,62 @@ function checkCopies({ machine, receivers, faults }: WorldView): readonly string
     for (const [key, copies] of byRecipient) {
       const sure = copies.filter(({ answer }) => /^2\d\d/.test(answer)).length;
       const excuses = machine.deaths.length + (faults.disturbances.get(receiver.address)?.length ?? 0);
+      if (copies.some(({ whole }) => !whole)) problems.push(`${receiver.domain} was given ${key} with another body`);
       if (sure > 1 + excuses)
         problems.push(`${receiver.domain} was given ${key} ${sure} times, ${excuses} times with an excuse`);
     }
   }
   return problems;
+}
+
+/**
+ * Nothing fails without a cause: a recipient that failed was refused by a server with 5yz, and one that a server refused
+ * with 5yz is not tried again. Reports name only those whose failure is to be told.
+ */
+async function checkCauses({ receivers }: WorldView, spool: Spool, rows: readonly Row[]): Promise<readonly string[]> {
+  const problems: string[] = [];
+  const friendly = new Set(
+    receivers.filter(({ character }) => neverRefuses.has(character)).map(({ domain }) => domain),
+  );
+  for (const { message, recipients } of rows) {
+    const events = await spool.events(message.id);
+    for (const event of events) {
+      if (event.kind === "recipient-deferred" && /^5\d\d /.test(replyOf(event))) {
+        problems.push(`${message.id} for ${event.address} was refused with ${replyOf(event)} and is tried again`);
+      }
+      if (event.kind === "report-queued" && event.action === "failed") {
+        for (const address of event.recipients) {
+          const told = recipients.find((one) => one.address === address || one.acceptedAs === address);
+          if (told?.notify !== undefined && !told.notify.includes("FAILURE")) {
+            problems.push(`${message.id} reported the failure of ${address}, who wanted ${told.notify.join()} only`);
+          }
+        }
+      }
+    }
+    for (const { address, domain, state, lastReply } of recipients) {
+      const refused = address.startsWith("no-") || domain.endsWith("unknown.test");
+      if (state === "failed" && friendly.has(domain) && !refused) {
+        problems.push(`${message.id} failed for ${address}, whose server refuses nobody: ${lastReply}`);
+      }
+    }
+  }
+  return problems;
+}
+
+const neverRefuses: ReadonlySet<Character> = new Set([
+  "healthy",
+  "greylister",
+  "rate-limiter",
+  "busy-421",
+  "drops-connections",
+  "loses-replies",
+  "slow-to-answer",
+  "moves",
+]);
+
+function replyOf({ attempt }: Extract<HistoryEvent, { kind: "recipient-deferred" }>): string {
+  const { outcome } = attempt;
+  return "diagnostic" in outcome ? (outcome.diagnostic?.text ?? "") : "";
 }
 
 /** The last event of each recipient tells the state that it is in. */

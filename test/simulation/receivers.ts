@@ -2,6 +2,7 @@
  * Servers that our mail goes to, each of a character: what they answer, how they fail, and a book of what they were given.
  * From the book the checkers see who got what, how often, and whether we can have known.
  */
+import { crc32 } from "node:zlib";
 import type { Network } from "../../src/ports/network.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import { CLOSE, type PeerAnswer, type PeerCommand, ScriptedPeer, STALL } from "../../src/testing/scripted-peer.ts";
@@ -32,6 +33,8 @@ export interface Copy {
   readonly answer: string;
   /** Queue id in our Received field. */
   readonly id: string;
+  /** The body is that of the letter, to the octet. */
+  readonly whole: boolean;
 }
 
 export class Receiver {
@@ -89,12 +92,15 @@ export class Receiver {
     const message = this.#peer?.messages.at(-1);
     if (message === undefined) return;
     const text = message.content.toString("latin1");
-    const marker = /^X-Simulation: (\S+)/m.exec(text)?.[1] ?? /^Subject: (.*)$/m.exec(text)?.[1] ?? "unmarked";
+    const [, marker = "report", sum] = /^X-Simulation: (\S+) (\d+)\r$/m.exec(text) ?? [];
+    const body = message.content.subarray(message.content.indexOf("\r\n\r\n") + 4);
+    // Reports are ours, and held to the letter elsewhere.
+    const whole = sum === undefined || /^From: Mail Delivery System/m.test(text) || crc32(body) === Number(sum);
     const id = /^Received: [\s\S]*?\bid (\w{12})\b/m.exec(text)?.[1] ?? "";
     const said = answer === undefined ? "250 2.0.0 Ok" : typeof answer === "string" ? answer : "";
     for (const line of message.recipients) {
       const recipient = /<([^>]*)>/.exec(line)?.[1] ?? line;
-      this.copies.push({ marker, recipient, at: this.#clock.now(), answer: said, id });
+      this.copies.push({ marker, recipient, at: this.#clock.now(), answer: said, id, whole });
     }
     // The content is booked; a long run must not keep it.
     this.#peer?.messages.splice(0);

@@ -2,6 +2,7 @@
  * Mail and operators for a simulation: letters of every kind at random times, each with a marker that its copies and
  * reports bear, and a book of what was handed over and what we were told.
  */
+import { crc32 } from "node:zlib";
 import { handOver, type HandOver, type Letter } from "./mail-client.ts";
 import type { Chance } from "./chance.ts";
 import { insideAddress, type Machine, serverAddress } from "./machine.ts";
@@ -104,7 +105,7 @@ export class Workload {
     const body = line.repeat(1 + Math.floor(length / line.length));
     const header =
       `From: <${from === "" ? "daemon@unknown.test" : from}>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n` +
-      `Message-ID: <${marker}@simulation.test>\r\nSubject: ${marker}\r\nX-Simulation: ${marker}\r\n\r\n`;
+      `Message-ID: <${marker}@simulation.test>\r\nSubject: ${marker}\r\nX-Simulation: ${marker} ${crc32(body)}\r\n\r\n`;
     const stuffed = body.replaceAll(/(^|\r\n)\./g, "$1..");
     return Buffer.from(`${header}${stuffed}.\r\n`);
   }
