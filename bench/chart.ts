@@ -4,7 +4,8 @@ export interface ChartRow {
   readonly name: string;
   readonly unit: string;
   readonly posthaste: number;
-  readonly postfix: number;
+  readonly other: number;
+  readonly otherName: string;
   /** How many times better Posthaste is; undefined where that says nothing. */
   readonly ratio: number | undefined;
 }
@@ -18,7 +19,7 @@ export function renderChart(title: string, rows: readonly ChartRow[]): string {
   const height = 60 + rows.length * rowHeight;
   const bars = rows.map((row, index) => {
     const top = 50 + index * rowHeight;
-    const most = Math.max(row.posthaste, row.postfix, Number.MIN_VALUE);
+    const most = Math.max(row.posthaste, row.other, Number.MIN_VALUE);
     const bar = (value: number, y: number, colour: string, name: string) =>
       `<rect x="${labelWidth}" y="${y}" width="${Math.max(2, (value / most) * barWidth).toFixed(1)}" height="18" rx="2" fill="${colour}"/>` +
       `<text x="${labelWidth + (value / most) * barWidth + 8}" y="${y + 14}" class="value">${format(value)} ${name}</text>`;
@@ -26,7 +27,7 @@ export function renderChart(title: string, rows: readonly ChartRow[]): string {
       `<text x="16" y="${top + 18}">${escape(row.name)}</text>` +
       `<text x="16" y="${top + 36}" class="unit">${escape(row.unit)}${row.ratio === undefined ? "" : ` · ${row.ratio.toFixed(1)} ×`}</text>` +
       bar(row.posthaste, top, "#0f766e", "Posthaste") +
-      bar(row.postfix, top + 22, "#9ca3af", "Postfix")
+      bar(row.other, top + 22, "#9ca3af", row.otherName)
     );
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="14">
