@@ -91,6 +91,8 @@ describe("DKIM-008: i=", () => {
     ["ann@EXAMPLE.org", "pass good-signature"],
     ["ann@mail.example.org", "pass good-signature"],
     ['"a@b"@example.org', "pass good-signature"],
+    ["a=6En@example.org", "pass good-signature"],
+    ["ann@mail. example.org", "pass good-signature"],
     ["ann@fexample.org", "permerror identity-mismatch"],
     ["ann@example.com", "permerror identity-mismatch"],
     ["ann@org", "permerror identity-mismatch"],

@@ -172,11 +172,13 @@ class FieldReader {
 
   /** Of i=, which defaults to d=. */
   #identityDomain(): string | undefined {
-    const { identity } = this.#about;
-    if (identity === undefined) return this.#about.domain;
+    if (this.#about.identity === undefined) return this.#about.domain;
+    const identity = decodeQuotedPrintable(this.#about.identity);
     // The local-part may be a quoted string with an "@" of its own; the domain has none.
     const at = identity.lastIndexOf("@");
-    return at === -1 || !isLocalPart(identity.slice(0, at)) ? undefined : domainKeyOf(identity.slice(at + 1));
+    const localPart = scanLocalPart(identity, 0);
+    const sound = at === 0 || (localPart.kind === "local-part" && localPart.end === at);
+    return at === -1 || !sound ? undefined : domainKeyOf(identity.slice(at + 1));
   }
 
   #tag(name: string): string {
@@ -188,11 +190,11 @@ class FieldReader {
   }
 }
 
-/** Of i=: may be empty, and is in dkim-quoted-printable (RFC 6376 §3.5, §2.11). */
-function isLocalPart(text: string): boolean {
-  const decoded = text.replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  const scanned = scanLocalPart(decoded, 0);
-  return decoded === "" || (scanned.kind === "local-part" && scanned.end === decoded.length);
+/** Of i=: folding white space counts for nothing, and any octet may be written in hexadecimal (RFC 6376 §2.11). */
+function decodeQuotedPrintable(text: string): string {
+  return withoutSpace(text).replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
 }
 
 /** As a domain, but for the underscore, which the grammar does not know and some large senders use. "": none. */

@@ -9,6 +9,7 @@ export interface DkimCase {
   readonly zones: ZoneData;
   /** The DKIM-Signature field, unfolded. */
   readonly signature: string;
+  readonly content: Buffer;
 }
 
 /** Those where we refuse what mailauth accepts: by our reason, and the text that must be there. */
@@ -54,7 +55,7 @@ const refused: readonly (KnownDifference & {
     name: "q= in capitals",
     standard: "RFC 6376 §3.2: values are case-sensitive unless the tag says otherwise",
     reason: "query-unknown",
-    when: ({ signature }) => /q\s*=\s*DNS\/TXT/.test(signature),
+    when: ({ signature }) => /q\s*=[^;]*dns\/txt/i.test(signature),
   },
   {
     name: "s= of a key in capitals",
@@ -63,10 +64,23 @@ const refused: readonly (KnownDifference & {
     when: ({ zones }) => /s=Email/.test(JSON.stringify(zones)),
   },
   {
-    name: "k= of a key in capitals",
-    standard: "RFC 6376 §3.2, §3.6.1: values are case-sensitive unless the tag says otherwise",
+    name: "k= or h= of a key in capitals, or empty",
+    standard:
+      "RFC 6376 §3.2, §3.6.1: values are case-sensitive unless the tag says otherwise; what is not known is no key of ours",
     reason: "key-malformed",
-    when: ({ zones }) => /k=[A-Z]/.test(JSON.stringify(zones)),
+    when: ({ zones }) => /[kh]=(?:[A-Z]|\s*[;"])/.test(JSON.stringify(zones)),
+  },
+  {
+    name: "an expired signature whose key cannot be had",
+    standard: "RFC 6376 §6.1.1, before §6.1.2: x= is looked at first, and no key makes the signature young again",
+    reason: "signature-expired",
+    when: ({ comment }) => comment.startsWith("DNS failure"),
+  },
+  {
+    name: "h= with white space within a name",
+    standard: "RFC 6376 §3.5 sig-h-tag: white space stands around the colons only; such a name is no field",
+    reason: "from-not-signed",
+    when: ({ signature }) => /h\s*=[^;]*\w\s+\w/.test(signature),
   },
   {
     name: "several key records",
@@ -107,13 +121,13 @@ const keyFirst: KnownDifference = {
 export function knownDkimDifference(given: DkimCase): KnownDifference | undefined {
   const { ours, comment, signature, zones } = given;
   const syntax = comment === "signature syntax error";
-  if (syntax && /;\s*a-b\s*=/.test(signature)) return hyphen;
+  if (syntax && /(?:^|;)\s*a-b\s*=/.test(signature)) return hyphen;
+  if (syntax && /[tx]\s*=\s*\d{13}/.test(signature)) return longTime;
   if (ours.result === "temperror") return comment === "body hash did not verify" ? keyFirst : undefined;
   if (ours.result !== "pass") {
     return refused.find(({ reason, when }) => reason === ours.reason && (when === undefined || when(given)));
   }
   if (comment === "bad signature" && /h\s*=[^;]*dkim-signature/i.test(signature)) return ownFieldInH;
-  if (syntax && /[tx]\s*=\s*\d{13}/.test(signature)) return longTime;
   if (comment === "body hash did not verify" && isBadlyPadded(/bh\s*=([^;]*)/.exec(signature)?.[1])) return padding;
   if (comment === "invalid public key") {
     const records = Object.values(zones).flatMap(({ TXT = [] }) => TXT.flat());

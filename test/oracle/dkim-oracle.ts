@@ -3,20 +3,17 @@
  * way, and the key record with it.
  */
 import { dkimSign } from "mailauth/lib/dkim/sign.js";
-import { dkimVerify } from "mailauth/lib/dkim/verify.js";
 import { BodyHashes } from "../../src/dkim/body-hashes.ts";
 import { headerHashInput, type Canonicalization } from "../../src/dkim/canonicalization.ts";
 import { MessageSigner, signData } from "../../src/dkim/signer.ts";
-import { DkimVerifier } from "../../src/dkim/verifier.ts";
-import { resolverOf, type ZoneData } from "../../src/testing/conformance-dns.ts";
+import type { ZoneData } from "../../src/testing/conformance-dns.ts";
 import { TestCrypto } from "../../src/testing/test-crypto.ts";
 import { takeApart } from "../../src/testing/arc-fixture.ts";
 import type { Choices } from "./choices.ts";
 import type { Comparison } from "./comparison.ts";
-import { knownDkimDifference } from "./dkim-differences.ts";
+import { judgeDkim } from "./dkim-judges.ts";
 import { ed25519Keys, rsaKeys, type OracleKey } from "./keys.ts";
-import { generateMessage, mutateMessage, textOf, type GeneratedMessage } from "./messages.ts";
-import { nodeResolver } from "./oracle-dns.ts";
+import { generateMessage, mutateMessage, textOf, withoutBareLineEnds, type GeneratedMessage } from "./messages.ts";
 
 const now = Date.UTC(2026, 0);
 const domain = "example.test";
@@ -29,58 +26,9 @@ export async function compareDkim(choices: Choices): Promise<Comparison> {
   const message = generateMessage(choices, choices.pick([domain, "other.test"]));
   const signature = await sign(choices, message, key);
   mutateMessage(choices, message);
-  message.fields.unshift(mutateSignature(choices, signature));
+  message.fields.unshift(withoutBareLineEnds(mutateSignature(choices, signature)));
   const zones = keyZone(choices, key);
-  const content = textOf(message);
-  const resolver = resolverOf(zones);
-
-  const { header, rest } = takeApart(content);
-  const bodies = new BodyHashes();
-  const verifier = new DkimVerifier(header, bodies, { resolver, now });
-  bodies.push(rest);
-  bodies.end();
-  const ours = await verifier.finish();
-  const theirs = await dkimVerify(content, {
-    resolver: nodeResolver(resolver) as never,
-    strict: true,
-    curTime: new Date(now),
-  } as never);
-  const [mine] = ours;
-  const [other] = theirs.results as readonly { status: { result: string; comment?: string } }[];
-  const input = (): string =>
-    JSON.stringify(
-      {
-        content: content.toString(),
-        zones,
-        reason: mine?.reason,
-        detail: mine?.detail,
-        comment: other?.status.comment,
-      },
-      null,
-      1,
-    );
-  return {
-    ours: classOf(mine?.result ?? "none"),
-    theirs: classOf(other?.status.result ?? "none"),
-    input,
-    known:
-      mine === undefined
-        ? undefined
-        : knownDkimDifference({
-            ours: mine,
-            comment: other?.status.comment ?? "",
-            zones,
-            signature: header.first("dkim-signature")?.value ?? "",
-          }),
-  };
-}
-
-/**
- * Pass, temperror, or neither. The words for what does not pass are a matter of taste: RFC 8601 §2.7.1 has fail, neutral,
- * policy and permerror, and RFC 6376 §6.1 only PERMFAIL.
- */
-function classOf(result: string): string {
-  return ["pass", "temperror", "none"].includes(result) ? result : "not pass";
+  return await judgeDkim(textOf(message), zones, now);
 }
 
 async function sign(choices: Choices, message: GeneratedMessage, key: OracleKey): Promise<string> {

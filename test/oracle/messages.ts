@@ -131,3 +131,8 @@ export function mutateMessage(choices: Choices, message: GeneratedMessage): void
 export function textOf({ fields, body: text }: GeneratedMessage): Buffer {
   return Buffer.from(`${fields.join("")}\r\n${text}`, "utf8");
 }
+
+/** They never get as far as verification: content with them is refused, or repaired, when it is received. */
+export function withoutBareLineEnds(text: string): string {
+  return text.replaceAll(/\r(?!\n)|(?<!\r)\n/g, "");
+}
