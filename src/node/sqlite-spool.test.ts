@@ -399,9 +399,9 @@ test("a process killed under load loses nothing that it was told is durable", as
     const folder = `${directory}/${killAfter}`;
     await mkdir(folder);
     const child = await run(process.execPath, [committer, folder, `${killAfter}`]).catch(
-      (error: { signal?: string; stdout: string }) => error,
+      (error: { signal?: string; stdout: string; stderr: string }) => error,
     );
-    assert.equal("signal" in child ? child.signal : undefined, "SIGKILL");
+    assert.equal("signal" in child ? child.signal : undefined, "SIGKILL", child.stderr);
     const told = lines(child.stdout, "told");
     assert.ok(told.length > killAfter / 2, `${told.length} were told`);
     const spool = await bench.open(folder);

@@ -15,7 +15,15 @@ import { draft, put, terms } from "./spool-contract.ts";
 export type Verdict = "told" | "refused";
 
 function print(verdict: Verdict, text: string): void {
-  writeSync(1, `${verdict} ${text}\n`);
+  const line = Buffer.from(`${verdict} ${text}\n`);
+  for (let written = 0; written < line.length;) {
+    try {
+      written += writeSync(1, line, written);
+    } catch (error) {
+      // The pipe is full: whoever reads it has not had a turn. It must be said before anything else happens.
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
+  }
 }
 
 const [directory = "", killAfter] = process.argv.slice(2);
