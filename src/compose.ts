@@ -52,7 +52,7 @@ import type { Resolver } from "./ports/resolver.ts";
 import { openReports } from "./open-reports.ts";
 import { Queue } from "./queue/queue.ts";
 import { Reporter } from "./reporting/reporter.ts";
-import { ReportsToOriginals } from "./reports-to-originals.ts";
+import { findReportDestinations } from "./report-destinations.ts";
 import { MxRouter } from "./route/mx-router.ts";
 import { openSigning } from "./signing/open-signing.ts";
 import { QueueIds } from "./spool/queue-id.ts";
@@ -144,14 +144,6 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     discard: new DiscardDelivery(),
   };
   opened.defer(() => smtp.close());
-  const plainReporter = new Reporter({
-    settings: () => ({ hostname: current.hostname }),
-    clock,
-    random,
-    log,
-    nextId: () => ids.next(),
-    ...(signing && { sign: (content: Uint8Array) => signing.signWhole(content) }),
-  });
   const forwarding = development
     ? undefined
     : opened.use(
@@ -160,7 +152,15 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
           forwardingOptions(settings),
         ),
       );
-  const reporter = forwarding === undefined ? plainReporter : new ReportsToOriginals(plainReporter, forwarding);
+  const reporter = new Reporter({
+    settings: () => ({ hostname: current.hostname }),
+    clock,
+    random,
+    log,
+    nextId: () => ids.next(),
+    findDestination: findReportDestinations({ accounts: directory, ...(forwarding && { forwarding }) }),
+    ...(signing && { sign: (content: Uint8Array) => signing.signWhole(content) }),
+  });
   const router = new MxRouter({
     resolver: ports.resolver,
     clock,

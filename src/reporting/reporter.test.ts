@@ -380,18 +380,18 @@ test("what fails within this server, and where its sockets and mailboxes lie, is
   for (const { content } of reports) assert.equal(Buffer.from(content).includes(secret), false);
 });
 
-test("DSN-018: an alias with several targets: one expanded report, where success was asked for", () => {
+test("DSN-018: an alias with several targets: one expanded report, where success was asked for", async () => {
   const { reporter } = setUp();
   const { size: _size, ...fresh } = message;
-  const expand = (notify?: readonly NotifyCondition[], reversePath = message.reversePath) =>
-    reporter.expandedReport({
+  const expand = async (notify?: readonly NotifyCondition[], reversePath = message.reversePath) =>
+    await reporter.expandedReport({
       message: { ...fresh, reversePath },
       header: parseHeaderFields(Buffer.from(header)),
       recipients: [
         { address: "team@example.org", originalRecipient: "rfc822;team@example.org", ...(notify && { notify }) },
       ],
     });
-  const made = expand(["SUCCESS", "FAILURE"]);
+  const made = await expand(["SUCCESS", "FAILURE"]);
   assert.ok(made !== undefined);
   const { recipients, returned } = read(made.report);
   assert.equal(recipients[0]?.get("action"), "expanded");
@@ -399,7 +399,7 @@ test("DSN-018: an alias with several targets: one expanded report, where success
   assert.equal(recipients[0]?.has("remote-mta"), false);
   assert.equal(returned.body.toString(), message.headerBlock + header);
   assert.equal(made.event.kind === "report-queued" && made.event.action, "expanded");
-  assert.equal(expand(), undefined);
-  assert.equal(expand(["FAILURE"]), undefined);
-  assert.equal(expand(["SUCCESS"], ""), undefined);
+  assert.equal(await expand(), undefined);
+  assert.equal(await expand(["FAILURE"]), undefined);
+  assert.equal(await expand(["SUCCESS"], ""), undefined);
 });

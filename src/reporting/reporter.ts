@@ -18,6 +18,7 @@ import type { Random } from "../ports/random.ts";
 import type { NotifyCondition } from "../smtp/envelope.ts";
 import type { Content, GeneratedMessage, NewMessage, QueueId, StoredMessage } from "../spool/spool.ts";
 import { readOriginal, withoutContent } from "./original-message.ts";
+import type { FindReportDestination, ReportDestination } from "./report-destination.ts";
 import { type Attempt, reportNeed, type WithheldReason } from "./owed-reports.ts";
 
 /** Above this only the header is returned, whatever RET asks for (RFC 3461 §6.2): a mailbox is not filled by failures. */
@@ -39,6 +40,8 @@ export interface ReporterOptions {
   readonly random: Random;
   readonly log: Log;
   readonly nextId: () => QueueId;
+  /** Default: the reverse-path itself. */
+  readonly findDestination?: FindReportDestination;
   /** Signature fields for the top of a report; "" where there is nothing to sign with. */
   readonly sign?: (content: Uint8Array) => Promise<string>;
 }
@@ -70,6 +73,7 @@ const withheldTexts = {
   "null-reverse-path": "The message has the null reverse-path, so there is nobody to report to.",
   "not-asked-for": "The sender asked not to be told (NOTIFY).",
 } as const satisfies Record<WithheldReason, string>;
+const nobodyText = "The reverse-path is in a domain of ours and nobody's address: it was forged, or its user is gone.";
 
 export class Reporter {
   readonly #options: ReporterOptions;
@@ -84,12 +88,19 @@ export class Reporter {
     const at = this.#options.clock.now();
     const reports: GeneratedMessage[] = [];
     const events: HistoryEvent[] = [];
+    const anyOwed = needs.some(({ need }) => need.kind === "owed");
+    const destination = anyOwed ? await this.#destination(message.reversePath) : nobody;
     for (const action of actions) {
       const owed = needs.filter(({ need }) => need.kind === "owed" && need.action === action);
       if (owed.length === 0) continue;
+      if (destination.kind === "nobody") {
+        const untold = owed.map(({ attempt }) => attempt.recipient.address);
+        events.push({ kind: "report-withheld", at, message: message.id, reason: nobodyText, recipients: untold });
+        continue;
+      }
       const original = await this.#original(message, openContent, action);
       const recipients = owed.map(({ attempt }) => reportedRecipient(attempt, at));
-      const report = await this.signed(this.#make(action, message, original, recipients));
+      const report = await this.#signed(this.#make(action, message, original, recipients, destination));
       reports.push(report);
       events.push({
         kind: "report-queued",
@@ -116,15 +127,17 @@ export class Reporter {
    * The report that an alias with several targets owes its sender where NOTIFY has SUCCESS (RFC 3461 §5.2.7.3), for the
    * moment of acceptance; undefined: none is owed. The targets are then no longer asked for success.
    */
-  expandedReport(input: {
+  async expandedReport(input: {
     readonly message: Omit<NewMessage, "recipients">;
     /** Of the content as it is stored. */
     readonly header: HeaderSection;
     readonly recipients: readonly ExpandedRecipient[];
-  }): { readonly report: GeneratedMessage; readonly event: HistoryEvent } | undefined {
+  }): Promise<{ readonly report: GeneratedMessage; readonly event: HistoryEvent } | undefined> {
     const { message, header } = input;
     const owed = input.recipients.filter(({ notify }) => notify?.includes("SUCCESS") === true);
     if (message.reversePath === "" || owed.length === 0) return undefined;
+    const destination = await this.#destination(message.reversePath);
+    if (destination.kind === "nobody") return undefined;
     const ours = withoutContent(message);
     const original = { ...ours, header: Buffer.concat([ours.header, header.bytes]) };
     const recipients = owed.map(({ address, originalRecipient }): ReportedRecipient => ({
@@ -132,7 +145,7 @@ export class Reporter {
       status: "2.0.0",
       ...(originalRecipient !== undefined && { originalRecipient }),
     }));
-    const report = this.#make("expanded", message, original, recipients);
+    const report = await this.#signed(this.#make("expanded", message, original, recipients, destination));
     const event: HistoryEvent = {
       kind: "report-queued",
       at: report.message.receivedAt,
@@ -145,10 +158,14 @@ export class Reporter {
   }
 
   /** With our signatures, where there are keys for our name: made before the report is stored, not when it is sent. */
-  async signed(report: GeneratedMessage): Promise<GeneratedMessage> {
+  async #signed(report: GeneratedMessage): Promise<GeneratedMessage> {
     const signatures = (await this.#options.sign?.(report.content)) ?? "";
     if (signatures === "") return report;
     return { ...report, message: { ...report.message, headerBlock: `${signatures}${report.message.headerBlock}` } };
+  }
+
+  #destination(reversePath: string): ReportDestination | Promise<ReportDestination> {
+    return this.#options.findDestination?.(reversePath) ?? itself(reversePath);
   }
 
   /** RFC 3461 §6.2: the whole message only with failures, only if asked for, and only if it is small. */
@@ -180,13 +197,14 @@ export class Reporter {
     about: Omit<StoredMessage, "size">,
     original: ReportedMessage,
     recipients: readonly ReportedRecipient[],
+    destination: KnownDestination,
   ): GeneratedMessage {
     const { settings, clock, random, nextId } = this.#options;
     const { hostname, postmaster = `postmaster@${hostname}` } = settings();
     const at = clock.now();
     const id = nextId();
     const messageId = makeMessageId({ at, random: random.bytes(messageIdRandomBytes), host: hostname });
-    const to = about.reversePath;
+    const { to } = destination;
     const report = makeReport({ action, host: hostname, postmaster, to, at, messageId, original, recipients });
     const facts: MessageFacts = {
       receivedCount: 0,
@@ -213,15 +231,20 @@ export class Reporter {
         headerBlock: makeReceived({ byHost: hostname, id, at }),
         ...(about.traceparent !== undefined && { traceparent: about.traceparent }),
         reportOn: about.id,
-        recipients: [{ address: to, domain: domainOf(to), notify: ["NEVER"] }],
+        recipients: destination.recipients.map((recipient) => ({ ...recipient, notify: ["NEVER"] })),
       },
     };
   }
 }
 
-/** `domainKey` of the reverse-path, which was a mailbox when it was accepted. */
-function domainOf(address: string): string {
-  return parseMailbox(address)?.domainKey ?? address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+type KnownDestination = Extract<ReportDestination, { readonly kind: "known" }>;
+
+const nobody: ReportDestination = { kind: "nobody" };
+
+/** The reverse-path, which was a mailbox when it was accepted. */
+function itself(address: string): ReportDestination {
+  const domain = parseMailbox(address)?.domainKey ?? address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+  return { kind: "known", to: address, recipients: [{ address, domain }] };
 }
 
 function reportedRecipient({ recipient, outcome, expired, willRetryUntil }: Attempt, at: number): ReportedRecipient {

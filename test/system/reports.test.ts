@@ -187,6 +187,28 @@ test("DSN-011 DSN-019: the null reverse-path is never answered, and a report tha
   assert.deepEqual(await world.stats(), { scheduled: 0, claimed: 0, held: 0, oldestSeconds: 0 });
 });
 
+test("a report goes where mail for the reverse-path would go: to an alias's targets, and to nobody for a forged address", async () => {
+  await using world = await SimulatedWorld.start();
+  await using _peer = await world.peer("elsewhere.test", {
+    answer: ({ verb }) => (verb === "RCPT" ? "550 5.1.1 No such user" : undefined),
+  });
+  await using far = await world.peer("far.test");
+  await world.stop();
+  await world.start({ alias: [{ address: "info@example.org", to: ["ann@example.org", "away@far.test"] }] });
+  await sendAs(world, "info@example.org", ["no@elsewhere.test"]);
+  const forged = await sendAs(world, "nobody@example.org", ["no@elsewhere.test"]);
+  await world.advance(minute);
+  assert.equal((await world.reports("ann@example.org")).length, 1);
+  assert.deepEqual(
+    far.messages.map(({ mail, recipients }) => [mail.split(" ")[0], recipients[0]?.split(" ")[1]]),
+    [["MAIL", "TO:<away@far.test>"]],
+  );
+  assert.match(far.lines.find((line) => line.startsWith("MAIL")) ?? "", /^MAIL FROM:<>/);
+  assert.equal((await world.mailbox("nobody@example.org")).length, 0, "no mailbox is made for a forged sender");
+  const told = JSON.stringify((await world.command(["explain", forged, "--json", "--data-dir", "/data"])).stdout);
+  assert.match(told, /nobody's address: it was forged, or its user is gone/);
+});
+
 test("SMTPC-007: a null MX is a failure within the first attempt, 5.1.10", async () => {
   await using world = await SimulatedWorld.start();
   world.resolver.addMx("nomail.test", "0 .").add("nomail.test", "A", "198.51.100.50");

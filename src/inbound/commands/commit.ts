@@ -65,7 +65,7 @@ async function commitExpandedReport(
 ): Promise<ClaimedMessage | undefined> {
   const { queue, reporter, spool } = state.services;
   try {
-    const owed = reporter.expandedReport({ message, header, recipients: transaction.expanded });
+    const owed = await reporter.expandedReport({ message, header, recipients: transaction.expanded });
     if (owed === undefined) return undefined;
     const { message: report, content } = owed.report;
     await using writer = spool.begin();
