@@ -5,7 +5,8 @@ set -euo pipefail
 
 peers="${POSTHASTE_PEERS:-/var/tmp/posthaste-peers}"
 packages=(postfix swaks dovecot-lmtpd dovecot-imapd strace m4 procps libnet-ssleay-perl libio-socket-ssl-perl
-  libgnutls-dane0 libidn12 liblockfile1 libnsl2 libwrap0 libldap-2.5-0)
+  libgnutls-dane0 libidn12 liblockfile1 libnsl2 libwrap0 libldap-2.5-0
+  opendkim opendkim-tools postsrsd python3-dkim python3-nacl python3-authres python3-dnspython python3-spf)
 unpacked=(exim4-daemon-light sendmail-bin sendmail-cf)
 
 export DEBIAN_FRONTEND=noninteractive

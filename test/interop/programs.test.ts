@@ -1,25 +1,12 @@
 /** Programs that people send with: swaks and nodemailer, over every kind of listener. */
 import assert from "node:assert/strict";
-import { argon2Sync, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { createTransport } from "nodemailer";
+import { passwordHash } from "./support/accounts.ts";
 import { storedMessages } from "./support/messages.ts";
 import { startPosthaste } from "./support/posthaste.ts";
 import { freePort, runProgram, until } from "./support/program.ts";
-
-function passwordHash(password: string): string {
-  const nonce = randomBytes(16);
-  const hash = argon2Sync("argon2id", {
-    message: password,
-    nonce,
-    parallelism: 1,
-    tagLength: 32,
-    memory: 19456,
-    passes: 2,
-  });
-  const encode = (bytes: Buffer) => bytes.toString("base64").replaceAll("=", "");
-  return `$argon2id$v=19$m=19456,t=2,p=1$${encode(nonce)}$${encode(hash)}`;
-}
 
 async function mailServer() {
   const [mx, submission, submissions] = [await freePort(), await freePort(), await freePort()];

@@ -10,11 +10,15 @@ export interface TestMessage {
 
 let count = 0;
 
-export function testMessage(body: string, headers: readonly string[] = []): TestMessage {
+export function testMessage(
+  body: string,
+  headers: readonly string[] = [],
+  author = "Ann <ann@sender.test>",
+): TestMessage {
   const token = `token-${process.pid}-${++count}-end`;
   const head = [
     `Subject: ${token}`,
-    "From: Ann <ann@sender.test>",
+    `From: ${author}`,
     "To: Bob <box@receiver.test>",
     `Message-ID: <${token}@sender.test>`,
     "Date: Thu, 1 Jan 2026 10:00:00 +0000",
@@ -26,18 +30,19 @@ export function testMessage(body: string, headers: readonly string[] = []): Test
 const eightBit = String.fromCharCode(...Array.from({ length: 128 }, (_, index) => 128 + index));
 
 /** 7-bit ones first; the last needs 8BITMIME. */
-export function corpus(): readonly TestMessage[] {
+export function corpus(author?: string): readonly TestMessage[] {
+  const message = (body: string, headers?: readonly string[]) => testMessage(body, headers, author);
   return [
-    testMessage("hello\r\n"),
-    testMessage(""),
-    testMessage(".\r\n..\r\n...\r\n.x\r\n x.\r\n\r\n.\r\n"),
-    testMessage("\r\n\r\n\r\n"),
-    testMessage(`${"x".repeat(998)}\r\n${"y".repeat(990)} z\r\n`),
-    testMessage("From the start of a line\r\n>From quoted\r\n"),
-    testMessage("a tab\tand trailing space \r\n \r\n\t\r\n"),
-    testMessage("folded\r\n", ["X-Folded: one", "\ttwo", "  three", "X-Empty:", "X-Odd-Case-header: Kept"]),
-    testMessage(`${"A line of ordinary text, neither short nor long.\r\n".repeat(8000)}`),
-    testMessage(`${eightBit}\r\n`, [
+    message("hello\r\n"),
+    message(""),
+    message(".\r\n..\r\n...\r\n.x\r\n x.\r\n\r\n.\r\n"),
+    message("\r\n\r\n\r\n"),
+    message(`${"x".repeat(998)}\r\n${"y".repeat(990)} z\r\n`),
+    message("From the start of a line\r\n>From quoted\r\n"),
+    message("a tab\tand trailing space \r\n \r\n\t\r\n"),
+    message("folded\r\n", ["X-Folded: one", "\ttwo", "  three", "X-Empty:", "X-Odd-Case-header: Kept"]),
+    message(`${"A line of ordinary text, neither short nor long.\r\n".repeat(8000)}`),
+    message(`${eightBit}\r\n`, [
       "MIME-Version: 1.0",
       "Content-Type: text/plain; charset=iso-8859-1",
       "Content-Transfer-Encoding: 8bit",

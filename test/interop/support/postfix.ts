@@ -1,5 +1,5 @@
 /** Debian's Postfix on a free port: takes mail for postfix.test into a Maildir, sends all else to one next hop. */
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { Folder } from "./folder.ts";
 import { freePort, type Program, runProgram, startProgram, untilListening } from "./program.ts";
@@ -15,10 +15,13 @@ export interface PostfixPeer extends AsyncDisposable {
 export async function startPostfix({
   nextPort,
   configuration = new URL("../postfix/", import.meta.url),
+  settings = "",
 }: {
   readonly nextPort: number;
   /** Folder with main.cf and master.cf, as a URL that ends in a slash. */
   readonly configuration?: URL;
+  /** Lines behind those of main.cf. */
+  readonly settings?: string;
 }): Promise<PostfixPeer> {
   if (userInfo().uid !== 0) throw new Error("Postfix needs root to start");
   const folder = new Folder();
@@ -28,7 +31,7 @@ export async function startPostfix({
   chownSync(folder.file("mail"), nobody, nobody);
   chmodSync(folder.file("data"), 0o755);
   const values = { FOLDER: folder.path, PORT: port, NEXT_PORT: nextPort };
-  folder.fill(new URL("main.cf", configuration), "conf/main.cf", values);
+  appendFileSync(folder.fill(new URL("main.cf", configuration), "conf/main.cf", values), settings);
   folder.fill(new URL("master.cf", configuration), "conf/master.cf", values);
   const owned = await runProgram("chown", ["postfix", folder.file("data")]);
   if (owned.status !== 0) throw new Error(owned.output);

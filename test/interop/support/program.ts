@@ -45,7 +45,7 @@ export function startProgram(
 export async function runProgram(
   command: string,
   args: readonly string[],
-  options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv; readonly cwd?: string } = {},
+  options: { readonly input?: string | Buffer; readonly env?: NodeJS.ProcessEnv; readonly cwd?: string } = {},
 ): Promise<{ readonly status: number | null; readonly output: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number | null; output: string }>();
   const child = spawn(command, args, {

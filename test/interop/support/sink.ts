@@ -8,7 +8,15 @@ export interface Sink extends AsyncDisposable {
   readonly seen: ReadonlyMap<string, number>;
 }
 
-export async function startSink(onMessage: (content: Buffer) => void = () => undefined): Promise<Sink> {
+/** `from` is the reverse-path, "" for the null one. */
+export interface SinkEnvelope {
+  readonly from: string;
+  readonly to: readonly string[];
+}
+
+export async function startSink(
+  onMessage: (content: Buffer, envelope: SinkEnvelope) => void = () => undefined,
+): Promise<Sink> {
   const seen = new Map<string, number>();
   const server = new SMTPServer({
     authOptional: true,
@@ -17,8 +25,12 @@ export async function startSink(onMessage: (content: Buffer) => void = () => und
       const chunks: Buffer[] = [];
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
       stream.on("end", () => {
-        for (const { address } of session.envelope.rcptTo) seen.set(address, (seen.get(address) ?? 0) + 1);
-        onMessage(Buffer.concat(chunks));
+        const { mailFrom, rcptTo } = session.envelope;
+        for (const { address } of rcptTo) seen.set(address, (seen.get(address) ?? 0) + 1);
+        onMessage(Buffer.concat(chunks), {
+          from: mailFrom === false ? "" : mailFrom.address,
+          to: rcptTo.map(({ address }) => address),
+        });
         callback();
       });
     },
