@@ -194,10 +194,11 @@ test("looksLikeXml tells XML from the rest", () => {
 });
 
 const word = fc.stringMatching(/^[a-z0-9.-]{1,20}$/);
+// U+FFFD in a report says that its octets were bad: a problem of its own.
 const said = fc
   .string({ minLength: 1, maxLength: 40, unit: "grapheme" })
   .map((text) => text.trim())
-  .filter((text) => text !== "" && !/[\u0000-\u001f\ufffe\uffff]/.test(text));
+  .filter((text) => text !== "" && !/[\u0000-\u001f\ufffd-\uffff]/.test(text));
 const rowOf: fc.Arbitrary<AggregateRow> = fc.record({
   sourceAddress: fc.ipV4(),
   count: fc.integer({ min: 1, max: 1e9 }),
