@@ -18,8 +18,11 @@ export function decodeEncodedWords(text: string): string {
     });
 }
 
-/** RFC 2047 §2: a word has at most 75 characters; 45 octets make 60 in base 64 beside the 12 of the frame. */
-const octetsPerWord = 45;
+/**
+ * RFC 2047 §2: a word has at most 75 characters, and the line it stands on 76. 39 octets make 52 in base 64, 64 with the
+ * frame, and so the first word fits behind `Subject: `.
+ */
+const octetsPerWord = 39;
 
 /** ASCII as it is; everything else as encoded words in UTF-8, to be folded between them. */
 export function encodeWords(text: string): string {

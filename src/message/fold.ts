@@ -12,12 +12,15 @@ export function foldField(name: string, value: string): string {
   const text = ` ${value.replaceAll(/[\u0000-\u001f\u007f]+/g, " ").trim()}`;
   let field = `${name}:`;
   let used = field.length;
+  // Nothing but the name on a line would be legal, and is a stumbling block to some.
+  let foldable = used + 1;
   for (const [word] of text.matchAll(/ +[^ ]*/g)) {
     for (const piece of pieces(word)) {
       const size = Buffer.byteLength(piece);
-      if (used + size > lineLength && used > name.length + 1) {
+      if (used + size > lineLength && used >= foldable) {
         field += "\r\n";
         used = 0;
+        foldable = 1;
       }
       field += piece;
       used += size;

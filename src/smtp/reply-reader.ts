@@ -101,7 +101,8 @@ export class ReplyReader {
 
     const separator = line[3];
     const start = separator === SPACE || separator === HYPHEN ? 4 : 3;
-    const room = Math.min(LINE_BYTES_KEPT, REPLY_BYTES_KEPT - this.#replyBytes);
+    // Behind the octets kept of an unfinished line stands its end, wherever the network cut it.
+    const room = Math.min(LINE_BYTES_KEPT - start, REPLY_BYTES_KEPT - this.#replyBytes);
     const kept = line.subarray(start, Math.min(line.length, start + room));
     this.#replyBytes += kept.length;
     this.#lines.push(printable(kept.toString("utf8")));

@@ -1,17 +1,22 @@
-/** A short run of every target with a fixed seed, and every input that once found a bug. Long runs: `npm run fuzz`. */
+/**
+ * A short run of every target with a fixed seed, what earlier runs kept, and every input that once found a bug. Long runs:
+ * `npm run fuzz`.
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { readCorpus } from "./corpus.ts";
 import { Mutator } from "./mutator.ts";
 import { targets } from "./targets.ts";
 
 const finds = path.join(import.meta.dirname, "finds");
 
 for (const target of targets) {
-  test(`fuzz: ${target.name} holds for its seeds and for mutations of them`, async () => {
-    for (const seed of target.seeds()) await target.run(seed);
-    const mutator = new Mutator(target, 1);
-    for (let run = 0; run < 1000; run++) await target.run(mutator.next());
+  test(`fuzz: ${target.name} holds for its seeds, for its corpus and for mutations of them`, async () => {
+    const corpus = readCorpus(target);
+    for (const input of [...target.seeds(), ...corpus]) await target.run(input);
+    const mutator = new Mutator(target, 1, corpus);
+    for (let run = 0; run < 500; run++) await target.run(mutator.next());
   });
   const folder = path.join(finds, target.name);
   if (!existsSync(folder)) continue;

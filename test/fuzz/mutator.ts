@@ -8,12 +8,15 @@ const interestingOctets = [0, 9, 10, 13, 32, 34, 40, 41, 44, 46, 58, 59, 60, 61,
 export class Mutator {
   readonly #target: FuzzTarget;
   readonly #pool: Buffer[];
+  readonly #kept: Buffer[];
   readonly #words: readonly Buffer[];
   #state: number;
 
-  constructor(target: FuzzTarget, seed: number) {
+  /** `corpus`: inputs that were once worth keeping. */
+  constructor(target: FuzzTarget, seed: number, corpus: readonly Buffer[] = []) {
     this.#target = target;
     this.#pool = target.seeds().map((bytes) => bytes.subarray(0, target.bytesMax));
+    this.#kept = [...corpus];
     this.#words = target.words.map((word) => Buffer.from(word, "latin1"));
     this.#state = (seed ^ 0x9e3779b9) >>> 0 || 1;
   }
@@ -21,7 +24,7 @@ export class Mutator {
   /** Sometimes a mutation of what it made before, so that changes add up. */
   next(): Buffer {
     const { bytesMax } = this.#target;
-    let bytes = this.#from(this.#pool);
+    let bytes = this.#base();
     const rounds = 1 + this.#below(this.#below(4) === 0 ? 12 : 3);
     for (let round = 0; round < rounds; round++) bytes = this.#mutate(bytes);
     if (bytes.length > bytesMax) bytes = bytes.subarray(0, bytesMax);
@@ -30,6 +33,33 @@ export class Mutator {
       else this.#pool[this.#below(poolMax)] = bytes;
     }
     return bytes;
+  }
+
+  /** This input was worth it: more like it, and it never gives way. */
+  keep(bytes: Buffer): void {
+    this.#kept.push(bytes);
+  }
+
+  /** A long input: a piece of another, or some words, over and over; or one word over and over, then a second. */
+  stretch(bytesMax: number): Buffer {
+    const base = this.#base();
+    const at = this.#below(base.length + 1);
+    const length = Math.min(base.length - at, this.#length());
+    const room = bytesMax - base.length;
+    const word = () => (this.#below(3) === 0 ? base.subarray(at, at + length) : this.#from(this.#words));
+    if (this.#below(4) === 0) {
+      return splice(base, at, 0, Buffer.concat([repeated(word(), room / 2), repeated(word(), room / 2)]));
+    }
+    const piece = Buffer.concat(Array.from({ length: 1 + this.#below(3) }, word));
+    return splice(base, at, 0, repeated(piece, room));
+  }
+
+  #base(): Buffer {
+    const kept = this.#kept.length;
+    if (kept === 0 || this.#below(2) === 0) return this.#from(this.#pool);
+    // What was kept last has been worked on least.
+    const newest = this.#below(2) === 0 ? Math.min(kept, 32) : kept;
+    return this.#kept[kept - 1 - this.#below(newest)] ?? this.#from(this.#pool);
   }
 
   #mutate(bytes: Buffer): Buffer {
@@ -88,6 +118,10 @@ export class Mutator {
     this.#state = state >>> 0;
     return this.#state % bound;
   }
+}
+
+function repeated(piece: Buffer, bytes: number): Buffer {
+  return piece.length === 0 ? piece : Buffer.alloc(Math.max(0, Math.floor(bytes)), piece);
 }
 
 function splice(bytes: Buffer, at: number, removed: number, inserted: Buffer): Buffer {

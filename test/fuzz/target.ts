@@ -11,6 +11,8 @@ export interface FuzzTarget {
   /** Octets that mutations put in: delimiters, keywords, numbers at their limits. */
   readonly words: readonly string[];
   readonly bytesMax: number;
+  /** Where size may matter: long repetitive inputs of up to so many octets are tried too, and their time is bounded. */
+  readonly stretchMax?: number;
   run(input: Buffer): void | Promise<void>;
 }
 
@@ -24,4 +26,9 @@ export function* inPieces(input: Buffer): Generator<Buffer> {
     yield input.subarray(at, at + length);
     at += length;
   }
+}
+
+/** The worst cut. */
+export function* octetByOctet(input: Buffer): Generator<Buffer> {
+  for (let at = 0; at < input.length; at++) yield input.subarray(at, at + 1);
 }

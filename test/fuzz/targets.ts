@@ -1,11 +1,21 @@
 /** Everything that can be fuzzed. */
 import type { FuzzTarget } from "./target.ts";
+import { addressTargets } from "./targets/address-targets.ts";
 import { authenticationTargets } from "./targets/authentication-targets.ts";
+import { clientTargets } from "./targets/client-targets.ts";
+import { dkimTargets } from "./targets/dkim-targets.ts";
+import { dsnTargets } from "./targets/dsn-targets.ts";
 import { messageTargets } from "./targets/message-targets.ts";
 import { reportTargets } from "./targets/report-targets.ts";
+import { serverTargets } from "./targets/server-targets.ts";
 import { spfTargets } from "./targets/spf-targets.ts";
 
 export const targets: readonly FuzzTarget[] = [
+  ...serverTargets,
+  ...clientTargets,
+  ...addressTargets,
+  ...dsnTargets,
+  ...dkimTargets,
   ...messageTargets,
   ...authenticationTargets,
   ...reportTargets,

@@ -1,0 +1,231 @@
+/** The client core against peers that answer with anything, in every phase. */
+import assert from "node:assert/strict";
+import { parseCapabilities } from "../../../src/smtp/client-capabilities.ts";
+import { ClientProtocol, failureText, type ClientEvent } from "../../../src/smtp/client-protocol.ts";
+import { STANDARD_TIMEOUTS } from "../../../src/smtp/client-timeouts.ts";
+import { replyText } from "../../../src/smtp/reply-reader.ts";
+import { texts } from "../seeds.ts";
+import { inPieces, octetByOctet, type FuzzTarget } from "../target.ts";
+
+const content = Buffer.from("Subject: x\r\n\r\n.dot\r\nend\r\n");
+const recipients = [
+  { address: "ann@example.org", notify: ["FAILURE" as const], originalRecipient: "utf-8;\u00e9@d.test" },
+  { address: '"b b"@example.org' },
+  { address: "c@example.org" },
+];
+/** The second octet of an input chooses what the peer has said already. */
+const ehlo =
+  "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-AUTH PLAIN LOGIN\r\n";
+const starts = [
+  "",
+  "220 mx.test\r\n",
+  `220 mx.test\r\n${ehlo}250 HELP\r\n`,
+  `220 mx.test\r\n${ehlo}250 CHUNKING\r\n`,
+  "220 mx.test\r\n250-mx.test\r\n250-CHUNKING\r\n250 AUTH LOGIN\r\n",
+  "220 mx.test\r\n250 mx.test\r\n",
+  "220 mx.test\r\n250-mx.test\r\n250 STARTTLS\r\n220 go\r\n",
+  `220 mx.test\r\n${ehlo}250 HELP\r\n235 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n`,
+].map((text) => Buffer.from(text));
+
+/** What goes out is commands of ours and content, whatever came in. */
+const commands =
+  /^(?:(?:EHLO|HELO|LHLO) our\.test\r\n|STARTTLS\r\n|AUTH (?:PLAIN|LOGIN)[A-Za-z0-9+/= ]*\r\n|[A-Za-z0-9+/]+=*\r\n|\*\r\n|MAIL FROM:<bob@our\.test>[ -~\u0080-\u00ff]*\r\n|RCPT TO:<[ -~]*>[ -~\u0080-\u00ff]*\r\n|DATA\r\n|BDAT \d+(?: LAST)?\r\n|Subject: x\r\n\r\n|\.{1,2}dot\r\nend\r\n|\.\r\n|RSET\r\n|QUIT\r\n)*$/;
+
+/** A driver that goes the whole way: greeting, EHLO, STARTTLS, login, two transactions, QUIT. */
+class Driver {
+  readonly #core: ClientProtocol;
+  readonly story: string[] = [];
+  readonly #streams: boolean;
+  output = "";
+  handshakes = 0;
+  #transactions = 0;
+  #owed = 0;
+  #ended = false;
+  #loggedIn = false;
+  #encrypted = false;
+
+  constructor(dialect: "smtp" | "lmtp", streams: boolean) {
+    this.#streams = streams;
+    this.#core = new ClientProtocol({
+      dialect,
+      heloName: "our.test",
+      timeouts: STANDARD_TIMEOUTS,
+      observe: (_, text) => assert.ok(text.length <= 70_000),
+    });
+    this.#core.greet(0);
+    this.#run();
+  }
+
+  receive(bytes: Buffer): void {
+    if (this.#ended) return;
+    this.#core.receive(bytes);
+    this.#run();
+  }
+
+  end(): void {
+    if (!this.#ended) this.#core.endOfStream(undefined, 0);
+    this.#run();
+    assert.ok(this.#ended && this.#core.closed, "the end of the stream ends the session");
+    assert.equal(this.#owed, 0, "every transaction has its results");
+    assert.equal(this.#core.deadline, undefined, "nothing is awaited any more");
+    assert.match(this.output, commands);
+  }
+
+  #run(): void {
+    for (let event = this.#core.nextEvent(0); event !== undefined; event = this.#core.nextEvent(0)) {
+      assert.ok(!this.#ended, "nothing follows the end");
+      this.#follow(event);
+      this.#take();
+    }
+    this.#take();
+    if (this.#core.closed) this.#ended = true;
+  }
+
+  #take(): void {
+    const output = this.#core.takeOutput();
+    if (output !== undefined) this.output += Buffer.from(output).toString("latin1");
+  }
+
+  #follow(event: ClientEvent): void {
+    this.story.push(inShort(event));
+    switch (event.kind) {
+      case "greeted":
+        return this.#core.hello(0);
+      case "hello-done":
+        if (this.#core.capabilities.startTls && !this.#encrypted) return this.#core.startTls(0);
+        return this.#logIn();
+      case "start-tls":
+        this.handshakes++;
+        this.#encrypted = true;
+        this.#core.tlsEstablished(0);
+        return this.#core.hello(0);
+      case "tls-refused":
+        return this.#logIn();
+      case "authenticated":
+      case "authentication-failed":
+        return this.#transact();
+      case "send-content":
+        while (this.#core.wantsContent && this.#sent < content.length) {
+          this.#core.content(content.subarray(this.#sent, this.#sent + 14), 0);
+          this.#sent += 14;
+        }
+        return undefined;
+      case "transaction-done":
+        assert.equal(event.results.length, recipients.length, "one result for each recipient");
+        this.#owed--;
+        if (this.#core.closed) return undefined;
+        return this.#transactions < 2 && this.#core.ready ? this.#transact() : this.#core.quit(0);
+      case "quit-done":
+      case "failed":
+        this.#ended = true;
+        return undefined;
+      default:
+        return event satisfies never;
+    }
+  }
+
+  #sent = 0;
+
+  #logIn(): void {
+    if (this.#loggedIn || this.#core.capabilities.auth.length === 0) return this.#transact();
+    this.#loggedIn = true;
+    return this.#core.authenticate({ username: "u", password: "p" }, 0);
+  }
+
+  #transact(): void {
+    this.#transactions++;
+    this.#owed++;
+    this.#sent = 0;
+    const envelope = {
+      reversePath: "bob@our.test",
+      recipients,
+      body: "8BITMIME",
+      smtpUtf8: false,
+      size: content.length,
+      ret: "HDRS",
+      envelopeId: "x+20y",
+    } as const;
+    const whole = { kind: "whole", parts: [content.subarray(0, 14), content.subarray(14)] } as const;
+    this.#core.transact({ envelope, content: this.#streams ? { kind: "stream" } : whole }, 0);
+  }
+}
+
+function inShort(event: ClientEvent): string {
+  switch (event.kind) {
+    case "transaction-done":
+      return event.results
+        .map((result) => `${result.kind} ${result.kind === "broken" ? result.contentSent : replyText(result.reply)}`)
+        .join("\n");
+    case "failed": {
+      const text = failureText(event.failure);
+      assert.doesNotMatch(text, /[\0-\x1f\x7f]/);
+      return `failed ${event.failure.kind}`;
+    }
+    case "greeted":
+      return `greeted ${replyText(event.reply)}`;
+    default:
+      return event.kind;
+  }
+}
+
+function converse(input: Buffer, pieces: Iterable<Buffer>): Driver {
+  const kind = input[0] ?? 0;
+  const driver = new Driver((kind & 1) === 0 ? "smtp" : "lmtp", (kind & 2) !== 0);
+  driver.receive(starts[(input[1] ?? 0) % starts.length] ?? content);
+  for (const piece of pieces) driver.receive(piece);
+  driver.end();
+  return driver;
+}
+
+const core: FuzzTarget = {
+  name: "client-core",
+  family: "client core",
+  seeds: () =>
+    texts(
+      "\x00\x00220 mx.test\r\n250-x\r\n250-STARTTLS\r\n250 AUTH LOGIN\r\n220 go\r\n",
+      "\x01\x02235 2.7.0 ok\r\n250 2.1.0 ok\r\n250 2.1.5 ok\r\n550 5.1.1 no\r\n452 4.5.3 too many\r\n354 go\r\n250 2.0.0 ok\r\n451 4.3.0 x\r\n",
+      "\x02\x03535 no\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n221 bye\r\n",
+      "\x03\x04334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n235 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n",
+      "\x00\x05250 ok\r\n250 ok\r\n550 5.7.1 x\r\n552 y\r\n354\r\n250-a\r\n250 b\r\n421 4.3.2 bye\r\n",
+      "\x00\x06250-x\r\n250 LIMITS RCPTMAX=1 MAILMAX=2\r\n",
+      "\x00\x07221 bye\r\n",
+    ),
+  words: [
+    "220 x\r\n", "250 ok\r\n", "250-ok\r\n", "250\r\n", "250", "354 go\r\n", "354-\r\n", "334 YQ==\r\n", "235 ok\r\n", "221 bye\r\n", "421 4.3.2 bye\r\n", "450 4.2.0 x\r\n", "452 4.5.3 x\r\n", "452 4.2.2 x\r\n", "500 x\r\n", "502 x\r\n",
+    "550 5.1.1 no\r\n", "552 x\r\n", "554 5.7.1 no\r\n", "199 x\r\n", "600 x\r\n", "2500 x\r\n", "25", "\r\n", "\n", "\r", "-", " ", "\0", "\xff", "\xe2\x80\xae", "5.1.10 ", "2.0.0", "9.9.9", "250-PIPELINING\r\n", "250-CHUNKING\r\n", "250-BINARYMIME\r\n", "250-STARTTLS\r\n",
+    "250-SIZE 10\r\n", "250-SIZE 99999999999999999999\r\n", "250-AUTH=LOGIN PLAIN\r\n", "250 LIMITS RCPTMAX=1 MAILMAX=0\r\n", "250-DSN\r\n", "250-SMTPUTF8\r\n", "250 8BITMIME\r\n",
+  ], // prettier-ignore
+  bytesMax: 3000,
+  stretchMax: 256 * 1024,
+  run(input) {
+    const rest = input.subarray(2);
+    const whole = converse(input, [rest]);
+    const cut = converse(input, input.length % 16 === 0 ? octetByOctet(rest) : inPieces(rest));
+    // What comes before a handshake is told by when it came.
+    if (whole.handshakes > 0 || cut.handshakes > 0 || whole.story.includes("failed protocol-error")) return;
+    assert.equal(cut.output, whole.output);
+    assert.deepEqual(cut.story, whole.story);
+  },
+};
+
+const capabilities: FuzzTarget = {
+  name: "peer-capabilities",
+  family: "client core",
+  seeds: () => texts("mx\nSIZE 1000\nAUTH PLAIN\nAUTH=LOGIN\nLIMITS RCPTMAX=1 MAILMAX=2 X=y\nBINARYMIME\nCHUNKING"),
+  words: [
+    "\n", " ", "=", "-", "SIZE ", "AUTH ", "LIMITS ", "RCPTMAX=", "0", "00", "99999999", ";", "\t", "\xff", "CHUNKING",
+  ], // prettier-ignore
+  bytesMax: 1024,
+  stretchMax: 64 * 1024,
+  run(input) {
+    const peer = parseCapabilities(input.toString("utf8").split("\n"));
+    assert.ok(peer.sizeMax === undefined || (peer.size && Number.isSafeInteger(peer.sizeMax) && peer.sizeMax > 0));
+    assert.ok(!peer.binaryMime || peer.chunking);
+    for (const limit of [peer.limits.recipientsMax, peer.limits.transactionsMax]) {
+      assert.ok(limit === undefined || (limit >= 1 && limit <= 999_999));
+    }
+    assert.equal(new Set(peer.auth).size, peer.auth.length);
+  },
+};
+
+export const clientTargets: readonly FuzzTarget[] = [core, capabilities];

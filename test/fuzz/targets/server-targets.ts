@@ -1,0 +1,303 @@
+/** The server core from every phase, and the parsers of its command lines. */
+import assert from "node:assert/strict";
+import { parseChunk, parseCommand, pathTextOf } from "../../../src/smtp/command-parser.ts";
+import { splitParameters } from "../../../src/smtp/esmtp-parameters.ts";
+import { isPrintableXtext } from "../../../src/smtp/mail-parameters.ts";
+import { reply } from "../../../src/smtp/reply.ts";
+import { decodeBase64, parseAuth, parseHello, parseMail, parseRecipient } from "../../../src/smtp/server-arguments.ts";
+import { needsVerdict, type ServerEvent, type VerdictEvent } from "../../../src/smtp/server-event.ts";
+import {
+  defaultServerProtocolSettings,
+  type ServerProtocolSettings,
+} from "../../../src/smtp/server-protocol-settings.ts";
+import { ServerProtocol } from "../../../src/smtp/server-protocol.ts";
+import { texts } from "../seeds.ts";
+import { inPieces, octetByOctet, type FuzzTarget } from "../target.ts";
+
+const base: ServerProtocolSettings = {
+  ...defaultServerProtocolSettings,
+  hostname: "mx.test",
+  kind: "mx",
+  tlsAvailable: true,
+  authMechanisms: { clear: ["PLAIN", "LOGIN"], tls: ["PLAIN", "LOGIN"] },
+  messageBytesMax: 600,
+  recipientsMax: 4,
+};
+
+/** The first octet of an input chooses one; they lead into every branch that settings have. */
+const settings: readonly ServerProtocolSettings[] = [
+  base,
+  { ...base, kind: "lmtp" },
+  { ...base, kind: "submission", authRequired: true },
+  { ...base, bareLineEnds: "repair" },
+  { ...base, verifyEnabled: true, errorsMax: 3, refusedRecipientsMax: 2 },
+  { ...base, tlsRequired: true },
+  { ...base, transactionsMax: 2, messageBytesMax: 0 },
+  { ...base, earlyTalk: "refuse" },
+];
+
+const envelope = "EHLO x\r\nLHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\n";
+/** The second octet chooses what was said before. */
+const starts = [
+  "",
+  "EHLO x\r\nLHLO x\r\n",
+  envelope,
+  `${envelope}DATA\r\n`,
+  `${envelope}BDAT 3\r\nabc`,
+  `${envelope}BDAT 9\r\nabc`,
+  "EHLO x\r\nLHLO x\r\nAUTH LOGIN\r\n",
+  "EHLO x\r\nSTARTTLS\r\n",
+].map((text) => Buffer.from(text, "latin1"));
+
+/** What a line, or the largest answer to a challenge, may keep waiting; nothing else is kept. */
+const bufferedMax = 12_290;
+/** A reply of several lines may carry the output past its high water. */
+const outputMax = 64 * 1024 + 4096;
+
+/** One conversation: judges events by their own octets, and holds the core to its promises at each. */
+class Session {
+  readonly #core: ServerProtocol;
+  readonly #settings: ServerProtocolSettings;
+  /** Events in short, so that two conversations can be compared. */
+  readonly story: string[] = [];
+  output = "";
+  handshakes = 0;
+  #transaction: { accepted: number; bytes: number; began: boolean } | undefined;
+  #content = "";
+  #closed = false;
+
+  constructor(chosen: ServerProtocolSettings) {
+    this.#settings = chosen;
+    this.#core = new ServerProtocol(chosen, 0);
+    this.#run();
+  }
+
+  send(bytes: Buffer): void {
+    this.#core.receive(bytes, 0);
+    this.#run();
+    assert.ok(this.#core.bufferedBytes <= bufferedMax, `${this.#core.bufferedBytes} octets wait`);
+  }
+
+  end(): void {
+    this.#core.endOfStream(0);
+    this.#run();
+    assert.ok(this.#closed, "the end of the stream ends the session");
+    assert.match(this.output, /^(?:[2-5]\d\d[ -][ -~]{0,506}\r\n)*$/);
+  }
+
+  #run(): void {
+    for (;;) {
+      const event = this.#core.nextEvent();
+      if (event === "output-full") {
+        this.#take();
+        continue;
+      }
+      if (typeof event === "string") {
+        if (event !== "paused" || this.#closed || this.#core.bufferedBytes > 0) break;
+        this.#take();
+        // Paused with nothing owed: a handshake is to be made.
+        this.#core.tlsEstablished(0);
+        this.handshakes++;
+        if (this.#core.nextEvent() === "paused") break;
+        continue;
+      }
+      assert.ok(!this.#closed, "nothing follows the end");
+      this.#follow(event);
+      if (needsVerdict(event)) this.#judge(event);
+    }
+    this.#take();
+  }
+
+  #take(): void {
+    const output = this.#core.takeOutput();
+    if (output === undefined) return;
+    assert.ok(output.length <= outputMax, `${output.length} octets of replies at once`);
+    this.output += output.toString("latin1");
+  }
+
+  #judge(event: VerdictEvent): void {
+    if (event.kind === "starttls") {
+      this.handshakes++;
+      if (this.output.length % 3 === 0) return this.#core.answer(reply(454, "4.7.0", "Not now"), 0);
+    } else if (event.kind === "recipient") {
+      if (event.forwardPath.localPart.startsWith("no")) return this.#core.answer(reply(550, "5.1.1", "No"), 0);
+      if (this.#transaction !== undefined) this.#transaction.accepted++;
+    } else if (event.kind === "auth" && event.initialResponse === undefined) {
+      return this.#core.challenge(Buffer.from("?"), 0);
+    } else if (event.kind === "auth-response" && event.response.length === 1) {
+      return this.#core.challenge(Buffer.from("again"), 0);
+    } else if (event.kind === "mail") {
+      if (event.reversePath?.localPart === "no") return this.#core.answer(reply(451, "4.7.1", "Not now"), 0);
+      this.#transaction = { accepted: 0, bytes: 0, began: false };
+    } else if (event.kind === "content-begin" && event.declaredSize === 13) {
+      this.#transaction = undefined;
+      return this.#core.answer(reply(452, "4.3.1", "Full"), 0);
+    } else if (event.kind === "content-end") {
+      this.#transaction = undefined;
+      if (event.size % 5 === 0) return this.#core.answer(reply(554, "5.6.0", "No"), 0);
+    }
+    return this.#core.proceed(0);
+  }
+
+  #follow(event: ServerEvent): void {
+    const transaction = this.#transaction;
+    switch (event.kind) {
+      case "content": {
+        assert.ok(transaction?.began === true, "content belongs to a transaction");
+        for (const slice of event.slices) {
+          transaction.bytes += slice.length;
+          this.#content += Buffer.from(slice.buffer, slice.byteOffset, slice.length).toString("latin1");
+        }
+        const limit = this.#settings.messageBytesMax;
+        assert.ok(limit === 0 || transaction.bytes <= limit, "no more content than is allowed");
+        return;
+      }
+      case "mail":
+        assert.equal(transaction, undefined, "one transaction at a time");
+        break;
+      case "recipient":
+        assert.ok(transaction !== undefined && !transaction.began);
+        assert.ok(transaction.accepted < this.#settings.recipientsMax, "no more recipients than are allowed");
+        break;
+      case "content-begin":
+        assert.ok(transaction !== undefined && !transaction.began);
+        assert.ok(event.recipients === transaction.accepted && event.recipients > 0, "somebody is to get it");
+        transaction.began = true;
+        this.#content = "";
+        break;
+      case "content-end":
+        assert.equal(event.size, transaction?.bytes, "the size is that of the content");
+        // How much of content that never ends was given by then depends on the cut; of whole content it does not.
+        this.story.push(this.#content);
+        break;
+      case "content-refused":
+      case "reset":
+        this.#transaction = undefined;
+        break;
+      case "closed":
+        this.#closed = true;
+        break;
+      default:
+    }
+    this.story.push(inShort(event));
+  }
+}
+
+/** What a driver acts on; the replies are compared anyway. */
+function inShort(event: ServerEvent): string {
+  switch (event.kind) {
+    case "mail":
+      return `mail ${event.reversePath?.localPart} ${event.reversePath?.domainKey} ${event.parameters.size}`;
+    case "recipient":
+      return `recipient ${event.forwardPath.localPart} ${event.forwardPath.domainKey} ${event.parameters.originalRecipient}`;
+    case "content-begin":
+      return `content-begin ${event.via} ${event.body} ${event.recipients}`;
+    case "refused":
+    case "content-refused":
+      return `${event.kind} ${event.reply.code}`;
+    case "closed":
+      return `closed ${event.cause} ${event.duringTransaction}`;
+    default:
+      return event.kind;
+  }
+}
+
+function converse(chosen: ServerProtocolSettings, start: Buffer, pieces: Iterable<Buffer>): Session {
+  const session = new Session(chosen);
+  if (start.length > 0) session.send(start);
+  for (const piece of pieces) session.send(piece);
+  session.end();
+  return session;
+}
+
+const core: FuzzTarget = {
+  name: "server-core",
+  family: "server core",
+  seeds: () =>
+    texts(
+      "\0\0EHLO x\r\nMAIL FROM:<a@b.test> SIZE=10 BODY=8BITMIME\r\nRCPT TO:<c@d.test> NOTIFY=NEVER\r\nDATA\r\nA: b\r\n\r\n..x\r\n.\r\nQUIT\r\n",
+      "\x01\x02BDAT 5 LAST\r\nA: b\n\r\nRSET\r\nQUIT\r\n",
+      "\x02\0EHLO x\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<>\r\nRCPT TO:<no@d.test>\r\nRCPT TO:<Postmaster>\r\nDATA\r\n.\r\n",
+      "\x03\x03Subject: x\r\n\r\nbare\nline\r\n.\r\nNOOP x\r\nVRFY y\r\nEXPN z\r\nHELP\r\n",
+      "\x04\x06YQ==\r\nYg==\r\n",
+      "\x05\x07NOOP\r\nEHLO x\r\n",
+      "\x06\x02DATA\r\nx\r\n.\r\nMAIL FROM:<a@b.test> SMTPUTF8 RET=HDRS ENVID=x\r\nRCPT TO:<\xc3\xa9@d.test> ORCPT=rfc822;x\r\n",
+    ),
+  words: [
+    "EHLO x\r\n", "HELO x\r\n", "LHLO x\r\n", "MAIL FROM:<a@b.test>\r\n", "MAIL FROM:<>", "MAIL FROM:<no@x.test>\r\n", "RCPT TO:<c@d.test>\r\n", "RCPT TO:<no@d.test>\r\n",
+    "DATA\r\n", "\r\n.\r\n", ".\r\n", "..", "BDAT 5\r\n", "BDAT 3 LAST\r\n", "BDAT 0 LAST\r\n", "BDAT 700\r\n", "BDAT 99999999999999999999\r\n", "RSET\r\n", "NOOP\r\n", "QUIT\r\n", "STARTTLS\r\n",
+    "AUTH PLAIN\r\n", "AUTH PLAIN AGEAYg==\r\n", "AUTH LOGIN =\r\n", "*\r\n", "YQ==\r\n", "VRFY x\r\n", "EXPN x\r\n", "HELP\r\n", " SIZE=13", " SIZE=601", " BODY=BINARYMIME", " BODY=7BIT", " SMTPUTF8", " NOTIFY=SUCCESS,DELAY",
+    " ORCPT=rfc822;a+40b", " RET=FULL", " ENVID=x", " AUTH=<>", "\r", "\n", "\r\n", "\r\r\n", "\n.\n", "\n.\r\n", "\r\n.\n", "\0", " ", "\xff", "\xc3\xa9", "<", ">", "\x16\x03", "GET / HTTP/1.1\r\n",
+  ], // prettier-ignore
+  bytesMax: 1500,
+  stretchMax: 256 * 1024,
+  run(input) {
+    const chosen = settings[(input[0] ?? 0) % settings.length] ?? base;
+    const start = starts[(input[1] ?? 0) % starts.length] ?? Buffer.alloc(0);
+    const rest = input.subarray(2);
+    // A driver stops reading a socket whose octets wait; here they are all there at once.
+    const whole = converse(chosen, start, inBlocks(rest));
+    const cut = converse(chosen, start, input.length % 16 === 0 ? octetByOctet(rest) : inPieces(rest));
+    // What came early is told by when it came.
+    if (whole.handshakes > 0 || cut.handshakes > 0 || chosen.earlyTalk === "refuse") return;
+    assert.equal(cut.output, whole.output);
+    assert.deepEqual(cut.story, whole.story);
+  },
+};
+
+function* inBlocks(input: Buffer): Generator<Buffer> {
+  for (let at = 0; at < input.length; at += 8192) yield input.subarray(at, at + 8192);
+}
+
+const commands: FuzzTarget = {
+  name: "command-lines",
+  family: "commands",
+  seeds: () =>
+    texts(
+      "MAIL FROM:<a@b.test> SIZE=10 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+20b AUTH=<>",
+      "RCPT TO:<@a.test,@b.test:\"q\\\"d\"@[IPv6:2001:db8::1]> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;a+40b",
+      "RCPT TO:<c@d.test> ORCPT=utf-8;\\x{E9}@d.test",
+      "AUTH PLAIN AGEAYg==",
+      "BDAT 1000 LAST",
+      "EHLO [192.0.2.1]",
+    ), // prettier-ignore
+  words: [
+    "MAIL FROM:", "RCPT TO:", "mail from:", "<>", "<", ">", "@", "\"", "\\", ":", ",", ".", "..", "[", "]", "IPv6:", "1.2.3.4", "::1", "=", "+", "+2B", "+0D", "+g0", ";", " ", "  ", "\t", "\0", "\r", "\n", "\xff", "\xc3\xa9",
+    "\xf0\x9f\x98\x80", "xn--", "SIZE=", "BODY=", "SMTPUTF8", "RET=", "ENVID=", "AUTH=", "NOTIFY=", "NEVER", "SUCCESS", "ORCPT=", "rfc822;", "utf-8;", "\\x{", "}", "LAST", "0", "99999999999999999999", "Postmaster",
+  ], // prettier-ignore
+  bytesMax: 2048,
+  stretchMax: 64 * 1024,
+  run(input) {
+    const line = input.toString("utf8");
+    const { verb, argument } = parseCommand(line);
+    assert.equal(argument, argument.replace(/^[ \t]+/, ""));
+    const chunk = parseChunk(argument);
+    if (chunk !== undefined) assert.ok(Number.isSafeInteger(chunk.size) && chunk.size >= 0);
+    const text = pathTextOf(argument, "FROM:");
+    if (text !== undefined) splitParameters(text);
+    const hello = parseHello("EHLO", argument);
+    if ("kind" in hello) assert.match(hello.name, /^[!-~]{1,255}$/);
+    const mail = parseMail(argument, 1000);
+    if ("code" in mail) assert.ok(mail.code >= 500 && mail.code < 560);
+    else {
+      assert.ok((mail.parameters.size ?? 0) <= 1000);
+      for (const value of [mail.parameters.envelopeId, mail.parameters.auth]) {
+        assert.ok(value === undefined || value === "<>" || isPrintableXtext(value));
+      }
+    }
+    const recipient = parseRecipient(argument, { smtpUtf8: true });
+    if ("code" in recipient) assert.ok(recipient.code >= 500 && recipient.code < 560);
+    else {
+      const { notify = [] } = recipient.parameters;
+      assert.ok(!notify.includes("NEVER") || notify.length === 1);
+      assert.ok(!/[\0-\x20\x7f]/.test(recipient.parameters.originalRecipient ?? ""));
+    }
+    const login = parseAuth(argument, ["PLAIN"], ["PLAIN"]);
+    if ("kind" in login) assert.equal(login.mechanism, "PLAIN");
+    const octets = decodeBase64(argument);
+    if (octets !== undefined) assert.equal(Buffer.from(octets).toString("base64"), argument);
+    assert.ok(verb === undefined || line.toUpperCase().startsWith(verb));
+  },
+};
+
+export const serverTargets: readonly FuzzTarget[] = [core, commands];
