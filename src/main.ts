@@ -28,14 +28,18 @@ import type { Resolver } from "./ports/resolver.ts";
 const clock = new SystemClock();
 const random = new SystemRandom();
 const files = new NodeFiles();
-const network = new NodeNetwork();
+const network = new NodeNetwork({ onListenerError: tellAcceptFailed });
 const crypto = new ThreadPoolCrypto(clock);
 const version = packageVersion();
 /** Nobody presses Ctrl-C twice as fast on purpose. */
 const sameSignalMs = 200;
+const acceptFailedEveryMs = 10_000;
 
 /** Written by the log of the server that runs here, if one does. */
 let flushLog = (): void => undefined;
+/** Of the server that runs here, if one does. */
+let serverLog: Log | undefined;
+let acceptFailedAt = Number.NEGATIVE_INFINITY;
 let modulesLoaded = 0;
 let interrupted: AbortController | undefined;
 
@@ -107,6 +111,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const { parseDnsServer, systemDnsServers } = await import("./node/dns/dns-servers.ts");
   const { log, showLog } =
     plan.mode === "production" ? { log: await productionLog(plan), showLog: undefined } : developmentLog();
+  serverLog = log;
   const configured = settings.dns.servers?.flatMap((text) => parseDnsServer(text) ?? []);
   const resolver = new DnsResolver({ servers: configured ?? (await systemDnsServers(files)), clock, random, log });
   const started = createServer(plan, {
@@ -123,7 +128,8 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
         .flatMap((list) => list ?? [])
         .map(({ address }) => address),
     lock: lockOrExplain,
-    openSpool: (directory) => openSqliteSpool({ directory, clock, files, log }),
+    openSpool: (directory) =>
+      openSqliteSpool({ directory, clock, files, log, onThreadGone: (error) => endWithoutSpool(log, error) }),
     serveHttp,
   });
   try {
@@ -134,6 +140,24 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
     if (!(error instanceof StartError)) showLog?.();
     throw error;
   }
+}
+
+/**
+ * Nothing can be accepted or recorded any more. Whoever supervises the server starts it again on all that it acknowledged;
+ * staying would only answer 451 until somebody noticed.
+ */
+function endWithoutSpool(log: Log, error: Error): void {
+  log.event("spool-thread-gone", { error: error.message });
+  flushLog();
+  process.exit(ExitCode.software);
+}
+
+/** While files are short this happens at every attempt to accept; once in a while says it all. */
+function tellAcceptFailed(error: NetworkError): void {
+  const now = clock.monotonicMs();
+  if (now - acceptFailedAt < acceptFailedEveryMs) return;
+  acceptFailedAt = now;
+  serverLog?.event("accept-failed", { code: error.code, error: error.message });
 }
 
 async function productionLog({ settings }: ServerPlan): Promise<Log> {

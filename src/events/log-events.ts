@@ -32,6 +32,11 @@ export const logEvents = {
     "A changed configuration has errors and was not taken.",
     "The server goes on with the former one.",
   ),
+  "accept-failed": declare(
+    "error",
+    "The system could not hand over a new connection: too many files are open, or memory is short. Told once in ten seconds.",
+    "Sessions that are open go on; new ones get in when there is room. Raise the limit (`LimitNOFILE`), or lower `limits`.",
+  ),
   "listener-opened": declare("info", "A listener accepts connections.", "Sessions begin."),
   "certificate-loaded": declare(
     "info",
@@ -187,6 +192,11 @@ export const logEvents = {
     "error",
     "The spool could not commit: the disk is full or fails.",
     "A client hears 451 or 452 and keeps its message; the queue tries again.",
+  ),
+  "spool-thread-gone": declare(
+    "error",
+    "A thread of the spool ended by itself.",
+    "The server ends with exit code 70, to be started again; all that it acknowledged is on the disk.",
   ),
   "connection-failed": declare("debug", "A next hop's host could not be reached.", "The next address is tried."),
   "tls-fell-back": declare(

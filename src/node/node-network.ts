@@ -29,7 +29,7 @@ export interface NodeNetworkOptions {
   /** A handshake on a listener with `tls` failed, so that inbound never heard of the connection. */
   readonly onTlsFailure?: (error: Error, remote: Endpoint) => void;
   /** Accepting failed (too many open files, for instance); the listener goes on. */
-  readonly onListenerError?: (error: Error, listener: Endpoint) => void;
+  readonly onListenerError?: (error: NetworkError, listener: Endpoint) => void;
 }
 
 interface ListenOptions {

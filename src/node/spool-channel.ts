@@ -40,6 +40,13 @@ interface Waiting {
 
 export type Opened = Extract<ThreadReply, { kind: "opened" }>;
 
+export interface SpoolChannelOptions {
+  /** Hears how many rows each batch wrote. */
+  readonly onRowsChanged?: (rows: number) => void;
+  /** The thread has ended, and nobody asked it to: nothing that is sent will be done any more. */
+  readonly onGone?: (error: SpoolError) => void;
+}
+
 export class SpoolChannel {
   /** Resolves when the thread has its database open; rejects where it refused. */
   readonly opened: Promise<Opened>;
@@ -57,9 +64,8 @@ export class SpoolChannel {
   #counts: SpoolCounts | undefined;
   readonly #ended: Promise<void>;
 
-  /** `onRowsChanged` hears how many rows each batch wrote. */
-  constructor(data: SpoolThreadData, onRowsChanged: (rows: number) => void = () => {}) {
-    this.#onRowsChanged = onRowsChanged;
+  constructor(data: SpoolThreadData, options: SpoolChannelOptions = {}) {
+    this.#onRowsChanged = options.onRowsChanged ?? (() => {});
     // Unbuilt in a clone, JavaScript in the package: the thread's root has the same extension as this file.
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
     this.#worker = new Worker(new URL(`../spool-thread${extension}`, import.meta.url), {
@@ -69,6 +75,7 @@ export class SpoolChannel {
       name: `spool-${data.role}`,
     });
     const opening = Promise.withResolvers<Opened>();
+    let isOpen = false;
     this.opened = opening.promise;
     // Whoever sends hears of the failure; nobody need wait for `opened`.
     this.opened.catch(() => {});
@@ -76,6 +83,7 @@ export class SpoolChannel {
       switch (reply.kind) {
         case "opened":
           this.#counts = reply.counts;
+          isOpen = true;
           opening.resolve(reply);
           return;
         case "refused":
@@ -95,7 +103,11 @@ export class SpoolChannel {
     this.#ended = ended.promise;
     const onEnd = (cause: unknown) => {
       const text = cause instanceof Error ? cause.message : "it ended";
-      this.#break(new SpoolError("failed", `The spool's ${data.role} thread is gone: ${text}`, { cause }));
+      // One that never opened is told of by `opened`.
+      const unexpected = isOpen && this.#broken === undefined;
+      const gone = new SpoolError("failed", `The spool's ${data.role} thread is gone: ${text}`, { cause });
+      this.#break(gone);
+      if (unexpected) options.onGone?.(gone);
       opening.reject(this.#broken);
       ended.resolve();
     };

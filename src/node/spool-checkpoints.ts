@@ -8,16 +8,36 @@ import type { SpoolChannel } from "./spool-channel.ts";
  */
 const ROWS_BETWEEN = 24_000;
 
+/** Patch versions apart; the first that checkpoints safely beside a writer. */
+const SAFE_SQLITE = [3, 51, 3] as const;
+
+/**
+ * Before SQLite 3.51.3, a checkpoint that follows another at once, while a writer starts the log over, may take pages
+ * that it never copied for copied, and lose them (sqlite.org/wal.html, "the WAL-reset bug"). Node 24 may bring such a
+ * version. There the writer alone copies the log, when it has grown to its bound: slower, and safe.
+ */
+export function checkpointsAreSafe(sqliteVersion: string): boolean {
+  const parts = sqliteVersion.split(".").map(Number);
+  for (const [index, wanted] of SAFE_SQLITE.entries()) {
+    const part = parts[index] ?? 0;
+    if (part !== wanted) return part > wanted;
+  }
+  return true;
+}
+
 export class SpoolCheckpoints {
-  readonly #thread: SpoolChannel;
+  readonly #thread: Pick<SpoolChannel, "send">;
+  readonly #safe: boolean;
   #rows = 0;
   #running: Promise<void> | undefined;
 
-  constructor(thread: SpoolChannel) {
+  constructor(thread: Pick<SpoolChannel, "send">, sqliteVersion = process.versions["sqlite"] ?? "0") {
     this.#thread = thread;
+    this.#safe = checkpointsAreSafe(sqliteVersion);
   }
 
   noteChanged(rows: number): void {
+    if (!this.#safe) return;
     this.#rows += rows;
     if (this.#rows < ROWS_BETWEEN || this.#running !== undefined) return;
     this.#rows = 0;

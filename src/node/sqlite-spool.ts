@@ -59,6 +59,11 @@ export interface SqliteSpoolOptions {
   readonly databaseCacheBytes?: number;
   /** Bound of the database file, contents over 256 KiB apart; a commit beyond fails with `no-space`. Default: none. */
   readonly databaseBytesMax?: number;
+  /**
+   * A thread of the spool has ended by itself. Whatever is asked of it fails from here on, so a server does best to end
+   * too and to be started again: everything that it acknowledged is on the disk.
+   */
+  readonly onThreadGone?: (error: SpoolError) => void;
 }
 
 export interface SpoolThreads {
@@ -78,10 +83,12 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Sqli
   };
   const cacheKiB = Math.ceil((options.databaseCacheBytes ?? 16 * MEBIBYTE) / 1024);
   // The other two begin when there is a database; what is asked of them waits for them.
-  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB }, (rows) => checkpoints.noteChanged(rows));
+  const onGone = options.onThreadGone === undefined ? {} : { onGone: options.onThreadGone };
+  const onRowsChanged = (rows: number) => checkpoints.noteChanged(rows);
+  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB }, { ...onGone, onRowsChanged });
   const { incarnation, recovered } = await writer.opened;
-  const reader = new SpoolChannel({ ...data, role: "reader", cacheKiB: Math.ceil(cacheKiB / 4) });
-  const checkpointer = new SpoolChannel({ ...data, role: "checkpointer", cacheKiB: 0 });
+  const reader = new SpoolChannel({ ...data, role: "reader", cacheKiB: Math.ceil(cacheKiB / 4) }, onGone);
+  const checkpointer = new SpoolChannel({ ...data, role: "checkpointer", cacheKiB: 0 }, onGone);
   const checkpoints = new SpoolCheckpoints(checkpointer);
   const threads = { writer, reader, checkpointer };
   const contents = new ContentFiles(options.files, `${options.directory}/content`, incarnation);

@@ -13,6 +13,13 @@ const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 export type LoggedEvent = Readonly<Record<string, unknown>> & { readonly event: string };
 
+export interface SpawnOptions {
+  /** A program that becomes this one in the end: `exec "$@"`. */
+  readonly wrap?: readonly string[];
+  readonly nodeOptions?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** One data directory and its configuration, with the processes that were started on it. */
 export class ServerFolder implements AsyncDisposable {
   readonly path: string;
@@ -60,14 +67,14 @@ export class ServerFolder implements AsyncDisposable {
   }
 
   /** Does not wait until it serves, and perhaps it never will. */
-  spawn(): ServerProcess {
-    const process = new ServerProcess(["serve", "--config", join(this.path, "posthaste.toml")]);
+  spawn(options: SpawnOptions = {}): ServerProcess {
+    const process = new ServerProcess(["serve", "--config", join(this.path, "posthaste.toml")], options);
     this.#processes.push(process);
     return process;
   }
 
-  async start(): Promise<ServerProcess> {
-    const process = this.spawn();
+  async start(options: SpawnOptions = {}): Promise<ServerProcess> {
+    const process = this.spawn(options);
     await process.event("server-started");
     return process;
   }
@@ -87,8 +94,9 @@ export class ServerProcess {
   /** Everything on standard error. */
   errors = "";
 
-  constructor(args: readonly string[]) {
-    const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  constructor(args: readonly string[], { wrap = [], nodeOptions = [], environment = {} }: SpawnOptions = {}) {
+    const [command = "", ...rest] = [...wrap, process.execPath, ...nodeOptions, main, ...args];
+    const child = spawn(command, rest, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } });
     this.#child = child;
     const { stdout, stderr } = child;
     createInterface({ input: stdout }).on("line", (line) => {
