@@ -17,6 +17,9 @@ import { NodeFiles } from "./node/node-files.ts";
 import { NodeNetwork } from "./node/node-network.ts";
 import { coloursWanted, ReadableLog } from "./node/readable-log.ts";
 import { SystemClock } from "./node/system-clock.ts";
+import { downgradeSpool } from "./node/spool-downgrade.ts";
+import { FORMAT_VERSION } from "./node/spool-schema.ts";
+import type { SqliteSpool, SqliteSpoolOptions } from "./node/sqlite-spool.ts";
 import { SystemRandom } from "./node/system-random.ts";
 import { terminalInput } from "./node/terminal-input.ts";
 import { ThreadPoolCrypto } from "./node/thread-pool-crypto.ts";
@@ -24,6 +27,7 @@ import { FileError } from "./ports/files.ts";
 import type { Log } from "./ports/log.ts";
 import { NetworkError } from "./ports/network.ts";
 import type { Resolver } from "./ports/resolver.ts";
+import { SpoolError } from "./spool/spool.ts";
 
 const clock = new SystemClock();
 const random = new SystemRandom();
@@ -61,6 +65,17 @@ const context: CliContext = {
     (await import(`${pathToFileURL(file).href}?${modulesLoaded++}`)) as Record<string, unknown>,
   makeVerifier: (password) => makeVerifier(password, crypto),
   serverApi,
+  downgradeSpool: async (dataDir, target) => {
+    if (!existsSync(join(dataDir, "spool.db"))) throw new CliError(ExitCode.unavailable, `no spool is in ${dataDir}`);
+    const lock = lockOrExplain(dataDir);
+    try {
+      return downgradeSpool(dataDir, target);
+    } catch (error) {
+      throw new CliError(ExitCode.data, (error as Error).message);
+    } finally {
+      lock.release();
+    }
+  },
   startServer,
   get interrupted() {
     return interruption();
@@ -105,15 +120,11 @@ function interruption(): AbortSignal {
 async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const { settings } = plan;
   const { createServer } = await import("./compose.ts");
-  const { openSqliteSpool } = await import("./node/sqlite-spool.ts");
   const { serveHttp } = await import("./node/http-server.ts");
-  const { DnsResolver } = await import("./node/dns/dns-resolver.ts");
-  const { parseDnsServer, systemDnsServers } = await import("./node/dns/dns-servers.ts");
   const { log, showLog } =
     plan.mode === "production" ? { log: await productionLog(plan), showLog: undefined } : developmentLog();
   serverLog = log;
-  const configured = settings.dns.servers?.flatMap((text) => parseDnsServer(text) ?? []);
-  const resolver = new DnsResolver({ servers: configured ?? (await systemDnsServers(files)), clock, random, log });
+  const resolver = await makeResolver(settings.dns.servers, log);
   const started = createServer(plan, {
     version,
     clock,
@@ -129,7 +140,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
         .map(({ address }) => address),
     lock: lockOrExplain,
     openSpool: (directory) =>
-      openSqliteSpool({ directory, clock, files, log, onThreadGone: (error) => endWithoutSpool(log, error) }),
+      openSpoolOrExplain({ directory, clock, files, log, onThreadGone: (error) => endWithoutSpool(log, error) }),
     serveHttp,
   });
   try {
@@ -213,10 +224,9 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
   }
   // What opening finds is for the server's log; a command speaks for itself.
   const log: Log = { event: () => undefined, with: () => log };
-  const { openSqliteSpool } = await import("./node/sqlite-spool.ts");
   const { openOfflineApi } = await import("./offline-api.ts");
   const lock = lockOrExplain(dataDir);
-  const spool = await openSqliteSpool({ directory: dataDir, clock, files, log });
+  const spool = await openSpoolOrExplain({ directory: dataDir, clock, files, log });
   return openOfflineApi(target, { spool, lock, files, clock, crypto, log, version });
 }
 
@@ -226,6 +236,18 @@ async function makeDataDir(dataDir: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     throw new CliError(ExitCode.unavailable, `the data directory ${dataDir} cannot be made (${error.code})`);
+  }
+}
+
+async function openSpoolOrExplain(options: SqliteSpoolOptions): Promise<SqliteSpool> {
+  const { openSqliteSpool } = await import("./node/sqlite-spool.ts");
+  try {
+    return await openSqliteSpool(options);
+  } catch (error) {
+    if (!(error instanceof SpoolError) || error.code !== "newer-format") throw error;
+    const back = `posthaste spool downgrade --to ${FORMAT_VERSION}`;
+    const message = `${error.message}. Start the newer Posthaste, or take the spool back with it: ${back}`;
+    throw new StartError("start-spool-newer", "data_dir", message, { cause: error });
   }
 }
 
@@ -241,15 +263,17 @@ function lockOrExplain(dataDir: string): { release(): void } {
 }
 
 /** For commands that look something up themselves; made only when it is asked. */
-function lazyResolver(): Resolver {
+function lazyResolver(servers?: readonly string[]): Resolver {
   const log: Log = { event: () => undefined, with: () => log };
-  const make = async (): Promise<Resolver> => {
-    const { DnsResolver } = await import("./node/dns/dns-resolver.ts");
-    const { systemDnsServers } = await import("./node/dns/dns-servers.ts");
-    return new DnsResolver({ servers: await systemDnsServers(files), clock, random, log });
-  };
-  const made = make();
+  const made = makeResolver(servers, log);
   return { query: async (name, type, options) => (await made).query(name, type, options) };
+}
+
+async function makeResolver(servers: readonly string[] | undefined, log: Log): Promise<Resolver> {
+  const { DnsResolver } = await import("./node/dns/dns-resolver.ts");
+  const { parseDnsServer, systemDnsServers } = await import("./node/dns/dns-servers.ts");
+  const configured = servers?.flatMap((text) => parseDnsServer(text) ?? []);
+  return new DnsResolver({ servers: configured ?? (await systemDnsServers(files)), clock, random, log });
 }
 
 function outputOf(stream: NodeJS.WriteStream): TextOutput {

@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { recordName } from "../dkim/signing-key.ts";
+import { isoTime, timeWords } from "../history/words.ts";
 import { type KeyAdministration, KeyError, keyKinds, kindOf } from "../signing/key-administration.ts";
 import type { StoredKey } from "../signing/key-store.ts";
 import { recordForms } from "../signing/record-forms.ts";
@@ -53,14 +54,14 @@ function shownKey(key: StoredKey) {
     algorithm: kindOf(key),
     declared_in: key.declared === true ? "file" : "data",
     state: state.kind,
-    since: time(state.since),
-    created_at: time(createdAt),
+    since: isoTime(state.since),
+    created_at: isoTime(createdAt),
     record: recordForms(recordName(key), key.record),
     dns:
       dns === undefined
         ? null
         : {
-            at: time(dns.at),
+            at: isoTime(dns.at),
             said: dns.sighting.kind,
             detail: dns.sighting.kind === "seen" ? null : dns.sighting.detail,
           },
@@ -74,13 +75,13 @@ function nextStep({ state, domain: owner, declared }: StoredKey): string {
     case "prepared":
       return "Publish the record; the server looks for it by itself and signs when it has seen it.";
     case "published":
-      return `The record was seen; if it stays, mail is signed with the key from ${time(state.activateAt)} on.`;
+      return `The record was seen; if it stays, mail is signed with the key from ${timeWords(state.activateAt)} on.`;
     case "active":
       return `Nothing to do: mail of ${owner} is signed with this key while its record is in DNS.`;
     case "vanished":
       return "The record is not in DNS: publish it; until it is seen, nothing is signed with this key.";
     case "retiring":
-      return `Leave the record in DNS until ${time(state.retireAt)}: mail signed with the key is still on its way.`;
+      return `Leave the record in DNS until ${timeWords(state.retireAt)}: mail signed with the key is still on its way.`;
     case "retired":
       return declared === true
         ? "Remove the record from DNS and the key from the configuration."
@@ -88,8 +89,4 @@ function nextStep({ state, domain: owner, declared }: StoredKey): string {
     default:
       return state satisfies never;
   }
-}
-
-function time(at: number): string {
-  return new Date(at).toISOString();
 }

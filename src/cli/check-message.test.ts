@@ -158,6 +158,16 @@ test("check message never shows a sender's control characters", async () => {
   assert.ok(!stdout.includes("\x1b]"));
 });
 
+test("check message asks the DNS servers of the configuration", async () => {
+  const terminal = await terminalWith(plain);
+  const config =
+    'hostname = "mx.example"\ndata_dir = "/d"\n[dns]\nservers = ["192.0.2.53"]\n[[listener]]\nkind = "mx"\n';
+  await terminal.files.replaceFile("/home/ann/posthaste.toml", Buffer.from(config));
+  const { stderr } = await terminal.run(["check", "message", "bill.eml", ...words]);
+  assert.equal(stderr, "");
+  assert.deepEqual(terminal.dnsServers, ["192.0.2.53"]);
+});
+
 test("check message names what it is missing", async () => {
   const terminal = await terminalWith(plain);
   const failures: readonly (readonly [string, RegExp, number])[] = [

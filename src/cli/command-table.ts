@@ -13,6 +13,7 @@ import { queueCommands } from "./commands/queue-commands.ts";
 import { reportsCommands } from "./commands/reports-commands.ts";
 import { sendCommand } from "./commands/send-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
+import { spoolCommands } from "./commands/spool-commands.ts";
 import { userCommands } from "./commands/user-commands.ts";
 import type { CommandGroup } from "./help.ts";
 
@@ -30,14 +31,16 @@ export const commands: readonly Command[] = [
   ...dkimCommands,
   ...inboxCommands,
   ...reportsCommands,
+  ...spoolCommands,
   completionCommand(() => commands),
 ];
 
 export const commandGroups: readonly CommandGroup[] = [
-  { name: "check", summary: "check a configuration, or a message" },
+  { name: "check", summary: "check a configuration, a domain's DNS, or a message" },
   { name: "queue", summary: "look at the queue and change it" },
   { name: "user", summary: "make and change users" },
   { name: "dkim", summary: "keys that outgoing mail is signed with" },
   { name: "inbox", summary: "read captured mail" },
   { name: "reports", summary: "read DMARC and TLS reports that came in" },
+  { name: "spool", summary: "change the format of the stored mail" },
 ];

@@ -10,6 +10,8 @@ export interface OptionDeclaration {
   /** What stands for the value in help; absent: a flag. */
   readonly value?: string;
   readonly multiple?: true;
+  /** The command cannot do without. */
+  readonly required?: true;
   readonly summary: string;
   /** The only values allowed. */
   readonly choices?: readonly string[];

@@ -49,11 +49,20 @@ export interface CliContext extends ConfigSources {
   readonly clock: Clock;
   readonly random: Random;
   readonly network: Network;
-  readonly resolver: () => Resolver;
+  /** Asks the servers of the configuration meant (`dns.servers`), or else the system's. */
+  readonly resolver: (servers?: readonly string[]) => Resolver;
   /** What is kept in place of a password. Rejects with `AccountError`. */
   readonly makeVerifier: (password: string) => Promise<string>;
   /** Rejects with `CliError` when there is neither server nor spool. */
   readonly serverApi: (target: ServerTarget) => Promise<ServerApi>;
+  /**
+   * Takes a spool that no server holds back to the format `target`, or one back. Rejects with `CliError` or `StartError`
+   * when that cannot be.
+   */
+  readonly downgradeSpool: (
+    dataDir: string,
+    target: number | undefined,
+  ) => Promise<{ readonly from: number; readonly to: number }>;
   /** Rejects with `CliError` for what people can mend: ports taken, a data_dir in use. */
   readonly startServer: (plan: ServerPlan) => Promise<RunningServer>;
   /** Aborts at the first SIGINT or SIGTERM. A second one ends the process. */

@@ -77,7 +77,10 @@ export function parseGiven(command: Command, words: readonly string[]): GivenArg
     values.set(option.name, [...(values.get(option.name) ?? []), valueOf(option, token.value, values)]);
   }
   const given = new GivenArguments(values, positionals);
-  if (!given.flag("help")) checkPositionals(command, positionals);
+  if (given.flag("help")) return given;
+  checkPositionals(command, positionals);
+  const missing = command.options.find(({ name, required }) => required && !values.has(name));
+  if (missing) throw usageError(`--${missing.name} is needed: ${missing.summary}`);
   return given;
 }
 

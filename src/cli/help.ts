@@ -70,9 +70,12 @@ export function commandHelp(command: Command, style: Style): string {
   return [...lines, ""].join("\n");
 }
 
-export function usageLine({ name, positionals }: Command): string {
+export function usageLine({ name, options, positionals }: Command): string {
   const words = positionals.map((positional) => (positional.optional ? `[${positional.name}]` : positional.name));
-  return ["posthaste", name, "[OPTIONS]", ...words].join(" ");
+  const required = options
+    .filter((option) => option.required)
+    .map((option) => `--${option.name} ${option.value ?? ""}`);
+  return ["posthaste", name, ...required, "[OPTIONS]", ...words].join(" ");
 }
 
 function optionLabel({ name, short, value }: OptionDeclaration): string {

@@ -1,5 +1,6 @@
 /** What belongs to the server as a whole: its name, its data, its certificate, its resolver. */
 import { z } from "zod";
+import { parseIpAddress } from "../address/ip-address.ts";
 import { domainKeyOf, isAsciiDomain } from "../address/domain.ts";
 import { duration, filePath, parseListenAddress } from "../lib/setting-types.ts";
 
@@ -41,15 +42,15 @@ export const dnsSettings = z
         z
           .string()
           .refine(
-            (text) => parseListenAddress(text)?.kind === "ip",
-            'write an IP address with a port: "127.0.0.1:53" or "[::1]:53"',
+            (text) => parseIpAddress(text) !== undefined || parseListenAddress(text)?.kind === "ip",
+            'write an IP address, with or without a port: "192.0.2.53" or "[::1]:5353"',
           ),
       )
       .min(1)
       .max(8)
       .optional()
       .describe(
-        "Resolvers asked in this order; by default the system's. DANE needs one that validates DNSSEC, on this machine. A reload does not change them.",
+        "Resolvers asked in this order, an address with or without a port (53); by default the system's. `check dns` and `check message` ask them, too. DANE needs one that validates DNSSEC, on this machine. A reload does not change them.",
       ),
   })
   .describe("Where names are looked up.");

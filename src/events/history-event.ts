@@ -47,6 +47,8 @@ export type HistoryEvent =
       }[];
       /** What was found out about the sender, where that was asked. */
       readonly authentication?: AuthenticationNote;
+      /** Names of the DKIM keys that it was signed with here: `selector._domainkey.domain`. */
+      readonly signedWith?: readonly string[];
     })
   | (OfRecipient & { readonly kind: "recipient-delivered"; readonly attempt: AttemptFacts })
   | (OfRecipient & { readonly kind: "recipient-relayed"; readonly attempt: AttemptFacts })

@@ -114,12 +114,16 @@ function explainedRecipient(
     ...(lastReply !== undefined && lastReply !== "" && { last_reply: lastReply }),
     ...(state === "scheduled" && { next_attempt_at: isoTime(due) }),
     ...(finalAt !== undefined && { final_at: isoTime(finalAt) }),
-    why: why(recipient, options),
+    why: why(message, recipient, options),
     next: next(message, recipient, options),
   };
 }
 
-function why({ state, attempts, lastReply, held, due }: StoredRecipient, { now }: ExplainOptions): string {
+function why(
+  { junk }: StoredMessage,
+  { state, attempts, lastReply, held, due }: StoredRecipient,
+  { now }: ExplainOptions,
+): string {
   const reply = lastReply === undefined || lastReply === "" ? "without a word" : quoted(lastReply);
   switch (state) {
     case "scheduled":
@@ -131,7 +135,7 @@ function why({ state, attempts, lastReply, held, due }: StoredRecipient, { now }
     case "held":
       return held === undefined ? "It is held." : `It is held by ${plain(held.by)}: ${plain(held.reason)}.`;
     case "delivered":
-      return `It is in the mailbox: ${reply}.`;
+      return `It is in the mailbox${junk ? ", marked as Junk" : ""}: ${reply}.`;
     case "relayed":
       return `Another server accepted it: ${reply}.`;
     case "failed":

@@ -11,7 +11,7 @@ export interface TimelineEntry {
   /** The recipient's address, where the event is about one. */
   readonly recipient?: string;
   readonly text: string;
-  /** More about it, a sentence each: what the checks of the sender found. */
+  /** More about it, a sentence each: what the checks of the sender found, which keys signed it. */
   readonly details?: readonly string[];
 }
 
@@ -23,8 +23,18 @@ export function timeline(events: readonly HistoryEvent[]): readonly TimelineEntr
       event: event.kind,
       ...("address" in event && { recipient: plain(event.address) }),
       text: sentence(event),
-      ...("authentication" in event && { details: authenticationSentences(event.authentication) }),
+      ...detailsOf(event),
     }));
+}
+
+function detailsOf(event: HistoryEvent): Pick<TimelineEntry, "details"> {
+  if (event.kind !== "message-accepted") return {};
+  const { authentication, signedWith } = event;
+  const details = [
+    ...(authentication === undefined ? [] : authenticationSentences(authentication)),
+    ...(signedWith === undefined ? [] : [`Signed with ${list(signedWith)}.`]),
+  ];
+  return details.length === 0 ? {} : { details };
 }
 
 function sentence(event: HistoryEvent): string {

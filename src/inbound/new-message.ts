@@ -2,6 +2,7 @@
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { makeReceived } from "../message/received-field.ts";
+import { keysNamedIn } from "../signing/message-signing.ts";
 import type { NewMessage, QueueId } from "../spool/spool.ts";
 import type { ContentAdditions } from "./content-checks.ts";
 import type { Hello, SessionState } from "./session-state.ts";
@@ -80,6 +81,7 @@ export function newMessage(
     ...(facts.subject === undefined ? undefined : { subject: facts.subject }),
     decisions: accepted,
     ...(verdict === undefined ? undefined : { authentication: authenticationNote(verdict) }),
+    ...(signatures === "" ? undefined : { signedWith: keysNamedIn(signatures) }),
   };
   return { message, event };
 }

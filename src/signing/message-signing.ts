@@ -14,3 +14,9 @@ export interface PendingSignatures {
   /** After `bodies.end()`. Whole header fields, CRLF-ended, to be put on top of the message. "" where keys are gone. */
   finish(): Promise<string>;
 }
+
+/** The keys that signatures of ours name, as `selector._domainkey.domain`. */
+export function keysNamedIn(signatures: string): readonly string[] {
+  const names = signatures.matchAll(/\sd=([^;\s]+);\s+s=([^;\s]+);/g);
+  return Array.from(names, ([, domain = "", selector = ""]) => `${selector}._domainkey.${domain}`);
+}

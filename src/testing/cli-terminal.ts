@@ -39,6 +39,8 @@ export class TestTerminal {
   readonly network = new MemoryNetwork();
   readonly resolver = new StaticResolver();
   readonly clock = new ManualClock();
+  /** Those that the last command asked; undefined: the system's. */
+  dnsServers: readonly string[] | undefined;
 
   async run(line: string | readonly string[], options: TestContextOptions = {}): Promise<TestRun> {
     const terminal = options.terminal ?? false;
@@ -66,7 +68,10 @@ export class TestTerminal {
       random: new SeededRandom(1),
       files: this.files,
       network: this.network,
-      resolver: () => this.resolver,
+      resolver: (servers) => {
+        this.dnsServers = servers;
+        return this.resolver;
+      },
       makeVerifier: (password) => Promise.resolve(`verifier of ${password}`),
       importModule: () => Promise.reject(new Error("no modules here")),
       serverApi: ({ dataDir }) => {
@@ -83,6 +88,7 @@ export class TestTerminal {
           [Symbol.asyncDispose]: () => Promise.resolve(),
         });
       },
+      downgradeSpool: () => Promise.reject(new Error("there is no spool here")),
       startServer: () => Promise.reject(new Error("no server is started here")),
       interrupted: new AbortController().signal,
       onHangup: () => undefined,

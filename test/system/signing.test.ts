@@ -94,6 +94,12 @@ test("from a new key to signed mail, and what happens when its record vanishes a
     "example.org p20260101-rsa pass",
     "example.org p20260101-ed25519 pass",
   ]);
+  const [, id = ""] = /\sid ([A-Z0-9]+)/.exec(signed.toString()) ?? [];
+  const { stdout: explained } = await world.command(`explain ${id} --data-dir /data`);
+  assert.match(
+    explained,
+    /Signed with p20260101-rsa\._domainkey\.example\.org, p20260101-ed25519\._domainkey\.example\.org\./,
+  );
 
   for (const { record } of made) world.resolver.remove(record.name);
   await world.advance(hour);

@@ -3,7 +3,7 @@ import { isDmarcRecord, parseDmarcRecord } from "../../dmarc/dmarc-record.ts";
 import { checkExternalDestination, destinationHostOf } from "../../dmarc/external-destination.ts";
 import { findPolicy, type PolicyDiscovery } from "../../dmarc/policy-discovery.ts";
 import { DmarcRecords } from "../../dmarc/tree-walk.ts";
-import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
+import { Findings, reportUri, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
 import { damageOf, doubledSentence, findDoubled, isCutOff, misprintOf } from "./published-text.ts";
 
 export async function checkDmarc(subject: DnsSubject): Promise<DnsCheck> {
@@ -21,7 +21,7 @@ export async function checkDmarc(subject: DnsSubject): Promise<DnsCheck> {
     findings.publish(name, "TXT", strictest(records));
   } else if (text !== undefined && parseDmarcRecord(text).kind === "other") {
     findings.red(`The DMARC record at ${name} does not count: ${parseDmarcRecord(text).problems.join("; ")}`);
-    findings.publish(name, "TXT", suggested(domain));
+    findings.publish(name, "TXT", suggested(subject));
   } else if (text !== undefined || !(await foundMisplaced(subject, name, texts, findings))) {
     await checkPolicy(subject, text, findings);
   }
@@ -30,16 +30,17 @@ export async function checkDmarc(subject: DnsSubject): Promise<DnsCheck> {
 
 /** Whether a record is meant to be there and does not count. */
 async function foundMisplaced(
-  { domain, resolver }: DnsSubject,
+  subject: DnsSubject,
   name: string,
   texts: readonly string[],
   findings: Findings,
 ): Promise<boolean> {
+  const { domain, resolver } = subject;
   for (const text of texts) {
     const misprint = misprintOf(text, "v=DMARC1");
     if (misprint === undefined) continue;
     findings.found(name, "TXT", text).red(`The DMARC record at ${name} does not count: ${misprint}`);
-    findings.publish(name, "TXT", repaired(text) ?? suggested(domain));
+    findings.publish(name, "TXT", repaired(text) ?? suggested(subject));
     return true;
   }
   const doubled = await findDoubled(resolver, domain, name, isDmarcRecord);
@@ -48,11 +49,8 @@ async function foundMisplaced(
   return true;
 }
 
-async function checkPolicy(
-  { domain, resolver }: DnsSubject,
-  own: string | undefined,
-  findings: Findings,
-): Promise<void> {
+async function checkPolicy(subject: DnsSubject, own: string | undefined, findings: Findings): Promise<void> {
+  const { domain, resolver } = subject;
   const walked = new DmarcRecords(resolver);
   const policy = await findPolicy(resolver, domain, walked);
   const name = `_dmarc.${domain}`;
@@ -64,13 +62,13 @@ async function checkPolicy(
       findings.red(
         `${domain} has no DMARC record; anybody may use it in From, and large receivers refuse its mail in bulk`,
       );
-      findings.publish(name, "TXT", suggested(domain));
+      findings.publish(name, "TXT", suggested(subject));
       break;
     case "unusable": {
       const damage = own === undefined ? undefined : (damageOf(own) ?? cutOff(own));
       const problems = [...(damage === undefined ? [] : [damage]), ...policy.problems];
       findings.red(`The DMARC record at _dmarc.${policy.policyDomain} has no usable policy: ${problems.join("; ")}`);
-      findings.publish(`_dmarc.${policy.policyDomain}`, "TXT", suggested(policy.policyDomain));
+      findings.publish(`_dmarc.${policy.policyDomain}`, "TXT", suggested({ ...subject, domain: policy.policyDomain }));
       break;
     }
     case "policy":
@@ -159,6 +157,6 @@ function cutOff(text: string): string | undefined {
   return isCutOff(text) ? `it ends after ${text.length} characters, probably cut off` : undefined;
 }
 
-function suggested(domain: string): string {
-  return `v=DMARC1; p=none; rua=mailto:postmaster@${domain}`;
+function suggested(subject: Pick<DnsSubject, "domain" | "reportAddress">): string {
+  return `v=DMARC1; p=none; rua=${reportUri(subject)}`;
 }

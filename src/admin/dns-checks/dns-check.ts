@@ -51,6 +51,14 @@ export interface DnsSubject {
   readonly ownKeys: readonly OwnKey[];
   /** Addresses that mail of the domain is sent from. */
   readonly addresses: readonly string[];
+  /** Where the server takes reports, for records that are suggested; if not there, or elsewhere, postmaster. */
+  readonly reportAddress?: string;
+}
+
+/** What a suggested `rua` names. An address of another domain would need that domain's consent. */
+export function reportUri({ domain, reportAddress }: Pick<DnsSubject, "domain" | "reportAddress">): string {
+  const isHere = reportAddress?.toLowerCase().endsWith(`@${domain}`) === true;
+  return `mailto:${isHere ? reportAddress : `postmaster@${domain}`}`;
 }
 
 /** Gathers what a check finds; the worst finding gives the colour and the sentence. */

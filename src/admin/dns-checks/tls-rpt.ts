@@ -1,12 +1,13 @@
 /** TLS reports (RFC 8460 §3): whether senders are asked for them, in a form that they understand. */
 import { findTlsReportRecord } from "../../tls-rpt/tls-rpt-record.ts";
-import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
+import { Findings, reportUri, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
 import { damageOf, doubledSentence, findDoubled, misprintOf } from "./published-text.ts";
 
-export async function checkTlsRpt({ domain, resolver }: DnsSubject): Promise<DnsCheck> {
+export async function checkTlsRpt(subject: DnsSubject): Promise<DnsCheck> {
+  const { domain, resolver } = subject;
   const findings = new Findings();
   const name = `_smtp._tls.${domain}`;
-  const suggested = `v=TLSRPTv1; rua=mailto:postmaster@${domain}`;
+  const suggested = `v=TLSRPTv1; rua=${reportUri(subject)}`;
   const answer = await resolver.query(name, "TXT");
   if (answer.kind === "failure") return findings.red(unanswered(name, "TXT", answer.reason)).result("tls-rpt");
   const texts = answer.kind === "records" ? answer.records : [];

@@ -5,7 +5,8 @@ import type { SenderAuthenticationSettings } from "../../policy/authentication/s
 import { BodyHashes } from "../../dkim/body-hashes.ts";
 import { bearsAuthservId } from "../../message/authentication-results.ts";
 import { HeaderCollector, type HeaderSection, parseHeaderFields } from "../../message/header-section.ts";
-import type { CliContext } from "../context.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Resolver } from "../../ports/resolver.ts";
 import { CliError, ExitCode } from "../exit-code.ts";
 import { withCrlf } from "../send/outgoing-content.ts";
 
@@ -43,9 +44,9 @@ export async function judgeMessage(
   { header, rest }: MessageFile,
   envelope: SenderEnvelope,
   settings: SenderAuthenticationSettings,
-  context: Pick<CliContext, "resolver" | "clock">,
+  parts: { readonly resolver: Resolver; readonly clock: Clock },
 ): Promise<SenderVerdict & { readonly forgedResults: number }> {
-  const authentication = new SenderAuthentication({ resolver: context.resolver(), clock: context.clock }, settings);
+  const authentication = new SenderAuthentication(parts, settings);
   const bodies = new BodyHashes();
   const pending = authentication.begin({ ...envelope, header, bodies });
   bodies.push(rest);

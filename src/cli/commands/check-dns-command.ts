@@ -4,11 +4,12 @@ import { parseIpAddress } from "../../address/ip-address.ts";
 import { checkDns } from "../../admin/dns-checks/check-dns.ts";
 import type { OwnKey } from "../../admin/dns-checks/dns-check.ts";
 import { ConfigError } from "../../config/config-problem.ts";
+import type { Settings } from "../../config/settings-schema.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 import { isSelector } from "../../signing/selector.ts";
 import { dkimKeys } from "../api-shapes.ts";
 import { type Command, jsonOption } from "../command.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, ServerTarget } from "../context.ts";
 import { ask, findConfig, findServer, serverOptions } from "../data-dir.ts";
 import { dnsReportJson } from "../dns-report-json.ts";
 import { formatDnsReport } from "../dns-report-text.ts";
@@ -23,9 +24,10 @@ export const checkDnsCommand: Command = {
   name: "check dns",
   summary: "check the DNS records of a mail domain, and print what to publish",
   description:
-    "Looks at MX, addresses and reverse DNS, SPF with its look-ups counted, DKIM, DMARC, MTA-STS, TLS-RPT and DANE. " +
-    "Each is green, yellow or red; the exit code is 65 when one is red. DKIM keys are those of the server that the " +
-    "configuration names, those given with --selector, or else the usual ones.",
+    "Looks at MX, addresses and reverse DNS, SPF with its look-ups counted, DKIM, DMARC, MTA-STS, TLS-RPT and DANE.\n" +
+    "Each is green, yellow or red; the exit code is 65 when one is red. DKIM keys are those of the server that the\n" +
+    "configuration names, those given with --selector, or else the usual ones. DNS servers are those of the configuration,\n" +
+    "or else the system's.",
   options: [
     { name: "selector", value: "NAME", multiple: true, summary: "a DKIM selector that must be there" },
     { name: "address", value: "IP", multiple: true, summary: "an address that mail is sent from" },
@@ -51,10 +53,12 @@ export const checkDnsCommand: Command = {
     for (const address of addresses) {
       if (parseIpAddress(address) === undefined) throw usageError(`"${address}" is not an IP address`);
     }
-    const ownKeys = await keysOfServer(domain, given, context);
+    const { ownKeys, settings } = await serverOf(domain, given, context);
     const signal = AbortSignal.any([context.interrupted, context.clock.timeout(patienceMs)]);
-    const resolver = patientResolver(context.resolver(), signal);
-    const report = await checkDns({ domain, resolver, selectors, addresses, ownKeys }, context.clock.now());
+    const resolver = patientResolver(context.resolver(settings?.dns.servers), signal);
+    const reportAddress = settings?.reports.address;
+    const subject = { domain, resolver, selectors, addresses, ownKeys, ...(reportAddress && { reportAddress }) };
+    const report = await checkDns(subject, context.clock.now());
     if (context.interrupted.aborted) return ExitCode.interrupted;
     context.stdout.write(
       given.flag("json")
@@ -70,22 +74,30 @@ function patientResolver(resolver: Resolver, signal: AbortSignal): Resolver {
   return { query: (name, type, options) => resolver.query(name, type, { ...options, signal }) };
 }
 
-/** Keys that are to be in the DNS. A server that was named must answer; one that merely lies near need not. */
-async function keysOfServer(domain: string, given: GivenArguments, context: CliContext): Promise<readonly OwnKey[]> {
+/** A server that was named must answer; one that merely lies near need not. */
+async function serverOf(
+  domain: string,
+  given: GivenArguments,
+  context: CliContext,
+): Promise<{ readonly ownKeys: readonly OwnKey[]; readonly settings?: Settings }> {
   const isNamed = given.text("config") !== undefined || given.text("data-dir") !== undefined;
+  let target: ServerTarget | undefined;
   try {
-    if (!isNamed && (await findConfig(context)) === undefined) return [];
-    await using api = await context.serverApi(await findServer(given, context));
-    const { keys } = dkimKeys.parse(await ask(api, `/api/v1/dkim/keys?domain=${encodeURIComponent(domain)}`));
-    return keys
-      .filter(({ state, record }) => state !== "retired" && record.name.endsWith(`._domainkey.${domain}`))
-      .map(({ record: { name, text } }) => ({
-        selector: name.slice(0, -`._domainkey.${domain}`.length),
-        record: text,
-      }));
+    if (!isNamed && (await findConfig(context)) === undefined) return { ownKeys: [] };
+    target = await findServer(given, context);
+    return { ...target, ownKeys: await keysOf(target, domain, context) };
   } catch (error) {
     if (isNamed || !(error instanceof CliError || error instanceof ConfigError)) throw error;
     context.stderr.write(`The server's own DKIM keys are not looked at: ${error.message}\n`);
-    return [];
+    return { ...target, ownKeys: [] };
   }
+}
+
+/** Keys that are to be in the DNS. */
+async function keysOf(target: ServerTarget, domain: string, context: CliContext): Promise<readonly OwnKey[]> {
+  await using api = await context.serverApi(target);
+  const { keys } = dkimKeys.parse(await ask(api, `/api/v1/dkim/keys?domain=${encodeURIComponent(domain)}`));
+  return keys
+    .filter(({ state, record }) => state !== "retired" && record.name.endsWith(`._domainkey.${domain}`))
+    .map(({ record: { name, text } }) => ({ selector: name.slice(0, -`._domainkey.${domain}`.length), record: text }));
 }

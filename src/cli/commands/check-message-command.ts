@@ -33,7 +33,7 @@ export const checkMessageCommand: Command = {
     "Runs the checks that a server runs on mail of strangers, with the settings of the configuration or the defaults, and\n" +
     "explains each verdict. Asks DNS, and nothing else. Exit code 0: it would be taken into the inbox; 65: it would not.",
   options: [
-    { name: "ip", value: "ADDRESS", summary: "the host that hands the message over" },
+    { name: "ip", value: "ADDRESS", required: true, summary: "the host that hands the message over" },
     { name: "helo", value: "NAME", summary: "what that host calls itself; without it, HELO is not checked" },
     { name: "from", value: "ADDRESS", summary: "reverse-path, <> for none; default: the Return-Path field" },
     configOption,
@@ -59,8 +59,9 @@ export const checkMessageCommand: Command = {
       client: { address: address.text, hello: given.text("helo") ?? "" },
       reversePath: reversePathOf(given.text("from"), message.header),
     };
-    const { settings, notes } = await settingsFor(given, context, address.text);
-    const verdict = await judgeMessage(message, envelope, settings, context);
+    const { settings, dnsServers, notes } = await settingsFor(given, context, address.text);
+    const parts = { resolver: context.resolver(dnsServers), clock: context.clock };
+    const verdict = await judgeMessage(message, envelope, settings, parts);
     const told = [...message.notes, ...notes, ...forgedNote(verdict.forgedResults)];
     const checks = explainVerdict(verdict);
     if (given.flag("json")) {
@@ -87,7 +88,11 @@ async function settingsFor(
   given: GivenArguments,
   context: CliContext,
   address: string,
-): Promise<{ readonly settings: SenderAuthenticationSettings; readonly notes: readonly string[] }> {
+): Promise<{
+  readonly settings: SenderAuthenticationSettings;
+  readonly dnsServers?: readonly string[];
+  readonly notes: readonly string[];
+}> {
   const config = given.text("config");
   const file = config === undefined ? await findConfig(context) : resolve(context.workingDirectory, config);
   if (file === undefined) {
@@ -99,7 +104,12 @@ async function settingsFor(
     return { settings, notes: ["There is no configuration here: the default settings judge."] };
   }
   const { settings } = await loadSettings(file, context);
-  return { settings: senderAuthenticationSettings(settings), notes: exemptions(settings, address) };
+  const { servers } = settings.dns;
+  return {
+    settings: senderAuthenticationSettings(settings),
+    ...(servers === undefined ? {} : { dnsServers: servers }),
+    notes: exemptions(settings, address),
+  };
 }
 
 /** Why a server with this configuration would not even look. */

@@ -1,4 +1,5 @@
 /** `posthaste dkim …`: the keys that mail is signed with, and the records to publish for them. */
+import { timeWords } from "../../history/words.ts";
 import { type DkimKey, dkimKeys } from "../api-shapes.ts";
 import { type Command, jsonOption, type OptionDeclaration } from "../command.ts";
 import type { CliContext } from "../context.ts";
@@ -103,9 +104,9 @@ function describe(key: DkimKey, context: CliContext): string {
   const style = styleFor(context.stdout, context.environment);
   const title = `${key.record.name} (${key.algorithm})`;
   const origin = key.declared_in === "file" ? ", declared in the configuration" : "";
-  const lines = [style.bold(printable(title)), `  State     ${key.state} since ${key.since}${origin}`];
+  const lines = [style.bold(printable(title)), `  State     ${key.state} since ${utc(key.since)}${origin}`];
   if (key.dns !== null) {
-    lines.push(`  DNS       ${printable(saidByDns(key.dns))}, at ${key.dns.at}`);
+    lines.push(`  DNS       ${printable(saidByDns(key.dns))}, at ${utc(key.dns.at)}`);
   }
   lines.push(`  Next      ${printable(key.next)}`);
   if (key.state !== "retired") {
@@ -117,6 +118,12 @@ function describe(key: DkimKey, context: CliContext): string {
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** As the log's and explain's sentences have it: to the second. */
+function utc(iso: string): string {
+  const at = Date.parse(iso);
+  return Number.isNaN(at) ? printable(iso) : timeWords(at);
 }
 
 function saidByDns({ said, detail }: NonNullable<DkimKey["dns"]>): string {
