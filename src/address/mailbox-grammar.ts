@@ -100,8 +100,8 @@ function scanQuoted(text: string, start: number): ScannedLocalPart | AddressFail
     let code = text.charCodeAt(index);
     if (code === quote) return { kind: "local-part", value, end: index + 1 };
     if (code === backslash) code = text.charCodeAt(++index);
-    // qtextSMTP and quoted-pairSMTP reach from space to tilde; UTF-8 is added by RFC 6531, its C1 controls are not.
-    if (!(code >= 0x20 && code !== 0x7f) || (code >= 0x80 && code < 0xa0)) break;
+    // qtextSMTP and quoted-pairSMTP reach from space to tilde; RFC 6531 adds UTF-8.
+    if (!(code >= 0x20 && code !== 0x7f) || (code >= 0x80 && !isUtf8Text(code))) break;
     value += text.charAt(index);
   }
   return addressFailure("syntax", "The quoted local-part is malformed");
@@ -128,9 +128,14 @@ export function needsSmtpUtf8(mailbox: Mailbox): boolean {
   return hasNonAscii(mailbox.localPart) || hasNonAscii(mailbox.domain);
 }
 
-/** atext of RFC 5322 §3.2.3, and UTF-8 without C1 controls and lone surrogates (RFC 6531 §3.3). */
+/** atext of RFC 5322 §3.2.3, and UTF-8 (RFC 6531 §3.3). */
 function isAtext(code: number): boolean {
-  return code < 128 ? atext[code] === 1 : code >= 0xa0;
+  return code < 128 ? atext[code] === 1 : isUtf8Text(code);
+}
+
+/** Of what lies above ASCII: no C1 controls, and no line ends, which nobody has in an address and some logs would obey. */
+function isUtf8Text(code: number): boolean {
+  return code >= 0xa0 && code !== 0x2028 && code !== 0x2029;
 }
 
 function isDomainCharacter(code: number): boolean {

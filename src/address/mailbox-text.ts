@@ -36,7 +36,7 @@ function localPartKey(localPart: string): string {
 function formatLocalPart(localPart: string): string {
   if (!localPart.isWellFormed()) throw new RangeError("A mailbox has a local-part that is not Unicode");
   if (isDotString(localPart)) return localPart;
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(localPart)) {
+  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(localPart)) {
     throw new RangeError("A mailbox has a control character in its local-part");
   }
   return `"${localPart.replace(/["\\]/g, "\\$&")}"`;

@@ -71,7 +71,8 @@ export function isWirePath(address: string): boolean {
   // Almost all addresses are told by this one.
   if (/^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~@:[\]-]+$/.test(address)) return true;
   if (/[\x00-\x1f\x7f-\x9f\u2028\u2029]/.test(address)) return false;
-  return /^(?:[^\s"<>\\]|"(?:[^"\\]|\\.)*")*$/u.test(address);
+  // Spaces of other scripts (U+3000) end nothing, and an address may have them (RFC 6531 §3.3).
+  return /^(?:[^ "<>\\]|"(?:[^"\\]|\\.)*")*$/u.test(address);
 }
 
 /** A parameter's value: no control character, space or "=" (RFC 5321 §4.1.2 esmtp-value, UTF-8 by RFC 6531 §3.3). */

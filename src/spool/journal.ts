@@ -138,10 +138,10 @@ function recordAt(bytes: Buffer, at: number): Buffer | undefined {
   return crc32(record) === bytes.readUInt32LE(at + 4) ? record : undefined;
 }
 
-/** Undefined where the file was never really begun. */
+/** Undefined where the file was never really begun, or is no file of ours. */
 function readFirst(bytes: Buffer): First | undefined {
-  const record = recordAt(bytes, 0);
-  return record === undefined ? undefined : (JSON.parse(record.toString()) as First);
+  const match = /^\{"previous":(\d{1,8}),"counts":(\d{1,16})\}$/.exec(recordAt(bytes, 0)?.toString() ?? "");
+  return match === null ? undefined : { previous: Number(match[1]), counts: Number(match[2]) };
 }
 
 /** All whole records behind the first; gives the length that counts. */

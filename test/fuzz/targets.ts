@@ -1,10 +1,13 @@
 /** Everything that can be fuzzed. */
 import type { FuzzTarget } from "./target.ts";
 import { addressTargets } from "./targets/address-targets.ts";
+import { arcTargets } from "./targets/arc-targets.ts";
 import { authenticationTargets } from "./targets/authentication-targets.ts";
 import { clientTargets } from "./targets/client-targets.ts";
 import { dkimTargets } from "./targets/dkim-targets.ts";
+import { dmarcTargets } from "./targets/dmarc-targets.ts";
 import { dsnTargets } from "./targets/dsn-targets.ts";
+import { fileTargets } from "./targets/file-targets.ts";
 import { messageTargets } from "./targets/message-targets.ts";
 import { reportTargets } from "./targets/report-targets.ts";
 import { serverTargets } from "./targets/server-targets.ts";
@@ -16,8 +19,11 @@ export const targets: readonly FuzzTarget[] = [
   ...addressTargets,
   ...dsnTargets,
   ...dkimTargets,
+  ...dmarcTargets,
+  ...arcTargets,
   ...messageTargets,
   ...authenticationTargets,
   ...reportTargets,
   ...spfTargets,
+  ...fileTargets,
 ];

@@ -87,6 +87,7 @@ export function readReply(bytes: Buffer, id: number, question: Question): Readin
     return { kind: "foreign" };
   }
   if ((bytes.readUInt8(2) & 0x02) !== 0) return { kind: "truncated" };
+  if (!holdsItsCounts(bytes)) return { kind: "broken", reason: "the answer claims more records than it can hold" };
   const lowCode = bytes.readUInt8(3) & 0x0f;
   let decoded: packet.DecodedPacket;
   try {
@@ -110,6 +111,13 @@ export function readReply(bytes: Buffer, id: number, question: Question): Readin
       octets: bytes.length,
     },
   };
+}
+
+/** Whether there is room for the questions and records that the header claims; the parser would make lists of that length first. */
+function holdsItsCounts(bytes: Buffer): boolean {
+  const records = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10);
+  // The shortest name is one octet; type and class follow it, and of a record TTL and length (RFC 1035 §4.1).
+  return 12 + bytes.readUInt16BE(4) * 5 + records * 11 <= bytes.length;
 }
 
 /** What the answer section holds for a name, CNAMEs followed (RFC 1034 §3.6.2). `end`: nothing at the end of the chain. */

@@ -28,6 +28,7 @@ const results: FuzzTarget = {
     ), // prettier-ignore
   words: resultWords,
   bytesMax: 2048,
+  stretchMax: 64 * 1024,
   run(input) {
     const text = input.toString("utf8");
     const parsed = parseAuthenticationResults(text);
@@ -73,13 +74,14 @@ const set = [
 
 const chain: FuzzTarget = {
   name: "arc-chain",
-  family: "headers",
+  family: "ARC",
   seeds: () => texts(set, `${set.replaceAll("i=1", "i=2").replace("cv=none", "cv=pass")}${set}From: a@b.test\r\n`),
   words: [
     "i=1;", "i=2;", "i=50;", "i=51;", "i=0;", "cv=none;", "cv=pass;", "cv=fail;", "h=from;", "h=arc-seal;", "t=;", "x=1;", "l=0;", ";", "; ;", "=", ":", "\r\n", "\r\n ",
     "ARC-Seal: ", "ARC-Message-Signature: ", "ARC-Authentication-Results: ", "(c)", "(", "\0", "\xff", " ",
   ], // prettier-ignore
   bytesMax: 4096,
+  stretchMax: 64 * 1024,
   run(input) {
     const read = readChain(parseHeaderFields(input), 1_700_000_000_000);
     if (read.kind === "whole") {

@@ -48,6 +48,7 @@ const headers: FuzzTarget = {
   seeds: messages,
   words: headerWords,
   bytesMax: 4096,
+  stretchMax: 512 * 1024,
   run(input) {
     const whole = collect([input]);
     const cut = collect(inPieces(input));
@@ -74,6 +75,7 @@ const submission: FuzzTarget = {
   seeds: messages,
   words: headerWords,
   bytesMax: 4096,
+  stretchMax: 512 * 1024,
   run(input) {
     const { result } = collect([input]);
     if (result.kind === "too-large") return;
@@ -102,6 +104,7 @@ const mime: FuzzTarget = {
   seeds: messages,
   words: headerWords,
   bytesMax: 4096,
+  stretchMax: 512 * 1024,
   run(input) {
     const { result } = collect([input]);
     if (result.kind === "too-large") return;
@@ -124,6 +127,7 @@ const fields: FuzzTarget = {
     ), // prettier-ignore
   words: headerWords,
   bytesMax: 2048,
+  stretchMax: 512 * 1024,
   run(input) {
     const value = input.toString("latin1");
     const list = parseAddressList(value);

@@ -13,7 +13,7 @@ const elements = ["feedback", "record", "row", "policy_published", "domain", "au
 
 const aggregate: FuzzTarget = {
   name: "aggregate-report",
-  family: "reports",
+  family: "DMARC XML",
   seeds: () => [
     ...texts(
       '<?xml version="1.0"?><feedback><policy_published><domain>a.test</domain></policy_published><record><row><source_ip>::1</source_ip><count>1</count></row></record></feedback>',
@@ -50,6 +50,7 @@ const aggregate: FuzzTarget = {
     ],
   ],
   bytesMax: 8192,
+  stretchMax: 256 * 1024,
   run(input) {
     const whole = parseAggregateReport(input);
     const reader = new AggregateReportReader();
@@ -69,13 +70,14 @@ const aggregate: FuzzTarget = {
 
 const tls: FuzzTarget = {
   name: "tls-report",
-  family: "reports",
+  family: "TLS reports",
   seeds: () => [
     ...texts('{"policies":[{"policy":{"policy-type":"sts"},"summary":{"total-failure-session-count":1}}]}'),
     ...conformanceFiles("tls-rpt/reports", { bytesMax: 4096, count: 10, pattern: "*.json", raw: true }),
   ],
   words: ['"policies":', '"policy":', '"failure-details":', "[", "]", "{", "}", "null", "1e999", '"', "\\u0000", ","],
   bytesMax: 8192,
+  stretchMax: 256 * 1024,
   run(input) {
     const parsed = parseTlsReport(input);
     if (parsed.kind === "report") assert.ok(parsed.report.policies.length <= 100);
@@ -84,10 +86,11 @@ const tls: FuzzTarget = {
 
 const tlsRecord: FuzzTarget = {
   name: "tls-report-record",
-  family: "reports",
+  family: "TLS reports",
   seeds: () => texts("v=TLSRPTv1; rua=mailto:a@b.test,https://c.test/x; ext=1"),
   words: ["v=TLSRPTv1;", "rua=", "mailto:", "https://", ";", ",", "=", "@", " ", "\t"],
   bytesMax: 1024,
+  stretchMax: 256 * 1024,
   run(input) {
     const found = findTlsReportRecord([input.toString("latin1")]);
     if (found.kind === "record") assert.ok(found.record.rua.length > 0 && found.record.rua.length <= 10);
@@ -96,7 +99,7 @@ const tlsRecord: FuzzTarget = {
 
 const packs: FuzzTarget = {
   name: "report-pack",
-  family: "reports",
+  family: "gzip and zip",
   seeds: () => [
     gzipSync("<feedback>"),
     gzipSync(gzipSync("<feedback>")),
@@ -106,6 +109,7 @@ const packs: FuzzTarget = {
   ],
   words: ["PK\x03\x04", "PK\x01\x02", "PK\x05\x06", "\x1f\x8b\x08", "\xff\xff\xff\xff", "\0\0\0\0", "\x08\0", "\x01\0"],
   bytesMax: 4096,
+  stretchMax: 256 * 1024,
   run(input) {
     const result = unpack(input, { bytesMax: 1_000_000 });
     if (result.kind === "refused") return assert.notEqual(result.reason, "");

@@ -2,6 +2,10 @@
 import assert from "node:assert/strict";
 import type { DnsAnswer, RecordType, RecordTypes, Resolver } from "../../../src/ports/resolver.ts";
 import { allDescriptions, describeSpf } from "../../../src/spf/describe.ts";
+import { parseClient } from "../../../src/spf/client-address.ts";
+import { expandName, expandText, parseMacroString, type MacroValues } from "../../../src/spf/macro.ts";
+import { parseIpAddress } from "../../../src/address/ip-address.ts";
+import { ZoneText } from "../zone-text.ts";
 import { parseSpfRecord } from "../../../src/spf/record.ts";
 import { checkHost } from "../../../src/spf/spf.ts";
 import { texts } from "../seeds.ts";
@@ -54,6 +58,7 @@ const record: FuzzTarget = {
     ..."/|//|/0|/32|//128|/33|192.0.2.1|2001:db8::|::ffff:192.0.2.1|:|=|.|..|\0|\t|\xff|\xe2\x80\x8b".split("|"),
   ],
   bytesMax: 2048,
+  stretchMax: 64 * 1024,
   async run(input) {
     const given = input.toString("utf8");
     // Mutations seldom leave the version whole; what stands behind it is what matters.
@@ -74,4 +79,92 @@ const record: FuzzTarget = {
   },
 };
 
-export const spfTargets: readonly FuzzTarget[] = [record];
+/** A whole zone, whose records lead to each other. */
+const evaluation: FuzzTarget = {
+  name: "spf-evaluation",
+  family: "SPF",
+  // Domain, local-part, HELO and client, and then a zone.
+  seeds: () =>
+    texts(
+      "a.test|ann|mx.a.test|192.0.2.1\na.test TXT v=spf1 include:b.test -all\nb.test TXT v=spf1 redirect=a.test\n",
+      "a.test|x-y.z|h.test|2001:db8::1\n* TXT v=spf1 include:%{l1r-}.%{d2}.a.test mx ptr ?all exp=%{h}\n* MX a.test\n* PTR a.test\n",
+      "a.test||a.test|::ffff:192.0.2.1\na.test TXT v=spf1 exists:%{ir}.%{v}.x.test a:b.test//64 ~all\nb.test AAAA 2001:db8::1\n*.x.test A 127.0.0.2\n",
+    ),
+  words: [
+    ...record.words,
+    "\n",
+    "|",
+    "a.test",
+    "b.test",
+    "* ",
+    " TXT ",
+    " A ",
+    " AAAA ",
+    " MX ",
+    " PTR ",
+    " FAIL",
+    "* TXT v=spf1 ",
+  ],
+  bytesMax: 2048,
+  stretchMax: 64 * 1024,
+  async run(input) {
+    const text = input.toString("latin1");
+    const [head = ""] = text.split("\n", 1);
+    const [domain = "", localPart = "", hello = "", given = ""] = head.split("|");
+    const clientAddress = parseIpAddress(given)?.text ?? "192.0.2.1";
+    const resolver = new ZoneText(text.slice(head.length + 1), { queriesMax });
+    const query = { clientAddress, domain, sender: { localPart, domain }, hello, identity: "mailfrom" } as const;
+    const outcome = await checkHost(query, { resolver, now: 0 });
+    assert.ok(outcome.lookups <= 10 && outcome.voidLookups <= 2);
+    assert.ok(outcome.reason !== "" && outcome.reason.length <= 300);
+    if (outcome.result === "none" || outcome.result === "permerror") return;
+    // With the whole of the zone gone, nobody may be let in.
+    const nothing = await checkHost(query, { resolver: new ZoneText("", { queriesMax }), now: 0 });
+    assert.equal(nothing.result, "none");
+  },
+};
+
+const macros: FuzzTarget = {
+  name: "spf-macros",
+  family: "SPF",
+  seeds: () =>
+    texts(
+      "%{ir}.%{v}._spf.%{d2}",
+      "%{l1r+-}.%{S}.%%%_%-x.test",
+      "%{d99}%{o0}",
+      "See http://%{d}/?s=%{S}&i=%{C}&t=%{t}&r=%{R}",
+    ),
+  words: [...record.words, ".", "..", "%{l255r.-+,/_=}", "%{D2R}", "%{H}", "x".repeat(64), "\xf0\x9f\x98\x80"],
+  bytesMax: 1024,
+  stretchMax: 64 * 1024,
+  run(input) {
+    const text = input.toString("utf8");
+    const client = parseClient(clients[input.length % clients.length] ?? "");
+    assert.ok(client !== undefined);
+    const values: MacroValues = {
+      localPart: input.length % 3 === 0 ? "a.b-c+d" : "j\u00fc\ud800",
+      senderDomain: `${"l.".repeat(input.length % 120)}example.org`,
+      client,
+      hello: "mail.example.org",
+      clientName: () => "unknown",
+      receiverName: "mx.test",
+      now: 1_700_000_000_000,
+    };
+    for (const use of ["name", "text"] as const) {
+      const parsed = parseMacroString(text, use);
+      if (typeof parsed === "string") continue;
+      const whole = expandText(parsed, "d.example.org", values, Number.POSITIVE_INFINITY);
+      assert.ok(whole.startsWith(expandText(parsed, "d.example.org", values, 250).slice(0, 250)));
+      if (use === "text") continue;
+      const name = expandName(parsed, "d.example.org", values);
+      if (name === undefined) continue;
+      assert.ok(name.length >= 1 && name.length <= 253 && !name.endsWith("."));
+      assert.ok(name.split(".").every((label) => label.length >= 1 && label.length <= 63));
+      // A cut is one between labels.
+      const plain = whole.endsWith(".") ? whole.slice(0, -1) : whole;
+      if (/^[\x21-\x7e]*$/.test(plain)) assert.ok(`.${plain.toLowerCase()}`.endsWith(`.${name.toLowerCase()}`));
+    }
+  },
+};
+
+export const spfTargets: readonly FuzzTarget[] = [record, evaluation, macros];
