@@ -5,7 +5,8 @@
  * one after the other, and ends at the first that DNS does not answer: what is above might not count.
  */
 import type { Resolver } from "../ports/resolver.ts";
-import { isDmarcRecord, parseDmarcRecord, type ParsedDmarcRecord } from "./dmarc-record.ts";
+import { isDmarcRecord, type ParsedDmarcRecord } from "./dmarc-record.ts";
+import { readDmarcRecord } from "./record-cache.ts";
 
 /** From a domain with more labels the walk goes straight to its last seven (RFC 9989 §4.10 step 4). */
 const labelsAfterStart = 7;
@@ -120,6 +121,6 @@ async function fetchRecord(resolver: Resolver, domain: string): Promise<RecordAn
 function onlyRecord(texts: readonly string[]): RecordAnswer {
   const records = texts.filter(isDmarcRecord);
   if (records.length !== 1 || records[0] === undefined) return absent;
-  const parsed = parseDmarcRecord(records[0]);
+  const parsed = readDmarcRecord(records[0]);
   return parsed.kind === "other" ? absent : { kind: "found", parsed };
 }

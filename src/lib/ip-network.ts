@@ -3,6 +3,11 @@
  * address (leading zeros, zone ids, missing parts) is refused, since a lenient reader of addresses grants permissions.
  */
 
+const ipv4LengthMax = "255.255.255.255".length;
+const dot = 0x2e;
+const digit0 = 0x30;
+const digit9 = 0x39;
+
 /** Networks in CIDR form. An IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) counts as the IPv4 address it maps. */
 export interface IpNetworkList {
   /** As written in the settings. */
@@ -59,11 +64,26 @@ export function isLoopback(address: string): boolean {
 }
 
 function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)) {
-    return undefined;
+  if (text.length > ipv4LengthMax) return undefined;
+  const octets = new Uint8Array(4);
+  let part = 0;
+  let value = 0;
+  let digits = 0;
+  for (let at = 0; at <= text.length; at++) {
+    const code = at === text.length ? dot : text.charCodeAt(at);
+    if (code === dot) {
+      if (digits === 0 || value > 255 || part > 3) return undefined;
+      octets[part++] = value;
+      value = 0;
+      digits = 0;
+    } else {
+      // A zero that more digits follow is read as octal by some.
+      if (code < digit0 || code > digit9 || (digits > 0 && value === 0)) return undefined;
+      value = value * 10 + code - digit0;
+      digits++;
+    }
   }
-  return Uint8Array.from(parts, Number);
+  return part === 4 ? octets : undefined;
 }
 
 function parseIpv6(text: string): Uint8Array | undefined {

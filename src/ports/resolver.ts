@@ -49,4 +49,6 @@ export interface Resolver {
     type: T,
     options?: { readonly signal?: AbortSignal; readonly fresh?: boolean },
   ): Promise<DnsAnswer<T>>;
+  /** What a query would give without asking anybody; undefined: it would ask. Resolvers without a memory lack this. */
+  known?<T extends RecordType>(name: string, type: T): DnsAnswer<T> | undefined;
 }

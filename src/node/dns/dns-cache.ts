@@ -1,14 +1,21 @@
-/** Answers by question, for as long as they say and within a fixed amount of memory; the longest unused goes first. */
+/**
+ * Answers by question, for as long as they say and within a fixed amount of memory; the longest unused goes first, to within
+ * a second: popular answers are asked for thousands of times a second, and need not be put in order each time.
+ */
 import type { DnsAnswer, RecordType } from "../../ports/resolver.ts";
 
 interface Entry {
-  readonly answer: DnsAnswer<RecordType>;
+  /** With the seconds that were left to it when it was given last. */
+  answer: DnsAnswer<RecordType>;
+  /** Since when it stands where it does in the order of use. */
+  placedAtMs: number;
   readonly expiresAtMs: number;
   readonly cost: number;
 }
 
 /** What an entry takes beside its records: key, objects, map slots. */
 const OVERHEAD_BYTES = 500;
+const PLACE_KEPT_MS = 1000;
 
 export class DnsCache {
   readonly #entries = new Map<string, Entry>();
@@ -29,16 +36,23 @@ export class DnsCache {
     const key = keyOf(name, type);
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    this.#entries.delete(key);
     if (entry.expiresAtMs <= nowMs) {
+      this.#entries.delete(key);
       this.#cost -= entry.cost;
       return undefined;
     }
-    this.#entries.set(key, entry);
+    if (nowMs - entry.placedAtMs >= PLACE_KEPT_MS) {
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+      entry.placedAtMs = nowMs;
+    }
+    const { answer } = entry;
+    if (answer.kind === "records") {
+      const ttlSeconds = Math.ceil((entry.expiresAtMs - nowMs) / 1000);
+      if (ttlSeconds !== answer.ttlSeconds) entry.answer = { ...answer, ttlSeconds };
+    }
     // Stored under this very type.
-    const answer = entry.answer as DnsAnswer<T>;
-    if (answer.kind !== "records") return answer;
-    return { ...answer, ttlSeconds: Math.ceil((entry.expiresAtMs - nowMs) / 1000) };
+    return entry.answer as DnsAnswer<T>;
   }
 
   set<T extends RecordType>(
@@ -52,7 +66,12 @@ export class DnsCache {
     const cost = OVERHEAD_BYTES + 2 * octets;
     this.#cost += cost - (this.#entries.get(key)?.cost ?? 0);
     this.#entries.delete(key);
-    this.#entries.set(key, { answer: answer as DnsAnswer<RecordType>, expiresAtMs: nowMs + ttlMs, cost });
+    this.#entries.set(key, {
+      answer: answer as DnsAnswer<RecordType>,
+      placedAtMs: nowMs,
+      expiresAtMs: nowMs + ttlMs,
+      cost,
+    });
     for (const [oldest, entry] of this.#entries) {
       if (this.#cost <= this.#costMax) return;
       this.#entries.delete(oldest);

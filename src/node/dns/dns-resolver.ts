@@ -76,10 +76,14 @@ export class DnsResolver implements Resolver {
     type: T,
     options: { readonly signal?: AbortSignal; readonly fresh?: boolean } = {},
   ): Promise<DnsAnswer<T>> {
-    const wanted = name.toLowerCase().replace(/\.$/, "");
-    const known = localAnswer(wanted, type) ?? this.#cache.get(wanted, type, this.#options.clock.monotonicMs());
+    const known = this.known(name, type);
     if (known !== undefined && (options.fresh !== true || known.kind === "records")) return known;
-    return await untilAborted(this.#shared({ name: wanted, type }), options.signal);
+    return await untilAborted(this.#shared({ name: normalName(name), type }), options.signal);
+  }
+
+  known<T extends RecordType>(name: string, type: T): DnsAnswer<T> | undefined {
+    const wanted = normalName(name);
+    return localAnswer(wanted, type) ?? this.#cache.get(wanted, type, this.#options.clock.monotonicMs());
   }
 
   /** Forgets every answer. */
@@ -252,6 +256,10 @@ const nobody: Reply = {
   negativeTtlSeconds: 0,
   octets: 0,
 };
+
+function normalName(name: string): string {
+  return (name.endsWith(".") ? name.slice(0, -1) : name).toLowerCase();
+}
 
 /** localhost never leaves this machine (RFC 6761 §6.3). */
 function localAnswer<T extends RecordType>(name: string, type: T): DnsAnswer<T> | undefined {

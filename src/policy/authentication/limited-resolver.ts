@@ -3,7 +3,10 @@
  * {@link LimitedResolver.giveUp} what was answered stays, and every other question is answered with a failure, also one
  * that is asked already. So each check ends in its own way of saying "try again later", and none needs a timer. A look-up
  * that is left behind is bounded by the resolver that makes it; how many there are, by the checks.
+ *
+ * For answers that are at hand, as most are on a busy server, no promise waits and no timer is set.
  */
+import type { Clock, Timer } from "../../ports/clock.ts";
 import type { DnsAnswer, RecordType, Resolver } from "../../ports/resolver.ts";
 
 type Failure = Extract<DnsAnswer<RecordType>, { readonly kind: "failure" }>;
@@ -15,6 +18,8 @@ export class LimitedResolver implements Resolver {
   readonly #answers = new Map<string, Promise<DnsAnswer<RecordType>>>();
   readonly #waiting = new Set<(answer: Failure) => void>();
   #over = false;
+  #startTimer: (() => Timer) | undefined;
+  #timer: Timer | undefined;
 
   constructor(resolver: Resolver) {
     this.#resolver = resolver;
@@ -27,9 +32,22 @@ export class LimitedResolver implements Resolver {
     const known = this.#answers.get(key) as Promise<DnsAnswer<T>> | undefined;
     if (known !== undefined) return known;
     if (this.#over) return Promise.resolve(failure);
-    const answer = this.#ask(name, type);
+    const atHand = this.#resolver.known?.(name, type);
+    const answer = atHand === undefined ? this.#ask(name, type) : Promise.resolve(atHand);
     this.#answers.set(key, answer);
     return answer;
+  }
+
+  /** Gives up as soon as answers have been waited for so long from here on, unless {@link done} comes before. */
+  giveUpAfter(patienceMs: number, clock: Pick<Clock, "setTimer">): void {
+    this.#startTimer = () => clock.setTimer(patienceMs, () => this.giveUp());
+    if (this.#waiting.size > 0) this.#timer = this.#startTimer();
+  }
+
+  /** Nobody waits any more. */
+  done(): void {
+    this.#startTimer = undefined;
+    this.#timer?.cancel();
   }
 
   giveUp(): void {
@@ -39,6 +57,8 @@ export class LimitedResolver implements Resolver {
   }
 
   #ask<T extends RecordType>(name: string, type: T): Promise<DnsAnswer<T>> {
+    // Without anything to wait for no time passes, so the first question that must be waited for is early enough.
+    this.#timer ??= this.#startTimer?.();
     return new Promise((resolve, reject) => {
       this.#waiting.add(resolve);
       this.#resolver.query(name, type).then(

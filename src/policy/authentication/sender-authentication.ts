@@ -111,10 +111,18 @@ export class EnvelopeChecks {
       receiverName: settings.hostname,
     };
     const { resolver } = this;
-    this.spf = guarded(ports, "spf", spfFault(envelope), () =>
-      checkSender(query, { resolver, now: ports.clock.now() }),
+    this.spf = guarded(
+      ports,
+      "spf",
+      () => checkSender(query, { resolver, now: ports.clock.now() }),
+      () => spfFault(envelope),
     );
-    this.iprev = guarded(ports, "iprev", iprevFault, () => checkReverseDns(client.address, { resolver }));
+    this.iprev = guarded(
+      ports,
+      "iprev",
+      () => checkReverseDns(client.address, { resolver }),
+      () => iprevFault,
+    );
   }
 
   /** When the header section is complete, as it came; before the first octet of the body goes into `bodies`. */
@@ -146,33 +154,41 @@ export class PendingAuthentication {
   /** After `bodies.end()`. Never rejects for what a message or DNS brings. */
   async finish(): Promise<SenderVerdict> {
     const { ports, resolver } = this.#envelope;
-    const timer = ports.clock.setTimer(patienceMs, () => resolver.giveUp());
+    resolver.giveUpAfter(patienceMs, ports.clock);
     try {
       return this.#conclude(await this.#find());
     } finally {
-      timer.cancel();
+      resolver.done();
     }
   }
 
   async #find(): Promise<SenderFindings> {
     const { ports, envelope, resolver, ...begun } = this.#envelope;
+    const author = this.#author;
     const [sender, iprev, dkim, arc] = await Promise.all([
       begun.spf,
       begun.iprev,
       guarded(
         ports,
         "dkim",
-        dkimFault(this.#author),
-        async () => (await this.#dkim?.finish()) ?? dkimFault(this.#author),
+        () => this.#dkim?.finish() ?? dkimFault(author),
+        () => dkimFault(author),
       ),
-      guarded(ports, "arc", arcFault, async () => (await this.#arc?.finish()) ?? arcFault),
+      guarded(
+        ports,
+        "arc",
+        () => this.#arc?.finish() ?? arcFault,
+        () => arcFault,
+      ),
     ]);
-    const author = this.#author;
     const nullReversePath = envelope.reversePath === null;
     // For the null reverse-path both outcomes are one (RFC 7208 §2.4).
     const spf = nullReversePath ? (sender.helo ?? sender.mailfrom) : sender.mailfrom;
-    const dmarc = await guarded(ports, "dmarc", dmarcFault(author), () =>
-      evaluateDmarc({ author, spf, nullReversePath, dkim }, { resolver }),
+    const dmarc = await guarded(
+      ports,
+      "dmarc",
+      () => evaluateDmarc({ author, spf, nullReversePath, dkim }, { resolver }),
+      () => dmarcFault(author),
     );
     const helo = nullReversePath || sender.helo === undefined ? undefined : { helo: sender.helo };
     return { spf, ...helo, dkim, arc, dmarc, iprev };
@@ -213,18 +229,18 @@ export class PendingAuthentication {
   }
 }
 
-/** A check that throws has a fault of ours: it is logged, and the answer is `fault`. */
+/** A check that throws has a fault of ours: it is logged, and the answer is that of `fault`. */
 async function guarded<T>(
   ports: SenderAuthenticationPorts,
   check: string,
-  fault: T,
-  run: () => Promise<T>,
+  run: () => T | Promise<T>,
+  fault: () => T,
 ): Promise<T> {
   try {
     return await run();
   } catch (error) {
     logFault(ports, check, error);
-    return fault;
+    return fault();
   }
 }
 

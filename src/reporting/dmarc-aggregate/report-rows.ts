@@ -30,8 +30,13 @@ export interface DomainRows {
 
 /** `2026-01-31`, of UTC. */
 export function dayOf(at: Instant): string {
-  return new Date(at).toISOString().slice(0, 10);
+  const number = Math.floor(at / dayMs);
+  if (number !== lastDay.number) lastDay = { number, text: new Date(at).toISOString().slice(0, 10) };
+  return lastDay.text;
 }
+
+/** Asked for each message, and nearly always the same. */
+let lastDay = { number: Number.NaN, text: "" };
 
 export function startOfDay(day: string): Instant {
   return Date.parse(`${day}T00:00:00Z`);

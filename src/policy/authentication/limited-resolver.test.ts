@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { DnsAnswer, RecordType, Resolver } from "../../ports/resolver.ts";
+import { ManualClock } from "../../testing/manual-clock.ts";
+import { LimitedResolver } from "./limited-resolver.ts";
+
+const none = { kind: "no-name", secure: false } as const;
+
+/** Has one answer at hand, gives another at once, and never answers any other question. */
+class Forgetful implements Resolver {
+  readonly asked: string[] = [];
+
+  known<T extends RecordType>(name: string): DnsAnswer<T> | undefined {
+    return name === "known.test" ? none : undefined;
+  }
+
+  query<T extends RecordType>(name: string): Promise<DnsAnswer<T>> {
+    this.asked.push(name);
+    return name === "quick.test" ? Promise.resolve(none) : new Promise(() => {});
+  }
+}
+
+test("what is at hand is given without asking, and without a timer", async () => {
+  const [inner, clock] = [new Forgetful(), new ManualClock()];
+  const resolver = new LimitedResolver(inner);
+  resolver.giveUpAfter(1000, clock);
+  assert.deepEqual(await resolver.query("known.test", "TXT"), none);
+  assert.deepEqual(inner.asked, []);
+  assert.equal(clock.pendingTimers, 0);
+});
+
+test("questions that wait before patience is limited, and those asked after, all end together", async () => {
+  for (const early of [true, false]) {
+    const [inner, clock] = [new Forgetful(), new ManualClock()];
+    const resolver = new LimitedResolver(inner);
+    const asked = early ? [resolver.query("a.test", "TXT")] : [];
+    resolver.giveUpAfter(1000, clock);
+    asked.push(resolver.query("quick.test", "TXT"), resolver.query("b.test", "TXT"));
+    await clock.advance(999);
+    const late = resolver.query("c.test", "TXT");
+    await clock.advance(1);
+    const kinds = (await Promise.all([...asked, late])).map(({ kind }) => kind);
+    assert.deepEqual(kinds, [...(early ? ["failure"] : []), "no-name", "failure", "failure"]);
+    assert.equal((await resolver.query("known.test", "TXT")).kind, "failure");
+  }
+});
+
+test("no timer is left behind when the checks are done", async () => {
+  const [inner, clock] = [new Forgetful(), new ManualClock()];
+  const resolver = new LimitedResolver(inner);
+  resolver.giveUpAfter(1000, clock);
+  void resolver.query("a.test", "TXT");
+  assert.equal(clock.pendingTimers, 1);
+  resolver.done();
+  void resolver.query("b.test", "TXT");
+  assert.equal(clock.pendingTimers, 0);
+});
