@@ -15,7 +15,7 @@ const options = tokens.flatMap((token) =>
 const everywhere = [
   "src/**/*.test.ts",
   "scripts/**/*.test.ts",
-  "test/{contract,scenario,system,simulation,fuzz,oracle}/**/*.test.ts",
+  "test/{contract,scenario,system,simulation,fuzz,oracle,upgrade}/**/*.test.ts",
 ];
 const files = positionals.length > 0 ? positionals : everywhere.flatMap((pattern) => globSync(pattern)).toSorted();
 if (files.length === 0) {

@@ -2,6 +2,12 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 
+export interface ClientOptions {
+  readonly tls?: boolean;
+  /** Whom the server sees; default 127.0.0.1. */
+  readonly localAddress?: string;
+}
+
 export class SmtpClient implements AsyncDisposable {
   #socket: Socket;
   #received = "";
@@ -15,8 +21,9 @@ export class SmtpClient implements AsyncDisposable {
   }
 
   /** Connected, greeted, and past EHLO. */
-  static async open(port: number, options: { readonly tls?: boolean } = {}): Promise<SmtpClient> {
-    const client = new SmtpClient(connect({ port, host: "127.0.0.1", noDelay: true }));
+  static async open(port: number, options: ClientOptions = {}): Promise<SmtpClient> {
+    const { localAddress = "127.0.0.1" } = options;
+    const client = new SmtpClient(connect({ port, host: "127.0.0.1", localAddress, noDelay: true }));
     await client.expect("220");
     await client.say("EHLO client.test", "250");
     if (options.tls !== true) return client;

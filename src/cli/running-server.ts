@@ -55,6 +55,11 @@ export const startErrors = {
     cause: "The data directory cannot be made, read or written by this user.",
     remedy: "Create it and give it to the user that runs the server.",
   },
+  "start-spool-newer": {
+    cause: "A newer Posthaste has written the spool, in a format that this one does not know. Nothing was changed.",
+    remedy:
+      "Start the newer one again. Or, to go back, run `posthaste spool downgrade` with the newer one while its server is stopped, then start this one.",
+  },
   "start-certificate": {
     cause: "The certificate or its key cannot be read, or they do not belong together.",
     remedy:

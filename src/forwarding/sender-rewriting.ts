@@ -11,7 +11,7 @@ import type { Spool } from "../spool/spool.ts";
 import type { RewritingKeys } from "./rewriting-keys.ts";
 import { type ForwardingOptions, rewritingDomain } from "./settings.ts";
 
-const keptNamespace = "srs-kept";
+export const keptNamespace = "srs-kept";
 const dayMs = 86_400_000;
 /** Longer than any address made for it is valid, by the day during which it is not written again. */
 const keptMs = (srsValidDays + 3) * dayMs;

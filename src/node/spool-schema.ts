@@ -1,6 +1,6 @@
 /**
  * The stored format of the SQLite spool: tables, indexes, and the numbered steps that lead from one version to the
- * next. `user_version` tells which step a file is at. docs/spool.md describes the tables.
+ * next and back. `user_version` tells which step a file is at. docs/spool.md describes the tables and the rules.
  */
 import type { DatabaseSync } from "node:sqlite";
 import { SpoolError } from "../spool/spool.ts";
@@ -11,9 +11,21 @@ export const RECIPIENTS_MAX = 65_536;
 /** "PHas" in ASCII: `file` and SQLite's tools show whose file it is. */
 const APPLICATION_ID = 0x50486173;
 
-/** Each step is one transaction and, once released, never edited. */
-const steps: readonly string[] = [
-  `
+/**
+ * From one version to the next, as SQL. Each direction is one transaction and, once released, never edited. `down` loses
+ * nothing that the version before can hold; a change that cannot be undone so is made in two versions.
+ */
+export interface FormatStep {
+  readonly up: string;
+  readonly down: string;
+}
+
+/** Before the first version there is nothing to go back to. */
+export type FormatSteps = readonly [Pick<FormatStep, "up">, ...FormatStep[]];
+
+export const formatSteps: FormatSteps = [
+  {
+    up: `
   -- One row: which process this is, and how many recipients are in each state that is not final.
   CREATE TABLE state (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -81,13 +93,14 @@ const steps: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX records_expiry ON records (expires_at) WHERE expires_at IS NOT NULL;
   `,
+  },
 ];
 
 /** What this program writes. */
-export const FORMAT_VERSION = steps.length;
+export const FORMAT_VERSION = formatSteps.length;
 
 /** Brings a database, new or of an older version, to this program's; refuses one of a newer program. */
-export function migrate(database: DatabaseSync): void {
+export function migrate(database: DatabaseSync, known: FormatSteps = formatSteps): void {
   let version = readVersion(database);
   if (version === 0) {
     // These take effect only before the first table is made.
@@ -97,17 +110,45 @@ export function migrate(database: DatabaseSync): void {
       PRAGMA application_id = ${APPLICATION_ID};
     `);
   }
-  if (version > FORMAT_VERSION) {
-    throw new SpoolError(
-      "newer-format",
-      `The spool has format ${version}; this program knows formats up to ${FORMAT_VERSION}`,
-    );
-  }
+  refuseNewer(database, version, known);
   database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
-  for (const step of steps.slice(version)) {
+  for (const { up } of known.slice(version)) {
     version++;
-    database.exec(`BEGIN IMMEDIATE; ${step} PRAGMA user_version = ${version}; COMMIT;`);
+    database.exec(`BEGIN IMMEDIATE; ${up} PRAGMA user_version = ${version}; COMMIT;`);
   }
+}
+
+/**
+ * Takes a spool that nobody has open back to an older format, one step after the other, for an older program. Throws
+ * {@link SpoolError} where it is newer than this program, or not above `target`; a crash leaves it between two steps.
+ */
+export function downgrade(database: DatabaseSync, target: number, known: FormatSteps = formatSteps): void {
+  let version = readVersion(database);
+  refuseNewer(database, version, known);
+  if (target < 1 || target >= version) {
+    const why = version === 1 ? "the first there was" : `which cannot be taken back to ${target}`;
+    throw new SpoolError("failed", `the spool has format ${version}, ${why}`);
+  }
+  database.exec("PRAGMA synchronous = FULL;");
+  const [, ...followers] = known;
+  while (version > target) {
+    const { down } = followers[version - 2] ?? { down: "" };
+    version--;
+    database.exec(`BEGIN IMMEDIATE; ${down} PRAGMA user_version = ${version}; COMMIT;`);
+  }
+}
+
+/** 0: a new file. */
+export function readVersion(database: DatabaseSync): number {
+  return Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+}
+
+function refuseNewer(database: DatabaseSync, version: number, known: FormatSteps): void {
+  if (version <= known.length) return;
+  throw new SpoolError(
+    "newer-format",
+    `${database.location() ?? "the spool"} has format ${version}; this program knows formats up to ${known.length}`,
+  );
 }
 
 /** Columns of a recipient in the order of `RecipientRow`. */
@@ -124,8 +165,4 @@ export function lastKey(seq: number): number {
 
 export function seqOf(key: number): number {
   return Math.floor(key / RECIPIENTS_MAX);
-}
-
-function readVersion(database: DatabaseSync): number {
-  return Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
 }

@@ -1,0 +1,256 @@
+/**
+ * `npm run soak -- [--minutes 60] [--json] [--results FOLDER]`: the real server in a process of its own, with its spool on
+ * this disk, under mixed load at half the rate it can keep, with peers that fail, reloads, and a restart in the middle.
+ * Fails when mail is lost or the process ends by itself; figures are printed and drawn, not judged. docs/soak.md has them.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { machine } from "./scale/measured-server.ts";
+import { residentBytes } from "./scale/resident-memory.ts";
+import { Ledger } from "./soak/ledger.ts";
+import { Load, sleep } from "./soak/load.ts";
+import { PreparedMix } from "./soak/mix.ts";
+import { renderPlots } from "./soak/plot.ts";
+import { processorSeconds, machineSeconds } from "./soak/processors.ts";
+import { type Result, type Sample, slopesOf, tableOf } from "./soak/samples.ts";
+import { percentile } from "./soak/slope.ts";
+import { startWorld, type World } from "./soak/world.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "60" },
+    json: { type: "boolean", default: false },
+    results: { type: "string", default: path.join(import.meta.dirname, "results", "soak") },
+  },
+});
+const minutes = Number(options.minutes);
+if (!(minutes > 0)) {
+  process.stderr.write("--minutes must be a number above 0\n");
+  process.exit(64);
+}
+const lengthMs = minutes * 60_000;
+const sampleMs = Math.min(5000, Math.max(1000, lengthMs / 240));
+/** For warming up and for the maximum, each. */
+const measureMs = Math.min(20_000, Math.max(5000, lengthMs / 20));
+const reloadMs = Math.min(30_000, lengthMs / 8);
+const drainSecondsMax = 300;
+const workers = 24;
+
+const say = (text: string) => process.stderr.write(`${text}\n`);
+const failures: string[] = [];
+const samples: Sample[] = [];
+const latencies: number[] = [];
+const restarts: number[] = [];
+let life = 0;
+let stopping = false;
+let wholeP99Ms = 0;
+
+const ledger = new Ledger();
+const mix = await PreparedMix.make();
+await using world = await startWorld(ledger);
+watch(world);
+
+say(`warming up for ${(measureMs / 1000).toFixed(0)} s …`);
+await fullSpeed();
+say("measuring what it can keep …");
+const maximum = await fullSpeed();
+const rate = maximum / 2;
+say(`${maximum.toFixed(0)} messages a second accepted and delivered; ${minutes} minutes at ${rate.toFixed(0)} …`);
+const achieved = await soak();
+
+if (ledger.counts.owed > 0)
+  failures.push(`${ledger.counts.owed} messages lost, the first: ${ledger.owed(10).join(", ")}`);
+report(achieved);
+process.exitCode = failures.length === 0 ? 0 : 1;
+stopping = true;
+
+/** As fast as it goes, without faults: messages accepted for a while, over the time until the last of them has arrived. */
+async function fullSpeed(): Promise<number> {
+  const stop = new AbortController();
+  const load = new Load({
+    doors: world.doors,
+    mix,
+    ledger,
+    workers,
+    faulty: false,
+    rate: Infinity,
+    signal: stop.signal,
+  });
+  await sleep(measureMs);
+  stop.abort();
+  await load.done;
+  if (!(await drained())) throw new Error(`${ledger.counts.owed} messages did not arrive: ${load.lastInterruption}`);
+  if (load.interrupted > 0) throw new Error(`the load was interrupted: ${load.lastInterruption}`);
+  return load.accepted / load.seconds;
+}
+
+async function soak(): Promise<number> {
+  const stop = new AbortController();
+  world.faulty = true;
+  const load = new Load({ doors: world.doors, mix, ledger, workers, faulty: true, rate, signal: stop.signal });
+  const began = performance.now();
+  let reloadAt = reloadMs;
+  let last = usage();
+  world.takeProbe();
+  for (let next = sampleMs; next <= lengthMs; next += sampleMs) {
+    await sleep(Math.max(0, began + next - performance.now()));
+    if (performance.now() - began >= reloadAt) {
+      reloadAt += reloadMs;
+      await world.ask("POST", "/reload").catch((error: unknown) => failures.push(`reload: ${String(error)}`));
+    }
+    const now = usage();
+    samples.push(await sample(load, last, now));
+    last = now;
+    if (life === 0 && next >= lengthMs / 2) {
+      await restart();
+      restarts.push((performance.now() - began) / 60_000);
+      last = usage();
+    }
+    if (failures.length > 0) break;
+  }
+  stop.abort();
+  await load.done;
+  const perSecond = load.accepted / load.seconds;
+  world.faulty = false;
+  say("the faulty peer is well again; waiting for the rest to arrive …");
+  await drained();
+  say(`the load was interrupted ${load.interrupted} times, the last time: ${load.lastInterruption}`);
+  return perSecond;
+
+  async function sample(current: Load, before: Usage, after: Usage): Promise<Sample> {
+    const taken = current.takeLatencies();
+    for (const value of taken) latencies.push(value);
+    const probe = world.takeProbe();
+    for (const line of probe) wholeP99Ms = Math.max(wholeP99Ms, line.wholeP99Ms);
+    const queue = (await world.ask("GET", "/queue/stats").catch(() => undefined)) as
+      { readonly scheduled: number; readonly claimed: number } | undefined;
+    const seconds = (after.atMs - before.atMs) / 1000;
+    const { heapBytes } = probe.at(-1) ?? {};
+    return {
+      atMs: after.atMs - began,
+      life,
+      rssBytes: residentBytes(processId()),
+      heapBytes,
+      loopP99Ms: probe.length > 0 ? Math.max(...probe.map((line) => line.delayP99Ms)) : undefined,
+      loopMaxMs: probe.length > 0 ? Math.max(...probe.map((line) => line.delayMaxMs)) : undefined,
+      latencyP50Ms: taken.length > 0 ? percentile(taken, 0.5) : undefined,
+      latencyP99Ms: taken.length > 0 ? percentile(taken, 0.99) : undefined,
+      acceptedPerSecond: taken.length / seconds,
+      queued: queue === undefined ? undefined : queue.scheduled + queue.claimed,
+      owed: ledger.counts.owed,
+      serverCores: (after.server - before.server) / seconds,
+      machineCores: (after.machine - before.machine) / seconds,
+    };
+  }
+}
+
+/** SIGTERM, and a new process on the same data; clients are cut off and come back. */
+async function restart(): Promise<void> {
+  say("restarting the server …");
+  stopping = true;
+  await world.server.restart();
+  stopping = false;
+  life++;
+  watch(world);
+}
+
+/** A process that ends without being asked fails the run. */
+function watch({ server }: World): void {
+  server.program.child.once("exit", (code, killedBy) => {
+    if (!stopping) failures.push(`the server ended: ${String(code ?? killedBy)}\n${server.program.output()}`);
+  });
+}
+
+interface Usage {
+  readonly atMs: number;
+  readonly server: number;
+  readonly machine: number;
+}
+
+function usage(): Usage {
+  return { atMs: performance.now(), server: processorSeconds(processId()), machine: machineSeconds() };
+}
+
+function processId(): number {
+  return world.server.program.child.pid ?? 0;
+}
+
+/** Waits until nothing is owed; false when it takes too long. */
+async function drained(): Promise<boolean> {
+  const end = performance.now() + drainSecondsMax * 1000;
+  while (ledger.counts.owed > 0 && performance.now() < end && failures.length === 0) await sleep(20);
+  return ledger.counts.owed === 0;
+}
+
+function report(achievedPerSecond: number): void {
+  const megabytes = samples.map(({ rssBytes }) => rssBytes / 1e6);
+  const most = (values: readonly (number | undefined)[]) => Math.max(0, ...values.map((value) => value ?? 0));
+  const average = (values: readonly number[]) =>
+    values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+  const result: Result = {
+    machine: machine(),
+    minutes,
+    maximumPerSecond: maximum,
+    ratePerSecond: rate,
+    achievedPerSecond,
+    counts: ledger.counts,
+    interrupted: restarts.length,
+    rssMegabytes: { first: megabytes[0] ?? 0, last: megabytes.at(-1) ?? 0, most: most(megabytes) },
+    ...slopesOf(samples),
+    latencyP50Ms: percentile(latencies, 0.5),
+    latencyP99Ms: percentile(latencies, 0.99),
+    loopDelayP99Ms: wholeP99Ms,
+    queueMost: most(samples.map(({ queued }) => queued)),
+    machineCores: average(samples.map(({ machineCores }) => machineCores)),
+    serverCores: average(samples.map(({ serverCores }) => serverCores)),
+    failures,
+  };
+  mkdirSync(options.results, { recursive: true });
+  writeFileSync(path.join(options.results, "result.json"), `${JSON.stringify(result, undefined, 2)}\n`);
+  writeFileSync(path.join(options.results, "samples.json"), `${JSON.stringify(samples)}\n`);
+  writeFileSync(path.join(options.results, "soak.svg"), plots(result));
+  console.log(options.json ? JSON.stringify(result, undefined, 2) : tableOf(result));
+  for (const failure of failures) say(`FAILED: ${failure}`);
+}
+
+function plots(result: Result): string {
+  const all = (value: (sample: Sample) => number | undefined) => samples.map(value);
+  return renderPlots(
+    `${result.minutes} minutes at ${result.ratePerSecond.toFixed(0)} messages a second, half the maximum; ${result.machine}`,
+    samples.map(({ atMs }) => atMs / 60_000),
+    [
+      {
+        title: "Memory",
+        unit: "MB",
+        series: [
+          { name: "RSS", values: all(({ rssBytes }) => rssBytes / 1e6) },
+          { name: "heap", values: all(({ heapBytes }) => (heapBytes === undefined ? undefined : heapBytes / 1e6)) },
+        ],
+      },
+      {
+        title: "Content to 250",
+        unit: "ms",
+        series: [
+          { name: "p50", values: all(({ latencyP50Ms }) => latencyP50Ms) },
+          { name: "p99", values: all(({ latencyP99Ms }) => latencyP99Ms) },
+        ],
+      },
+      { title: "Event-loop delay", unit: "ms", series: [{ name: "p99", values: all(({ loopP99Ms }) => loopP99Ms) }] },
+      {
+        title: "Queue",
+        unit: "recipients",
+        series: [{ name: "waiting, in delivery", values: all(({ queued }) => queued) }],
+      },
+      {
+        title: "Processors",
+        unit: "cores",
+        series: [
+          { name: "server", values: all(({ serverCores }) => serverCores) },
+          { name: "whole machine", values: all(({ machineCores }) => machineCores) },
+        ],
+      },
+    ],
+    restarts,
+  );
+}

@@ -1,0 +1,107 @@
+/** What is looked at every few seconds, and what the run comes to. */
+import type { LedgerCounts } from "./ledger.ts";
+import { commonSlope, type Slope } from "./slope.ts";
+
+export interface Sample {
+  readonly atMs: number;
+  /** Which process: 0 until the restart, then 1. */
+  readonly life: number;
+  readonly rssBytes: number;
+  readonly heapBytes: number | undefined;
+  readonly loopP99Ms: number | undefined;
+  readonly loopMaxMs: number | undefined;
+  /** Of the replies to content since the sample before; undefined where there was none. */
+  readonly latencyP50Ms: number | undefined;
+  readonly latencyP99Ms: number | undefined;
+  readonly acceptedPerSecond: number;
+  /** Recipients in the queue, waiting or in delivery. */
+  readonly queued: number | undefined;
+  readonly owed: number;
+  /** Share of a processor that the server had, and all that the machine was busy with. */
+  readonly serverCores: number;
+  readonly machineCores: number;
+}
+
+export interface Result {
+  readonly machine: string;
+  readonly minutes: number;
+  readonly maximumPerSecond: number;
+  readonly ratePerSecond: number;
+  readonly achievedPerSecond: number;
+  readonly counts: LedgerCounts;
+  readonly interrupted: number;
+  readonly rssMegabytes: { readonly first: number; readonly last: number; readonly most: number };
+  readonly rssSlope: Slope | undefined;
+  readonly heapSlope: Slope | undefined;
+  readonly latencyP50Ms: number;
+  readonly latencyP99Ms: number;
+  readonly latencyP50Slope: Slope | undefined;
+  readonly latencyP99Slope: Slope | undefined;
+  /** The worse of the two processes, each over its whole life. */
+  readonly loopDelayP99Ms: number;
+  readonly queueMost: number;
+  readonly machineCores: number;
+  readonly serverCores: number;
+  /** What must not be; empty when all is well. */
+  readonly failures: readonly string[];
+}
+
+const megabyte = 1e6;
+
+/** Slopes leave out the first tenth of the run, and as long behind the restart: compilation and caches fill memory at first. */
+export function slopesOf(
+  samples: readonly Sample[],
+): Pick<Result, "rssSlope" | "heapSlope" | "latencyP50Slope" | "latencyP99Slope"> {
+  const first = samples[0]?.atMs ?? 0;
+  const lengthMs = (samples.at(-1)?.atMs ?? 0) - first;
+  const lives = [...Map.groupBy(samples, ({ life }) => life).values()].map((life) => {
+    const began = life[0]?.atMs ?? 0;
+    return life.filter(({ atMs }) => atMs - began >= lengthMs / 10);
+  });
+  const slope = (value: (sample: Sample) => number | undefined) => {
+    const segments = lives.map((life) =>
+      life.flatMap((sample) => {
+        const found = value(sample);
+        return found === undefined ? [] : [{ atMs: sample.atMs, value: found }];
+      }),
+    );
+    return commonSlope(segments, lengthMs / 60);
+  };
+  return {
+    rssSlope: slope(({ rssBytes }) => rssBytes / megabyte),
+    heapSlope: slope(({ heapBytes }) => (heapBytes === undefined ? undefined : heapBytes / megabyte)),
+    latencyP50Slope: slope(({ latencyP50Ms }) => latencyP50Ms),
+    latencyP99Slope: slope(({ latencyP99Ms }) => latencyP99Ms),
+  };
+}
+
+export function tableOf(result: Result): string {
+  const { counts, rssMegabytes: rss } = result;
+  const slope = (value: Slope | undefined, unit: string) =>
+    value === undefined
+      ? "too short to say"
+      : `${value.perHour.toFixed(2)} ± ${value.standardError.toFixed(2)} ${unit} an hour`;
+  const rows: readonly (readonly [string, string])[] = [
+    ["length", `${result.minutes} minutes`],
+    ["measured maximum of the mix", `${result.maximumPerSecond.toFixed(0)} messages a second`],
+    ["rate asked for, achieved", `${result.ratePerSecond.toFixed(0)}, ${result.achievedPerSecond.toFixed(0)} a second`],
+    ["answered 250", counts.acknowledged.toLocaleString("en")],
+    ["arrived, reported", `${counts.arrived.toLocaleString("en")}, ${counts.reported.toLocaleString("en")}`],
+    ["lost", counts.owed.toLocaleString("en")],
+    ["further copies", `${counts.extraCopies}; towards peers that hide their reply ${counts.extraCopiesOfFaulty}`],
+    ["memory (RSS), first, last, most", `${rss.first.toFixed(0)}, ${rss.last.toFixed(0)}, ${rss.most.toFixed(0)} MB`],
+    ["growth of RSS", slope(result.rssSlope, "MB")],
+    ["growth of the heap", slope(result.heapSlope, "MB")],
+    ["content to 250, p50 and p99", `${result.latencyP50Ms.toFixed(1)} and ${result.latencyP99Ms.toFixed(1)} ms`],
+    ["growth of the p50", slope(result.latencyP50Slope, "ms")],
+    ["growth of the p99", slope(result.latencyP99Slope, "ms")],
+    ["event-loop delay, p99", `${result.loopDelayP99Ms.toFixed(1)} ms`],
+    ["longest queue", `${result.queueMost.toLocaleString("en")} recipients`],
+    [
+      "processors used by the server, by everything",
+      `${result.serverCores.toFixed(2)}, ${result.machineCores.toFixed(2)}`,
+    ],
+  ];
+  const table = rows.map(([name, value]) => `| ${name} | ${value} |`);
+  return [result.machine, "", "| what | figure |", "| --- | --- |", ...table].join("\n");
+}

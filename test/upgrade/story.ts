@@ -1,0 +1,217 @@
+/**
+ * What a fixture of the stored format holds: every state of a recipient, content in a row and in a file, reports, all
+ * optional parts of messages and recipients, and records of every namespace, written by the parts that own them.
+ */
+import assert from "node:assert/strict";
+import { UserStore } from "../../src/accounts/user-store.ts";
+import { readPrivateKey, recordText } from "../../src/dkim/signing-key.ts";
+import { parseDmarcRecord } from "../../src/dmarc/dmarc-record.ts";
+import type { AggregateReport, AggregateRow } from "../../src/dmarc/report/aggregate-report.ts";
+import { RewritingKeys } from "../../src/forwarding/rewriting-keys.ts";
+import { capturedNamespace, type CapturedMessage } from "../../src/outbound/captured-message.ts";
+import { sentNamespace } from "../../src/reporting/dmarc-aggregate/daily-reports.ts";
+import { putDomain, putRow } from "../../src/reporting/dmarc-aggregate/report-rows.ts";
+import { storeDmarcReport, storeUnreadable } from "../../src/reporting/received/received-report.ts";
+import { KeyStore } from "../../src/signing/key-store.ts";
+import { keptNamespace } from "../../src/forwarding/sender-rewriting.ts";
+import type { Spool } from "../../src/spool/spool.ts";
+import { CollectingLog } from "../../src/testing/collecting-log.ts";
+import type { ManualClock } from "../../src/testing/manual-clock.ts";
+import { SeededRandom } from "../../src/testing/seeded-random.ts";
+import { testKey } from "../../src/testing/test-crypto.ts";
+import { deferred, delivered, draft, put, recipient, settle, terms } from "../contract/spool-contract.ts";
+
+const minute = 60_000;
+const dayMs = 86_400_000;
+const keepMs = 90 * dayMs;
+
+/** Domains of recipients that are not final, and where their mail may go. */
+export const openDomains = ["claimed.test", "later.test", "held.test", "large.test", "elsewhere.test", "origin.test"];
+
+/** Ends with a claim that is not settled: the caller copies the files as a crash would leave them. */
+export async function tellStory(spool: Spool, clock: ManualClock): Promise<void> {
+  await everyState(spool, clock);
+  await everyOption(spool);
+  await records(spool, clock);
+  await put(spool, draft(["cara@claimed.test"]), { claim: terms, content: "Subject: claimed\r\n\r\nIn delivery.\r\n" });
+}
+
+async function everyState(spool: Spool, clock: ManualClock): Promise<void> {
+  const names = ["delivered", "relayed", "failed", "expired", "removed", "held", "later"];
+  const message = draft(names.map((name) => recipient(`${name}@${name}.test`)));
+  const content = "Subject: every state\r\n\r\nSeven recipients.\r\n";
+  const claimed = await put(spool, message, { claim: terms, content });
+  assert.ok(claimed);
+  const at = clock.now();
+  const report = draft(["sender@origin.test"], {
+    reversePath: "",
+    origin: { listener: "local", protocol: "local" },
+    reportOn: message.id,
+  });
+  await settle(
+    spool,
+    claimed,
+    [
+      delivered(0),
+      { index: 1, to: "relayed", reply: "250 2.0.0 queued as 12345" },
+      { index: 2, to: "failed", reply: "550 5.1.1 no such user" },
+      { index: 3, to: "expired", reply: "451 4.3.0 still not" },
+      deferred(4, at + 10 * minute),
+      { index: 5, to: "held", by: "ann", reason: "a look first" },
+      deferred(6, at + 10 * minute, { warned: true }),
+    ],
+    {
+      reports: [
+        { message: report, content: Buffer.from("Subject: Undelivered\r\n\r\nIt could not be delivered.\r\n") },
+      ],
+      events: [
+        {
+          kind: "recipient-failed",
+          at,
+          message: message.id,
+          recipient: 2,
+          address: "failed@failed.test",
+          attempt: {
+            number: 1,
+            durationMs: 12,
+            route: "mx failed.test (10 mx.failed.test)",
+            outcome: {
+              kind: "bounced",
+              status: "5.1.1",
+              owner: "recipient",
+              reason: "the server refused the recipient",
+              diagnostic: { type: "smtp", text: "550 5.1.1 no such user" },
+            },
+          },
+        },
+      ],
+    },
+  );
+  await spool.remove({ message: message.id, to: "removed@removed.test" }, "ann");
+
+  const done = await put(spool, draft(["delivered@delivered.test"]), { claim: terms });
+  assert.ok(done);
+  await settle(spool, done, [delivered(0)]);
+
+  // Above 256 KiB, so that it is a file.
+  const large = Buffer.concat([
+    Buffer.from("Subject: large\r\n\r\n"),
+    Buffer.from(`${"x".repeat(76)}\r\n`.repeat(4000)),
+  ]);
+  await put(spool, draft([recipient("lara@large.test", { due: at + 20 * minute })]), { content: large });
+}
+
+async function everyOption(spool: Spool): Promise<void> {
+  const message = draft(
+    [
+      recipient("far@elsewhere.test", {
+        acceptedAs: "info@example.org",
+        notify: ["SUCCESS", "FAILURE", "DELAY"],
+        originalRecipient: "rfc822;info@example.org",
+        forwarded: true,
+        held: { by: "policy", reason: "for the fixture" },
+      }),
+      recipient("jörg@elsewhere.test", { held: { by: "policy", reason: "for the fixture" } }),
+    ],
+    {
+      reversePath: "jürgen@origin.test",
+      origin: {
+        listener: "submissions",
+        protocol: "UTF8SMTPSA",
+        clientAddress: "2001:db8::1",
+        hello: "[IPv6:2001:db8::1]",
+        login: "ann@example.org",
+        tls: { protocol: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384" },
+      },
+      body: "8BITMIME",
+      smtpUtf8: true,
+      ret: "HDRS",
+      envelopeId: "QQ314159",
+      tags: ["newsletter"],
+      traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+      junk: true,
+      forwarded: { reversePath: "SRS0=1234=AA=origin.test=a@example.org", headerBlock: "X-Seal: yes\r\n" },
+    },
+  );
+  await put(spool, message, { content: "Subject: options\r\n\r\nGrüße\r\n" });
+}
+
+async function records(spool: Spool, clock: ManualClock): Promise<void> {
+  const now = clock.now();
+  const day = "2025-12-31";
+  const user = { address: "made@example.org", passwords: [phc], createdAt: now };
+  await new UserStore(spool).put("made@example.org", user);
+  const privateKey = testKey("ed25519");
+  const read = readPrivateKey(privateKey);
+  assert.equal(read.kind, "key");
+  const { algorithm, key } = read;
+  await new KeyStore(spool).change({
+    put: [
+      {
+        domain: "example.org",
+        selector: "fixture",
+        algorithm,
+        createdAt: now,
+        privateKey,
+        record: recordText(key),
+        state: { kind: "active", since: now, seenAt: now },
+      },
+    ],
+  });
+  const keys = await RewritingKeys.open({ spool, clock, random: new SeededRandom(5), log: new CollectingLog() }, []);
+  await keys.close();
+  const captured: CapturedMessage = {
+    id: "2C3RD8G0AAAA",
+    from: "ann@example.org",
+    to: ["bob@elsewhere.test"],
+    subject: "captured",
+    received_at: "2026-01-01T00:00:00.000Z",
+    size: 42,
+  };
+  const parsed = parseDmarcRecord("v=DMARC1; p=reject; rua=mailto:d@counted.test");
+  assert.equal(parsed.kind, "record");
+  const { record } = parsed;
+  await spool.changeRecords([
+    { kind: "put", namespace: capturedNamespace, key: captured.id, value: captured },
+    { kind: "put", namespace: keptNamespace, key: "token", value: "long@origin.test", expiresAt: now + dayMs },
+    {
+      kind: "put",
+      namespace: sentNamespace,
+      key: `${day}/sent.test`,
+      value: { id: "2C3RD8G0BBBB" },
+      expiresAt: now + dayMs,
+    },
+    putDomain(day, "counted.test", "run", { record, seenAt: now }),
+    putRow(day, "counted.test", "run", 0, row),
+    ...storeDmarcReport({ id: "2C3RD8G0CCCC", at: now, from: "r@reporter.test", keepMs }, receivedReport(now), []),
+    ...storeUnreadable({ id: "2C3RD8G0DDDD", at: now, from: "r@other.test", keepMs }, "no XML in it"),
+  ]);
+}
+
+const phc = "$argon2id$v=19$m=19456,t=2,p=1$c2VjcmV0Li4uLi4uLi4uLg$c2VjcmV0Li4uLi4uLi4uLg";
+
+const row: AggregateRow = {
+  sourceAddress: "192.0.2.1",
+  count: 3,
+  disposition: "reject",
+  dkimAligned: false,
+  spfAligned: false,
+  reasons: [{ type: "local_policy", comment: "for the fixture" }],
+  headerFrom: "counted.test",
+  envelopeFrom: "counted.test",
+  dkim: [],
+  spf: [{ domain: "counted.test", scope: "mfrom", result: "fail" }],
+};
+
+function receivedReport(now: number): AggregateReport {
+  return {
+    organization: "Reporter",
+    email: "r@reporter.test",
+    reportId: "fixture",
+    begin: now - dayMs,
+    end: now,
+    errors: [],
+    policy: { domain: "example.org", p: "reject" },
+    rows: [{ ...row, headerFrom: "example.org" }],
+  };
+}

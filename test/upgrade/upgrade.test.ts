@@ -1,0 +1,248 @@
+/**
+ * A spool of every version of the stored format opens, tells what it should, and drains; it can be taken back one
+ * version, and a newer one is refused. A changed schema without a step of its own and a fixture fails here.
+ */
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as realDelay } from "node:timers/promises";
+import { test } from "node:test";
+import { RewritingKeys } from "../../src/forwarding/rewriting-keys.ts";
+import { UserStore } from "../../src/accounts/user-store.ts";
+import { KeyStore } from "../../src/signing/key-store.ts";
+import { readRows } from "../../src/reporting/dmarc-aggregate/report-rows.ts";
+import { downgradeSpool } from "../../src/node/spool-downgrade.ts";
+import { NodeFiles } from "../../src/node/node-files.ts";
+import { openSqliteSpool } from "../../src/node/sqlite-spool.ts";
+import {
+  FORMAT_VERSION,
+  type FormatStep,
+  type FormatSteps,
+  formatSteps,
+  migrate,
+} from "../../src/node/spool-schema.ts";
+import type { Spool } from "../../src/spool/spool.ts";
+import { CollectingLog } from "../../src/testing/collecting-log.ts";
+import { SeededRandom } from "../../src/testing/seeded-random.ts";
+import { isSpoolError } from "../contract/spool-contract.ts";
+import { SqliteBench } from "../contract/sqlite-harness.ts";
+import { hour, minute, SimulatedWorld } from "../system/support.ts";
+import { expectedOf, fixtureVersions, namespacesOf, schemaOf, tellingOf, unpackFixture } from "./fixture.ts";
+import { openDomains } from "./story.ts";
+
+const versions = fixtureVersions();
+
+function open(folder: string): DatabaseSync {
+  return new DatabaseSync(join(folder, "spool.db"));
+}
+
+function withDatabase<T>(folder: string, look: (database: DatabaseSync) => T): T {
+  const database = open(folder);
+  try {
+    return look(database);
+  } finally {
+    database.close();
+  }
+}
+
+/** What an empty spool made by these steps looks like. */
+function freshSchema(steps: FormatSteps): readonly unknown[] {
+  const database = new DatabaseSync(":memory:");
+  try {
+    migrate(database, steps);
+    return schemaOf(database);
+  } finally {
+    database.close();
+  }
+}
+
+function stepsUpTo(version: number): FormatSteps {
+  const [first, ...rest] = formatSteps;
+  return [first, ...rest.slice(0, version - 1)];
+}
+
+test("every version of the format has its fixture", () => {
+  const all = Array.from({ length: FORMAT_VERSION }, (_, index) => index + 1);
+  assert.deepEqual(versions, all, "npm run upgrade:fixture makes the newest");
+});
+
+test("the newest fixture has records of every namespace", async () => {
+  await using bench = new SqliteBench();
+  const folder = await bench.folder();
+  unpackFixture(FORMAT_VERSION, folder);
+  const declared = globSync("src/**/*.ts")
+    .filter((file) => !file.endsWith(".test.ts"))
+    .flatMap((file) => [...readFileSync(file, "utf8").matchAll(/^(?:export )?const \w*[nN]amespace = "([\w-]+)"/gm)])
+    .map(([, name = ""]) => name);
+  assert.deepEqual(withDatabase(folder, namespacesOf), declared.toSorted());
+});
+
+for (const version of versions) {
+  test(`format ${version}: the steps still make what they made when it was new`, async () => {
+    await using bench = new SqliteBench();
+    const folder = await bench.folder();
+    unpackFixture(version, folder);
+    const changed = `a released step was edited: a change is a step of its own, with a fixture`;
+    assert.deepEqual(freshSchema(stepsUpTo(version)), withDatabase(folder, schemaOf), changed);
+    withDatabase(folder, (database) => migrate(database));
+    assert.deepEqual(withDatabase(folder, schemaOf), freshSchema(formatSteps), "an upgraded spool is as a new one");
+  });
+
+  test(`format ${version}: everything in it is read as it was meant`, async () => {
+    await using bench = new SqliteBench();
+    const folder = await bench.folder();
+    unpackFixture(version, folder);
+    const namespaces = withDatabase(folder, namespacesOf);
+    await using spool = await bench.open(folder);
+    await spool.checked;
+    assert.deepEqual(bench.log.of("spool-recovered"), [{ recipients: 1 }], "the claim that a crash left");
+    assert.deepEqual(await tellingOf(spool, namespaces), expectedOf(version));
+    await readRecords(spool, bench);
+  });
+
+  test(`format ${version}: it drains, each recipient to where it belongs`, async () => {
+    await using bench = new SqliteBench();
+    const folder = await bench.folder();
+    unpackFixture(version, folder);
+    await drain(folder);
+  });
+}
+
+/** By the parts that own them; they throw where they cannot. */
+async function readRecords(spool: Spool, { clock }: SqliteBench): Promise<void> {
+  assert.deepEqual(
+    (await new UserStore(spool).list()).map(({ address }) => address),
+    ["made@example.org"],
+  );
+  assert.deepEqual(
+    (await new KeyStore(spool).list()).map(({ selector }) => selector),
+    ["fixture"],
+  );
+  const log = new CollectingLog();
+  const keys = await RewritingKeys.open({ spool, clock, random: new SeededRandom(6), log }, []);
+  assert.equal(keys.all.length, 1, "the stored key, and no new one");
+  await keys.close();
+  assert.equal((await readRows(spool, "2025-12-31", "counted.test"))?.rows[0]?.count, 3);
+}
+
+/** A whole server on the spool, in simulated time, with a server for every domain. */
+async function drain(folder: string): Promise<void> {
+  await using world = new SimulatedWorld();
+  const { clock } = world;
+  await clock.advance(hour);
+  const log = new CollectingLog();
+  const spool = await openSqliteSpool({ directory: folder, clock, log, files: new NodeFiles() });
+  world.wrapSpool = () => spool;
+  const peers = new Map<string, Awaited<ReturnType<SimulatedWorld["peer"]>>>();
+  for (const domain of openDomains) {
+    peers.set(domain, await world.peer(domain, { keywords: ["8BITMIME", "SMTPUTF8", "DSN"] }));
+  }
+  await world.start();
+  await spool.release({}, "test");
+  // The spool's threads answer in real time.
+  for (let round = 0; round < 200; round++) {
+    const { scheduled, claimed, held } = await spool.stats();
+    if (scheduled + claimed + held === 0) break;
+    await world.advance(minute);
+    await realDelay(5);
+  }
+  const states = (await spool.find({ states: finals }, { limit: 1000 })).map(
+    ({ recipient }) => `${recipient.address} ${recipient.state}`,
+  );
+  assert.deepEqual(states.toSorted(), [
+    "cara@claimed.test relayed",
+    "delivered@delivered.test delivered",
+    "delivered@delivered.test delivered",
+    "expired@expired.test expired",
+    "failed@failed.test failed",
+    "far@elsewhere.test relayed",
+    "held@held.test relayed",
+    "jörg@elsewhere.test relayed",
+    "lara@large.test relayed",
+    "later@later.test relayed",
+    "relayed@relayed.test relayed",
+    "removed@removed.test removed",
+    "sender@origin.test relayed",
+  ]);
+  const received = [...peers].flatMap(([domain, peer]) =>
+    peer.messages.map(({ content }) => `${domain} ${content.toString("latin1")}`),
+  );
+  assert.equal(received.length, 7);
+  assert.ok(
+    received.some((text) => text.startsWith("large.test") && text.length > 300_000),
+    "content of a file",
+  );
+  assert.ok(received.some((text) => text.startsWith("origin.test") && text.includes("could not be delivered")));
+  assert.equal(globSync("content/*/*.eml", { cwd: folder }).length, 0, "content goes with the last recipient");
+}
+
+const finals = ["delivered", "relayed", "failed", "expired", "removed"] as const;
+
+/** What a next version might do: a table, a column with a value for every row, and another shape of stored JSON. */
+const futureStep: FormatStep = {
+  up: `
+    CREATE TABLE notes (seq INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+    ALTER TABLE recipients ADD COLUMN priority INTEGER NOT NULL DEFAULT 5;
+    UPDATE messages SET message = json_set(json_remove(message, '$.reversePath'), '$.sender', message ->> '$.reversePath');
+  `,
+  down: `
+    DROP TABLE notes;
+    ALTER TABLE recipients DROP COLUMN priority;
+    UPDATE messages SET message = json_set(json_remove(message, '$.sender'), '$.reversePath', message ->> '$.sender');
+  `,
+};
+
+test("a step up is refused by the program before, in words that help, and taken back without loss", async () => {
+  const [first, ...rest] = formatSteps;
+  const future: FormatSteps = [first, ...rest, futureStep];
+  await using bench = new SqliteBench();
+  const folder = await bench.folder();
+  unpackFixture(FORMAT_VERSION, folder);
+  withDatabase(folder, (database) => migrate(database, future));
+  assert.notDeepEqual(withDatabase(folder, schemaOf), freshSchema(formatSteps));
+
+  const text = `spool.db has format ${FORMAT_VERSION + 1}; this program knows formats up to ${FORMAT_VERSION}`;
+  const refused = (error: unknown) =>
+    isSpoolError("newer-format")(error) && error instanceof Error && error.message.endsWith(text);
+  await assert.rejects(bench.open(folder), refused);
+  assert.throws(() => downgradeSpool(folder, FORMAT_VERSION), refused, "only the newer program knows the way back");
+
+  assert.deepEqual(downgradeSpool(folder, undefined, future), { from: FORMAT_VERSION + 1, to: FORMAT_VERSION });
+  assert.deepEqual(withDatabase(folder, schemaOf), freshSchema(formatSteps));
+  const namespaces = withDatabase(folder, namespacesOf);
+  const spool = await bench.open(folder);
+  assert.deepEqual(await tellingOf(spool, namespaces), expectedOf(FORMAT_VERSION));
+  await spool.close();
+  await drain(folder);
+});
+
+test("below the first format there is nothing to go back to", async () => {
+  await using bench = new SqliteBench();
+  const folder = await bench.folder();
+  unpackFixture(1, folder);
+  assert.throws(() => downgradeSpool(folder, undefined), /format 1, the first there was/);
+  assert.throws(() => downgradeSpool(folder, 1), /format 1, the first there was/);
+  withDatabase(folder, (database) => assert.equal(database.prepare("PRAGMA user_version").get()?.["user_version"], 1));
+});
+
+test("a step that fails leaves the spool at the step before", async () => {
+  const [first, ...rest] = formatSteps;
+  await using bench = new SqliteBench();
+  const folder = await bench.folder();
+  unpackFixture(FORMAT_VERSION, folder);
+  const broken: FormatStep = {
+    up: "CREATE TABLE notes (a) STRICT; SELECT nothing;",
+    down: "DROP TABLE recipients; SELECT nothing;",
+  };
+  const database = open(folder);
+  assert.throws(() => migrate(database, [first, ...rest, broken]));
+  database.close();
+  assert.deepEqual(withDatabase(folder, schemaOf), freshSchema(formatSteps));
+  withDatabase(folder, (upgraded) => migrate(upgraded, [first, ...rest, { ...broken, up: "" }]));
+  assert.throws(() => downgradeSpool(folder, undefined, [first, ...rest, broken]));
+  withDatabase(folder, (still) => {
+    assert.equal(still.prepare("PRAGMA user_version").get()?.["user_version"], FORMAT_VERSION + 1);
+    assert.deepEqual(schemaOf(still), freshSchema(formatSteps));
+  });
+});
