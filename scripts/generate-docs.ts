@@ -1,6 +1,6 @@
 /**
  * Writes the documents that come from declarations: settings reference, JSON Schema, annotated example, log events, and
- * the tables of errors. `--check` writes nothing and exits 1 when a file differs from what would be written.
+ * the tables of errors and requirements. `--check` writes nothing and exits 1 when a file differs from what would be written.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -12,6 +12,7 @@ import { configProblems } from "../src/config/config-problem.ts";
 import { exampleToml, settingsReference } from "../src/config/reference.ts";
 import { settingsJsonSchema } from "../src/config/json-schema.ts";
 import { logEvents } from "../src/events/log-events.ts";
+import { readRequirements, requirementsLine, requirementsTable } from "./requirement-rows.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const check = process.argv.includes("--check");
@@ -25,6 +26,7 @@ output("docs/settings/posthaste.example.toml", exampleToml());
 output("docs/log-events.md", logEventsPage());
 output("docs/errors.md", errorsPage());
 output("docs/commands.md", commandsPage());
+output("docs/rfc.md", standardsPage());
 
 if (stale > 0) {
   console.error(`generated documents: ${stale} differ; run scripts/generate-docs.ts and commit what it writes`);
@@ -115,6 +117,17 @@ Those of sysexits.h.
 
 function cell(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("\n", " ");
+}
+
+/** The page as it is, with the table of requirements between its marks. */
+function standardsPage(): string {
+  const [begin, end] = ["<!-- requirements: begin -->", "<!-- requirements: end -->"];
+  const text = readFileSync(path.join(root, "docs/rfc.md"), "utf8");
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from === -1 || to < from) throw new Error(`docs/rfc.md lacks the lines ${begin} and ${end}`);
+  const requirements = readRequirements();
+  const table = `${requirementsTable(requirements)}\n${requirementsLine(requirements)}\n`;
+  return `${text.slice(0, from)}${begin}\n\n${table}\n${text.slice(to)}`;
 }
 
 /** The help of every command, as a terminal without colours shows it. */

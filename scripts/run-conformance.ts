@@ -8,6 +8,7 @@ import { availableParallelism } from "node:os";
 import { run } from "node:test";
 import { conformancePath, countsPrefix, type VectorCounts } from "../src/testing/conformance-data.ts";
 import { deviations, vectorSets, type VectorSet } from "../src/testing/conformance-deviations.ts";
+import { markdownTable } from "./markdown-table.ts";
 import testSummary from "./test-summary.ts";
 
 const documentPath = "docs/rfc.md";
@@ -75,23 +76,6 @@ function tableOf(found: ReadonlyMap<VectorSet, VectorCounts>): string {
     "Deviating: the standard says otherwise than the vector.\n",
     markdownTable(["set", "case", "standard"], reasons, [false, false, false]),
   ].join("\n");
-}
-
-/** As prettier would have it. */
-function markdownTable(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  numbers: readonly boolean[],
-): string {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(3, ...all.map((row) => (row[column] ?? "").length)));
-  const pad = (text: string, column: number): string =>
-    numbers[column] === true ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0);
-  const rule = widths.map((width, column) =>
-    numbers[column] === true ? `${"-".repeat(width - 1)}:` : "-".repeat(width),
-  );
-  const lines = [head, rule, ...rows].map((row) => `| ${row.map(pad).join(" | ")} |`);
-  return `${lines.join("\n")}\n`;
 }
 
 /** In a table cell of Markdown. */
