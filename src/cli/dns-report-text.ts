@@ -17,6 +17,7 @@ const titles: Readonly<Record<DnsCheck["check"], string>> = {
 };
 /** Colour and title. */
 const indent = " ".repeat(20);
+const foundLengthMax = 100;
 
 export function formatDnsReport(report: DnsReport, style: Style): string {
   return report.checks.map((check) => formatCheck(check, style)).join("") + summaryOf(report, style);
@@ -28,13 +29,18 @@ function formatCheck(check: DnsCheck, style: Style): string {
   for (const detail of details)
     lines.push(`${indent}${coloured(detail.status, style)}  ${printable(detail.sentence)}.`);
   for (const { name, type, value } of found)
-    lines.push(style.dim(`${indent}found    ${name} ${type} ${printable(value)}`));
+    lines.push(style.dim(`${indent}found    ${name} ${type} ${printable(status === "green" ? cut(value) : value)}`));
   if (tree !== undefined && tree.lookups > 0)
     lines.push(...treeLines(tree).map((line) => style.dim(`${indent}${line}`)));
   for (const { name, type, value } of publish) {
     lines.push(`${indent}${style.cyan("publish")}  ${name} ${type} ${printable(value)}`);
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** A record that is right need not be read to its end; keys are long. */
+function cut(value: string): string {
+  return value.length > foundLengthMax ? `${value.slice(0, foundLengthMax)}…` : value;
 }
 
 /** Terms that cost a look-up, each with what it costs, those below it included. */

@@ -61,7 +61,10 @@ export async function checkHost(query: SpfQuery, options: SpfOptions): Promise<S
   const client = parseClient(query.clientAddress);
   if (client === undefined) return noneOf(query, "the client has no IP address, so SPF does not apply");
   const domain = identityDomainOf(query.domain);
-  if (domain === undefined) return noneOf(query, `"${quoted(query.domain)}" is not a domain name with an SPF record`);
+  if (domain === undefined) {
+    const given = query.domain === "" ? "no name was given" : `"${quoted(query.domain)}" is not a domain name`;
+    return noneOf(query, `${given}, so there is no SPF record`);
+  }
   const evaluation = new Evaluation({
     client,
     localPart: sender.localPart === "" ? "postmaster" : sender.localPart,

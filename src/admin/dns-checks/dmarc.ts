@@ -89,7 +89,7 @@ function judge(
   findings: Findings,
 ): void {
   const place = policyDomain === domain ? "" : ` (from ${policyDomain})`;
-  const asks = `forged mail of ${domain} is to be ${policy === "reject" ? "refused" : "treated as spam"}`;
+  const asks = `Forged mail of ${domain} is to be ${policy === "reject" ? "refused" : "treated as spam"}`;
   if (record.testing) findings.yellow(`The policy is only being tested (t=y), so it counts as ${policy}${place}`);
   else if (policy === "none") {
     findings.yellow(

@@ -124,7 +124,7 @@ function exemptions({ authentication, relay }: Settings, address: string): reado
 function forgedNote(count: number): readonly string[] {
   if (count === 0) return [];
   const fields = count === 1 ? "An Authentication-Results field bears" : `${count} Authentication-Results fields bear`;
-  return [`${fields} our name; on arrival a server removes what a stranger wrote in its name.`];
+  return [`${fields} our name: this server's own, or a forgery, which is removed on arrival.`];
 }
 
 type Outcome = "inbox" | "junk" | "refused" | "deferred";

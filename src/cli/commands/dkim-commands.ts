@@ -109,13 +109,10 @@ function describe(key: DkimKey, context: CliContext): string {
     lines.push(`  DNS       ${printable(saidByDns(key.dns))}, at ${utc(key.dns.at)}`);
   }
   lines.push(`  Next      ${printable(key.next)}`);
-  if (key.state !== "retired") {
-    lines.push(
-      `  TXT name  ${key.record.name}`,
-      `  Value     ${key.record.text}`,
-      `  Quoted    ${key.record.quoted}`,
-      `  Zone      ${key.record.zone}`,
-    );
+  if (key.state !== "retired") lines.push(`  TXT name  ${key.record.name}`, `  Value     ${key.record.text}`);
+  // The other forms are for publishing it.
+  if (key.state !== "retired" && key.dns?.said !== "seen") {
+    lines.push(`  Quoted    ${key.record.quoted}`, `  Zone      ${key.record.zone}`);
   }
   return `${lines.join("\n")}\n`;
 }

@@ -57,7 +57,7 @@ test("who failed is told by source, the worst first, with what to do", () => {
 
 test("where all is well, that is said; SPF alone is worth a word", () => {
   const good = { ...row, dkimAligned: true, count: 1 };
-  assert.deepEqual(adviceOnDmarc(report(good)), ["All 1 message passed. Nothing needs to be done."]);
+  assert.deepEqual(adviceOnDmarc(report(good)), ["The message passed. Nothing needs to be done."]);
   assert.match(adviceOnDmarc(report({ ...row, spfAligned: true })).join(), /SPF alone; sign them/);
   assert.deepEqual(adviceOnDmarc(report()), ["The report counts no messages."]);
 });

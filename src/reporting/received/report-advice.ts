@@ -30,7 +30,8 @@ export function adviceOnDmarc(report: AggregateReport): readonly string[] {
     }
   }
   if (total === 0) return ["The report counts no messages."];
-  if (sentences.length === 0) return [`All ${messages(total)} passed. Nothing needs to be done.`];
+  if (sentences.length === 0)
+    return [`${total === 1 ? "The message" : `All ${messages(total)}`} passed. Nothing needs to be done.`];
   const more = sentences.length - sentencesMax;
   return more > 0 ? [...sentences.slice(0, sentencesMax), `${more} more sources are in the table.`] : sentences;
 }
@@ -77,7 +78,12 @@ export function adviceOnTls(report: TlsReport): readonly string[] {
       );
     }
   }
-  if (sentences.length === 0) return [`All ${sessions} sessions were encrypted as they should be.`];
+  if (sentences.length === 0)
+    return [
+      sessions === 1
+        ? "The session was encrypted as it should be."
+        : `All ${sessions} sessions were encrypted as they should be.`,
+    ];
   const more = sentences.length - sentencesMax;
   return more > 0 ? [...sentences.slice(0, sentencesMax), `${more} more failures are in the table.`] : sentences;
 }
