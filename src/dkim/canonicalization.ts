@@ -56,17 +56,23 @@ function chooseFields(header: HeaderSection, names: readonly string[], signature
   const { bytes } = header;
   const own =
     signatureField.buffer === bytes.buffer ? signatureField.byteOffset - bytes.byteOffset : Number.NEGATIVE_INFINITY;
-  const byName = new Map<string, HeaderField[]>();
-  for (const field of header.fields) {
-    if (field.start === own) continue;
-    const known = byName.get(field.name);
-    if (known === undefined) byName.set(field.name, [field]);
-    else known.push(field);
+  const { fields } = header;
+  /** Of each name the lowest field that is not chosen yet, and above each field the next of its name. */
+  const lowest = new Map<string, number>();
+  const above = new Int32Array(fields.length);
+  for (const [index, { name, start }] of fields.entries()) {
+    if (start === own) continue;
+    above[index] = lowest.get(name) ?? -1;
+    lowest.set(name, index);
   }
   const chosen: HeaderField[] = [];
-  for (const name of names) {
-    const field = byName.get(name.toLowerCase())?.pop();
-    if (field !== undefined) chosen.push(field);
+  for (const written of names) {
+    const name = written.toLowerCase();
+    const index = lowest.get(name) ?? -1;
+    const field = fields[index];
+    if (field === undefined) continue;
+    chosen.push(field);
+    lowest.set(name, above[index] ?? -1);
   }
   return chosen;
 }

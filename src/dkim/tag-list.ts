@@ -53,9 +53,18 @@ export function colonList(value: string): readonly string[] | undefined {
 /** Octets of base64 that may hold folding white space and may lack its padding; undefined for anything else. */
 export function decodeBase64(value: string): Buffer | undefined {
   const text = withoutSpace(value);
-  if (text === "" || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined;
+  let end = text.length;
+  for (let padding = 0; padding < 2 && text.charCodeAt(end - 1) === equalsSign; padding++) end--;
+  if (end === 0) return undefined;
+  for (let at = 0; at < end; at++) if (base64Characters[text.charCodeAt(at)] !== 1) return undefined;
   return Buffer.from(text, "base64");
 }
+
+const equalsSign = 0x3d;
+/** 1 for the letters of base64. */
+const base64Characters = Uint8Array.from({ length: 128 }, (_, code) =>
+  /[A-Za-z0-9+/]/.test(String.fromCharCode(code)) ? 1 : 0,
+);
 
 /** ALPHA *(ALPHA / DIGIT / "_"), and hyphens, which tags that somebody made up do have: they are to be ignored. */
 function isTagName(name: string): boolean {

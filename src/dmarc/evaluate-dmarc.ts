@@ -115,16 +115,17 @@ function identifiersOf(
   nullReversePath: boolean,
   dkim: readonly DkimOutcome[],
 ): readonly Identifier[] {
-  const identifiers = new Map<string, Identifier>();
+  const identifiers: Identifier[] = [];
   const add = (mechanism: Identifier["mechanism"], result: Identifier["result"], name: string): void => {
     const domain = dnsNameKeyOf(name);
-    const key = `${mechanism} ${result} ${domain ?? ""}`;
-    if (domain === undefined || identifiers.size >= identifiersMax || identifiers.has(key)) return;
-    identifiers.set(key, { mechanism, domain, result });
+    if (domain === undefined || identifiers.length >= identifiersMax) return;
+    const isSame = (known: Identifier) =>
+      known.mechanism === mechanism && known.result === result && known.domain === domain;
+    if (!identifiers.some(isSame)) identifiers.push({ mechanism, domain, result });
   };
   if (spf !== undefined && (spf.identity === "mailfrom" || nullReversePath)) add("spf", spf.result, spf.domain);
   for (const { result, domain } of dkim) add("dkim", result, domain);
-  return [...identifiers.values()];
+  return identifiers;
 }
 
 /** RFC 9989 §5.3.6: what DNS did not answer makes neither pass nor fail. */

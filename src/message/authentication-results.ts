@@ -84,8 +84,16 @@ function formatResult({ method, result, reason, properties, comment }: MethodRes
   return text;
 }
 
+/** Words of the fields that we write ourselves. */
+const knownKeywords: ReadonlySet<string> = new Set(
+  "spf dkim dmarc arc iprev pass fail none neutral softfail temperror permerror policy smtp header mailfrom helo from d i s a b".split(
+    " ",
+  ),
+);
+
 /** RFC 5321's `Keyword`, of which methods, results and properties consist. */
 function keyword(text: string): string {
+  if (knownKeywords.has(text)) return text;
   return /^[A-Za-z0-9-]+$/.test(text) ? text : text.replaceAll(/[^A-Za-z0-9-]+/g, "-") || "-";
 }
 

@@ -8,10 +8,25 @@ const textLengthMax = 320;
 
 /** One line of printable characters, blanks single, at most 320; only ASCII unless `utf8`. */
 export function printableText(text: string, utf8 = false): string {
+  if (text.length <= textLengthMax && isPlain(text)) return text;
   const cut = text.slice(0, textLengthMax).toWellFormed();
   const printable = cut.replaceAll(/[ \t\r\n]+/g, " ").replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, "?");
   return utf8 ? printable : printable.replaceAll(/[^\u0020-\u007e]/g, "?");
 }
+
+/** Printable ASCII without blanks in a row, as nearly all texts are: nothing would be changed. */
+function isPlain(text: string): boolean {
+  let before = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < space || code > tilde || (code === space && before === space)) return false;
+    before = code;
+  }
+  return true;
+}
+
+const space = 0x20;
+const tilde = 0x7e;
 
 /** As a quoted string. */
 export function quotedText(text: string, utf8 = false): string {

@@ -1,7 +1,7 @@
 /**
  * The resolver of one message: asks each question once, and its patience ends for all of them at once. After
- * {@link LimitedResolver.giveUp} what was answered stays, and every other question is answered with a failure, also one
- * that is asked already. So each check ends in its own way of saying "try again later", and none needs a timer. A look-up
+ * {@link LimitedResolver.giveUp} what was answered or is at hand stays, and every other question is answered with a failure,
+ * also one that is asked already. So each check ends in its own way of saying "try again later", and none needs a timer. A look-up
  * that is left behind is bounded by the resolver that makes it; how many there are, by the checks.
  *
  * For answers that are at hand, as most are on a busy server, no promise waits and no timer is set.
@@ -27,13 +27,14 @@ export class LimitedResolver implements Resolver {
 
   /** No signal is taken: the answer may be waited for by others. */
   query<T extends RecordType>(name: string, type: T): Promise<DnsAnswer<T>> {
+    const atHand = this.#resolver.known?.(name, type);
+    if (atHand !== undefined) return Promise.resolve(atHand);
     const key = `${type} ${name}`;
     // The key holds the type, so what is remembered under it is of that type.
     const known = this.#answers.get(key) as Promise<DnsAnswer<T>> | undefined;
     if (known !== undefined) return known;
     if (this.#over) return Promise.resolve(failure);
-    const atHand = this.#resolver.known?.(name, type);
-    const answer = atHand === undefined ? this.#ask(name, type) : Promise.resolve(atHand);
+    const answer = this.#ask(name, type);
     this.#answers.set(key, answer);
     return answer;
   }
