@@ -5,8 +5,8 @@
  * the command that repeats it. With --record the counts are added to test/fuzz/counts.json and what was worth keeping to
  * test/fuzz/corpus. Exit 1 when anything was found.
  *
- * `--coverage watch` counts blocks and keeps nothing, `off` does neither: to measure what either is worth. `--table` writes
- * the counts into docs/testing.md.
+ * To measure what that is worth: `--coverage watch` counts blocks and keeps nothing, `off` does neither, and `--afresh`
+ * begins without what earlier runs kept. `--table` writes the counts into docs/testing.md.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -25,6 +25,8 @@ const { values: options } = parseArgs({
     seed: { type: "string" },
     record: { type: "boolean", default: false },
     coverage: { type: "string", default: "keep" },
+    /** Without what earlier runs kept. */
+    afresh: { type: "boolean", default: false },
     /** A file to give to the target, instead of mutations. */
     input: { type: "string" },
     list: { type: "boolean", default: false },
@@ -83,7 +85,7 @@ interface Result {
 }
 
 async function fuzz(target: FuzzTarget, seed: number): Promise<Result> {
-  const corpus = options.coverage === "keep" ? readCorpus(target) : [];
+  const corpus = options.coverage === "keep" && !options.afresh ? readCorpus(target) : [];
   const mutator = new Mutator(target, seed, corpus);
   const kept = [...corpus];
   const began = performance.now();
