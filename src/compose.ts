@@ -39,7 +39,7 @@ import { MaildirDelivery } from "./outbound/maildir-delivery.ts";
 import { smtpDeliverySettings } from "./outbound/settings.ts";
 import { SmtpDelivery } from "./outbound/smtp-delivery.ts";
 import { SenderAuthentication } from "./policy/authentication/sender-authentication.ts";
-import { ConnectionLimits } from "./policy/connection-limits.ts";
+import { ConnectionLimits, sessionsWithin } from "./policy/connection-limits.ts";
 import { FreeSpace } from "./policy/free-space.ts";
 import { MessageRate } from "./policy/message-rate.ts";
 import type { Clock } from "./ports/clock.ts";
@@ -74,6 +74,8 @@ export interface ServerPorts {
   readonly files: Files;
   readonly resolver: Resolver;
   readonly log: Log;
+  /** Files and sockets that this process may have open; absent: nobody knows. */
+  readonly openFilesMax?: number;
   /** Addresses of this machine, as they are now. */
   readonly interfaceAddresses: () => readonly string[];
   /** Throws {@link StartError} where another server has the folder, which exists by now. */
@@ -191,7 +193,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     ...(signing && { signing: signing.messages }),
     ...(forwarding && { forwarding }),
     ...(development ? {} : { evaluations: reports.recorder }),
-    connectionLimits: new ConnectionLimits(settings.limits),
+    connectionLimits: connectionLimits(plan, ports),
     messageRate: new MessageRate(settings.limits.client_message_rate),
     freeSpace: await FreeSpace.open({ files, clock, path: dataDir, reserve: settings.limits.free_space }),
   });
@@ -300,6 +302,16 @@ async function prepareDataDir(dataDir: string, files: Files): Promise<void> {
     const message = `the data directory ${dataDir} cannot be used (${error.code})`;
     throw new StartError("start-data-dir-unusable", "data_dir", message, { cause: error });
   }
+}
+
+function connectionLimits({ settings: { limits }, mode }: ServerPlan, ports: ServerPorts): ConnectionLimits {
+  const { openFilesMax, log } = ports;
+  const ceiling = openFilesMax === undefined ? Number.POSITIVE_INFINITY : sessionsWithin(openFilesMax);
+  // Nobody develops with thousands of sessions.
+  if (ceiling < limits.connections && mode === "production") {
+    log.event("sessions-limited", { open_files: openFilesMax, connections: limits.connections, sessions: ceiling });
+  }
+  return new ConnectionLimits(limits, ceiling);
 }
 
 async function openCertificates(settings: Settings, { files, clock, log }: ServerPorts): Promise<CertificateStore> {

@@ -125,8 +125,11 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
     plan.mode === "production" ? { log: await productionLog(plan), showLog: undefined } : developmentLog();
   serverLog = log;
   const resolver = await makeResolver(settings.dns.servers, log);
+  const { openFilesLimit } = await import("./node/open-files-limit.ts");
+  const openFilesMax = await openFilesLimit(files);
   const started = createServer(plan, {
     version,
+    ...(openFilesMax === undefined ? {} : { openFilesMax }),
     clock,
     random,
     crypto,

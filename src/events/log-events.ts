@@ -32,10 +32,15 @@ export const logEvents = {
     "A changed configuration has errors and was not taken.",
     "The server goes on with the former one.",
   ),
+  "sessions-limited": declare(
+    "warn",
+    "The system lets the process open fewer files than limits.connections would need.",
+    "Clients beyond the number of sessions told hear 421. Raise the limit (`LimitNOFILE=`, `ulimit -n`).",
+  ),
   "accept-failed": declare(
     "error",
-    "The system could not hand over a new connection: too many files are open, or memory is short. Told once in ten seconds.",
-    "Sessions that are open go on; new ones get in when there is room. Raise the limit (`LimitNOFILE`), or lower `limits`.",
+    "The system could not hand over a new connection: its memory or another resource is short. Told once in ten seconds.",
+    "Sessions that are open go on; new ones get in when there is room.",
   ),
   "listener-opened": declare("info", "A listener accepts connections.", "Sessions begin."),
   "certificate-loaded": declare(

@@ -14,10 +14,13 @@ export class ConnectionLimits {
   readonly #perClient = new Map<string, number>();
   readonly #rate: RateLimit;
   #numbers: ConnectionNumbers;
+  readonly #ceiling: number;
   #total = 0;
 
-  constructor(numbers: ConnectionNumbers) {
+  /** `ceiling`: sessions that the system can carry, whatever the settings say. */
+  constructor(numbers: ConnectionNumbers, ceiling = Number.POSITIVE_INFINITY) {
     this.#numbers = numbers;
+    this.#ceiling = ceiling;
     this.#rate = new RateLimit(numbers.client_connection_rate);
   }
 
@@ -41,7 +44,7 @@ export class ConnectionLimits {
     const ofClient = key === undefined ? 0 : (this.#perClient.get(key) ?? 0) + 1;
     if (key !== undefined) this.#perClient.set(key, ofClient);
     const { connections, client_connections: perClient } = this.#numbers;
-    if (this.#total > connections) {
+    if (this.#total > Math.min(connections, this.#ceiling)) {
       return refused("4.3.2", "Too many sessions, try again later", "too-many-connections", "limits.connections");
     }
     if (key === undefined) return accepted;
@@ -65,6 +68,20 @@ export class ConnectionLimits {
     if (left > 0) this.#perClient.set(key, left);
     else this.#perClient.delete(key);
   }
+}
+
+/** What a server has open with no session: its modules, threads, database, listeners and log, some fifty. */
+const OPEN_FILES_WITHOUT_SESSIONS = 100;
+/** For large contents, connections to next hops and files of mailboxes: a quarter, and of many no more than this. */
+const OPEN_FILES_OF_WORK_MAX = 400;
+
+/**
+ * Sessions for which a system with so many open files has room. Beyond them it would hang up on clients without a word,
+ * and fail to open contents of those who are in; so further ones rather hear 421.
+ */
+export function sessionsWithin(openFilesMax: number): number {
+  const work = Math.min(OPEN_FILES_OF_WORK_MAX, Math.ceil(openFilesMax / 4));
+  return Math.max(1, openFilesMax - OPEN_FILES_WITHOUT_SESSIONS - work);
 }
 
 function refused(status: "4.3.2" | "4.7.0", text: string, reason: string, setting: string): Decision {

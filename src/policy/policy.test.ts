@@ -6,7 +6,7 @@ import type { Mailbox } from "../address/mailbox.ts";
 import { settle, ManualClock } from "../testing/manual-clock.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import type { Client } from "./client.ts";
-import { ConnectionLimits } from "./connection-limits.ts";
+import { ConnectionLimits, sessionsWithin } from "./connection-limits.ts";
 import type { Decision } from "./decision.ts";
 import { FreeSpace } from "./free-space.ts";
 import { checkHeaderOwnership } from "./header-ownership.ts";
@@ -111,6 +111,15 @@ test("SMTP-049: sessions are limited in total, per client and in rate; this mach
   assert.equal(open("198.51.100.1", true), "accept within-limits");
   assert.equal(open("198.51.100.1", true), "accept within-limits");
   assert.equal(open("127.0.0.1"), "421 4.3.2 too-many-connections");
+});
+
+test("sessions beyond what the system lets the process open hear 421, whatever the settings allow", () => {
+  const generous = { connections: 10_000, client_connections: 0, client_connection_rate: 0 };
+  assert.deepEqual([20_000, 1024, 160, 20].map(sessionsWithin), [19_500, 668, 20, 1]);
+  const limits = new ConnectionLimits(generous, 1);
+  assert.equal(summary(limits.open("192.0.2.1", false, 0)), "accept within-limits");
+  limits.reconfigure(generous);
+  assert.equal(summary(limits.open("192.0.2.2", true, 0)), "421 4.3.2 too-many-connections");
 });
 
 test("SMTP-049: an IPv6 /64 is one client", () => {
