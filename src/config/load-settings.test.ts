@@ -86,6 +86,14 @@ const wrongs: readonly Wrong[] = [
     message: /unknown key "__proto__"/,
   },
   {
+    name: "EAI-008: a hostname that EHLO and the greeting could not show in ASCII",
+    text: `hostname = "mail.b\\u00fccher.example"\ndata_dir = "data"\n${listener}`,
+    code: "config-invalid-value",
+    place: "1:1",
+    key: "hostname",
+    message: /A-labels/,
+  },
+  {
     name: "a missing key",
     text: `data_dir = "data"\n${listener}`,
     code: "config-missing-key",

@@ -34,6 +34,19 @@ test("SUB-002 SUB-009 AUTH-010: 465 speaks TLS at once, offers logins and no STA
   assert.equal(message.origin.protocol, "ESMTPSA");
 });
 
+test("SUB-002: 587 offers logins under TLS, never ETRN or ATRN, and a client above the limits hears 421, not 521", async () => {
+  await using server = await ReceivingServer.open({ limits: { client_connections: 1 } });
+  const client = await server.client("submission", "203.0.113.1");
+  const clear = await client.expect("EHLO client.test", "250");
+  await client.startTls();
+  const secured = await client.expect("EHLO client.test", "250");
+  assert.match(secured, /^250-AUTH PLAIN LOGIN$/m);
+  assert.doesNotMatch(clear + secured, /ETRN|ATRN/);
+  await client.expect("ETRN example.org", "500");
+  await client.expect("ATRN example.org", "500");
+  assert.match(await (await server.dial("submission", "203.0.113.1")).reply(), /^421 /);
+});
+
 test("SUB-009: clear text on 465 gets no SMTP reply", async () => {
   await using server = await ReceivingServer.open();
   const stream = await server.network.connect({ kind: "ip", address: "192.0.2.25", port: 465 }, {});

@@ -438,6 +438,22 @@ test("SMTP-028: control octets in commands get 501", () => {
   `);
 });
 
+test("SMTP-029: a domain with anything but letters, digits and inner hyphens is 501, in MAIL and in RCPT", () => {
+  for (const domain of ["b_c.example", "-x.example", "x-.example", "x..y", "x,y"]) {
+    greeted().play(`C: MAIL FROM:<a@${domain}>\nS: 501`);
+    withRecipient().play(`C: RCPT TO:<a@${domain}>\nS: 501\nC: DATA\nS: 354`);
+  }
+});
+
+test("SMTP-030: address literals are no syntax error in EHLO, MAIL and RCPT; wrong ones are 501", () => {
+  for (const literal of ["[192.0.2.1]", "[IPv6:2001:db8::1]"]) {
+    new Conversation().play(`S: 220\nC: EHLO ${literal}\nS: 250`);
+    greeted().play(`C: MAIL FROM:<a@${literal}>\nS: 250\nC: RCPT TO:<b@${literal}>\nS: 250`);
+  }
+  greeted().play("C: MAIL FROM:<a@[1.2.3.999]>\nS: 501\nC: MAIL FROM:<a@[IPv6:x::1]>\nS: 501");
+  withRecipient().play("C: RCPT TO:<a@[1.2.3.999]>\nS: 501");
+});
+
 test("SMTP-031: an unknown parameter gets 555", () => {
   greeted().play(`
     C: MAIL FROM:<a@b.example> FOO=1

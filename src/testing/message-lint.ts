@@ -92,6 +92,11 @@ function decode(bytes: Buffer, transferEncoding: string): Buffer {
         .replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
       return Buffer.from(octets, "latin1");
     }
+    case "base64": {
+      const text = bytes.toString("latin1");
+      assert.match(text, /^(?:[A-Za-z0-9+/]{4,76}\r\n)*(?:[A-Za-z0-9+/]{0,74}={0,2})?(?:\r\n)*$/);
+      return Buffer.from(text, "base64");
+    }
     default:
       assert.fail(`transfer encoding ${transferEncoding}`);
   }

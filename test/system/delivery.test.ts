@@ -1,7 +1,13 @@
 /** What becomes of mail that was accepted: mailbox, other servers, LMTP, aliases, and the trace it carries. */
 import assert from "node:assert/strict";
+import { createPrivateKey } from "node:crypto";
 import { test } from "node:test";
+import { BodyHashes } from "../../src/dkim/body-hashes.ts";
+import { recordText } from "../../src/dkim/signing-key.ts";
+import { DkimVerifier } from "../../src/dkim/verifier.ts";
+import { parseHeaderFields } from "../../src/message/header-section.ts";
 import { ScriptedPeer } from "../../src/testing/scripted-peer.ts";
+import { testKey } from "../../src/testing/test-crypto.ts";
 import { addresses, baseSettings, relayClient, SimulatedWorld } from "./support.ts";
 
 test("mail from a stranger for a local user is in the Maildir, with its trace on top and its octets as they were", async () => {
@@ -235,6 +241,32 @@ test("SMUG-009: repaired line ends are repaired before anything reads the header
   const sent = String(peer.messages[0]?.content);
   assert.match(sent, /\r\nFrom: ann@example\.org\r\nSubject: x\r\n\r\nline\r\nline\r\n/);
   assert.doesNotMatch(sent, /[^\r]\n|\r(?!\n)|secret/);
+});
+
+test("SMUG-009: what is signed is the repaired content, so that the signature holds on the octets that leave", async () => {
+  const listener = baseSettings.listener?.map((one) => ({ ...one, bare_line_ends: "repair" as const })) ?? [];
+  await using world = await SimulatedWorld.start({
+    listener,
+    dkim: { require_published: false, key: [{ domain: "example.org", selector: "s1", key: testKey("rsa") }] },
+  });
+  world.resolver.add("s1._domainkey.example.org", "TXT", recordText(createPrivateKey(testKey("rsa"))));
+  await using peer = await world.peer("elsewhere.test");
+  const content = "From: ann@example.org\nSubject: x\n\nline\rline\n.\nline\r\n";
+  await (await world.submitter()).send("ann@example.org", "far@elsewhere.test", content);
+  await world.quiet();
+  const sent = peer.messages[0]?.content ?? assert.fail();
+  assert.doesNotMatch(sent.toString("latin1"), /[^\r]\n|\r(?!\n)/);
+  const bodies = new BodyHashes();
+  const verifier = new DkimVerifier(parseHeaderFields(sent), bodies, {
+    resolver: world.resolver,
+    now: world.clock.now(),
+  });
+  bodies.push(sent.subarray(sent.indexOf("\r\n\r\n") + 2));
+  bodies.end();
+  assert.deepEqual(
+    (await verifier.finish()).map(({ result, domain }) => `${result} ${domain}`),
+    ["pass example.org"],
+  );
 });
 
 test("SMTP-034: lines of a thousand octets and messages over 64 KiB arrive whole", async () => {

@@ -12,6 +12,7 @@ import { parseAggregateReport } from "../../src/dmarc/report/parse-report.ts";
 import { makeReportMessage } from "../../src/dmarc/report/report-message.ts";
 import { unpack } from "../../src/lib/unpack.ts";
 import { parseHeaderFields } from "../../src/message/header-section.ts";
+import { lintMessage } from "../../src/testing/message-lint.ts";
 import { testKey } from "../../src/testing/test-crypto.ts";
 import { addresses, day, hour, SimulatedWorld, stranger } from "./support.ts";
 
@@ -39,7 +40,7 @@ async function receive(world: SimulatedWorld, from: string, to: string, content:
   return id;
 }
 
-test("DMARC-017: a domain that asks gets the next day, signed, what was counted of its mail; ruf gets nothing", async () => {
+test("DMARC-017 HDR-007: a domain that asks gets the next day, signed, what was counted of its mail; ruf gets nothing", async () => {
   await using world = await SimulatedWorld.start({
     ...withReports,
     dkim: { require_published: false, key: [{ domain: "example.org", selector: "s1", key: testKey("rsa") }] },
@@ -59,6 +60,7 @@ test("DMARC-017: a domain that asks gets the next day, signed, what was counted 
   assert.deepEqual(forger.messages, []);
   const { mail, content } = sender.messages[0] ?? assert.fail();
   assert.match(mail, /^MAIL FROM:<reports@example\.org>/);
+  lintMessage(content);
   const report = await reportIn(content);
   assert.equal(report.organization, "Example");
   assert.deepEqual(report.policy.domain, "sender.test");
