@@ -37,7 +37,7 @@ export class CaptureDelivery implements DeliveryAgent {
       const captured: CapturedMessage = {
         id,
         from: message.reversePath,
-        to: recipients.map(({ address, acceptedAs }) => acceptedAs ?? address),
+        to: recipients.map(({ address, acceptedAs, forwarded }) => (forwarded ? address : (acceptedAs ?? address))),
         subject: message.facts.subject ?? "",
         received_at: new Date(this.#clock.now()).toISOString(),
         size,

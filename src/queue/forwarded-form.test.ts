@@ -50,7 +50,7 @@ test("what is delivered for good, or was never given another form, stays as it c
   const { site } = smtpHop("box.test");
   fixture.router.table.set("box.test", {
     kind: "hop",
-    hop: { kind: "capture", site, description: "capture" },
+    hop: { kind: "maildir", site, path: "/box", description: "maildir" },
   });
   fixture.queue.start();
   await fixture.accept({ reversePath: "joe@origin.test", to: [forwardedTo("b@box.test")], forwarded });

@@ -57,6 +57,16 @@ test("forwarded mail leaves from an address of ours, and a bounce to that goes t
   assert.equal(addresses(origin)[1], "joe.bloggs@origin.test");
 });
 
+test("what is captured of forwarded mail is what would have left", async () => {
+  await using world = await SimulatedWorld.start({ route: [{ domain: "elsewhere.test", via: "capture" }] });
+  const id = await receive(world, "joe@origin.test", "single@example.org");
+  const { stdout } = await world.command("inbox list --json --data-dir /data");
+  const [captured] = (JSON.parse(stdout) as { messages: { id: string; from: string; to: string[] }[] }).messages;
+  assert.equal(captured?.id, id);
+  assert.match(captured.from, /^SRS0=[^=]+=[^=]+=origin\.test=joe@mail\.example\.org$/);
+  assert.deepEqual(captured.to, ["far@elsewhere.test"]);
+});
+
 test("ARC-005: forwarded mail is sealed with what was found on receipt, under the fields of its way here", async () => {
   await using world = await SimulatedWorld.start({
     dkim: { require_published: false, key: [{ domain: "example.org", selector: "s1", key: testKey("rsa") }] },
