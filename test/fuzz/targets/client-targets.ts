@@ -62,7 +62,18 @@ class Driver {
     this.#run();
   }
 
-  end(): void {
+  /** How it ends when the peer says no more: it closes, the network breaks, it is silent, or our side gives up. */
+  end(how: number): void {
+    if (!this.#ended && how === 1) this.#core.endOfStream("reset by peer", 0);
+    // A drained output is progress, and so begins the wait anew.
+    if (!this.#ended && how === 2) {
+      this.#core.outputDrained(1);
+      this.#core.handleDeadline(this.#core.deadline ?? 0);
+    }
+    if (!this.#ended && how === 3) {
+      this.#core.abandon({ kind: "lost", command: "STARTTLS", detail: "the handshake failed" });
+    }
+    this.#run();
     if (!this.#ended) this.#core.endOfStream(undefined, 0);
     this.#run();
     assert.ok(this.#ended && this.#core.closed, "the end of the stream ends the session");
@@ -173,7 +184,7 @@ function converse(input: Buffer, pieces: Iterable<Buffer>): Driver {
   const driver = new Driver((kind & 1) === 0 ? "smtp" : "lmtp", (kind & 2) !== 0);
   driver.receive(starts[(input[1] ?? 0) % starts.length] ?? content);
   for (const piece of pieces) driver.receive(piece);
-  driver.end();
+  driver.end((kind >> 2) & 3);
   return driver;
 }
 

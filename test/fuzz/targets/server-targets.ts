@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { parseChunk, parseCommand, pathTextOf } from "../../../src/smtp/command-parser.ts";
 import { splitParameters } from "../../../src/smtp/esmtp-parameters.ts";
 import { isPrintableXtext } from "../../../src/smtp/mail-parameters.ts";
-import { reply } from "../../../src/smtp/reply.ts";
+import { reply, type Reply } from "../../../src/smtp/reply.ts";
 import { decodeBase64, parseAuth, parseHello, parseMail, parseRecipient } from "../../../src/smtp/server-arguments.ts";
 import { needsVerdict, type ServerEvent, type VerdictEvent } from "../../../src/smtp/server-event.ts";
 import {
@@ -65,6 +65,11 @@ class Session {
   #transaction: { accepted: number; bytes: number; began: boolean } | undefined;
   #content = "";
   #closed = false;
+  #now = 0;
+  /** Verdicts are not given until the driver is ready. */
+  #withholds = false;
+  #owed: VerdictEvent | undefined;
+  #refusal: Reply | undefined;
 
   constructor(chosen: ServerProtocolSettings) {
     this.#settings = chosen;
@@ -73,13 +78,59 @@ class Session {
   }
 
   send(bytes: Buffer): void {
-    this.#core.receive(bytes, 0);
+    this.#core.receive(bytes, this.#now);
     this.#run();
-    assert.ok(this.#core.bufferedBytes <= bufferedMax, `${this.#core.bufferedBytes} octets wait`);
+    // While a verdict is owed, what has come waits with it.
+    const waits = this.#owed === undefined ? this.#core.bufferedBytes : 0;
+    assert.ok(waits <= bufferedMax, `${waits} octets wait`);
+  }
+
+  /** What happens to a session besides octets: time, its driver's troubles, a stop of the server. */
+  interrupt(what: number): void {
+    switch (what % 8) {
+      case 0:
+        this.#now = this.#core.deadline() ?? this.#now;
+        this.#core.handleDeadline(this.#now);
+        break;
+      case 1:
+        this.#core.shutdown(this.#now);
+        break;
+      case 2:
+        this.#core.refuseContent(reply(451, "4.3.0", "Trouble"));
+        break;
+      case 3:
+        this.#core.connectionLost(this.#now);
+        break;
+      case 4:
+        this.#withholds = true;
+        break;
+      case 5:
+        this.#core.endOfStream(this.#now);
+        break;
+      case 6:
+        this.#now += 60_000;
+        this.#core.handleDeadline(this.#now);
+        break;
+      default:
+        this.#refusal = reply(421, "4.3.2", "Closing");
+    }
+    this.#run();
+    const deadline = this.#core.deadline();
+    assert.equal(deadline === undefined, this.#closed || this.#owed !== undefined, "somebody is waited for");
+    assert.ok(deadline === undefined || deadline >= this.#now, "no deadline lies in the past");
+  }
+
+  /** Gives the verdict that is owed, and all others at once from here on. */
+  decide(): void {
+    this.#withholds = false;
+    const event = this.#owed;
+    this.#owed = undefined;
+    if (event !== undefined) this.#judge(event);
+    this.#run();
   }
 
   end(): void {
-    this.#core.endOfStream(0);
+    this.#core.endOfStream(this.#now);
     this.#run();
     assert.ok(this.#closed, "the end of the stream ends the session");
     assert.match(this.output, /^(?:[2-5]\d\d[ -][ -~]{0,506}\r\n)*$/);
@@ -93,17 +144,19 @@ class Session {
         continue;
       }
       if (typeof event === "string") {
-        if (event !== "paused" || this.#closed || this.#core.bufferedBytes > 0) break;
+        if (event !== "paused" || this.#closed || this.#owed !== undefined || this.#core.bufferedBytes > 0) break;
         this.#take();
         // Paused with nothing owed: a handshake is to be made.
-        this.#core.tlsEstablished(0);
+        this.#core.tlsEstablished(this.#now);
         this.handshakes++;
         if (this.#core.nextEvent() === "paused") break;
         continue;
       }
       assert.ok(!this.#closed, "nothing follows the end");
       this.#follow(event);
-      if (needsVerdict(event)) this.#judge(event);
+      if (!needsVerdict(event)) continue;
+      if (this.#withholds) this.#owed = event;
+      else this.#judge(event);
     }
     this.#take();
   }
@@ -116,27 +169,33 @@ class Session {
   }
 
   #judge(event: VerdictEvent): void {
+    if (this.#closed) return this.#core.proceed(this.#now);
+    if (this.#refusal !== undefined) {
+      const refusal = this.#refusal;
+      this.#refusal = undefined;
+      return this.#core.answer(refusal, this.#now);
+    }
     if (event.kind === "starttls") {
       this.handshakes++;
-      if (this.output.length % 3 === 0) return this.#core.answer(reply(454, "4.7.0", "Not now"), 0);
+      if (this.output.length % 3 === 0) return this.#core.answer(reply(454, "4.7.0", "Not now"), this.#now);
     } else if (event.kind === "recipient") {
-      if (event.forwardPath.localPart.startsWith("no")) return this.#core.answer(reply(550, "5.1.1", "No"), 0);
+      if (event.forwardPath.localPart.startsWith("no")) return this.#core.answer(reply(550, "5.1.1", "No"), this.#now);
       if (this.#transaction !== undefined) this.#transaction.accepted++;
     } else if (event.kind === "auth" && event.initialResponse === undefined) {
-      return this.#core.challenge(Buffer.from("?"), 0);
+      return this.#core.challenge(Buffer.from("?"), this.#now);
     } else if (event.kind === "auth-response" && event.response.length === 1) {
-      return this.#core.challenge(Buffer.from("again"), 0);
+      return this.#core.challenge(Buffer.from("again"), this.#now);
     } else if (event.kind === "mail") {
-      if (event.reversePath?.localPart === "no") return this.#core.answer(reply(451, "4.7.1", "Not now"), 0);
+      if (event.reversePath?.localPart === "no") return this.#core.answer(reply(451, "4.7.1", "Not now"), this.#now);
       this.#transaction = { accepted: 0, bytes: 0, began: false };
     } else if (event.kind === "content-begin" && event.declaredSize === 13) {
       this.#transaction = undefined;
-      return this.#core.answer(reply(452, "4.3.1", "Full"), 0);
+      return this.#core.answer(reply(452, "4.3.1", "Full"), this.#now);
     } else if (event.kind === "content-end") {
       this.#transaction = undefined;
-      if (event.size % 5 === 0) return this.#core.answer(reply(554, "5.6.0", "No"), 0);
+      if (event.size % 5 === 0) return this.#core.answer(reply(554, "5.6.0", "No"), this.#now);
     }
-    return this.#core.proceed(0);
+    return this.#core.proceed(this.#now);
   }
 
   #follow(event: ServerEvent): void {
@@ -249,6 +308,42 @@ function* inBlocks(input: Buffer): Generator<Buffer> {
   for (let at = 0; at < input.length; at += 8192) yield input.subarray(at, at + 8192);
 }
 
+/** Octet that is no UTF-8 and so in no command; the next one tells what happens. */
+const interruption = 0xfe;
+
+const interruptions: FuzzTarget = {
+  name: "server-interruptions",
+  family: "server core",
+  seeds: () =>
+    texts(
+      "\0\x02\xfe\x00",
+      "\0\x03Subject: x\r\n\xfe\x06more\r\n\xfe\x01.\r\n",
+      "\0\x02\xfe\x04DATA\r\n\xfe\x01\xfe\x03",
+      "\x01\x03\xfe\x02x\r\n.\r\nNOOP\r\n\xfe\x07RSET\r\n",
+      "\0\0\xfe\x04EHLO x\r\nSTARTTLS\r\n\xfe\x05",
+    ),
+  words: [...core.words, ...Array.from({ length: 8 }, (_, what) => `\xfe${String.fromCharCode(what)}`)],
+  bytesMax: 1000,
+  stretchMax: 64 * 1024,
+  run(input) {
+    const chosen = settings[(input[0] ?? 0) % settings.length] ?? base;
+    const session = new Session(chosen);
+    session.send(starts[(input[1] ?? 0) % starts.length] ?? Buffer.alloc(0));
+    for (let at = 2; at < input.length;) {
+      const found = input.indexOf(interruption, at);
+      const end = found === -1 ? input.length : found;
+      // A driver with a verdict to give reads no more.
+      for (let from = at; from < end; from += 8192) session.send(input.subarray(from, Math.min(end, from + 8192)));
+      at = end + 2;
+      if (found === -1) break;
+      session.interrupt(input[end + 1] ?? 0);
+      if ((input[end + 1] ?? 0) % 8 !== 4) session.decide();
+    }
+    session.decide();
+    session.end();
+  },
+};
+
 const commands: FuzzTarget = {
   name: "command-lines",
   family: "commands",
@@ -300,4 +395,4 @@ const commands: FuzzTarget = {
   },
 };
 
-export const serverTargets: readonly FuzzTarget[] = [core, commands];
+export const serverTargets: readonly FuzzTarget[] = [core, interruptions, commands];
