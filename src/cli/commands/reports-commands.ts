@@ -80,7 +80,7 @@ function listTable(reports: readonly ReceivedReportLine[], context: CliContext, 
       return [
         report.id,
         day(report.received_at),
-        "?",
+        "unreadable",
         "",
         "",
         "",
