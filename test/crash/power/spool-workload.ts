@@ -6,8 +6,8 @@
  *   records N                every record of the set has at least generation N
  *
  * Records are what changes most rows for the fewest octets: they drive the log to checkpoints that start it over. The
- * spool is closed and opened again on the way, which empties the log, removes and makes it again. Argument: the data
- * directory.
+ * spool is closed and opened again on the way, which empties the log, removes and makes it again. Arguments: the data
+ * directory, which life of the program this is (0, 1, …), and after how many commits it kills itself (0: it does not).
  */
 import { writeSync } from "node:fs";
 import { NodeFiles } from "../../../src/node/node-files.ts";
@@ -17,10 +17,11 @@ import { ManualClock } from "../../../src/testing/manual-clock.ts";
 import { delivered, draft, put, settle, terms } from "../../contract/spool-contract.ts";
 import { contentFor, recordKeys, recordsNamespace } from "./spool-expectations.ts";
 
-const [directory = ""] = process.argv.slice(2);
+const [directory = "", life = "0", killAfter = "0"] = process.argv.slice(2);
 const clock = new ManualClock();
 const committers = 10;
-let count = 0;
+let count = Number(life) * 10_000;
+let told = 0;
 
 function say(text: string): void {
   writeSync(1, `${text}\n`);
@@ -33,6 +34,7 @@ async function commitMany(spool: SqliteSpool, committer: number, messages: numbe
     const claim = count % 3 === 0 ? undefined : terms;
     const claimed = await put(spool, draft(to, { id }), { content: contentFor(id), ...(claim && { claim }) });
     say(`told ${id} ${to.length}`);
+    if (++told === Number(killAfter)) process.kill(process.pid, "SIGKILL");
     if (claimed === undefined || (committer + number) % 2 === 0) continue;
     say(`settling ${id}`);
     await settle(
@@ -53,9 +55,10 @@ async function keepRecords(spool: SqliteSpool, from: number, to: number): Promis
   }
 }
 
-for (const [round, messages] of [12, 4].entries()) {
+for (const [round, messages] of [8, 4].entries()) {
   const spool = await openSqliteSpool({ directory, clock, files: new NodeFiles(), log: new CollectingLog() });
-  const bookkeeping = keepRecords(spool, round * 20, round * 20 + 20);
+  const generation = Number(life) * 100 + round * 20;
+  const bookkeeping = keepRecords(spool, generation, generation + 20);
   await Promise.all(Array.from({ length: committers }, (_, committer) => commitMany(spool, committer, messages)));
   await bookkeeping;
   if (round === 0) await spool.close();
