@@ -6,6 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { until } from "../test/interop/support/program.ts";
 import { machine } from "./scale/measured-server.ts";
 import { residentBytes } from "./scale/resident-memory.ts";
 import { Ledger } from "./soak/ledger.ts";
@@ -44,6 +45,7 @@ const latencies: number[] = [];
 const restarts: number[] = [];
 let life = 0;
 let stopping = false;
+let ended = false;
 let wholeP99Ms = 0;
 
 const ledger = new Ledger();
@@ -57,11 +59,11 @@ say("measuring what it can keep …");
 const maximum = await fullSpeed();
 const rate = maximum / 2;
 say(`${maximum.toFixed(0)} messages a second accepted and delivered; ${minutes} minutes at ${rate.toFixed(0)} …`);
-const achieved = await soak();
+const { achieved, interrupted } = await soak();
 
 if (ledger.counts.owed > 0)
   failures.push(`${ledger.counts.owed} messages lost, the first: ${ledger.owed(10).join(", ")}`);
-report(achieved);
+report();
 process.exitCode = failures.length === 0 ? 0 : 1;
 stopping = true;
 
@@ -85,7 +87,7 @@ async function fullSpeed(): Promise<number> {
   return load.accepted / load.seconds;
 }
 
-async function soak(): Promise<number> {
+async function soak(): Promise<{ readonly achieved: number; readonly interrupted: number }> {
   const stop = new AbortController();
   world.faulty = true;
   const load = new Load({ doors: world.doors, mix, ledger, workers, faulty: true, rate, signal: stop.signal });
@@ -95,6 +97,7 @@ async function soak(): Promise<number> {
   world.takeProbe();
   for (let next = sampleMs; next <= lengthMs; next += sampleMs) {
     await sleep(Math.max(0, began + next - performance.now()));
+    if (ended) break;
     if (performance.now() - began >= reloadAt) {
       reloadAt += reloadMs;
       await world.ask("POST", "/reload").catch((error: unknown) => failures.push(`reload: ${String(error)}`));
@@ -107,7 +110,6 @@ async function soak(): Promise<number> {
       restarts.push((performance.now() - began) / 60_000);
       last = usage();
     }
-    if (failures.length > 0) break;
   }
   stop.abort();
   await load.done;
@@ -115,8 +117,8 @@ async function soak(): Promise<number> {
   world.faulty = false;
   say("the faulty peer is well again; waiting for the rest to arrive …");
   await drained();
-  say(`the load was interrupted ${load.interrupted} times, the last time: ${load.lastInterruption}`);
-  return perSecond;
+  say(`sessions were interrupted ${load.interrupted} times, the last time: ${load.lastInterruption}`);
+  return { achieved: perSecond, interrupted: load.interrupted };
 
   async function sample(current: Load, before: Usage, after: Usage): Promise<Sample> {
     const taken = current.takeLatencies();
@@ -150,6 +152,7 @@ async function restart(): Promise<void> {
   say("restarting the server …");
   stopping = true;
   await world.server.restart();
+  await until("the API of the new process", () => world.ask("GET", "/queue/stats").then(Boolean, () => false));
   stopping = false;
   life++;
   watch(world);
@@ -158,7 +161,9 @@ async function restart(): Promise<void> {
 /** A process that ends without being asked fails the run. */
 function watch({ server }: World): void {
   server.program.child.once("exit", (code, killedBy) => {
-    if (!stopping) failures.push(`the server ended: ${String(code ?? killedBy)}\n${server.program.output()}`);
+    if (stopping) return;
+    ended = true;
+    failures.push(`the server ended: ${String(code ?? killedBy)}\n${server.program.output()}`);
   });
 }
 
@@ -179,11 +184,11 @@ function processId(): number {
 /** Waits until nothing is owed; false when it takes too long. */
 async function drained(): Promise<boolean> {
   const end = performance.now() + drainSecondsMax * 1000;
-  while (ledger.counts.owed > 0 && performance.now() < end && failures.length === 0) await sleep(20);
+  while (ledger.counts.owed > 0 && performance.now() < end && !ended) await sleep(20);
   return ledger.counts.owed === 0;
 }
 
-function report(achievedPerSecond: number): void {
+function report(): void {
   const megabytes = samples.map(({ rssBytes }) => rssBytes / 1e6);
   const most = (values: readonly (number | undefined)[]) => Math.max(0, ...values.map((value) => value ?? 0));
   const average = (values: readonly number[]) =>
@@ -193,9 +198,9 @@ function report(achievedPerSecond: number): void {
     minutes,
     maximumPerSecond: maximum,
     ratePerSecond: rate,
-    achievedPerSecond,
+    achievedPerSecond: achieved,
     counts: ledger.counts,
-    interrupted: restarts.length,
+    interrupted,
     rssMegabytes: { first: megabytes[0] ?? 0, last: megabytes.at(-1) ?? 0, most: most(megabytes) },
     ...slopesOf(samples),
     latencyP50Ms: percentile(latencies, 0.5),

@@ -29,6 +29,7 @@ export interface Result {
   readonly ratePerSecond: number;
   readonly achievedPerSecond: number;
   readonly counts: LedgerCounts;
+  /** Sessions that the server ended or refused: those at the restart, and every attempt until it is back. */
   readonly interrupted: number;
   readonly rssMegabytes: { readonly first: number; readonly last: number; readonly most: number };
   readonly rssSlope: Slope | undefined;
@@ -48,6 +49,9 @@ export interface Result {
 
 const megabyte = 1e6;
 
+/** Below it what grows is compilation and caches. */
+const slopeMsMin = 9 * 60_000;
+
 /** Slopes leave out the first tenth of the run, and as long behind the restart: compilation and caches fill memory at first. */
 export function slopesOf(
   samples: readonly Sample[],
@@ -65,7 +69,7 @@ export function slopesOf(
         return found === undefined ? [] : [{ atMs: sample.atMs, value: found }];
       }),
     );
-    return commonSlope(segments, lengthMs / 60);
+    return lengthMs < slopeMsMin ? undefined : commonSlope(segments, lengthMs / 60);
   };
   return {
     rssSlope: slope(({ rssBytes }) => rssBytes / megabyte),
@@ -96,6 +100,7 @@ export function tableOf(result: Result): string {
     ["growth of the p50", slope(result.latencyP50Slope, "ms")],
     ["growth of the p99", slope(result.latencyP99Slope, "ms")],
     ["event-loop delay, p99", `${result.loopDelayP99Ms.toFixed(1)} ms`],
+    ["sessions cut off, nearly all by the restart", result.interrupted.toLocaleString("en")],
     ["longest queue", `${result.queueMost.toLocaleString("en")} recipients`],
     [
       "processors used by the server, by everything",

@@ -84,7 +84,9 @@ export async function startWorld(ledger: Ledger): Promise<World> {
       return fresh;
     },
     async ask(method, apiPath) {
-      const response = await fetch(`http://127.0.0.1:${admin}/api/v1${apiPath}`, { method });
+      // A kept connection would be to the process before a restart.
+      const headers = { connection: "close" };
+      const response = await fetch(`http://127.0.0.1:${admin}/api/v1${apiPath}`, { method, headers });
       const json: unknown = await response.json();
       if (!response.ok) throw new Error(`${apiPath}: ${response.status} ${JSON.stringify(json)}`);
       return json;
@@ -105,8 +107,8 @@ function dnsRecords(): ReadonlyMap<string, readonly string[]> {
 }
 
 /**
- * Retries in seconds, so that what is deferred comes and goes within the run; history for two minutes, so that as much is
- * removed as is added long before the end.
+ * Retries in seconds, so that what is deferred comes and goes within the run. History of two minutes: what is older is
+ * removed at the restart and every hour, so that removing is part of the load.
  */
 function configuration(values: {
   readonly mx: number;
