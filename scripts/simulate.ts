@@ -1,8 +1,8 @@
 /**
- * `npm run simulate -- [--seeds 1000] [--first 1] [--processes N] [--record] [--json]`: so many simulations, each from its
- * seed, in several processes. A seed that fails is told with what does not hold, run again with ever fewer faults, and told
- * with those that matter. The last line is `N seeds, N failed`; exit 1 when any failed. With --record the count is added to
- * test/simulation/counts.json.
+ * `npm run simulate -- [--seeds 1000] [--first 1] [--processes N] [--fail-fast] [--record] [--json]`: so many simulations,
+ * each from its seed, in several processes. A seed that fails is told with what does not hold, run again with ever fewer
+ * faults, and told with those that matter; with --fail-fast the first one ends the run. The last line is `N seeds, N failed`;
+ * exit 1 when any failed. With --record the count is added to test/simulation/counts.json.
  */
 import { execFileSync, fork } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -15,6 +15,7 @@ const { values: options } = parseArgs({
     seeds: { type: "string", default: "300" },
     first: { type: "string", default: "1" },
     processes: { type: "string", default: String(availableParallelism()) },
+    "fail-fast": { type: "boolean", default: false },
     record: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     /** Given to the processes that do the work. */
@@ -24,7 +25,16 @@ const { values: options } = parseArgs({
 const first = Number(options.first);
 const seeds = Number(options.seeds);
 /** So many are looked into; more of them are only counted. */
-const shrunkMax = 3;
+const shrunkMax = options["fail-fast"] || options.json ? 0 : 3;
+
+/** What `--json` prints. */
+export interface Summary {
+  readonly seeds: number;
+  readonly failed: readonly Pick<SimulationResult, "seed" | "problems">[];
+  /** Of simulated time. */
+  readonly days: number;
+  readonly letters: number;
+}
 
 interface Progress {
   readonly result: Pick<SimulationResult, "seed" | "problems" | "faults" | "simulatedMs" | "letters">;
@@ -59,7 +69,7 @@ async function main(): Promise<void> {
       child.on("exit", (code) => reject(new Error(`a process ended with ${code}`)));
     });
     ended.catch(() => undefined);
-    while (next < first + seeds) {
+    while (next < first + seeds && !(options["fail-fast"] && failed.length > 0)) {
       child.send(next++);
       const { result } = await Promise.race([
         ended,
@@ -90,7 +100,8 @@ async function main(): Promise<void> {
   const days = Math.round(simulatedMs / 86_400_000);
   const seconds = Math.round((performance.now() - began) / 1000);
   if (options.record && failed.length === 0) record();
-  if (options.json) console.log(JSON.stringify({ seeds: done, failed: failed.map(({ seed }) => seed), days, letters }));
+  const failures = failed.map(({ seed, problems }) => ({ seed, problems }));
+  if (options.json) console.log(JSON.stringify({ seeds: done, failed: failures, days, letters } satisfies Summary));
   else
     console.log(
       `${letters} letters in ${days} days of simulated time, ${seconds} s\n${done} seeds, ${failed.length} failed`,

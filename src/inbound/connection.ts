@@ -114,12 +114,13 @@ export class Connection implements ConnectionHandler {
   }
 
   closed(error?: Error): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
     if (this.#over === undefined) {
       this.#protocol.connectionLost(this.#now());
       this.#finish("lost", error);
     }
+    // There is nothing left to linger for.
+    this.#timer?.cancel();
+    this.#timer = undefined;
     this.#session.abandon();
     this.#options.closed(this);
   }

@@ -188,6 +188,20 @@ test("SMTP-018: what is not finished by the deadline is dropped without a reply,
   assert.equal((await server.spool.stats()).scheduled, 0);
 });
 
+test("found by simulation: a session that the deadline of a stop ends leaves no timer behind", async () => {
+  await using server = await ReceivingServer.open();
+  const slow = await server.client("mx");
+  await slow.envelope("<s@x.example>", "<ann@example.org>");
+  await slow.expect("DATA", "354");
+  slow.send("Subject: half\r\n");
+  await settle();
+  const stopped = server.inbound.shutdown({ deadlineMs: 5000 });
+  await settle();
+  await server.clock.advance(5000);
+  await stopped;
+  assert.equal(server.clock.pendingTimers, 0);
+});
+
 test("SMTP-043: an idle session ends with 421 after five minutes, not before, and one timer serves it", async () => {
   await using server = await ReceivingServer.open();
   const client = await server.client("mx");

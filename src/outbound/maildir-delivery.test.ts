@@ -91,6 +91,19 @@ test("an attempt repeated after a crash does not deliver twice", async () => {
   assert.equal((await files.list("/mail/local.test/ann/Maildir/new")).length, 1);
 });
 
+test("found by simulation: a copy whose folder could not be synced is synced before it counts as delivered", async () => {
+  const files = new MemoryFiles();
+  const folder = "/mail/local.test/ann/Maildir/new";
+  const job = deliveryJob({ hop, to: ["ann@local.test"], content: "Subject: x\r\n\r\nhello\r\n" });
+  files.failNext("syncDirectory", "EIO", { path: folder });
+  const { outcomes: first } = await agentOn(files).deliver(job, options);
+  assert.equal(first[0]?.outcome.kind, "deferred");
+  const { outcomes: second } = await agentOn(files).deliver(job, options);
+  assert.equal(second[0]?.outcome.kind, "delivered");
+  files.crash();
+  assert.match(await onlyFileIn(files, folder), /hello\n$/);
+});
+
 test("SMTPC-022: a message that had been delivered to this mailbox before bounces as a loop", async () => {
   const facts = {
     receivedCount: 3,

@@ -73,7 +73,11 @@ export class MaildirDelivery implements DeliveryAgent {
   async #write(maildir: string, job: DeliveryJob, message: StoredMessage, recipient: StoredRecipient): Promise<void> {
     const name = `${Math.floor(message.receivedAt / 1000)}.${message.id}_${recipient.index}.${this.#hostname}`;
     const target = `${maildir}/new/${name}`;
-    if (await this.#files.stat(target)) return;
+    if (await this.#files.stat(target)) {
+      // An earlier attempt may have ended between the rename and its sync.
+      await this.#files.syncDirectory(`${maildir}/new`);
+      return;
+    }
     const temporary = `${maildir}/tmp/${name}`;
     // A leftover of an attempt that a crash cut short.
     await this.#files.remove(temporary);

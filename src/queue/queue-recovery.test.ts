@@ -97,6 +97,25 @@ test("one settlement that the spool never takes does not stop the queue for the 
   assert.equal(agent.attempted.filter((address) => address === "ann@there.test").length, 1);
 });
 
+test("found by simulation: what is refused for long with everything else is not given up at the next single refusal", async () => {
+  const disk = new FragileDisk();
+  const fixture = new QueueFixture({ wrapSpool: disk.wrap });
+  fixture.agent.answer = () => bouncedReply();
+  disk.full = true;
+  fixture.queue.start();
+  const { id } = await fixture.accept({ to: ["gone@there.test"] });
+  await fixture.advance(15 * minute);
+  let refusals = 3;
+  disk.poison = () => refusals-- > 0;
+  disk.full = false;
+  await fixture.advance(5 * minute);
+  assert.deepEqual(await fixture.states(id), ["failed"]);
+  const kinds = (await fixture.spool.events(id)).map(({ kind }) => kind);
+  assert.deepEqual(kinds.slice(-2), ["recipient-failed", "report-queued"], "its history and its report are there");
+  assert.equal(fixture.log.of("internal-error").length, 0);
+  assert.equal(fixture.agent.attempted.filter((address) => address === "gone@there.test").length, 1);
+});
+
 test("a report that cannot be made does not keep the outcome from being recorded; the history tells", async () => {
   const fixture = new QueueFixture();
   fixture.reporter.failures = 100;

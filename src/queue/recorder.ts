@@ -15,14 +15,16 @@ export type RecordResult = "recorded" | "stale" | "given-up";
 interface Entry {
   settlement: Settlement;
   failures: number;
+  /** Of these, the last so many in a row after which another write succeeded at once: it is not the disk. */
+  refusedAlone: number;
   readonly done: (result: RecordResult) => void;
 }
 
 const firstRetryMs = 1_000;
 const longestRetryMs = 30_000;
-/** Failures of one settlement, while other writes succeed, before its bare changes are tried, and before it is given up. */
-const failuresBeforeBare = 5;
-const failuresBeforeGivingUp = 10;
+/** Refusals of one settlement, while other writes succeed, before its bare changes are tried, and before it is given up. */
+const refusalsBeforeBare = 5;
+const refusalsBeforeGivingUp = 10;
 
 export class Recorder {
   readonly #spool: Spool;
@@ -60,7 +62,7 @@ export class Recorder {
 
   /** `done` is called once, never in this turn. */
   record(settlement: Settlement, done: (result: RecordResult) => void): void {
-    this.#try({ settlement, failures: 0, done });
+    this.#try({ settlement, failures: 0, refusedAlone: 0, done });
   }
 
   /** Tries what was refused once more, and resolves when nothing is under way. What is refused even then is left. */
@@ -95,7 +97,7 @@ export class Recorder {
   #refusal(entry: Entry, error: unknown): void {
     entry.failures++;
     const reason = error instanceof Error ? error.message : String(error);
-    if (entry.failures > failuresBeforeGivingUp && this.#pausedBecause === undefined) {
+    if (entry.refusedAlone >= refusalsBeforeGivingUp) {
       this.#log.event("internal-error", {
         message: entry.settlement.message,
         where: "recording outcomes",
@@ -107,6 +109,7 @@ export class Recorder {
     this.#refused.add(entry);
     // The first refusal stops everything; a settlement that fails again and again while other writes succeed does not.
     if (entry.failures === 1) this.#pause(error instanceof SpoolError ? `${error.code}: ${reason}` : reason);
+    else this.#probe(entry);
     this.#timer ??= this.#clock.setTimer(this.#retryMs, () => {
       this.#timer = undefined;
       this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2);
@@ -119,7 +122,7 @@ export class Recorder {
     const entries = [...this.#refused];
     this.#refused.clear();
     for (const entry of entries) {
-      if (entry.failures >= failuresBeforeBare && this.#pausedBecause === undefined) {
+      if (entry.refusedAlone >= refusalsBeforeBare) {
         // Better a recipient that is recorded as done without its history than one that is delivered again.
         const { message, token, changes } = entry.settlement;
         entry.settlement = { message, token, changes, reports: [], events: [] };
@@ -129,15 +132,19 @@ export class Recorder {
   }
 
   /** A write of no consequence: whether the spool refuses everything, or only what we keep asking for. */
-  #probe(): void {
+  #probe(refused?: Entry): void {
     const tokens = [...this.#refused].map(({ settlement }) => settlement.token);
     this.#inFlight++;
     this.#spool.renew(tokens, leaseMs).then(
       () => {
+        if (refused !== undefined) refused.refusedAlone++;
         this.#ended();
         this.#resume();
       },
-      () => this.#ended(),
+      () => {
+        if (refused !== undefined) refused.refusedAlone = 0;
+        this.#ended();
+      },
     );
   }
 

@@ -22,6 +22,8 @@ export class SimulatedFiles implements Files {
   slowness = 1;
   /** Chance that a sync fails with EIO. */
   syncFailures = 0;
+  /** Called before each sync, and may crash the machine. */
+  atSync: (() => void) | undefined;
   readonly #clock: Clock;
   readonly #random: Random;
 
@@ -102,6 +104,7 @@ export class SimulatedFiles implements Files {
   }
 
   async #beforeSync(path: string): Promise<void> {
+    this.atSync?.();
     const { least, most } = syncMs;
     await this.#clock.sleep((least + this.#random.next() * (most - least)) * this.slowness);
     if (this.#random.next() < this.syncFailures) throw new FileError("EIO", `EIO: sync '${path}'`);

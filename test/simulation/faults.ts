@@ -2,15 +2,21 @@
  * What goes wrong in a simulation, as a list made from the seed beforehand: so that a failing seed can be run again with
  * fewer faults, until none can be left out.
  */
+import type { SettingsInput } from "../../src/config/settings-schema.ts";
 import type { Chance } from "./chance.ts";
-import { type Machine, serverAddress } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import type { Receiver } from "./receivers.ts";
+import { serverAddress, shortenedExpiry, type WorldNumbers } from "./world.ts";
 
 export type FaultKind =
   | "kill"
   | "power-loss"
+  | "kill-in-write"
+  | "power-loss-in-write"
   | "restart"
   | "reload"
+  | "route-changes"
+  | "user-removed"
   | "disk-full"
   | "sync-fails"
   | "disk-slow"
@@ -21,6 +27,7 @@ export type FaultKind =
   | "receiver-slow"
   | "connections-reset"
   | "receiver-moves"
+  | "receiver-goes-silent"
   | "clock-forward"
   | "clock-back";
 
@@ -37,8 +44,12 @@ const minute = 60_000;
 const kinds: readonly { readonly kind: FaultKind; readonly weight: number; readonly longestMs: number }[] = [
   { kind: "kill", weight: 4, longestMs: 30 * minute },
   { kind: "power-loss", weight: 4, longestMs: 60 * minute },
-  { kind: "restart", weight: 2, longestMs: 10 * minute },
+  { kind: "kill-in-write", weight: 8, longestMs: 5 * minute },
+  { kind: "power-loss-in-write", weight: 8, longestMs: 5 * minute },
+  { kind: "restart", weight: 4, longestMs: 10 * minute },
   { kind: "reload", weight: 2, longestMs: 0 },
+  { kind: "route-changes", weight: 1, longestMs: 300 * minute },
+  { kind: "user-removed", weight: 1, longestMs: 120 * minute },
   { kind: "disk-full", weight: 2, longestMs: 90 * minute },
   { kind: "sync-fails", weight: 2, longestMs: 20 * minute },
   { kind: "disk-slow", weight: 1, longestMs: 30 * minute },
@@ -49,19 +60,34 @@ const kinds: readonly { readonly kind: FaultKind; readonly weight: number; reado
   { kind: "receiver-slow", weight: 2, longestMs: 120 * minute },
   { kind: "connections-reset", weight: 4, longestMs: 0 },
   { kind: "receiver-moves", weight: 1, longestMs: 0 },
+  { kind: "receiver-goes-silent", weight: 2, longestMs: 0 },
   { kind: "clock-forward", weight: 1, longestMs: 0 },
   { kind: "clock-back", weight: 1, longestMs: 0 },
 ];
 
+/** Of these only mail to the one receiver notices anything. */
+const ofOneReceiver: ReadonlySet<FaultKind> = new Set([
+  "dns-fails",
+  "receiver-cut-off",
+  "receiver-slow",
+  "receiver-moves",
+  "receiver-goes-silent",
+  "route-changes",
+]);
+
 export function planFaults(
   chance: Chance,
-  options: { readonly withinMs: number; readonly receivers: number },
+  options: { readonly withinMs: number; readonly receivers: number; readonly busyAtMs: readonly number[] },
 ): Fault[] {
   const bag = kinds.flatMap((entry) => Array.from({ length: entry.weight }, () => entry));
   const count = chance.below(20);
   const faults = Array.from({ length: count }, (): Fault => {
     const { kind, longestMs } = chance.pick(bag);
-    const atMs = Math.floor(chance.next() * options.withinMs);
+    // Trouble that comes while there is much to do shows more.
+    const atMs =
+      chance.is(0.3) && options.busyAtMs.length > 0
+        ? chance.pick(options.busyAtMs) + chance.below(30_000)
+        : Math.floor(chance.next() * options.withinMs);
     const lastsMs = Math.floor(chance.next() ** 2 * longestMs);
     return { atMs, kind, lastsMs, receiver: chance.below(options.receivers) };
   });
@@ -78,11 +104,18 @@ export class FaultInjector {
   readonly problems: string[] = [];
   /** How often the wall clock was set. */
   clockJumps = 0;
+  readonly #numbers: WorldNumbers;
+  readonly #begun: { readonly fault: Fault; readonly from: number; readonly to: number }[] = [];
+  /** The disk was slow, full or failing at some time. */
+  diskTrouble = false;
+  readonly #users: SettingsInput["user"];
   #healed = false;
   #starting = false;
 
-  constructor(machine: Machine, receivers: readonly Receiver[], chance: Chance) {
+  constructor(machine: Machine, receivers: readonly Receiver[], numbers: WorldNumbers, chance: Chance) {
     this.#machine = machine;
+    this.#numbers = numbers;
+    this.#users = machine.settings.user;
     this.#receivers = receivers;
     this.#chance = chance;
   }
@@ -90,14 +123,45 @@ export class FaultInjector {
   schedule(faults: readonly Fault[]): void {
     for (const fault of faults) {
       this.#machine.clock.setTimer(fault.atMs, () => {
-        if (!this.#healed) this.#begin(fault);
+        if (this.#healed) return;
+        const from = this.#machine.clock.monotonicMs();
+        this.#begun.push({ fault, from, to: from + fault.lastsMs });
+        this.#begin(fault);
       });
     }
+  }
+
+  /** Whether something went on that mail to the receiver may have noticed; without one, that all mail may have. */
+  troubled(from: number, to: number, receiver?: Receiver): boolean {
+    const during = ({ from: began, to: ended }: { readonly from: number; readonly to: number }) =>
+      began <= to && from <= ended;
+    const { lives } = this.#machine;
+    if (!lives.some((life) => life.from <= from && to <= life.to)) return true;
+    return this.#begun.some(
+      (entry) =>
+        during(entry) &&
+        (!ofOneReceiver.has(entry.fault.kind) ||
+          (receiver !== undefined && this.#receivers[entry.fault.receiver % this.#receivers.length] === receiver)),
+    );
+  }
+
+  /** Whether such a thing went on at any time. */
+  happened(kind: FaultKind): boolean {
+    return this.#begun.some(({ fault }) => fault.kind === kind);
+  }
+
+  /** When the receiver could not be reached at all, in monotonic time. */
+  cutOff(receiver: Receiver): readonly { readonly from: number; readonly to: number }[] {
+    return this.#begun.filter(
+      ({ fault }) =>
+        fault.kind === "receiver-cut-off" && this.#receivers[fault.receiver % this.#receivers.length] === receiver,
+    );
   }
 
   /** Everything is in order from here on; a server that is down comes up. */
   heal(): void {
     this.#healed = true;
+    void this.#machine.reload({ route: [], user: this.#users });
     const { network, files, resolver } = this.#machine;
     for (const { address } of this.#receivers) {
       network.join(address);
@@ -109,7 +173,8 @@ export class FaultInjector {
     files.space = Number.POSITIVE_INFINITY;
     files.syncFailures = 0;
     files.slowness = 1;
-    for (const receiver of this.#receivers) receiver.healed = true;
+    files.atSync = undefined;
+    for (const receiver of this.#receivers) receiver.heal();
     if (!this.#machine.isUp) this.#comeUp();
   }
 
@@ -130,6 +195,9 @@ export class FaultInjector {
       case "power-loss":
         machine.losePower();
         return later(() => this.#comeUp());
+      case "kill-in-write":
+      case "power-loss-in-write":
+        return this.#crashInWrite(kind, () => later(() => this.#comeUp()));
       case "restart":
         if (!machine.isUp || this.#starting) return;
         this.#starting = true;
@@ -137,6 +205,9 @@ export class FaultInjector {
           .stop()
           .then((left) => {
             for (const what of left) this.problems.push(`a stopped server left ${what} behind`);
+            const claimed = machine.claimedAtStop;
+            // What the disk does not take cannot be given back.
+            if (claimed > 0 && !this.diskTrouble) this.problems.push(`a stopped server left ${claimed} claimed`);
           })
           .finally(() => {
             this.#starting = false;
@@ -146,17 +217,30 @@ export class FaultInjector {
         return;
       case "reload":
         if (machine.isUp && !this.#starting) {
-          const concurrent = 1 + this.#chance.below(5);
-          void machine.reload({ queue: { deliveries_per_site: concurrent, expire: this.#chance.pick(["2d", "36h"]) } });
+          const { deliveriesPerSite, expireMs } = this.#numbers;
+          const expire = `${Math.round((expireMs * this.#chance.pick([1, shortenedExpiry])) / minute)}m`;
+          const deliveries_per_site = 1 + this.#chance.below(deliveriesPerSite);
+          void machine.reload({ queue: { ...machine.settings.queue, deliveries_per_site, expire } });
         }
         return;
+      case "route-changes":
+        void machine.reload({ route: [{ domain: receiver.domain, via: "relay", host: "mx.d0.test" }] });
+        return later(() => void machine.reload({ route: [] }));
+      case "user-removed": {
+        const { user } = machine.settings;
+        void machine.reload({ user: user?.filter(({ address }) => address !== "bob@example.org") });
+        return later(() => void machine.reload({ user: this.#users }));
+      }
       case "disk-full":
+        this.diskTrouble = true;
         files.space = Math.floor(this.#chance.next() * 20_000);
         return later(() => (files.space = Number.POSITIVE_INFINITY));
       case "sync-fails":
+        this.diskTrouble = true;
         files.syncFailures = this.#chance.between(0.05, 1);
         return later(() => (files.syncFailures = 0));
       case "disk-slow":
+        this.diskTrouble = true;
         files.slowness = this.#chance.between(10, 3000);
         return later(() => (files.slowness = 1));
       case "dns-silent":
@@ -184,6 +268,9 @@ export class FaultInjector {
         return;
       case "receiver-moves":
         return receiver.move(resolver);
+      case "receiver-goes-silent":
+        this.#disturb(receiver.address);
+        return receiver.line.goSilent();
       case "clock-forward":
         this.clockJumps++;
         return clock.jump(this.#chance.between(1000, 3_600_000));
@@ -193,6 +280,19 @@ export class FaultInjector {
       default:
         kind satisfies never;
     }
+  }
+
+  /** The machine ends at one of the next syncs, wherever that is. */
+  #crashInWrite(kind: "kill-in-write" | "power-loss-in-write", afterwards: () => void): void {
+    const machine = this.#machine;
+    let left = 1 + this.#chance.below(12);
+    machine.files.atSync = () => {
+      if (!machine.isUp || --left > 0) return;
+      machine.files.atSync = undefined;
+      if (kind === "kill-in-write") machine.kill();
+      else machine.losePower();
+      afterwards();
+    };
   }
 
   #disturb(address: string): void {

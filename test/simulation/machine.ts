@@ -18,15 +18,8 @@ import { SimulatedNetwork } from "../../src/testing/simulated-network.ts";
 import { SimulatedResolver } from "../../src/testing/simulated-resolver.ts";
 import { TestCrypto } from "../../src/testing/test-crypto.ts";
 import { Chance } from "./chance.ts";
+import { serverAddress } from "./world.ts";
 
-export const serverAddress = "192.0.2.25";
-/** May relay without a login. */
-export const insideAddress = "203.0.113.5";
-/** Where addresses of ours lead that are nobody's mailbox. */
-export const aliasTargets: Readonly<Record<string, readonly string[]>> = {
-  "info@example.org": ["ann@example.org", "user1@d0.test"],
-  "away@example.org": ["user2@d1.test"],
-};
 const dataDir = "/data";
 const spoolDir = `${dataDir}/journal`;
 
@@ -45,8 +38,16 @@ export class Machine {
   readonly events: LoggedEvent[] = [];
   /** When a life ended that had no time to finish. */
   readonly deaths: number[] = [];
+  /** From when to when, in monotonic time, a server ran. */
+  readonly lives: { readonly from: number; to: number }[] = [];
+  /** Connections that were asked for. */
+  readonly dialled: { readonly at: number; readonly address: string }[] = [];
   /** The spool of the present life. */
   spool: Spool | undefined;
+  /** Renewals and claims that the present life asked its spool for. */
+  spoolCalls = 0;
+  /** Recipients that the last orderly stop left claimed. */
+  claimedAtStop = 0;
   #settings: SettingsInput;
   /** Octets that are handed over at once. */
   readonly chunkBytes: number;
@@ -96,7 +97,9 @@ export class Machine {
         this.#ports(life),
       );
       const server = await Promise.race([starting, life.death]);
-      if (server !== undefined) this.#server = server;
+      if (server === undefined) return;
+      this.#server = server;
+      this.lives.push({ from: this.clock.monotonicMs(), to: Number.POSITIVE_INFINITY });
     } catch (error) {
       life.kill();
       throw error;
@@ -111,8 +114,7 @@ export class Machine {
     await Promise.race([server.stop(), life.death]);
     if (life.isDead) return [];
     const left = Object.entries(life.leftovers).flatMap(([what, count]) => (count === 0 ? [] : [`${count} ${what}`]));
-    this.#server = undefined;
-    this.spool = undefined;
+    this.#over();
     life.kill();
     return left;
   }
@@ -122,8 +124,7 @@ export class Machine {
     if (this.#life === undefined || this.#life.isDead) return;
     this.deaths.push(this.clock.now());
     this.#life.kill();
-    this.#server = undefined;
-    this.spool = undefined;
+    this.#over();
   }
 
   /** Nothing is kept but what was synced, and some of the rest. */
@@ -157,6 +158,17 @@ export class Machine {
     );
   }
 
+  get settings(): SettingsInput {
+    return this.#settings;
+  }
+
+  #over(): void {
+    this.#server = undefined;
+    this.spool = undefined;
+    const life = this.lives.at(-1);
+    if (life !== undefined) life.to = Math.min(life.to, this.clock.monotonicMs());
+  }
+
   #parsed(): Settings {
     return settingsSchema.parse(this.#settings);
   }
@@ -164,7 +176,32 @@ export class Machine {
   #fromServer(): Network {
     return {
       listen: (...given) => this.network.listen(...given),
-      connect: (endpoint, options) => this.network.connect(endpoint, { localAddress: serverAddress, ...options }),
+      connect: (endpoint, options) => {
+        if (endpoint.kind === "ip") this.dialled.push({ at: this.clock.monotonicMs(), address: endpoint.address });
+        return this.network.connect(endpoint, { localAddress: serverAddress, ...options });
+      },
+    };
+  }
+
+  /** Counts what is asked of it, and sees in what state it is closed. */
+  #watch(spool: Spool): void {
+    const { renew, claim, close } = spool;
+    this.spoolCalls = 0;
+    spool.renew = (...given) => {
+      this.spoolCalls++;
+      return renew.apply(spool, given);
+    };
+    spool.claim = (...given) => {
+      this.spoolCalls++;
+      return claim.apply(spool, given);
+    };
+    let closing = false;
+    spool.close = async () => {
+      if (!closing) {
+        closing = true;
+        this.claimedAtStop = (await spool.find({ states: ["claimed"] }, { limit: 100_000 })).length;
+      }
+      await close.apply(spool);
     };
   }
 
@@ -194,8 +231,10 @@ export class Machine {
       lock: () => ({ release: () => undefined }),
       openSpool: async () => {
         const { clock, files } = life;
-        this.spool = await JournalSpool.open({ clock, files, directory: spoolDir });
-        return this.spool;
+        const spool = await JournalSpool.open({ clock, files, directory: spoolDir });
+        this.spool = spool;
+        this.#watch(spool);
+        return spool;
       },
       serveHttp: (endpoint, fetch) => {
         const http = this.#http;

@@ -13,11 +13,20 @@ export interface Letter {
   readonly content: Buffer;
   /** As the client's address. */
   readonly client: string;
+  /** A user of ours who logs in, over TLS. */
+  readonly login?: { readonly user: string; readonly password: string };
+  /** Falls silent behind this step, and waits for the server to lose patience. */
+  readonly silentAfter?: "connect" | "MAIL" | "DATA";
 }
 
 export type HandOver =
-  /** `accepted`: indexes of `to` that were taken. */
-  | { readonly kind: "accepted"; readonly id: string; readonly accepted: readonly number[] }
+  /** `accepted`: indexes of `to` that were taken; `refusals`: what was said to the others. */
+  | {
+      readonly kind: "accepted";
+      readonly id: string;
+      readonly accepted: readonly number[];
+      readonly refusals: readonly string[];
+    }
   | { readonly kind: "refused"; readonly reply: string }
   /** Nothing was handed over. */
   | { readonly kind: "failed"; readonly reason: string }
@@ -29,7 +38,12 @@ const patienceMs = 15 * 60_000;
 export async function handOver(network: Network, clock: Clock, server: Endpoint, letter: Letter): Promise<HandOver> {
   let connection: Connection;
   try {
-    connection = await network.connect(server, { localAddress: letter.client, signal: clock.timeout(patienceMs) });
+    const tls = letter.login === undefined ? {} : { tls: { serverName: "mail.example.org", requireVerified: false } };
+    connection = await network.connect(server, {
+      localAddress: letter.client,
+      signal: clock.timeout(patienceMs),
+      ...tls,
+    });
   } catch (error) {
     return { kind: "failed", reason: String(error) };
   }
@@ -37,26 +51,33 @@ export async function handOver(network: Network, clock: Clock, server: Endpoint,
   let whole = false;
   try {
     await dialogue.expect(220);
+    if (letter.silentAfter === "connect") return await dialogue.fallSilent();
     await dialogue.ask("EHLO client.test", 250);
+    if (letter.login !== undefined) {
+      const { user, password } = letter.login;
+      await dialogue.ask(`AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString("base64")}`, 235);
+    }
     await dialogue.ask(`MAIL FROM:<${letter.from}>${letter.mailParameters}`, 250);
+    if (letter.silentAfter === "MAIL") return await dialogue.fallSilent();
     const accepted: number[] = [];
-    let refusal = "";
+    const refusals: string[] = [];
     for (const [index, to] of letter.to.entries()) {
       const reply = await dialogue.ask(`RCPT TO:${to}`);
       if (reply.startsWith("2")) accepted.push(index);
-      else refusal = reply;
+      else refusals.push(`${reply} to ${to}`);
     }
     if (accepted.length === 0) {
       dialogue.quit();
-      return { kind: "refused", reply: refusal };
+      return { kind: "refused", reply: refusals.join("; ") };
     }
     await dialogue.ask("DATA", 354);
+    if (letter.silentAfter === "DATA") return await dialogue.fallSilent();
     dialogue.write(letter.content);
     whole = true;
     const reply = await dialogue.reply();
     dialogue.quit();
     const id = /^250 2\.0\.0 Ok: queued as (\w{12})$/.exec(reply)?.[1];
-    return id === undefined ? { kind: "refused", reply } : { kind: "accepted", id, accepted };
+    return id === undefined ? { kind: "refused", reply } : { kind: "accepted", id, accepted, refusals };
   } catch (error) {
     connection.destroy();
     if (whole) return { kind: "unknown" };
@@ -129,6 +150,13 @@ class Dialogue {
       await promise;
       timer.cancel();
     }
+  }
+
+  /** Says no more, not even good-bye. */
+  async fallSilent(): Promise<HandOver> {
+    const told = await this.reply().catch(String);
+    this.#connection.destroy();
+    return { kind: "failed", reason: `silent: ${told}` };
   }
 
   quit(): void {

@@ -3,11 +3,12 @@
  * From the book the checkers see who got what, how often, and whether we can have known.
  */
 import { crc32 } from "node:zlib";
-import type { Network } from "../../src/ports/network.ts";
 import type { Clock } from "../../src/ports/clock.ts";
+import type { Network } from "../../src/ports/network.ts";
 import { CLOSE, type PeerAnswer, type PeerCommand, ScriptedPeer, STALL } from "../../src/testing/scripted-peer.ts";
 import type { SimulatedResolver } from "../../src/testing/simulated-resolver.ts";
 import type { Chance } from "./chance.ts";
+import { SlowLine } from "./slow-line.ts";
 
 export const characters = [
   "healthy",
@@ -17,11 +18,22 @@ export const characters = [
   "busy-421",
   "drops-connections",
   "loses-replies",
+  "suppresses-duplicates",
   "slow-to-answer",
+  "leisurely",
+  "tarpit",
+  "goes-silent",
   "moves",
   "lies",
 ] as const;
 export type Character = (typeof characters)[number];
+
+/** Of these no recipient fails, but one that does not exist. */
+export const neverRefuses: ReadonlySet<Character> = new Set(
+  characters.filter((character) => character !== "refuses-some" && character !== "lies"),
+);
+/** They take what they are given within seconds, though perhaps not the first time. */
+export const answersSoon: ReadonlySet<Character> = new Set(["healthy", "greylister", "moves"]);
 
 /** One copy of a message for one recipient, whole. */
 export interface Copy {
@@ -35,43 +47,87 @@ export interface Copy {
   readonly id: string;
   /** The body is that of the letter, to the octet. */
   readonly whole: boolean;
+  /** A domain of ours signed it. */
+  readonly signed: boolean;
+  readonly author: string;
+  /** The receiver knew it by its queue id, and threw it away. */
+  readonly repeated: boolean;
+}
+
+export interface ReceiverParts {
+  readonly clock: Clock;
+  readonly chance: Chance;
+  /** A message came whose reverse-path is an address that we made of its sender's. */
+  readonly forwarded: (reversePath: string, marker: string) => void;
 }
 
 export class Receiver {
   readonly domain: string;
   readonly address: string;
   readonly character: Character;
+  /** It offers DSN, and so reports itself. */
+  readonly offersDsn: boolean;
   readonly copies: Copy[] = [];
   mostSessions = 0;
+  /** Each session that began: how many were open then. */
+  readonly openings: { readonly at: number; readonly open: number }[] = [];
+  /** When it said 421. */
+  readonly busy: number[] = [];
+  readonly line: SlowLine;
   /** From when on it is an ordinary server. */
-  healed = false;
-  readonly #clock: Clock;
-  readonly #chance: Chance;
+  #healed = false;
+  readonly #parts: ReceiverParts;
   readonly #seen = new Map<string, number>();
+  /** Of a receiver that suppresses duplicates: what it has. */
+  readonly #known = new Set<string>();
   #peer: ScriptedPeer | undefined;
   #moved = 0;
   #hourStart = 0;
   #thisHour = 0;
 
-  constructor(domain: string, address: string, character: Character, parts: { clock: Clock; chance: Chance }) {
+  constructor(domain: string, address: string, character: Character, parts: ReceiverParts) {
     this.domain = domain;
     this.address = address;
     this.character = character;
-    this.#clock = parts.clock;
-    this.#chance = parts.chance;
+    this.#parts = parts;
+    this.offersDsn = parts.chance.is(0.3);
+    this.line = new SlowLine(parts.clock, () => {
+      const open = this.openSessions + 1;
+      this.mostSessions = Math.max(this.mostSessions, open);
+      this.openings.push({ at: parts.clock.monotonicMs(), open });
+      if (character === "tarpit" && !this.#healed) this.line.delayMs = parts.chance.between(200_000, 290_000);
+    });
   }
 
   async listen(network: Network, { records }: SimulatedResolver): Promise<void> {
-    records.addMx(this.domain, `10 mx.${this.domain}`).add(`mx.${this.domain}`, "A", this.address);
+    const { domain } = this;
+    records.addMx(domain, `10 mx.${domain}`).add(`mx.${domain}`, "A", this.address);
+    // It wants to hear about mail in its name.
+    records.add(`_dmarc.${domain}`, "TXT", `v=DMARC1; p=none; rua=mailto:dmarc@${domain}`);
+    const keywords = ["SIZE 1000000", "8BITMIME", "SMTPUTF8"];
+    if (this.character !== "tarpit") keywords.push("PIPELINING");
+    if (this.offersDsn) keywords.push("DSN");
+    const greeting = () => this.#greeting();
     this.#peer = await ScriptedPeer.listen(
-      network,
+      this.line.over(network),
       { kind: "ip", address: this.address, port: 25 },
-      { keywords: ["PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8"], answer: (command) => this.#answer(command) },
+      {
+        keywords,
+        get greeting() {
+          return greeting();
+        },
+        answer: (command) => this.#answer(command),
+      },
     );
   }
 
   get openSessions(): number {
     return this.#peer?.openSessions ?? 0;
+  }
+
+  heal(): void {
+    this.#healed = true;
+    this.line.delayMs = 0;
   }
 
   /** Its MX now has another name, of the same machine. */
@@ -81,48 +137,92 @@ export class Receiver {
     records.addMx(this.domain, `10 ${name}`, `20 mx.${this.domain}`).add(name, "A", this.address);
   }
 
+  #greeting(): PeerAnswer {
+    const { chance } = this.#parts;
+    const ordinary = `220 mx.${this.domain} ready`;
+    if (this.#healed) return ordinary;
+    if (this.character === "busy-421" && chance.is(0.1)) return this.#tooBusy();
+    if (this.character === "drops-connections" && chance.is(0.1)) return CLOSE;
+    return this.character === "slow-to-answer" && chance.is(0.03) ? STALL : ordinary;
+  }
+
   #answer(command: PeerCommand): PeerAnswer | undefined {
-    this.mostSessions = Math.max(this.mostSessions, this.openSessions);
-    const answer = this.healed ? undefined : this.#inCharacter(command);
-    if (command.verb === ".") this.#book(answer);
+    let answer = this.#healed ? undefined : this.#inCharacter(command);
+    if (typeof answer === "string" && answer.startsWith("421")) this.busy.push(this.#parts.clock.monotonicMs());
+    if (!this.#healed) this.line.delayMs = this.#delayOf(command.verb);
+    if (command.verb === ".") answer = this.#book(answer);
     return answer;
   }
 
-  #book(answer: PeerAnswer | undefined): void {
+  #book(given: PeerAnswer | undefined): PeerAnswer | undefined {
+    let answer = given;
     const message = this.#peer?.messages.at(-1);
-    if (message === undefined) return;
-    const text = message.content.toString("latin1");
-    const [, marker = "report", sum] = /^X-Simulation: (\S+) (\d+)\r$/m.exec(text) ?? [];
-    const body = message.content.subarray(message.content.indexOf("\r\n\r\n") + 4);
-    // Reports are ours, and held to the letter elsewhere.
-    const whole = sum === undefined || /^From: Mail Delivery System/m.test(text) || crc32(body) === Number(sum);
-    const id = /^Received: [\s\S]*?\bid (\w{12})\b/m.exec(text)?.[1] ?? "";
+    if (message === undefined) return answer;
+    const header = message.content.toString("latin1", 0, message.content.indexOf("\r\n\r\n") + 2);
+    const [, marker = "report", sum] = /^X-Simulation: (\S+) (\d+)\r$/m.exec(header) ?? [];
+    const body = message.content.subarray(header.length + 2);
+    const whole = sum === undefined || crc32(body) === Number(sum);
+    const id = /^Received: [\s\S]*?\bid (\w{12})\b/m.exec(header)?.[1] ?? "";
+    const author = /^From: .*?([^\s<>]+@[^\s<>]+)/m.exec(header)?.[1] ?? "";
+    const signed = /^DKIM-Signature:/m.test(header);
+    const recipients = message.recipients.map((line) => /<([^>]*)>/.exec(line)?.[1] ?? line);
+    const known = (recipient: string) => this.#known.has(`${id} ${recipient}`);
+    if (this.character === "suppresses-duplicates" && recipients.every(known)) answer = undefined;
     const said = answer === undefined ? "250 2.0.0 Ok" : typeof answer === "string" ? answer : "";
-    for (const line of message.recipients) {
-      const recipient = /<([^>]*)>/.exec(line)?.[1] ?? line;
-      this.copies.push({ marker, recipient, at: this.#clock.now(), answer: said, id, whole });
+    const at = this.#parts.clock.now();
+    for (const recipient of recipients) {
+      const repeated = known(recipient);
+      this.copies.push({ marker, recipient, at, answer: said, id, whole, signed, author, repeated });
+      // What it took counts as taken, heard or not.
+      if (this.character === "suppresses-duplicates") this.#known.add(`${id} ${recipient}`);
     }
+    const reversePath = /<([^>]*)>/.exec(message.mail)?.[1] ?? "";
+    if (/^srs[01]=/i.test(reversePath) && said.startsWith("2")) this.#parts.forwarded(reversePath, marker);
     // The content is booked; a long run must not keep it.
     this.#peer?.messages.splice(0);
     this.#peer?.lines.splice(0);
+    return answer;
+  }
+
+  #delayOf(verb: string): number {
+    const { chance } = this.#parts;
+    switch (this.character) {
+      case "leisurely":
+        return chance.between(500, 4_000);
+      case "tarpit":
+        // As long as the standard lets it take (RFC 5321 §4.5.3.2): longer than a lease, taken together.
+        return verb === "."
+          ? chance.between(400_000, 580_000)
+          : chance.between(60_000, verb === "DATA" ? 110_000 : 290_000);
+      default:
+        return 0;
+    }
+  }
+
+  #tooBusy(): PeerAnswer {
+    this.busy.push(this.#parts.clock.monotonicMs());
+    return { reply: "421 4.3.2 Too busy", close: true };
   }
 
   #inCharacter(command: PeerCommand): PeerAnswer | undefined {
     const { verb, line } = command;
-    const chance = this.#chance;
+    const { chance, clock } = this.#parts;
     if (verb === "RCPT" && line.includes("<no-")) return "550 5.1.1 No such user";
     switch (this.character) {
       case "healthy":
+      case "leisurely":
+      case "tarpit":
+      case "moves":
         return undefined;
       case "greylister": {
         if (verb !== "RCPT") return undefined;
-        const first = this.#seen.get(line) ?? this.#clock.now();
+        const first = this.#seen.get(line) ?? clock.now();
         this.#seen.set(line, first);
-        return this.#clock.now() - first < 280_000 ? "451 4.7.1 Greylisted, try again in 300 seconds" : undefined;
+        return clock.now() - first < 280_000 ? "451 4.7.1 Greylisted, try again in 300 seconds" : undefined;
       }
       case "rate-limiter": {
         if (verb !== "MAIL") return undefined;
-        const hour = Math.floor(this.#clock.now() / 3_600_000);
+        const hour = Math.floor(clock.now() / 3_600_000);
         if (hour !== this.#hourStart) this.#thisHour = 0;
         this.#hourStart = hour;
         return ++this.#thisHour > 8 ? "421 4.7.28 Our system has detected an unusual rate of mail" : undefined;
@@ -132,15 +232,17 @@ export class Receiver {
         if (verb === "." && chance.is(0.1)) return chance.is(0.5) ? "554 5.6.0 Content refused" : "451 4.3.0 Try again";
         return undefined;
       case "busy-421":
-        return chance.is(0.15) ? { reply: "421 4.3.2 Too busy", close: true } : undefined;
+        return chance.is(0.15) ? this.#tooBusy() : undefined;
       case "drops-connections":
         return chance.is(0.12) ? CLOSE : undefined;
       case "loses-replies":
+      case "suppresses-duplicates":
         if (verb !== ".") return undefined;
         return chance.is(0.2) ? CLOSE : chance.is(0.1) ? STALL : undefined;
       case "slow-to-answer":
         return chance.is(0.03) ? STALL : undefined;
-      case "moves":
+      case "goes-silent":
+        if (chance.is(0.04)) this.line.goSilent();
         return undefined;
       case "lies":
         // Wrong classes, codes that nobody knows, status of another class.

@@ -3,18 +3,20 @@
  * in order, what is in the queue drains, and the checkers look.
  */
 import { isDeepStrictEqual } from "node:util";
-import type { SettingsInput } from "../../src/config/settings-schema.ts";
 import { Chance } from "./chance.ts";
-import { checkEnd, checkNow, summary, type WorldView } from "./checkers.ts";
+import { checkAtRest, checkEnd, checkNow, summary, type WorldView } from "./checkers.ts";
 import { type Fault, FaultInjector, planFaults } from "./faults.ts";
-import { aliasTargets, insideAddress, Machine, serverAddress } from "./machine.ts";
+import { Machine } from "./machine.ts";
 import { characters, Receiver } from "./receivers.ts";
-import { Workload } from "./workload.ts";
+import { burstsWithin, type Flood, Workload } from "./workload.ts";
+import { settingsOf, worldNumbers } from "./world.ts";
 
 const hour = 3_600_000;
-const deliveriesPerSiteMax = 5;
-/** Promises that wait for nothing but others go on within so many turns of the event loop. */
-const turns = 1;
+/**
+ * The server may have so much to do in all, far above what it ever has: what goes round in circles without rest is ended
+ * here.
+ */
+const stepsMax = 1_500_000;
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -35,44 +37,60 @@ export interface SimulationResult {
 
 export async function simulate({ seed, faults: given }: SimulationOptions): Promise<SimulationResult> {
   const shape = new Chance(seed, "shape");
-  const machine = new Machine(seed, settings);
+  const numbers = worldNumbers(shape);
+  const machine = new Machine(seed, settingsOf(numbers, shape));
   const { clock } = machine;
+  const passing = new Passing(machine);
   const receivers = await Promise.all(
     Array.from({ length: 2 + shape.below(6) }, async (_, index) => {
       // One of them is always in order.
       const character = index === 0 ? "healthy" : shape.pick(characters);
-      const chance = new Chance(seed, `receiver ${index}`);
-      const receiver = new Receiver(`d${index}.test`, `198.51.100.${100 + index}`, character, { clock, chance });
+      const forwarded = (reversePath: string, marker: string) => workload.bounce(reversePath, marker);
+      const parts = { clock, chance: new Chance(seed, `receiver ${index}`), forwarded };
+      const receiver = new Receiver(`d${index}.test`, `198.51.100.${100 + index}`, character, parts);
       await receiver.listen(machine.network, machine.resolver);
       return receiver;
     }),
   );
   const withinMs = shape.pick([2, 12, 48]) * hour;
-  const faults = given ?? planFaults(new Chance(seed, "faults"), { withinMs, receivers: receivers.length });
-  const injector = new FaultInjector(machine, receivers, new Chance(seed, "fault details"));
+  const floods: readonly Flood[] = shape.is(0.2)
+    ? [{ atMs: shape.below(withinMs), receiver: shape.pick(receivers.slice(1)), letters: 20 + shape.below(60) }]
+    : [];
+  const busyAtMs = [...burstsWithin(withinMs), ...floods.map(({ atMs }) => atMs)];
+  const faults = given ?? planFaults(new Chance(seed, "faults"), { withinMs, receivers: receivers.length, busyAtMs });
+  const injector = new FaultInjector(machine, receivers, numbers, new Chance(seed, "fault details"));
   // Large content in tiny pieces says nothing that small content does not.
   const workload = new Workload(machine, receivers, new Chance(seed, "workload"), machine.chunkBytes * 2000);
-  const view: WorldView = { machine, receivers, workload, faults: injector, deliveriesPerSiteMax };
+  const view: WorldView = { machine, receivers, workload, faults: injector, numbers, floods };
   const problems: string[] = [];
 
-  await run(machine, machine.start());
+  await passing.until(machine.start());
   injector.schedule(faults);
   workload.schedule(10 + shape.below(60), withinMs);
+  for (const flood of floods) workload.flood(flood);
   const lastTroubleOf = (now: number) =>
     Math.max(0, ...faults.map(({ atMs, lastsMs }) => atMs + lastsMs).filter((at) => at <= now));
   const start = clock.monotonicMs();
-  for (let passed = 0; passed < withinMs; passed += hour) {
-    await advance(machine, hour);
-    const busy = faults.some(({ atMs, lastsMs }) => atMs <= passed + hour && passed + hour < atMs + lastsMs);
-    if (!busy) problems.push(...(await run(machine, checkNow(view, start + lastTroubleOf(passed + hour)))));
+  try {
+    for (let passed = 0; passed < withinMs; passed += hour) {
+      await passing.advance(hour);
+      const busy = faults.some(({ atMs, lastsMs }) => atMs <= passed + hour && passed + hour < atMs + lastsMs);
+      if (!busy) problems.push(...(await passing.until(checkNow(view, start + lastTroubleOf(passed + hour)))));
+    }
+    injector.heal();
+    await passing.advance(hour);
+    await passing.until(workload.operate("release", {}));
+    await passing.advance(20 * hour);
+    problems.push(...(await stopUnderLoad(view, passing)));
+    await passing.advance(40 * hour);
+    problems.push(...(await checkAtRest(view, () => passing.advance(2 * hour))));
+    problems.push(...(await passing.until(checkEnd(view))));
+    for (const left of await passing.until(machine.stop()))
+      problems.push(`at the end, a stopped server left ${left} behind`);
+  } catch (error) {
+    if (!(error instanceof NoRest)) throw error;
+    problems.push(error.message);
   }
-  injector.heal();
-  await advance(machine, hour);
-  await run(machine, workload.operate("release", {}));
-  await advance(machine, 60 * hour);
-  problems.push(...(await run(machine, checkEnd(view))));
-  for (const left of await run(machine, machine.stop()))
-    problems.push(`at the end, a stopped server left ${left} behind`);
   return {
     seed,
     problems,
@@ -82,6 +100,18 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
     simulatedMs: clock.monotonicMs() - start,
     copies: receivers.reduce((sum, { copies }) => sum + copies.length, 0),
   };
+}
+
+/** In the middle of deliveries, on a machine in good order: everything is closed and given back. */
+async function stopUnderLoad({ machine, workload }: WorldView, passing: Passing): Promise<readonly string[]> {
+  workload.burst();
+  await passing.advance(1_000);
+  const problems = (await passing.until(machine.stop())).map(
+    (left) => `stopped under load, a server left ${left} behind`,
+  );
+  if (machine.claimedAtStop > 0) problems.push(`stopped under load, a server left ${machine.claimedAtStop} claimed`);
+  await passing.until(machine.start());
+  return problems;
 }
 
 /** Leaves out faults for as long as the same kind of problem remains. */
@@ -101,42 +131,43 @@ export async function isRepeatable(seed: number): Promise<boolean> {
   return first.digest === second.digest && isDeepStrictEqual(first.letters, second.letters);
 }
 
-/** Lets simulated time pass. */
-async function advance({ clock }: Machine, ms: number): Promise<void> {
-  const until = clock.monotonicMs() + ms;
-  await settled();
-  while (clock.monotonicMs() < until) {
-    if (clock.step(until - clock.monotonicMs())) await settled();
+class NoRest extends Error {}
+
+/** How time passes. */
+class Passing {
+  readonly #machine: Machine;
+  #steps = 0;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  async advance(ms: number): Promise<void> {
+    const { clock } = this.#machine;
+    const until = clock.monotonicMs() + ms;
+    await settled();
+    while (clock.monotonicMs() < until) {
+      if (!clock.step(until - clock.monotonicMs())) continue;
+      if (++this.#steps > stepsMax) throw new NoRest(`${stepsMax} timers fired: somebody goes round in circles`);
+      await settled();
+    }
+  }
+
+  /** Lets time pass until `work` is done; a day is more than anything takes. */
+  async until<T>(work: Promise<T>): Promise<T> {
+    let over = false;
+    const done = work.finally(() => {
+      over = true;
+    });
+    done.catch(() => undefined);
+    await settled();
+    for (let waited = 0; !over && waited < 24 * hour; waited += 1000) await this.advance(1000);
+    if (!over) throw new Error("something that should end does not");
+    return await done;
   }
 }
 
-/** Lets time pass until `work` is done; a day is more than anything takes. */
-async function run<T>(machine: Machine, work: Promise<T>): Promise<T> {
-  let over = false;
-  const done = work.finally(() => {
-    over = true;
-  });
-  done.catch(() => undefined);
-  await settled();
-  for (let waited = 0; !over && waited < 24 * hour; waited += 1000) {
-    await advance(machine, 1000);
-  }
-  if (!over) throw new Error("something that should end does not");
-  return await done;
+/** Promises that wait for nothing but others go on within one turn of the event loop. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
-
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < turns; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
-}
-
-const settings: SettingsInput = {
-  hostname: "mail.example.org",
-  data_dir: "/data",
-  stop_within: "20s",
-  listener: [{ kind: "mx", listen: `${serverAddress}:25` }],
-  domain: [{ name: "example.org" }],
-  user: [{ address: "ann@example.org" }, { address: "bob@example.org" }],
-  alias: Object.entries(aliasTargets).map(([address, to]) => ({ address, to: [...to] })),
-  relay: { networks: [`${insideAddress}/32`] },
-  queue: { expire: "2d", deliveries_per_site: deliveriesPerSiteMax },
-};

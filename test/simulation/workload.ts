@@ -3,29 +3,49 @@
  * reports bear, and a book of what was handed over and what we were told.
  */
 import { crc32 } from "node:zlib";
-import { handOver, type HandOver, type Letter } from "./mail-client.ts";
 import type { Chance } from "./chance.ts";
-import { insideAddress, type Machine, serverAddress } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import { handOver, type HandOver, type Letter } from "./mail-client.ts";
 import type { Receiver } from "./receivers.ts";
+import { aliasTargets, insideAddress, laptopAddress, password, serverAddress, strangerAddress } from "./world.ts";
 
 export interface Sent {
   readonly marker: string;
   readonly letter: Letter;
-  readonly at: number;
+  /** Where an address leads, if not to itself. */
+  readonly leadsTo: Readonly<Record<string, readonly string[]>>;
+  /** In monotonic time. */
+  at: number;
   outcome: HandOver | undefined;
 }
 
-const server = { kind: "ip", address: serverAddress, port: 25 } as const;
-const strangerAddress = "198.51.100.7";
+/** One burst of small letters to one receiver, and a few to another that must not suffer from it. */
+export interface Flood {
+  readonly atMs: number;
+  readonly receiver: Receiver;
+  readonly letters: number;
+}
+
+/** Who sends, in which way. */
+interface Sender {
+  readonly from: string;
+  readonly isInside: boolean;
+  readonly by: Pick<Letter, "client" | "login">;
+}
+
+const inside = { client: insideAddress } as const;
+const stranger = { client: strangerAddress } as const;
+const submitter = { client: laptopAddress, login: { user: "ann@example.org", password } } as const;
 
 export class Workload {
   readonly sent: Sent[] = [];
-  /** Times at which an operator had recipients tried again, released or removed. */
-  readonly retries: number[] = [];
+  /** Times at which an operator had recipients held, tried again, released or removed, in monotonic time. */
+  readonly operations: number[] = [];
   readonly #machine: Machine;
   readonly #receivers: readonly Receiver[];
   readonly #chance: Chance;
   readonly #bytesMax: number;
+  #count = 0;
 
   constructor(machine: Machine, receivers: readonly Receiver[], chance: Chance, bytesMax: number) {
     this.#machine = machine;
@@ -34,14 +54,14 @@ export class Workload {
     this.#bytesMax = bytesMax;
   }
 
-  /** So many letters, and some acts of an operator, at times within `withinMs`. */
+  /** So many letters, and some acts of an operator, at times within `withinMs`; gives the times of bursts. */
   schedule(letters: number, withinMs: number): void {
     const chance = this.#chance;
     for (let count = 0; count < letters; count++) {
-      const sent = this.#letter(count + 1);
+      const sent = this.#letter();
       // Some come in a burst.
-      const atMs = chance.is(0.2) ? Math.floor(chance.below(5) * (withinMs / 5)) : Math.floor(chance.next() * withinMs);
-      this.#machine.clock.setTimer(atMs, () => void this.#send(sent));
+      const atMs = chance.is(0.2) ? chance.pick(burstsWithin(withinMs)) : Math.floor(chance.next() * withinMs);
+      this.#later(atMs, sent);
     }
     for (let count = chance.below(6); count > 0; count--) {
       const verb = chance.pick(["retry", "hold", "release", "remove"] as const);
@@ -50,35 +70,84 @@ export class Workload {
     }
   }
 
+  flood({ atMs, receiver, letters }: Flood): void {
+    const small = (to: string) => this.#made({ from: "lists@d0.test", isInside: true, by: inside }, [`<${to}>`], 200);
+    for (let count = 0; count < letters; count++) {
+      this.#later(atMs + count * 20, small(`user${count % 40}@${receiver.domain}`));
+    }
+    for (let count = 0; count < 4; count++) this.#later(atMs + 20_000 + count * 25_000, small("user7@d0.test"));
+  }
+
+  /** Some letters at once, now. */
+  burst(): void {
+    for (let count = 0; count < 6; count++) this.#later(count * 10, this.#letter());
+  }
+
+  /** The failure of a forwarded message comes back, to the address that we gave its sender. */
+  bounce(reversePath: string, marker: string): void {
+    if (!this.#chance.is(0.4)) return;
+    const original = this.sent.find((sent) => sent.marker === marker)?.letter.from;
+    if (original === undefined) return;
+    const bounce = this.#made({ from: "", isInside: false, by: stranger }, [`<${reversePath}>`], 300, {
+      [reversePath]: [original],
+    });
+    this.#later(Math.floor(this.#chance.between(1_000, 600_000)), bounce);
+  }
+
   async operate(verb: "retry" | "hold" | "release" | "remove", filter: { readonly domain?: string }): Promise<void> {
-    if (verb !== "hold") this.retries.push(this.#machine.clock.monotonicMs());
+    this.operations.push(this.#machine.clock.monotonicMs());
     await this.#machine.api(`/api/v1/queue/${verb}`, { ...filter, all: true }).catch(() => undefined);
   }
 
-  async #send(sent: Sent): Promise<void> {
-    this.sent.push(sent);
-    sent.outcome = await handOver(this.#machine.network, this.#machine.clock, server, sent.letter);
+  #later(delayMs: number, sent: Sent): void {
+    const { network, clock } = this.#machine;
+    const port = sent.letter.login === undefined ? 25 : 465;
+    const act = async () => {
+      sent.at = clock.monotonicMs();
+      this.sent.push(sent);
+      sent.outcome = await handOver(network, clock, { kind: "ip", address: serverAddress, port }, sent.letter);
+    };
+    clock.setTimer(delayMs, () => void act());
   }
 
-  #letter(number: number): Sent {
+  #letter(): Sent {
     const chance = this.#chance;
-    const marker = `M${number}`;
-    const inside = chance.is(0.7);
-    const from = inside
-      ? chance.pick(["ann@example.org", "bob@example.org", "", `lists@${chance.pick(this.#receivers).domain}`])
-      : chance.pick([`sender@${chance.pick(this.#receivers).domain}`, `nobody@unknown.test`, ""]);
+    const sender = this.#sender();
     const count = chance.is(0.7) ? 1 : 1 + chance.below(12);
-    const to = new Set(Array.from({ length: count }, () => (inside ? this.#anywhere() : this.#ofOurs())));
-    const content = this.#content(marker, from);
+    const to = new Set(Array.from({ length: count }, () => (sender.isInside ? this.#anywhere() : this.#ofOurs())));
+    const length = Math.min(this.#bytesMax, chance.is(0.03) ? 300_000 : Math.floor(chance.next() ** 3 * 20_000));
+    return this.#made(
+      sender,
+      [...to].map((address) => `<${address}>${this.#parameters()}`),
+      length,
+    );
+  }
+
+  #sender(): Sender {
+    const chance = this.#chance;
+    const there = chance.pick(this.#receivers).domain;
+    if (chance.is(0.3)) {
+      return { from: chance.pick([`sender@${there}`, "nobody@unknown.test", ""]), isInside: false, by: stranger };
+    }
+    if (chance.is(0.25)) return { from: "ann@example.org", isInside: true, by: submitter };
+    const from = chance.pick(["ann@example.org", "bob@example.org", "", `lists@${there}`]);
+    return { from, isInside: true, by: inside };
+  }
+
+  #made(sender: Sender, to: readonly string[], length: number, leadsTo: Sent["leadsTo"] = aliasTargets): Sent {
+    const chance = this.#chance;
+    const marker = `M${++this.#count}`;
     const ret = chance.is(0.1) ? " RET=HDRS" : "";
-    const letter = {
-      from,
-      to: [...to].map((address) => `<${address}>${this.#parameters()}`),
+    const silentAfter = chance.is(0.02) ? { silentAfter: chance.pick(["connect", "MAIL", "DATA"] as const) } : {};
+    const letter: Letter = {
+      from: sender.from,
+      to,
       mailParameters: `${ret}${chance.is(0.1) ? " ENVID=e1" : ""} BODY=8BITMIME`,
-      content,
-      client: inside ? insideAddress : strangerAddress,
+      content: this.#content(marker, sender.from, length),
+      ...sender.by,
+      ...silentAfter,
     };
-    return { marker, letter, at: this.#machine.clock.now(), outcome: undefined };
+    return { marker, letter, leadsTo, at: 0, outcome: undefined };
   }
 
   #anywhere(): string {
@@ -98,10 +167,8 @@ export class Workload {
     return ` NOTIFY=${chance.pick(["NEVER", "SUCCESS", "FAILURE", "SUCCESS,FAILURE", "DELAY,FAILURE", "SUCCESS,FAILURE,DELAY"])}`;
   }
 
-  #content(marker: string, from: string): Buffer {
-    const chance = this.#chance;
-    const length = Math.min(this.#bytesMax, chance.is(0.03) ? 300_000 : Math.floor(chance.next() ** 3 * 20_000));
-    const line = `${chance.is(0.3) ? "." : ""}${"haste post haste ".repeat(4)}é\r\n`;
+  #content(marker: string, from: string, length: number): Buffer {
+    const line = `${this.#chance.is(0.3) ? "." : ""}${"haste post haste ".repeat(4)}é\r\n`;
     const body = line.repeat(1 + Math.floor(length / line.length));
     const header =
       `From: <${from === "" ? "daemon@unknown.test" : from}>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n` +
@@ -109,4 +176,9 @@ export class Workload {
     const stuffed = body.replaceAll(/(^|\r\n)\./g, "$1..");
     return Buffer.from(`${header}${stuffed}.\r\n`);
   }
+}
+
+/** When letters come together. */
+export function burstsWithin(withinMs: number): readonly number[] {
+  return [0, 1, 2, 3, 4].map((fifth) => fifth * (withinMs / 5));
 }

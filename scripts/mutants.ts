@@ -1,0 +1,114 @@
+/**
+ * `npm run mutants -- [--only NAME] [--seeds 60] [--processes N]`: whether the simulation sees what it is for. Each patch in
+ * test/simulation/mutants plants one bug in a copy of the sources; simulations run there until one fails. Told is which
+ * seed and which checker saw it. The last line is `caught N of N`; exit 1 when a bug was not seen or a patch does not fit.
+ */
+import { execFile, execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import type { Summary } from "./simulate.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: "string" },
+    seeds: { type: "string", default: "60" },
+    processes: { type: "string", default: String(availableParallelism()) },
+  },
+});
+const root = path.resolve(import.meta.dirname, "..");
+const patches = path.join(root, "test/simulation/mutants");
+/** A bug may keep the server busy for ever; an honest run of 60 seeds takes a third of this. */
+const patienceMs = 120_000;
+
+type Verdict =
+  | { readonly kind: "caught"; readonly seed: number | undefined; readonly problem: string }
+  | { readonly kind: "missed"; readonly why: string };
+
+const all = readdirSync(patches)
+  .filter((file) => file.endsWith(".patch"))
+  .map((file) => file.slice(0, -".patch".length))
+  .filter((name) => options.only === undefined || name === options.only);
+const queue = [...all];
+let caught = 0;
+const temporary = mkdtempSync(path.join(tmpdir(), "posthaste-mutants-"));
+try {
+  await Promise.all(Array.from({ length: Math.max(1, Number(options.processes)) }, (_, index) => work(String(index))));
+} finally {
+  rmSync(temporary, { recursive: true, force: true });
+}
+console.log(`caught ${caught} of ${all.length}`);
+process.exitCode = all.length > 0 && caught === all.length ? 0 : 1;
+
+/** One copy of the sources, one bug at a time. */
+async function work(copy: string): Promise<void> {
+  const folder = path.join(temporary, copy);
+  for (const name of ["src", "scripts", "test/simulation", "package.json", "tsconfig.json"]) {
+    cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
+  }
+  symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"));
+  for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+    const began = performance.now();
+    const verdict = await judge(folder, name);
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    if (verdict.kind === "caught") {
+      caught++;
+      const seed = verdict.seed === undefined ? "" : ` by seed ${verdict.seed}`;
+      console.log(`${name}: caught${seed} in ${seconds} s: ${verdict.problem}`);
+    } else {
+      console.log(`${name}: NOT CAUGHT in ${seconds} s: ${verdict.why}`);
+    }
+  }
+}
+
+async function judge(folder: string, name: string): Promise<Verdict> {
+  const patch = path.join(patches, `${name}.patch`);
+  try {
+    apply(folder, patch, []);
+  } catch (error) {
+    return { kind: "missed", why: `the patch does not fit: ${firstLine(String(error))}` };
+  }
+  try {
+    return await simulations(folder, readFileSync(patch, "utf8").split("\n", 1)[0] ?? "");
+  } finally {
+    apply(folder, patch, ["--reverse"]);
+  }
+}
+
+function apply(folder: string, patch: string, more: readonly string[]): void {
+  // Nothing above the copy is a repository of ours to git.
+  const env = { ...process.env, GIT_CEILING_DIRECTORIES: temporary };
+  execFileSync("git", ["apply", "--unidiff-zero", ...more, patch], { cwd: folder, env, stdio: "pipe" });
+}
+
+async function simulations(folder: string, bug: string): Promise<Verdict> {
+  const { stdout, stderr, timedOut } = await run(folder, [
+    "scripts/simulate.ts",
+    ...["--processes", "1", "--fail-fast", "--json", "--seeds", options.seeds],
+  ]);
+  if (timedOut) return { kind: "caught", seed: undefined, problem: "the simulation does not end" };
+  const summary = /^\{.*\}$/m.exec(stdout)?.[0];
+  if (summary === undefined) return { kind: "missed", why: `no result: ${firstLine(stderr)}` };
+  const { seeds, failed } = JSON.parse(summary) as Summary;
+  const [first] = failed;
+  if (first === undefined) return { kind: "missed", why: `${seeds} seeds passed with this bug: ${bug}` };
+  return { kind: "caught", seed: first.seed, problem: firstLine(first.problems[0] ?? "") };
+}
+
+function run(
+  folder: string,
+  given: readonly string[],
+): Promise<{ readonly stdout: string; readonly stderr: string; readonly timedOut: boolean }> {
+  const env = { ...process.env, NODE_COMPILE_CACHE: path.join(temporary, "cache") };
+  const limits = { cwd: folder, env, timeout: patienceMs, killSignal: "SIGKILL", maxBuffer: 64 * 1024 * 1024 } as const;
+  return new Promise((resolve) => {
+    execFile(process.execPath, [...given], limits, (error, stdout, stderr) =>
+      resolve({ stdout, stderr, timedOut: error?.killed === true }),
+    );
+  });
+}
+
+function firstLine(text: string): string {
+  return (text.split("\n").find((line) => line.trim() !== "") ?? "").slice(0, 200);
+}

@@ -1,0 +1,87 @@
+/** What senders are told: each report that is owed, none that is not, none twice, and nothing in answer to `<>`. */
+import type { HistoryEvent } from "../../src/events/history-event.ts";
+import type { StoredRecipient } from "../../src/spool/spool.ts";
+import type { Row, Rows, WorldView } from "./checkers.ts";
+
+type ReportQueued = Extract<HistoryEvent, { kind: "report-queued" }>;
+
+export function checkReports(view: WorldView, rows: Rows): readonly string[] {
+  const byId = new Map(rows.map((row) => [row.message.id, row]));
+  return rows.flatMap((row) => [...checkReport(row, byId), ...checkTold(view, row, byId)]);
+}
+
+/** Of a report itself: to whom, and in answer to what. */
+function checkReport({ message }: Row, byId: ReadonlyMap<string, Row>): readonly string[] {
+  if (message.reportOn === undefined) return [];
+  const problems: string[] = [];
+  if (message.reversePath !== "") problems.push(`the report ${message.id} has a reverse-path`);
+  const original = byId.get(message.reportOn);
+  if (original === undefined) problems.push(`${message.id} reports on ${message.reportOn}, which is gone`);
+  if (original?.message.reversePath === "")
+    problems.push(`${message.id} reports on ${message.reportOn}, whose reverse-path is null`);
+  return problems;
+}
+
+/** RFC 3461 §5.2, RFC 5321 §6.1: for each recipient, the words that are owed for what became of it, and no others. */
+function checkTold(view: WorldView, { message, recipients, events }: Row, byId: ReadonlyMap<string, Row>) {
+  const problems: string[] = [];
+  // A user of ours who is gone is told nothing.
+  const senderWasGone = message.reversePath === "bob@example.org" && view.faults.happened("user-removed");
+  const reports = events.filter((event): event is ReportQueued => event.kind === "report-queued");
+  for (const { report, action } of reports) {
+    if (byId.get(report)?.message.reportOn !== message.id)
+      problems.push(`${message.id} caused the report ${report} (${action}), which is gone`);
+  }
+  for (const recipient of recipients) {
+    const { address, state, notify } = recipient;
+    const told = (action: ReportQueued["action"]) =>
+      reports.filter((event) => event.action === action && event.recipients.includes(address)).length;
+    const may = (condition: "FAILURE" | "DELAY") => notify === undefined || notify.includes(condition);
+    const canBeTold = message.reversePath !== "";
+    const success = notify?.includes("SUCCESS") === true;
+    const failed = state === "failed" || state === "expired";
+    const owed = {
+      failed: canBeTold && failed && may("FAILURE") ? 1 : 0,
+      delivered: canBeTold && state === "delivered" && success ? 1 : 0,
+      relayed: canBeTold && state === "relayed" && success && !passedOn(view, recipient, events) ? 1 : 0,
+    };
+    for (const action of ["failed", "delivered", "relayed"] as const) {
+      if (told(action) === owed[action] || (told(action) === 0 && senderWasGone)) continue;
+      problems.push(
+        `${message.id} of <${message.reversePath}> for ${address} (${notify?.join() ?? "no NOTIFY"}) is ${state}, and its sender was told ${told(action)} times that it is ${action}`,
+      );
+    }
+    const delayed = told("delayed");
+    if (delayed > (canBeTold && may("DELAY") ? 1 : 0))
+      problems.push(`${message.id} for ${address} was reported as delayed ${delayed} times`);
+  }
+  return problems;
+}
+
+/** Whether the next server was told to report. */
+function passedOn(_: WorldView, { index }: StoredRecipient, events: Row["events"]): boolean {
+  const relayed = events.find((event) => event.kind === "recipient-relayed" && event.recipient === index);
+  return relayed?.kind === "recipient-relayed" && relayed.attempt.outcome.kind === "relayed"
+    ? relayed.attempt.outcome.dsnPassedOn
+    : false;
+}
+
+/** RFC 9990: each day once for each domain that asks for it, and not forgotten. */
+export function checkDailyReports({ machine, receivers, workload, faults }: WorldView, rows: Rows): readonly string[] {
+  const problems: string[] = [];
+  for (const { domain } of receivers) {
+    const address = `dmarc@${domain}`;
+    const sent = rows.filter(({ recipients }) => recipients.some((recipient) => recipient.address === address));
+    for (const [subject, same] of Map.groupBy(sent, ({ message }) => message.facts.subject)) {
+      if (same.length > 1) problems.push(`${address} was sent ${subject} ${same.length} times`);
+    }
+    const counted = workload.sent.some(
+      ({ letter, outcome }) => outcome?.kind === "accepted" && letter.from === `sender@${domain}`,
+    );
+    // What was only counted in memory may be lost with it.
+    const calm = machine.deaths.length === 0 && !faults.diskTrouble && faults.clockJumps === 0;
+    const known = !faults.happened("dns-silent") && !faults.happened("dns-fails");
+    if (counted && calm && known && sent.length === 0) problems.push(`${address} was never sent a report of the day`);
+  }
+  return problems;
+}

@@ -1,0 +1,72 @@
+/** What a seed's world is like: how our server is set up, and with whom it has to do. */
+import type { SettingsInput } from "../../src/config/settings-schema.ts";
+import { testKey } from "../../src/testing/test-crypto.ts";
+import type { Chance } from "./chance.ts";
+
+export const serverAddress = "192.0.2.25";
+/** May relay without a login. */
+export const insideAddress = "203.0.113.5";
+export const strangerAddress = "198.51.100.7";
+export const laptopAddress = "198.51.100.9";
+export const password = "correct horse";
+export const localUsers = ["ann", "bob"] as const;
+
+/** Where addresses of ours lead that are nobody's mailbox. */
+export const aliasTargets: Readonly<Record<string, readonly string[]>> = {
+  "info@example.org": ["ann@example.org", "user1@d0.test"],
+  "away@example.org": ["user2@d1.test"],
+};
+
+const minuteMs = 60_000;
+
+/** Numbers of the configuration that the checkers know. */
+export interface WorldNumbers {
+  readonly expireMs: number;
+  readonly deliveriesPerSite: number;
+  readonly deliveries: number;
+  /** Of what leaves in the name of example.org. */
+  readonly signs: boolean;
+  readonly keepIdleMs: number;
+}
+
+export const scheduleMs = [5, 10, 20, 40, 60, 120, 240].map((minutes) => minutes * minuteMs);
+/** A reload may shorten the age at which recipients expire by this factor. */
+export const shortenedExpiry = 0.75;
+
+export function worldNumbers(chance: Chance): WorldNumbers {
+  return {
+    expireMs: chance.pick([48, 36, 6, 1.5]) * 60 * minuteMs,
+    deliveriesPerSite: chance.pick([5, 5, 2, 1]),
+    deliveries: chance.pick([500, 500, 8, 4]),
+    signs: chance.is(0.5),
+    keepIdleMs: chance.pick([3_000, 30_000, 0]),
+  };
+}
+
+export function settingsOf(numbers: WorldNumbers, chance: Chance): SettingsInput {
+  const key = { domain: "example.org", selector: "s1", key: testKey("ed25519") };
+  return {
+    hostname: "mail.example.org",
+    data_dir: "/data",
+    stop_within: "20s",
+    listener: [
+      { kind: "mx", listen: `${serverAddress}:25` },
+      { kind: "submissions", listen: `${serverAddress}:465` },
+    ],
+    domain: [{ name: "example.org" }],
+    user: [{ address: "ann@example.org", password: `$argon2id$${password}` }, { address: "bob@example.org" }],
+    alias: Object.entries(aliasTargets).map(([address, to]) => ({ address, to: [...to] })),
+    relay: { networks: [`${insideAddress}/32`] },
+    dkim: { require_published: false, key: numbers.signs ? [key] : [] },
+    outbound: { keep_idle: `${numbers.keepIdleMs / 1000}s` },
+    queue: {
+      expire: `${numbers.expireMs / minuteMs}m`,
+      warn_after: chance.pick(["4h", "2h", "30m"]),
+      deliveries: numbers.deliveries,
+      deliveries_per_site: numbers.deliveriesPerSite,
+      recipients_per_transaction: chance.pick([100, 100, 3]),
+      // So small that mail is put off, and a flood has to be kept in its place.
+      ready: chance.pick([2000, 2000, 60, 20]),
+    },
+  };
+}
