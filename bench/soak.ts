@@ -1,7 +1,8 @@
 /**
  * `npm run soak -- [--minutes 60] [--json] [--results FOLDER]`: the real server in a process of its own, with its spool on
  * this disk, under mixed load at half the rate it can keep, with peers that fail, reloads, and a restart in the middle.
- * Fails when mail is lost or the process ends by itself; figures are printed and drawn, not judged. docs/soak.md has them.
+ * Fails when mail is lost or the process ends by itself; figures are printed and drawn, not judged. `--document` writes
+ * those of an earlier run into docs/soak.md.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -9,6 +10,7 @@ import { parseArgs } from "node:util";
 import { until } from "../test/interop/support/program.ts";
 import { machine } from "./scale/measured-server.ts";
 import { residentBytes } from "./scale/resident-memory.ts";
+import { documentRun } from "./soak/document.ts";
 import { Ledger } from "./soak/ledger.ts";
 import { Load, sleep } from "./soak/load.ts";
 import { PreparedMix } from "./soak/mix.ts";
@@ -22,9 +24,14 @@ const { values: options } = parseArgs({
   options: {
     minutes: { type: "string", default: "60" },
     json: { type: "boolean", default: false },
+    document: { type: "boolean", default: false },
     results: { type: "string", default: path.join(import.meta.dirname, "results", "soak") },
   },
 });
+if (options.document) {
+  documentRun(options.results);
+  process.exit();
+}
 const minutes = Number(options.minutes);
 if (!(minutes > 0)) {
   process.stderr.write("--minutes must be a number above 0\n");

@@ -1,4 +1,5 @@
 /** What is looked at every few seconds, and what the run comes to. */
+import { markdownTable } from "../../scripts/markdown-table.ts";
 import type { LedgerCounts } from "./ledger.ts";
 import { commonSlope, type Slope } from "./slope.ts";
 
@@ -79,13 +80,13 @@ export function slopesOf(
   };
 }
 
-export function tableOf(result: Result): string {
+export function rowsOf(result: Result): readonly (readonly [what: string, figure: string])[] {
   const { counts, rssMegabytes: rss } = result;
   const slope = (value: Slope | undefined, unit: string) =>
     value === undefined
       ? "too short to say"
       : `${value.perHour.toFixed(2)} ± ${value.standardError.toFixed(2)} ${unit} an hour`;
-  const rows: readonly (readonly [string, string])[] = [
+  return [
     ["length", `${result.minutes} minutes`],
     ["measured maximum of the mix", `${result.maximumPerSecond.toFixed(0)} messages a second`],
     ["rate asked for, achieved", `${result.ratePerSecond.toFixed(0)}, ${result.achievedPerSecond.toFixed(0)} a second`],
@@ -100,13 +101,14 @@ export function tableOf(result: Result): string {
     ["growth of the p50", slope(result.latencyP50Slope, "ms")],
     ["growth of the p99", slope(result.latencyP99Slope, "ms")],
     ["event-loop delay, p99", `${result.loopDelayP99Ms.toFixed(1)} ms`],
-    ["sessions cut off, nearly all by the restart", result.interrupted.toLocaleString("en")],
     ["longest queue", `${result.queueMost.toLocaleString("en")} recipients`],
     [
       "processors used by the server, by everything",
       `${result.serverCores.toFixed(2)}, ${result.machineCores.toFixed(2)}`,
     ],
   ];
-  const table = rows.map(([name, value]) => `| ${name} | ${value} |`);
-  return [result.machine, "", "| what | figure |", "| --- | --- |", ...table].join("\n");
+}
+
+export function tableOf(result: Result): string {
+  return [result.machine, "", markdownTable(["what", "figure"], rowsOf(result), [false, false])].join("\n");
 }
