@@ -56,7 +56,10 @@ export class MessageSigner {
    */
   async finish(): Promise<string> {
     if (this.#bodies.malformedStart) return "";
-    const fields = await Promise.all(this.#options.keys.map((key) => this.#sign(key)));
+    const { keys } = this.#options;
+    const [only] = keys;
+    if (only !== undefined && keys.length === 1) return await this.#sign(only);
+    const fields = await Promise.all(keys.map((key) => this.#sign(key)));
     return fields.join("");
   }
 
@@ -98,10 +101,14 @@ export async function signData(key: SigningKey, data: Buffer, crypto: SignatureC
     case "ed25519-sha256":
       return sign(null, createHash("sha256").update(data).digest(), key.key);
     case "rsa-sha256":
-      return Buffer.from(await crypto.signRsaSha256(key.key, data));
+      return asBuffer(await crypto.signRsaSha256(key.key, data));
     default:
       return key.algorithm satisfies never;
   }
+}
+
+function asBuffer(octets: Uint8Array): Buffer {
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
 }
 
 /** RFC 5322 §2.1.1. A tag that no line could hold stands alone on a longer one. */

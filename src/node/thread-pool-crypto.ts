@@ -44,13 +44,8 @@ export class ThreadPoolCrypto implements Crypto {
     this.#signing = new Turns(Math.max(1, threads - POOL_THREADS_FOR_OTHERS));
   }
 
-  async signRsaSha256(key: KeyObject, data: Uint8Array): Promise<Uint8Array> {
-    return await this.#signing.run(
-      () =>
-        new Promise((resolve, reject) => {
-          sign("sha256", data, key, (error, signature) => (error ? reject(error) : resolve(signature)));
-        }),
-    );
+  signRsaSha256(key: KeyObject, data: Uint8Array): Promise<Uint8Array> {
+    return this.#signing.run((done) => sign("sha256", data, key, done));
   }
 
   async generateKey(kind: Parameters<Crypto["generateKey"]>[0]): Promise<string> {
