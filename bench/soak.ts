@@ -14,7 +14,7 @@ import { documentRun } from "./soak/document.ts";
 import { Ledger } from "./soak/ledger.ts";
 import { Load, sleep } from "./soak/load.ts";
 import { PreparedMix } from "./soak/mix.ts";
-import { renderPlots } from "./soak/plot.ts";
+import { plotsOf } from "./soak/plots.ts";
 import { processorSeconds, machineSeconds } from "./soak/processors.ts";
 import { type Result, type Sample, slopesOf, tableOf } from "./soak/samples.ts";
 import { percentile } from "./soak/slope.ts";
@@ -49,7 +49,6 @@ const say = (text: string) => process.stderr.write(`${text}\n`);
 const failures: string[] = [];
 const samples: Sample[] = [];
 const latencies: number[] = [];
-const restarts: number[] = [];
 let life = 0;
 let stopping = false;
 let ended = false;
@@ -114,7 +113,6 @@ async function soak(): Promise<{ readonly achieved: number; readonly interrupted
     last = now;
     if (life === 0 && next >= lengthMs / 2) {
       await restart();
-      restarts.push((performance.now() - began) / 60_000);
       last = usage();
     }
   }
@@ -221,48 +219,7 @@ function report(): void {
   mkdirSync(options.results, { recursive: true });
   writeFileSync(path.join(options.results, "result.json"), `${JSON.stringify(result, undefined, 2)}\n`);
   writeFileSync(path.join(options.results, "samples.json"), `${JSON.stringify(samples)}\n`);
-  writeFileSync(path.join(options.results, "soak.svg"), plots(result));
+  writeFileSync(path.join(options.results, "soak.svg"), plotsOf(result, samples));
   console.log(options.json ? JSON.stringify(result, undefined, 2) : tableOf(result));
   for (const failure of failures) say(`FAILED: ${failure}`);
-}
-
-function plots(result: Result): string {
-  const all = (value: (sample: Sample) => number | undefined) => samples.map(value);
-  return renderPlots(
-    `${result.minutes} minutes at ${result.ratePerSecond.toFixed(0)} messages a second, half the maximum; ${result.machine}`,
-    samples.map(({ atMs }) => atMs / 60_000),
-    [
-      {
-        title: "Memory",
-        unit: "MB",
-        series: [
-          { name: "RSS", values: all(({ rssBytes }) => rssBytes / 1e6) },
-          { name: "heap", values: all(({ heapBytes }) => (heapBytes === undefined ? undefined : heapBytes / 1e6)) },
-        ],
-      },
-      {
-        title: "Content to 250",
-        unit: "ms",
-        series: [
-          { name: "p50", values: all(({ latencyP50Ms }) => latencyP50Ms) },
-          { name: "p99", values: all(({ latencyP99Ms }) => latencyP99Ms) },
-        ],
-      },
-      { title: "Event-loop delay", unit: "ms", series: [{ name: "p99", values: all(({ loopP99Ms }) => loopP99Ms) }] },
-      {
-        title: "Queue",
-        unit: "recipients",
-        series: [{ name: "waiting, in delivery", values: all(({ queued }) => queued) }],
-      },
-      {
-        title: "Processors",
-        unit: "cores",
-        series: [
-          { name: "server", values: all(({ serverCores }) => serverCores) },
-          { name: "whole machine", values: all(({ machineCores }) => machineCores) },
-        ],
-      },
-    ],
-    restarts,
-  );
 }

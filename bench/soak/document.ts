@@ -1,8 +1,9 @@
 /** Puts the figures and the plots of a run into docs/soak.md and docs/images/soak.svg. */
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { markdownTable } from "../../scripts/markdown-table.ts";
-import { type Result, rowsOf } from "./samples.ts";
+import { plotsOf } from "./plots.ts";
+import { type Result, rowsOf, type Sample } from "./samples.ts";
 
 const documentPath = "docs/soak.md";
 const [begin, end] = ["<!-- soak: begin -->", "<!-- soak: end -->"];
@@ -16,5 +17,6 @@ export function documentRun(folder: string): void {
   const table = markdownTable([result.machine, ""], rowsOf(result), [false, false]);
   const plots = "![Memory, time to 250, event-loop delay, queue and processors over the run](images/soak.svg)\n";
   writeFileSync(documentPath, `${text.slice(0, from)}${begin}\n\n${table}\n${plots}\n${text.slice(to)}`);
-  copyFileSync(path.join(folder, "soak.svg"), "docs/images/soak.svg");
+  const samples = JSON.parse(readFileSync(path.join(folder, "samples.json"), "utf8")) as readonly Sample[];
+  writeFileSync("docs/images/soak.svg", plotsOf(result, samples));
 }

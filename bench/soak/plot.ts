@@ -56,11 +56,11 @@ function drawPanel(
     );
   });
   return [
-    `<text x="16" y="${top + 10}" class="title">${escape(title)}</text>`,
+    `<text x="16" y="${top + 10}" class="title">${escape(`${title}, ${unit}`)}</text>`,
     `<line class="axis" x1="${left}" y1="${bottom}" x2="${end}" y2="${bottom}"/>`,
     `<line class="axis" x1="${left}" y1="${top + 20}" x2="${left}" y2="${bottom}"/>`,
     `<text x="${left - 8}" y="${top + 26}" text-anchor="end">${short(most)}</text>`,
-    `<text x="${left - 8}" y="${bottom}" text-anchor="end">0 ${escape(unit)}</text>`,
+    `<text x="${left - 8}" y="${bottom}" text-anchor="end">0</text>`,
     ...restarts.map((at) => `<line class="restart" x1="${x(at)}" y1="${top + 20}" x2="${x(at)}" y2="${bottom}"/>`),
     ...lines,
   ].join("\n");
