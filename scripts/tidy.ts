@@ -25,7 +25,7 @@ const roots = [
   /^src\/(main|index|spool-thread|edge-thread)\.ts$/,
   /^scripts\//,
   /^bench\//,
-  /^test\/(interop|crash|system|browser|oracle)\//,
+  /^test\/(interop|crash|faults|system|browser|oracle)\//,
 ];
 const imported = new Set<string>();
 for (const file of sources) {

@@ -43,7 +43,7 @@ export type Opened = Extract<ThreadReply, { kind: "opened" }>;
 export interface SpoolChannelOptions {
   /** Hears how many rows each batch wrote. */
   readonly onRowsChanged?: (rows: number) => void;
-  /** The thread has ended, and nobody asked it to: nothing that is sent will be done any more. */
+  /** The thread has ended or could not begin, and nobody asked it to: nothing that is sent will be done any more. */
   readonly onGone?: (error: SpoolError) => void;
 }
 
@@ -75,7 +75,6 @@ export class SpoolChannel {
       name: `spool-${data.role}`,
     });
     const opening = Promise.withResolvers<Opened>();
-    let isOpen = false;
     this.opened = opening.promise;
     // Whoever sends hears of the failure; nobody need wait for `opened`.
     this.opened.catch(() => {});
@@ -83,13 +82,15 @@ export class SpoolChannel {
       switch (reply.kind) {
         case "opened":
           this.#counts = reply.counts;
-          isOpen = true;
           opening.resolve(reply);
           return;
-        case "refused":
-          this.#break(new SpoolError(reply.code, reply.text));
-          opening.reject(this.#broken);
+        case "refused": {
+          const refusal = new SpoolError(reply.code, reply.text);
+          this.#break(refusal);
+          opening.reject(refusal);
+          options.onGone?.(refusal);
           return;
+        }
         case "answers":
           this.#onAnswers(reply);
           return;
@@ -103,8 +104,7 @@ export class SpoolChannel {
     this.#ended = ended.promise;
     const onEnd = (cause: unknown) => {
       const text = cause instanceof Error ? cause.message : "it ended";
-      // One that never opened is told of by `opened`.
-      const unexpected = isOpen && this.#broken === undefined;
+      const unexpected = this.#broken === undefined;
       const gone = new SpoolError("failed", `The spool's ${data.role} thread is gone: ${text}`, { cause });
       this.#break(gone);
       if (unexpected) options.onGone?.(gone);

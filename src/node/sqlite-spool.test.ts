@@ -291,6 +291,18 @@ test("when its thread dies, what was under way and all that follows fails; what 
   assert.deepEqual(await statesOf(again, told.id), ["scheduled"]);
 });
 
+test("a thread that ends by itself is told of, one that was closed is not", async () => {
+  await using bench = new SqliteBench();
+  const directory = await bench.folder();
+  const gone: string[] = [];
+  const onThreadGone = ({ message }: Error) => void gone.push(message);
+  await (await bench.open(directory, { onThreadGone })).close();
+  assert.deepEqual(gone, []);
+  await (await bench.open(directory, { onThreadGone })).kill();
+  assert.equal(gone.length, 3);
+  assert.match(gone.join(), /writer thread is gone/);
+});
+
 test("small content of fresh mail is kept in memory, bounded, and forgotten when final", async () => {
   const cache = new ContentCache(1000);
   for (const [id, size] of [

@@ -83,12 +83,15 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Sqli
   };
   const cacheKiB = Math.ceil((options.databaseCacheBytes ?? 16 * MEBIBYTE) / 1024);
   // The other two begin when there is a database; what is asked of them waits for them.
-  const onGone = options.onThreadGone === undefined ? {} : { onGone: options.onThreadGone };
+  let isOpen = false;
+  // A writer that cannot begin is what this function rejects with.
+  const onGone = (error: SpoolError) => (isOpen ? options.onThreadGone?.(error) : undefined);
   const onRowsChanged = (rows: number) => checkpoints.noteChanged(rows);
-  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB }, { ...onGone, onRowsChanged });
+  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB }, { onGone, onRowsChanged });
   const { incarnation, recovered } = await writer.opened;
-  const reader = new SpoolChannel({ ...data, role: "reader", cacheKiB: Math.ceil(cacheKiB / 4) }, onGone);
-  const checkpointer = new SpoolChannel({ ...data, role: "checkpointer", cacheKiB: 0 }, onGone);
+  isOpen = true;
+  const reader = new SpoolChannel({ ...data, role: "reader", cacheKiB: Math.ceil(cacheKiB / 4) }, { onGone });
+  const checkpointer = new SpoolChannel({ ...data, role: "checkpointer", cacheKiB: 0 }, { onGone });
   const checkpoints = new SpoolCheckpoints(checkpointer);
   const threads = { writer, reader, checkpointer };
   const contents = new ContentFiles(options.files, `${options.directory}/content`, incarnation);
