@@ -6,6 +6,7 @@ import { passwordHash } from "./support/accounts.ts";
 import { fieldsNamed, startCheckingServer } from "./support/checking-server.ts";
 import { sendAll } from "./support/client.ts";
 import { makeDkimKey } from "./support/dkim-keys.ts";
+import { dkimpySign, dkimpyVerify } from "./support/dkimpy.ts";
 import { startTestDns } from "./support/dns.ts";
 import { Folder } from "./support/folder.ts";
 import { copiesOf, corpus, testMessage, type TestMessage } from "./support/messages.ts";
@@ -39,11 +40,11 @@ for (const algorithm of algorithms) {
     const messages = signedCorpus("Ann <ann@sender.test>");
     await sendAll(ours.port, { from: "ann@sender.test", to: "bob@receiver.test" }, messages);
     await until("all messages", () => arrived.length >= messages.length, ours.server.program);
-    for (const message of messages) {
-      const [content = Buffer.alloc(0)] = copiesOf(message, arrived);
+    const contents = messages.map((message) => copiesOf(message, arrived)[0] ?? Buffer.alloc(0));
+    const dkimpy = await dkimpyVerify(dns, contents);
+    for (const [index, content] of contents.entries()) {
       assert.equal(fieldsNamed(content.toString("latin1"), "DKIM-Signature").length, 1);
-      const dkimpy = await dns.run("dkimverify", [], content);
-      assert.equal(dkimpy.output, "signature ok\n", `dkimverify:\n${content.toString("latin1").slice(0, 3000)}`);
+      assert.equal(dkimpy[index], "pass", content.toString("latin1").slice(0, 3000));
       const openDkim = await dns.run("opendkim-testmsg", [], content);
       assert.deepEqual(openDkim, { status: 0, output: "" }, "opendkim-testmsg");
     }
@@ -78,11 +79,8 @@ test("a submission leaves with both signatures, each good for dkimpy, with an in
   await until("both messages", () => arrived.length >= 2, ours.server.program);
   for (const content of arrived) {
     assert.equal(fieldsNamed(content.toString("utf8"), "DKIM-Signature").length, 2);
-    for (const index of ["0", "1"]) {
-      const { output } = await dns.run("dkimverify", ["--index", index], content);
-      assert.equal(output, "signature ok\n", content.toString("utf8"));
-    }
   }
+  for (const index of [0, 1]) assert.deepEqual(await dkimpyVerify(dns, arrived, index), ["pass", "pass"]);
 });
 
 for (const algorithm of algorithms) {
@@ -92,17 +90,18 @@ for (const algorithm of algorithms) {
     await using dns = await startTestDns([key.record]);
     await using ours = await startCheckingServer({ dns });
     const signed: TestMessage[] = [];
-    for (const [hcanon, bcanon] of [
-      ["relaxed", "relaxed"],
-      ["simple", "simple"],
-    ]) {
-      for (const { token, content } of signedCorpus("Ann <ann@sender.test>")) {
-        const options = ["--hcanon", hcanon ?? "", "--bcanon", bcanon ?? "", "--signalg", `${algorithm}-sha256`];
-        // What has no line end gets one in transport, and is signed as it is sent.
-        const whole = content.at(-1) === 10 ? content : Buffer.concat([content, Buffer.from("\r\n")]);
-        const { output } = await dns.run("dkimsign", [...options, "theirs", "sender.test", key.dkimpyFile], whole);
-        signed.push({ token, content: Buffer.from(output, "latin1") });
-      }
+    for (const form of ["relaxed", "simple"]) {
+      const messages = signedCorpus("Ann <ann@sender.test>");
+      // What has no line end gets one in transport, and is signed as it is sent.
+      const whole = messages.map(({ content }) =>
+        content.at(-1) === 10 ? content : Buffer.concat([content, Buffer.from("\r\n")]),
+      );
+      const contents = await dkimpySign(dns, key, whole, {
+        algorithm: `${algorithm}-sha256`,
+        header: form,
+        body: form,
+      });
+      for (const [index, content] of contents.entries()) signed.push({ token: messages[index]?.token ?? "", content });
     }
     await sendAll(ours.port, { from: "ann@sender.test", to: "box@local.test" }, signed);
     for (const message of await ours.stored(signed)) assertPasses(message);

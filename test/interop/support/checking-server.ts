@@ -65,7 +65,7 @@ export async function startCheckingServer(options: {
   for (const { domain, selector } of keys) {
     const signs = (line: string) =>
       /"dkim-key-(?:active|returned)"/.test(line) && line.includes(`"${domain}"`) && line.includes(`"${selector}"`);
-    await until(`the key ${selector} of ${domain}`, () => lines().some(signs), server.program, 20);
+    await until(`the key ${selector} of ${domain}`, () => lines().some(signs), server.program);
   }
   const box = `${server.dataFolder}/mail/local.test/box`;
   return {
