@@ -175,7 +175,7 @@ const keys: FuzzTarget = {
   bytesMax: 1000,
   stretchMax: 256 * 1024,
   async run(input) {
-    const records = input.toString("latin1").split("\n");
+    const records = input.toString("latin1").split("\n", 500);
     const [outcome, ...more] = await verifyMessage(simplySigned, { resolver: keyResolver(...records) });
     assert.ok(outcome !== undefined && more.length === 0);
     // The one key that fits must be there, in whatever form base64 allows.
