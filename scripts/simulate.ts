@@ -41,6 +41,8 @@ interface Progress {
 }
 
 if (options.worker) {
+  // Whoever waits for the result is gone.
+  process.once("disconnect", () => process.exit());
   process.on("message", (seed: number) => {
     simulate({ seed }).then(
       ({ problems, faults, simulatedMs, letters }) =>
