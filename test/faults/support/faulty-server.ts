@@ -64,7 +64,12 @@ export class FaultyServer implements AsyncDisposable {
     const folder = await ServerFolder.make();
     await folder.configure(`${(options.configuration ?? away).trim()}\n[limits]\nfree_space = "0"`);
     mkdirSync(folder.dataDir, { mode: 0o700 });
-    return new FaultyServer(folder, await folder.start(spawnOptions(folder, options)), options);
+    try {
+      return new FaultyServer(folder, await folder.start(spawnOptions(folder, options)), options);
+    } catch (error) {
+      await folder[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   get process(): ServerProcess {
