@@ -51,6 +51,11 @@ export function printableLines(text: string): string {
     .join("\n");
 }
 
+/** How wide a table may be: whoever reads it elsewhere than on a terminal gets it whole. */
+export function tableColumns(out: Pick<TextOutput, "isTerminal" | "columns">): number {
+  return out.isTerminal ? out.columns : Number.POSITIVE_INFINITY;
+}
+
 /** Rows in columns, the last one cut to the width. `right`: numbers of columns that are set right. */
 export function textTable(
   rows: readonly (readonly string[])[],

@@ -6,7 +6,7 @@ import type { CliContext, ServerApi } from "../context.ts";
 import { ask, dataDirOption, configOption, devDataDir, openApi } from "../data-dir.ts";
 import { CliError, ExitCode, usageError } from "../exit-code.ts";
 import { GivenArguments } from "../given-arguments.ts";
-import { printable, printableLines, styleFor, textTable } from "../style.ts";
+import { printable, printableLines, styleFor, tableColumns, textTable } from "../style.ts";
 import { plural, relativeTime, sizeText } from "../words.ts";
 
 const serverOptions = [
@@ -51,7 +51,7 @@ const list: Command = {
     const { stdout, environment } = context;
     stdout.write(
       textTable([["ID", "RECEIVED", "SIZE", "FROM", "TO", "SUBJECT"], ...rows], {
-        columns: stdout.isTerminal ? stdout.columns : Number.POSITIVE_INFINITY,
+        columns: tableColumns(stdout),
         right: [2],
         style: styleFor(stdout, environment),
       }),

@@ -4,7 +4,7 @@ import { type Command, jsonOption } from "../command.ts";
 import type { CliContext, ServerApi } from "../context.ts";
 import { ask, openApi, serverOptions } from "../data-dir.ts";
 import { CliError, ExitCode } from "../exit-code.ts";
-import { printable, type Style, styleFor, textTable } from "../style.ts";
+import { printable, type Style, styleFor, tableColumns, textTable } from "../style.ts";
 import { plural, relativeTime, sizeText, span } from "../words.ts";
 import { filterOf, filterOptions } from "./queue-filter.ts";
 
@@ -122,7 +122,7 @@ function recipientTable(recipients: readonly QueuedRecipient[], { stdout, clock 
     printable(recipient.held?.reason ?? recipient.last_reply ?? ""),
   ]);
   return textTable([["ID", "STATE", "DUE", "TRIES", "FROM", "TO", "LAST REPLY"], ...rows], {
-    columns: stdout.isTerminal ? stdout.columns : Number.POSITIVE_INFINITY,
+    columns: tableColumns(stdout),
     right: [3],
     style,
   });

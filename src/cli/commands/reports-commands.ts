@@ -10,7 +10,7 @@ import { type Command, jsonOption } from "../command.ts";
 import type { CliContext } from "../context.ts";
 import { ask, openApi, serverOptions } from "../data-dir.ts";
 import { ExitCode } from "../exit-code.ts";
-import { printable, type Style, styleFor, textTable } from "../style.ts";
+import { printable, type Style, styleFor, tableColumns, textTable } from "../style.ts";
 import { relativeTime } from "../words.ts";
 
 const list: Command = {
@@ -91,7 +91,7 @@ function listTable(reports: readonly ReceivedReportLine[], context: CliContext, 
     return [id, day(begin), kind, printable(domain), String(total), String(failed), printable(organization)];
   });
   const head = ["ID", "DAY", "KIND", "ABOUT", "TOTAL", "FAILED", "REPORTER"];
-  return textTable([head, ...rows], { columns: context.stdout.columns, right: [4, 5], style });
+  return textTable([head, ...rows], { columns: tableColumns(context.stdout), right: [4, 5], style });
 }
 
 function shown(report: ReturnType<typeof receivedReport.parse>, context: CliContext, style: Style): string {
@@ -128,7 +128,7 @@ function sourceTable({ policy, rows }: DmarcReport, context: CliContext, style: 
   ]);
   const head = ["SOURCE", "MESSAGES", "SPF", "DKIM", "DONE", "FROM AND WHY"];
   const published = `Policy as published: p=${policy.p ?? "?"}${policy.sp === undefined ? "" : ` sp=${policy.sp}`}\n`;
-  return published + textTable([head, ...lines], { columns: context.stdout.columns, right: [1], style });
+  return published + textTable([head, ...lines], { columns: tableColumns(context.stdout), right: [1], style });
 }
 
 function sessionTable({ policies }: TlsReportShown, context: CliContext, style: Style): string {
@@ -140,7 +140,7 @@ function sessionTable({ policies }: TlsReportShown, context: CliContext, style: 
     }),
   ]);
   const head = ["DOMAIN", "POLICY", "GOOD", "FAILED", "WHY AND WHERE"];
-  return textTable([head, ...lines], { columns: context.stdout.columns, right: [2, 3], style });
+  return textTable([head, ...lines], { columns: tableColumns(context.stdout), right: [2, 3], style });
 }
 
 function day(iso: string): string {
