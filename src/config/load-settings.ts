@@ -17,6 +17,8 @@ import { configBytesMax, parseTomlDocument, TomlSyntaxError } from "./toml-docum
 
 /** A password or token file larger than this is some other file. */
 const secretBytesMax = 65_536;
+/** Room for any sentence of ours and a list of all known keys. */
+const messageLengthMax = 1500;
 
 export interface ConfigSources {
   readonly files: Files;
@@ -45,7 +47,9 @@ export async function loadSettings(file: string, sources: ConfigSources): Promis
   const problems: ConfigProblem[] = [];
   const report: Report = (code, path, message) => {
     const position = nearestPosition(document, path);
-    problems.push({ code, file, path, message, ...(position ? { position } : {}) });
+    // It may repeat a key or a value, of any length.
+    const shown = message.length > messageLengthMax ? `${message.slice(0, messageLengthMax)}…` : message;
+    problems.push({ code, file, path, message: shown, ...(position ? { position } : {}) });
   };
 
   const value = await resolveReferences(document, sources, report);
