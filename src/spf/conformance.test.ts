@@ -6,7 +6,7 @@ import { ipAddressOf } from "../address/ip-address.ts";
 import { parseIpAddress } from "../lib/ip-network.ts";
 import type { RecordType } from "../ports/resolver.ts";
 import { conformancePath, readVectors, runVectors } from "../testing/conformance-data.ts";
-import { parseYamlDocuments, type Yaml } from "../testing/simple-yaml.ts";
+import { parseYamlDocuments, type Yaml, yamlMap, yamlText } from "../testing/simple-yaml.ts";
 import { StaticResolver } from "../testing/static-resolver.ts";
 import { parseClient, reverseName } from "./client-address.ts";
 import { checkSender } from "./spf.ts";
@@ -58,9 +58,9 @@ function officialCases(document: Yaml): Case[] {
   return Object.entries(tests).map(([name, { helo, host, mailfrom, result, explanation }]) => ({
     name: `${description}: ${name}`,
     resolver,
-    helo: String(helo),
-    clientAddress: String(host),
-    mailfrom: String(mailfrom),
+    helo: yamlText(helo),
+    clientAddress: yamlText(host),
+    mailfrom: yamlText(mailfrom),
     results: typeof result === "string" ? [result] : (result as readonly string[]),
     explanation: explanation === "DEFAULT" ? "" : (explanation as string | undefined),
   }));
@@ -75,11 +75,11 @@ function officialZone(zonedata: Readonly<Record<string, readonly Yaml[]>>): Stat
     for (const entry of entries) {
       if (entry === "TIMEOUT") resolver.fail(name, undefined, "time-out");
       else {
-        const [[type = "", value = ""] = []] = Object.entries(entry as Readonly<Record<string, Yaml>>);
+        const [type, value = ""] = Object.entries(yamlMap(entry))[0] ?? [""];
         if (type === "SPF") {
           if (!hasTxt) resolver.add(name, "TXT", typeof value === "string" ? value : (value as string[]).join(""));
         } else if (type === "MX") resolver.addMx(name, (value as string[]).join(" "));
-        else if (value !== "NONE") resolver.add(name, type as RecordType & ("A" | "TXT"), String(value));
+        else if (value !== "NONE") resolver.add(name, type as RecordType & ("A" | "TXT"), yamlText(value));
       }
     }
   }

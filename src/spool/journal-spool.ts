@@ -274,8 +274,9 @@ function apply(memory: MemorySpool, change: Change, contents: readonly Uint8Arra
       return Promise.resolve();
     case "commit": {
       const writer = memory.begin();
-      for (const content of contents) void writer.append(content);
       const { message, claim, events } = change;
+      // It keeps content in memory, so there is nothing to wait for.
+      for (const content of contents) writer.append(content)?.catch(() => undefined);
       return writer.commit(message, claim === undefined ? { events } : { claim, events });
     }
     case "claim":

@@ -57,7 +57,7 @@ export class Incarnation implements MachinePorts {
     this.#dead = true;
     this.#die();
     for (const timer of this.#timers) timer.cancel();
-    for (const listener of this.#listeners) void listener.close();
+    for (const listener of this.#listeners) listener.close().catch(() => undefined);
     for (const connection of this.#connections) connection.destroy();
     this.#timers.clear();
     this.#listeners.clear();

@@ -20,8 +20,7 @@ export interface DnsReport {
 
 export async function checkDns(subject: DnsSubject, now: Instant): Promise<DnsReport> {
   const mx = await checkMx(subject);
-  const checks = await Promise.all([
-    mx.result,
+  const others = await Promise.all([
     checkAddresses(subject, mx.hosts),
     checkSpf({ ...subject, now, isNull: mx.isNull }),
     checkDkim(subject),
@@ -30,5 +29,6 @@ export async function checkDns(subject: DnsSubject, now: Instant): Promise<DnsRe
     checkTlsRpt(subject),
     checkDane(subject, mx),
   ]);
+  const checks = [mx.result, ...others];
   return { domain: subject.domain, status: worstOf(checks), checks };
 }
