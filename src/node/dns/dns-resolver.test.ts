@@ -48,11 +48,12 @@ class FakeServer {
       const udp = createSocket("udp4").bind(0, "127.0.0.1");
       await once(udp, "listening");
       const tcp = createServer().listen(udp.address().port, "127.0.0.1");
-      const [outcome] = (await Promise.race([
-        once(tcp, "listening").then(() => [true]),
-        once(tcp, "error").then(() => [false]),
-      ])) as [boolean];
-      if (outcome) {
+      // The port may be taken for TCP: then another pair is tried.
+      const listens = await once(tcp, "listening").then(
+        () => true,
+        () => false,
+      );
+      if (listens) {
         const server = new FakeServer(answering, udp, tcp);
         after(() => server.stop());
         return server;
