@@ -68,7 +68,7 @@ test("we find dkimpy's seals whole, and a change behind them", async () => {
   const whole = withContents(plain, contents);
   const [first = testMessage("")] = whole;
   const changed = testMessage("");
-  const text = first.content.toString("latin1").replace("hello", "hallo").replace(first.token, changed.token);
+  const text = first.content.toString("latin1").replace("hello", "hallo").replaceAll(first.token, changed.token);
   const broken = [{ token: changed.token, content: Buffer.from(text, "latin1") }];
   await sendAll(ours.port, { from: "ann@sender.test", to: "box@local.test" }, [...whole, ...broken]);
   for (const message of await ours.stored(whole)) {

@@ -52,7 +52,7 @@ test("Dovecot serves our Maildir over IMAP, each message whole", async () => {
     for (const bytes of fetched) {
       assert.match(
         bytes.toString("latin1"),
-        /^Return-Path: <ann@sender\.test>\r\nDelivered-To: box\+tag@local\.test\r\nReceived: from sender\.test /,
+        /^Return-Path: <ann@sender\.test>\r\nDelivered-To: box\+tag@local\.test\r\nAuthentication-Results: posthaste\.test;\r\n(?:\t[^\r]*\r\n)+Received: from sender\.test /,
       );
     }
   } finally {

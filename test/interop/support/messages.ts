@@ -75,6 +75,6 @@ export function belowTrace(stored: Buffer): Buffer {
   const text = stored.includes("\r\n") ? stored.toString("latin1") : stored.toString("latin1").replaceAll("\n", "\r\n");
   const withoutMboxLine = text.replace(/^From [^\r]*\r\n/, "");
   const trace =
-    /^(?:(?:return-path|delivered-to|received|x-original-to|envelope-to|delivery-date)\s*:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*)+/i;
+    /^(?:(?:return-path|delivered-to|received|authentication-results|x-original-to|envelope-to|delivery-date)\s*:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*)+/i;
   return Buffer.from(withoutMboxLine.replace(trace, ""), "latin1");
 }
