@@ -12,6 +12,8 @@ import { type ClaimedMessage, type ClaimRequest, type Spool, SpoolError } from "
 const gatherMs = 100;
 /** After a claim that the spool refused. */
 const refusedRetryMs = 5_000;
+/** While domains are left out of the claims; one look a second costs some per mille of a processor. */
+const excludedRetryMs = 1_000;
 
 export interface ClaimerOptions {
   readonly spool: Spool;
@@ -93,6 +95,8 @@ export class Claimer {
       }
       const due = await spool.nextDue(asked.excludeDomains);
       if (due !== undefined) this.noteDue(due);
+      // A domain can have room again without a site that was full and now is not: what of it is due is looked for.
+      if (asked.excludeDomains.length > 0) this.noteDue(this.#options.clock.now() + excludedRetryMs);
       return;
     }
   }

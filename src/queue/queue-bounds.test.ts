@@ -2,9 +2,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ClaimedMessage, ClaimRequest, Settlement, Spool, StoredRecipient } from "../spool/spool.ts";
-import { newMessage, QueueFixture, smtpHop, unreachable } from "../testing/queue-fixture.ts";
+import { deferredReply, newMessage, QueueFixture, relayed, smtpHop, unreachable } from "../testing/queue-fixture.ts";
 
 const minute = 60_000;
+
+test("found by simulation: a domain that was left out of a page is read again, though its site was never full", async () => {
+  const fixture = new QueueFixture({ settings: { ready: 20, deliveries_per_site: 20 } });
+  fixture.agent.answer = (_, { attempts }) => (attempts === 1 ? deferredReply() : relayed);
+  fixture.queue.start();
+  // More than a page, all due at about the same time, and nothing else that would wake the queue.
+  for (let number = 0; number < 40; number++) await fixture.accept({ to: [`user${number}@a.test`] });
+  await fixture.advance(20 * 60_000);
+  const { scheduled, claimed } = await fixture.spool.stats();
+  assert.deepEqual([scheduled, claimed], [0, 0]);
+});
 
 test("a flood to one site starves none: others are delivered while it waits", async () => {
   const fixture = new QueueFixture({ settings: { deliveries: 10, deliveries_per_site: 4 } });
