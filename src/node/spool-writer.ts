@@ -140,7 +140,11 @@ export class SpoolWriter {
    */
   #overwriteFailedCommit(): void {
     try {
-      this.#transaction(() => this.#database.exec("UPDATE state SET incarnation = incarnation"));
+      // There and back: a value set to itself changes no page, and then nothing would be written.
+      this.#transaction(() => {
+        this.#database.exec("UPDATE state SET incarnation = incarnation + 1");
+        this.#database.exec("UPDATE state SET incarnation = incarnation - 1");
+      });
     } catch {
       // The disk still fails; the next operation tries again.
     }
