@@ -2,17 +2,17 @@
  * Reads what is due from the schedule, a page at a time and one claim at a time, as long as there is room for it; then
  * sleeps until the next recipient is due. The schedule may hold millions: nothing of it is kept here but one time.
  */
-import { logTrouble } from "./spool-trouble.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { type ClaimedMessage, type ClaimRequest, type Spool, SpoolError } from "../spool/spool.ts";
+import { logTrouble } from "./spool-trouble.ts";
 
 /** Recipients that fall due within this time are read together, instead of one by one. */
 const gatherMs = 100;
 /** After a claim that the spool refused. */
 const refusedRetryMs = 5_000;
-/** While domains are left out of the claims; one look a second costs some per mille of a processor. */
+/** While domains are left out of the claims: often enough for people, and a claim and a look-up are all it costs. */
 const excludedRetryMs = 1_000;
 
 export interface ClaimerOptions {

@@ -2,11 +2,11 @@
  * Leases of what is in memory, renewed together while this process works on it. One that cannot be renewed in time ends
  * by itself and the recipient returns to the schedule: a dead worker never locks mail away.
  */
-import { logTrouble } from "./spool-trouble.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Spool } from "../spool/spool.ts";
 import type { Claim } from "./claim.ts";
+import { logTrouble } from "./spool-trouble.ts";
 
 /** Outlives a minute of a full disk and a stalled machine; short enough that a cluster's peer takes over the same hour. */
 export const leaseMs = 20 * 60_000;

@@ -3,11 +3,11 @@
  * be delivered again because the disk was full for a minute. While the spool refuses, `paused` tells the queue to begin
  * nothing, so what is kept here is bounded by what was in memory when the trouble began.
  */
-import { logTrouble } from "./spool-trouble.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { type Settlement, type Spool, SpoolError } from "../spool/spool.ts";
 import { leaseMs } from "./leases.ts";
+import { logTrouble } from "./spool-trouble.ts";
 
 /** `recorded`; `stale`: somebody else holds the claim now; `given-up`: the spool takes other writes, but never this one. */
 export type RecordResult = "recorded" | "stale" | "given-up";
