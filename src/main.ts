@@ -275,8 +275,15 @@ function lazyResolver(servers?: readonly string[]): Resolver {
 async function makeResolver(servers: readonly string[] | undefined, log: Log): Promise<Resolver> {
   const { DnsResolver } = await import("./node/dns/dns-resolver.ts");
   const { parseDnsServer, systemDnsServers } = await import("./node/dns/dns-servers.ts");
+  const { socketTransport: transport } = await import("./node/dns/dns-transport.ts");
   const configured = servers?.flatMap((text) => parseDnsServer(text) ?? []);
-  return new DnsResolver({ servers: configured ?? (await systemDnsServers(files)), clock, random, log });
+  return new DnsResolver({
+    servers: configured ?? (await systemDnsServers(files)),
+    transport,
+    clock,
+    random,
+    log,
+  });
 }
 
 function outputOf(stream: NodeJS.WriteStream): TextOutput {

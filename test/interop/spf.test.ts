@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DnsResolver } from "../../src/node/dns/dns-resolver.ts";
 import { parseDnsServer } from "../../src/node/dns/dns-servers.ts";
+import { socketTransport } from "../../src/node/dns/dns-transport.ts";
 import { SystemClock } from "../../src/node/system-clock.ts";
 import { SystemRandom } from "../../src/node/system-random.ts";
 import { checkSender } from "../../src/spf/spf.ts";
@@ -77,7 +78,9 @@ test("pyspf and we come to the same result, and to the same explanation", async 
   const server = parseDnsServer(dns.address);
   assert.ok(server);
   const clock = new SystemClock();
-  const resolver = new DnsResolver({ servers: [server], clock, random: new SystemRandom(), log: new CollectingLog() });
+  const log = new CollectingLog();
+  const random = new SystemRandom();
+  const resolver = new DnsResolver({ servers: [server], transport: socketTransport, clock, random, log });
   const counts = new Map<string, number>();
   for (const [index, { client, reversePath, hello }] of questions.entries()) {
     const [localPart = "", domain = ""] = reversePath.split("@");

@@ -10,6 +10,7 @@ import { CollectingLog } from "../../testing/collecting-log.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
 import { SeededRandom } from "../../testing/seeded-random.ts";
 import { DnsResolver, type DnsResolverOptions } from "./dns-resolver.ts";
+import { socketTransport } from "./dns-transport.ts";
 
 type Answering = (query: DecodedPacket, transport: "udp" | "tcp") => Packet | Buffer | Buffer[] | undefined;
 
@@ -134,6 +135,7 @@ function resolverFor(servers: readonly FakeServer[], more: Partial<DnsResolverOp
   const log = new CollectingLog();
   const resolver = new DnsResolver({
     servers: servers.map(({ server }) => server),
+    transport: socketTransport,
     clock,
     log,
     random: new SeededRandom(7),

@@ -8,6 +8,7 @@ import type { Log } from "../../ports/log.ts";
 import type { Random } from "../../ports/random.ts";
 import type { DnsAnswer, RecordType, RecordTypes, Resolver } from "../../ports/resolver.ts";
 import { DnsCache } from "./dns-cache.ts";
+import { exchangeTcp, exchangeUdp, type DnsServer, type DnsTransport, type Exchange } from "./dns-exchange.ts";
 import {
   encodeQuery,
   followChain,
@@ -18,7 +19,6 @@ import {
   type Reply,
 } from "./dns-message.ts";
 import { isOnThisMachine } from "./dns-servers.ts";
-import { exchangeTcp, exchangeUdp, type DnsServer, type Exchange } from "./dns-transport.ts";
 
 /** First round and second round: a lost packet costs two seconds, a slow server gets its chance. */
 const ROUND_TIMEOUTS_MS = [2000, 5000];
@@ -41,6 +41,8 @@ const CACHE_BYTES_MAX = 32 * 1024 * 1024;
 export interface DnsResolverOptions {
   /** In the order in which they are asked; at least one. */
   readonly servers: readonly DnsServer[];
+  /** How they are reached; dns-transport has the real sockets. */
+  readonly transport: DnsTransport;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -205,11 +207,12 @@ export class DnsResolver implements Resolver {
     edns: { readonly dnssec: boolean } | undefined,
     untilMs: number,
   ): Promise<Exchange> {
-    const { clock, random } = this.#options;
+    const { transport, clock, random } = this.#options;
     const id = Buffer.from(random.bytes(2)).readUInt16BE(0);
     const query = encodeQuery(id, question, edns);
     const read = (bytes: Buffer) => readReply(bytes, id, question);
-    const options = () => ({ server, query, read, timeoutMs: Math.max(0, untilMs - clock.monotonicMs()), clock });
+    const timeoutMs = () => Math.max(0, untilMs - clock.monotonicMs());
+    const options = () => ({ transport, server, query, read, timeoutMs: timeoutMs(), clock });
     const byUdp = await exchangeUdp(options());
     return byUdp.kind === "truncated" ? await exchangeTcp(options()) : byUdp;
   }

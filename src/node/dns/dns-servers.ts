@@ -2,7 +2,7 @@
 import { isLoopback, parseIpAddress } from "../../address/ip-address.ts";
 import { parseListenAddress } from "../../lib/setting-types.ts";
 import type { Files } from "../../ports/files.ts";
-import type { DnsServer } from "./dns-transport.ts";
+import type { DnsServer } from "./dns-exchange.ts";
 
 const DNS_PORT = 53;
 /** As many as the C library takes (resolv.conf(5)). */
