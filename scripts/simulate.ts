@@ -80,7 +80,10 @@ async function main(): Promise<void> {
       done++;
       simulatedMs += result.simulatedMs;
       letters += Object.values(result.letters).reduce((sum, count) => sum + count, 0);
-      if (result.problems.length > 0) failed.push(result);
+      if (result.problems.length > 0) {
+        failed.push(result);
+        console.error(`seed ${result.seed} failed`);
+      }
       if (performance.now() - told > 2000) {
         told = performance.now();
         process.stderr.write(`${done} of ${seeds} seeds, ${failed.length} failed\n`);

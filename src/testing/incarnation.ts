@@ -16,8 +16,6 @@ export interface MachinePorts {
   readonly log: Log;
 }
 
-const never = new Promise<never>(() => undefined);
-
 export class Incarnation implements MachinePorts {
   readonly clock: Clock;
   readonly network: Network;
@@ -27,6 +25,8 @@ export class Incarnation implements MachinePorts {
   /** Resolves when it is killed. */
   readonly death: Promise<void>;
   #dead = false;
+  /** One of its own: what waits for it is kept for as long as the promise is, and a long run has many lives. */
+  readonly #never = new Promise<never>(() => undefined);
   readonly #die: () => void;
   readonly #timers = new Set<Timer>();
   readonly #listeners = new Set<NetworkListener>();
@@ -69,13 +69,13 @@ export class Incarnation implements MachinePorts {
     if (this.#dead) {
       // Nobody hears of its failure either.
       work.catch(() => undefined);
-      return await never;
+      return await this.#never;
     }
     try {
       const result = await work;
-      return this.isDead ? await never : result;
+      return this.isDead ? await this.#never : result;
     } catch (error) {
-      if (this.isDead) return await never;
+      if (this.isDead) return await this.#never;
       throw error;
     }
   }
