@@ -15,6 +15,8 @@ import type {
 } from "../policy/authentication/sender-authentication.ts";
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
 import { isSubmission } from "../policy/client.ts";
+import type { Refusal } from "../policy/decision.ts";
+import { checkForwardedAuthor } from "../policy/forwarded-author.ts";
 import type { PendingSignatures } from "../signing/message-signing.ts";
 import type { ForwardedForm, QueueId } from "../spool/spool.ts";
 import type { SessionState } from "./session-state.ts";
@@ -102,6 +104,13 @@ export class ContentChecks {
     const { evaluations } = this.#state.services;
     if (evaluations === undefined || this.#received === undefined) return;
     evaluations.note(evaluationNote(this.#state, this.#transaction, this.#received, verdict));
+  }
+
+  /** Whether it may lead on from here, with what was found; `undefined`: it may, or leads nowhere else. */
+  async forwardedDecision({ verdict, forwarded }: ContentAdditions): Promise<Refusal | undefined> {
+    const ports = this.#envelope?.ports;
+    if (ports === undefined || verdict === undefined || forwarded === undefined) return undefined;
+    return checkForwardedAuthor(verdict, forwarded, this.#state.settings.hostname, ports);
   }
 
   /** For a message that will be taken. */

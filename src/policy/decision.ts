@@ -12,3 +12,6 @@ export type Decision =
       /** Key, and file and line where known, of the setting that decided. */
       readonly setting?: string;
     };
+
+/** What keeps mail out, for good or for now. */
+export type Refusal = Exclude<Decision, { readonly verdict: "accept" }>;

@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DmarcOutcome, DmarcRecord } from "../dmarc/dmarc-outcome.ts";
+import { ManualClock, settle } from "../testing/manual-clock.ts";
+import { StaticResolver } from "../testing/static-resolver.ts";
+import { patienceMs } from "./authentication/sender-authentication.ts";
 import { checkForwardedAuthor } from "./forwarded-author.ts";
 import { checkSrsRecipient } from "./srs-recipient.ts";
 
@@ -19,40 +22,101 @@ const failed: DmarcOutcome = {
   result: "fail",
   detail: "",
   authorDomain: "example.org",
-  organizationalDomain: "example.org",
   record,
   policy: "reject",
   spfAligned: false,
   dkimAligned: false,
 };
 
-function reason(
-  changes: Partial<DmarcOutcome>,
-  reversePath = "SRS0=x@mail.example.org",
-  disposition: "junk" | "deliver" = "junk",
-): string | undefined {
-  const dmarc = { ...failed, ...changes };
-  return checkForwardedAuthor({ dmarc, disposition }, { reversePath, headerBlock: "" }, "mail.example.org")?.reason;
+function zone(): StaticResolver {
+  const records = {
+    "example.org": "v=DMARC1; p=reject",
+    "news.example.org": "v=DMARC1; p=reject",
+    "own.example.org": "v=DMARC1; p=reject; psd=n",
+    "origin.test": "v=DMARC1; p=reject",
+  };
+  const resolver = new StaticResolver();
+  for (const [domain, text] of Object.entries(records)) resolver.add(`_dmarc.${domain}`, "TXT", text);
+  return resolver;
 }
 
-test("a failed author with whom our reverse-path aligns is refused, by SPF of the EHLO name for the null one", () => {
-  assert.equal(reason({}), "forwarded-author-forged");
-  assert.equal(reason({}, "ann@example.org"), "forwarded-author-forged");
-  assert.equal(reason({}, ""), "forwarded-author-forged");
-  assert.equal(reason({}, "SRS0=x@MAIL.Example.ORG"), "forwarded-author-forged");
-  assert.equal(reason({ policy: "quarantine" }), "forwarded-author-forged");
-  assert.equal(reason({ authorDomain: "news.example.org" }), "forwarded-author-forged");
-  assert.equal(reason({ authorDomain: "news.mail.example.org" }), "forwarded-author-forged");
+interface Given {
+  readonly reversePath?: string;
+  readonly disposition?: "junk" | "deliver";
+  readonly resolver?: StaticResolver;
+  readonly clock?: ManualClock;
+}
+
+async function reason(changes: Partial<DmarcOutcome>, given: Given = {}): Promise<string | undefined> {
+  const { reversePath = "SRS0=x@mail.example.org", disposition = "junk" } = given;
+  const { resolver = zone(), clock = new ManualClock() } = given;
+  const verdict = { dmarc: { ...failed, ...changes }, disposition };
+  const form = { reversePath, headerBlock: "" };
+  return (await checkForwardedAuthor(verdict, form, "mail.example.org", { resolver, clock }))?.reason;
+}
+
+const forged = "forwarded-author-forged";
+
+test("a failed author with whom our reverse-path aligns is refused, by SPF of the EHLO name for the null one", async () => {
+  assert.equal(await reason({}), forged);
+  assert.equal(await reason({}, { reversePath: "ann@example.org" }), forged);
+  assert.equal(await reason({}, { reversePath: "" }), forged);
+  assert.equal(await reason({}, { reversePath: "SRS0=x@MAIL.Example.ORG" }), forged);
+  assert.equal(await reason({ policy: "quarantine" }), forged);
+  assert.equal(await reason({ authorDomain: "plain.example.org", organizationalDomain: "example.org" }), forged);
 });
 
-test("what passed, has no policy, does not align, or is believed here all the same goes on", () => {
-  for (const result of ["pass", "none", "temperror", "permerror"] as const) assert.equal(reason({ result }), undefined);
-  assert.equal(reason({ policy: "none" }), undefined);
-  assert.equal(reason({}, "SRS0=x@fwd.example.net"), undefined);
-  assert.equal(reason({ authorDomain: "origin.test", organizationalDomain: "origin.test" }), undefined);
-  assert.equal(reason({}, undefined, "deliver"), undefined);
-  assert.equal(reason({ record: { ...record, aspf: "strict" } }), undefined);
-  assert.equal(reason({ record: { ...record, aspf: "strict" } }, "ann@example.org"), "forwarded-author-forged");
+test("an author below our domain is refused too where its own record left its organisation unasked", async () => {
+  for (const authorDomain of ["news.example.org", "news.mail.example.org", "mail.example.org"]) {
+    assert.equal(await reason({ authorDomain }), forged, authorDomain);
+    assert.equal(await reason({ authorDomain }, { reversePath: "ann@example.org" }), forged, authorDomain);
+  }
+});
+
+test("our own reverse-path in U-labels is the same domain", async () => {
+  const given = { reversePath: "ann@bücher.example" };
+  assert.equal(await reason({ authorDomain: "xn--bcher-kva.example" }, given), forged);
+});
+
+test("what passed, has no policy, does not align, or is believed here all the same goes on", async () => {
+  for (const result of ["pass", "none", "temperror", "permerror"] as const) {
+    assert.equal(await reason({ result }), undefined);
+  }
+  assert.equal(await reason({ policy: "none" }), undefined);
+  assert.equal(await reason({}, { reversePath: "SRS0=x@fwd.example.net" }), undefined);
+  assert.equal(await reason({}, { reversePath: "x@[192.0.2.1]" }), undefined);
+  assert.equal(await reason({ authorDomain: "origin.test" }), undefined);
+  assert.equal(await reason({}, { disposition: "deliver" }), undefined);
+  const strict = { record: { ...record, aspf: "strict" } } as const;
+  assert.equal(await reason(strict), undefined);
+  assert.equal(await reason(strict, { reversePath: "ann@example.org" }), forged);
+});
+
+test("a subdomain that says it is an organisation apart is one, whichever of the two it is", async () => {
+  assert.equal(await reason({ authorDomain: "own.example.org" }), undefined);
+  assert.equal(await reason({}, { reversePath: "ann@own.example.org" }), undefined);
+  assert.equal(await reason({ authorDomain: "a.own.example.org" }, { reversePath: "ann@own.example.org" }), forged);
+});
+
+test("where DNS does not answer, or not in time, nobody knows, and the client is to come again", async () => {
+  const author = { authorDomain: "news.example.org" };
+  assert.equal(await reason(author, { resolver: zone().fail("_dmarc.org") }), "forwarded-author-unknown");
+  const resolver = zone();
+  const clock = new ManualClock();
+  resolver.hold("_dmarc.mail.example.org", "TXT", new Promise(() => undefined));
+  const asked = reason(author, { resolver, clock });
+  await settle();
+  await clock.advance(patienceMs);
+  assert.equal(await asked, "forwarded-author-unknown");
+  assert.equal(clock.pendingTimers, 0);
+});
+
+test("nothing is asked where the names have nothing in common, nor for mail that may go on anyway", async () => {
+  const resolver = zone();
+  await reason({ authorDomain: "origin.test" }, { resolver });
+  await reason({ policy: "none" }, { resolver });
+  await reason({}, { resolver, disposition: "deliver" });
+  assert.deepEqual(resolver.queries, []);
 });
 
 test("a rewritten reverse-path is a recipient if it is ours and valid, whatever else 550 5.1.1", () => {

@@ -1,15 +1,21 @@
 /**
  * Forgeries of our own domains are not forwarded. What we forward leaves from a reverse-path of ours, for which SPF passes;
  * where DMARC counts that as the author's own (RFC 9989 §4.4), the next server would take for proved what failed here.
+ *
+ * Which organisation a domain belongs to was not looked up where nothing that passed was to be compared with it, so it is
+ * asked for here, as the next server will.
  */
-import type { DmarcOutcome } from "../dmarc/dmarc-outcome.ts";
+import { dnsNameKeyOf } from "../address/domain.ts";
+import { Alignment } from "../dmarc/alignment.ts";
+import { DmarcRecords } from "../dmarc/tree-walk.ts";
 import { reply } from "../smtp/reply.ts";
 import type { ForwardedForm } from "../spool/spool.ts";
-import { isOfDomain, isWithin } from "./authentication/alignment.ts";
+import { LimitedResolver } from "./authentication/limited-resolver.ts";
+import { patienceMs, type SenderAuthenticationPorts } from "./authentication/sender-authentication.ts";
 import type { SenderVerdict } from "./authentication/sender-verdict.ts";
-import type { Decision } from "./decision.ts";
+import type { Refusal } from "./decision.ts";
 
-const forged: Exclude<Decision, { readonly verdict: "accept" }> = {
+const forged: Refusal = {
   verdict: "reject",
   reply: reply(
     550,
@@ -20,22 +26,45 @@ const forged: Exclude<Decision, { readonly verdict: "accept" }> = {
   setting: "forwarding.domain",
 };
 
+const undecided: Refusal = {
+  verdict: "defer",
+  reply: reply(451, "4.7.1", "DNS trouble: whether this may be forwarded cannot be checked now, try again later"),
+  reason: "forwarded-author-unknown",
+  setting: "forwarding.domain",
+};
+
 /**
  * `undefined`: nothing against it. Only mail that would go to Junk here is meant: what a list or a trusted forwarder
- * broke, as far as we know, is delivered, and so it is forwarded.
+ * broke, as far as we know, is delivered, and so it is forwarded. Ends after {@link patienceMs} at the latest.
  */
-export function checkForwardedAuthor(
+export async function checkForwardedAuthor(
   { dmarc, disposition }: Pick<SenderVerdict, "dmarc" | "disposition">,
   { reversePath }: ForwardedForm,
   hostname: string,
-): typeof forged | undefined {
-  if (dmarc.result !== "fail" || dmarc.policy === "none" || disposition !== "junk") return undefined;
+  { resolver, clock }: Pick<SenderAuthenticationPorts, "resolver" | "clock">,
+): Promise<Refusal | undefined> {
+  const { result, policy, authorDomain, organizationalDomain, record } = dmarc;
+  if (result !== "fail" || policy === "none" || disposition !== "junk" || authorDomain === undefined) return undefined;
   // With the null reverse-path SPF looks at the name in EHLO (RFC 7208 §2.4).
-  const identity = reversePath === "" ? hostname : reversePath.slice(reversePath.lastIndexOf("@") + 1);
-  return countsAsAuthor(identity.toLowerCase(), dmarc) ? forged : undefined;
-}
-
-function countsAsAuthor(identity: string, dmarc: DmarcOutcome): boolean {
-  if (dmarc.record?.aspf === "strict") return identity === dmarc.authorDomain;
-  return isOfDomain(identity, dmarc) || isWithin(dmarc.authorDomain ?? "", identity);
+  const identity = dnsNameKeyOf(reversePath === "" ? hostname : reversePath.slice(reversePath.lastIndexOf("@") + 1));
+  // SPF says nothing of an address literal.
+  if (identity === undefined) return undefined;
+  const limited = new LimitedResolver(resolver);
+  limited.giveUpAfter(patienceMs, clock);
+  try {
+    const alignment = new Alignment(new DmarcRecords(limited), authorDomain, organizationalDomain);
+    const answer = await alignment.of(identity, record?.aspf ?? "relaxed");
+    switch (answer) {
+      case "aligned":
+        return forged;
+      case "not-aligned":
+        return undefined;
+      case "unknown":
+        return undecided;
+      default:
+        return answer satisfies never;
+    }
+  } finally {
+    limited.done();
+  }
 }

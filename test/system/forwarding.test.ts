@@ -117,6 +117,35 @@ test("a forgery of our own domain is not proved by being forwarded: 550 5.7.1; o
   assert.equal(world.log.of("content-refused")[0]?.["reason"], "forwarded-author-forged");
 });
 
+test("a subdomain of ours with a record of its own is no way round that, nor are U-labels; DNS trouble is 451", async () => {
+  await using world = await SimulatedWorld.start();
+  await using far = await world.peer("elsewhere.test");
+  for (const domain of ["example.org", "news.example.org", "xn--bcher-kva.example"]) {
+    world.resolver.add(`_dmarc.${domain}`, "TXT", "v=DMARC1; p=reject");
+  }
+  world.resolver.add("_dmarc.own.example.org", "TXT", "v=DMARC1; p=reject; psd=n");
+  const send = async (from: string, author: string, how: string) => {
+    const client = await world.client();
+    await client.expect(`MAIL FROM:<${from}> SMTPUTF8`, "250");
+    await client.expect("RCPT TO:<single@example.org>", "250");
+    await client.expect("DATA", "354");
+    await client.expect(`From: ${author}\r\nSubject: x\r\n\r\nx\r\n.`, how);
+    await client.expect("QUIT", "221");
+    await world.quiet();
+  };
+  // Nothing that passed was to be compared, so the evaluation asked for no organisation.
+  await send("evil@evil.test", "boss@news.example.org", "550 5.7.1");
+  await send("", "boss@news.example.org", "550 5.7.1");
+  await send("evil@bücher.example", "boss@xn--bcher-kva.example", "550 5.7.1");
+  world.resolver.fail("_dmarc.mail.example.org");
+  await send("evil@evil.test", "boss@news.example.org", "451 4.7.1");
+  world.resolver.heal("_dmarc.mail.example.org");
+  assert.equal(far.messages.length, 0);
+  // An organisation apart, by its own word: the next server finds what we found.
+  await send("evil@evil.test", "boss@own.example.org", "250");
+  assert.equal(far.messages.length, 1);
+});
+
 test("with a forwarding domain of its own the same forgery is forwarded, and fails DMARC there", async () => {
   await using world = await SimulatedWorld.start({ forwarding: { domain: "fwd.example.net" } });
   await using far = await world.peer("elsewhere.test");

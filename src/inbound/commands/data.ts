@@ -10,7 +10,6 @@ import type { HeaderSection } from "../../message/header-section.ts";
 import { makeMessageId, messageIdRandomBytes } from "../../message/message-id.ts";
 import { checkHeaderAddresses, editSubmission } from "../../message/submission-edits.ts";
 import type { Decision } from "../../policy/decision.ts";
-import { checkForwardedAuthor } from "../../policy/forwarded-author.ts";
 import { reply, type Reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server-event.ts";
 import { SpoolError, type QueueId } from "../../spool/spool.ts";
@@ -114,14 +113,11 @@ async function commitChecked(
   const additions = await checks.additions(verdict).catch((error: unknown) => ({ failure: error }));
   if (state.content !== content) return noted;
   if ("failure" in additions) return refuse(state, spoolDecision(state, content.id, additions.failure));
-  const { forwarded } = additions;
-  const forgery =
-    verdict === undefined || forwarded === undefined
-      ? undefined
-      : checkForwardedAuthor(verdict, forwarded, state.settings.hostname);
-  if (forgery === undefined) return commit(additions);
-  if (verdict !== undefined) checks.noteVerdict({ ...verdict, decision: forgery });
-  return refuse(state, forgery);
+  const decision = await checks.forwardedDecision(additions);
+  if (state.content !== content) return noted;
+  if (decision === undefined) return commit(additions);
+  if (verdict !== undefined && decision.verdict === "reject") checks.noteVerdict({ ...verdict, decision });
+  return refuse(state, decision);
 }
 
 /** The core, or we before, refused what came. */

@@ -1,10 +1,8 @@
 /** What a client hears when its message is refused or put off for what was found about the sender. */
 import { reply } from "../../smtp/reply.ts";
-import type { Decision } from "../decision.ts";
+import type { Refusal } from "../decision.ts";
 import { isOfDomain } from "./alignment.ts";
 import type { SenderFindings } from "./sender-verdict.ts";
-
-type Refusal = Exclude<Decision, { readonly verdict: "accept" }>;
 
 /** One line of a reply stays below the 512 octets of RFC 5321 §4.5.3.1.5 with its code. */
 const textLengthMax = 480;
