@@ -11,6 +11,7 @@ import { headerHashInput } from "../dkim/canonicalization.ts";
 import { signedFieldNames } from "../dkim/signed-fields.ts";
 import { FoldedTags, foldBase64, signData } from "../dkim/signer.ts";
 import type { SigningKey } from "../dkim/signing-key.ts";
+import type { UnsealedReason } from "../events/unsealed-reason.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { SignatureCrypto } from "../ports/crypto.ts";
@@ -35,6 +36,10 @@ export interface SealedMessage {
   readonly results: string;
 }
 
+export type SealResult =
+  /** `fields`: three whole fields for the top of the message. */
+  { readonly kind: "sealed"; readonly fields: string } | { readonly kind: "unsealed"; readonly reason: UnsealedReason };
+
 /** DKIM signatures that ours covers, from the bottom; more than that nobody judges. */
 const dkimSignaturesMax = 20;
 
@@ -55,17 +60,20 @@ export class ArcSealer {
     this.#options = options;
   }
 
-  /** After `bodies.end()`: three whole fields for the top of the message; "" where it is not to be sealed. */
-  async finish({ arc, results }: SealedMessage): Promise<string> {
+  /** After `bodies.end()`. */
+  async finish({ arc, results }: SealedMessage): Promise<SealResult> {
     const instance = arc.instance + 1;
-    if (arc.newestSealSaysFail || instance > instancesMax || this.#bodies.malformedStart) return "";
+    if (arc.newestSealSaysFail) return unsealed("chain-failed");
+    if (instance > instancesMax) return unsealed("chain-full");
+    if (this.#bodies.malformedStart) return unsealed("malformed-start");
     const names = this.#signedNames();
+    if (names === undefined) return unsealed("unsignable-header");
     const earlier = this.#earlierSets(arc);
-    if (names === undefined || earlier === undefined) return "";
+    if (earlier === undefined) return unsealed("chain-changed");
     const found = `ARC-Authentication-Results: i=${instance}; ${this.#options.authservId}${results.trimEnd()}\r\n`;
     const message = await this.#signMessage(instance, names);
     const set = { results: fieldOf(found), message: fieldOf(message) };
-    return `${await this.#seal(instance, arc, earlier, set)}${message}${found}`;
+    return { kind: "sealed", fields: `${await this.#seal(instance, arc, earlier, set)}${message}${found}` };
   }
 
   /** What the message signature covers; undefined for messages that nobody can sign to any effect. */
@@ -128,6 +136,10 @@ export class ArcSealer {
     const signature = await signData(key, data, crypto);
     return `${unsigned}${foldBase64(signature.toString("base64"), 3)}\r\n`;
   }
+}
+
+function unsealed(reason: UnsealedReason): SealResult {
+  return { kind: "unsealed", reason };
 }
 
 function fieldOf(text: string): { readonly raw: Buffer } {

@@ -202,13 +202,14 @@ async function checkSigning({ message, key, seconds, names, host, expected }: Si
   assert.equal((await signData(key, sealData, crypto)).toString("base64"), wantedSeal.get("b"));
 
   const sealer = new ArcSealer(header, bodies, { key, crypto, now: Number(seconds) * 1000, authservId: host });
-  const block = await sealer.finish({ arc, results });
-  const fields = parseHeaderFields(Buffer.from(block));
+  const result = await sealer.finish({ arc, results });
+  assert.ok(result.kind === "sealed");
+  const fields = parseHeaderFields(Buffer.from(result.fields));
   for (const [name, tags] of [["arc-seal", sealTags] as const, ["arc-message-signature", { ...common, bh }] as const]) {
     const made = parseTagList(fields.first(name)?.value ?? "");
     for (const [tag, value] of Object.entries(tags)) assert.equal(made?.get(tag), value, `${name} ${tag}=`);
   }
   assert.equal(compact(fields.first("arc-authentication-results")?.value ?? ""), compact(expected.results));
-  const sealed = await validate(block + message, resolver);
+  const sealed = await validate(result.fields + message, resolver);
   assert.equal(sealed.result, validation === "fail" ? "fail" : "pass", sealed.detail);
 }

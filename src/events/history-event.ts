@@ -5,6 +5,7 @@
 import type { Instant } from "../lib/instant.ts";
 import type { AuthenticationNote } from "./authentication-note.ts";
 import type { DeliveryOutcome } from "./delivery-outcome.ts";
+import type { UnsealedReason } from "./unsealed-reason.ts";
 
 interface Common {
   readonly at: Instant;
@@ -49,6 +50,8 @@ export type HistoryEvent =
       readonly authentication?: AuthenticationNote;
       /** Names of the DKIM keys that it was signed with here: `selector._domainkey.domain`. */
       readonly signedWith?: readonly string[];
+      /** Why the copies that lead elsewhere have no ARC set of ours; absent: they have, or there are none. */
+      readonly unsealed?: UnsealedReason;
     })
   | (OfRecipient & { readonly kind: "recipient-delivered"; readonly attempt: AttemptFacts })
   | (OfRecipient & { readonly kind: "recipient-relayed"; readonly attempt: AttemptFacts })

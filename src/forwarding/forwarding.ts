@@ -7,6 +7,7 @@ import type { Mailbox } from "../address/mailbox.ts";
 import type { ReversedRecipient } from "../address/srs.ts";
 import type { ArcOutcome } from "../arc/arc-outcome.ts";
 import type { BodyHashes } from "../dkim/body-hashes.ts";
+import type { UnsealedReason } from "../events/unsealed-reason.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { ForwardedForm } from "../spool/spool.ts";
 
@@ -17,7 +18,14 @@ export interface ForwardedMessage {
   readonly domain: string;
   /** What we found: value of our Authentication-Results field behind the authserv-id, beginning with its `;`. */
   readonly results: string;
-  readonly arc: ArcOutcome;
+  /** Absent: nobody looked, since its client's mail is not checked. */
+  readonly arc?: ArcOutcome;
+}
+
+export interface ForwardedCopy {
+  readonly form: ForwardedForm;
+  /** Why `form` has no ARC set; absent: it has one. */
+  readonly unsealed?: UnsealedReason;
 }
 
 export interface Forwarding {
@@ -32,5 +40,5 @@ export interface Forwarding {
 
 export interface PendingForward {
   /** After `bodies.end()`. */
-  finish(message: ForwardedMessage): Promise<ForwardedForm>;
+  finish(message: ForwardedMessage): Promise<ForwardedCopy>;
 }

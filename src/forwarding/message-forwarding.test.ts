@@ -49,13 +49,18 @@ class Fixture {
 }
 
 /** As `inbound/` does it: begun at the end of the header section, finished after the body. */
-async function forward(forwarding: MessageForwarding, { domain = "example.org", arc = noChain, text = content } = {}) {
+async function forward(
+  forwarding: MessageForwarding,
+  { domain = "example.org", arc = noChain, text = content, checked = true } = {},
+) {
   const { header, rest } = split(text);
   const bodies = new BodyHashes();
   const pending = forwarding.begin(header, bodies);
   bodies.push(rest);
   bodies.end();
-  return await pending.finish({ reversePath: "joe@origin.test", domain, results, arc });
+  const outcome = checked ? { arc } : undefined;
+  const { form, unsealed } = await pending.finish({ reversePath: "joe@origin.test", domain, results, ...outcome });
+  return { ...form, unsealed };
 }
 
 async function validate(fixture: Fixture, text: string): Promise<ArcOutcome> {
@@ -113,7 +118,8 @@ test("ARC-005: a chain of two forwarders validates; one that failed is sealed on
   assert.match(headerBlock, /^ARC-Seal: i=2;[^]*?cv=fail;/);
   const after = await validate(fixture, `${headerBlock}${broken}`);
   assert.equal(after.newestSealSaysFail, true);
-  assert.equal((await forward(forwarding, { text: `${headerBlock}${broken}`, arc: after })).headerBlock, "");
+  const unsealed = await forward(forwarding, { text: `${headerBlock}${broken}`, arc: after });
+  assert.deepEqual([unsealed.headerBlock, unsealed.unsealed], ["", "chain-failed"]);
 });
 
 test("the key is that of the address's domain, else of the forwarding domain, of hostname, of the domain above it", async () => {
@@ -133,6 +139,7 @@ test("without a key mail is forwarded unsealed, and the log says so once a day f
   for (let count = 0; count < 3; count++) {
     const form = await forward(forwarding);
     assert.equal(form.headerBlock, "", "a seal that few can check is worse than none");
+    assert.equal(form.unsealed, "no-key");
     assert.match(form.reversePath, /^SRS0=/);
   }
   await forward(forwarding, { domain: "other.example" });
@@ -149,9 +156,9 @@ test("seals can be turned off, and a reload turns both on and off", async () => 
   const fixture = new Fixture();
   fixture.addKey("example.org");
   await using forwarding = await fixture.open({ seal: false });
-  assert.equal((await forward(forwarding)).headerBlock, "");
+  const { reversePath, headerBlock, unsealed } = await forward(forwarding);
+  assert.deepEqual([headerBlock, unsealed], ["", "turned-off"]);
   assert.deepEqual(fixture.log.of("forwarding-unsealed"), []);
-  const { reversePath } = await forward(forwarding);
   forwarding.reconfigure({
     ...forwardingSettings.parse({ rewrite_sender: false, secret: "a secret of the operator" }),
     hostname: "mail.example.org",
@@ -166,6 +173,25 @@ test("seals can be turned off, and a reload turns both on and off", async () => 
   assert.equal((await forwarding.reverse(recipient))?.kind, "address", "made with the server's own key");
 });
 
+test("ARC-005: each reason for which nothing may be added to a chain is told", async () => {
+  const fixture = new Fixture();
+  fixture.addKey("example.org");
+  await using forwarding = await fixture.open();
+  const chained = `${(await forward(forwarding)).headerBlock}${content}`;
+  const good = await validate(fixture, chained);
+  const reasons = [
+    [await forward(forwarding, { text: chained, checked: false }), "chain-unchecked"],
+    [await forward(forwarding, { text: chained, arc: { ...good, instance: 50 } }), "chain-full"],
+    [await forward(forwarding, { arc: good }), "chain-changed"],
+    [await forward(forwarding, { text: `From: boss@bank.test\r\n${content}` }), "unsignable-header"],
+    [await forward(forwarding, { text: content.replace("\r\n\r\n", "\r\nno field\r\n\r\n") }), "malformed-start"],
+  ] as const;
+  for (const [{ headerBlock, unsealed }, reason] of reasons) assert.deepEqual([headerBlock, unsealed], ["", reason]);
+  // Without a chain there is nothing that our seal would vouch for unseen.
+  const unchecked = await forward(forwarding, { checked: false });
+  assert.deepEqual([sealer(unchecked.headerBlock), unchecked.unsealed], ["example.org", undefined]);
+});
+
 test("a fault while sealing costs the seal, not the mail", async () => {
   const fixture = new Fixture();
   fixture.addKey("example.org");
@@ -173,7 +199,7 @@ test("a fault while sealing costs the seal, not the mail", async () => {
   crypto.signRsaSha256 = () => Promise.reject(new Error("the pool is broken"));
   await using forwarding = await fixture.open({}, crypto);
   const form = await forward(forwarding);
-  assert.equal(form.headerBlock, "");
+  assert.deepEqual([form.headerBlock, form.unsealed], ["", "fault"]);
   assert.match(form.reversePath, /^SRS0=/);
   assert.match(String(fixture.log.of("internal-error")[0]?.["error"]), /the pool is broken/);
 });

@@ -6,7 +6,8 @@
  */
 import type { Mailbox } from "../address/mailbox.ts";
 import type { ReversedRecipient } from "../address/srs.ts";
-import { ArcSealer } from "../arc/arc-sealer.ts";
+import type { ArcOutcome } from "../arc/arc-outcome.ts";
+import { ArcSealer, type SealResult } from "../arc/arc-sealer.ts";
 import type { BodyHashes } from "../dkim/body-hashes.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -14,7 +15,7 @@ import type { SignatureCrypto } from "../ports/crypto.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { Spool } from "../spool/spool.ts";
-import type { ForwardedMessage, Forwarding, PendingForward } from "./forwarding.ts";
+import type { ForwardedCopy, ForwardedMessage, Forwarding, PendingForward } from "./forwarding.ts";
 import { RewritingKeys } from "./rewriting-keys.ts";
 import { SealKeys, type KeysFor } from "./seal-keys.ts";
 import { SenderRewriting } from "./sender-rewriting.ts";
@@ -62,12 +63,14 @@ export class MessageForwarding implements Forwarding, AsyncDisposable {
     // Whose key seals is known only at the end, and then it is too late to begin with the body.
     if (options.seal) bodies.request("relaxed", "sha256");
     return {
-      finish: async (message) => {
-        const [reversePath, headerBlock] = await Promise.all([
+      finish: async (message): Promise<ForwardedCopy> => {
+        const [reversePath, sealing] = await Promise.all([
           this.#rewriting.rewrite(message.reversePath),
-          options.seal ? this.#seal(header, bodies, message, options) : "",
+          this.#seal(header, bodies, message, options),
         ]);
-        return { reversePath, headerBlock };
+        return sealing.kind === "sealed"
+          ? { form: { reversePath, headerBlock: sealing.fields } }
+          : { form: { reversePath, headerBlock: "" }, unsealed: sealing.reason };
       },
     };
   }
@@ -84,21 +87,35 @@ export class MessageForwarding implements Forwarding, AsyncDisposable {
   async #seal(
     header: HeaderSection,
     bodies: BodyHashes,
-    { domain, results, arc }: ForwardedMessage,
+    { domain, results, arc = noChain }: ForwardedMessage,
     options: ForwardingOptions,
-  ): Promise<string> {
+  ): Promise<SealResult> {
     const { clock, crypto, log } = this.#parts;
+    if (!options.seal) return { kind: "unsealed", reason: "turned-off" };
     const key = this.#sealKeys.choose(domain, options);
-    if (key === undefined) return "";
+    if (key === undefined) return { kind: "unsealed", reason: "no-key" };
+    // Our seal on a chain that nobody looked at would vouch for it.
+    if (arc === noChain && header.first("arc-seal") !== undefined) {
+      return { kind: "unsealed", reason: "chain-unchecked" };
+    }
     const context = { key, crypto, now: clock.now(), authservId: options.authservId };
     try {
       return await new ArcSealer(header, bodies, context).finish({ arc, results });
     } catch (error) {
       log.event("internal-error", { where: `sealing for ${key.domain}`, error: String(error) });
-      return "";
+      return { kind: "unsealed", reason: "fault" };
     }
   }
 }
+
+/** In place of what nobody looked for. */
+const noChain: ArcOutcome = {
+  result: "none",
+  detail: "The client's mail is not checked",
+  instance: 0,
+  newestSealSaysFail: false,
+  sealers: [],
+};
 
 function secretsOf({ secret = [] }: ForwardingOptions): readonly string[] {
   return typeof secret === "string" ? [secret] : secret;

@@ -4,6 +4,8 @@
  *
  * The shape is what `posthaste explain --json` and the API give; docs/queue.md documents it. Fields are only added.
  */
+import type { HistoryEvent } from "../events/history-event.ts";
+import type { UnsealedReason } from "../events/unsealed-reason.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import { timeline, type TimelineEntry } from "./timeline.ts";
@@ -37,6 +39,8 @@ export interface ExplainedRecipient {
   readonly forwarded_from?: string;
   /** Of forwarded mail: whether it leaves with an ARC set of ours. */
   readonly sealed?: boolean;
+  /** Why not, where that is known. */
+  readonly unsealed?: UnsealedReason;
   readonly state: StoredRecipient["state"];
   readonly attempts: number;
   readonly last_reply?: string;
@@ -70,7 +74,7 @@ export async function explain(
   const events = await spool.events(id);
   return {
     message: explainedMessage(found.message, options),
-    recipients: found.recipients.map((recipient) => explainedRecipient(found.message, recipient, options)),
+    recipients: found.recipients.map((recipient) => explainedRecipient(found.message, recipient, events, options)),
     timeline: timeline(events),
   };
 }
@@ -98,17 +102,14 @@ function explainedMessage(message: StoredMessage, { expireMs }: ExplainOptions):
 function explainedRecipient(
   message: StoredMessage,
   recipient: StoredRecipient,
+  events: readonly HistoryEvent[],
   options: ExplainOptions,
 ): ExplainedRecipient {
   const { address, acceptedAs, state, attempts, lastReply, due, finalAt } = recipient;
   return {
     address,
     ...(acceptedAs !== undefined && { accepted_as: acceptedAs }),
-    ...(recipient.forwarded === true &&
-      message.forwarded !== undefined && {
-        forwarded_from: message.forwarded.reversePath,
-        sealed: /^ARC-Seal:/im.test(message.forwarded.headerBlock),
-      }),
+    ...forwardingOf(message, recipient, events),
     state,
     attempts,
     ...(lastReply !== undefined && lastReply !== "" && { last_reply: lastReply }),
@@ -116,6 +117,20 @@ function explainedRecipient(
     ...(finalAt !== undefined && { final_at: isoTime(finalAt) }),
     why: why(message, recipient, options),
     next: next(message, recipient, options),
+  };
+}
+
+function forwardingOf(
+  { forwarded }: StoredMessage,
+  recipient: StoredRecipient,
+  events: readonly HistoryEvent[],
+): Pick<ExplainedRecipient, "forwarded_from" | "sealed" | "unsealed"> {
+  if (recipient.forwarded !== true || forwarded === undefined) return {};
+  const accepted = events.find((event) => event.kind === "message-accepted");
+  return {
+    forwarded_from: forwarded.reversePath,
+    sealed: /^ARC-Seal:/im.test(forwarded.headerBlock),
+    ...(accepted?.unsealed !== undefined && { unsealed: accepted.unsealed }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** An explanation as plain text for a person at a terminal. It may change; programs read the JSON. */
+import type { UnsealedReason } from "../events/unsealed-reason.ts";
 import type { ExplainedMessage, ExplainedRecipient, Explanation } from "./explain.ts";
 import { pathWords, plain, quoted, sizeWords, timeWords } from "./words.ts";
 
@@ -23,11 +24,25 @@ export function formatExplanation({ message, recipients, timeline }: Explanation
   return `${lines.join("\n")}\n`;
 }
 
-function forwardingLine(message: ExplainedMessage, { forwarded_from: from, sealed }: ExplainedRecipient) {
+function forwardingLine(message: ExplainedMessage, recipient: ExplainedRecipient): string | undefined {
+  const { forwarded_from: from, sealed, unsealed } = recipient;
   if (from === undefined) return undefined;
   const how = from === message.from ? "" : ", rewritten so that bounces come back here";
-  return `  from  ${pathWords(from)}${how}; ${sealed === true ? "with" : "without"} an ARC seal of ours`;
+  const why = unsealed === undefined ? "" : `: ${unsealedWords[unsealed]}`;
+  return `  from  ${pathWords(from)}${how}; ${sealed === true ? "with" : "without"} an ARC seal of ours${why}`;
 }
+
+const unsealedWords: Readonly<Record<UnsealedReason, string>> = {
+  "turned-off": "forwarding.seal is off",
+  "no-key": 'there is no published RSA key for it ("posthaste dkim list")',
+  "chain-unchecked": "it came with an ARC chain, and its client's mail is not checked",
+  "chain-failed": "the newest seal that it came with says that the chain failed",
+  "chain-full": "it came with as many ARC sets as there may be",
+  "chain-changed": "the ARC chain that it came with is not whole any more",
+  "unsignable-header": "it has no From field or several, or too many fields to sign",
+  "malformed-start": "no empty line ends its header",
+  fault: "sealing failed, and the log says why",
+};
 
 function messageLines(message: ExplainedMessage): readonly string[] {
   const subject = message.subject === undefined ? "" : `, subject ${quoted(message.subject)}`;

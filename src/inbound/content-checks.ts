@@ -3,9 +3,8 @@
  * on is sealed. All of it shares one pass over the content, begins when the header section is complete, and ends before
  * the commit. For a client whose mail gets none of it nothing is made, and the path stays synchronous.
  */
-import type { ArcOutcome } from "../arc/arc-outcome.ts";
 import { BodyHashes } from "../dkim/body-hashes.ts";
-import type { PendingForward } from "../forwarding/forwarding.ts";
+import type { ForwardedCopy, PendingForward } from "../forwarding/forwarding.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type {
@@ -18,7 +17,7 @@ import { isSubmission } from "../policy/client.ts";
 import type { Refusal } from "../policy/decision.ts";
 import { checkForwardedAuthor } from "../policy/forwarded-author.ts";
 import type { PendingSignatures } from "../signing/message-signing.ts";
-import type { ForwardedForm, QueueId } from "../spool/spool.ts";
+import type { QueueId } from "../spool/spool.ts";
 import type { SessionState } from "./session-state.ts";
 import type { Transaction } from "./transaction.ts";
 import { evaluationNote, logVerdict } from "./verdict-notes.ts";
@@ -28,7 +27,7 @@ export interface ContentAdditions {
   readonly verdict?: SenderVerdict;
   /** Whole header fields, on top of all others; "" where the mail is not signed. */
   readonly signatures: string;
-  readonly forwarded?: ForwardedForm;
+  readonly forwarded?: ForwardedCopy;
 }
 
 /** `undefined`: nothing is to be done besides storing. */
@@ -110,7 +109,7 @@ export class ContentChecks {
   async forwardedDecision({ verdict, forwarded }: ContentAdditions): Promise<Refusal | undefined> {
     const ports = this.#envelope?.ports;
     if (ports === undefined || verdict === undefined || forwarded === undefined) return undefined;
-    return checkForwardedAuthor(verdict, forwarded, this.#state.settings.hostname, ports);
+    return checkForwardedAuthor(verdict, forwarded.form, this.#state.settings.hostname, ports);
   }
 
   /** For a message that will be taken. */
@@ -121,7 +120,7 @@ export class ContentChecks {
         reversePath: this.#transaction.reversePathText,
         domain: this.#transaction.forwardingDomain ?? "",
         results: verdict?.results ?? "; none",
-        arc: verdict?.arc ?? uncheckedArc(this.#received?.first("arc-seal") !== undefined),
+        ...(verdict === undefined ? undefined : { arc: verdict.arc }),
       }),
     ]);
     return {
@@ -130,17 +129,6 @@ export class ContentChecks {
       ...(forwarded === undefined ? undefined : { forwarded }),
     };
   }
-}
-
-/** A chain that nobody looked at is not made longer: our seal would vouch for it. */
-function uncheckedArc(hasArcSet: boolean): ArcOutcome {
-  return {
-    result: hasArcSet ? "fail" : "none",
-    detail: "The client's mail is not checked",
-    instance: 0,
-    newestSealSaysFail: hasArcSet,
-    sealers: [],
-  };
 }
 
 function envelopeOf({ client, hello }: SessionState, { reversePath }: Transaction): SenderEnvelope {

@@ -65,7 +65,7 @@ export function newMessage(
     facts,
     headerBlock,
     ...(junk ? { junk } : undefined),
-    ...(forwarded === undefined ? undefined : { forwarded }),
+    ...(forwarded === undefined ? undefined : { forwarded: forwarded.form }),
     recipients: transaction.recipients,
   };
   const event: AcceptedEvent = {
@@ -82,6 +82,7 @@ export function newMessage(
     decisions: accepted,
     ...(verdict === undefined ? undefined : { authentication: authenticationNote(verdict) }),
     ...(signatures === "" ? undefined : { signedWith: keysNamedIn(signatures) }),
+    ...(forwarded?.unsealed === undefined ? undefined : { unsealed: forwarded.unsealed }),
   };
   return { message, event };
 }

@@ -55,7 +55,7 @@ export async function seal(message: string, resolver: StaticResolver, { key, res
   bodies.push(rest);
   bodies.end();
   const set = await sealer.finish({ arc: outcome, results: results ?? `; arc=${outcome.result}; spf=pass` });
-  return `${set}${message}`;
+  return set.kind === "sealed" ? `${set.fields}${message}` : message;
 }
 
 /** What an independent validator says of the chain. */
