@@ -8,6 +8,7 @@ import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import { FileError, type Files } from "../ports/files.ts";
 import { Journal } from "./journal.ts";
+import type { JournalFormat } from "./journal-format.ts";
 import { MemorySpool, MemoryStore } from "./memory-spool.ts";
 import {
   SpoolError,
@@ -32,6 +33,8 @@ export interface JournalSpoolOptions {
   readonly clock: Clock;
   readonly files: Files;
   readonly directory: string;
+  /** The newest format of the journal that the program knows, and what it writes; default: the newest there is. */
+  readonly knows?: JournalFormat;
 }
 
 type Verb = "hold" | "release" | "retry" | "remove";
@@ -93,21 +96,22 @@ export class JournalSpool implements Spool {
     this.#journal = journal;
   }
 
-  /** Rejects with {@link SpoolError} where the disk does not let it. */
-  static async open({ clock, files, directory }: JournalSpoolOptions): Promise<JournalSpool> {
+  /** Rejects with {@link SpoolError}: `newer-format` where a newer program wrote the journal, else `no-space` or `failed`. */
+  static async open({ clock, files, directory, knows }: JournalSpoolOptions): Promise<JournalSpool> {
     const changeTime = { now: clock.now() };
     const replayClock = { ...unusedClock, now: () => changeTime.now };
     const store = new MemoryStore();
     let memory = new MemorySpool({ clock: replayClock, store });
     try {
-      const journal = await Journal.open(files, directory, async (record) => {
+      const replay = async (record: Buffer) => {
         const { now, change, contents } = decode(record);
         changeTime.now = now;
         // What claims a former process held goes back to the schedule where the next one began.
         if (change.kind === "open") memory = new MemorySpool({ clock: replayClock, store });
         // What failed then fails again, in the same way.
         else await apply(memory, change, contents).catch(() => undefined);
-      });
+      };
+      const journal = await Journal.open(files, directory, replay, knows);
       changeTime.now = clock.now();
       await journal.append([encode({ now: changeTime.now, change: { kind: "open" }, contents: [] })]);
       memory = new MemorySpool({ clock: replayClock, store });

@@ -1,90 +1,81 @@
 /**
  * An append-only journal over `Files`: records that are durable when {@link Journal.append} resolves, and that come back,
- * whole and in order, after any crash. Owns files, framing and checksums; what a record means is for its user.
+ * whole and in order, after any crash. Owns which files there are and which of them count; how a file looks is told in
+ * `journal-format.ts`, what a record means is for the user.
  *
  * A write that fails may leave part of a record, or a whole one that was reported as failed. So the journal then goes on in
  * a new file, which begins by saying how much of the former one counts; what lies behind that is never read.
+ *
+ * That is the way up to a newer format too: files of an older one stay as they are, and whoever opens the journal goes on
+ * in a new file. The way back is {@link downgradeJournal}.
  */
-import { crc32 } from "node:zlib";
 import type { Files, OpenFile } from "../ports/files.ts";
-
-/** Length and CRC-32 of what follows. */
-const frameBytes = 8;
-/** Of one record; more is a damaged length. A message of the largest size there is fits. */
-const recordBytesMax = 256 * 1024 * 1024;
-/** What each file begins with. */
-interface First {
-  /** 0: there is none. */
-  readonly previous: number;
-  /** Octets of the former file that count. */
-  readonly counts: number;
-}
+import {
+  type Extent,
+  type FileStart,
+  framed,
+  framedFile,
+  type JournalFormat,
+  newestFormat,
+  nothing,
+  readRecords,
+  readStart,
+} from "./journal-format.ts";
+import { SpoolError } from "./spool.ts";
 
 const namePattern = /^journal-(\d{8})$/;
 
 export class Journal {
   readonly #files: Files;
   readonly #directory: string;
+  readonly #format: JournalFormat;
   #number: number;
   #file: OpenFile | undefined;
-  /** Octets of the present file that count. */
-  #length: number;
+  /** What counts of the present file. */
+  #end: Extent;
   /** Of any file there is, begun in vain or not. */
   #latest: number;
 
-  private constructor(files: Files, directory: string, number: number, length: number, latest: number) {
+  private constructor(files: Files, directory: string, format: JournalFormat, { last, numbers }: Found) {
     this.#files = files;
     this.#directory = directory;
-    this.#number = number;
-    this.#length = length;
-    this.#latest = latest;
+    this.#format = format;
+    this.#number = last?.number ?? 0;
+    this.#end = last?.end ?? nothing;
+    this.#latest = numbers[0] ?? 0;
   }
 
-  /** Reads what is there, oldest first, through `replay`. Nothing is written before the first append. */
+  /**
+   * Reads what is there, oldest first, through `replay`. Nothing is written before the first append. Rejects with a
+   * {@link SpoolError}, everything being left as it is: `newer-format`, or `failed` where files that are needed are
+   * missing or damaged. `knows`, the newest format that the program can read, is also what it writes; less than the newest
+   * there is stands for an older program.
+   */
   static async open(
     files: Files,
     directory: string,
     replay: (record: Buffer) => Promise<void> | void,
+    knows: JournalFormat = newestFormat,
   ): Promise<Journal> {
-    await files.makeDirectory(directory, 0o700);
-    const numbers = (await files.list(directory))
-      .map((name) => Number(namePattern.exec(name)?.[1] ?? 0))
-      .filter((number) => number > 0)
-      .toSorted((a, b) => a - b);
-    const read = async (number: number) => Buffer.from(await files.readFile(`${directory}/${fileName(number)}`));
-    // The newest file that was really begun is the last; each names the one before it. Files that were begun in vain are
-    // in nobody's chain.
-    const chain: Buffer[] = [];
-    let last = 0;
-    let wanted: First | undefined;
-    for (const number of numbers.toReversed()) {
-      if (wanted !== undefined && number !== wanted.previous) continue;
-      const bytes = await read(number);
-      const first = readFirst(bytes);
-      if (first === undefined) continue;
-      if (wanted === undefined) last = number;
-      chain.unshift(wanted === undefined ? bytes : bytes.subarray(0, wanted.counts));
-      wanted = first;
-    }
+    const found = await findRecords(files, directory, knows);
     // A process that was killed may have written and not synced: what is found is built upon, so it must be durable first.
-    if (last > 0) {
-      await using file = await files.open(`${directory}/${fileName(last)}`, "append");
+    if (found.last !== undefined) {
+      await using file = await files.open(pathOf(directory, found.last.number), "append");
       await file.sync();
       await files.syncDirectory(directory);
     }
-    let length = 0;
-    for (const bytes of chain) length = await replayAll(bytes, replay);
-    return new Journal(files, directory, last, length, numbers.at(-1) ?? 0);
+    for (const record of found.records) await replay(record);
+    return new Journal(files, directory, knows, found);
   }
 
   /** Durable when it resolves. Rejects with a `FileError`; none of these records then ever comes back, unless the process ends at once. */
   async append(records: readonly Buffer[]): Promise<void> {
-    const framed = Buffer.concat(records.flatMap((record) => [frameOf(record), record]));
     const file = this.#file ?? (await this.#begin());
+    const { bytes, checksum } = framed(records, this.#format, this.#end.checksum);
     try {
-      await file.write(framed);
+      await file.write(bytes);
       await file.sync();
-      this.#length += framed.length;
+      this.#end = { octets: this.#end.octets + bytes.length, checksum };
     } catch (error) {
       this.#file = undefined;
       await file.close().catch(() => undefined);
@@ -99,16 +90,14 @@ export class Journal {
 
   async #begin(): Promise<OpenFile> {
     const number = ++this.#latest;
-    const path = `${this.#directory}/${fileName(number)}`;
-    const file = await this.#files.open(path, "create", 0o600);
+    const file = await this.#files.open(pathOf(this.#directory, number), "create", 0o600);
     try {
-      const first = Buffer.from(JSON.stringify({ previous: this.#number, counts: this.#length } satisfies First));
-      const framed = Buffer.concat([frameOf(first), first]);
-      await file.write(framed);
+      const { bytes, checksum } = framedFile(this.#format, this.#number, this.#end, []);
+      await file.write(bytes);
       await file.sync();
       await this.#files.syncDirectory(this.#directory);
       this.#number = number;
-      this.#length = framed.length;
+      this.#end = { octets: bytes.length, checksum };
       this.#file = file;
       return file;
     } catch (error) {
@@ -118,38 +107,75 @@ export class Journal {
   }
 }
 
-function fileName(number: number): string {
-  return `journal-${String(number).padStart(8, "0")}`;
+/** 0: there is no journal yet. Rejects as {@link Journal.open} does. */
+export async function journalFormatOf(files: Files, directory: string): Promise<number> {
+  return (await findRecords(files, directory, newestFormat)).last?.format ?? 0;
 }
 
-function frameOf(record: Buffer): Buffer {
-  const frame = Buffer.allocUnsafe(frameBytes);
-  frame.writeUInt32LE(record.length, 0);
-  frame.writeUInt32LE(crc32(record), 4);
-  return frame;
-}
-
-/** The record that begins here, if it is whole. */
-function recordAt(bytes: Buffer, at: number): Buffer | undefined {
-  if (at + frameBytes > bytes.length) return undefined;
-  const length = bytes.readUInt32LE(at);
-  if (length === 0 || length > recordBytesMax || at + frameBytes + length > bytes.length) return undefined;
-  const record = bytes.subarray(at + frameBytes, at + frameBytes + length);
-  return crc32(record) === bytes.readUInt32LE(at + 4) ? record : undefined;
-}
-
-/** Undefined where the file was never really begun, or is no file of ours. */
-function readFirst(bytes: Buffer): First | undefined {
-  const match = /^\{"previous":(\d{1,8}),"counts":(\d{1,16})\}$/.exec(recordAt(bytes, 0)?.toString() ?? "");
-  return match === null ? undefined : { previous: Number(match[1]), counts: Number(match[2]) };
-}
-
-/** All whole records behind the first; gives the length that counts. */
-async function replayAll(bytes: Buffer, replay: (record: Buffer) => Promise<void> | void): Promise<number> {
-  let at = 0;
-  for (let record = recordAt(bytes, at); record !== undefined; record = recordAt(bytes, at)) {
-    if (at > 0) await replay(record);
-    at += frameBytes + record.length;
+/**
+ * Takes a journal that nobody has open back to an older format, for an older program: all records are written into one
+ * new file, whose name appears when it is whole and durable; then the others go. A crash leaves the journal in one format
+ * or the other. Rejects with a {@link SpoolError}, as {@link Journal.open} does and where it is not above `target`.
+ */
+export async function downgradeJournal(files: Files, directory: string, target: JournalFormat): Promise<void> {
+  const { records, last, numbers } = await findRecords(files, directory, newestFormat);
+  const format = last?.format ?? 0;
+  if (target >= format) {
+    const why = format === 1 ? "the first there was" : `which cannot be taken back to ${target}`;
+    throw new SpoolError("failed", `the journal has format ${format}, ${why}`);
   }
-  return at;
+  const { bytes } = framedFile(target, 0, nothing, records);
+  await files.replaceFile(pathOf(directory, (numbers[0] ?? 0) + 1), bytes, 0o600);
+  for (const number of numbers) await files.remove(pathOf(directory, number));
+  await files.syncDirectory(directory);
+}
+
+interface Found {
+  /** Oldest first. */
+  readonly records: readonly Buffer[];
+  /** The newest file that was really begun, and what counts of it. */
+  readonly last: { readonly number: number; readonly format: JournalFormat; readonly end: Extent } | undefined;
+  /** Of all files, newest first. */
+  readonly numbers: readonly number[];
+}
+
+/** Each file names the one before it. Files that were begun in vain are in nobody's chain. */
+async function findRecords(files: Files, directory: string, knows: JournalFormat): Promise<Found> {
+  await files.makeDirectory(directory, 0o700);
+  const numbers = (await files.list(directory))
+    .map((name) => Number(namePattern.exec(name)?.[1] ?? 0))
+    .filter((number) => number > 0)
+    .toSorted((a, b) => b - a);
+  const parts: (readonly Buffer[])[] = [];
+  let last: Found["last"];
+  let follower: FileStart | undefined;
+  for (const number of numbers) {
+    if (follower !== undefined && number !== follower.previous) continue;
+    const path = pathOf(directory, number);
+    const bytes = Buffer.from(await files.readFile(path));
+    const start = readStart(bytes, knows);
+    if (start === undefined) continue;
+    if ("newer" in start) {
+      const text = `${path} has format ${start.newer}; this program knows formats up to ${knows}`;
+      throw new SpoolError("newer-format", text);
+    }
+    const { format } = start;
+    const { records, end } = readRecords(bytes.subarray(0, follower?.counts.octets), format);
+    if (follower === undefined) last = { number, format, end };
+    else if (!isWhole(end, follower)) break;
+    parts.unshift(records);
+    follower = start;
+  }
+  if (follower !== undefined && follower.previous !== 0) {
+    throw new SpoolError("failed", `${pathOf(directory, follower.previous)} is missing or damaged`);
+  }
+  return { records: parts.flat(), last, numbers };
+}
+
+function isWhole(end: Extent, { counts }: FileStart): boolean {
+  return end.octets === counts.octets && (counts.checksum ?? end.checksum) === end.checksum;
+}
+
+function pathOf(directory: string, number: number): string {
+  return `${directory}/journal-${String(number).padStart(8, "0")}`;
 }

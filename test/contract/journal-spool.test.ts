@@ -1,6 +1,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import type { JournalFormat } from "../../src/spool/journal-format.ts";
 import { JournalSpool } from "../../src/spool/journal-spool.ts";
+import { downgradeJournal } from "../../src/spool/journal.ts";
 import { ManualClock, settle } from "../../src/testing/manual-clock.ts";
 import { MemoryFiles } from "../../src/testing/memory-files.ts";
 import {
@@ -25,6 +27,27 @@ spoolContract("journal-spool", async (): Promise<SpoolHarness> => {
     spool: await open(),
     crash: async () => {
       files.crash();
+      return await open();
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+});
+
+spoolContract("journal-spool that changes its format at each crash", async (): Promise<SpoolHarness> => {
+  const clock = new ManualClock();
+  const files = new MemoryFiles();
+  let knows: JournalFormat = 1;
+  const open = () => JournalSpool.open({ clock, files, directory, knows });
+  return {
+    clock,
+    spool: await open(),
+    crash: async () => {
+      files.crash();
+      knows = knows === 1 ? 2 : 1;
+      if (knows === 1) {
+        await assert.rejects(open(), isSpoolError("newer-format"));
+        await downgradeJournal(files, directory, knows);
+      }
       return await open();
     },
     [Symbol.asyncDispose]: async () => {},
