@@ -12,14 +12,15 @@ import { logTrouble } from "./spool-trouble.ts";
 const gatherMs = 100;
 /** After a claim that the spool refused. */
 const refusedRetryMs = 5_000;
-/** While domains are left out of the claims: often enough for people, and a claim and a look-up are all it costs. */
-const excludedRetryMs = 1_000;
 
 export interface ClaimerOptions {
   readonly spool: Spool;
   readonly clock: Clock;
   readonly log: Log;
-  /** What may be claimed now; undefined when there is no room. The owner calls {@link Claimer.wake} when there is again. */
+  /**
+   * What may be claimed now; undefined when there is no room. The owner calls {@link Claimer.wake} when there is again,
+   * for all or for a domain that the last request left out.
+   */
   readonly request: () => ClaimRequest | undefined;
   readonly admit: (page: readonly ClaimedMessage[]) => void;
 }
@@ -95,8 +96,6 @@ export class Claimer {
       }
       const due = await spool.nextDue(asked.excludeDomains);
       if (due !== undefined) this.noteDue(due);
-      // A domain can have room again without a site that was full and now is not: what of it is due is looked for.
-      if (asked.excludeDomains.length > 0) this.noteDue(this.#options.clock.now() + excludedRetryMs);
       return;
     }
   }

@@ -49,6 +49,8 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #routing: RoutingStage;
   readonly #loopBreaker = new LoopBreaker();
+  /** Domains that {@link Dispatcher.crowdedDomains} last named for their own crowd, not for a full site. */
+  readonly #leftOut = new Set<string>();
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -82,10 +84,31 @@ export class Dispatcher {
   /** The domains of which no more should be read from the schedule. */
   crowdedDomains(): readonly string[] {
     const { ready, budget } = this.#options;
-    const crowded = new Set(ready.fullDomains());
     const share = budget.siteShare(false);
-    for (const domain of this.#routing.domains()) if (this.#isCrowded(domain, share)) crowded.add(domain);
-    return [...crowded];
+    this.#leftOut.clear();
+    for (const domain of this.#routing.domains()) if (this.#isLeftOut(domain, share)) this.#leftOut.add(domain);
+    return [...new Set(ready.fullDomains()).union(this.#leftOut)];
+  }
+
+  /**
+   * Whether a domain that was left out for its own crowd has room again since this was last asked; sites that were full
+   * say so themselves. To be asked after whatever {@link Dispatcher.#isLeftOut} looks at may have become less: when
+   * routes are known, when jobs leave the ready stage, and when its memory is given back.
+   */
+  takeEased(): boolean {
+    if (this.#leftOut.size === 0) return false;
+    const share = this.#options.budget.siteShare(false);
+    for (const domain of this.#leftOut) {
+      if (this.#isLeftOut(domain, share)) continue;
+      this.#leftOut.clear();
+      return true;
+    }
+    return false;
+  }
+
+  /** A domain whose routes are all known is judged by its sites alone. */
+  #isLeftOut(domain: string, share: number): boolean {
+    return this.#routing.countOf(domain) > 0 && this.#isCrowded(domain, share);
   }
 
   /** As with sites, half of a share is enough: what a page brings is dispatched only after the next page is asked for. */

@@ -1,8 +1,11 @@
 /** Memory, fairness and limits: what the queue holds and begins at once, however much there is to do. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Router, RouteResult } from "../route/router.ts";
 import type { ClaimedMessage, ClaimRequest, Settlement, Spool, StoredRecipient } from "../spool/spool.ts";
 import { deferredReply, newMessage, QueueFixture, relayed, smtpHop, unreachable } from "../testing/queue-fixture.ts";
+import { SeededRandom } from "../testing/seeded-random.ts";
+import type { DeliveryAgent } from "./delivery-agent.ts";
 
 const minute = 60_000;
 
@@ -16,6 +19,89 @@ test("found by simulation: a domain that was left out of a page is read again, t
   const { scheduled, claimed } = await fixture.spool.stats();
   assert.deepEqual([scheduled, claimed], [0, 0]);
 });
+
+test("a domain that was left out of a page is read again as soon as its routes are known, without any time passing", async () => {
+  let claims = 0;
+  const fixture = new QueueFixture({
+    settings: { ready: 80, deliveries_per_site: 20 },
+    wrapSpool: (spool) => spying(spool, () => claims++),
+  });
+  const { agent, queue } = fixture;
+  agent.blocked = true;
+  const route = Promise.withResolvers<RouteResult>();
+  fixture.router.table.set("a.test", route.promise);
+  for (let number = 0; number < 25; number++) await fixture.accept({ to: [`user${number}@a.test`] });
+  queue.start();
+  await fixture.settle();
+  assert.deepEqual([queue.stats().ready, claims], [10, 2], "half of a share, then an empty page without it");
+  await fixture.advance(10 * minute);
+  assert.equal(claims, 2, "nothing is asked for while nothing changes");
+  route.resolve({ kind: "hop", hop: smtpHop("a.test") });
+  await fixture.settle();
+  assert.equal(agent.running, 20, "no delivery had to end before");
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.settle();
+  assert.equal(agent.attempted.length, 25);
+});
+
+for (let seed = 1; seed <= 20; seed++) {
+  test(`nobody outside finds more to read than the queue did: routes and deliveries in the order of seed ${seed}`, async () => {
+    const random = new SeededRandom(seed);
+    const steps: (() => void)[] = [];
+    let free = false;
+    const wait = () => (free ? Promise.resolve() : new Promise<void>((resolve) => steps.push(resolve)));
+    const router: Router = {
+      route: async ({ domain }) => {
+        await wait();
+        return { kind: "hop", hop: smtpHop(domain) };
+      },
+    };
+    let attempted = 0;
+    let read = 0;
+    const agent: DeliveryAgent = {
+      deliver: async ({ recipients }) => {
+        attempted++;
+        await wait();
+        return { outcomes: recipients.map(({ index }) => ({ index, outcome: relayed })) };
+      },
+      close: async () => {},
+    };
+    const fixture = new QueueFixture({
+      settings: { ready: 80, deliveries: 30, deliveries_per_site: 4 },
+      options: {
+        router,
+        agents: { smtp: agent, lmtp: agent, maildir: agent, capture: agent, reports: agent, discard: agent },
+      },
+      wrapSpool: (spool) =>
+        spying(
+          spool,
+          () => {},
+          (page) => (read += page.length),
+        ),
+    });
+    for (let number = 0; number < 300; number++) {
+      await fixture.accept({ to: [`user${number}@d${Math.floor(12 * random.next() ** 2)}.test`] });
+    }
+    fixture.queue.start();
+    await fixture.settle();
+    while (steps.length > 0) {
+      const count = 1 + Math.floor(random.next() * 8);
+      for (let n = 0; n < count; n++) steps.splice(Math.floor(random.next() * steps.length), 1)[0]?.();
+      await fixture.settle();
+      // With less room than half of its part of the stage it need not read, and may.
+      if (fixture.queue.stats().ready > 20) continue;
+      const before = read;
+      fixture.queue.wake();
+      await fixture.settle();
+      assert.equal(read, before);
+    }
+    // A few were put off for a moment, since their sites were full.
+    free = true;
+    await fixture.advance(minute);
+    assert.equal(attempted, 300);
+  });
+}
 
 test("a flood to one site starves none: others are delivered while it waits", async () => {
   const fixture = new QueueFixture({ settings: { deliveries: 10, deliveries_per_site: 4 } });
@@ -243,14 +329,20 @@ test("a million scheduled recipients are never loaded: pages follow the room, an
   assert.ok(spool.claims < spool.settled / 50, `${spool.claims} claims for ${spool.settled} recipients`);
 });
 
-function spying(spool: Spool, onClaim: (request: ClaimRequest) => void): Spool {
+function spying(
+  spool: Spool,
+  onClaim: (request: ClaimRequest) => void,
+  onPage: (page: readonly ClaimedMessage[]) => void = () => {},
+): Spool {
   return new Proxy(spool, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name);
       if (name === "claim") {
-        return (request: ClaimRequest) => {
+        return async (request: ClaimRequest) => {
           onClaim(request);
-          return target.claim(request);
+          const page = await target.claim(request);
+          onPage(page);
+          return page;
         };
       }
       return typeof value === "function" ? (value.bind(target) as unknown) : value;

@@ -252,6 +252,7 @@ export class Queue {
       this.#pace.siteEased();
       this.#claimer.wake();
     }
+    if (this.#dispatcher.takeEased()) this.#claimer.wake();
   }
 
   #ended({ job, durationMs, result, saysNothing, interrupted }: DeliveryEnd): void {
@@ -308,6 +309,7 @@ export class Queue {
       this.#moreToRead = false;
       this.#claimer.wake();
     }
+    if (this.#dispatcher.takeEased()) this.#claimer.wake();
   }
 
   #resumed(): void {

@@ -14,16 +14,20 @@ export interface RoutedRecipient {
 /** Cached routes answer in the same turn; a cold look-up mostly within a second. */
 const patienceMs = 2_000;
 
-/** `dispatch` is called with each recipient exactly once, in one batch or a few, never in this turn. */
+/**
+ * `dispatch` is called with each recipient exactly once, in one batch or a few, never in this turn; not any more after the
+ * function that is given back was called.
+ */
 export function routeMessage(
   dependencies: { readonly router: Router; readonly clock: Clock },
   recipients: readonly StoredRecipient[],
   dispatch: (batch: readonly RoutedRecipient[]) => void,
-): void {
+): () => void {
   const { router, clock } = dependencies;
   let waiting = recipients.length;
   let batch: RoutedRecipient[] = [];
   let patience: Timer | undefined;
+  let isOver = false;
   const handOver = () => {
     const ready = batch;
     batch = [];
@@ -35,7 +39,12 @@ export function routeMessage(
       (error: unknown) => routed(recipient, routerFailed(error)),
     );
   }
+  return () => {
+    isOver = true;
+    patience?.cancel();
+  };
   function routed(recipient: StoredRecipient, result: RouteResult): void {
+    if (isOver) return;
     batch.push({ recipient, result });
     waiting--;
     if (waiting === 0) {

@@ -12,6 +12,8 @@ export class RoutingStage {
   readonly #dependencies: { readonly router: Router; readonly clock: Clock };
   readonly #dispatch: (claim: Claim, batch: readonly RoutedRecipient[]) => void;
   readonly #byDomain = new Map<string, number>();
+  /** Ends the wait for the routes of a claim. */
+  readonly #waits = new Map<Claim, () => void>();
 
   constructor(
     dependencies: { readonly router: Router; readonly clock: Clock },
@@ -25,10 +27,10 @@ export class RoutingStage {
   begin(claim: Claim, recipients: readonly StoredRecipient[]): void {
     claim.routing = recipients;
     for (const { domain } of recipients) this.#count(domain, 1);
-    routeMessage(this.#dependencies, recipients, (batch) => {
-      if (claim.routing.length === 0) return; // taken back
+    const cancel = routeMessage(this.#dependencies, recipients, (batch) => {
       if (batch.length === claim.routing.length) {
         claim.routing = [];
+        this.#waits.delete(claim);
       } else {
         const routed = new Set(batch.map(({ recipient }) => recipient));
         claim.routing = claim.routing.filter((recipient) => !routed.has(recipient));
@@ -36,12 +38,15 @@ export class RoutingStage {
       for (const { recipient } of batch) this.#count(recipient.domain, -1);
       this.#dispatch(claim, batch);
     });
+    this.#waits.set(claim, cancel);
   }
 
   /** Recipients whose routes are not known yet; later answers are ignored. */
   takeBack(claim: Claim): readonly StoredRecipient[] {
     const recipients = claim.routing;
     claim.routing = [];
+    this.#waits.get(claim)?.();
+    this.#waits.delete(claim);
     for (const { domain } of recipients) this.#count(domain, -1);
     return recipients;
   }

@@ -1,0 +1,60 @@
+/** Recipients whose routes are being looked up: handed on together, and taken back whole. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { RouteResult, Router } from "../route/router.ts";
+import type { ClaimedMessage } from "../spool/spool.ts";
+import { ManualClock, settle } from "../testing/manual-clock.ts";
+import { newClaim } from "./claim.ts";
+import { RoutingStage } from "./routing-stage.ts";
+
+const failed: RouteResult = { kind: "deferred", status: "4.4.3", owner: "remote-trouble", reason: "no answer" };
+
+/** Answers for a domain when the test says so. */
+function stage() {
+  const clock = new ManualClock();
+  const answers = new Map<string, (result: RouteResult) => void>();
+  const router: Router = {
+    route: ({ domain }) => new Promise((resolve) => answers.set(domain, resolve)),
+  };
+  const dispatched: string[][] = [];
+  const routing = new RoutingStage({ router, clock }, (_, batch) => {
+    dispatched.push(batch.map(({ recipient }) => recipient.domain));
+  });
+  const recipients = ["a.test", "b.test", "c.test"].map((domain) => ({ domain, address: `user@${domain}` }));
+  // Routing looks at nothing else of a message or recipient.
+  const claim = newClaim({ message: {}, token: 1, recipients } as unknown as ClaimedMessage, false);
+  routing.begin(claim, claim.routing);
+  const answer = async (domain: string) => {
+    answers.get(domain)?.(failed);
+    await settle();
+  };
+  return { clock, routing, claim, dispatched, answer };
+}
+
+test("a route that takes long holds up the others for two seconds, and comes after them", async () => {
+  const { clock, routing, dispatched, answer } = stage();
+  await answer("a.test");
+  await answer("b.test");
+  assert.deepEqual(dispatched, []);
+  await clock.advance(2000);
+  assert.deepEqual([routing.countOf("a.test"), routing.countOf("c.test")], [0, 1]);
+  await answer("c.test");
+  assert.deepEqual(dispatched, [["a.test", "b.test"], ["c.test"]]);
+  assert.equal(clock.pendingTimers, 0);
+});
+
+test("found by simulation: what is taken back while a slow look-up is waited for leaves no timer, and later answers none", async () => {
+  const { clock, routing, claim, dispatched, answer } = stage();
+  await answer("a.test");
+  assert.equal(clock.pendingTimers, 1);
+  assert.deepEqual(
+    routing.takeBack(claim).map(({ domain }) => domain),
+    ["a.test", "b.test", "c.test"],
+  );
+  assert.equal(clock.pendingTimers, 0);
+  await answer("b.test");
+  assert.equal(clock.pendingTimers, 0);
+  await answer("c.test");
+  assert.deepEqual(dispatched, []);
+  assert.deepEqual([...routing.domains()], []);
+});
