@@ -9,7 +9,7 @@ import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
 import { parseAggregateReport } from "../../dmarc/report/parse-report.ts";
 import { HeaderCollector, parseHeaderFields } from "../../message/header-section.ts";
 import { MemorySpool, MemoryStore } from "../../spool/memory-spool.ts";
-import type { RecordChange } from "../../spool/spool.ts";
+import { type RecordChange, SpoolError } from "../../spool/spool.ts";
 import { CollectingLog } from "../../testing/collecting-log.ts";
 import { ManualClock, settle } from "../../testing/manual-clock.ts";
 import { SeededRandom } from "../../testing/seeded-random.ts";
@@ -427,6 +427,22 @@ test("a crash between the steps of sending makes neither two reports nor none", 
   assert.equal((await after.queued()).length, 1);
   assert.equal(await after.rows(), 0);
   await after.stop();
+});
+
+test("found by simulation: a disk that is full while reports are made is told as that, and they follow when it is not", async () => {
+  const station = new Station();
+  station.counts.note(note);
+  const begin = station.spool.begin.bind(station.spool);
+  station.spool.begin = () => {
+    throw new SpoolError("no-space", "ENOSPC");
+  };
+  await station.pass(13);
+  assert.ok(station.log.of("spool-failed").some(({ where }) => where === "making aggregate reports"));
+  assert.deepEqual(station.log.of("internal-error"), []);
+  station.spool.begin = begin;
+  await station.pass(2);
+  assert.equal((await station.queued()).length, 1);
+  await station.stop();
 });
 
 test("counts survive a spool that fails for a while", async () => {
