@@ -12,6 +12,7 @@ import type { Log } from "./ports/log.ts";
 import type { Spool } from "./spool/spool.ts";
 import { KeyAdministration } from "./signing/key-administration.ts";
 import { KeyStore } from "./signing/key-store.ts";
+import { keepPublishedMsOf } from "./signing/open-signing.ts";
 import { userDirectory } from "./user-directory.ts";
 
 /** The queue's default, where no configuration is known. */
@@ -33,6 +34,7 @@ export function openOfflineApi(
   const accounts = settings
     ? accountSettings(settings)
     : { hostname: "localhost", domains: [], users: [], aliases: [] };
+  const expireMs = settings?.queue.expire ?? usualExpireMs;
   const app = adminApp(
     {
       spool,
@@ -40,7 +42,7 @@ export function openOfflineApi(
       version,
       wake: () => undefined,
       sites: () => [],
-      explain: (id) => explain(spool, id, { now: clock.now(), expireMs: settings?.queue.expire ?? usualExpireMs }),
+      explain: (id) => explain(spool, id, { now: clock.now(), expireMs }),
       inbox: new Inbox({ spool, files, clock }, { folder: `${dataDir}/captured` }),
       users: userDirectory({ settings: () => accounts, store: new UserStore(spool), crypto, clock }),
       dkim: new KeyAdministration({
@@ -48,6 +50,7 @@ export function openOfflineApi(
         crypto,
         clock,
         declared: () => settings?.dkim.key ?? [],
+        terms: () => ({ keepPublishedMs: keepPublishedMsOf(expireMs) }),
       }),
       ready: () => false,
     },

@@ -7,7 +7,7 @@ import { type KeyAdministration, KeyError, keyKinds, kindOf } from "../signing/k
 import type { StoredKey } from "../signing/key-store.ts";
 import { recordForms } from "../signing/record-forms.ts";
 
-export type DkimDirectory = Pick<KeyAdministration, "list" | "generate" | "rotate">;
+export type DkimDirectory = Pick<KeyAdministration, "list" | "generate" | "rotate" | "remove">;
 
 const domain = z.string().max(255);
 const generateBody = z.strictObject({
@@ -16,6 +16,8 @@ const generateBody = z.strictObject({
   algorithm: z.enum([...keyKinds, "both"]).default("both"),
 });
 const rotateBody = z.strictObject({ domain });
+/** `last`: also the only active key of its domain. */
+const removeQuery = z.strictObject({ last: z.enum(["true", "false"]).default("false") });
 
 export function dkimApi(keys: DkimDirectory): Hono {
   const app = new Hono();
@@ -37,6 +39,14 @@ export function dkimApi(keys: DkimDirectory): Hono {
     const body = rotateBody.parse(await context.req.json().catch(() => undefined));
     const made = await keys.rotate(body.domain);
     return context.json({ keys: made.map(shownKey) }, 201);
+  });
+  app.delete("/keys/:domain/:selector", async (context) => {
+    const { last } = removeQuery.parse(context.req.query());
+    const { key, recordNeededUntil } = await keys.remove(context.req.param(), { last: last === "true" });
+    return context.json({
+      removed: shownKey(key),
+      record_needed_until: recordNeededUntil === undefined ? null : isoTime(recordNeededUntil),
+    });
   });
   app.onError((error, context) => {
     if (error instanceof KeyError) return context.json({ error: error.message }, 409);

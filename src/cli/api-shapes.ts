@@ -34,6 +34,7 @@ export const userList = z.object({
 });
 
 export const dkimKey = z.object({
+  selector: z.string(),
   algorithm: z.string(),
   declared_in: z.enum(["file", "data"]),
   state: z.string(),
@@ -51,6 +52,8 @@ export const dkimKey = z.object({
 export type DkimKey = z.output<typeof dkimKey>;
 
 export const dkimKeys = z.object({ keys: z.array(dkimKey) });
+
+export const removedDkimKey = z.object({ removed: dkimKey, record_needed_until: z.string().nullable() });
 
 export const capturedListing = z.object({
   id: z.string(),

@@ -56,6 +56,74 @@ test("dkim show without keys says how to make them; a script gets an empty list"
   assert.deepEqual(JSON.parse(script.stdout), { keys: [] });
 });
 
+/** A domain with keys in these states, named after them, and a server that removes them. */
+function keysIn(...states: readonly string[]) {
+  const shown = (state: string) => ({
+    ...key,
+    selector: state,
+    state,
+    record: { ...key.record, name: `${state}._domainkey.example.org` },
+  });
+  return ({ path, method }: { readonly path: string; readonly method?: string }) => {
+    if (method !== "DELETE") return { body: { keys: states.map(shown) } };
+    const [, selector = ""] = /keys\/example\.org\/([^?]+)\?last=true$/.exec(path) ?? [];
+    const until = selector === "active" ? "2026-01-08T00:00:00.000Z" : null;
+    return { body: { removed: shown(selector), record_needed_until: until } };
+  };
+}
+
+test("dkim remove says whether the record can go, or when, and a script gets it as JSON", async () => {
+  const api = keysIn("active", "prepared");
+  const now = await new TestTerminal().run("dkim remove example.org PREPARED --yes --data-dir d", { api });
+  assert.equal(now.code, 0);
+  assert.match(now.stderr, /prepared\._domainkey\.example\.org \(rsa\) was removed\./);
+  assert.match(
+    now.stdout,
+    /^No mail needs the record prepared\._domainkey\.example\.org: if you published it, it can be/,
+  );
+  const later = await new TestTerminal().run("dkim remove example.org active -y --data-dir d", { api });
+  assert.match(
+    later.stdout,
+    /^Leave the record active\._domainkey\.example\.org in DNS until 2026-01-08 00:00:00 UTC: mail/,
+  );
+  const script = await new TestTerminal().run("dkim remove example.org active --yes --json --data-dir d", { api });
+  const { removed, record_needed_until: until } = JSON.parse(script.stdout) as Record<string, unknown>;
+  assert.deepEqual([(removed as { selector: string }).selector, until], ["active", "2026-01-08T00:00:00.000Z"]);
+  assert.equal(script.stderr, "");
+});
+
+test("dkim remove asks, and says so where mail would leave unsigned; without a yes nothing is changed", async () => {
+  const line = "dkim remove example.org active --data-dir d";
+  const alone = keysIn("active", "retiring");
+  for (const [api, question] of [
+    [
+      alone,
+      /Remove active\._domainkey\.example\.org\? It is the only active key of its domain: mail would leave unsigned/,
+    ],
+    [keysIn("active", "active"), /Remove active\._domainkey\.example\.org\? Nothing will be signed with it any more/],
+  ] as const) {
+    const asked = await new TestTerminal().run(line, { api, terminal: true, answers: ["n"] });
+    assert.deepEqual([asked.code, asked.calls.some(({ method }) => method === "DELETE")], [0, false]);
+    assert.match(asked.questions.join(), question);
+    assert.match(asked.stderr, /Nothing was changed/);
+  }
+  const agreed = await new TestTerminal().run(line, { api: alone, terminal: true, answers: ["y"] });
+  assert.deepEqual(agreed.calls.at(-1), {
+    path: "/api/v1/dkim/keys/example.org/active?last=true",
+    method: "DELETE",
+    json: undefined,
+  });
+  const script = await new TestTerminal().run(line, { api: alone });
+  assert.equal(script.code, 64);
+  assert.match(
+    script.stderr,
+    /only active key of its domain: mail would leave unsigned\. Off a terminal, --yes says so/,
+  );
+  const unknown = await new TestTerminal().run("dkim remove example.org x --yes --data-dir d", { api: alone });
+  assert.deepEqual([unknown.code, unknown.calls.length], [65, 1]);
+  assert.match(unknown.stderr, /example\.org has no key named x; it has active, retiring/);
+});
+
 test("dkim rotate: what the server refuses is said in its words", async () => {
   const api = () => ({ status: 409, body: { error: "example.org has no key" } });
   const { code, stderr, calls } = await new TestTerminal().run("dkim rotate example.org --data-dir d", { api });

@@ -243,6 +243,11 @@ export const logEvents = {
     "Remove its record from DNS.",
   ),
   "dkim-key-removed": declare("info", "The record of a retired DKIM key is gone from DNS.", "The key is forgotten."),
+  "dkim-key-withdrawn": declare(
+    "info",
+    "A person removed a DKIM key; its private half was deleted.",
+    "Nothing is signed with it any more; `posthaste dkim show` says whether its record must still stay in DNS.",
+  ),
   "dkim-record-differs": declare(
     "warn",
     "DNS has something else than our key under a DKIM key's name.",

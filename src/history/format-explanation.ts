@@ -34,7 +34,7 @@ function forwardingLine(message: ExplainedMessage, recipient: ExplainedRecipient
 
 const unsealedWords: Readonly<Record<UnsealedReason, string>> = {
   "turned-off": "forwarding.seal is off",
-  "no-key": 'there is no published RSA key for it ("posthaste dkim list")',
+  "no-key": 'there is no published RSA key for it ("posthaste dkim show")',
   "chain-unchecked": "it came with an ARC chain, and its client's mail is not checked",
   "chain-failed": "the newest seal that it came with says that the chain failed",
   "chain-full": "it came with as many ARC sets as there may be",

@@ -1,14 +1,16 @@
 /**
- * What `posthaste dkim` does, in a running server or on a data directory at rest: make keys, replace them, list them.
+ * What `posthaste dkim` does, in a running server or on a data directory at rest: make keys, replace them, remove them, list them.
  * Declared keys are read-only here. When a key begins or ends to sign is not decided here: see key-lifecycle.ts.
  */
 import { domainKeyOf } from "../address/domain.ts";
 import { readPrivateKey, recordText, type SigningAlgorithm } from "../dkim/signing-key.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { SignatureCrypto } from "../ports/crypto.ts";
+import type { Instant } from "../lib/instant.ts";
 import { holdKeys } from "./held-keys.ts";
 import type { KeyKeeper } from "./key-keeper.ts";
-import type { KeyStore, StoredKey } from "./key-store.ts";
+import { afterRemoval, type LifecycleTerms } from "./key-lifecycle.ts";
+import { hasPrivateHalf, type KeyStore, type StoredKey } from "./key-store.ts";
 import { isSelector, newSelector } from "./selector.ts";
 import type { DkimKeySettings } from "./settings.ts";
 
@@ -18,7 +20,8 @@ export const keyKinds = ["rsa", "ed25519"] as const satisfies readonly KeyKind[]
 /** RFC 8301 §3.2 asks for at least 2048; a longer key does not fit into one answer by UDP. */
 const rsaBits = 2048;
 
-export type KeyErrorCode = "invalid-domain" | "invalid-selector" | "exists" | "no-key" | "waiting";
+export type KeyErrorCode =
+  "invalid-domain" | "invalid-selector" | "exists" | "no-key" | "waiting" | "declared" | "last-key";
 
 export class KeyError extends Error {
   override readonly name = "KeyError";
@@ -36,14 +39,22 @@ export interface NewKeys {
   readonly kinds: readonly KeyKind[];
 }
 
+export interface RemovedKey {
+  /** As it was. */
+  readonly key: StoredKey;
+  /** Its record must stay in DNS until then; absent: it can go now. */
+  readonly recordNeededUntil?: Instant;
+}
+
 export interface KeyAdministrationParts {
   readonly store: KeyStore;
   readonly crypto: SignatureCrypto;
   readonly clock: Clock;
   /** Those in force. */
   readonly declared: () => readonly DkimKeySettings[];
+  readonly terms: () => Pick<LifecycleTerms, "keepPublishedMs">;
   /** Absent where no server runs. */
-  readonly keeper?: Pick<KeyKeeper, "list" | "added">;
+  readonly keeper?: Pick<KeyKeeper, "list" | "added" | "remove">;
 }
 
 export class KeyAdministration {
@@ -98,6 +109,44 @@ export class KeyAdministration {
         throw new KeyError("waiting", `the key ${waiting.selector} of ${domain} ${what}; let it become active first`);
       }
       return await this.#make({ domain, kinds }, existing);
+    });
+  }
+
+  /**
+   * Takes a key out of use for good, its private half with it. What it signed is on its way, so its record may have to
+   * stay. Rejects with {@link KeyError}, also for the only active key of the domain unless `last` says so.
+   */
+  async remove(
+    { domain: name, selector }: { readonly domain: string; readonly selector: string },
+    options: { readonly last: boolean },
+  ): Promise<RemovedKey> {
+    return await this.#inTurn(async () => {
+      const { clock, keeper, store, terms } = this.#parts;
+      const domain = domainOf(name);
+      const existing = await this.list(domain);
+      const key = existing.find((candidate) => candidate.selector === selector.toLowerCase());
+      if (key === undefined) throw new KeyError("no-key", `${domain} has no key named ${selector}`);
+      if (key.declared === true) {
+        const advice = "remove its [[dkim.key]] there, or `posthaste dkim rotate` it";
+        throw new KeyError(
+          "declared",
+          `the key ${key.selector} of ${domain} is declared in the configuration; ${advice}`,
+        );
+      }
+      const isActive = (candidate: StoredKey) => candidate.state.kind === "active";
+      if (!options.last && isActive(key) && existing.filter(isActive).length === 1) {
+        throw new KeyError(
+          "last-key",
+          `${key.selector} is the only active key of ${domain}; mail would leave unsigned`,
+        );
+      }
+      const isRemoved = key.state.kind === "retiring" && !hasPrivateHalf(key);
+      const state = isRemoved ? key.state : afterRemoval(key.state, clock.now(), terms());
+      const { privateKey: _, ...rest } = key;
+      const left = state === undefined ? undefined : { ...rest, state };
+      if (keeper !== undefined) await keeper.remove(key, left);
+      else await store.change(left === undefined ? { remove: [key] } : { put: [left] });
+      return { key, ...(state === undefined ? undefined : { recordNeededUntil: state.retireAt }) };
     });
   }
 

@@ -23,7 +23,7 @@ import {
 } from "./key-lifecycle.ts";
 import { KeyRing } from "./key-ring.ts";
 import { sightKey } from "./key-sighting.ts";
-import { keyName, type KeyStore, type StoredKey } from "./key-store.ts";
+import { hasPrivateHalf, keyName, type KeyStore, type StoredKey } from "./key-store.ts";
 import type { DkimSettings } from "./settings.ts";
 
 /** Looked up at once; a server of thousands of domains stays a polite client of its resolver. */
@@ -99,6 +99,25 @@ export class KeyKeeper {
     if (this.#started) this.#arm(roundMsMin);
   }
 
+  /**
+   * A person removed the key; `left` is what stays of it, without its private half: it signs nothing from here on.
+   * Rejects where that cannot be stored now; it is stored with the next check then.
+   */
+  async remove(key: StoredKey, left: StoredKey | undefined): Promise<void> {
+    const name = keyName(key);
+    this.#ring.remove(name);
+    this.#log("dkim-key-withdrawn", key);
+    if (left === undefined) {
+      this.#checkAt.delete(name);
+      this.#unremoved.push(key);
+    } else {
+      this.#hold({ stored: left }, this.#parts.clock.now());
+      this.#unstored.add(name);
+      if (this.#started) this.#arm(roundMsMin);
+    }
+    await this.#persist();
+  }
+
   list(): readonly StoredKey[] {
     return [...this.#ring.all()].map(({ stored }) => stored);
   }
@@ -168,6 +187,8 @@ export class KeyKeeper {
       return;
     }
     const sighting = await sightKey(held.stored, resolver);
+    // Removed meanwhile, and perhaps another one of its name made.
+    if (this.#ring.get(name)?.stored.record !== held.stored.record) return;
     const now = clock.now();
     const before = held.stored.dns?.sighting;
     if (sighting.kind === "different" && before?.kind !== "different") {
@@ -196,7 +217,7 @@ export class KeyKeeper {
     if (!activated) return;
     for (const other of this.#ring.ofDomain(held.stored.domain)) {
       const otherName = keyName(other.stored);
-      if (otherName === name || !isSameLine(other.stored, held.stored)) continue;
+      if (otherName === name || !isSameLine(other.stored, held.stored) || !hasPrivateHalf(other.stored)) continue;
       this.#enter(otherName, afterOthersActivation(other.stored.state, now, this.#terms));
     }
   }
@@ -205,9 +226,8 @@ export class KeyKeeper {
     const now = this.#parts.clock.now();
     for (const { stored } of [...this.#ring.all()]) {
       if (stored.state.kind !== "retiring") continue;
-      const replaced = this.#ring
-        .ofDomain(stored.domain)
-        .some(({ stored: other }) => isSameLine(other, stored) && other.state.kind === "active");
+      const isSuccessor = ({ stored: other }: HeldKey) => isSameLine(other, stored) && other.state.kind === "active";
+      const replaced = !hasPrivateHalf(stored) || this.#ring.ofDomain(stored.domain).some(isSuccessor);
       this.#enter(keyName(stored), afterTime(stored.state, now, { replaced }));
     }
   }
@@ -231,8 +251,9 @@ export class KeyKeeper {
     const held = this.#ring.get(name);
     if (held === undefined) return;
     const stored = change(held.stored);
-    const ready = stored.declared === true || stored.privateKey !== undefined;
-    this.#ring.put(ready && held.signing !== undefined ? { stored, signing: held.signing } : { stored });
+    this.#ring.put(
+      hasPrivateHalf(stored) && held.signing !== undefined ? { stored, signing: held.signing } : { stored },
+    );
     this.#unstored.add(name);
   }
 

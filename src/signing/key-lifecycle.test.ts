@@ -6,6 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import {
   afterOthersActivation,
+  afterRemoval,
   afterSighting,
   afterTime,
   checkDelayMs,
@@ -117,6 +118,17 @@ test("a key that becomes active makes those before it retiring; their records st
   for (const name of ["prepared", "published", "retired"] as const) {
     assert.equal(afterOthersActivation(states[name], now, terms), states[name]);
   }
+});
+
+test("a removed key that may have signed keeps its record for mail in queues; one that did not needs none", () => {
+  const removed = { kind: "retiring", since: now, retireAt: now + terms.keepPublishedMs } as const;
+  for (const name of ["prepared", "published", "retired"] as const) {
+    assert.equal(afterRemoval(states[name], now, terms), undefined, name);
+  }
+  for (const name of ["active", "vanished"] as const) assert.deepEqual(afterRemoval(states[name], now, terms), removed);
+  assert.deepEqual(afterRemoval(states.retiring, now, terms), { ...removed, since: states.retiring.since });
+  const { seenAt: _, ...unseen } = states.retiring;
+  assert.equal(afterRemoval(unseen, now, terms), unseen, "it signs nothing any more");
 });
 
 test("a retiring key is retired when its time is over, and only while another one signs", () => {

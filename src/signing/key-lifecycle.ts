@@ -33,6 +33,8 @@ export type KeyState =
   /** Its record can be removed. */
   | { readonly kind: "retired"; readonly since: Instant };
 
+export type RetiringState = Extract<KeyState, { readonly kind: "retiring" }>;
+
 export type StateName = KeyState["kind"];
 
 /** What DNS says of one key. */
@@ -109,7 +111,34 @@ export function afterOthersActivation(state: KeyState, now: Instant, terms: Life
   }
 }
 
-/** What time alone does. `replaced`: an active key of the same domain and algorithm is to be seen. */
+/**
+ * What follows for a key that a person removes, its private half with it: its record stays for mail on its way.
+ * `undefined`: no such mail is left, so that the key can be forgotten and its record can go at once.
+ */
+export function afterRemoval(
+  state: KeyState,
+  now: Instant,
+  terms: Pick<LifecycleTerms, "keepPublishedMs">,
+): RetiringState | undefined {
+  switch (state.kind) {
+    case "prepared":
+    case "published":
+    case "retired":
+      return undefined;
+    case "active":
+    case "vanished":
+      return { kind: "retiring", since: now, retireAt: now + terms.keepPublishedMs };
+    case "retiring":
+      // It may have signed until now, in place of another.
+      return state.seenAt === undefined
+        ? state
+        : { kind: "retiring", since: state.since, retireAt: now + terms.keepPublishedMs };
+    default:
+      return state satisfies never;
+  }
+}
+
+/** What time alone does. `replaced`: an active key of the same domain and algorithm is to be seen, or this one is removed. */
 export function afterTime(state: KeyState, now: Instant, { replaced }: { readonly replaced: boolean }): KeyState {
   return state.kind === "retiring" && replaced && now >= state.retireAt ? { kind: "retired", since: now } : state;
 }

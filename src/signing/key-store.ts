@@ -14,7 +14,7 @@ export interface StoredKey {
   readonly selector: string;
   readonly algorithm: SigningAlgorithm;
   readonly createdAt: Instant;
-  /** PKCS#8 PEM. Absent: the key is declared in the configuration, or retired. */
+  /** PKCS#8 PEM. Absent: the key is declared in the configuration, retired, or removed. */
   readonly privateKey?: string;
   readonly declared?: true;
   /** What is to be published. */
@@ -70,6 +70,11 @@ export class KeyStore {
 /** Identifies a key: a selector names one key of its domain. */
 export function keyName({ domain, selector }: Pick<StoredKey, "domain" | "selector">): string {
   return `${domain} ${selector}`;
+}
+
+/** Whether it could sign. Without its private half a key is retired, or removed and waits for the end of its record. */
+export function hasPrivateHalf({ declared, privateKey }: StoredKey): boolean {
+  return declared === true || privateKey !== undefined;
 }
 
 function readKey(name: string, value: unknown): StoredKey {

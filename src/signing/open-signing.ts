@@ -52,7 +52,13 @@ export async function openSigning(parts: SigningParts, settings: SigningSettings
   const messages = new DomainSigning({ ...parts, signingKeysFor });
   return {
     messages,
-    keys: new KeyAdministration({ ...parts, store, keeper, declared: () => current.dkim.key }),
+    keys: new KeyAdministration({
+      ...parts,
+      store,
+      keeper,
+      declared: () => current.dkim.key,
+      terms: () => keeperSettings(current),
+    }),
     signingKeysFor,
     signWhole: (content) => messages.signWhole(content),
     start: () => keeper.start(),
@@ -65,5 +71,10 @@ export async function openSigning(parts: SigningParts, settings: SigningSettings
 }
 
 function keeperSettings({ dkim, expireMs }: SigningSettings) {
-  return { dkim, keepPublishedMs: expireMs + keepBeyondExpiryMs };
+  return { dkim, keepPublishedMs: keepPublishedMsOf(expireMs) };
+}
+
+/** `expireMs`: how long mail is tried (`queue.expire`). */
+export function keepPublishedMsOf(expireMs: number): number {
+  return expireMs + keepBeyondExpiryMs;
 }

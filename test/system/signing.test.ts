@@ -136,6 +136,38 @@ test("rotation: no letter leaves unsigned, and letters signed before verify afte
   assert.match(shown[0]?.next ?? "", /Remove the record from DNS/);
 });
 
+test("a key for the wrong domain is removed, and the only one of another leaves its mail unsigned, as told", async () => {
+  await using world = await SimulatedWorld.start();
+  const peer = await world.peer("elsewhere.test");
+  const received = () => peer.messages.map(({ content }) => Buffer.from(content));
+  const remove = (line: string) => world.command(`dkim remove ${line} --data-dir /data`);
+  await keysOf(world, "dkim generate exmaple.org --selector one --algorithm rsa");
+  publish(world, await keysOf(world, "dkim generate example.org --selector one --algorithm rsa"));
+  await world.advance(10 * minute);
+  assert.match(
+    (await remove("exmaple.org one --yes")).stdout,
+    /^No mail needs the record one\._domainkey\.exmaple\.org/,
+  );
+  const signed = await submit(world, received);
+  assert.deepEqual(await verify(world, signed), ["example.org one pass"]);
+  const unasked = await remove("example.org one");
+  assert.equal(unasked.code, 64);
+  assert.match(unasked.stderr, /only active key/);
+  assert.equal((await verify(world, await submit(world, received))).length, 1);
+  assert.match(
+    (await remove("example.org one --yes")).stdout,
+    /^Leave the record one\._domainkey\.example\.org in DNS until 2/,
+  );
+  assert.deepEqual(await verify(world, await submit(world, received)), []);
+  assert.deepEqual(await verify(world, signed), ["example.org one pass"], "its record is there");
+  await world.stop();
+  await world.start();
+  assert.deepEqual(
+    (await keysOf(world, "dkim show")).map(({ selector, state }) => `${selector} ${state}`),
+    ["one retiring"],
+  );
+});
+
 test("reports of ours leave signed by the domain above our name", async () => {
   await using world = await SimulatedWorld.start();
   publish(world, await keysOf(world, "dkim generate example.org --algorithm rsa"));

@@ -1,10 +1,10 @@
 /** `posthaste dkim …`: the keys that mail is signed with, and the records to publish for them. */
 import { timeWords } from "../../history/words.ts";
-import { type DkimKey, dkimKeys } from "../api-shapes.ts";
-import { type Command, jsonOption, type OptionDeclaration } from "../command.ts";
+import { type DkimKey, dkimKeys, removedDkimKey } from "../api-shapes.ts";
+import { type Command, jsonOption, type OptionDeclaration, yesOption } from "../command.ts";
 import type { CliContext } from "../context.ts";
 import { ask, openApi, serverOptions } from "../data-dir.ts";
-import { ExitCode } from "../exit-code.ts";
+import { CliError, ExitCode, usageError } from "../exit-code.ts";
 import type { GivenArguments } from "../given-arguments.ts";
 import { printable, styleFor } from "../style.ts";
 
@@ -84,7 +84,66 @@ const rotate: Command = {
   },
 };
 
-export const dkimCommands: readonly Command[] = [generate, show, rotate];
+const remove: Command = {
+  name: "dkim remove",
+  summary: "remove a key made by mistake; says whether its record can go from DNS, or when",
+  options: [yesOption, jsonOption, ...serverOptions],
+  positionals: [domainArgument, { name: "SELECTOR", summary: "name of the key: the part before ._domainkey" }],
+  examples: [
+    { line: "posthaste dkim remove example.org mail", does: "asks first, and says so if it is the only active key" },
+    { line: "posthaste dkim remove example.org mail --yes", does: "without asking" },
+  ],
+  run: async (given, context) => {
+    const [domain = "", selector = ""] = given.positionals;
+    await using api = await openApi(given, context);
+    const { keys } = dkimKeys.parse(await ask(api, `/api/v1/dkim/keys?domain=${encodeURIComponent(domain)}`));
+    const key = keys.find((candidate) => candidate.selector === selector.toLowerCase());
+    if (key === undefined) throw new CliError(ExitCode.data, noSuchKey(domain, selector, keys));
+    if (!given.flag("yes") && !(await confirmRemoval(key, keys, context))) {
+      context.stderr.write("Nothing was changed.\n");
+      return ExitCode.ok;
+    }
+    const path = `/api/v1/dkim/keys/${encodeURIComponent(domain)}/${encodeURIComponent(key.selector)}?last=true`;
+    const answer = await ask(api, path, { method: "DELETE" });
+    if (given.flag("json")) {
+      context.stdout.write(`${JSON.stringify(answer)}\n`);
+      return ExitCode.ok;
+    }
+    const { removed, record_needed_until: neededUntil } = removedDkimKey.parse(answer);
+    context.stderr.write(`${printable(removed.record.name)} (${removed.algorithm}) was removed.\n`);
+    context.stdout.write(`${recordAdvice(removed, neededUntil)}\n`);
+    return ExitCode.ok;
+  },
+};
+
+export const dkimCommands: readonly Command[] = [generate, show, rotate, remove];
+
+async function confirmRemoval(key: DkimKey, keys: readonly DkimKey[], { stdin }: CliContext): Promise<boolean> {
+  const name = printable(key.record.name);
+  const isActive = ({ state }: DkimKey) => state === "active";
+  const consequence =
+    isActive(key) && keys.filter(isActive).length === 1
+      ? "It is the only active key of its domain: mail would leave unsigned."
+      : "Nothing will be signed with it any more.";
+  if (!stdin.isTerminal) throw usageError(`${name} would be removed. ${consequence} Off a terminal, --yes says so`);
+  const answer = await stdin.ask(`Remove ${name}? ${consequence} [y/N] `);
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+function noSuchKey(domain: string, selector: string, keys: readonly DkimKey[]): string {
+  const others = keys.length === 0 ? "it has none" : `it has ${keys.map((key) => key.selector).join(", ")}`;
+  return printable(`${domain} has no key named ${selector}; ${others}`);
+}
+
+/** What becomes of its record. */
+function recordAdvice({ record, dns }: DkimKey, neededUntil: string | null): string {
+  const name = printable(record.name);
+  if (neededUntil !== null) {
+    return `Leave the record ${name} in DNS until ${utc(neededUntil)}: mail signed with the key is still on its way.`;
+  }
+  if (dns?.said === "seen") return `The record ${name} can be removed from DNS now.`;
+  return `No mail needs the record ${name}: if you published it, it can be removed from DNS now.`;
+}
 
 function tellMade(given: GivenArguments, context: CliContext, answer: unknown): ExitCode {
   if (given.flag("json")) {
