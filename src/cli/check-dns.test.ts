@@ -47,6 +47,7 @@ test("check dns: colours on a terminal, unless NO_COLOR says otherwise", async (
 
 test("check dns: the keys of the server named are those that must be there", async () => {
   const key = {
+    selector: "new",
     algorithm: "rsa",
     declared_in: "data",
     state: "prepared",
