@@ -18,7 +18,7 @@ import {
   delivered,
   statesOf,
   terms,
-} from "../../test/contract/spool-contract.ts";
+} from "../../test/contract/spool-fixture.ts";
 import type { Verdict } from "../../test/contract/spool-committer.ts";
 import { SqliteBench, hookedFiles } from "../../test/contract/sqlite-harness.ts";
 import { FileError } from "../ports/files.ts";

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
-import { isSpoolError } from "../../test/contract/spool-contract.ts";
+import { isSpoolError } from "../../test/contract/spool-fixture.ts";
 import { FileError } from "../ports/files.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import { framed, type JournalFormat, newestFormat } from "./journal-format.ts";

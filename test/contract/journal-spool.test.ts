@@ -5,16 +5,8 @@ import { JournalSpool } from "../../src/spool/journal-spool.ts";
 import { downgradeJournal } from "../../src/spool/journal.ts";
 import { ManualClock, settle } from "../../src/testing/manual-clock.ts";
 import { MemoryFiles } from "../../src/testing/memory-files.ts";
-import {
-  contentOf,
-  draft,
-  isSpoolError,
-  put,
-  request,
-  spoolContract,
-  statesOf,
-  type SpoolHarness,
-} from "./spool-contract.ts";
+import { spoolContract } from "./spool-contract.ts";
+import { contentOf, draft, isSpoolError, put, request, statesOf, type SpoolHarness } from "./spool-fixture.ts";
 
 const directory = "/data/journal";
 

@@ -2,7 +2,8 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { MemorySpool, MemoryStore } from "../../src/spool/memory-spool.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
-import { contentOf, draft, isSpoolError, put, spoolContract, type SpoolHarness } from "./spool-contract.ts";
+import { spoolContract } from "./spool-contract.ts";
+import { contentOf, draft, isSpoolError, put, type SpoolHarness } from "./spool-fixture.ts";
 
 spoolContract("memory-spool", async (): Promise<SpoolHarness> => {
   const clock = new ManualClock();

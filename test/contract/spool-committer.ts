@@ -9,7 +9,7 @@ import { openSqliteSpool } from "../../src/node/sqlite-spool.ts";
 import { SpoolError } from "../../src/spool/spool.ts";
 import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
-import { draft, put, terms } from "./spool-contract.ts";
+import { draft, put, terms } from "./spool-fixture.ts";
 
 /** The first word of each line that it prints. */
 export type Verdict = "told" | "refused";

@@ -24,7 +24,7 @@ import {
   settle,
   statesOf,
   terms,
-} from "./spool-contract.ts";
+} from "./spool-fixture.ts";
 import { SqliteBench, hookedFiles } from "./sqlite-harness.ts";
 
 const LARGE = Buffer.alloc(300_000, "large ");

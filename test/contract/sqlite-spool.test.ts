@@ -1,4 +1,5 @@
-import { spoolContract, type SpoolHarness } from "./spool-contract.ts";
+import { spoolContract } from "./spool-contract.ts";
+import type { SpoolHarness } from "./spool-fixture.ts";
 import { SqliteBench } from "./sqlite-harness.ts";
 
 spoolContract("sqlite-spool", async (): Promise<SpoolHarness> => {

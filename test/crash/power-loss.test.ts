@@ -25,7 +25,7 @@ import { ThreadPoolCrypto } from "../../src/node/thread-pool-crypto.ts";
 import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { StaticResolver } from "../../src/testing/static-resolver.ts";
-import { contentOf, draft, put } from "../contract/spool-contract.ts";
+import { contentOf, draft, put } from "../contract/spool-fixture.ts";
 import { sendAll } from "../interop/support/client.ts";
 import { Folder } from "../interop/support/folder.ts";
 import { type TestMessage, testMessage } from "../interop/support/messages.ts";

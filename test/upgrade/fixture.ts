@@ -7,7 +7,7 @@ import path from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { gunzipSync } from "node:zlib";
 import type { Spool } from "../../src/spool/spool.ts";
-import { contentOf } from "../contract/spool-contract.ts";
+import { contentOf } from "../contract/spool-fixture.ts";
 
 export const spoolsFolder = path.join(import.meta.dirname, "spools");
 export const packed = ".gz";

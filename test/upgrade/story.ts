@@ -19,7 +19,7 @@ import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import type { ManualClock } from "../../src/testing/manual-clock.ts";
 import { SeededRandom } from "../../src/testing/seeded-random.ts";
 import { testKey } from "../../src/testing/test-crypto.ts";
-import { deferred, delivered, draft, put, recipient, settle, terms } from "../contract/spool-contract.ts";
+import { deferred, delivered, draft, put, recipient, settle, terms } from "../contract/spool-fixture.ts";
 
 const minute = 60_000;
 const dayMs = 86_400_000;

@@ -25,7 +25,7 @@ import {
 import type { Spool } from "../../src/spool/spool.ts";
 import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import { SeededRandom } from "../../src/testing/seeded-random.ts";
-import { isSpoolError } from "../contract/spool-contract.ts";
+import { isSpoolError } from "../contract/spool-fixture.ts";
 import { SqliteBench } from "../contract/sqlite-harness.ts";
 import { hour, minute, SimulatedWorld } from "../system/support.ts";
 import { expectedOf, fixtureVersions, namespacesOf, schemaOf, tellingOf, unpackFixture } from "./fixture.ts";

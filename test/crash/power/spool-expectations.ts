@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import type { SqliteSpool } from "../../../src/node/sqlite-spool.ts";
-import { contentOf } from "../../contract/spool-contract.ts";
+import { contentOf } from "../../contract/spool-fixture.ts";
 
 export const recordsNamespace = "power";
 export const recordKeys: readonly string[] = Array.from({ length: 2500 }, (_, number) => `k${number}`);

@@ -14,7 +14,7 @@ import { NodeFiles } from "../../../src/node/node-files.ts";
 import { openSqliteSpool, type SqliteSpool } from "../../../src/node/sqlite-spool.ts";
 import { CollectingLog } from "../../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../../src/testing/manual-clock.ts";
-import { delivered, draft, put, settle, terms } from "../../contract/spool-contract.ts";
+import { delivered, draft, put, settle, terms } from "../../contract/spool-fixture.ts";
 import { contentFor, recordKeys, recordsNamespace } from "./spool-expectations.ts";
 
 const [directory = "", life = "0", killAfter = "0"] = process.argv.slice(2);

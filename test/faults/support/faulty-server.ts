@@ -11,7 +11,7 @@ import { NodeFiles } from "../../../src/node/node-files.ts";
 import { openSqliteSpool } from "../../../src/node/sqlite-spool.ts";
 import { CollectingLog } from "../../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../../src/testing/manual-clock.ts";
-import { contentOf } from "../../contract/spool-contract.ts";
+import { contentOf } from "../../contract/spool-fixture.ts";
 import { ServerFolder, type ServerProcess, type SpawnOptions } from "../../system/server-process.ts";
 import type { Client } from "../../system/support.ts";
 
