@@ -1,14 +1,15 @@
 /**
- * `npm run simulate -- [--seeds 1000] [--first 1] [--processes N] [--fail-fast] [--record] [--json]`: so many simulations,
- * each from its seed, in several processes. A seed that fails is told with what does not hold, run again with ever fewer
- * faults, and told with those that matter; with --fail-fast the first one ends the run. The last line is `N seeds, N failed`;
- * exit 1 when any failed. With --record the count is added to test/simulation/counts.json.
+ * `npm run simulate -- [--seeds 1000] [--first 1] [--processes N] [--fail-fast] [--repeat] [--record] [--json]`: so many
+ * simulations, each from its seed, in several processes. A seed that fails is told with what does not hold, run again with
+ * ever fewer faults, and told with those that matter; with --fail-fast the first one ends the run. With --repeat each seed
+ * runs twice, and fails where the two logs differ. The last line is `N seeds, N failed`; exit 1 when any failed. With
+ * --record the count is added to test/simulation/counts.json.
  */
 import { execFileSync, fork } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { shrink, simulate, type SimulationResult } from "../test/simulation/simulate.ts";
+import { shrink, simulate, simulateTwice, type SimulationResult } from "../test/simulation/simulate.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -16,6 +17,7 @@ const { values: options } = parseArgs({
     first: { type: "string", default: "1" },
     processes: { type: "string", default: String(availableParallelism()) },
     "fail-fast": { type: "boolean", default: false },
+    repeat: { type: "boolean", default: false },
     record: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     /** Given to the processes that do the work. */
@@ -24,6 +26,8 @@ const { values: options } = parseArgs({
 });
 const first = Number(options.first);
 const seeds = Number(options.seeds);
+const run = options.repeat ? simulateTwice : simulate;
+const repeat = options.repeat ? ["--repeat"] : [];
 /** So many are looked into; more of them are only counted. */
 const shrunkMax = options["fail-fast"] || options.json ? 0 : 3;
 
@@ -44,7 +48,7 @@ if (options.worker) {
   // Whoever waits for the result is gone.
   process.once("disconnect", () => process.exit());
   process.on("message", (seed: number) => {
-    simulate({ seed }).then(
+    run({ seed }).then(
       ({ problems, faults, simulatedMs, letters }) =>
         process.send?.({ result: { seed, problems, faults, simulatedMs, letters } } satisfies Progress),
       (error: unknown) => {
@@ -66,7 +70,7 @@ async function main(): Promise<void> {
   const began = performance.now();
   let told = began;
   const worker = async (): Promise<void> => {
-    const child = fork(import.meta.filename, ["--worker"]);
+    const child = fork(import.meta.filename, ["--worker", ...repeat]);
     const ended = new Promise<never>((_, reject) => {
       child.on("exit", (code) => reject(new Error(`a process ended with ${code}`)));
     });
@@ -95,10 +99,12 @@ async function main(): Promise<void> {
   await Promise.all(Array.from({ length: Math.max(1, Number(options.processes)) }, worker));
 
   for (const [index, { seed, problems, faults }] of failed.entries()) {
-    console.error(`seed ${seed} failed; again: npm run simulate -- --first ${seed} --seeds 1`);
+    console.error(
+      `seed ${seed} failed; again: npm run simulate -- ${[`--first ${seed} --seeds 1`, ...repeat].join(" ")}`,
+    );
     for (const problem of problems.slice(0, 10)) console.error(`  ${problem}`);
     if (index >= shrunkMax || faults.length === 0) continue;
-    const smallest = await shrink(await simulate({ seed }));
+    const smallest = await shrink(await run({ seed }), run);
     console.error(`  the least faults with which it fails: ${JSON.stringify(smallest.faults)}`);
     for (const problem of smallest.problems.slice(0, 5)) console.error(`    ${problem}`);
   }

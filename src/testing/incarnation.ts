@@ -2,6 +2,7 @@
  * One life of a server process in a simulation: its ports, and a way to kill it. A killed process does nothing more: its
  * timers never fire, what it waits for never comes, its connections are reset, its files are closed.
  */
+import { dirname } from "node:path";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Files, OpenFile } from "../ports/files.ts";
 import type { Log } from "../ports/log.ts";
@@ -190,7 +191,18 @@ export class Incarnation implements MachinePorts {
     return {
       open: async (...given) => file(await this.#mortal(files.open(...given))),
       readFile: (...given) => this.#mortal(files.readFile(...given)),
-      replaceFile: (...given) => this.#mortal(files.replaceFile(...given)),
+      // Several calls of the system, between which a process may end.
+      replaceFile: async (path, bytes, permissions) => {
+        const temporary = `${path}.tmp`;
+        await this.files.remove(temporary);
+        {
+          await using written = await this.files.open(temporary, "create", permissions);
+          await written.write(bytes);
+          await written.sync();
+        }
+        await this.files.rename(temporary, path);
+        await this.files.syncDirectory(dirname(path));
+      },
       makeDirectory: (...given) => this.#mortal(files.makeDirectory(...given)),
       syncDirectory: (...given) => this.#mortal(files.syncDirectory(...given)),
       rename: (...given) => this.#mortal(files.rename(...given)),

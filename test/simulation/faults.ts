@@ -3,7 +3,9 @@
  * fewer faults, until none can be left out.
  */
 import type { SettingsInput } from "../../src/config/settings-schema.ts";
+import { newestFormat } from "../../src/spool/journal-format.ts";
 import type { Chance } from "./chance.ts";
+import { type FormatFaultKind, startInstalled } from "./format-faults.ts";
 import type { Machine } from "./machine.ts";
 import type { Receiver } from "./receivers.ts";
 import { serverAddress, shortenedExpiry, type WorldNumbers } from "./world.ts";
@@ -14,6 +16,7 @@ export type FaultKind =
   | "kill-in-write"
   | "power-loss-in-write"
   | "restart"
+  | FormatFaultKind
   | "reload"
   | "route-changes"
   | "user-removed"
@@ -47,6 +50,8 @@ const kinds: readonly { readonly kind: FaultKind; readonly weight: number; reado
   { kind: "kill-in-write", weight: 8, longestMs: 5 * minute },
   { kind: "power-loss-in-write", weight: 8, longestMs: 5 * minute },
   { kind: "restart", weight: 4, longestMs: 10 * minute },
+  { kind: "upgrade", weight: 4, longestMs: 10 * minute },
+  { kind: "rollback", weight: 4, longestMs: 10 * minute },
   { kind: "reload", weight: 2, longestMs: 0 },
   { kind: "route-changes", weight: 1, longestMs: 300 * minute },
   { kind: "user-removed", weight: 1, longestMs: 120 * minute },
@@ -197,24 +202,23 @@ export class FaultInjector {
         return later(() => this.#comeUp());
       case "kill-in-write":
       case "power-loss-in-write":
-        return this.#crashInWrite(kind, () => later(() => this.#comeUp()));
+        return this.#crashInWrite(kind, "running", () => later(() => this.#comeUp()));
       case "restart":
-        if (!machine.isUp || this.#starting) return;
-        this.#starting = true;
-        machine
-          .stop()
-          .then((left) => {
-            for (const what of left) this.problems.push(`a stopped server left ${what} behind`);
-            const claimed = machine.claimedAtStop;
-            // What the disk does not take cannot be given back.
-            if (claimed > 0 && !this.diskTrouble) this.problems.push(`a stopped server left ${claimed} claimed`);
-          })
-          .finally(() => {
-            this.#starting = false;
+        return this.#stop(() => later(() => this.#comeUp()));
+      case "upgrade":
+      case "rollback":
+        return this.#stop(() => {
+          const former = machine.program;
+          machine.program = kind === "upgrade" ? newestFormat : 1;
+          later(() => this.#comeUp());
+          if (this.#chance.is(0.4)) return;
+          const crash = this.#chance.pick(["kill-in-write", "power-loss-in-write"] as const);
+          this.#crashInWrite(crash, "starting", () => {
+            // Who has tried the new program in vain may go back to the old one.
+            if (this.#chance.is(0.3)) machine.program = former;
             later(() => this.#comeUp());
-            if (this.#healed) this.#comeUp();
           });
-        return;
+        });
       case "reload":
         if (machine.isUp && !this.#starting) {
           const { deliveriesPerSite, expireMs } = this.#numbers;
@@ -282,12 +286,36 @@ export class FaultInjector {
     }
   }
 
-  /** The machine ends at one of the next syncs, wherever that is. */
-  #crashInWrite(kind: "kill-in-write" | "power-loss-in-write", afterwards: () => void): void {
+  /** In order; then `afterwards`. */
+  #stop(afterwards: () => void): void {
     const machine = this.#machine;
-    let left = 1 + this.#chance.below(12);
+    if (!machine.isUp || this.#starting) return;
+    this.#starting = true;
+    machine
+      .stop()
+      .then((left) => {
+        for (const what of left) this.problems.push(`a stopped server left ${what} behind`);
+        const claimed = machine.claimedAtStop;
+        // What the disk does not take cannot be given back.
+        if (claimed > 0 && !this.diskTrouble) this.problems.push(`a stopped server left ${claimed} claimed`);
+      })
+      .finally(() => {
+        this.#starting = false;
+        if (this.#healed) this.#comeUp();
+        else afterwards();
+      });
+  }
+
+  /** The machine ends at one of the next syncs, wherever that is: of a running server, or from its next start on. */
+  #crashInWrite(
+    kind: "kill-in-write" | "power-loss-in-write",
+    from: "running" | "starting",
+    afterwards: () => void,
+  ): void {
+    const machine = this.#machine;
+    let left = 1 + this.#chance.below(from === "running" ? 12 : 9);
     machine.files.atSync = () => {
-      if (!machine.isUp || --left > 0) return;
+      if ((from === "running" && !machine.isUp) || --left > 0) return;
       machine.files.atSync = undefined;
       if (kind === "kill-in-write") machine.kill();
       else machine.losePower();
@@ -306,9 +334,11 @@ export class FaultInjector {
     const machine = this.#machine;
     if (machine.isUp || this.#starting) return;
     this.#starting = true;
-    machine
-      .start()
-      .catch(() => undefined)
+    startInstalled(machine)
+      .then(
+        (problems) => void this.problems.push(...problems),
+        () => undefined,
+      )
       .finally(() => {
         this.#starting = false;
         if (!machine.isUp) machine.clock.setTimer(30_000, () => this.#comeUp());

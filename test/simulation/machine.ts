@@ -9,7 +9,9 @@ import { type Settings, type SettingsInput, settingsSchema } from "../../src/con
 import type { LogEventName } from "../../src/events/log-events.ts";
 import type { Log, LogFields } from "../../src/ports/log.ts";
 import type { Network } from "../../src/ports/network.ts";
+import { type JournalFormat, newestFormat } from "../../src/spool/journal-format.ts";
 import { JournalSpool } from "../../src/spool/journal-spool.ts";
+import { downgradeJournal, journalFormatOf } from "../../src/spool/journal.ts";
 import type { Spool } from "../../src/spool/spool.ts";
 import { Incarnation } from "../../src/testing/incarnation.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
@@ -29,6 +31,13 @@ export interface LoggedEvent {
   readonly fields: LogFields;
 }
 
+/** As it is compared between runs. */
+export function lineOf(event: LoggedEvent): string {
+  // The key of a certificate that the server makes for itself is nobody's to foresee.
+  const { fingerprint: _, ...fields } = event.fields;
+  return JSON.stringify({ ...event, fields });
+}
+
 export class Machine {
   readonly clock = new ManualClock();
   readonly network: SimulatedNetwork;
@@ -42,6 +51,8 @@ export class Machine {
   readonly lives: { readonly from: number; to: number }[] = [];
   /** Connections that were asked for. */
   readonly dialled: { readonly at: number; readonly address: string }[] = [];
+  /** Which program is installed: the newest format of the spool that it knows. */
+  program: JournalFormat;
   /** The spool of the present life. */
   spool: Spool | undefined;
   /** Renewals and claims that the present life asked its spool for. */
@@ -68,6 +79,7 @@ export class Machine {
     this.resolver = new SimulatedResolver({ clock, random: new Chance(seed, "dns") });
     this.#serverChance = new Chance(seed, "server");
     this.#settings = settings;
+    this.program = new Chance(seed, "program").is(0.4) ? 1 : newestFormat;
   }
 
   get isUp(): boolean {
@@ -81,14 +93,7 @@ export class Machine {
 
   /** Rejects where the disk does not let it; then nothing runs. */
   async start(): Promise<void> {
-    const life = new Incarnation({
-      clock: this.clock,
-      network: this.#fromServer(),
-      files: this.files,
-      resolver: this.resolver,
-      log: this.#log({}),
-    });
-    this.#life = life;
+    const life = this.#begin();
     this.#http = new Map();
     const settings = this.#parsed();
     try {
@@ -102,6 +107,7 @@ export class Machine {
       this.lives.push({ from: this.clock.monotonicMs(), to: Number.POSITIVE_INFINITY });
     } catch (error) {
       life.kill();
+      this.#over();
       throw error;
     }
   }
@@ -133,6 +139,29 @@ export class Machine {
     this.files.crash();
   }
 
+  /** The spool has a format that the installed program does not know. */
+  async needsWayBack(): Promise<boolean> {
+    return (await journalFormatOf(this.files.memory, spoolDir)) > this.program;
+  }
+
+  /**
+   * `posthaste spool downgrade` with the newer program, for the one that is installed. Rejects where the disk does not let
+   * it, or where it is killed.
+   */
+  async takeSpoolBack(): Promise<void> {
+    const life = this.#begin();
+    await Promise.race([downgradeJournal(life.files, spoolDir, this.program), life.death]);
+    if (life.isDead) throw new Error("killed");
+    life.kill();
+  }
+
+  /** All octets of the spool as they are on the disk. */
+  async spoolFiles(): Promise<readonly (readonly [string, Uint8Array])[]> {
+    const { memory } = this.files;
+    const paths = memory.paths.filter((path) => path.startsWith(`${spoolDir}/`));
+    return await Promise.all(paths.map(async (path) => [path, await memory.readFile(path)] as const));
+  }
+
   /** With a part of the settings replaced. */
   async reload(change: Partial<SettingsInput>): Promise<void> {
     this.#settings = { ...this.#settings, ...change };
@@ -160,6 +189,18 @@ export class Machine {
 
   get settings(): SettingsInput {
     return this.#settings;
+  }
+
+  #begin(): Incarnation {
+    const life = new Incarnation({
+      clock: this.clock,
+      network: this.#fromServer(),
+      files: this.files,
+      resolver: this.resolver,
+      log: this.#log({}),
+    });
+    this.#life = life;
+    return life;
   }
 
   #over(): void {
@@ -211,9 +252,7 @@ export class Machine {
         const at = this.clock.now();
         const event = { at, name, fields: { ...fields, ...more } };
         this.events.push(event);
-        // The key of a certificate that the server makes for itself is nobody's to foresee.
-        const { fingerprint: _, ...same } = event.fields;
-        this.#digest.update(`${JSON.stringify({ ...event, fields: same })}\n`);
+        this.#digest.update(`${lineOf(event)}\n`);
       },
       with: (more) => this.#log({ ...fields, ...more }),
     };
@@ -233,7 +272,7 @@ export class Machine {
       lock: () => ({ release: () => undefined }),
       openSpool: async () => {
         const { clock, files } = life;
-        const spool = await JournalSpool.open({ clock, files, directory: spoolDir });
+        const spool = await JournalSpool.open({ clock, files, directory: spoolDir, knows: this.program });
         this.spool = spool;
         this.#watch(spool);
         return spool;

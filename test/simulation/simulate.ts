@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import { Chance } from "./chance.ts";
 import { checkAtRest, checkEnd, checkNow, summary, type WorldView } from "./checkers.ts";
 import { type Fault, FaultInjector, planFaults } from "./faults.ts";
-import { Machine } from "./machine.ts";
+import { lineOf, type LoggedEvent, Machine } from "./machine.ts";
 import { characters, Receiver } from "./receivers.ts";
 import { burstsWithin, type Flood, Workload } from "./workload.ts";
 import { settingsOf, worldNumbers } from "./world.ts";
@@ -30,6 +30,7 @@ export interface SimulationResult {
   readonly faults: readonly Fault[];
   /** Of the log, to the octet. */
   readonly digest: string;
+  readonly events: readonly LoggedEvent[];
   readonly letters: Readonly<Record<string, number>>;
   readonly simulatedMs: number;
   readonly copies: number;
@@ -96,6 +97,7 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
     problems,
     faults,
     digest: machine.digest,
+    events: machine.events,
     letters: summary(workload.sent),
     simulatedMs: clock.monotonicMs() - start,
     copies: receivers.reduce((sum, { copies }) => sum + copies.length, 0),
@@ -115,20 +117,31 @@ async function stopUnderLoad({ machine, workload }: WorldView, passing: Passing)
 }
 
 /** Leaves out faults for as long as the same kind of problem remains. */
-export async function shrink(failed: SimulationResult): Promise<SimulationResult> {
+export async function shrink(failed: SimulationResult, run = simulate): Promise<SimulationResult> {
   let smallest = failed;
   for (let at = 0; at < smallest.faults.length;) {
     const faults = smallest.faults.toSpliced(at, 1);
-    const again = await simulate({ seed: failed.seed, faults });
+    const again = await run({ seed: failed.seed, faults });
     if (again.problems.length > 0) smallest = again;
     else at++;
   }
   return smallest;
 }
 
-export async function isRepeatable(seed: number): Promise<boolean> {
-  const [first, second] = [await simulate({ seed }), await simulate({ seed })];
-  return first.digest === second.digest && isDeepStrictEqual(first.letters, second.letters);
+/** Two runs of one seed must be the same; else, where they part is one more problem. */
+export async function simulateTwice(options: SimulationOptions): Promise<SimulationResult> {
+  const first = await simulate(options);
+  const second = await simulate(options);
+  if (first.digest === second.digest && isDeepStrictEqual(first.letters, second.letters)) return first;
+  const at = first.events.findIndex((event, index) => {
+    const other = second.events[index];
+    return other === undefined || lineOf(event) !== lineOf(other);
+  });
+  const [one, other] = [first, second].map(({ events }) => {
+    const event = events[at === -1 ? first.events.length : at];
+    return event === undefined ? "the end" : lineOf(event);
+  });
+  return { ...first, problems: [...first.problems, `two runs differ: first ${one}, then ${other}`] };
 }
 
 class NoRest extends Error {}

@@ -1,14 +1,15 @@
 /** Files and answers: the configuration, journals that a disk has damaged, and DNS messages as they come off the wire. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { crc32 } from "node:zlib";
 import packet from "dns-packet";
 import { ConfigError } from "../../../src/config/config-problem.ts";
 import { loadSettings } from "../../../src/config/load-settings.ts";
 import { parseTomlDocument, TomlSyntaxError } from "../../../src/config/toml-document.ts";
 import { followChain, readReply, type Question } from "../../../src/node/dns/dns-message.ts";
 import type { RecordType } from "../../../src/ports/resolver.ts";
-import { Journal } from "../../../src/spool/journal.ts";
+import { framed, type JournalFormat } from "../../../src/spool/journal-format.ts";
+import { downgradeJournal, Journal } from "../../../src/spool/journal.ts";
+import { SpoolError } from "../../../src/spool/spool.ts";
 import { MemoryFiles } from "../../../src/testing/memory-files.ts";
 import { texts } from "../seeds.ts";
 import type { FuzzTarget } from "../target.ts";
@@ -93,88 +94,117 @@ const toml: FuzzTarget = {
 };
 
 const records = Array.from({ length: 12 }, (_, index) => Buffer.from(`record ${index} ${"x".repeat(index * 7)}`));
-/** With what the two files begin with, which a mutation may repeat. */
-const known = new Set(["new", ...records.map(String), '{"previous":0,"counts":0}']);
+const told = records.map(String);
 const directory = "/spool";
+const place = (number: number) => `${directory}/journal-0000000${number}`;
 
-/** Two files, the second begun behind the first. */
-async function journalFiles(): Promise<readonly [Buffer, Buffer]> {
+/** Two files, each in its format, the second begun behind the first. */
+async function journalFiles(first: JournalFormat, second: JournalFormat): Promise<readonly [Buffer, Buffer]> {
   const files = new MemoryFiles();
-  const first = await Journal.open(files, directory, () => undefined);
-  await first.append(records.slice(0, 6));
-  await first.close();
-  const second = await Journal.open(files, directory, () => undefined);
-  await second.append(records.slice(6));
-  await second.close();
-  const read = async (number: number) => Buffer.from(await files.readFile(`${directory}/journal-0000000${number}`));
+  for (const [format, part] of [
+    [first, records.slice(0, 6)],
+    [second, records.slice(6)],
+  ] as const) {
+    const opened = await Journal.open(files, directory, () => undefined, format);
+    await opened.append(part);
+    await opened.close();
+  }
+  const read = async (number: number) => Buffer.from(await files.readFile(place(number)));
   return [await read(1), await read(2)];
 }
-const [oldFile, newFile] = await journalFiles();
-known.add(newFile.toString("latin1", 8, 8 + newFile.readUInt32LE(0)));
+const journals = [await journalFiles(1, 1), await journalFiles(2, 2), await journalFiles(1, 2)] as const;
 
-async function replay(files: MemoryFiles): Promise<{ readonly journal: Journal; readonly seen: string[] }> {
+/** Of a file, with its frame. */
+function firstRecord(file: Buffer): Buffer {
+  return file.subarray(0, 8 + file.readUInt32LE(0));
+}
+/** A mutation may repeat what a file begins with. */
+const whole = new Set([...told, ...journals.flat().map((file) => firstRecord(file).toString("latin1", 8))]);
+
+/** Undefined where it is refused, which leaves everything as it is. */
+async function recordsIn(files: MemoryFiles, knows?: JournalFormat): Promise<string[] | undefined> {
   const seen: string[] = [];
-  const journal = await Journal.open(files, directory, (record) => {
-    seen.push(record.toString());
-  });
-  return { journal, seen };
+  const before = await octetsIn(files);
+  try {
+    await Journal.open(files, directory, (record) => void seen.push(record.toString()), knows);
+    return seen;
+  } catch (error) {
+    if (!(error instanceof SpoolError)) throw error;
+    assert.deepEqual(await octetsIn(files), before);
+    return undefined;
+  }
 }
 
+async function octetsIn(files: MemoryFiles): Promise<readonly Uint8Array[]> {
+  return await Promise.all(files.paths.map((path) => files.readFile(path)));
+}
+
+/** The first octet says which of the journals it is and what is damaged; the others are what stands there instead. */
 const journal: FuzzTarget = {
   name: "journal",
   family: "queue files",
   seeds: () => [
-    Buffer.concat([Buffer.of(1), oldFile]),
-    Buffer.concat([Buffer.of(0), newFile]),
-    Buffer.concat([Buffer.of(2), oldFile]),
+    ...journals.flatMap(([older, newer], index) => [
+      Buffer.concat([Buffer.of(4 * index), newer]),
+      Buffer.concat([Buffer.of(4 * index + 1), older]),
+      Buffer.concat([Buffer.of(4 * index + 2), older]),
+    ]),
     Buffer.from('\x03{"previous":0,"counts":0}\nrecord 0 \nnew\n'),
     Buffer.from('\x03{"previous":1,"counts":9}\nrecord 0 \n'),
+    Buffer.from('\x07{"format":2,"previous":0,"counts":0,"checksum":0}\nrecord 0 \nnew\n'),
+    Buffer.from('\x07{"format":3,"previous":0}\nrecord 0 \n'),
   ],
   words: [
-    "\0\0\0\0", "\x01\0\0\0", "\xff\xff\xff\xff", "\xff\xff\xff\x0f", "{\"previous\":1,\"counts\":30}", "{\"previous\":2,\"counts\":1}", "{}", "null", "[]", "-1", "1e99", "\n", "record 1 xxxxxxx",
+    "\0\0\0\0", "\x01\0\0\0", "\xff\xff\xff\xff", "\xff\xff\xff\x0f", "{\"previous\":1,\"counts\":30}", "{\"previous\":2,\"counts\":1}", "{\"format\":2,", ",\"checksum\":0}", "{}", "null", "[]", "-1", "1e99", "\n", "record 1 xxxxxxx",
   ], // prettier-ignore
   bytesMax: 1500,
   stretchMax: 256 * 1024,
   async run(input) {
+    const kind = input[0] ?? 0;
+    const index = (kind >> 2) % journals.length;
+    const [older, newer] = journals[index] ?? journals[0];
+    const damaged = input.subarray(1);
     const files = new MemoryFiles();
     await files.makeDirectory(directory);
-    const put = (number: number, bytes: Buffer) => files.replaceFile(`${directory}/journal-0000000${number}`, bytes);
-    const damaged = input.subarray(1);
-    switch ((input[0] ?? 0) % 4) {
+    let check = (seen: readonly string[]) => assert.ok(seen.every((record) => whole.has(record)));
+    switch (kind % 4) {
       case 0:
-        await put(1, oldFile);
-        await put(2, damaged);
+      case 1: {
+        const isSecond = kind % 4 === 0;
+        const sound = isSecond ? newer : older;
+        if (isSecond) await files.replaceFile(place(1), older);
+        await files.replaceFile(place(isSecond ? 2 : 1), damaged);
+        const first = firstRecord(sound);
+        // In format 2 it ends where it is no more what it was.
+        const isChained = index > 0 && (isSecond || index === 1) && damaged.subarray(0, first.length).equals(first);
+        if (isChained) check = (seen) => assert.deepEqual(seen, told.slice(0, Math.max(seen.length, isSecond ? 6 : 0)));
         break;
-      case 1:
-        await put(1, damaged);
-        break;
+      }
       case 2:
-        await put(1, damaged);
-        await put(2, newFile);
+        await files.replaceFile(place(1), damaged);
+        await files.replaceFile(place(2), newer);
+        if (index > 0) check = (seen) => assert.deepEqual(seen, told, "a former file is whole, or refused");
         break;
       default: {
         // Sound frames around whatever stands in them.
         const lines = damaged.toString("latin1").split("\n").filter(Boolean);
-        await put(1, Buffer.concat(lines.map((line) => framed(Buffer.from(line, "latin1")))));
+        const contents = lines.map((line) => Buffer.from(line, "latin1"));
+        await files.replaceFile(place(1), framed(contents, index === 0 ? 1 : 2, 0).bytes);
+        check = () => undefined;
       }
     }
-    const { journal: opened, seen } = await replay(files);
-    const sound = (input[0] ?? 0) % 4 < 3;
-    if (sound) for (const record of seen) assert.ok(known.has(record), "nothing but what was written whole");
-    // What is added now is there the next time, behind what was there.
+    const seen = await recordsIn(files);
+    if (seen === undefined) return;
+    check(seen);
+    // What is added now is there the next time, behind what was there, and for an older program too.
+    const opened = await Journal.open(files, directory, () => undefined);
     await opened.append([Buffer.from("new")]);
     await opened.close();
-    const again = await replay(files);
-    assert.deepEqual(again.seen, [...seen, "new"]);
+    assert.deepEqual(await recordsIn(files), [...seen, "new"]);
+    await downgradeJournal(files, directory, 1);
+    assert.deepEqual(await recordsIn(files, 1), [...seen, "new"]);
   },
 };
-
-function framed(record: Buffer): Buffer {
-  const frame = Buffer.allocUnsafe(8);
-  frame.writeUInt32LE(record.length, 0);
-  frame.writeUInt32LE(crc32(record), 4);
-  return Buffer.concat([frame, record]);
-}
 
 const question: Question = { name: "example.org", type: "MX" };
 const types: readonly RecordType[] = ["A", "AAAA", "MX", "TXT", "PTR", "CNAME", "TLSA"];
