@@ -6,9 +6,9 @@ import { BodyHashes } from "../../src/dkim/body-hashes.ts";
 import { recordText } from "../../src/dkim/signing-key.ts";
 import { DkimVerifier } from "../../src/dkim/verifier.ts";
 import { parseHeaderFields } from "../../src/message/header-section.ts";
-import { ScriptedPeer } from "../../src/testing/scripted-peer.ts";
+import { CLOSE, ScriptedPeer, STALL } from "../../src/testing/scripted-peer.ts";
 import { testKey } from "../../src/testing/test-crypto.ts";
-import { addresses, baseSettings, relayClient, SimulatedWorld } from "./support.ts";
+import { addresses, baseSettings, hour, relayClient, SimulatedWorld } from "./support.ts";
 
 test("mail from a stranger for a local user is in the Maildir, with its trace on top and its octets as they were", async () => {
   await using world = await SimulatedWorld.start();
@@ -122,6 +122,51 @@ test("LMTP-006: a route to LMTP delivers, and each recipient has the fate that i
   await world.advance(3_600_000);
   assert.deepEqual(await world.states(id), ["ann@example.org delivered", "bob@example.org delivered"]);
   assert.deepEqual(addresses(store).slice(2), ["bob@example.org"], "and only the one is tried again");
+});
+
+test("LMTP-005 LMTP-006: a store lost after its first reply: what it answered is final, the others alone are tried again", async () => {
+  for (const [first, state] of [
+    ["250 2.1.5 delivered", "delivered"],
+    ["550 5.2.1 mailbox disabled", "failed"],
+  ] as const) {
+    for (const ending of [CLOSE, STALL] as const) {
+      const route = [{ domain: "example.org", via: "lmtp", host: "127.0.0.1:2424" } as const];
+      await using world = await SimulatedWorld.start({ route });
+      await using origin = await world.peer("origin.test");
+      const endpoint = { kind: "ip", address: "127.0.0.1", port: 2424 } as const;
+      let replies = 0;
+      await using store = await ScriptedPeer.listen(world.network, endpoint, {
+        dialect: "lmtp",
+        answer: ({ verb }) => (verb !== "." ? undefined : ++replies === 1 ? first : ending),
+      });
+      const id = await world.accept("joe@origin.test", ["ann@example.org", "bob@example.org"]);
+      // We are the ones who end, while the store is silent; or it is gone already.
+      await world.stop();
+      store.script = { dialect: "lmtp" };
+      const before = addresses(store).length;
+      await world.start({ route });
+      assert.deepEqual(await world.states(id), [`ann@example.org ${state}`, "bob@example.org scheduled"]);
+      await world.advance(2 * hour);
+      assert.deepEqual(await world.states(id), [`ann@example.org ${state}`, "bob@example.org delivered"]);
+      assert.deepEqual(addresses(store).slice(before), ["bob@example.org"]);
+      assert.equal(origin.messages.length, state === "failed" ? 1 : 0, "a failure is reported once");
+    }
+  }
+});
+
+test("LMTP-005: an LMTP client lost after the first reply: each recipient has the message, once, also after a restart", async () => {
+  await using world = await SimulatedWorld.start();
+  const client = await world.client("lmtp");
+  await client.expect("MAIL FROM:<joe@elsewhere.test>", "250");
+  for (const name of ["ann", "bob"]) await client.expect(`RCPT TO:<${name}@example.org>`, "250");
+  await client.expect("DATA", "354");
+  // Both are in one commit before the first reply, so the reply that is not heard is as true as the one that is.
+  await client.expect("Subject: x\r\n\r\nx\r\n.", "250 2.0.0 Ok: queued as ");
+  client.connection.destroy();
+  await world.stop();
+  await world.start();
+  await world.advance(hour);
+  for (const name of ["ann", "bob"]) assert.equal((await world.mailbox(`${name}@example.org`)).length, 1, name);
 });
 
 test("LMTP-002: the LMTP listener replies for each recipient and what it accepted is delivered", async () => {

@@ -126,6 +126,25 @@ test("SMTP-040: a full disk is 452 4.3.1, a broken spool 451 4.3.0, nothing is k
   await world[Symbol.asyncDispose]();
 });
 
+test("LMTP-005: where the commit fails, each recipient over LMTP hears it, and none is stored behind another's back", async () => {
+  const world = new SimulatedWorld();
+  world.wrapSpool = failingCommits([new SpoolError("failed", "broken")]);
+  await world.start();
+  const client = await world.client("lmtp");
+  for (const beginning of ["451 4.3.0", "250 2.0.0"]) {
+    await client.expect("MAIL FROM:<joe@elsewhere.test>", "250");
+    for (const name of ["ann", "bob"]) await client.expect(`RCPT TO:<${name}@example.org>`, "250");
+    await client.expect("DATA", "354");
+    client.write("Subject: x\r\n\r\nx\r\n.\r\n");
+    for (const reply of [await client.reply(), await client.reply()]) assert.ok(reply.startsWith(beginning), reply);
+    await client.expect("NOOP", "250");
+    await world.quiet();
+    const delivered = beginning.startsWith("2") ? 1 : 0;
+    for (const name of ["ann", "bob"]) assert.equal((await world.mailbox(`${name}@example.org`)).length, delivered);
+  }
+  await world[Symbol.asyncDispose]();
+});
+
 test("found by simulation: a queue command that the disk refuses changes nothing, says so, and is no fault of ours", async () => {
   const world = new SimulatedWorld();
   world.wrapSpool = (spool) =>
