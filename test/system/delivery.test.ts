@@ -185,6 +185,40 @@ test("LMTP-002: the LMTP listener replies for each recipient and what it accepte
   assert.equal((await world.mailbox("bob@example.org")).length, 1);
 });
 
+test("LIST-012: a disposition notification is for people's programs to send: we send none, and add no field for one", async () => {
+  await using world = await SimulatedWorld.start();
+  await using origin = await world.peer("origin.test");
+  await using far = await world.peer("elsewhere.test", { keywords: ["DSN"] });
+  const asking = [
+    "From: joe@origin.test",
+    "Disposition-Notification-To: Joe <joe@origin.test>",
+    "Disposition-Notification-Options: signed-receipt-protocol=optional,pkcs7-signature",
+    "Return-Receipt-To: joe@origin.test",
+    "Original-Recipient: rfc822;somebody@else.test",
+    "Subject: read me",
+    "",
+    "x",
+  ].join("\r\n");
+  const client = await world.client();
+  await client.expect("MAIL FROM:<joe@origin.test>", "250");
+  for (const name of ["ann", "single"]) {
+    await client.expect(`RCPT TO:<${name}@example.org> ORCPT=rfc822;${name}@first.test NOTIFY=FAILURE`, "250");
+  }
+  await client.expect("DATA", "354");
+  await client.expect(`${asking}\r\n.`, "250");
+  await world.advance(hour);
+  const copies = [...(await world.mailbox("ann@example.org")), ...far.messages.map(({ content }) => content)];
+  assert.equal(copies.length, 2, "in the mailbox, and where the alias leads");
+  for (const copy of copies.map((octets) => octets.toString().replaceAll("\r\n", "\n"))) {
+    assert.ok(copy.endsWith(asking.replaceAll("\r\n", "\n").concat("\n")), "the author's fields as they came");
+    assert.deepEqual(copy.match(/^(?:Original-Recipient|Disposition-Notification-To):.*$/gim), [
+      "Disposition-Notification-To: Joe <joe@origin.test>",
+      "Original-Recipient: rfc822;somebody@else.test",
+    ]);
+  }
+  assert.equal(origin.sessions, 0);
+});
+
 test("LIST-001 LIST-002 DSN-018: an alias leads to a mailbox and elsewhere; told so, it keeps the sender everywhere, the null one too", async () => {
   await using world = await SimulatedWorld.start({ forwarding: { rewrite_sender: false } });
   await using peer = await world.peer("elsewhere.test");

@@ -168,6 +168,30 @@ test("a key for the wrong domain is removed, and the only one of another leaves 
   );
 });
 
+test("LIST-005: fields for unsubscribing with one click are covered by our signature, both, and as they stand", async () => {
+  await using world = await SimulatedWorld.start();
+  const peer = await world.peer("elsewhere.test");
+  publish(world, await keysOf(world, "dkim generate example.org --selector s --algorithm rsa"));
+  await world.advance(10 * minute);
+  const fields = [
+    "List-Unsubscribe: <https://lists.example.org/u/8f3a>",
+    "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+  ];
+  const issue = `${fields.join("\r\n")}\r\n${letter}`;
+  const signed = await submit(world, () => peer.messages.map(({ content }) => Buffer.from(content)), issue);
+  assert.deepEqual(await verify(world, signed), ["example.org s pass"]);
+  const text = signed.toString("latin1");
+  const names = (/\bh=([^;]*);/.exec(text)?.[1] ?? "").split(":").map((name) => name.trim().toLowerCase());
+  for (const name of ["list-unsubscribe", "list-unsubscribe-post"]) assert.ok(names.includes(name), names.join());
+  for (const field of fields) {
+    assert.ok(text.includes(`\r\n${field}\r\n`));
+    const changed = text.replace(field, field.replace(/.(?=>?$)/, "x"));
+    assert.deepEqual(await verify(world, Buffer.from(changed, "latin1")), ["example.org s fail"], field);
+    const without = text.replace(`${field}\r\n`, "");
+    assert.deepEqual(await verify(world, Buffer.from(without, "latin1")), ["example.org s fail"], field);
+  }
+});
+
 test("reports of ours leave signed by the domain above our name", async () => {
   await using world = await SimulatedWorld.start();
   publish(world, await keysOf(world, "dkim generate example.org --algorithm rsa"));
