@@ -13,11 +13,12 @@ export interface MachinePorts {
   readonly clock: Clock;
   readonly network: Network;
   readonly files: Files;
-  readonly resolver: Resolver;
   readonly log: Log;
+  /** The resolver of one life, which knows nothing of the life before. */
+  readonly makeResolver: (ports: { readonly clock: Clock; readonly log: Log }) => Resolver;
 }
 
-export class Incarnation implements MachinePorts {
+export class Incarnation {
   readonly clock: Clock;
   readonly network: Network;
   readonly files: Files;
@@ -30,6 +31,8 @@ export class Incarnation implements MachinePorts {
   readonly #never = new Promise<never>(() => undefined);
   readonly #die: () => void;
   readonly #timers = new Set<Timer>();
+  /** As the process owns its resolver, a question that nobody waits for any more may outlive a stop by seconds. */
+  readonly #resolverTimers = new Set<Timer>();
   readonly #listeners = new Set<NetworkListener>();
   readonly #connections = new Set<Connection & { reset?: () => void }>();
 
@@ -37,11 +40,13 @@ export class Incarnation implements MachinePorts {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.death = promise;
     this.#die = resolve;
-    this.clock = this.#mortalClock(machine.clock);
+    this.clock = this.#mortalClock(machine.clock, this.#timers);
     this.network = this.#mortalNetwork(machine.network);
     this.files = this.#mortalFiles(machine.files);
-    this.resolver = { query: (...given) => this.#mortal(machine.resolver.query(...given)) } as Resolver;
     this.log = this.#mortalLog(machine.log);
+    const clock = this.#mortalClock(machine.clock, this.#resolverTimers);
+    // Without its timers it answers nothing but what it knows.
+    this.resolver = machine.makeResolver({ clock, log: this.log });
   }
 
   get isDead(): boolean {
@@ -57,10 +62,11 @@ export class Incarnation implements MachinePorts {
   kill(): void {
     this.#dead = true;
     this.#die();
-    for (const timer of this.#timers) timer.cancel();
+    for (const timer of [...this.#timers, ...this.#resolverTimers]) timer.cancel();
     for (const listener of this.#listeners) listener.close().catch(() => undefined);
     for (const connection of this.#connections) connection.destroy();
     this.#timers.clear();
+    this.#resolverTimers.clear();
     this.#listeners.clear();
     this.#connections.clear();
   }
@@ -81,20 +87,20 @@ export class Incarnation implements MachinePorts {
     }
   }
 
-  #mortalClock(clock: Clock): Clock {
+  #mortalClock(clock: Clock, timers: Set<Timer>): Clock {
     const setTimer = (delayMs: number, callback: () => void): Timer => {
       if (this.#dead) return { cancel: () => undefined };
       const timer = clock.setTimer(delayMs, () => {
-        this.#timers.delete(handle);
+        timers.delete(handle);
         callback();
       });
       const handle: Timer = {
         cancel: () => {
-          this.#timers.delete(handle);
+          timers.delete(handle);
           timer.cancel();
         },
       };
-      this.#timers.add(handle);
+      timers.add(handle);
       return handle;
     };
     const sleep = async (delayMs: number, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> => {

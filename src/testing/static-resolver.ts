@@ -72,6 +72,11 @@ export class StaticResolver implements Resolver {
     return this;
   }
 
+  /** What stands under the name itself, CNAMEs not followed; undefined: no such name. */
+  recordsOf(name: string): Readonly<Zone> | undefined {
+    return this.#zones.get(name.toLowerCase());
+  }
+
   async query<T extends RecordType>(
     name: string,
     type: T,

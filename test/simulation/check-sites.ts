@@ -44,10 +44,10 @@ export function checkBusySites({ receivers, numbers, machine, faults }: WorldVie
   return problems;
 }
 
-function saysBusy(event: HistoryEvent, { address }: Receiver): boolean {
+function saysBusy(event: HistoryEvent, { addresses }: Receiver): boolean {
   if (event.kind !== "recipient-deferred") return false;
   const { diagnostic } = event.attempt.outcome;
-  return diagnostic?.code === 421 && diagnostic.remoteAddress === address;
+  return diagnostic?.code === 421 && addresses.some(({ address }) => diagnostic.remoteAddress === address);
 }
 
 /** Where nobody answers, few knocks are enough, however much mail waits. */

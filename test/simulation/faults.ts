@@ -5,6 +5,7 @@
 import type { SettingsInput } from "../../src/config/settings-schema.ts";
 import { newestFormat } from "../../src/spool/journal-format.ts";
 import type { Chance } from "./chance.ts";
+import { type DnsFaultKind, troubleDns } from "./dns-faults.ts";
 import { type FormatFaultKind, startInstalled } from "./format-faults.ts";
 import type { Machine } from "./machine.ts";
 import type { Receiver } from "./receivers.ts";
@@ -23,13 +24,13 @@ export type FaultKind =
   | "disk-full"
   | "sync-fails"
   | "disk-slow"
-  | "dns-silent"
-  | "dns-fails"
+  | DnsFaultKind
   | "receiver-cut-off"
   | "server-cut-off"
   | "receiver-slow"
   | "connections-reset"
   | "receiver-moves"
+  | "records-change"
   | "receiver-goes-silent"
   | "clock-forward"
   | "clock-back";
@@ -58,13 +59,21 @@ const kinds: readonly { readonly kind: FaultKind; readonly weight: number; reado
   { kind: "disk-full", weight: 2, longestMs: 90 * minute },
   { kind: "sync-fails", weight: 2, longestMs: 20 * minute },
   { kind: "disk-slow", weight: 1, longestMs: 30 * minute },
-  { kind: "dns-silent", weight: 2, longestMs: 120 * minute },
-  { kind: "dns-fails", weight: 2, longestMs: 240 * minute },
+  { kind: "dns-silent", weight: 1, longestMs: 120 * minute },
+  { kind: "dns-late", weight: 1, longestMs: 120 * minute },
+  { kind: "dns-zone-fails", weight: 2, longestMs: 240 * minute },
+  { kind: "dns-server-dead", weight: 2, longestMs: 600 * minute },
+  { kind: "dns-server-errs", weight: 2, longestMs: 600 * minute },
+  { kind: "dns-truncates", weight: 1, longestMs: 600 * minute },
+  { kind: "dns-tcp-fails", weight: 1, longestMs: 120 * minute },
+  { kind: "dns-forged", weight: 1, longestMs: 600 * minute },
+  { kind: "dns-servers-restart", weight: 1, longestMs: 0 },
   { kind: "receiver-cut-off", weight: 3, longestMs: 600 * minute },
   { kind: "server-cut-off", weight: 2, longestMs: 240 * minute },
   { kind: "receiver-slow", weight: 2, longestMs: 120 * minute },
   { kind: "connections-reset", weight: 4, longestMs: 0 },
-  { kind: "receiver-moves", weight: 1, longestMs: 0 },
+  { kind: "receiver-moves", weight: 2, longestMs: 0 },
+  { kind: "records-change", weight: 2, longestMs: 0 },
   { kind: "receiver-goes-silent", weight: 2, longestMs: 0 },
   { kind: "clock-forward", weight: 1, longestMs: 0 },
   { kind: "clock-back", weight: 1, longestMs: 0 },
@@ -72,12 +81,25 @@ const kinds: readonly { readonly kind: FaultKind; readonly weight: number; reado
 
 /** Of these only mail to the one receiver notices anything. */
 const ofOneReceiver: ReadonlySet<FaultKind> = new Set([
-  "dns-fails",
+  "dns-zone-fails",
   "receiver-cut-off",
   "receiver-slow",
-  "receiver-moves",
   "receiver-goes-silent",
   "route-changes",
+]);
+
+/**
+ * Of these mail must not notice anything: there is another server, there is TCP, an id that was not asked for is nobody's
+ * answer, and what was true stays so for its TTL. (Moves that are noticed are in the book of the receiver.)
+ */
+const unnoticed: ReadonlySet<FaultKind> = new Set([
+  "dns-server-dead",
+  "dns-server-errs",
+  "dns-truncates",
+  "dns-forged",
+  "dns-servers-restart",
+  "receiver-moves",
+  "records-change",
 ]);
 
 export function planFaults(
@@ -110,7 +132,7 @@ export class FaultInjector {
   /** How often the wall clock was set. */
   clockJumps = 0;
   readonly #numbers: WorldNumbers;
-  readonly #begun: { readonly fault: Fault; readonly from: number; readonly to: number }[] = [];
+  readonly #begun: { readonly fault: Fault; readonly from: number; to: number }[] = [];
   /** The disk was slow, full or failing at some time. */
   diskTrouble = false;
   readonly #users: SettingsInput["user"];
@@ -142,9 +164,11 @@ export class FaultInjector {
       began <= to && from <= ended;
     const { lives } = this.#machine;
     if (!lives.some((life) => life.from <= from && to <= life.to)) return true;
+    if (receiver?.names.changes.some((change) => change.refuses && during(change)) === true) return true;
     return this.#begun.some(
       (entry) =>
         during(entry) &&
+        !unnoticed.has(entry.fault.kind) &&
         (!ofOneReceiver.has(entry.fault.kind) ||
           (receiver !== undefined && this.#receivers[entry.fault.receiver % this.#receivers.length] === receiver)),
     );
@@ -153,6 +177,11 @@ export class FaultInjector {
   /** Whether such a thing went on at any time. */
   happened(kind: FaultKind): boolean {
     return this.#begun.some(({ fault }) => fault.kind === kind);
+  }
+
+  /** Whether at any time DNS kept an answer back that it owed. */
+  get dnsTrouble(): boolean {
+    return this.#begun.some(({ fault: { kind } }) => kind.startsWith("dns-") && !unnoticed.has(kind));
   }
 
   /** When the receiver could not be reached at all, in monotonic time. */
@@ -166,14 +195,14 @@ export class FaultInjector {
   /** Everything is in order from here on; a server that is down comes up. */
   heal(): void {
     this.#healed = true;
+    for (const begun of this.#begun) begun.to = Math.min(begun.to, this.#machine.clock.monotonicMs());
     void this.#machine.reload({ route: [], user: this.#users });
-    const { network, files, resolver } = this.#machine;
-    for (const { address } of this.#receivers) {
+    const { network, files, dns } = this.#machine;
+    for (const { address } of this.#receivers.flatMap(({ addresses }) => addresses)) {
       network.join(address);
       network.slow(address, 1);
-      resolver.silence = 0;
     }
-    for (const { domain } of this.#receivers) resolver.records.heal(domain);
+    dns.heal();
     network.join(serverAddress);
     files.space = Number.POSITIVE_INFINITY;
     files.syncFailures = 0;
@@ -185,9 +214,12 @@ export class FaultInjector {
 
   #begin({ kind, lastsMs, receiver: index }: Fault): void {
     const machine = this.#machine;
-    const { network, files, resolver, clock } = machine;
+    const { network, files, clock } = machine;
     const receiver = this.#receivers[index % this.#receivers.length];
     if (receiver === undefined) return;
+    const eachAddress = (act: (address: string) => void) => {
+      for (const { address } of receiver.addresses) act(address);
+    };
     const later = (undo: () => void) => {
       clock.setTimer(lastsMs, () => {
         if (!this.#healed) undo();
@@ -248,30 +280,37 @@ export class FaultInjector {
         files.slowness = this.#chance.between(10, 3000);
         return later(() => (files.slowness = 1));
       case "dns-silent":
-        resolver.silence = this.#chance.between(0.2, 1);
-        return later(() => (resolver.silence = 0));
-      case "dns-fails":
-        resolver.records.fail(receiver.domain);
-        return later(() => resolver.records.heal(receiver.domain));
+      case "dns-late":
+      case "dns-zone-fails":
+      case "dns-server-dead":
+      case "dns-server-errs":
+      case "dns-truncates":
+      case "dns-tcp-fails":
+      case "dns-forged":
+      case "dns-servers-restart":
+        return later(troubleDns(machine.dns, kind, receiver.domain, this.#chance));
       case "receiver-cut-off":
         this.#disturb(receiver.address);
-        network.cut(receiver.address);
-        return later(() => network.join(receiver.address));
+        eachAddress((address) => network.cut(address));
+        return later(() => eachAddress((address) => network.join(address)));
       case "server-cut-off":
         for (const { address } of this.#receivers) this.#disturb(address);
         network.cut(serverAddress);
         return later(() => network.join(serverAddress));
       case "receiver-slow":
         this.#disturb(receiver.address);
-        network.slow(receiver.address, this.#chance.between(50, 20_000));
-        return later(() => network.slow(receiver.address, 1));
+        eachAddress((address) => network.slow(address, this.#chance.between(50, 20_000)));
+        return later(() => eachAddress((address) => network.slow(address, 1)));
       case "connections-reset":
         this.#disturb(receiver.address);
-        network.reset(this.#chance.is(0.3) ? serverAddress : receiver.address);
+        if (this.#chance.is(0.3)) network.reset(serverAddress);
+        else eachAddress((address) => network.reset(address));
         for (const { address } of this.#receivers) this.#disturb(address);
         return;
       case "receiver-moves":
-        return receiver.move(resolver);
+        return receiver.names.move();
+      case "records-change":
+        return receiver.names.rearrange();
       case "receiver-goes-silent":
         this.#disturb(receiver.address);
         return receiver.line.goSilent();

@@ -9,6 +9,7 @@ import { type Settings, type SettingsInput, settingsSchema } from "../../src/con
 import type { LogEventName } from "../../src/events/log-events.ts";
 import type { Log, LogFields } from "../../src/ports/log.ts";
 import type { Network } from "../../src/ports/network.ts";
+import { DnsResolver } from "../../src/node/dns/dns-resolver.ts";
 import { type JournalFormat, newestFormat } from "../../src/spool/journal-format.ts";
 import { JournalSpool } from "../../src/spool/journal-spool.ts";
 import { downgradeJournal, journalFormatOf } from "../../src/spool/journal.ts";
@@ -17,10 +18,10 @@ import { Incarnation } from "../../src/testing/incarnation.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { SimulatedFiles } from "../../src/testing/simulated-files.ts";
 import { SimulatedNetwork } from "../../src/testing/simulated-network.ts";
-import { SimulatedResolver } from "../../src/testing/simulated-resolver.ts";
+import { SimulatedDns } from "../../src/testing/simulated-dns.ts";
 import { TestCrypto } from "../../src/testing/test-crypto.ts";
 import { Chance } from "./chance.ts";
-import { serverAddress } from "./world.ts";
+import { dnsShape, serverAddress } from "./world.ts";
 
 const dataDir = "/data";
 const spoolDir = `${dataDir}/journal`;
@@ -42,7 +43,7 @@ export class Machine {
   readonly clock = new ManualClock();
   readonly network: SimulatedNetwork;
   readonly files: SimulatedFiles;
-  readonly resolver: SimulatedResolver;
+  readonly dns: SimulatedDns;
   /** Of all lives. */
   readonly events: LoggedEvent[] = [];
   /** When a life ended that had no time to finish. */
@@ -63,6 +64,7 @@ export class Machine {
   /** Octets that are handed over at once. */
   readonly chunkBytes: number;
   readonly #serverChance: Chance;
+  readonly #resolverChance: Chance;
   readonly #digest = createHash("sha256");
   #life: Incarnation | undefined;
   #server: RunningServer | undefined;
@@ -76,8 +78,9 @@ export class Machine {
     this.chunkBytes = chunkBytes;
     this.network = new SimulatedNetwork({ clock, random: network, latencyMs: { least: 0.5, most: 40 }, chunkBytes });
     this.files = new SimulatedFiles({ clock, random: new Chance(seed, "disk") });
-    this.resolver = new SimulatedResolver({ clock, random: new Chance(seed, "dns") });
+    this.dns = new SimulatedDns({ random: new Chance(seed, "dns"), ...dnsShape(new Chance(seed, "dns servers")) });
     this.#serverChance = new Chance(seed, "server");
+    this.#resolverChance = new Chance(seed, "resolver");
     this.#settings = settings;
     this.program = new Chance(seed, "program").is(0.4) ? 1 : newestFormat;
   }
@@ -196,7 +199,11 @@ export class Machine {
       clock: this.clock,
       network: this.#fromServer(),
       files: this.files,
-      resolver: this.resolver,
+      makeResolver: ({ clock, log }) => {
+        const { servers } = this.dns;
+        const transport = this.dns.transport(clock);
+        return new DnsResolver({ servers, transport, clock, random: this.#resolverChance, log });
+      },
       log: this.#log({}),
     });
     this.#life = life;

@@ -4,10 +4,11 @@
  */
 import { crc32 } from "node:zlib";
 import type { Clock } from "../../src/ports/clock.ts";
-import type { Network } from "../../src/ports/network.ts";
+import type { Network, NetworkListener } from "../../src/ports/network.ts";
 import { CLOSE, type PeerAnswer, type PeerCommand, ScriptedPeer, STALL } from "../../src/testing/scripted-peer.ts";
-import type { SimulatedResolver } from "../../src/testing/simulated-resolver.ts";
+import type { SimulatedDns } from "../../src/testing/simulated-dns.ts";
 import type { Chance } from "./chance.ts";
+import { ReceiverNames } from "./receiver-names.ts";
 import { SlowLine } from "./slow-line.ts";
 
 export const characters = [
@@ -61,9 +62,14 @@ export interface ReceiverParts {
   readonly forwarded: (reversePath: string, marker: string) => void;
 }
 
+/** How often one that moves does so, at least and at most. */
+const moveMs = [20 * 60_000, 10 * 3_600_000] as const;
+
 export class Receiver {
   readonly domain: string;
+  /** Its first; {@link Receiver.addresses} has those that came later, too. */
   readonly address: string;
+  readonly addresses: { readonly address: string; readonly since: number }[] = [];
   readonly character: Character;
   /** It offers DSN, and so reports itself. */
   readonly offersDsn: boolean;
@@ -80,8 +86,9 @@ export class Receiver {
   readonly #seen = new Map<string, number>();
   /** Of a receiver that suppresses duplicates: what it has. */
   readonly #known = new Set<string>();
+  readonly #listeners = new Map<string, NetworkListener>();
+  #names: ReceiverNames | undefined;
   #peer: ScriptedPeer | undefined;
-  #moved = 0;
   #hourStart = 0;
   #thisHour = 0;
 
@@ -99,18 +106,32 @@ export class Receiver {
     });
   }
 
-  async listen(network: Network, { records }: SimulatedResolver): Promise<void> {
-    const { domain } = this;
-    records.addMx(domain, `10 mx.${domain}`).add(`mx.${domain}`, "A", this.address);
-    // It wants to hear about mail in its name.
-    records.add(`_dmarc.${domain}`, "TXT", `v=DMARC1; p=none; rua=mailto:dmarc@${domain}`);
+  async listen(network: Network, dns: SimulatedDns): Promise<void> {
+    const { domain, address } = this;
+    const { clock, chance } = this.#parts;
+    let accept: Parameters<Network["listen"]>[1] | undefined;
+    const listenAt = async (place: string) => {
+      if (accept === undefined) throw new Error("it takes no connections yet");
+      this.addresses.push({ address: place, since: clock.monotonicMs() });
+      const listener = await network.listen({ kind: "ip", address: place, port: 25 }, accept);
+      this.#listeners.set(place, listener);
+      return listener;
+    };
+    /** The machine has one server, whichever of its addresses is asked. */
+    const anyAddress: Network = {
+      connect: (...given) => network.connect(...given),
+      listen: async (_, options) => {
+        accept = options;
+        return await listenAt(address);
+      },
+    };
     const keywords = ["SIZE 1000000", "8BITMIME", "SMTPUTF8"];
     if (this.character !== "tarpit") keywords.push("PIPELINING");
     if (this.offersDsn) keywords.push("DSN");
     const greeting = () => this.#greeting();
     this.#peer = await ScriptedPeer.listen(
-      this.line.over(network),
-      { kind: "ip", address: this.address, port: 25 },
+      this.line.over(anyAddress),
+      { kind: "ip", address, port: 25 },
       {
         keywords,
         get greeting() {
@@ -119,6 +140,16 @@ export class Receiver {
         answer: (command) => this.#answer(command),
       },
     );
+    const takeAddress = (place: string) => void listenAt(place);
+    const leaveAddress = (place: string) => void this.#listeners.get(place)?.close();
+    this.#names = new ReceiverNames({ domain, address, dns, clock, chance, takeAddress, leaveAddress });
+    if (this.character === "moves") this.#moveOnAndOn();
+  }
+
+  /** What DNS says of it. */
+  get names(): ReceiverNames {
+    if (this.#names === undefined) throw new Error("it takes no connections yet");
+    return this.#names;
   }
 
   get openSessions(): number {
@@ -130,11 +161,13 @@ export class Receiver {
     this.line.delayMs = 0;
   }
 
-  /** Its MX now has another name, of the same machine. */
-  move({ records }: SimulatedResolver): void {
-    const name = `mx${++this.#moved}.${this.domain}`;
-    records.remove(this.domain);
-    records.addMx(this.domain, `10 ${name}`, `20 mx.${this.domain}`).add(name, "A", this.address);
+  #moveOnAndOn(): void {
+    const { chance, clock } = this.#parts;
+    clock.setTimer(chance.between(...moveMs), () => {
+      if (this.#healed) return;
+      this.names.move();
+      this.#moveOnAndOn();
+    });
   }
 
   #greeting(): PeerAnswer {

@@ -49,7 +49,7 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
       const forwarded = (reversePath: string, marker: string) => workload.bounce(reversePath, marker);
       const parts = { clock, chance: new Chance(seed, `receiver ${index}`), forwarded };
       const receiver = new Receiver(`d${index}.test`, `198.51.100.${100 + index}`, character, parts);
-      await receiver.listen(machine.network, machine.resolver);
+      await receiver.listen(machine.network, machine.dns);
       return receiver;
     }),
   );

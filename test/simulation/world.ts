@@ -1,6 +1,7 @@
 /** What a seed's world is like: how our server is set up, and with whom it has to do. */
 import type { SettingsInput } from "../../src/config/settings-schema.ts";
 import { testKey } from "../../src/testing/test-crypto.ts";
+import type { SimulatedDnsOptions } from "../../src/testing/simulated-dns.ts";
 import type { Chance } from "./chance.ts";
 
 export const serverAddress = "192.0.2.25";
@@ -40,6 +41,19 @@ export function worldNumbers(chance: Chance): WorldNumbers {
     deliveries: chance.pick([500, 500, 8, 4]),
     signs: chance.is(0.5),
     keepIdleMs: chance.pick([3_000, 30_000, 0]),
+  };
+}
+
+/** The servers that the machine asks: the first runs on it, and the last is spared when one of them has trouble. */
+export function dnsShape(chance: Chance): Omit<SimulatedDnsOptions, "random"> {
+  const addresses = ["127.0.0.1", "192.0.2.53", "192.0.2.54"].slice(0, chance.pick([2, 3]));
+  return {
+    servers: addresses.map((address) => ({
+      address,
+      followsAliases: chance.is(0.8),
+      stumblesOverEdns: chance.is(0.1),
+    })),
+    sparseLoss: chance.pick([0, 0.02, 0.1]),
   };
 }
 

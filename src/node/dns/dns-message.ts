@@ -37,6 +37,8 @@ export interface Reply {
   readonly responseCode: number;
   readonly authenticated: boolean;
   readonly answers: readonly RawRecord[];
+  /** It answers nothing and tells who else might: a server that does not do what we ask of it (RFC 2308 §2.1). */
+  readonly isReferral: boolean;
   /** How long a negative answer may be kept (RFC 2308 §5); absent where the server does not say. */
   readonly negativeTtlSeconds?: number;
   readonly octets: number;
@@ -107,6 +109,7 @@ export function readReply(bytes: Buffer, id: number, question: Question): Readin
       responseCode: lowCode | (highCode << 4),
       authenticated: decoded.flag_ad,
       answers: (decoded.answers ?? []).flatMap(rawRecord),
+      isReferral: isReferral(decoded),
       ...(negativeTtlSeconds === undefined ? {} : { negativeTtlSeconds }),
       octets: bytes.length,
     },
@@ -193,6 +196,12 @@ function repeats({ questions = [] }: packet.DecodedPacket, question: Question): 
     first.class === "IN" &&
     readName(first.name) === question.name
   );
+}
+
+/** Told from an empty answer by the SOA record that goes with one (RFC 2308 §2.2), and by who may give one. */
+function isReferral({ answers = [], authorities = [], flag_aa, flag_ra }: packet.DecodedPacket): boolean {
+  const types = new Set<string>(authorities.map(({ type }) => type));
+  return answers.length === 0 && types.has("NS") && !types.has("SOA") && !flag_aa && !flag_ra;
 }
 
 function negativeTtl({ authorities = [] }: packet.DecodedPacket): number | undefined {

@@ -306,6 +306,25 @@ test("SERVFAIL and REFUSED: the next server is asked; when all fail it is a fail
   assert.equal(refusing.queries.length, 2);
 });
 
+test("found by simulation: a referral is no empty answer; the next server is asked, and without one it is a failure", async () => {
+  const elsewhere: Answer = { type: "NS", name: "test", ttl: 3600, class: "IN", data: "ns.test" };
+  const lame = await FakeServer.start((query) => ({
+    ...respond(query, [], { authorities: [elsewhere] }),
+    flags: 0,
+  }));
+  const good = await FakeServer.start((query) => respond(query, [mx("x.test", 10, "mx.test")]));
+  assert.equal((await resolverFor([lame, good]).resolver.query("x.test", "MX")).kind, "records");
+  assert.deepEqual(await resolverFor([lame]).resolver.query("x.test", "MX"), {
+    kind: "failure",
+    reason: "127.0.0.1: a referral to other servers instead of an answer",
+  });
+  // Who does recursion has looked, and where there is a SOA record there is an answer.
+  lame.answering = (query) => respond(query, [], { authorities: [elsewhere] });
+  assert.equal((await resolverFor([lame]).resolver.query("x.test", "MX")).kind, "no-data");
+  lame.answering = (query) => ({ ...respond(query, [], { authorities: [elsewhere, soa(60)] }), flags: 0 });
+  assert.equal((await resolverFor([lame]).resolver.query("x.test", "MX")).kind, "no-data");
+});
+
 test("a silent server costs two seconds, then the second one answers", async () => {
   const silent = await FakeServer.start(() => undefined);
   const good = await FakeServer.start((query) => respond(query, [a("x.test", "192.0.2.1")]));

@@ -177,7 +177,11 @@ export class DnsResolver implements Resolver {
           reason = `${server.address}: ${exchange.kind === "broken" ? exchange.reason : exchange.kind}`;
           continue;
         }
-        const { responseCode } = exchange.reply;
+        const { responseCode, isReferral } = exchange.reply;
+        if (responseCode === ResponseCode.noError && isReferral) {
+          reason = `${server.address}: a referral to other servers instead of an answer`;
+          continue;
+        }
         if (responseCode === ResponseCode.noError || responseCode === ResponseCode.noSuchName) {
           this.#prefer(server);
           return { kind: "reply", reply: { ...exchange.reply, authenticated: this.#believes(server, exchange.reply) } };
@@ -256,6 +260,7 @@ const nobody: Reply = {
   responseCode: ResponseCode.noSuchName,
   authenticated: false,
   answers: [],
+  isReferral: false,
   negativeTtlSeconds: 0,
   octets: 0,
 };
