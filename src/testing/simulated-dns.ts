@@ -66,6 +66,8 @@ export class SimulatedDnsServer implements DnsServer {
   }
 }
 
+/** Forged answers tell it of every name. */
+export const forgedAddress = "203.0.113.66";
 /** Of what is lost now and then, the same question again is not, for so long. */
 const SPARED_MS = 30_000;
 const TTL_S = 300;
@@ -212,13 +214,12 @@ export class SimulatedDns {
     return [...answers.slice(first), ...answers.slice(0, first)];
   }
 
-  /** With an address that nobody may connect to. */
   #forged(query: DecodedPacket): Buffer {
     const name = nameOf(query);
     const address = packet.encode(
       responseTo(
         { ...query, id: ((query.id ?? 0) + 1 + Math.floor(this.#random.next() * 65_000)) & 0xffff },
-        { responseCode: 0, answers: [{ type: "A", name, ttl: 3600, data: "203.0.113.66" }], authorities: [] },
+        { responseCode: 0, answers: [{ type: "A", name, ttl: 3600, data: forgedAddress }], authorities: [] },
       ),
     );
     if (this.#is(0.3)) return packet.encode({ ...query, type: "query" });

@@ -82,7 +82,9 @@ export async function checkMailboxes({ machine }: WorldView, rows: Rows): Promis
 export function checkCopies({ machine, receivers, faults, numbers }: WorldView): readonly string[] {
   const problems: string[] = [];
   for (const { domain, character, copies, address, line } of receivers) {
-    const excuses = machine.deaths.length + line.silences + (faults.disturbances.get(address)?.length ?? 0);
+    const lost = machine.deaths.length + line.silences + (faults.disturbances.get(address)?.length ?? 0);
+    // A stop does not wait as long as a tarpit takes to say what it did.
+    const excuses = lost + (character === "tarpit" ? machine.stops : 0);
     for (const [key, same] of Map.groupBy(copies, ({ id, recipient }) => `${id} ${recipient}`)) {
       const sure = same.filter(({ answer, repeated }) => /^2\d\d/.test(answer) && !repeated).length;
       if (same.some(({ whole }) => !whole)) problems.push(`${domain} was given ${key} with another body`);

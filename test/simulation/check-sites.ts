@@ -9,8 +9,10 @@ const minuteMs = 60_000;
 export function checkSessions({ receivers, numbers, machine, faults }: WorldView): readonly string[] {
   const problems: string[] = [];
   // A relay host is another site than the same host as MX.
-  const sites = faults.happened("route-changes") ? 1 + receivers.length : 1;
-  for (const { domain, mostSessions, address } of receivers) {
+  const routes = faults.happened("route-changes") ? receivers.length : 0;
+  for (const { domain, mostSessions, address, names } of receivers) {
+    // So are MX hosts with other names, and while some mail is on its way to the old ones other mail goes to the new ones.
+    const sites = 1 + routes + Math.min(2, names.changes.length);
     // A session that died on the way lives on at the other end until somebody notices; one that says QUIT is no delivery.
     const lost = machine.deaths.length + (faults.disturbances.get(address)?.length ?? 0);
     const most = numbers.deliveriesPerSite * (sites + lost);
@@ -34,6 +36,8 @@ export function checkBusySites({ receivers, numbers, machine, faults }: WorldVie
       // By then, what was under way has ended, and what was kept is closed.
       const from = at + numbers.keepIdleMs + 15_000;
       const to = at + 4.9 * minuteMs;
+      // Under another name it is another site.
+      if (receiver.names.changes.some((change) => change.from < to && at - 10 * minuteMs < change.to)) continue;
       const over = receiver.openings.find((one) => one.at > from && one.at < to && one.open > most);
       if (over === undefined || !machine.lives.some((life) => life.from < at && over.at < life.to)) continue;
       if (faults.troubled(at - 10 * minuteMs, over.at, receiver)) continue;
@@ -59,12 +63,13 @@ export function checkStorms({ receivers, machine, faults }: WorldView): readonly
       const from = cut.from + 10 * minuteMs;
       const to = Math.min(cut.to, from + 60 * minuteMs);
       if (to < from) continue;
-      const knocks = machine.dialled.filter(
-        ({ at, address }) => address === receiver.address && at >= from && at <= to,
-      ).length;
-      // A server that begins anew finds out anew; each MX host counts.
+      // Where it moves to while it is cut off, it can be reached.
+      const places = new Set(receiver.addresses.filter(({ since }) => since <= cut.from).map(({ address }) => address));
+      const knocks = machine.dialled.filter(({ at, address }) => places.has(address) && at >= from && at <= to).length;
+      // A server that begins anew finds out anew, and so does one that is told other names; each MX host counts.
       const starts = machine.lives.filter((life) => life.from > cut.from && life.from < to).length;
-      if (knocks > 16 * (1 + starts))
+      const renamings = receiver.names.changes.filter((change) => change.from < to && from < change.to).length;
+      if (knocks > 16 * (1 + starts + renamings))
         problems.push(`${receiver.domain} was cut off, and ${knocks} connections were tried within an hour`);
     }
   }

@@ -8,6 +8,7 @@ import { logEvents } from "../../src/events/log-events.ts";
 import { finalStates, openStates } from "../../src/spool/recipient-state.ts";
 import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../../src/spool/spool.ts";
 import { checkCopies, checkDrained, checkFinalStates, checkMailboxes, checkNothingLost } from "./check-copies.ts";
+import { checkNames } from "./check-names.ts";
 import { checkDailyReports, checkReports } from "./check-reports.ts";
 import { checkAttempts, checkExpiry, checkLateness } from "./check-schedule.ts";
 import { checkBusySites, checkFairness, checkFloods, checkSessions, checkStorms } from "./check-sites.ts";
@@ -59,6 +60,7 @@ export async function checkEnd(view: WorldView): Promise<readonly string[]> {
     ...checkSessions(view),
     ...checkBusySites(view, rows),
     ...checkStorms(view),
+    ...checkNames(view),
     ...checkFairness(view, rows),
     ...checkFloods(view, rows),
     ...checkLog(machine),

@@ -48,6 +48,8 @@ export class Machine {
   readonly events: LoggedEvent[] = [];
   /** When a life ended that had no time to finish. */
   readonly deaths: number[] = [];
+  /** Orderly stops that were asked for. */
+  stops = 0;
   /** From when to when, in monotonic time, a server ran. */
   readonly lives: { readonly from: number; to: number }[] = [];
   /** Connections that were asked for. */
@@ -120,6 +122,7 @@ export class Machine {
     const life = this.#life;
     const server = this.#server;
     if (life === undefined || server === undefined) return [];
+    this.stops++;
     await Promise.race([server.stop(), life.death]);
     if (life.isDead) return [];
     const left = Object.entries(life.leftovers).flatMap(([what, count]) => (count === 0 ? [] : [`${count} ${what}`]));

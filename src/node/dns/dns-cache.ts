@@ -61,11 +61,13 @@ export class DnsCache {
     answer: DnsAnswer<T>,
     { nowMs, ttlMs, octets }: { readonly nowMs: number; readonly ttlMs: number; readonly octets: number },
   ): void {
-    if (ttlMs <= 0) return;
     const key = keyOf(name, type);
-    const cost = OVERHEAD_BYTES + 2 * octets;
-    this.#cost += cost - (this.#entries.get(key)?.cost ?? 0);
+    // Also by one that may not be kept: what it says differs from what is known.
+    this.#cost -= this.#entries.get(key)?.cost ?? 0;
     this.#entries.delete(key);
+    if (ttlMs <= 0) return;
+    const cost = OVERHEAD_BYTES + 2 * octets;
+    this.#cost += cost;
     this.#entries.set(key, {
       answer: answer as DnsAnswer<RecordType>,
       placedAtMs: nowMs,

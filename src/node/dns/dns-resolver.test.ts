@@ -232,6 +232,16 @@ test("who waits for a record to appear asks again in spite of the cache, and oth
   assert.equal(server.queries.length, 3);
 });
 
+test("a record that appeared and may not be kept ends what was known of its absence", async () => {
+  const published: Answer[] = [];
+  const server = await FakeServer.start((query) => respond(query, published, { authorities: [soa(600)] }));
+  const { resolver } = resolverFor([server]);
+  assert.equal((await resolver.query("x.test", "A")).kind, "no-data");
+  published.push(a("x.test", "192.0.2.1", 0));
+  assert.equal((await resolver.query("x.test", "A", { fresh: true })).kind, "records");
+  assert.equal((await resolver.query("x.test", "A")).kind, "records");
+});
+
 test("answers are kept for their TTL and tell what is left of it", async () => {
   const server = await FakeServer.start((query) =>
     respond(query, [a("x.test", "192.0.2.1", 100), a("x.test", "192.0.2.2", 30)]),
