@@ -56,6 +56,8 @@ export class Machine {
   readonly dialled: { readonly at: number; readonly address: string }[] = [];
   /** Which program is installed: the newest format of the spool that it knows. */
   program: JournalFormat;
+  /** How often an older program did not start on a newer spool. */
+  refusals = 0;
   /** The spool of the present life. */
   spool: Spool | undefined;
   /** Renewals and claims that the present life asked its spool for. */

@@ -34,6 +34,8 @@ export interface SimulationResult {
   readonly letters: Readonly<Record<string, number>>;
   readonly simulatedMs: number;
   readonly copies: number;
+  /** Of older programs, by a newer spool. */
+  readonly refusals: number;
 }
 
 export async function simulate({ seed, faults: given }: SimulationOptions): Promise<SimulationResult> {
@@ -101,6 +103,7 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
     letters: summary(workload.sent),
     simulatedMs: clock.monotonicMs() - start,
     copies: receivers.reduce((sum, { copies }) => sum + copies.length, 0),
+    refusals: machine.refusals,
   };
 }
 

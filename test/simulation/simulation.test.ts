@@ -1,6 +1,7 @@
 /** Whole servers through days of trouble, from fixed seeds. Long runs: `npm run simulate -- --seeds 10000`. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import type { Fault } from "./faults.ts";
 import { simulate, simulateTwice } from "./simulate.ts";
 
 for (let seed = 1; seed <= 50; seed++) {
@@ -9,6 +10,23 @@ for (let seed = 1; seed <= 50; seed++) {
     assert.deepEqual(problems, [], `again: npm run simulate -- --first ${seed} --seeds 1`);
   });
 }
+
+test("simulation: an older program is refused by a newer spool, until the newer one has taken it back", async () => {
+  let refused = 0;
+  for (let seed = 1; seed <= 5; seed++) {
+    const faults = [1, 2, 3, 4, 5, 6].map((turn): Fault => ({
+      atMs: turn * 1_000_000,
+      kind: turn % 2 === 0 ? "rollback" : "upgrade",
+      lastsMs: 60_000,
+      receiver: 0,
+    }));
+    const { problems, refusals } = await simulate({ seed, faults });
+    assert.deepEqual(problems, []);
+    refused += refusals;
+  }
+  // Who crashed in between may have gone on with the newer one.
+  assert.ok(refused >= 8, `refused ${refused} times of 15`);
+});
 
 test("simulation: one seed gives one run, to the octet of its log", async () => {
   for (const seed of [3, 7, 13]) assert.deepEqual((await simulateTwice({ seed })).problems, [], `seed ${seed}`);
