@@ -1,16 +1,10 @@
 /** Keys of a server over time: looked up, moved on, written down, and given to those who sign. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
-import { CollectingLog } from "../testing/collecting-log.ts";
-import { ManualClock } from "../testing/manual-clock.ts";
-import { SeededRandom } from "../testing/seeded-random.ts";
-import { StaticResolver } from "../testing/static-resolver.ts";
-import { TestCrypto, testKey } from "../testing/test-crypto.ts";
+import { SigningWorld, signingSettingsOf } from "../testing/signing-world.ts";
+import { testKey } from "../testing/test-crypto.ts";
 import { KeyAdministration, KeyError } from "./key-administration.ts";
-import { KeyStore, type StoredKey } from "./key-store.ts";
-import { openSigning, type Signing } from "./open-signing.ts";
-import { dkimSettings } from "./settings.ts";
+import { KeyStore } from "./key-store.ts";
 import { readPrivateKey, recordName, recordText } from "../dkim/signing-key.ts";
 
 const minute = 60_000;
@@ -18,73 +12,8 @@ const hour = 60 * minute;
 const day = 24 * hour;
 const both = ["rsa", "ed25519"] as const;
 
-class World implements AsyncDisposable {
-  readonly clock = new ManualClock();
-  readonly resolver = new StaticResolver();
-  readonly log = new CollectingLog();
-  readonly crypto = new TestCrypto();
-  readonly store = new MemoryStore();
-  readonly spool = new MemorySpool({ clock: this.clock, store: this.store });
-  #signing: Signing | undefined;
-
-  get signing(): Signing {
-    return this.#signing ?? assert.fail("not open");
-  }
-
-  static async open(settings: Parameters<World["open"]>[0] = {}): Promise<World> {
-    const world = new World();
-    await world.open(settings);
-    return world;
-  }
-
-  async open(settings: Parameters<typeof dkimSettings.parse>[0] = {}): Promise<void> {
-    const { spool, resolver, clock, crypto, log } = this;
-    const parts = { spool, resolver, clock, crypto, log, random: new SeededRandom(3) };
-    this.#signing = await openSigning(parts, settingsOf(settings));
-    this.signing.start();
-    await clock.advance(1);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.signing.close();
-    assert.equal(this.clock.pendingTimers, 0);
-    assert.deepEqual(this.log.of("spool-failed"), []);
-  }
-
-  publish(...keys: readonly StoredKey[]): void {
-    for (const key of keys) this.resolver.add(recordName(key), "TXT", key.record);
-  }
-
-  unpublish(key: StoredKey): void {
-    this.resolver.remove(recordName(key));
-  }
-
-  /** Selectors that sign for the domain. */
-  signs(domain = "example.org"): readonly string[] {
-    return this.signing.signingKeysFor(domain).map(({ selector }) => selector);
-  }
-
-  async states(): Promise<readonly string[]> {
-    return (await this.signing.keys.list()).map(({ selector, state }) => `${selector} ${state.kind}`);
-  }
-
-  /** A key of the domain that signs. */
-  async active(): Promise<StoredKey> {
-    const [key] = await this.signing.keys.generate({ domain: "example.org", kinds: ["rsa"], selector: "one" });
-    assert.ok(key);
-    this.publish(key);
-    await this.clock.advance(10 * minute);
-    assert.deepEqual(this.signs(), ["one"]);
-    return key;
-  }
-}
-
-function settingsOf(settings: Parameters<typeof dkimSettings.parse>[0] = {}) {
-  return { dkim: dkimSettings.parse(settings), expireMs: 5 * day };
-}
-
 test("a key signs when DNS has shown it, and again after the TTL; not a moment before", async () => {
-  await using world = await World.open();
+  await using world = await SigningWorld.open();
   const made = await world.signing.keys.generate({ domain: "Example.ORG", kinds: both });
   assert.deepEqual(
     made.map(({ selector, domain, record }) => `${domain} ${selector} ${record.slice(0, 16)}`),
@@ -105,7 +34,7 @@ test("a key signs when DNS has shown it, and again after the TTL; not a moment b
 });
 
 test("a key that vanishes does not sign, is logged with the record's name, and signs when it is back", async () => {
-  await using world = await World.open();
+  await using world = await SigningWorld.open();
   const key = await world.active();
   world.unpublish(key);
   await world.clock.advance(hour);
@@ -119,7 +48,7 @@ test("a key that vanishes does not sign, is logged with the record's name, and s
 });
 
 test("another key under the name counts as gone, and is told", async () => {
-  await using world = await World.open();
+  await using world = await SigningWorld.open();
   const key = await world.active();
   world.unpublish(key);
   const other = readPrivateKey(testKey("rsa", 2));
@@ -133,7 +62,7 @@ test("another key under the name counts as gone, and is told", async () => {
 });
 
 test("records that exclude what we do are no records: h= without sha256, s= without email, revoked, doubled", async () => {
-  await using world = await World.open();
+  await using world = await SigningWorld.open();
   const key = await world.active();
   const p = key.record.slice(key.record.indexOf("p="));
   for (const records of [
@@ -154,7 +83,7 @@ test("records that exclude what we do are no records: h= without sha256, s= with
 });
 
 test("while DNS gives no answer nothing changes for six hours, then the key rests", async () => {
-  await using world = await World.open();
+  await using world = await SigningWorld.open();
   const key = await world.active();
   world.resolver.fail(recordName(key));
   await world.clock.advance(4 * hour);
@@ -168,7 +97,7 @@ test("while DNS gives no answer nothing changes for six hours, then the key rest
 });
 
 test("rotation: the former key signs until the new one does, and stays published for mail on its way", async () => {
-  await using world = await World.open();
+  await using world = await SigningWorld.open();
   const former = await world.active();
   const [next] = await world.signing.keys.rotate("example.org");
   assert.ok(next);
@@ -191,7 +120,7 @@ test("rotation: the former key signs until the new one does, and stays published
 });
 
 test("when the active key vanishes, a retiring one that is still published stands in, and then stays longer", async () => {
-  await using world = await World.open();
+  await using world = await SigningWorld.open();
   await world.active();
   const [next] = await world.signing.keys.rotate("example.org");
   assert.ok(next);
@@ -210,7 +139,7 @@ test("when the active key vanishes, a retiring one that is still published stand
 });
 
 test("a restart goes on where the server stood, without waiting for DNS", async () => {
-  const world = await World.open();
+  const world = await SigningWorld.open();
   const key = await world.active();
   await world.signing.close();
   world.resolver.fail(recordName(key));
@@ -228,7 +157,7 @@ test("a declared key signs as soon as it is seen, and is read from the configura
   const declared = [{ domain: "example.org", selector: "Old", key: testKey("rsa", 2) }];
   const read = readPrivateKey(testKey("rsa", 2));
   assert.ok(read.kind === "key");
-  const world = await World.open({ key: declared });
+  const world = await SigningWorld.open({ key: declared });
   assert.deepEqual(world.signs(), []);
   world.resolver.add("old._domainkey.example.org", "TXT", recordText(read.key));
   await world.clock.advance(2 * minute);
@@ -244,7 +173,7 @@ test("a declared key signs as soon as it is seen, and is read from the configura
   world.publish(next);
   await world.clock.advance(20 * minute);
   assert.deepEqual(await world.states(), ["old retiring", "p20260101-rsa active"]);
-  world.signing.reconfigure(settingsOf());
+  world.signing.reconfigure(signingSettingsOf());
   await world.clock.advance(minute);
   assert.deepEqual(await world.states(), ["p20260101-rsa active"]);
   assert.equal((await new KeyStore(world.spool).list()).length, 1);
@@ -252,18 +181,18 @@ test("a declared key signs as soon as it is seen, and is read from the configura
 });
 
 test("told so, a key signs at once; told otherwise, only while it is to be seen", async () => {
-  await using world = await World.open({ require_published: false });
+  await using world = await SigningWorld.open({ require_published: false });
   await world.signing.keys.generate({ domain: "example.org", kinds: ["ed25519"], selector: "now" });
   assert.deepEqual(world.signs(), ["now"]);
-  world.signing.reconfigure(settingsOf());
+  world.signing.reconfigure(signingSettingsOf());
   await world.clock.advance(minute);
   assert.deepEqual(world.signs(), []);
-  world.signing.reconfigure(settingsOf({ sign: false, require_published: false }));
+  world.signing.reconfigure(signingSettingsOf({ sign: false, require_published: false }));
   assert.deepEqual(world.signs(), []);
 });
 
 test("a sub-domain is signed for by its own key, else by the nearest parent's; nobody else's domain is", async () => {
-  await using world = await World.open({ require_published: false });
+  await using world = await SigningWorld.open({ require_published: false });
   await world.signing.keys.generate({ domain: "example.org", kinds: ["rsa"], selector: "top" });
   await world.signing.keys.generate({ domain: "own.example.org", kinds: ["rsa"], selector: "sub" });
   assert.deepEqual(world.signs("a.b.example.org"), ["top"]);
@@ -273,7 +202,7 @@ test("a sub-domain is signed for by its own key, else by the nearest parent's; n
 });
 
 test("what cannot be made is refused with what to do: doubles, names used before, no domain", async () => {
-  await using world = await World.open();
+  await using world = await SigningWorld.open();
   const { keys } = world.signing;
   await keys.generate({ domain: "example.org", kinds: ["rsa"], selector: "one" });
   const refused = async (work: Promise<unknown>, code: KeyError["code"]) => {
@@ -293,7 +222,7 @@ test("what cannot be made is refused with what to do: doubles, names used before
 });
 
 test("on a data directory at rest keys are made, and a server that starts later looks for them", async () => {
-  const world = new World();
+  const world = new SigningWorld();
   const { spool, crypto, clock } = world;
   const terms = () => ({ keepPublishedMs: 7 * day });
   const offline = new KeyAdministration({ store: new KeyStore(spool), crypto, clock, declared: () => [], terms });
@@ -307,109 +236,8 @@ test("on a data directory at rest keys are made, and a server that starts later 
   await world[Symbol.asyncDispose]();
 });
 
-test("a key made by mistake that signed nothing is forgotten at once, and its name and kind are free again", async () => {
-  await using world = await World.open();
-  const { keys } = world.signing;
-  const wrong = { domain: "example.org", kinds: ["rsa"], selector: "wrogn" } as const;
-  const [prepared] = await keys.generate(wrong);
-  assert.deepEqual(await keys.remove(wrong, { last: false }), { key: prepared });
-  assert.deepEqual(await keys.list(), []);
-  const [again] = await keys.generate(wrong);
-  assert.ok(again);
-  world.publish(again);
-  await world.clock.advance(2 * minute);
-  assert.deepEqual(await world.states(), ["wrogn published"]);
-  const removed = await keys.remove({ domain: "EXAMPLE.org", selector: "Wrogn" }, { last: false });
-  assert.equal(removed.recordNeededUntil, undefined);
-  await world.clock.advance(day);
-  assert.deepEqual([await world.states(), world.signs(), await new KeyStore(world.spool).list()], [[], [], []]);
-  assert.equal(world.log.of("dkim-key-withdrawn").length, 2);
-});
-
-test("a key that signed is removed with its private half; its record is needed as long as a replaced one's", async () => {
-  await using world = await World.open();
-  const key = await world.active();
-  const { keys } = world.signing;
-  const which = { domain: "example.org", selector: "one" };
-  await assert.rejects(keys.remove(which, { last: false }), (error: KeyError) => error.code === "last-key");
-  assert.deepEqual(world.signs(), ["one"]);
-  const removedAt = world.clock.now();
-  const { recordNeededUntil } = await keys.remove(which, { last: true });
-  assert.equal(recordNeededUntil, removedAt + 7 * day);
-  assert.deepEqual(world.signs(), []);
-  assert.doesNotMatch(JSON.stringify(await new KeyStore(world.spool).list()), /PRIVATE/);
-  // A successor neither waits for it nor makes its record stay longer; removing it twice changes nothing.
-  const [next] = await keys.generate({ domain: "example.org", kinds: ["rsa"], selector: "two" });
-  assert.ok(next);
-  world.publish(next);
-  await world.clock.advance(day);
-  assert.deepEqual(world.signs(), ["two"]);
-  assert.equal((await keys.remove(which, { last: false })).recordNeededUntil, recordNeededUntil);
-  await world.clock.advance(6 * day - hour);
-  assert.deepEqual(await world.states(), ["one retiring", "two active"]);
-  await world.clock.advance(3 * hour);
-  assert.deepEqual(await world.states(), ["one retired", "two active"]);
-  world.unpublish(key);
-  await world.clock.advance(2 * hour);
-  assert.deepEqual(await world.states(), ["two active"]);
-});
-
-test("the only key of a domain, removed, is forgotten in its time though none replaces it", async () => {
-  await using world = await World.open();
-  const key = await world.active();
-  await world.signing.keys.remove({ domain: "example.org", selector: "one" }, { last: true });
-  world.unpublish(key);
-  await world.clock.advance(7 * day + 2 * hour);
-  assert.deepEqual(await world.states(), []);
-});
-
-test("one of two active keys is removed without further ado, a stand-in no sooner than the mail it signed", async () => {
-  await using world = await World.open();
-  const { keys } = world.signing;
-  world.publish(...(await keys.generate({ domain: "example.org", kinds: both, selector: "s" })));
-  await world.clock.advance(10 * minute);
-  const neededUntil = async (selector: string) =>
-    (await keys.remove({ domain: "example.org", selector }, { last: false })).recordNeededUntil;
-  assert.equal(await neededUntil("s-ed25519"), world.clock.now() + 7 * day);
-  assert.deepEqual(world.signs(), ["s-rsa"]);
-  const [successor] = await keys.rotate("example.org");
-  assert.ok(successor);
-  world.publish(successor);
-  await world.clock.advance(hour);
-  world.unpublish(successor);
-  await world.clock.advance(day);
-  assert.deepEqual(world.signs(), ["s-rsa"], "stands in");
-  assert.equal(await neededUntil("s-rsa"), world.clock.now() + 7 * day);
-  assert.deepEqual(world.signs(), []);
-});
-
-test("what cannot be removed is refused with what to do; on a data directory at rest the same holds", async () => {
-  const key = { domain: "example.net", selector: "old", key: testKey("rsa", 1) };
-  await using world = await World.open({ key: [key] });
-  const { keys } = world.signing;
-  const refused = async (work: Promise<unknown>, code: KeyError["code"], words: RegExp) => {
-    await assert.rejects(
-      work,
-      (error) => error instanceof KeyError && error.code === code && words.test(error.message),
-    );
-  };
-  const none = { domain: "example.org", selector: "none" };
-  await refused(keys.remove(none, { last: true }), "no-key", /example\.org has no key named none/);
-  await refused(keys.remove(key, { last: true }), "declared", /remove its \[\[dkim\.key\]\] there/);
-  await refused(keys.remove({ domain: "[x]", selector: "s" }, { last: true }), "invalid-domain", /not a domain/);
-  await world.active();
-  const { spool, crypto, clock } = world;
-  const terms = () => ({ keepPublishedMs: day });
-  const offline = new KeyAdministration({ store: new KeyStore(spool), crypto, clock, declared: () => [], terms });
-  const one = { domain: "example.org", selector: "one" };
-  await refused(offline.remove(one, { last: false }), "last-key", /only active key of example\.org/);
-  assert.equal((await offline.remove(one, { last: true })).recordNeededUntil, clock.now() + day);
-  const [left] = await offline.list("example.org");
-  assert.deepEqual([left?.state.kind, left?.privateKey], ["retiring", undefined]);
-});
-
 test("a stored key of a newer version is an error, not a key that is lost in silence", async () => {
-  const world = new World();
+  const world = new SigningWorld();
   await world.spool.changeRecords([{ kind: "put", namespace: "dkim-keys", key: "a b", value: { version: 2 } }]);
   await assert.rejects(world.open(), /newer version, or damaged/);
 });
