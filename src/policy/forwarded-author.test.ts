@@ -43,14 +43,15 @@ function zone(): StaticResolver {
 interface Given {
   readonly reversePath?: string;
   readonly disposition?: "junk" | "deliver";
+  readonly setting?: string;
   readonly resolver?: StaticResolver;
   readonly clock?: ManualClock;
 }
 
 async function reason(changes: Partial<DmarcOutcome>, given: Given = {}): Promise<string | undefined> {
   const { reversePath = "SRS0=x@mail.example.org", disposition = "junk" } = given;
-  const { resolver = zone(), clock = new ManualClock() } = given;
-  const verdict = { dmarc: { ...failed, ...changes }, disposition };
+  const { resolver = zone(), clock = new ManualClock(), setting = "dmarc.reject" } = given;
+  const verdict = { dmarc: { ...failed, ...changes }, disposition, setting };
   const form = { reversePath, headerBlock: "" };
   return (await checkForwardedAuthor(verdict, form, "mail.example.org", { resolver, clock }))?.reason;
 }
@@ -109,6 +110,16 @@ test("where DNS does not answer, or not in time, nobody knows, and the client is
   await clock.advance(patienceMs);
   assert.equal(await asked, "forwarded-author-unknown");
   assert.equal(clock.pendingTimers, 0);
+});
+
+test("an author whom DNS trouble hides is delivered where the settings say so, and put off where it would lead on as ours", async () => {
+  const hidden = { disposition: "deliver", setting: "dmarc.temporary_failure" } as const;
+  for (const authorDomain of ["example.org", "news.example.org"]) {
+    assert.equal(await reason({ result: "temperror", authorDomain }, hidden), "forwarded-author-unknown", authorDomain);
+  }
+  assert.equal(await reason({ result: "temperror", authorDomain: "origin.test" }, hidden), undefined);
+  const forwarder = { ...hidden, setting: "authentication.trusted_forwarders" };
+  assert.equal(await reason({ result: "temperror" }, forwarder), undefined);
 });
 
 test("nothing is asked where the names have nothing in common, nor for mail that may go on anyway", async () => {

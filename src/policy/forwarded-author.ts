@@ -35,16 +35,20 @@ const undecided: Refusal = {
 
 /**
  * `undefined`: nothing against it. Only mail that would go to Junk here is meant: what a list or a trusted forwarder
- * broke, as far as we know, is delivered, and so it is forwarded. Ends after {@link patienceMs} at the latest.
+ * broke, as far as we know, is delivered, and so it is forwarded. Mail whose author DNS trouble hides, delivered all the
+ * same where the settings say so, is put off: the trouble may be of a forger's making. Ends after {@link patienceMs} at
+ * the latest.
  */
 export async function checkForwardedAuthor(
-  { dmarc, disposition }: Pick<SenderVerdict, "dmarc" | "disposition">,
+  { dmarc, disposition, setting }: Pick<SenderVerdict, "dmarc" | "disposition" | "setting">,
   { reversePath }: ForwardedForm,
   hostname: string,
   { resolver, clock }: Pick<SenderAuthenticationPorts, "resolver" | "clock">,
 ): Promise<Refusal | undefined> {
   const { result, policy, authorDomain, organizationalDomain, record } = dmarc;
-  if (result !== "fail" || policy === "none" || disposition !== "junk" || authorDomain === undefined) return undefined;
+  const failed = result === "fail" && policy !== "none" && disposition === "junk";
+  const unknown = result === "temperror" && setting === "dmarc.temporary_failure";
+  if ((!failed && !unknown) || authorDomain === undefined) return undefined;
   // With the null reverse-path SPF looks at the name in EHLO (RFC 7208 §2.4).
   const identity = dnsNameKeyOf(reversePath === "" ? hostname : reversePath.slice(reversePath.lastIndexOf("@") + 1));
   // SPF says nothing of an address literal.
@@ -56,7 +60,7 @@ export async function checkForwardedAuthor(
     const answer = await alignment.of(identity, record?.aspf ?? "relaxed");
     switch (answer) {
       case "aligned":
-        return forged;
+        return failed ? forged : undecided;
       case "not-aligned":
         return undefined;
       case "unknown":

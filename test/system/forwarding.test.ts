@@ -146,6 +146,29 @@ test("a subdomain of ours with a record of its own is no way round that, nor are
   assert.equal(far.messages.length, 1);
 });
 
+test("DNS trouble of a forger's making does not prove a forgery: its own slow key, and dmarc.temporary_failure = deliver", async () => {
+  await using world = await SimulatedWorld.start({ dmarc: { temporary_failure: "deliver" } });
+  await using far = await world.peer("elsewhere.test");
+  for (const domain of ["example.org", "news.example.org"]) {
+    world.resolver.add(`_dmarc.${domain}`, "TXT", "v=DMARC1; p=reject");
+  }
+  world.resolver.add("evil.org", "TXT", "v=spf1 +all");
+  world.resolver.hold("s._domainkey.evil.org", "TXT", new Promise(() => undefined));
+  const tags =
+    "v=1; a=rsa-sha256; c=relaxed/relaxed; d=evil.org; s=s; h=from; bh=s14J+iztnrytnRYzb7lhFG/jS/vrxWJnnahfijFMnco=";
+  const signature = `DKIM-Signature: ${tags}; b=${"A".repeat(344)}`;
+  const client = await world.client();
+  await client.expect("MAIL FROM:<evil@evil.org>", "250");
+  await client.expect("RCPT TO:<single@example.org>", "250");
+  await client.expect("DATA", "354");
+  client.write(`${signature}\r\nFrom: boss@news.example.org\r\nSubject: x\r\n\r\nx\r\n.\r\n`);
+  await world.advance(minute);
+  assert.match(await client.reply(), /^451 4\.7\.1 /);
+  await client.expect("QUIT", "221");
+  await world.quiet();
+  assert.equal(far.messages.length, 0);
+});
+
 test("with a forwarding domain of its own the same forgery is forwarded, and fails DMARC there", async () => {
   await using world = await SimulatedWorld.start({ forwarding: { domain: "fwd.example.net" } });
   await using far = await world.peer("elsewhere.test");
