@@ -89,6 +89,11 @@ export class ContentChecks {
     return bodies;
   }
 
+  /** Whether there is something to wait for or to add: nobody need be asked about a message that no key signs. */
+  get areNeeded(): boolean {
+    return this.#authentication !== undefined || this.#signatures !== undefined || this.#forward !== undefined;
+  }
+
   /** Whether the sender may send this; after the content. `undefined`: nobody was asked. */
   verdict(): Promise<SenderVerdict> | undefined {
     return this.#authentication?.finish();

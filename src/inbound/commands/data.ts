@@ -79,7 +79,7 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
       (error: unknown) => refuse(state, spoolDecision(state, content.id, error)),
     );
   };
-  const proceedContent = () => (checks === undefined ? commit() : commitChecked(state, content, checks, commit));
+  const proceedContent = () => (checks?.areNeeded === true ? commitChecked(state, content, checks, commit) : commit());
   const owned = checkOwnership(state, header);
   const decided =
     owned === undefined
