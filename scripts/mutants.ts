@@ -1,5 +1,5 @@
 /**
- * `npm run mutants -- [--only NAME] [--seeds 60] [--processes N]`: whether the simulation sees what it is for. Each patch in
+ * `npm run mutants -- [--only NAME] [--seeds 300] [--processes N]`: whether the simulation sees what it is for. Each patch in
  * test/simulation/mutants plants one bug in a copy of the sources; simulations run there until one fails. Told is which
  * seed and which checker saw it. The last line is `caught N of N`; exit 1 when a bug was not seen or a patch does not fit.
  */
@@ -13,7 +13,7 @@ import type { Summary } from "./simulate.ts";
 const { values: options } = parseArgs({
   options: {
     only: { type: "string" },
-    seeds: { type: "string", default: "60" },
+    seeds: { type: "string", default: "300" },
     processes: { type: "string", default: String(availableParallelism()) },
   },
 });

@@ -35,6 +35,9 @@ export class Incarnation {
   readonly #resolverTimers = new Set<Timer>();
   readonly #listeners = new Set<NetworkListener>();
   readonly #connections = new Set<Connection & { reset?: () => void }>();
+  readonly #openFiles = new Set<OpenFile>();
+  /** Of the network, the disk and DNS: asked for, and not answered yet. */
+  #unanswered = 0;
 
   constructor(machine: MachinePorts) {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -53,9 +56,15 @@ export class Incarnation {
     return this.#dead;
   }
 
-  /** Timers, listeners and connections that it has; a server that stopped has none. */
-  get leftovers(): { readonly timers: number; readonly listeners: number; readonly connections: number } {
-    return { timers: this.#timers.size, listeners: this.#listeners.size, connections: this.#connections.size };
+  /** What it has of each; a server that stopped has none. */
+  get leftovers(): Readonly<Record<"timers" | "listeners" | "connections" | "files" | "promises", number>> {
+    return {
+      timers: this.#timers.size,
+      listeners: this.#listeners.size,
+      connections: this.#connections.size,
+      files: this.#openFiles.size,
+      promises: this.#unanswered,
+    };
   }
 
   /** As SIGKILL does. The system closes what was open: peers hear of it. */
@@ -78,12 +87,15 @@ export class Incarnation {
       work.catch(() => undefined);
       return await this.#never;
     }
+    this.#unanswered++;
     try {
       const result = await work;
       return this.isDead ? await this.#never : result;
     } catch (error) {
       if (this.isDead) return await this.#never;
       throw error;
+    } finally {
+      this.#unanswered--;
     }
   }
 
@@ -187,13 +199,20 @@ export class Incarnation {
   }
 
   #mortalFiles(files: Files): Files {
-    const file = (opened: OpenFile): OpenFile => ({
-      write: (bytes) => this.#mortal(opened.write(bytes)),
-      read: (position, length) => this.#mortal(opened.read(position, length)),
-      sync: () => this.#mortal(opened.sync()),
-      close: () => this.#mortal(opened.close()),
-      [Symbol.asyncDispose]: () => this.#mortal(opened.close()),
-    });
+    const file = (opened: OpenFile): OpenFile => {
+      this.#openFiles.add(opened);
+      const close = async (): Promise<void> => {
+        this.#openFiles.delete(opened);
+        await this.#mortal(opened.close());
+      };
+      return {
+        write: (bytes) => this.#mortal(opened.write(bytes)),
+        read: (position, length) => this.#mortal(opened.read(position, length)),
+        sync: () => this.#mortal(opened.sync()),
+        close,
+        [Symbol.asyncDispose]: close,
+      };
+    };
     return {
       open: async (...given) => file(await this.#mortal(files.open(...given))),
       readFile: (...given) => this.#mortal(files.readFile(...given)),

@@ -79,23 +79,47 @@ export async function checkMailboxes({ machine }: WorldView, rows: Rows): Promis
  * At most one copy more for each crash and each reply that may have been lost; one that suppresses duplicates by queue id
  * gets one in all, so the id stays the same. All are whole, and signed where we sign.
  */
-export function checkCopies({ machine, receivers, faults, numbers }: WorldView): readonly string[] {
+export function checkCopies({ machine, receivers, faults, numbers }: WorldView, rows: Rows): readonly string[] {
   const problems: string[] = [];
-  for (const { domain, character, copies, address, line } of receivers) {
-    const lost = machine.deaths.length + line.silences + (faults.disturbances.get(address)?.length ?? 0);
-    // A stop does not wait as long as a tarpit takes to say what it did.
-    const excuses = lost + (character === "tarpit" ? machine.stops : 0);
+  const attempts = attemptsOf(rows);
+  for (const receiver of receivers) {
+    const { domain, character, copies, line } = receiver;
     for (const [key, same] of Map.groupBy(copies, ({ id, recipient }) => `${id} ${recipient}`)) {
-      const sure = same.filter(({ answer, repeated }) => /^2\d\d/.test(answer) && !repeated).length;
       if (same.some(({ whole }) => !whole)) problems.push(`${domain} was given ${key} with another body`);
-      if (sure > 1 + excuses)
-        problems.push(`${domain} was given ${key} ${sure} times, ${excuses} times with an excuse`);
+      // Each copy has an attempt that is told of; of one that a crash ended nobody tells, of one whose lease ended the log.
+      const [{ id } = { id: "" }] = same;
+      const lost = machine.events.filter(
+        ({ name, fields }) => name === "claim-lost" && fields["message"] === id,
+      ).length;
+      const tried = (attempts.get(key) ?? 0) + machine.deaths.length + lost;
+      if (same.length > tried) problems.push(`${domain} was given ${key} ${same.length} times in ${tried} attempts`);
+      const sure = same.filter(({ answer, repeated }) => /^2\d\d/.test(answer) && !repeated);
+      for (const [number, { at }] of sure.entries()) {
+        // The reply may have been on its way for as long as our patience lasts.
+        const next = sure[number + 1]?.at ?? at;
+        const wasSilent = line.silences.some((silent) => silent >= at && silent <= next);
+        if (next > at && !wasSilent && !faults.troubled(at - 15 * 60_000, next, receiver))
+          problems.push(`${domain} was given ${key} again ${next - at} ms after it had taken it, without an excuse`);
+      }
     }
     if (character === "suppresses-duplicates") problems.push(...checkSuppressed(domain, copies));
     const unsigned = copies.find(({ author, signed }) => numbers.signs && isOfUser(author) && !signed);
     if (unsigned !== undefined) problems.push(`${domain} was given ${unsigned.id} of ${unsigned.author} unsigned`);
   }
   return problems;
+}
+
+/** Attempts of each recipient that the history has. */
+function attemptsOf(rows: Rows): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { message, events } of rows) {
+    for (const event of events) {
+      if (!("attempt" in event)) continue;
+      const key = `${message.id} ${event.address}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+  }
+  return counts;
 }
 
 function checkSuppressed(domain: string, copies: readonly Copy[]): readonly string[] {

@@ -1,6 +1,7 @@
 /** What senders are told: each report that is owed, none that is not, none twice, and nothing in answer to `<>`. */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
 import type { StoredRecipient } from "../../src/spool/spool.ts";
+import { isUncounted } from "./check-schedule.ts";
 import type { Row, Rows, WorldView } from "./checkers.ts";
 
 type ReportQueued = Extract<HistoryEvent, { kind: "report-queued" }>;
@@ -11,12 +12,14 @@ export function checkReports(view: WorldView, rows: Rows): readonly string[] {
 }
 
 /** Of a report itself: to whom, and in answer to what. */
-function checkReport({ message }: Row, byId: ReadonlyMap<string, Row>): readonly string[] {
+function checkReport({ message, recipients }: Row, byId: ReadonlyMap<string, Row>): readonly string[] {
   if (message.reportOn === undefined) return [];
   const problems: string[] = [];
   if (message.reversePath !== "") problems.push(`the report ${message.id} has a reverse-path`);
   const original = byId.get(message.reportOn);
   if (original === undefined) problems.push(`${message.id} reports on ${message.reportOn}, which is gone`);
+  if (original !== undefined && recipients.map(({ address }) => address).join() !== original.message.reversePath)
+    problems.push(`${message.id} reports on ${message.reportOn}, and not to its sender`);
   if (original?.message.reversePath === "")
     problems.push(`${message.id} reports on ${message.reportOn}, whose reverse-path is null`);
   return problems;
@@ -51,8 +54,15 @@ function checkTold(view: WorldView, { message, recipients, events }: Row, byId: 
         `${message.id} of <${message.reversePath}> for ${address} (${notify?.join() ?? "no NOTIFY"}) is ${state}, and its sender was told ${told(action)} times that it is ${action}`,
       );
     }
+    const late = events.some(
+      (event) =>
+        event.kind === "recipient-deferred" &&
+        event.recipient === recipient.index &&
+        event.at >= message.receivedAt + view.numbers.warnAfterMs &&
+        !isUncounted(event),
+    );
     const delayed = told("delayed");
-    if (delayed > (canBeTold && may("DELAY") ? 1 : 0))
+    if (delayed !== (canBeTold && may("DELAY") && late ? 1 : 0) && !(delayed === 0 && senderWasGone))
       problems.push(`${message.id} for ${address} was reported as delayed ${delayed} times`);
   }
   return problems;

@@ -9,29 +9,58 @@ type Attempt = Extract<HistoryEvent, { readonly attempt: unknown }>;
 
 const lateMs = 10 * 60_000;
 
-/** Retry times follow the schedule: no attempt follows a deferral sooner than the jitter allows, but by order or crash. */
+/** Retry times follow the schedule: due as it says, and not tried before that but by order. */
 export function checkAttempts(view: WorldView, rows: Rows): readonly string[] {
-  const { machine, workload, faults, numbers } = view;
+  const { workload, faults, numbers } = view;
   const problems: string[] = [];
-  const freely = machine.deaths.length + workload.operations.length + faults.clockJumps;
   for (const { message, recipients, events } of rows) {
     for (const { index, address } of recipients) {
-      const deferrals = deferralsOf(events, index);
-      let early = 0;
-      for (const [number, event] of deferrals.entries()) {
-        if (isUncounted(event) || event.due >= message.receivedAt + shortenedExpiry * numbers.expireMs) continue;
-        const least = 0.75 * delayAfter(event);
-        if (event.due - event.at < least) {
-          problems.push(`${message.id} for ${address}, attempt ${event.attempt.number}, is due again too early`);
-          break;
-        }
-        const next = deferrals[number + 1];
-        if (next !== undefined && next.at - event.at < least) early++;
+      for (const event of deferralsOf(events, index)) {
+        const { number } = event.attempt;
+        const [least, most] = waitAfter(event);
+        const wait = event.due - event.at;
+        // The last attempt is made at the age of expiry, which a reload may have changed.
+        const expires = message.receivedAt + shortenedExpiry * numbers.expireMs;
+        if (wait > most + 1 || (wait < least && event.due < expires - 1))
+          problems.push(`${message.id} for ${address}, attempt ${number}, is due again after ${wait} ms`);
+        const next = nextAttempt(events, event);
+        if (next === undefined || faults.clockJumps > 0) continue;
+        const earlyMs = event.due - (next.at - next.attempt.durationMs);
+        const ordered = workload.operations.some((at) => at >= event.at && at <= next.at);
+        if (earlyMs > 1 && !ordered)
+          problems.push(`${message.id} for ${address} was tried ${Math.round(earlyMs)} ms before it was due`);
       }
-      if (early > freely) problems.push(`${message.id} for ${address} was tried ${early} times too early`);
-      // Two days of the schedule make some twenty; each crash and each order may add one.
-      const counted = deferrals.filter((event) => !isUncounted(event)).length;
-      if (counted > 40 + freely) problems.push(`${message.id} for ${address} was deferred ${counted} times`);
+    }
+  }
+  return problems;
+}
+
+/**
+ * The attempt and the next due time are stored before anybody connects, so an attempt that a crash ended counts: but for
+ * the first, the next one waits as long as if it had failed.
+ */
+export function checkLostClaims({ machine, workload, faults }: WorldView, rows: Rows): readonly string[] {
+  if (faults.clockJumps > 0) return [];
+  const problems: string[] = [];
+  for (const { message, recipients, events } of rows) {
+    for (const { index, address } of recipients) {
+      const claims = machine.claims.get(`${message.id} ${index}`) ?? [];
+      for (const [before, { to, number }] of claims.slice(1).entries()) {
+        const lost = claims[before];
+        // Where the count did not rise, it was given back unused.
+        if (lost === undefined || lost.number < 2 || number <= lost.number) continue;
+        if (
+          events.some(
+            (event) => "recipient" in event && event.recipient === index && event.at >= lost.from && event.at <= to,
+          )
+        )
+          continue;
+        if (workload.operations.some((one) => one >= lost.from && one <= to)) continue;
+        if (to - lost.from < delayAfter(lost.number))
+          problems.push(
+            `${message.id} for ${address}: attempt ${lost.number} was lost, and followed too early by the next`,
+          );
+      }
     }
   }
   return problems;
@@ -66,9 +95,7 @@ export function checkLateness(view: WorldView, rows: Rows): readonly string[] {
       const receiver = soon.get(domain);
       if (receiver === undefined) continue;
       for (const event of deferralsOf(events, index)) {
-        const next = events.find(
-          (one): one is Attempt => isAttempt(one) && one.recipient === index && one.at > event.at,
-        );
+        const next = nextAttempt(events, event);
         if (next === undefined) continue;
         const late = next.at - next.attempt.durationMs - event.due;
         const from = event.at - 30 * 60_000;
@@ -87,20 +114,27 @@ function deferralsOf(events: Row["events"], recipient: number): readonly Deferra
   );
 }
 
-function isAttempt(event: HistoryEvent): event is Attempt {
-  return "attempt" in event;
+function nextAttempt(events: Row["events"], { recipient, at }: Deferral): Attempt | undefined {
+  return events.find((one): one is Attempt => "attempt" in one && one.recipient === recipient && one.at > at);
 }
 
 /** The peer asked for the rest in another transaction, or our own stop cut it short. */
-function isUncounted({ attempt: { outcome } }: Deferral): boolean {
+export function isUncounted({ attempt: { outcome } }: Deferral): boolean {
   return (
     outcome.kind === "deferred" &&
     (outcome.soon === true || (outcome.status === "4.3.2" && outcome.owner === "local-trouble"))
   );
 }
 
-/** By the schedule, or as the peer wishes. */
-function delayAfter({ attempt: { number, outcome } }: Deferral): number {
-  if (outcome.diagnostic?.text.includes("try again in 300 seconds") === true) return 300_000;
-  return scheduleMs[Math.min(number, scheduleMs.length) - 1] ?? 0;
+/** The least and the longest wait: by the schedule, spread by a fifth, or as the peer wishes and a little more. */
+function waitAfter(event: Deferral): readonly [number, number] {
+  const { number, outcome } = event.attempt;
+  if (isUncounted(event)) return [0, 5_000];
+  if (outcome.diagnostic?.text.includes("try again in 300 seconds") === true) return [300_000, 315_000];
+  const delayMs = delayAfter(number);
+  return [0.8 * delayMs, 1.2 * delayMs];
+}
+
+function delayAfter(attempt: number): number {
+  return scheduleMs[Math.min(attempt, scheduleMs.length) - 1] ?? 0;
 }

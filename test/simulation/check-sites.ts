@@ -1,57 +1,100 @@
-/** What sites have to bear: how many sessions, what follows when they say that it is too much, and who waits for whom. */
-import type { HistoryEvent } from "../../src/events/history-event.ts";
-import type { Rows, WorldView } from "./checkers.ts";
-import { answersSoon, type Character, type Receiver } from "./receivers.ts";
+/** What sites have to bear: how many deliveries at once, and what follows when they say that it is too much, or nothing. */
+import type { DeliveryOutcome } from "../../src/events/delivery-outcome.ts";
+import type { WorldView } from "./checkers.ts";
+import { atOnce, bySite, type Delivery, roundedMs } from "./deliveries.ts";
 
 const minuteMs = 60_000;
 
-/** Attempts per site stay within limits. */
+/** Attempts per site stay within limits: connections at once, as our server sees them. */
 export function checkSessions({ receivers, numbers, machine, faults }: WorldView): readonly string[] {
+  return receivers.flatMap(({ domain, address, character, names }, index) => {
+    // Other MX names make another site, and so does a relay host with the address of an MX host; and a connection may
+    // be kept on which a liar did not offer what the next letter needs.
+    const sites =
+      1 +
+      names.changes.length +
+      (index === 0 && faults.happened("route-changes") ? 1 : 0) +
+      (character === "lies" ? 1 : 0);
+    const most = machine.sessionsOut.most.get(address) ?? 0;
+    return most > numbers.deliveriesPerSite * sites ? [`${most} connections at once to ${domain}`] : [];
+  });
+}
+
+/** Deliveries at once stay within the limits, in all and to each site. */
+export function checkLimits(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
+  const { numbers } = view;
   const problems: string[] = [];
-  // A relay host is another site than the same host as MX.
-  const routes = faults.happened("route-changes") ? receivers.length : 0;
-  for (const { domain, mostSessions, address, names } of receivers) {
-    // So are MX hosts with other names, and while some mail is on its way to the old ones other mail goes to the new ones.
-    const sites = 1 + routes + Math.min(2, names.changes.length);
-    // A session that died on the way lives on at the other end until somebody notices; one that says QUIT is no delivery.
-    const lost = machine.deaths.length + (faults.disturbances.get(address)?.length ?? 0);
-    const most = numbers.deliveriesPerSite * (sites + lost);
-    if (mostSessions > 2 * most) problems.push(`${mostSessions} sessions at once to ${domain}`);
+  for (const ofLife of Map.groupBy(deliveries, ({ life }) => life).values()) {
+    const most = Math.max(...atOnce(ofLife));
+    if (most > numbers.deliveries) problems.push(`${most} deliveries at once, where ${numbers.deliveries} may be`);
+  }
+  for (const ofSite of bySite(ofSteadySites(view, deliveries))) {
+    const most = Math.max(...atOnce(ofSite));
+    if (most > numbers.deliveriesPerSite) problems.push(`${most} deliveries at once by ${ofSite[0]?.route}`);
   }
   return problems;
 }
 
-/** 421 halves what a site is given, for five minutes. */
-export function checkBusySites({ receivers, numbers, machine, faults }: WorldView, rows: Rows): readonly string[] {
-  if (faults.clockJumps > 0 || faults.happened("route-changes")) return [];
+/** 421 halves what a site is given, for five minutes; however many say it within ten seconds, it is one wish. */
+export function checkBusySites(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
   const problems: string[] = [];
-  const most = Math.max(1, Math.floor(numbers.deliveriesPerSite / 2));
-  for (const receiver of receivers) {
-    if (receiver.character !== "rate-limiter" && receiver.character !== "busy-421") continue;
-    const busy = rows
-      .flatMap(({ events }) => events)
-      .filter((event) => saysBusy(event, receiver))
-      .map(({ at }) => at);
-    for (const at of new Set(busy)) {
-      // By then, what was under way has ended, and what was kept is closed.
-      const from = at + numbers.keepIdleMs + 15_000;
-      const to = at + 4.9 * minuteMs;
-      // Under another name it is another site.
-      if (receiver.names.changes.some((change) => change.from < to && at - 10 * minuteMs < change.to)) continue;
-      const over = receiver.openings.find((one) => one.at > from && one.at < to && one.open > most);
-      if (over === undefined || !machine.lives.some((life) => life.from < at && over.at < life.to)) continue;
-      if (faults.troubled(at - 10 * minuteMs, over.at, receiver)) continue;
-      problems.push(`${receiver.domain} said 421 and was given ${over.open} sessions at once ${over.at - at} ms later`);
+  const most = Math.max(1, Math.floor(view.numbers.deliveriesPerSite / 2));
+  for (const ofSite of bySite(ofSteadySites(view, deliveries))) {
+    const counts = atOnce(ofSite);
+    for (const busy of ofSite.filter(({ outcomes }) => outcomes.some(saysBusy))) {
+      const heeded = busy.to + 5 * minuteMs - 10_000;
+      const over = ofSite.findIndex(
+        ({ from }, index) => from > busy.to + roundedMs && from < heeded && (counts[index] ?? 0) > most,
+      );
+      if (over < 0) continue;
+      const laterMs = Math.round((ofSite[over]?.from ?? 0) - busy.to);
+      problems.push(`421 by ${busy.route}, and ${counts[over]} deliveries at once ${laterMs} ms later`);
       break;
     }
   }
   return problems;
 }
 
-function saysBusy(event: HistoryEvent, { addresses }: Receiver): boolean {
-  if (event.kind !== "recipient-deferred") return false;
-  const { diagnostic } = event.attempt.outcome;
-  return diagnostic?.code === 421 && addresses.some(({ address }) => diagnostic.remoteAddress === address);
+/** A site that could not be reached is left alone for a minute at least, unless it just worked. */
+export function checkRests(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
+  const problems: string[] = [];
+  for (const ofSite of bySite(ofSteadySites(view, deliveries))) {
+    const failed = ofSite.filter(({ outcomes }) => outcomes.every(wasUnreachable));
+    const worked = ofSite.filter((delivery) => !failed.includes(delivery));
+    const endedWithin = (some: readonly Delivery[], from: number, to: number) =>
+      some.some((one) => one.to > from && one.to <= to);
+    for (const failure of failed) {
+      const { from, to, route } = failure;
+      // What was under way when another one failed does not prolong the rest, and may end after it.
+      if (endedWithin(failed, from - roundedMs, to - 0.001) || endedWithin(worked, to - minuteMs - roundedMs, to))
+        continue;
+      const next = ofSite.find((one) => one.from > to + roundedMs);
+      if (next === undefined || next.from > to + minuteMs - roundedMs || endedWithin(worked, to, next.from)) continue;
+      problems.push(`${route} could not be reached, and was tried again after ${Math.round(next.from - to)} ms`);
+      break;
+    }
+  }
+  return problems;
+}
+
+/** Where the description of the next hop means one site all the time. */
+function ofSteadySites({ receivers }: WorldView, deliveries: readonly Delivery[]): readonly Delivery[] {
+  const moved = new Set(receivers.filter(({ names }) => names.changes.length > 0).map(({ domain }) => domain));
+  return deliveries.filter(
+    ({ route, domain }) => route.startsWith("relay ") || (isOfServer(route) && !moved.has(domain)),
+  );
+}
+
+function isOfServer(route: string): boolean {
+  return route.startsWith("mx ") || route.startsWith("relay ");
+}
+
+function saysBusy({ diagnostic }: DeliveryOutcome): boolean {
+  return diagnostic?.type === "smtp" && diagnostic.code === 421;
+}
+
+function wasUnreachable({ kind, status, diagnostic }: DeliveryOutcome): boolean {
+  return kind === "deferred" && status === "4.4.1" && diagnostic?.type !== "smtp";
 }
 
 /** Where nobody answers, few knocks are enough, however much mail waits. */
@@ -72,72 +115,6 @@ export function checkStorms({ receivers, machine, faults }: WorldView): readonly
       if (knocks > 16 * (1 + starts + renamings))
         problems.push(`${receiver.domain} was cut off, and ${knocks} connections were tried within an hour`);
     }
-  }
-  return problems;
-}
-
-/** They keep a delivery for minutes. */
-const slow: ReadonlySet<Character> = new Set([
-  "tarpit",
-  "slow-to-answer",
-  "loses-replies",
-  "suppresses-duplicates",
-  "goes-silent",
-]);
-
-/** Fresh mail to a site that is well is delivered soon, whatever others are like. */
-export function checkFairness(view: WorldView, rows: Rows): readonly string[] {
-  const { receivers, faults, numbers, workload } = view;
-  const [healthy] = receivers;
-  // Where peers that take minutes have every delivery there is, others wait.
-  const isCrowded = numbers.deliveries < 500 && receivers.some(({ character }) => slow.has(character));
-  if (healthy === undefined || faults.clockJumps > 0 || isCrowded) return [];
-  const problems: string[] = [];
-  const patienceMs = 1.5 * minuteMs;
-  for (const { message, recipients, events } of rows) {
-    for (const { index, domain, address } of recipients) {
-      if (domain !== healthy.domain) continue;
-      const at = message.receivedAt;
-      const relayed = events.find((event) => event.kind === "recipient-relayed" && event.recipient === index);
-      if (relayed === undefined || relayed.at - at < patienceMs) continue;
-      if (faults.troubled(at - 45 * minuteMs, at + patienceMs, healthy)) continue;
-      if (workload.operations.some((one) => one >= at && one <= at + patienceMs)) continue;
-      problems.push(
-        `${message.id} for ${address} waited ${Math.round((relayed.at - at) / 1000)} s for a site that is well`,
-      );
-    }
-  }
-  return problems;
-}
-
-/** First come, first served: what waits for a site is not turned upside down. */
-export function checkFloods({ floods, faults, workload }: WorldView, rows: Rows): readonly string[] {
-  const problems: string[] = [];
-  if (faults.clockJumps > 0) return problems;
-  for (const { receiver } of floods) {
-    if (!answersSoon.has(receiver.character) && receiver.character !== "leisurely") continue;
-    const first = rows.flatMap(({ message, events }) => {
-      const relayed = events.filter((event) => event.kind === "recipient-relayed" && event.attempt.number === 1);
-      const [only] = relayed;
-      const ofFlood = message.reversePath === "lists@d0.test";
-      return only !== undefined && ofFlood && "address" in only && only.address.endsWith(`@${receiver.domain}`)
-        ? [{ accepted: message.receivedAt, relayed: only.at }]
-        : [];
-    });
-    const from = Math.min(...first.map(({ accepted }) => accepted));
-    const to = Math.max(...first.map(({ relayed }) => relayed));
-    if (first.length < 15 || faults.troubled(from - 45 * minuteMs, to, receiver)) continue;
-    if (workload.operations.some((at) => at >= from && at <= to)) continue;
-    let turned = 0;
-    let pairs = 0;
-    for (const one of first) {
-      for (const other of first) {
-        if (one.accepted >= other.accepted) continue;
-        pairs++;
-        if (one.relayed > other.relayed) turned++;
-      }
-    }
-    if (turned > 0.6 * pairs) problems.push(`mail for ${receiver.domain} was served last come, first`);
   }
   return problems;
 }

@@ -10,12 +10,14 @@ import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../.
 import { checkCopies, checkDrained, checkFinalStates, checkMailboxes, checkNothingLost } from "./check-copies.ts";
 import { checkNames } from "./check-names.ts";
 import { checkDailyReports, checkReports } from "./check-reports.ts";
-import { checkAttempts, checkExpiry, checkLateness } from "./check-schedule.ts";
-import { checkBusySites, checkFairness, checkFloods, checkSessions, checkStorms } from "./check-sites.ts";
+import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./check-schedule.ts";
+import { checkBusySites, checkLimits, checkRests, checkSessions, checkStorms } from "./check-sites.ts";
+import { checkFairness, checkOrder, checkTurns } from "./check-turns.ts";
+import { deliveriesOf } from "./deliveries.ts";
 import type { FaultInjector } from "./faults.ts";
 import type { Machine } from "./machine.ts";
 import { neverRefuses, type Receiver } from "./receivers.ts";
-import type { Flood, Sent, Workload } from "./workload.ts";
+import type { Sent, Workload } from "./workload.ts";
 import type { WorldNumbers } from "./world.ts";
 
 export interface WorldView {
@@ -24,7 +26,6 @@ export interface WorldView {
   readonly workload: Workload;
   readonly faults: FaultInjector;
   readonly numbers: WorldNumbers;
-  readonly floods: readonly Flood[];
 }
 
 /** A message with all that the spool knows of it. */
@@ -42,6 +43,7 @@ export async function checkEnd(view: WorldView): Promise<readonly string[]> {
   const { spool } = machine;
   if (spool === undefined) return [...faults.problems, "no server runs at the end"];
   const rows = await everything(spool);
+  const deliveries = deliveriesOf(view, rows);
   return [
     ...faults.problems,
     ...checkNothingLost(view, rows),
@@ -49,20 +51,24 @@ export async function checkEnd(view: WorldView): Promise<readonly string[]> {
     ...checkDrained(rows),
     ...checkFinalStates(view, rows),
     ...(await checkMailboxes(view, rows)),
-    ...checkCopies(view),
+    ...checkCopies(view, rows),
     ...checkCauses(view, rows),
     ...checkReports(view, rows),
     ...checkDailyReports(view, rows),
-    ...checkStory(rows),
+    ...checkStory(view, rows),
     ...checkAttempts(view, rows),
+    ...checkLostClaims(view, rows),
     ...checkExpiry(view, rows),
     ...checkLateness(view, rows),
     ...checkSessions(view),
-    ...checkBusySites(view, rows),
+    ...checkLimits(view, deliveries),
+    ...checkBusySites(view, deliveries),
+    ...checkRests(view, deliveries),
     ...checkStorms(view),
     ...checkNames(view),
     ...checkFairness(view, rows),
-    ...checkFloods(view, rows),
+    ...checkOrder(view, deliveries),
+    ...checkTurns(view, deliveries),
     ...checkLog(machine),
   ];
 }
@@ -104,9 +110,9 @@ export async function checkAtRest({ machine }: WorldView, wait: () => Promise<vo
   }
   const before = machine.spoolCalls;
   await wait();
-  // A report of the day may be made and sent meanwhile.
+  // Reports of the day may be made and sent meanwhile; what is forgotten in memory has its lease renewed 24 times.
   const calls = machine.spoolCalls - before;
-  if (calls > 8) problems.push(`nothing is to be done, and the spool was asked ${calls} times in two hours`);
+  if (calls > 20) problems.push(`nothing is to be done, and the spool was asked ${calls} times in two hours`);
   return problems;
 }
 
@@ -164,9 +170,12 @@ function replyOf({ attempt }: Extract<HistoryEvent, { kind: "recipient-deferred"
   return attempt.outcome.diagnostic?.text ?? "";
 }
 
-/** The last event of each recipient tells the state that it is in. */
-function checkStory(rows: Rows): readonly string[] {
+/** The last event of each recipient tells the state that it is in, the only final one it has; and so did the log. */
+function checkStory({ machine }: WorldView, rows: Rows): readonly string[] {
   const problems: string[] = [];
+  const logged = new Set(
+    machine.events.map(({ name, fields }) => `${name} ${String(fields["message"])} ${String(fields["recipient"])}`),
+  );
   for (const { message, recipients, events } of rows) {
     // Of a report, its original tells the beginning.
     const isOurs = message.origin.listener === "local";
@@ -174,14 +183,21 @@ function checkStory(rows: Rows): readonly string[] {
       problems.push(`the history of ${message.id} does not begin with its acceptance`);
     for (const { index, state, address } of recipients) {
       if (!(finalStates as readonly string[]).includes(state)) continue;
-      const last = events.findLast((event) => "recipient" in event && event.recipient === index);
+      const own = events.filter((event) => "recipient" in event && event.recipient === index);
+      const last = own.at(-1);
       if (last?.kind !== `recipient-${state}`) {
         problems.push(`${message.id} for ${address} is ${state}, and its history ends with ${last?.kind}`);
       }
+      const ends = own.filter(({ kind }) => finalKinds.has(kind)).length;
+      if (ends > 1) problems.push(`${message.id} for ${address} is ${state}, and its history tells of ${ends} ends`);
+      if (state !== "removed" && !logged.has(`recipient-${state} ${message.id} ${address}`))
+        problems.push(`${message.id} for ${address} is ${state}, and the log does not say so`);
     }
   }
   return problems;
 }
+
+const finalKinds: ReadonlySet<string> = new Set(finalStates.map((state) => `recipient-${state}`));
 
 function checkLog({ events }: Machine): readonly string[] {
   return events

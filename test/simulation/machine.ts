@@ -21,6 +21,7 @@ import { SimulatedNetwork } from "../../src/testing/simulated-network.ts";
 import { SimulatedDns } from "../../src/testing/simulated-dns.ts";
 import { TestCrypto } from "../../src/testing/test-crypto.ts";
 import { Chance } from "./chance.ts";
+import { SessionsOut } from "./sessions-out.ts";
 import { dnsShape, serverAddress } from "./world.ts";
 
 const dataDir = "/data";
@@ -39,6 +40,13 @@ export function lineOf(event: LoggedEvent): string {
   return JSON.stringify({ ...event, fields });
 }
 
+export interface ClaimedAttempt {
+  readonly number: number;
+  /** When it was asked for, and when the disk had it. */
+  readonly from: number;
+  readonly to: number;
+}
+
 export class Machine {
   readonly clock = new ManualClock();
   readonly network: SimulatedNetwork;
@@ -48,12 +56,13 @@ export class Machine {
   readonly events: LoggedEvent[] = [];
   /** When a life ended that had no time to finish. */
   readonly deaths: number[] = [];
-  /** Orderly stops that were asked for. */
-  stops = 0;
   /** From when to when, in monotonic time, a server ran. */
   readonly lives: { readonly from: number; to: number }[] = [];
   /** Connections that were asked for. */
   readonly dialled: { readonly at: number; readonly address: string }[] = [];
+  readonly sessionsOut = new SessionsOut();
+  /** Attempts that the schedule gave out, of all lives, by recipient. */
+  readonly claims = new Map<string, ClaimedAttempt[]>();
   /** Which program is installed: the newest format of the spool that it knows. */
   program: JournalFormat;
   /** How often an older program did not start on a newer spool. */
@@ -124,7 +133,6 @@ export class Machine {
     const life = this.#life;
     const server = this.#server;
     if (life === undefined || server === undefined) return [];
-    this.stops++;
     await Promise.race([server.stop(), life.death]);
     if (life.isDead) return [];
     const left = Object.entries(life.leftovers).flatMap(([what, count]) => (count === 0 ? [] : [`${count} ${what}`]));
@@ -227,13 +235,13 @@ export class Machine {
   }
 
   #fromServer(): Network {
-    return {
+    return this.sessionsOut.over({
       listen: (...given) => this.network.listen(...given),
       connect: (endpoint, options) => {
         if (endpoint.kind === "ip") this.dialled.push({ at: this.clock.monotonicMs(), address: endpoint.address });
         return this.network.connect(endpoint, { localAddress: serverAddress, ...options });
       },
-    };
+    });
   }
 
   /** Counts what is asked of it, and sees in what state it is closed. */
@@ -244,9 +252,16 @@ export class Machine {
       this.spoolCalls++;
       return renew.apply(spool, given);
     };
-    spool.claim = (...given) => {
+    spool.claim = async (...given) => {
       this.spoolCalls++;
-      return claim.apply(spool, given);
+      const from = this.clock.now();
+      const page = await claim.apply(spool, given);
+      const to = this.clock.now();
+      for (const { message, recipients } of page) {
+        for (const { index, attempts } of recipients)
+          this.#noteClaim(`${message.id} ${index}`, { from, to, number: attempts });
+      }
+      return page;
     };
     let closing = false;
     spool.close = async () => {
@@ -256,6 +271,12 @@ export class Machine {
       }
       await close.apply(spool);
     };
+  }
+
+  #noteClaim(recipient: string, claim: ClaimedAttempt): void {
+    const known = this.claims.get(recipient);
+    if (known === undefined) this.claims.set(recipient, [claim]);
+    else known.push(claim);
   }
 
   #log(fields: LogFields): Log {

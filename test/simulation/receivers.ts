@@ -29,6 +29,16 @@ export const characters = [
 ] as const;
 export type Character = (typeof characters)[number];
 
+/** With them mail waits when there is much of it, or they say that it is too much. */
+export const soonBusy: readonly Character[] = [
+  "leisurely",
+  "leisurely",
+  "leisurely",
+  "rate-limiter",
+  "busy-421",
+  "tarpit",
+];
+
 /** Of these no recipient fails, but one that does not exist. */
 export const neverRefuses: ReadonlySet<Character> = new Set(
   characters.filter((character) => character !== "refuses-some" && character !== "lies"),
@@ -36,11 +46,14 @@ export const neverRefuses: ReadonlySet<Character> = new Set(
 /** They take what they are given within seconds, though perhaps not the first time. */
 export const answersSoon: ReadonlySet<Character> = new Set(["healthy", "greylister", "moves"]);
 
+const tooBusy = { reply: "421 4.3.2 Too busy", close: true } as const;
+
 /** One copy of a message for one recipient, whole. */
 export interface Copy {
   /** `M17`, from the message's own header. */
   readonly marker: string;
   readonly recipient: string;
+  /** In monotonic time. */
   readonly at: number;
   /** What was answered; "" for nothing. */
   readonly answer: string;
@@ -74,11 +87,6 @@ export class Receiver {
   /** It offers DSN, and so reports itself. */
   readonly offersDsn: boolean;
   readonly copies: Copy[] = [];
-  mostSessions = 0;
-  /** Each session that began: how many were open then. */
-  readonly openings: { readonly at: number; readonly open: number }[] = [];
-  /** When it said 421. */
-  readonly busy: number[] = [];
   readonly line: SlowLine;
   /** From when on it is an ordinary server. */
   #healed = false;
@@ -99,9 +107,6 @@ export class Receiver {
     this.#parts = parts;
     this.offersDsn = parts.chance.is(0.3);
     this.line = new SlowLine(parts.clock, () => {
-      const open = this.openSessions + 1;
-      this.mostSessions = Math.max(this.mostSessions, open);
-      this.openings.push({ at: parts.clock.monotonicMs(), open });
       if (character === "tarpit" && !this.#healed) this.line.delayMs = parts.chance.between(200_000, 290_000);
     });
   }
@@ -152,10 +157,6 @@ export class Receiver {
     return this.#names;
   }
 
-  get openSessions(): number {
-    return this.#peer?.openSessions ?? 0;
-  }
-
   heal(): void {
     this.#healed = true;
     this.line.delayMs = 0;
@@ -174,14 +175,13 @@ export class Receiver {
     const { chance } = this.#parts;
     const ordinary = `220 mx.${this.domain} ready`;
     if (this.#healed) return ordinary;
-    if (this.character === "busy-421" && chance.is(0.1)) return this.#tooBusy();
+    if (this.character === "busy-421" && chance.is(0.1)) return tooBusy;
     if (this.character === "drops-connections" && chance.is(0.1)) return CLOSE;
     return this.character === "slow-to-answer" && chance.is(0.03) ? STALL : ordinary;
   }
 
   #answer(command: PeerCommand): PeerAnswer | undefined {
     let answer = this.#healed ? undefined : this.#inCharacter(command);
-    if (typeof answer === "string" && answer.startsWith("421")) this.busy.push(this.#parts.clock.monotonicMs());
     if (!this.#healed) this.line.delayMs = this.#delayOf(command.verb);
     if (command.verb === ".") answer = this.#book(answer);
     return answer;
@@ -190,7 +190,8 @@ export class Receiver {
   #book(given: PeerAnswer | undefined): PeerAnswer | undefined {
     let answer = given;
     const message = this.#peer?.messages.at(-1);
-    if (message === undefined) return answer;
+    // A dot and no content: the way out where DATA was answered as if a recipient had been taken.
+    if (message === undefined || message.content.length === 0) return answer;
     const header = message.content.toString("latin1", 0, message.content.indexOf("\r\n\r\n") + 2);
     const [, marker = "report", sum] = /^X-Simulation: (\S+) (\d+)\r$/m.exec(header) ?? [];
     const body = message.content.subarray(header.length + 2);
@@ -202,7 +203,7 @@ export class Receiver {
     const known = (recipient: string) => this.#known.has(`${id} ${recipient}`);
     if (this.character === "suppresses-duplicates" && recipients.every(known)) answer = undefined;
     const said = answer === undefined ? "250 2.0.0 Ok" : typeof answer === "string" ? answer : "";
-    const at = this.#parts.clock.now();
+    const at = this.#parts.clock.monotonicMs();
     for (const recipient of recipients) {
       const repeated = known(recipient);
       this.copies.push({ marker, recipient, at, answer: said, id, whole, signed, author, repeated });
@@ -230,11 +231,6 @@ export class Receiver {
       default:
         return 0;
     }
-  }
-
-  #tooBusy(): PeerAnswer {
-    this.busy.push(this.#parts.clock.monotonicMs());
-    return { reply: "421 4.3.2 Too busy", close: true };
   }
 
   #inCharacter(command: PeerCommand): PeerAnswer | undefined {
@@ -265,7 +261,7 @@ export class Receiver {
         if (verb === "." && chance.is(0.1)) return chance.is(0.5) ? "554 5.6.0 Content refused" : "451 4.3.0 Try again";
         return undefined;
       case "busy-421":
-        return chance.is(0.15) ? this.#tooBusy() : undefined;
+        return chance.is(0.15) ? tooBusy : undefined;
       case "drops-connections":
         return chance.is(0.12) ? CLOSE : undefined;
       case "loses-replies":

@@ -7,7 +7,7 @@ import { Chance } from "./chance.ts";
 import { checkAtRest, checkEnd, checkNow, summary, type WorldView } from "./checkers.ts";
 import { type Fault, FaultInjector, planFaults } from "./faults.ts";
 import { lineOf, type LoggedEvent, Machine } from "./machine.ts";
-import { characters, Receiver } from "./receivers.ts";
+import { characters, Receiver, soonBusy } from "./receivers.ts";
 import { burstsWithin, type Flood, Workload } from "./workload.ts";
 import { settingsOf, worldNumbers } from "./world.ts";
 
@@ -46,8 +46,9 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
   const passing = new Passing(machine);
   const receivers = await Promise.all(
     Array.from({ length: 2 + shape.below(6) }, async (_, index) => {
-      // One of them is always in order.
-      const character = index === 0 ? "healthy" : shape.pick(characters);
+      // One of them is always in order, and mail for another waits in a flood.
+      const isFlooded = index === 1 && numbers.flooded;
+      const character = index === 0 ? "healthy" : shape.pick(isFlooded ? soonBusy : characters);
       const forwarded = (reversePath: string, marker: string) => workload.bounce(reversePath, marker);
       const parts = { clock, chance: new Chance(seed, `receiver ${index}`), forwarded };
       const receiver = new Receiver(`d${index}.test`, `198.51.100.${100 + index}`, character, parts);
@@ -56,15 +57,15 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
     }),
   );
   const withinMs = shape.pick([2, 12, 48]) * hour;
-  const floods: readonly Flood[] = shape.is(0.2)
-    ? [{ atMs: shape.below(withinMs), receiver: shape.pick(receivers.slice(1)), letters: 20 + shape.below(60) }]
-    : [];
+  const floods: readonly Flood[] = receivers
+    .slice(1, numbers.flooded ? 2 : 1)
+    .map((receiver) => ({ atMs: shape.below(withinMs), receiver, letters: 20 + shape.below(60) }));
   const busyAtMs = [...burstsWithin(withinMs), ...floods.map(({ atMs }) => atMs)];
   const faults = given ?? planFaults(new Chance(seed, "faults"), { withinMs, receivers: receivers.length, busyAtMs });
   const injector = new FaultInjector(machine, receivers, numbers, new Chance(seed, "fault details"));
   // Large content in tiny pieces says nothing that small content does not.
   const workload = new Workload(machine, receivers, new Chance(seed, "workload"), machine.chunkBytes * 2000);
-  const view: WorldView = { machine, receivers, workload, faults: injector, numbers, floods };
+  const view: WorldView = { machine, receivers, workload, faults: injector, numbers };
   const problems: string[] = [];
 
   await passing.until(machine.start());
@@ -84,6 +85,8 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
     await passing.advance(hour);
     await passing.until(workload.operate("release", {}));
     await passing.advance(20 * hour);
+    // What past trouble left in memory would still be there.
+    problems.push(...(await checkAtRest(view, () => passing.advance(2 * hour))));
     problems.push(...(await stopUnderLoad(view, passing)));
     await passing.advance(40 * hour);
     problems.push(...(await checkAtRest(view, () => passing.advance(2 * hour))));

@@ -8,8 +8,8 @@ import type { Connection, ConnectionHandler, Network } from "../../src/ports/net
 export class SlowLine {
   /** How much later than the peer wrote it the next answer leaves. */
   delayMs = 0;
-  /** How often it went silent. */
-  silences = 0;
+  /** When it went silent, in monotonic time. */
+  readonly silences: number[] = [];
   readonly #clock: Clock;
   readonly #opened: () => void;
   readonly #open = new Set<Half>();
@@ -31,7 +31,7 @@ export class SlowLine {
 
   /** Connections that are open now are half-open from here on: what the other end sends is gone, and nothing comes. */
   goSilent(): void {
-    this.silences++;
+    this.silences.push(this.#clock.monotonicMs());
     for (const half of this.#open) half.silent = true;
   }
 

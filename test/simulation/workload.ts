@@ -72,8 +72,9 @@ export class Workload {
 
   flood({ atMs, receiver, letters }: Flood): void {
     const small = (to: string) => this.#made({ from: "lists@d0.test", isInside: true, by: inside }, [`<${to}>`], 200);
+    const everyMs = this.#chance.pick([20, 500, 500]);
     for (let count = 0; count < letters; count++) {
-      this.#later(atMs + count * 20, small(`user${count % 40}@${receiver.domain}`));
+      this.#later(atMs + count * everyMs, small(`user${count % 40}@${receiver.domain}`));
     }
     for (let count = 0; count < 4; count++) this.#later(atMs + 20_000 + count * 25_000, small("user7@d0.test"));
   }
@@ -113,8 +114,7 @@ export class Workload {
   #letter(): Sent {
     const chance = this.#chance;
     const sender = this.#sender();
-    const count = chance.is(0.7) ? 1 : 1 + chance.below(12);
-    const to = new Set(Array.from({ length: count }, () => (sender.isInside ? this.#anywhere() : this.#ofOurs())));
+    const to = new Set(sender.isInside && chance.is(0.02) ? this.#list() : this.#fewOf(sender));
     const length = Math.min(this.#bytesMax, chance.is(0.03) ? 300_000 : Math.floor(chance.next() ** 3 * 20_000));
     return this.#made(
       sender,
@@ -148,6 +148,18 @@ export class Workload {
       ...silentAfter,
     };
     return { marker, letter, leadsTo, at: 0, outcome: undefined };
+  }
+
+  #fewOf({ isInside }: Sender): readonly string[] {
+    const chance = this.#chance;
+    const count = chance.is(0.7) ? 1 : 1 + chance.below(12);
+    return Array.from({ length: count }, () => (isInside ? this.#anywhere() : this.#ofOurs()));
+  }
+
+  /** More at one domain than some worlds have room for in memory. */
+  #list(): readonly string[] {
+    const { domain } = this.#chance.pick(this.#receivers);
+    return Array.from({ length: 60 }, (_, index) => `user${index}@${domain}`);
   }
 
   #anywhere(): string {

@@ -28,6 +28,11 @@ export interface WorldNumbers {
   /** Of what leaves in the name of example.org. */
   readonly signs: boolean;
   readonly keepIdleMs: number;
+  readonly warnAfterMs: number;
+  /** Recipients in memory: few in some worlds, so that mail is put off, and a flood has to be kept in its place. */
+  readonly ready: number;
+  /** Much mail comes for one receiver at once. */
+  readonly flooded: boolean;
 }
 
 export const scheduleMs = [5, 10, 20, 40, 60, 120, 240].map((minutes) => minutes * minuteMs);
@@ -35,12 +40,17 @@ export const scheduleMs = [5, 10, 20, 40, 60, 120, 240].map((minutes) => minutes
 export const shortenedExpiry = 0.75;
 
 export function worldNumbers(chance: Chance): WorldNumbers {
+  const flooded = chance.is(0.4);
   return {
+    flooded,
     expireMs: chance.pick([48, 36, 6, 1.5]) * 60 * minuteMs,
-    deliveriesPerSite: chance.pick([5, 5, 2, 1]),
-    deliveries: chance.pick([500, 500, 8, 4]),
+    // A flood could have every delivery there is.
+    deliveriesPerSite: chance.pick(flooded ? [5, 5, 5, 2] : [5, 5, 2, 1]),
+    deliveries: chance.pick(flooded ? [500, 4, 4] : [500, 500, 8, 4]),
     signs: chance.is(0.5),
     keepIdleMs: chance.pick([3_000, 30_000, 0]),
+    warnAfterMs: chance.pick([240, 120, 30]) * minuteMs,
+    ready: chance.pick(flooded ? [2000, 2000, 2000, 20] : [2000, 2000, 60, 20]),
   };
 }
 
@@ -75,12 +85,11 @@ export function settingsOf(numbers: WorldNumbers, chance: Chance): SettingsInput
     outbound: { keep_idle: `${numbers.keepIdleMs / 1000}s` },
     queue: {
       expire: `${numbers.expireMs / minuteMs}m`,
-      warn_after: chance.pick(["4h", "2h", "30m"]),
+      warn_after: `${numbers.warnAfterMs / minuteMs}m`,
       deliveries: numbers.deliveries,
       deliveries_per_site: numbers.deliveriesPerSite,
       recipients_per_transaction: chance.pick([100, 100, 3]),
-      // So small that mail is put off, and a flood has to be kept in its place.
-      ready: chance.pick([2000, 2000, 60, 20]),
+      ready: numbers.ready,
     },
   };
 }

@@ -1,0 +1,101 @@
+/** Who waits for whom: sites take turns, and within a site mail goes in the order in which it came. */
+import type { Rows, WorldView } from "./checkers.ts";
+import { bySite, type Delivery, roundedMs } from "./deliveries.ts";
+import type { Character } from "./receivers.ts";
+
+const minuteMs = 60_000;
+/** Names are looked up, and then it is ready. */
+const readyMs = 5_000;
+/** With so much room in memory no mail is put off here: all of it is ready when it is accepted. */
+const roomyReady = 2_000;
+
+/** They keep a delivery for minutes. */
+const slow: ReadonlySet<Character> = new Set([
+  "tarpit",
+  "slow-to-answer",
+  "loses-replies",
+  "suppresses-duplicates",
+  "goes-silent",
+]);
+
+/** Fresh mail to a site that is well is delivered soon, whatever others are like. */
+export function checkFairness(view: WorldView, rows: Rows): readonly string[] {
+  const { receivers, faults, numbers, workload } = view;
+  const [healthy] = receivers;
+  // Where peers that take minutes have every delivery there is, others wait.
+  const isCrowded = numbers.deliveries < 500 && receivers.some(({ character }) => slow.has(character));
+  if (healthy === undefined || faults.clockJumps > 0 || isCrowded) return [];
+  const problems: string[] = [];
+  const patienceMs = 1.5 * minuteMs;
+  for (const { message, recipients, events } of rows) {
+    for (const { index, domain, address } of recipients) {
+      if (domain !== healthy.domain) continue;
+      const at = message.receivedAt;
+      const relayed = events.find((event) => event.kind === "recipient-relayed" && event.recipient === index);
+      if (relayed === undefined || relayed.at - at < patienceMs) continue;
+      if (faults.troubled(at - 45 * minuteMs, at + patienceMs, healthy)) continue;
+      if (workload.operations.some((one) => one >= at && one <= at + patienceMs)) continue;
+      problems.push(
+        `${message.id} for ${address} waited ${Math.round((relayed.at - at) / 1000)} s for a site that is well`,
+      );
+    }
+  }
+  return problems;
+}
+
+/** First come, first served: what waits for a site is not overtaken by what comes later. */
+export function checkOrder(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
+  const problems: string[] = [];
+  if (view.numbers.ready < roomyReady) return problems;
+  for (const ofSite of bySite(deliveries.filter(isFirst))) {
+    // In the order in which they began: the newest of those that went before is the one to compare with.
+    let newest: Delivery | undefined;
+    for (const delivery of ofSite) {
+      const wasOvertaken = newest !== undefined && newest.accepted > delivery.accepted + readyMs;
+      if (wasOvertaken && delivery.from > (newest?.from ?? 0) + roundedMs && !isExcused(view, delivery)) {
+        problems.push(`${delivery.message} waited for ${delivery.route}, and ${newest?.message} was sent before it`);
+        break;
+      }
+      if (newest === undefined || delivery.accepted > newest.accepted) newest = delivery;
+    }
+  }
+  return problems;
+}
+
+/** A site that is well and has a delivery to spare waits for one turn of each other, not for all that they have. */
+export function checkTurns(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
+  const { receivers, numbers } = view;
+  const problems: string[] = [];
+  const [healthy] = receivers;
+  if (numbers.ready < roomyReady || healthy === undefined || healthy.names.changes.length > 0) return problems;
+  const own = deliveries.filter(({ route }) => route === `mx ${healthy.domain}`);
+  const others = [...Map.groupBy(deliveries, ({ route }) => route)].filter(
+    ([route]) => route !== `mx ${healthy.domain}`,
+  );
+  for (const delivery of own.filter(isFirst)) {
+    const from = delivery.accepted + readyMs;
+    const to = delivery.from - roundedMs;
+    if (from >= to || isExcused(view, delivery)) continue;
+    const before = own.filter((one) => one !== delivery && one.from <= to && one.to >= from);
+    if (before.length >= (view.faults.happened("reload") ? 1 : numbers.deliveriesPerSite)) continue;
+    for (const [route, theirs] of others) {
+      const turns = theirs.filter((one) => one.from > from && one.from < to).length;
+      // The fresh ones and those that were read came each in their own turn.
+      if (turns <= 2 + before.length) continue;
+      problems.push(`${delivery.message} waited for a site that is well while ${route} had ${turns} turns`);
+      break;
+    }
+  }
+  return problems;
+}
+
+function isFirst({ attempt }: Delivery): boolean {
+  return attempt === 1;
+}
+
+/** Something went on that may have kept it from being ready. */
+function isExcused({ receivers, faults, workload }: WorldView, { accepted, from, domain }: Delivery): boolean {
+  const receiver = receivers.find((one) => one.domain === domain);
+  if (workload.operations.some((at) => at >= accepted && at <= from)) return true;
+  return faults.troubled(accepted - 45 * minuteMs, from, receiver);
+}
