@@ -1,6 +1,9 @@
-/** What DNS says is believed for as long as it says so, and nothing that somebody else says. */
+/** What DNS says is heard, is believed for as long as it says so, and nothing that somebody else says. */
 import { forgedAddress } from "../../src/testing/simulated-dns.ts";
-import type { WorldView } from "./checkers.ts";
+import type { Rows, WorldView } from "./checkers.ts";
+
+/** As long as an attempt may take that began with a look-up. */
+const attemptMs = 60 * 60_000;
 
 /** Nobody connects to an address that was given up when nobody can know it any more, or to one that no server told. */
 export function checkNames({ machine, receivers }: WorldView): readonly string[] {
@@ -19,4 +22,18 @@ export function checkNames({ machine, receivers }: WorldView): readonly string[]
     }
   }
   return problems;
+}
+
+/** While one server is well, and the way to it, mail does not wait for DNS. */
+export function checkAnswers({ faults }: WorldView, rows: Rows): readonly string[] {
+  if (faults.clockJumps > 0) return [];
+  return rows.flatMap(({ message, events }) =>
+    events
+      .filter((event) => event.kind === "recipient-deferred")
+      .filter(({ at, attempt }) => attempt.outcome.status === "4.4.3" && !faults.dnsTroubled(at - attemptMs, at))
+      .map(({ address, attempt: { outcome } }) => {
+        const said = outcome.diagnostic?.text ?? "no reason is told";
+        return `${message.id} for ${address} waits, though DNS was well: ${said}`;
+      }),
+  );
 }

@@ -90,7 +90,7 @@ export function checkDailyReports({ machine, receivers, workload, faults }: Worl
     );
     // What was only counted in memory may be lost with it.
     const calm = machine.deaths.length === 0 && !faults.diskTrouble && faults.clockJumps === 0;
-    if (counted && calm && !faults.dnsTrouble && sent.length === 0)
+    if (counted && calm && !faults.dnsTroubled() && sent.length === 0)
       problems.push(`${address} was never sent a report of the day`);
   }
   return problems;

@@ -8,7 +8,7 @@ import { logEvents } from "../../src/events/log-events.ts";
 import { finalStates, openStates } from "../../src/spool/recipient-state.ts";
 import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../../src/spool/spool.ts";
 import { checkCopies, checkDrained, checkFinalStates, checkMailboxes, checkNothingLost } from "./check-copies.ts";
-import { checkNames } from "./check-names.ts";
+import { checkAnswers, checkNames } from "./check-names.ts";
 import { checkDailyReports, checkReports } from "./check-reports.ts";
 import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./check-schedule.ts";
 import { checkBusySites, checkLimits, checkRests, checkSessions, checkStorms } from "./check-sites.ts";
@@ -66,6 +66,7 @@ export async function checkEnd(view: WorldView): Promise<readonly string[]> {
     ...checkRests(view, deliveries),
     ...checkStorms(view),
     ...checkNames(view),
+    ...checkAnswers(view, rows),
     ...checkFairness(view, rows),
     ...checkOrder(view, deliveries),
     ...checkTurns(view, deliveries),

@@ -179,9 +179,12 @@ export class FaultInjector {
     return this.#begun.some(({ fault }) => fault.kind === kind);
   }
 
-  /** Whether at any time DNS kept an answer back that it owed. */
-  get dnsTrouble(): boolean {
-    return this.#begun.some(({ fault: { kind } }) => kind.startsWith("dns-") && !unnoticed.has(kind));
+  /** Whether DNS kept answers back that it owed, at some time between those. */
+  dnsTroubled(from = 0, to = Number.POSITIVE_INFINITY): boolean {
+    return this.#begun.some(
+      (entry) =>
+        entry.fault.kind.startsWith("dns-") && !unnoticed.has(entry.fault.kind) && entry.from <= to && from <= entry.to,
+    );
   }
 
   /** When the receiver could not be reached at all, in monotonic time. */
