@@ -1,7 +1,7 @@
 /** Who waits for whom: sites take turns, and within a site mail goes in the order in which it came. */
 import type { Rows, WorldView } from "./checkers.ts";
 import { bySite, type Delivery, roundedMs } from "./deliveries.ts";
-import type { Character } from "./receivers.ts";
+import { takesMinutes } from "./receivers.ts";
 
 const minuteMs = 60_000;
 /** Names are looked up, and then it is ready. */
@@ -9,21 +9,12 @@ const readyMs = 5_000;
 /** With so much room in memory no mail is put off here: all of it is ready when it is accepted. */
 const roomyReady = 2_000;
 
-/** They keep a delivery for minutes. */
-const slow: ReadonlySet<Character> = new Set([
-  "tarpit",
-  "slow-to-answer",
-  "loses-replies",
-  "suppresses-duplicates",
-  "goes-silent",
-]);
-
 /** Fresh mail to a site that is well is delivered soon, whatever others are like. */
 export function checkFairness(view: WorldView, rows: Rows): readonly string[] {
   const { receivers, faults, numbers, workload } = view;
   const [healthy] = receivers;
   // Where peers that take minutes have every delivery there is, others wait.
-  const isCrowded = numbers.deliveries < 500 && receivers.some(({ character }) => slow.has(character));
+  const isCrowded = numbers.deliveries < 500 && receivers.some(({ character }) => takesMinutes.has(character));
   if (healthy === undefined || faults.clockJumps > 0 || isCrowded) return [];
   const problems: string[] = [];
   const patienceMs = 1.5 * minuteMs;
@@ -97,5 +88,7 @@ function isFirst({ attempt }: Delivery): boolean {
 function isExcused({ receivers, faults, workload }: WorldView, { accepted, from, domain }: Delivery): boolean {
   const receiver = receivers.find((one) => one.domain === domain);
   if (workload.operations.some((at) => at >= accepted && at <= from)) return true;
+  // Under another name it is another site, of the same description.
+  if (receiver !== undefined && receiver.names.changes.length > 0) return true;
   return faults.troubled(accepted - 45 * minuteMs, from, receiver);
 }

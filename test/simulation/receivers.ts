@@ -48,6 +48,15 @@ export const answersSoon: ReadonlySet<Character> = new Set(["healthy", "greylist
 
 const tooBusy = { reply: "421 4.3.2 Too busy", close: true } as const;
 
+/** They keep a delivery for minutes. */
+export const takesMinutes: ReadonlySet<Character> = new Set([
+  "tarpit",
+  "slow-to-answer",
+  "loses-replies",
+  "suppresses-duplicates",
+  "goes-silent",
+]);
+
 /** One copy of a message for one recipient, whole. */
 export interface Copy {
   /** `M17`, from the message's own header. */
