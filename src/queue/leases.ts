@@ -56,20 +56,21 @@ export class Leases {
     this.#timer = undefined;
   }
 
+  /** All of them, now; those that somebody else has by now are marked. Rejects where the spool does. */
+  async renew(): Promise<void> {
+    const lost = await this.#spool.renew([...this.#claims.keys()], leaseMs);
+    for (const token of lost) {
+      const claim = this.#claims.get(token);
+      if (claim !== undefined && claim.open > 0) claim.lost = true;
+    }
+  }
+
   #tick(): void {
     this.#timer = undefined;
     this.#onTick();
     if (this.#claims.size === 0) return;
     this.#timer = this.#clock.setTimer(renewEveryMs, () => this.#tick());
-    this.#spool.renew([...this.#claims.keys()], leaseMs).then(
-      (lost) => {
-        for (const token of lost) {
-          const claim = this.#claims.get(token);
-          if (claim !== undefined && claim.open > 0) claim.lost = true;
-        }
-      },
-      // Three more renewals fall within the lease.
-      (error: unknown) => logTrouble(this.#log, "renewing leases", error),
-    );
+    // Three more renewals fall within the lease.
+    this.renew().catch((error: unknown) => logTrouble(this.#log, "renewing leases", error));
   }
 }

@@ -57,6 +57,25 @@ test("a message that was delivered while the disk was full is not delivered agai
   assert.equal(agent.jobs.length, 1);
 });
 
+test("found by simulation: what waits in memory while the disk is full for longer than a lease is sent once", async () => {
+  const disk = new FragileDisk();
+  const fixture = new QueueFixture({ wrapSpool: disk.wrap, settings: { deliveries: 1 } });
+  const { agent, queue } = fixture;
+  queue.start();
+  agent.blocked = true;
+  const ids: string[] = [];
+  for (const name of ["a", "b", "c", "d"]) ids.push((await fixture.accept({ to: [`${name}@there.test`] })).id);
+  await fixture.settle();
+  disk.full = true;
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.advance(45 * minute);
+  disk.full = false;
+  await fixture.advance(hour);
+  for (const id of ids) assert.deepEqual(await fixture.states(id), ["relayed"]);
+  assert.equal(agent.jobs.length, 4);
+});
+
 test("trap: resuming after a pause resumes: what waited is delivered, what came meanwhile too", async () => {
   const disk = new FragileDisk();
   const fixture = new QueueFixture({ wrapSpool: disk.wrap, settings: { deliveries: 1 } });

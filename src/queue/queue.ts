@@ -99,7 +99,13 @@ export class Queue {
     this.#terms = { leaseMs, retryDelaysMs: settings.retry };
     this.#ready = new ReadyQueue(settings);
     this.#deliveries = new Deliveries({ agents, spool, clock, log, ended: (end) => this.#ended(end) });
-    this.#recorder = new Recorder({ spool, clock, log, onResumed: () => this.#resumed() });
+    this.#recorder = new Recorder({
+      spool,
+      clock,
+      log,
+      renewLeases: () => this.#leases.renew(),
+      onResumed: () => this.#resumed(),
+    });
     this.#concluder = new Concluder({
       spool,
       reporter,

@@ -5,6 +5,7 @@
  */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
 import { logEvents } from "../../src/events/log-events.ts";
+import type { SiteStats } from "../../src/queue/queue.ts";
 import { finalStates, openStates } from "../../src/spool/recipient-state.ts";
 import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../../src/spool/spool.ts";
 import { checkCopies, checkDrained, checkFinalStates, checkMailboxes, checkNothingLost } from "./check-copies.ts";
@@ -84,8 +85,12 @@ export async function checkNow({ machine }: WorldView, lastTrouble: number): Pro
   const found = await spool.find({ states: ["scheduled"] }, { limit: 100_000 });
   const overdue = found.filter(({ recipient }) => recipient.due < clock.now() - patienceMs);
   if (overdue.length === 0) return [];
-  const { sites } = (await machine.api("/api/v1/queue/sites")) as { readonly sites: unknown };
-  const told = JSON.stringify(sites);
+  const { sites } = (await machine.api("/api/v1/queue/sites")) as {
+    readonly sites: { readonly sites: readonly SiteStats[] };
+  };
+  // That a site rests is a reason, and that it has all the deliveries that it may have; the queue's being paused is none.
+  const busy = sites.sites.filter(({ restingUntil, running, limit }) => restingUntil !== undefined || running >= limit);
+  const told = JSON.stringify(busy);
   for (const { recipient } of overdue) {
     if (told.includes(recipient.domain)) continue;
     problems.push(
@@ -95,13 +100,15 @@ export async function checkNow({ machine }: WorldView, lastTrouble: number): Pro
   return problems;
 }
 
-/** A server that has nothing to do has nothing in memory, and leaves its disk alone. */
+/** Long after the world is in order, a server has nothing to do; then it has nothing in memory, and leaves its disk alone. */
 export async function checkAtRest({ machine }: WorldView, wait: () => Promise<void>): Promise<readonly string[]> {
-  const { spool } = machine;
+  const { spool, clock } = machine;
   if (spool === undefined) return ["no server runs at the end"];
-  const problems: string[] = [];
-  const open = await spool.find({ states: ["scheduled", "claimed"] }, { limit: 1 });
-  if (open.length > 0) return [];
+  const open = await spool.find({ states: ["scheduled", "claimed"] }, { limit: 1_000 });
+  // Reports of the day may be on their way.
+  const old = open.filter(({ message }) => message.receivedAt < clock.now() - 12 * 3_600_000);
+  const problems = old.map(({ recipient }) => `${recipient.message} for ${recipient.address} still waits`);
+  if (open.length > 0) return problems;
   const answer = (await machine.api("/api/v1/queue/sites")) as {
     readonly sites: { readonly queue: Readonly<Record<string, unknown>> };
   };
