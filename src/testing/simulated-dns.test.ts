@@ -256,7 +256,8 @@ test("a killed process hears nothing of what it asked, and its successor knows n
   let heard = false;
   void life.resolver.query("x.test", "MX").then(() => (heard = true));
   await settle();
-  assert.deepEqual(life.leftovers, { timers: 0, listeners: 0, connections: 0 });
+  // What a stop leaves behind does not count it: the question is the resolver's.
+  assert.ok(Object.values(life.leftovers).every((count) => count === 0));
   assert.ok(clock.pendingTimers > 0);
   life.kill();
   assert.equal(clock.pendingTimers, 0);
