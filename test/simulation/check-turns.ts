@@ -15,13 +15,12 @@ export function checkFairness(view: WorldView, rows: Rows): readonly string[] {
   const [healthy] = receivers;
   // Where peers that take minutes, or a flood, have every delivery there is, others wait for their turns.
   const isBusy = numbers.flooded || receivers.some(({ character }) => takesMinutes.has(character));
-  const isCrowded = numbers.deliveries < 500 && isBusy;
+  // What there is no room for in memory comes in portions, as lists do where there is little.
+  const isCrowded = (numbers.deliveries < 500 && isBusy) || numbers.ready < roomyReady;
   if (healthy === undefined || faults.clockJumps > 0 || isCrowded) return [];
   const problems: string[] = [];
   const patienceMs = 1.5 * minuteMs;
   for (const { message, recipients, events } of rows) {
-    // More recipients than may be in memory come in portions.
-    if (recipients.length > numbers.ready / 2) continue;
     for (const { index, domain, address } of recipients) {
       if (domain !== healthy.domain) continue;
       const at = message.receivedAt;
