@@ -10,6 +10,8 @@ const hour = 60 * minute;
 /** A spool whose disk can be full: writes of outcomes and leases fail while `full` says so. */
 class FragileDisk {
   full = false;
+  /** So many renewals of leases are still refused. */
+  renewalsRefused = 0;
   poison: (settlement: Settlement) => boolean = () => false;
   readonly settlements: Settlement[] = [];
 
@@ -24,7 +26,7 @@ class FragileDisk {
             return target.settle(settlement);
           };
         }
-        if ((name === "renew" || name === "claim") && this.full) {
+        if ((name === "renew" || name === "claim") && (this.full || (name === "renew" && this.renewalsRefused-- > 0))) {
           return async () => Promise.reject(new SpoolError("no-space", "The disk is full"));
         }
         return typeof value === "function" ? (value.bind(target) as unknown) : value;
@@ -55,6 +57,27 @@ test("a message that was delivered while the disk was full is not delivered agai
   assert.equal(log.of("queue-resumed").length, 1);
   await fixture.advance(2 * hour);
   assert.equal(agent.jobs.length, 1);
+});
+
+test("found by simulation: a queue resumes, though all is recorded and only the renewals are refused for longer", async () => {
+  const disk = new FragileDisk();
+  const fixture = new QueueFixture({ wrapSpool: disk.wrap });
+  const { agent, queue, log } = fixture;
+  queue.start();
+  agent.blocked = true;
+  await fixture.accept({ to: ["ann@there.test"] });
+  await fixture.settle();
+  disk.full = true;
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.settle();
+  disk.full = false;
+  disk.renewalsRefused = 4;
+  await fixture.advance(hour);
+  assert.equal(log.of("queue-resumed").length, 1);
+  const { id } = await fixture.accept({ to: ["bob@there.test"] });
+  await fixture.settle();
+  assert.deepEqual(await fixture.states(id), ["relayed"]);
 });
 
 test("found by simulation: what waits in memory while the disk is full for longer than a lease is sent once", async () => {

@@ -152,6 +152,8 @@ export class Recorder {
       },
       () => {
         if (refused !== undefined) refused.refusedAlone = 0;
+        // Where nothing is left to record, nobody else would ask again.
+        if (this.#pausedBecause !== undefined) this.#tryLater();
         this.#ended();
       },
     );

@@ -5,7 +5,7 @@
  */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
 import { logEvents } from "../../src/events/log-events.ts";
-import type { SiteStats } from "../../src/queue/queue.ts";
+import type { QueueStats, SiteStats } from "../../src/queue/queue.ts";
 import { finalStates, openStates } from "../../src/spool/recipient-state.ts";
 import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../../src/spool/spool.ts";
 import { checkCopies, checkDrained, checkFinalStates, checkMailboxes, checkNothingLost } from "./check-copies.ts";
@@ -86,8 +86,10 @@ export async function checkNow({ machine }: WorldView, lastTrouble: number): Pro
   const overdue = found.filter(({ recipient }) => recipient.due < clock.now() - patienceMs);
   if (overdue.length === 0) return [];
   const { sites } = (await machine.api("/api/v1/queue/sites")) as {
-    readonly sites: { readonly sites: readonly SiteStats[] };
+    readonly sites: { readonly queue: QueueStats; readonly sites: readonly SiteStats[] };
   };
+  // Every delivery that there may be is under way.
+  if (sites.queue.running >= sites.queue.runningMax) return [];
   // That a site rests is a reason, and that it has all the deliveries that it may have; the queue's being paused is none.
   const busy = sites.sites.filter(({ restingUntil, running, limit }) => restingUntil !== undefined || running >= limit);
   const told = JSON.stringify(busy);
