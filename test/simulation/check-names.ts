@@ -1,7 +1,7 @@
 /** What DNS says is heard, is believed for as long as it says so, and nothing that somebody else says. */
 import { forgedAddress } from "../../src/testing/simulated-dns.ts";
 import type { Rows, WorldView } from "./checkers.ts";
-import { takesMinutes } from "./receivers.ts";
+import { mayBeCrowded, takesMinutes } from "./receivers.ts";
 
 /** After trouble, that mail waits for its turn. */
 const troubleMs = 45 * 60_000;
@@ -9,13 +9,14 @@ const troubleMs = 45 * 60_000;
 const attemptMs = 60 * 60_000;
 
 /** Nobody connects to an address that was given up when nobody can know it any more, or to one that no server told. */
-export function checkNames({ machine, receivers, faults, numbers }: WorldView): readonly string[] {
+export function checkNames(view: WorldView): readonly string[] {
+  const { machine, receivers, faults } = view;
   const problems: string[] = [];
   if (machine.dialled.some(({ address }) => address === forgedAddress)) {
     problems.push(`${forgedAddress} was tried, of which only forged answers tell`);
   }
   // Mail that waits for its turn keeps the route that was found for it, for as long as slow peers take.
-  const isCrowded = numbers.deliveries < 500 && receivers.some(({ character }) => takesMinutes.has(character));
+  const isCrowded = mayBeCrowded(view);
   for (const receiver of receivers) {
     const { domain, names, character } = receiver;
     if (isCrowded || character === "leisurely" || takesMinutes.has(character)) continue;

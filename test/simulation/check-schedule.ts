@@ -1,7 +1,7 @@
 /** When recipients are tried: never sooner than the schedule says, not much later, and not for longer than their time. */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
 import type { Row, Rows, WorldView } from "./checkers.ts";
-import { answersSoon } from "./receivers.ts";
+import { answersSoon, mayBeCrowded } from "./receivers.ts";
 import { scheduleMs, shortenedExpiry } from "./world.ts";
 
 type Deferral = Extract<HistoryEvent, { kind: "recipient-deferred" }>;
@@ -87,7 +87,7 @@ export function checkExpiry({ faults, numbers }: WorldView, rows: Rows): readonl
 /** What is due is tried: where the site answers soon and nothing is in the way, within minutes. */
 export function checkLateness(view: WorldView, rows: Rows): readonly string[] {
   const { receivers, faults, workload } = view;
-  if (faults.clockJumps > 0) return [];
+  if (faults.clockJumps > 0 || mayBeCrowded(view)) return [];
   const problems: string[] = [];
   const soon = new Map(receivers.filter((one) => answersSoon.has(one.character)).map((one) => [one.domain, one]));
   for (const { message, recipients, events } of rows) {

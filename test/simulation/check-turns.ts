@@ -1,7 +1,8 @@
 /** Who waits for whom: sites take turns, and within a site mail goes in the order in which it came. */
 import type { Rows, WorldView } from "./checkers.ts";
 import { bySite, type Delivery, roundedMs } from "./deliveries.ts";
-import { takesMinutes } from "./receivers.ts";
+import { mayBeCrowded } from "./receivers.ts";
+import { manyDeliveries } from "./world.ts";
 
 const minuteMs = 60_000;
 /** Names are looked up, and then it is ready. */
@@ -13,10 +14,10 @@ const roomyReady = 2_000;
 export function checkFairness(view: WorldView, rows: Rows): readonly string[] {
   const { receivers, faults, numbers, workload } = view;
   const [healthy] = receivers;
-  // Where peers that take minutes, or a flood, have every delivery there is, others wait for their turns.
-  const isBusy = numbers.flooded || receivers.some(({ character }) => takesMinutes.has(character));
+  // A flood may have every delivery there is, too.
+  const isFlooded = numbers.flooded && numbers.deliveries < manyDeliveries;
   // What there is no room for in memory comes in portions, as lists do where there is little.
-  const isCrowded = (numbers.deliveries < 500 && isBusy) || numbers.ready < roomyReady;
+  const isCrowded = isFlooded || mayBeCrowded(view) || numbers.ready < roomyReady;
   if (healthy === undefined || faults.clockJumps > 0 || isCrowded) return [];
   const problems: string[] = [];
   const patienceMs = 1.5 * minuteMs;

@@ -10,6 +10,7 @@ import type { SimulatedDns } from "../../src/testing/simulated-dns.ts";
 import type { Chance } from "./chance.ts";
 import { ReceiverNames } from "./receiver-names.ts";
 import { SlowLine } from "./slow-line.ts";
+import { manyDeliveries, type WorldNumbers } from "./world.ts";
 
 export const characters = [
   "healthy",
@@ -56,6 +57,17 @@ export const takesMinutes: ReadonlySet<Character> = new Set([
   "suppresses-duplicates",
   "goes-silent",
 ]);
+
+/** Where peers that take minutes may have every delivery there is, all others wait for their turns. */
+export function mayBeCrowded({
+  receivers,
+  numbers,
+}: {
+  readonly receivers: readonly Receiver[];
+  readonly numbers: WorldNumbers;
+}): boolean {
+  return numbers.deliveries < manyDeliveries && receivers.some(({ character }) => takesMinutes.has(character));
+}
 
 /** One copy of a message for one recipient, whole. */
 export interface Copy {

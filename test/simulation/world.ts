@@ -39,6 +39,9 @@ export const scheduleMs = [5, 10, 20, 40, 60, 120, 240].map((minutes) => minutes
 /** A reload may shorten the age at which recipients expire by this factor. */
 export const shortenedExpiry = 0.75;
 
+/** So many deliveries at once are never all under way. */
+export const manyDeliveries = 500;
+
 export function worldNumbers(chance: Chance): WorldNumbers {
   const flooded = chance.is(0.4);
   return {
@@ -46,7 +49,7 @@ export function worldNumbers(chance: Chance): WorldNumbers {
     expireMs: chance.pick([48, 36, 6, 1.5]) * 60 * minuteMs,
     // A flood could have every delivery there is.
     deliveriesPerSite: chance.pick(flooded ? [5, 5, 5, 2] : [5, 5, 2, 1]),
-    deliveries: chance.pick(flooded ? [500, 4, 4] : [500, 500, 8, 4]),
+    deliveries: chance.pick(flooded ? [manyDeliveries, 4, 4] : [manyDeliveries, manyDeliveries, 8, 4]),
     signs: chance.is(0.5),
     keepIdleMs: chance.pick([3_000, 30_000, 0]),
     warnAfterMs: chance.pick([240, 120, 30]) * minuteMs,
