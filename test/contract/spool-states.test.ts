@@ -112,7 +112,10 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
 
   "S-02": async (scene) => {
     await using writer = scene.spool.begin();
-    await writer.append(LARGE);
+    // So much that we are asked to wait: then the file is there.
+    const written = writer.append(Buffer.alloc(8_000_000, "large "));
+    assert.ok(written);
+    await written;
     assert.match((await fileNames(scene.directory)).join(), /^1-1$/);
     const image = await scene.bench.image(scene.directory);
     const after = await scene.bench.open(image);
