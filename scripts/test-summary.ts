@@ -1,4 +1,7 @@
-/** A test reporter that prints failures whole and everything else as counts, in the words of node's own summary. */
+/**
+ * A test reporter that prints failures whole, what tests have measured and say by `t.diagnostic`, and everything else as
+ * counts, in the words of node's own summary.
+ */
 import type { TestEvent } from "node:test/reporters";
 
 interface Failure {
@@ -14,6 +17,7 @@ function causeOf(error: unknown): unknown {
 export default async function* testSummary(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const failures: Failure[] = [];
   const skipped: string[] = [];
+  const told: string[] = [];
   for await (const event of source) {
     if (event.type === "test:fail") {
       const { name, file, line, details } = event.data;
@@ -31,9 +35,12 @@ export default async function* testSummary(source: AsyncIterable<TestEvent>): As
       if (event.data.message.startsWith("tests ")) {
         for (const failure of failures) yield `\n✖ ${failure.name}\n  ${failure.place}\n${failure.text}\n`;
         for (const line of skipped) yield `﹣ skipped: ${line}\n`;
+        for (const line of told) yield `\n${line}`;
         yield "\n";
       }
       yield `ℹ ${event.data.message}\n`;
+    } else if (event.type === "test:diagnostic" && event.data.file !== undefined && event.data.level === "info") {
+      told.push(event.data.message);
     }
   }
 }

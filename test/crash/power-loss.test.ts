@@ -68,12 +68,12 @@ function spoolChecks() {
   };
 }
 
-test(`${cuts} power losses of a spool lose nothing that was told durable, and keep nothing in part`, async () => {
+test(`${cuts} power losses of a spool lose nothing that was told durable, and keep nothing in part`, async (t) => {
   const { expectations, ...checks } = spoolChecks();
   const { losses, atStake } = await replay(spoolRecording, { cuts, seed, ...checks });
   const { length } = spoolRecording.steps;
-  process.stderr.write(
-    `power: ${losses} losses of the spool over ${length} steps, ${expectations.told} commits told, ${atStake} unsynced changes at stake, 0 lost\n`,
+  t.diagnostic(
+    `${losses} losses of the spool over ${length} steps, ${expectations.told} commits told, ${atStake} unsynced changes at stake, 0 lost`,
   );
 });
 
@@ -147,7 +147,7 @@ async function recordServer(): Promise<{ readonly recording: Recording; readonly
   return { recording: { root: server.dataFolder, steps }, sent };
 }
 
-test(`${serverCuts} power losses of a whole server: it starts again, and all that was answered 250 arrives`, async () => {
+test(`${serverCuts} power losses of a whole server: it starts again, and all that was answered 250 arrives`, async (t) => {
   const { recording, sent } = await recordServer();
   const acknowledged: string[] = [];
   const contents = new Map(sent.map((message) => [message.token, message.content]));
@@ -203,8 +203,8 @@ test(`${serverCuts} power losses of a whole server: it starts again, and all tha
   };
   const { losses, atStake } = await replay(recording, { cuts: serverCuts, seed, hear, check });
   assert.ok(acknowledged.length > sent.length / 2, `${acknowledged.length} of ${sent.length}`);
-  process.stderr.write(
-    `power: ${losses} losses of a server over ${recording.steps.length} steps, ${acknowledged.length} answered 250, ${atStake} unsynced changes at stake, 0 lost\n`,
+  t.diagnostic(
+    `${losses} losses of a server over ${recording.steps.length} steps, ${acknowledged.length} answered 250, ${atStake} unsynced changes at stake, 0 lost`,
   );
 });
 
