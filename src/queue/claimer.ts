@@ -22,6 +22,8 @@ export interface ClaimerOptions {
    * for all or for a domain that the last request left out.
    */
   readonly request: () => ClaimRequest | undefined;
+  /** Asked before each claim: what this process has in memory must not be claimed anew. A promise where that takes a write. */
+  readonly secure: () => Promise<void> | undefined;
   readonly admit: (page: readonly ClaimedMessage[]) => void;
 }
 
@@ -85,10 +87,15 @@ export class Claimer {
   }
 
   async #readPages(): Promise<void> {
-    const { spool, request, admit } = this.#options;
+    const { spool, request, secure, admit } = this.#options;
     for (;;) {
       const asked = this.#stopped ? undefined : request();
       if (asked === undefined) return;
+      const securing = secure();
+      if (securing !== undefined) {
+        await securing;
+        continue;
+      }
       const page = await spool.claim(asked);
       if (page.length > 0) {
         admit(page);

@@ -2,6 +2,7 @@
  * Leases of what is in memory, renewed together while this process works on it. One that cannot be renewed in time ends
  * by itself and the recipient returns to the schedule: a dead worker never locks mail away.
  */
+import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Spool } from "../spool/spool.ts";
@@ -11,6 +12,8 @@ import { logTrouble } from "./spool-trouble.ts";
 /** Outlives a minute of a full disk and a stalled machine; short enough that a cluster's peer takes over the same hour. */
 export const leaseMs = 20 * 60_000;
 const renewEveryMs = leaseMs / 4;
+/** Leases that end so soon are renewed before anything is claimed. */
+const nearEndMs = 60_000;
 
 export class Leases {
   readonly #spool: Spool;
@@ -19,6 +22,8 @@ export class Leases {
   readonly #onTick: () => void;
   readonly #claims = new Map<number, Claim>();
   #timer: Timer | undefined;
+  /** No lease in memory began before this. */
+  #since: Instant = 0;
 
   /** `onTick` is called at each renewal, before it, while there is anything to renew. */
   constructor(options: {
@@ -34,6 +39,8 @@ export class Leases {
   }
 
   add(claim: Claim): void {
+    const now = this.#clock.now();
+    this.#since = this.#claims.size === 0 ? now : Math.min(this.#since, now);
     this.#claims.set(claim.token, claim);
     // One timer for all claims, left alone when they end: messages come and go much faster than it fires.
     this.#timer ??= this.#clock.setTimer(renewEveryMs, () => this.#tick());
@@ -56,9 +63,21 @@ export class Leases {
     this.#timer = undefined;
   }
 
-  /** All of them, now; those that somebody else has by now are marked. Rejects where the spool does. */
-  async renew(): Promise<void> {
+  /**
+   * Whether to wait before anything is claimed: where leases may have run out, because the clock was set, the process or
+   * its machine stood still, or the disk refused renewals, they are renewed first. Else what is in memory, and perhaps under
+   * way, would be claimed by ourselves and be sent twice. Rejects where the spool does.
+   */
+  secure(): Promise<void> | undefined {
+    if (this.#claims.size === 0 || this.#clock.now() < this.#since + leaseMs - nearEndMs) return undefined;
+    return this.#renew();
+  }
+
+  /** All of them; those that somebody else has by now are marked. */
+  async #renew(): Promise<void> {
+    const now = this.#clock.now();
     const lost = await this.#spool.renew([...this.#claims.keys()], leaseMs);
+    this.#since = now;
     for (const token of lost) {
       const claim = this.#claims.get(token);
       if (claim !== undefined && claim.open > 0) claim.lost = true;
@@ -71,6 +90,6 @@ export class Leases {
     if (this.#claims.size === 0) return;
     this.#timer = this.#clock.setTimer(renewEveryMs, () => this.#tick());
     // Three more renewals fall within the lease.
-    this.renew().catch((error: unknown) => logTrouble(this.#log, "renewing leases", error));
+    this.#renew().catch((error: unknown) => logTrouble(this.#log, "renewing leases", error));
   }
 }

@@ -99,6 +99,23 @@ test("found by simulation: what waits in memory while the disk is full for longe
   assert.equal(agent.jobs.length, 4);
 });
 
+test("found by simulation: what is under way when the clock is set forward by hours is not sent again", async () => {
+  const fixture = new QueueFixture();
+  const { agent, queue, clock } = fixture;
+  queue.start();
+  agent.blocked = true;
+  const { id } = await fixture.accept({ to: ["ann@there.test"] });
+  await fixture.settle();
+  clock.jump(2 * hour);
+  queue.wake();
+  await fixture.advance(minute);
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.advance(hour);
+  assert.deepEqual(await fixture.states(id), ["relayed"]);
+  assert.equal(agent.jobs.length, 1);
+});
+
 test("trap: resuming after a pause resumes: what waited is delivered, what came meanwhile too", async () => {
   const disk = new FragileDisk();
   const fixture = new QueueFixture({ wrapSpool: disk.wrap, settings: { deliveries: 1 } });

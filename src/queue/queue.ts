@@ -99,13 +99,7 @@ export class Queue {
     this.#terms = { leaseMs, retryDelaysMs: settings.retry };
     this.#ready = new ReadyQueue(settings);
     this.#deliveries = new Deliveries({ agents, spool, clock, log, ended: (end) => this.#ended(end) });
-    this.#recorder = new Recorder({
-      spool,
-      clock,
-      log,
-      renewLeases: () => this.#leases.renew(),
-      onResumed: () => this.#resumed(),
-    });
+    this.#recorder = new Recorder({ spool, clock, log, onResumed: () => this.#resumed() });
     this.#concluder = new Concluder({
       spool,
       reporter,
@@ -134,6 +128,7 @@ export class Queue {
       clock,
       log,
       request: () => this.#claimRequest(),
+      secure: () => this.#leases.secure(),
       admit: (page) => {
         for (const claimed of page) this.#admit(newClaim(claimed, false));
         this.#pump();

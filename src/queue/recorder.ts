@@ -30,13 +30,11 @@ export class Recorder {
   readonly #spool: Spool;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #renewLeases: () => Promise<void>;
   readonly #onResumed: () => void;
   readonly #refused = new Set<Entry>();
   readonly #idleWaiters: (() => void)[] = [];
   #inFlight = 0;
   #pausedBecause: string | undefined;
-  #resuming = false;
   #retryMs = firstRetryMs;
   #timer: Timer | undefined;
 
@@ -44,14 +42,11 @@ export class Recorder {
     readonly spool: Spool;
     readonly clock: Clock;
     readonly log: Log;
-    /** Of everything in memory. */
-    readonly renewLeases: () => Promise<void>;
     readonly onResumed: () => void;
   }) {
     this.#spool = options.spool;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#renewLeases = options.renewLeases;
     this.#onResumed = options.onResumed;
   }
 
@@ -115,10 +110,6 @@ export class Recorder {
     // The first refusal stops everything; a settlement that fails again and again while other writes succeed does not.
     if (entry.failures === 1) this.#pause(error instanceof SpoolError ? `${error.code}: ${reason}` : reason);
     else this.#probe(entry);
-    this.#tryLater();
-  }
-
-  #tryLater(): void {
     this.#timer ??= this.#clock.setTimer(this.#retryMs, () => {
       this.#timer = undefined;
       this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2);
@@ -152,8 +143,6 @@ export class Recorder {
       },
       () => {
         if (refused !== undefined) refused.refusedAlone = 0;
-        // Where nothing is left to record, nobody else would ask again.
-        if (this.#pausedBecause !== undefined) this.#tryLater();
         this.#ended();
       },
     );
@@ -165,29 +154,12 @@ export class Recorder {
     this.#log.event("queue-paused", { reason });
   }
 
-  /**
-   * Leases may have run out meanwhile. They are renewed before anything begins or is claimed: else what waits in memory
-   * would be claimed anew while it is sent from there, and arrive twice.
-   */
   #resume(): void {
-    if (this.#pausedBecause === undefined || this.#resuming) return;
-    this.#resuming = true;
-    this.#inFlight++;
-    this.#renewLeases().then(
-      () => {
-        this.#resuming = false;
-        this.#pausedBecause = undefined;
-        this.#retryMs = firstRetryMs;
-        this.#log.event("queue-resumed", { unrecorded: this.#refused.size });
-        this.#ended();
-        this.#onResumed();
-      },
-      () => {
-        this.#resuming = false;
-        this.#tryLater();
-        this.#ended();
-      },
-    );
+    if (this.#pausedBecause === undefined) return;
+    this.#pausedBecause = undefined;
+    this.#retryMs = firstRetryMs;
+    this.#log.event("queue-resumed", { unrecorded: this.#refused.size });
+    this.#onResumed();
   }
 
   #cancelTimer(): void {

@@ -98,7 +98,7 @@ export function checkCopies({ machine, receivers, faults, numbers }: WorldView, 
         // The reply may have been on its way for as long as our patience lasts.
         const next = sure[number + 1]?.at ?? at;
         const wasSilent = line.silences.some((silent) => silent >= at && silent <= next);
-        if (next > at && !wasSilent && !faults.troubled(at - 15 * 60_000, next, receiver))
+        if (next > at && !wasSilent && !faults.repliesTroubled(at - 15 * 60_000, next, receiver))
           problems.push(`${domain} was given ${key} again ${next - at} ms after it had taken it, without an excuse`);
       }
     }

@@ -5,8 +5,8 @@ import { mayBeCrowded } from "./receivers.ts";
 import { manyDeliveries } from "./world.ts";
 
 const minuteMs = 60_000;
-/** Names are looked up, and then it is ready. */
-const readyMs = 5_000;
+/** Names are looked up, which takes some seconds for each question where the first DNS server is dead; then it is ready. */
+const readyMs = 15_000;
 /** With so much room in memory no mail is put off here: all of it is ready when it is accepted. */
 const roomyReady = 2_000;
 

@@ -102,6 +102,15 @@ const unnoticed: ReadonlySet<FaultKind> = new Set([
   "records-change",
 ]);
 
+/** Of these a reply on its way may be lost, beside the crashes. */
+const onLines: ReadonlySet<FaultKind> = new Set([
+  "receiver-cut-off",
+  "server-cut-off",
+  "receiver-slow",
+  "connections-reset",
+  "receiver-goes-silent",
+]);
+
 export function planFaults(
   chance: Chance,
   options: { readonly withinMs: number; readonly receivers: number; readonly busyAtMs: readonly number[] },
@@ -158,8 +167,21 @@ export class FaultInjector {
     }
   }
 
+  /**
+   * Whether a reply of the receiver's may have been lost, so that it is given the same once more. No trouble of the disk, of
+   * DNS or of the clock is an excuse for that.
+   */
+  repliesTroubled(from: number, to: number, receiver: Receiver): boolean {
+    return this.troubled(from, to, receiver, ({ kind }) => onLines.has(kind));
+  }
+
   /** Whether something went on that mail to the receiver may have noticed; without one, that all mail may have. */
-  troubled(from: number, to: number, receiver?: Receiver): boolean {
+  troubled(
+    from: number,
+    to: number,
+    receiver?: Receiver,
+    counts: (fault: Fault) => boolean = ({ kind }) => !unnoticed.has(kind),
+  ): boolean {
     const during = ({ from: began, to: ended }: { readonly from: number; readonly to: number }) =>
       began <= to && from <= ended;
     const { lives } = this.#machine;
@@ -168,7 +190,7 @@ export class FaultInjector {
     return this.#begun.some(
       (entry) =>
         during(entry) &&
-        !unnoticed.has(entry.fault.kind) &&
+        counts(entry.fault) &&
         (!ofOneReceiver.has(entry.fault.kind) ||
           (receiver !== undefined && this.#receivers[entry.fault.receiver % this.#receivers.length] === receiver)),
     );
