@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { Chance } from "./chance.ts";
 import { checkAtRest, checkEnd, checkNow, summary, type WorldView } from "./checkers.ts";
-import { type Fault, FaultInjector, planFaults } from "./faults.ts";
+import { type Fault, planFaults } from "./fault-plan.ts";
+import { FaultInjector } from "./faults.ts";
 import { lineOf, type LoggedEvent, Machine } from "./machine.ts";
 import { characters, Receiver, soonBusy } from "./receivers.ts";
 import { burstsWithin, type Flood, Workload } from "./workload.ts";

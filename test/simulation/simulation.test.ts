@@ -1,7 +1,7 @@
 /** Whole servers through days of trouble, from fixed seeds. Long runs: `npm run simulate -- --seeds 10000`. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { Fault } from "./faults.ts";
+import type { Fault } from "./fault-plan.ts";
 import { simulate, simulateTwice } from "./simulate.ts";
 
 for (let seed = 1; seed <= 50; seed++) {
