@@ -15,7 +15,7 @@ export type HostLookup =
   | { readonly kind: "none" }
   | { readonly kind: "failure"; readonly reason: string };
 
-/** One family is enough: the other's failure is not waited out. */
+/** One family is enough; the other's answer is waited for all the same, or half of the addresses would be missing at random. */
 export async function lookUpHost(resolver: Resolver, name: string): Promise<HostLookup> {
   const [a, aaaa] = await Promise.all([resolver.query(name, "A"), resolver.query(name, "AAAA")]);
   const found = [a, aaaa].filter((answer) => answer.kind === "records");
