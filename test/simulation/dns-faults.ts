@@ -33,9 +33,12 @@ export function troubleDns(dns: SimulatedDns, kind: DnsFaultKind, zone: string, 
     case "dns-zone-fails":
       dns.failZone(zone);
       return () => dns.healZone(zone);
-    case "dns-server-dead":
-      trouble.port = chance.pick(["silent", "closed"]);
-      return () => (trouble.port = "open");
+    case "dns-server-dead": {
+      // One at a time: with two of three silent, a question's patience ends before the well one is asked a second time.
+      const dead = servers.find((server) => server.trouble.port !== "open")?.trouble ?? trouble;
+      dead.port = chance.pick(["silent", "closed"]);
+      return () => (dead.port = "open");
+    }
     case "dns-server-errs":
       trouble.says = chance.pick(["SERVFAIL", "REFUSED", "a referral"]);
       return () => (trouble.says = "the answer");
