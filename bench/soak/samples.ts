@@ -53,7 +53,10 @@ const megabyte = 1e6;
 /** Below it what grows is compilation and caches. */
 const slopeMsMin = 9 * 60_000;
 
-/** Slopes leave out the first tenth of the run, and as long behind the restart: compilation and caches fill memory at first. */
+/**
+ * Slopes leave out the first quarter of the run, and as long behind the restart: compilation, caches and the allocator's
+ * arenas fill memory in steps for some quarter of an hour. Growth that lasts is seen behind that.
+ */
 export function slopesOf(
   samples: readonly Sample[],
 ): Pick<Result, "rssSlope" | "heapSlope" | "latencyP50Slope" | "latencyP99Slope"> {
@@ -61,7 +64,7 @@ export function slopesOf(
   const lengthMs = (samples.at(-1)?.atMs ?? 0) - first;
   const lives = [...Map.groupBy(samples, ({ life }) => life).values()].map((life) => {
     const began = life[0]?.atMs ?? 0;
-    return life.filter(({ atMs }) => atMs - began >= lengthMs / 10);
+    return life.filter(({ atMs }) => atMs - began >= lengthMs / 4);
   });
   const slope = (value: (sample: Sample) => number | undefined) => {
     const segments = lives.map((life) =>
