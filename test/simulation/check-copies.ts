@@ -82,6 +82,8 @@ export async function checkMailboxes({ machine }: WorldView, rows: Rows): Promis
 export function checkCopies({ machine, receivers, faults, numbers }: WorldView, rows: Rows): readonly string[] {
   const problems: string[] = [];
   const attempts = attemptsOf(rows);
+  // A stop forgets what the disk does not take, and says so.
+  const forgot = machine.events.filter(({ fields }) => fields["where"] === "stopping the queue").length;
   for (const receiver of receivers) {
     const { domain, character, copies, line } = receiver;
     for (const [key, same] of Map.groupBy(copies, ({ id, recipient }) => `${id} ${recipient}`)) {
@@ -91,7 +93,7 @@ export function checkCopies({ machine, receivers, faults, numbers }: WorldView, 
       const lost = machine.events.filter(
         ({ name, fields }) => name === "claim-lost" && fields["message"] === id,
       ).length;
-      const tried = (attempts.get(key) ?? 0) + machine.deaths.length + lost;
+      const tried = (attempts.get(key) ?? 0) + machine.deaths.length + lost + forgot;
       if (same.length > tried) problems.push(`${domain} was given ${key} ${same.length} times in ${tried} attempts`);
       const sure = same.filter(({ answer, repeated }) => /^2\d\d/.test(answer) && !repeated);
       for (const [number, { at }] of sure.entries()) {

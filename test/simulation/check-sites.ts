@@ -109,10 +109,10 @@ export function checkStorms({ receivers, machine, faults }: WorldView): readonly
       // Where it moves to while it is cut off, it can be reached.
       const places = new Set(receiver.addresses.filter(({ since }) => since <= cut.from).map(({ address }) => address));
       const knocks = machine.dialled.filter(({ at, address }) => places.has(address) && at >= from && at <= to).length;
-      // A server that begins anew finds out anew, and so does one that is told other names; each MX host counts.
+      // A server that begins anew finds out anew, and so does one that is told other names; each of three MX hosts counts.
       const starts = machine.lives.filter((life) => life.from > cut.from && life.from < to).length;
       const renamings = receiver.names.changes.filter((change) => change.from < to && from < change.to).length;
-      if (knocks > 16 * (1 + starts + renamings))
+      if (knocks > 24 * (1 + starts + renamings))
         problems.push(`${receiver.domain} was cut off, and ${knocks} connections were tried within an hour`);
     }
   }
