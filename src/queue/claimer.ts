@@ -5,8 +5,8 @@
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 import { type ClaimedMessage, type ClaimRequest, type Spool, SpoolError } from "../spool/spool.ts";
-import { logTrouble } from "./spool-trouble.ts";
 
 /** Recipients that fall due within this time are read together, instead of one by one. */
 const gatherMs = 100;

@@ -5,9 +5,9 @@
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 import type { Spool } from "../spool/spool.ts";
 import type { Claim } from "./claim.ts";
-import { logTrouble } from "./spool-trouble.ts";
 
 /** Outlives a minute of a full disk and a stalled machine; short enough that a cluster's peer takes over the same hour. */
 export const leaseMs = 20 * 60_000;

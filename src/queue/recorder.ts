@@ -5,9 +5,9 @@
  */
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 import { type Settlement, type Spool, SpoolError } from "../spool/spool.ts";
 import { leaseMs } from "./leases.ts";
-import { logTrouble } from "./spool-trouble.ts";
 
 /** `recorded`; `stale`: somebody else holds the claim now; `given-up`: the spool takes other writes, but never this one. */
 export type RecordResult = "recorded" | "stale" | "given-up";

@@ -13,7 +13,8 @@ import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Resolver } from "../../ports/resolver.ts";
-import { type NewMessage, type QueueId, type Spool, SpoolError } from "../../spool/spool.ts";
+import { logTrouble } from "../../spool/spool-trouble.ts";
+import type { NewMessage, QueueId, Spool } from "../../spool/spool.ts";
 import { domainsPerDayMax } from "./evaluation-counts.ts";
 import { findDestinations, type ReportDestination } from "./report-destinations.ts";
 import { dayOf, type DomainRows, nextUnreported, readRows, removeRows, startOfDay } from "./report-rows.ts";
@@ -96,9 +97,8 @@ export class DailyReports {
     } catch (error) {
       if (this.#closed) return;
       again = true;
-      // A disk that refuses is trouble to expect, anything else a fault of ours; what is left is tried again either way.
-      const trouble = error instanceof SpoolError ? "spool-failed" : "internal-error";
-      log.event(trouble, { where: "making aggregate reports", error: String(error) });
+      // What is left is tried again.
+      logTrouble(log, "making aggregate reports", error);
     }
     const now = clock.now();
     const midnight = startOfDay(dayOf(now)) + dayMs;

@@ -1,6 +1,6 @@
-/** How the queue tells of work that failed: a disk that refuses is trouble to expect, anything else a fault of ours. */
+/** How work on the spool that failed is told: a disk that refuses is trouble to expect, anything else a fault of ours. */
 import type { Log, LogFields } from "../ports/log.ts";
-import { SpoolError } from "../spool/spool.ts";
+import { SpoolError } from "./spool.ts";
 
 export function logTrouble(log: Log, where: string, error: unknown, fields: LogFields = {}): void {
   log.event(error instanceof SpoolError ? "spool-failed" : "internal-error", {
