@@ -34,6 +34,16 @@ test("a field made to be slow is read in linear time", () => {
   assert.ok(parseContentType(hostile).parameters.size <= 64);
 });
 
+test("a megabyte of separators is walked over once: semicolons, blanks, and either before what is no parameter", () => {
+  // A reader that began anew at each of them would take hours.
+  const count = 1_000_000;
+  for (const separators of [";".repeat(count), " ;".repeat(count), "; \t".repeat(count), ";a".repeat(count)]) {
+    assert.equal(parseContentType(`text/plain${separators}`).parameters.size, 0);
+    const { parameters } = parseContentType(`text/plain${separators};charset=utf-8`);
+    assert.deepEqual([...parameters], [["charset", "utf-8"]]);
+  }
+});
+
 test("types and boundaries of real fields read as the vectors say", (t) => {
   const path = conformancePath("headers", "content-type.json");
   if (path === undefined) return t.skip("no data");

@@ -31,21 +31,28 @@ export function parseContentType(value: string): ContentType {
   };
 }
 
-/** Anchored at each place; alternatives exclude each other by their first character, so it takes linear time. */
-const parameterPattern = /[\s;]*([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;"\s]*))/sy;
+/**
+ * One parameter, without the blanks and semicolons before it: {@link parseParameters} steps over a run of those once.
+ * An expression that did it would walk the rest of the run again from every semicolon in it.
+ */
+const parameterPattern = /([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;"\s]*))/sy;
+const separatorsPattern = /[\s;]*/y;
 
 function parseParameters(text: string, from: number): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
   let at = text.indexOf(";", from);
   while (at !== -1 && parameters.size < parametersMax) {
-    parameterPattern.lastIndex = at;
+    separatorsPattern.lastIndex = at;
+    separatorsPattern.exec(text);
+    const start = separatorsPattern.lastIndex;
+    parameterPattern.lastIndex = start;
     const match = parameterPattern.exec(text);
     if (match !== null) {
       const [, name = "", quoted, token = ""] = match;
       const key = name.toLowerCase();
       if (!parameters.has(key)) parameters.set(key, quoted?.replaceAll(/\\(.)/gs, "$1") ?? token);
     }
-    at = text.indexOf(";", match === null ? at + 1 : parameterPattern.lastIndex);
+    at = text.indexOf(";", match === null ? start : parameterPattern.lastIndex);
   }
   return parameters;
 }
