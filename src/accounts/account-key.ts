@@ -13,5 +13,7 @@ export function withoutTag(key: string): string | undefined {
 
 /** Whether the key's local-part, with or without a tag, is this one. */
 export function isNamed(key: string, localPart: string): boolean {
-  return key.startsWith(`${localPart}@`) || key.startsWith(`${localPart}+`);
+  // The last @ ends it: a quoted local-part can hold others.
+  const own = key.slice(0, key.lastIndexOf("@"));
+  return own === localPart || own.startsWith(`${localPart}+`);
 }

@@ -136,6 +136,25 @@ test("SMTP-033: postmaster exists at every domain, at our name and address, and 
   assert.equal(own.targets[0]?.address, "postmaster@mail.example.org");
 });
 
+test("a quoted local-part that begins with postmaster@ is not postmaster", async () => {
+  const { accounts } = await open();
+  for (const name of [
+    '"postmaster@x"@example.org',
+    '"postmaster@example.org"@mail.example.org',
+    '"postmaster@"@mail.example.org',
+  ]) {
+    assert.equal(accounts.resolve(path(name)).kind, "unknown", name);
+  }
+  const quoted = accounts.resolve(path('"postmaster"@example.org'));
+  assert.ok(quoted.kind === "local");
+});
+
+test("a name with a Kelvin sign is not the name with a K", async () => {
+  const { accounts } = await open({ users: [{ address: "kate@example.org", password: "hash:secret" }] });
+  assert.equal(accounts.resolve(path("KATE@example.org")).kind, "local");
+  assert.equal(accounts.resolve(path("\u{212a}ate@example.org")).kind, "unknown");
+});
+
 test("an address literal is local only if it is the address the client came to", async () => {
   const { accounts } = await open();
   const ours = accounts.resolve(path("ann@[IPv6:2001:db8::1]"), "2001:db8::1");

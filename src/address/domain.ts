@@ -8,6 +8,7 @@
  */
 import { domainToASCII, domainToUnicode } from "node:url";
 import { parseIpAddress } from "./ip-address.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 
 /** Octets of a whole domain (RFC 5321 §4.5.3.1.2). */
 export const domainBytesMax = 255;
@@ -44,11 +45,6 @@ const dnsNamePattern = /^[\w-]{1,63}(?:\.[\w-]{1,63})*$/;
 /** Name or literal in ASCII only, as HELO wants it (RFC 5321 §4.1.1.1). */
 export function isAsciiDomain(domain: string): boolean {
   return !hasNonAscii(domain) && domainKeyOf(domain) !== undefined;
-}
-
-export function hasNonAscii(text: string): boolean {
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 127) return true;
-  return false;
 }
 
 function literalKeyOf(literal: string): string | undefined {

@@ -2,7 +2,8 @@
  * The grammar of a mailbox inside a longer text (RFC 5321 §4.1.2, RFC 6531 §3.3): where its local-part and domain end and
  * what they mean. Everything that reads addresses goes through here, so that two readers can never see two mailboxes.
  */
-import { domainBytesMax, domainKeyOf, hasNonAscii } from "./domain.ts";
+import { domainBytesMax, domainKeyOf } from "./domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import type { Mailbox } from "./mailbox.ts";
 
 /** Octets as written, quotes and backslashes included (RFC 5321 §4.5.3.1.1). */

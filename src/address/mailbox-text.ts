@@ -1,5 +1,6 @@
 /** Mailboxes as bare text, without brackets: in configuration, in header fields, in logs, and as keys of look-ups. */
 import { domainKeyOf } from "./domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import { isDotString, scanMailbox } from "./mailbox-grammar.ts";
 import type { Mailbox } from "./mailbox.ts";
 
@@ -30,7 +31,10 @@ export function mailboxKey(mailbox: Mailbox): string {
 }
 
 function localPartKey(localPart: string): string {
-  return localPart.normalize("NFC").toLowerCase().normalize("NFC");
+  if (!hasNonAscii(localPart)) return localPart.toLowerCase();
+  const key = localPart.normalize("NFC").toLowerCase().normalize("NFC");
+  // Unicode makes a k of the Kelvin sign. A name that is not ASCII never becomes one that is.
+  return hasNonAscii(key) ? key : localPart;
 }
 
 function formatLocalPart(localPart: string): string {

@@ -2,7 +2,8 @@
  * Reverse-paths and forward-paths as they stand in MAIL and RCPT (RFC 5321 §4.1.2), angle brackets included. Source routes
  * are checked and dropped (RFC 5321 §3.3, §4.1.1.3). What follows the closing bracket is left to the caller.
  */
-import { domainKeyOf, hasNonAscii } from "./domain.ts";
+import { domainKeyOf } from "./domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import {
   addressFailure,
   endOfDomain,

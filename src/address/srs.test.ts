@@ -99,6 +99,25 @@ test("relays that change the case of local-parts lose nothing but the case", () 
   }
 });
 
+test("a Kelvin sign is no K, and a long s no S: in the hash, in the stamp, in the signed address", () => {
+  const looksLike = (text: string) => text.replaceAll(/k/gi, "\u{212a}").replaceAll(/s/gi, "\u{17f}");
+  // A stamp with a K, and hashes with a K or an S.
+  const days = Array.from({ length: 64 }, (_, index) => now + index * day);
+  let tried = 0;
+  for (const at of days) {
+    const { localPart } = srsFor(mailbox("kiss@origin.test"), { ...signing, now: at }) ?? assert.fail();
+    const [, hash = "", stamp = ""] = localPart.split("=");
+    for (const part of [hash, stamp, "kiss"]) {
+      const changed = localPart.replace(`=${part}`, `=${looksLike(part)}`);
+      if (changed === localPart) continue;
+      tried++;
+      const reversed = reverseSrs(changed, [key], at);
+      assert.ok(reversed === undefined || reversed.kind === "forged", changed);
+    }
+  }
+  assert.ok(tried > days.length, String(tried));
+});
+
 test("an address is good for 21 days, and for a clock that is a day behind; then it is expired, not forged", () => {
   const rewritten = forward("joe@origin.test");
   assert.equal(back(rewritten, [key], now + 21 * day), "joe@origin.test");

@@ -18,6 +18,7 @@
  * case; the original's own case then comes back as far as the relay kept it.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { asciiLowerCase, asciiUpperCase } from "../lib/ascii-case.ts";
 import { formatMailbox, parseMailbox } from "./mailbox-text.ts";
 import type { Mailbox } from "./mailbox.ts";
 
@@ -97,7 +98,7 @@ function nextLocalPart({ localPart, domainKey }: Mailbox, signing: SrsSigning): 
     const tail = localPart.slice(4);
     if (localPart.charAt(3) === "0") return srs1(domainKey, tail, signing);
     const parts = splitSrs1(tail.slice(1));
-    if (parts !== undefined) return srs1(parts.first.toLowerCase(), parts.tail, signing);
+    if (parts !== undefined) return srs1(asciiLowerCase(parts.first), parts.tail, signing);
   }
   return srs0(domainKey, localPart, signing);
 }
@@ -113,13 +114,13 @@ function srs1(first: string, tail: string, { key }: SrsSigning): string {
 }
 
 function reverseSrs0(rest: string, keys: readonly Uint8Array[], now: number): SrsReversal | undefined {
-  const match = /^([^=]+)=([a-z2-7]{2})=([^=]+)=(.*)$/isu.exec(rest);
+  const match = /^([^=]+)=([a-z2-7]{2})=([^=]+)=(.*)$/is.exec(rest);
   if (match === null) return undefined;
   const [, hash = "", stamp = "", domain = "", local = ""] = match;
   if (!isSigned(keys, hash, `0${stamp}`, local, domain)) return { kind: "forged" };
   const age = (dayOf(now) - daysOf(stamp) + stampDays) % stampDays;
   if (age > srsValidDays && age < stampDays - futureDaysMax) return { kind: "expired" };
-  if (domain === storedDomain) return { kind: "stored", token: local.toUpperCase() };
+  if (domain === storedDomain) return { kind: "stored", token: asciiUpperCase(local) };
   return addressOf(local, domain);
 }
 
@@ -134,7 +135,7 @@ function reverseSrs1(rest: string, keys: readonly Uint8Array[]): SrsReversal | u
 
 /** `HASH=first` and the other's separator with all that follows it. */
 function splitSrs1(rest: string): { readonly hash: string; readonly first: string; readonly tail: string } | undefined {
-  const match = /^([^=]+)=([^=]+)=([=+-].*)$/su.exec(rest);
+  const match = /^([^=]+)=([^=]+)=([=+-].*)$/s.exec(rest);
   if (match === null) return undefined;
   const [, hash = "", first = "", tail = ""] = match;
   return { hash, first, tail };
@@ -148,7 +149,7 @@ function addressOf(localPart: string, domain: string): SrsReversal {
 }
 
 function ours(localPart: string, { domain }: SrsSigning): Mailbox {
-  return { localPart, domain, domainKey: domain.toLowerCase() };
+  return { localPart, domain, domainKey: asciiLowerCase(domain) };
 }
 
 function textOf(mailbox: Mailbox): string | undefined {
@@ -162,7 +163,7 @@ function textOf(mailbox: Mailbox): string | undefined {
 
 /** All keys are tried, and each in constant time: how long it takes tells nothing about any of them. */
 function isSigned(keys: readonly Uint8Array[], hash: string, purpose: string, local: string, domain: string): boolean {
-  const given = Buffer.from(hash.toUpperCase());
+  const given = Buffer.from(asciiUpperCase(hash));
   if (given.length !== hashLength) return false;
   let signed = false;
   for (const key of keys) {
@@ -173,7 +174,9 @@ function isSigned(keys: readonly Uint8Array[], hash: string, purpose: string, lo
 
 /** Its parts are told apart by NUL, which no address can have. */
 function mac(key: Uint8Array, purpose: string, local: string, domain: string, length: number): string {
-  const digest = createHmac("sha256", key).update(`${purpose}\0${domain}\0${local}`.toLowerCase()).digest();
+  const digest = createHmac("sha256", key)
+    .update(asciiLowerCase(`${purpose}\0${domain}\0${local}`))
+    .digest();
   let text = "";
   let bits = 0;
   let value = 0;
@@ -195,6 +198,6 @@ function stampOf(now: number): string {
 }
 
 function daysOf(stamp: string): number {
-  const [high = "", low = ""] = stamp.toUpperCase();
+  const [high = "", low = ""] = asciiUpperCase(stamp);
   return alphabet.indexOf(high) * 32 + alphabet.indexOf(low);
 }

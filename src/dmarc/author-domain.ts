@@ -5,7 +5,7 @@
  * address list. Such a message cannot pass, and whether it is wanted at all is for policy to say (§11.5).
  */
 import { isUtf8 } from "node:buffer";
-import { hasNonAscii } from "../address/domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import { parseAddressList } from "../message/address-list.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 

@@ -2,7 +2,7 @@
  * The part of a report that programs read: message/delivery-status (RFC 3464 §2), or its internationalised form
  * message/global-delivery-status (RFC 6533 §4.1) where an address is beyond ASCII.
  */
-import { hasNonAscii } from "../address/domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import { formatDate } from "../message/date.ts";
 import { foldField } from "../message/fold.ts";
 import { decodeAsciiXtext, originalRecipientField } from "./original-recipient.ts";

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { isAscii } from "node:buffer";
-import { hasNonAscii } from "../address/domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import { formatDate } from "../message/date.ts";
 import { encodeWords } from "../message/encoded-word.ts";
 import { foldField } from "../message/fold.ts";

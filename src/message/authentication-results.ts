@@ -5,7 +5,8 @@
  * more than a token or an address are quoted, and control characters are gone. Which results there are, and whether a
  * field found in a message is to be trusted, is for those who ask.
  */
-import { domainKeyOf, hasNonAscii } from "../address/domain.ts";
+import { domainKeyOf } from "../address/domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import type { HeaderField } from "./header-section.ts";
 import { ResultsCursor } from "./results-cursor.ts";
 import { commentText, quotedText } from "./safe-text.ts";

@@ -1,6 +1,6 @@
 /** The `[reports]` section: reports about mail as a whole, those we send about others' domains and those sent to us. */
 import { z } from "zod";
-import { hasNonAscii } from "../address/domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import { parseMailbox } from "../address/mailbox-text.ts";
 import { duration } from "../lib/setting-types.ts";
 

@@ -1,5 +1,5 @@
 /** Parameters of RCPT: NOTIFY and ORCPT (RFC 3461 §4.1, §4.2; RFC 6533 §3). */
-import { hasNonAscii } from "../address/domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import type { NotifyCondition, RecipientParameters } from "./envelope.ts";
 import { badParameter, splitParameters, unknownParameter } from "./esmtp-parameters.ts";
 import { isPrintableXtext } from "./mail-parameters.ts";

@@ -1,5 +1,6 @@
 /** Arguments of the commands that lead to an event: each function gives the event, or the reply that refuses. */
-import { hasNonAscii, isAsciiDomain } from "../address/domain.ts";
+import { isAsciiDomain } from "../address/domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import type { AddressFailure } from "../address/mailbox-grammar.ts";
 import { parseForwardPath, parseReversePath } from "../address/path.ts";
 import { pathTextOf } from "./command-parser.ts";

@@ -3,7 +3,7 @@
  * A line that is too long is dropped while it arrives, so what is kept is at most one line and what one `push` brought.
  */
 import { isUtf8 } from "node:buffer";
-import { hasNonAscii } from "../address/domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;

@@ -2,7 +2,8 @@
  * Names that SPF asks the DNS for: what a domain or an expanded domain-spec is as a query name (RFC 7208 §4.3, §4.8), and
  * the subdomain relation. Names of SPF may hold any visible character: `_spf`, `%{l}` of odd local-parts.
  */
-import { domainKeyOf, hasNonAscii } from "../address/domain.ts";
+import { domainKeyOf } from "../address/domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 
 /** Characters of a name in presentation form without the final dot (RFC 7208 §7.3). */
 export const NAME_LENGTH_MAX = 253;

@@ -7,7 +7,7 @@
  * A void look-up (RFC 7208 §4.6.4) is counted once for a term: when its own query finds nothing, or when none of the hosts
  * that an `mx` names exists. Hosts that merely lack an address of the client's family are not held against the domain.
  */
-import { hasNonAscii } from "../address/domain.ts";
+import { hasNonAscii } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { DnsAnswer, MxRecord, RecordType, Resolver } from "../ports/resolver.ts";
 import { prefixEquals, reverseName, sharesPrefix, type SpfClient } from "./client-address.ts";

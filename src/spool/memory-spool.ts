@@ -2,11 +2,12 @@
  * A spool in memory, for simulations and tests: the same semantics as the SQLite spool, nothing durable. What a crash
  * would leave on a disk is a {@link MemoryStore}; a second spool over the same store is the restarted server.
  */
+import { sameIgnoringCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { Clock } from "../ports/clock.ts";
 import { MemoryStore } from "./memory-store.ts";
-import { isOpen, retryDelayMs, sameText, selectedStates } from "./recipient-state.ts";
+import { isOpen, retryDelayMs, selectedStates } from "./recipient-state.ts";
 import {
   SpoolError,
   type ClaimedMessage,
@@ -358,11 +359,11 @@ function matches(
   return (
     states.includes(recipient.state) &&
     (filter.message === undefined || filter.message === message.id) &&
-    (filter.from === undefined || sameText(filter.from, message.reversePath)) &&
-    (filter.domain === undefined || sameText(filter.domain, recipient.domain)) &&
+    (filter.from === undefined || sameIgnoringCase(filter.from, message.reversePath)) &&
+    (filter.domain === undefined || sameIgnoringCase(filter.domain, recipient.domain)) &&
     (filter.to === undefined ||
-      sameText(filter.to, recipient.address) ||
-      (recipient.acceptedAs !== undefined && sameText(filter.to, recipient.acceptedAs)))
+      sameIgnoringCase(filter.to, recipient.address) ||
+      (recipient.acceptedAs !== undefined && sameIgnoringCase(filter.to, recipient.acceptedAs)))
   );
 }
 

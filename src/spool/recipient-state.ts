@@ -42,12 +42,3 @@ export function dueAfterLostClaim(attempts: number, recordedDue: Instant, now: I
 export function selectedStates(filter: RecipientFilter): readonly RecipientState[] {
   return filter.states ?? openStates;
 }
-
-/** Comparison without regard to the case of ASCII letters, as SQLite's NOCASE has it. */
-export function sameText(a: string, b: string): boolean {
-  return a === b || (a.length === b.length && asciiLowerCase(a) === asciiLowerCase(b));
-}
-
-function asciiLowerCase(text: string): string {
-  return text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
-}

@@ -2,7 +2,7 @@
  * Where the reports of a domain go: the mailto addresses of its rua, as far as their owners agree to get reports about it
  * (RFC 9990 §4), with the largest message each takes.
  */
-import { hasNonAscii } from "../../address/domain.ts";
+import { hasNonAscii } from "../../lib/ascii-case.ts";
 import { parseMailbox } from "../../address/mailbox-text.ts";
 import type { DmarcRecord } from "../../dmarc/dmarc-outcome.ts";
 import { checkExternalDestination } from "../../dmarc/external-destination.ts";
