@@ -131,6 +131,24 @@ const outcomes: readonly (readonly [string, PeerScript, readonly string[], numbe
     /the login was refused: 535 5\.7\.8 wrong/,
   ],
   [
+    "a final reply ahead of the content is 69, whatever it says",
+    { answer: ({ verb }) => (verb === "DATA" ? "354 go\r\n250 2.0.0 kept" : undefined) },
+    [],
+    69,
+    /refused {3}bob@example\.org {2}250 came before the content was sent/,
+  ],
+  [
+    "a server that asks for ever more of a login is 69",
+    {
+      keywords: ["STARTTLS"],
+      tlsKeywords: ["AUTH LOGIN"],
+      answer: ({ tls, line }) => (tls && !line.startsWith("EHLO") ? "334 YQ==" : undefined),
+    },
+    ["--auth", "ann:s3cret"],
+    69,
+    /334 is no answer to AUTH/,
+  ],
+  [
     "a password is not sent in clear",
     { keywords: ["AUTH PLAIN"] },
     ["--auth", "ann:s3cret"],

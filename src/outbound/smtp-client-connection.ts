@@ -224,7 +224,10 @@ export class SmtpClientConnection implements AsyncDisposable {
       this.#wakeStream?.();
     }
     const output = this.#protocol.takeOutput();
-    if (output !== undefined && !this.#protocol.closed) this.#writable = this.#connection.write(output);
+    if (output !== undefined && !this.#protocol.closed) {
+      this.#writable = this.#connection.write(output);
+      if (!this.#writable) this.#protocol.outputHeld();
+    }
     if (this.#protocol.closed) this.#close();
     else this.#armTimer(now);
   }

@@ -8,7 +8,7 @@ import { STANDARD_TIMEOUTS } from "../smtp/client-timeouts.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
-import { CLOSE, ScriptedPeer, STALL, type PeerScript } from "../testing/scripted-peer.ts";
+import { CLOSE, type PeerCommand, ScriptedPeer, STALL, type PeerScript } from "../testing/scripted-peer.ts";
 import type { SmtpDeliverySettings } from "./settings.ts";
 import { SmtpDelivery } from "./smtp-delivery.ts";
 
@@ -684,6 +684,21 @@ test("LMTP-006: a server lost after reply 2 of 3 defers only the third recipient
   const hop: LmtpHop = { kind: "lmtp", site: "lmtp", endpoint, tls: "none", description: "lmtp" };
   const outcomes = await world.deliver(world.job({ hop, to: ["a@e.org", "b@e.org", "c@e.org"] }));
   assert.deepEqual(outcomes.map(brief), ["delivered 2.0.0", "delivered 2.0.0", "deferred 4.4.2"]);
+});
+
+test("an acceptance that comes with the 354 delivers nothing, over SMTP and over LMTP", async () => {
+  for (const dialect of ["smtp", "lmtp"] as const) {
+    await using world = new World();
+    const answer = ({ verb }: PeerCommand) => (verb === "DATA" ? "354 go\r\n250 2.0.0 kept" : undefined);
+    await world.peer("192.0.2.1", { dialect, answer });
+    const endpoint = { kind: "hosts", hosts: hosts(1), port: 25 } as const;
+    const hop: LmtpHop = { kind: "lmtp", site: "lmtp", endpoint, tls: "none", description: "lmtp" };
+    const outcomes = await world.deliver(world.job(dialect === "lmtp" ? { hop } : {}));
+    assert.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      ["deferred"],
+    );
+  }
 });
 
 test("asked to stop before a connection: deferred at once; within a transaction: after a short grace", async () => {

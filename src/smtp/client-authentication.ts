@@ -11,8 +11,13 @@ export interface ClientCredentials {
 export interface ClientLogin {
   readonly mechanism: "PLAIN" | "LOGIN";
   readonly command: string;
-  /** The line that answers the next challenge; "*" cancels, because the mechanism has nothing more to say. */
-  respond(): string;
+  /** All of the credentials have been handed out; only then can the server accept them. */
+  readonly complete: boolean;
+  /**
+   * The line that answers the next challenge; "*" cancels, once, when the mechanism has nothing more to say. undefined
+   * after that: no answer is left.
+   */
+  respond(): string | undefined;
 }
 
 /** An initial response that makes the command longer than this is sent only when asked for (RFC 4954 §4). */
@@ -33,8 +38,22 @@ export function beginLogin(credentials: ClientCredentials, offered: readonly str
   return undefined;
 }
 
-function login(mechanism: ClientLogin["mechanism"], command: string, responses: string[]): ClientLogin {
-  return { mechanism, command, respond: () => `${responses.shift() ?? "*"}\r\n` };
+function login(mechanism: ClientLogin["mechanism"], command: string, responses: readonly string[]): ClientLogin {
+  const turns = [...responses, "*"];
+  let taken = 0;
+  return {
+    mechanism,
+    command,
+    get complete() {
+      return taken === responses.length;
+    },
+    respond() {
+      const turn = turns[taken];
+      if (turn === undefined) return undefined;
+      taken++;
+      return `${turn}\r\n`;
+    },
+  };
 }
 
 function base64(text: string): string {

@@ -3,8 +3,9 @@
  *
  * Owns greeting, EHLO with HELO as fall-back, STARTTLS, AUTH, one transaction at a time, QUIT, and the wait for each
  * reply (RFC 5321 §4.5.3.2). Promises that every call of `greet`, `hello`, `startTls`, `authenticate`, `transact` and
- * `quit` is answered by exactly one event: its own, or `failed`; and that bytes which no command accounts for end the
- * session instead of answering the next command (RFC 3207 §4.2, RFC 2920 §3.1).
+ * `quit` is answered by exactly one event: its own, or `failed`; that octets which arrive ahead of what they answer end
+ * the session instead of answering the next command (RFC 3207 §4.2, RFC 2920 §3.1); and that each state takes a bounded
+ * number of replies.
  *
  * Leaves to the driver: sockets, the TLS handshake, one timer, and whether TLS or a login is wanted. Times are
  * milliseconds of one monotonic clock.
@@ -16,7 +17,7 @@ import type { ClientFailure } from "./client-failure.ts";
 import { ClientOutput } from "./client-output.ts";
 import type { ClientTimeouts } from "./client-timeouts.ts";
 import { ClientTransaction, type OutgoingTransaction, type RecipientResult } from "./client-transaction.ts";
-import { replyText, ReplyReader, ReplySyntaxError, type ReceivedReply } from "./reply-reader.ts";
+import { isIntermediate, replyText, ReplyReader, ReplySyntaxError, type ReceivedReply } from "./reply-reader.ts";
 
 export interface ClientProtocolOptions {
   readonly dialect: "smtp" | "lmtp";
@@ -67,6 +68,7 @@ export class ClientProtocol {
   #capabilities: Capabilities = NO_CAPABILITIES;
   #authenticated = false;
   #resetFirst = false;
+  #outputHeld = false;
   #transactions = 0;
   #deadline: Instant | undefined;
   #transactionEnd = Number.POSITIVE_INFINITY;
@@ -111,11 +113,13 @@ export class ClientProtocol {
   /** EHLO, and HELO where that is refused for good; LHLO for LMTP. Again after TLS was established. */
   hello(now: Instant): void {
     this.#expect("greeted");
+    if (this.#failIfAhead()) return;
     this.#sayHello(this.#options.dialect === "lmtp" ? "LHLO" : "EHLO", now);
   }
 
   startTls(now: Instant): void {
     this.#expect("ready");
+    if (this.#failIfAhead()) return;
     this.#send("STARTTLS");
     this.#enter({ kind: "starttls" }, now);
   }
@@ -124,12 +128,14 @@ export class ClientProtocol {
   tlsEstablished(now: Instant): void {
     this.#expect("handshake");
     this.#capabilities = NO_CAPABILITIES;
+    this.#outputHeld = false;
     this.#enter({ kind: "greeted" }, now);
   }
 
   /** The caller has made sure that this connection may carry the credentials. */
   authenticate(credentials: ClientCredentials, now: Instant): void {
     this.#expect("ready");
+    if (this.#failIfAhead()) return;
     const login = beginLogin(credentials, this.#capabilities.auth);
     if (login === undefined) {
       this.#events.push({ kind: "authentication-failed", reply: undefined });
@@ -154,15 +160,15 @@ export class ClientProtocol {
     this.#transactions++;
     this.#resetFirst = false;
     this.#transactionEnd = now + timeouts.transactionMs;
-    begun.begin();
     this.#enter({ kind: "transaction", transaction: begun }, now);
+    if (!this.#failIfAhead()) begun.begin();
   }
 
   /** The next piece of a streamed content. */
   content(bytes: Uint8Array, now: Instant): void {
     if (this.#phase.kind !== "transaction") throw new Error("no transaction is under way");
     const { transaction } = this.#phase;
-    transaction.content(bytes);
+    transaction.content(bytes, this.#reader.hasBytes);
     if (transaction.done) this.#finishTransaction(transaction, now);
     else this.#restartWait(now);
   }
@@ -174,7 +180,7 @@ export class ClientProtocol {
 
   /** Stores only; parsing happens in {@link ClientProtocol.nextEvent}. */
   receive(bytes: Uint8Array): void {
-    this.#reader.receive(bytes);
+    if (this.#phase.kind !== "closed") this.#reader.receive(bytes);
   }
 
   /** `reason` in the network's words, when the connection was lost rather than ended. */
@@ -214,8 +220,14 @@ export class ClientProtocol {
     return this.#deadline;
   }
 
+  /** For the driver, when the network has not taken all of the output yet: the peer cannot have read it. */
+  outputHeld(): void {
+    this.#outputHeld = true;
+  }
+
   /** For the driver, when octets it had to hold back went out: that is progress. */
   outputDrained(now: Instant): void {
+    this.#outputHeld = false;
     this.#restartWait(now);
   }
 
@@ -228,24 +240,30 @@ export class ClientProtocol {
 
   /** false: no whole reply is here. */
   #readReply(now: Instant): boolean {
-    let reply: ReceivedReply | undefined;
+    const reply = this.#nextReply();
+    if (reply === undefined) return this.closed;
+    this.#onReply(reply, now);
+    return true;
+  }
+
+  /** undefined: no whole reply is here, or what is here is none, which ends the session. */
+  #nextReply(): ReceivedReply | undefined {
     try {
-      reply = this.#reader.next();
+      const reply = this.#reader.next();
+      if (reply !== undefined) this.#observeReply(reply);
+      return reply;
     } catch (error) {
       if (!(error instanceof ReplySyntaxError)) throw error;
       this.#fail({ kind: "protocol-error", command: this.#awaitedName(), detail: error.message });
-      return true;
+      return undefined;
     }
-    if (reply === undefined) return false;
-    this.#observeReply(reply);
-    this.#onReply(reply, now);
-    return true;
   }
 
   #onReply(reply: ReceivedReply, now: Instant): void {
     const phase = this.#phase;
     switch (phase.kind) {
       case "greeting":
+        if (isIntermediate(reply)) return this.#failUnexpected(reply);
         if (reply.code >= 300) return this.#refused("greeting", reply);
         this.#events.push({ kind: "greeted", reply });
         return this.#enter({ kind: "greeted" }, now);
@@ -256,7 +274,7 @@ export class ClientProtocol {
       case "authentication":
         return this.#onAuthentication(phase.login, reply, now);
       case "transaction":
-        phase.transaction.onReply(reply);
+        phase.transaction.onReply(reply, { hasBytes: this.#reader.hasBytes, outputHeld: this.#outputHeld });
         if (phase.transaction.done) return this.#finishTransaction(phase.transaction, now);
         if (phase.transaction.wantsContent) this.#events.push({ kind: "send-content" });
         return this.#restartWait(now);
@@ -278,8 +296,12 @@ export class ClientProtocol {
   }
 
   #onHello(verb: "EHLO" | "HELO" | "LHLO", reply: ReceivedReply, now: Instant): void {
+    if (isIntermediate(reply)) return this.#failUnexpected(reply);
     // RFC 5321 §4.1.4: a server that does not know EHLO is greeted with HELO; then no extension exists.
-    if (verb === "EHLO" && reply.code >= 500) return this.#sayHello("HELO", now);
+    if (verb === "EHLO" && reply.code >= 500) {
+      if (!this.#failIfAhead()) this.#sayHello("HELO", now);
+      return;
+    }
     if (reply.code >= 300) return this.#refused(verb, reply);
     this.#capabilities = verb === "HELO" ? NO_CAPABILITIES : parseCapabilities(reply.lines);
     this.#events.push({ kind: "hello-done", capabilities: this.#capabilities });
@@ -288,6 +310,7 @@ export class ClientProtocol {
 
   #onStartTls(reply: ReceivedReply, now: Instant): void {
     if (reply.code === 421) return this.#refused("STARTTLS", reply);
+    if (isIntermediate(reply)) return this.#failUnexpected(reply);
     if (reply.code >= 300) {
       this.#events.push({ kind: "tls-refused", reply });
       return this.#enter({ kind: "ready" }, now);
@@ -300,11 +323,16 @@ export class ClientProtocol {
 
   #onAuthentication(login: ClientLogin, reply: ReceivedReply, now: Instant): void {
     if (reply.code === 421) return this.#refused("AUTH", reply);
-    if (reply.code >= 300 && reply.code < 400) {
-      this.#output.push(login.respond());
+    if (isIntermediate(reply)) {
+      const response = login.respond();
+      // The mechanism and its cancellation have a fixed number of turns; a peer that goes on asking has none (RFC 4954 §4).
+      if (response === undefined) return this.#failUnexpected(reply);
+      if (this.#failIfAhead()) return;
+      this.#output.push(response);
       this.#options.observe?.("out", "(credentials)");
       return this.#enter(this.#phase, now);
     }
+    if (reply.code < 300 && !login.complete) return this.#failUnexpected(reply);
     this.#authenticated = reply.code < 300;
     this.#events.push(this.#authenticated ? { kind: "authenticated" } : { kind: "authentication-failed", reply });
     this.#enter({ kind: "ready" }, now);
@@ -337,6 +365,23 @@ export class ClientProtocol {
 
   #refused(command: string, reply: ReceivedReply): void {
     this.#fail({ kind: "refused", command, reply });
+  }
+
+  /**
+   * Before something is sent while no reply is owed: octets that are here already cannot answer it. Only 421 may come at
+   * any time (RFC 5321 §3.8).
+   */
+  #failIfAhead(): boolean {
+    if (!this.#reader.hasBytes) return false;
+    const reply = this.#nextReply();
+    if (reply?.code === 421) this.#refused(this.#awaitedName(), reply);
+    else this.#failUnasked();
+    return true;
+  }
+
+  #failUnexpected(reply: ReceivedReply): void {
+    const command = this.#awaitedName();
+    this.#fail({ kind: "protocol-error", command, detail: `${reply.code} is no answer to ${command}` });
   }
 
   #failUnasked(): void {

@@ -15,7 +15,7 @@ import type { ClientFailure } from "./client-failure.ts";
 import type { ClientOutput } from "./client-output.ts";
 import type { ClientTimeouts } from "./client-timeouts.ts";
 import { BareLineEndError, ContentEncoder } from "./content-encoder.ts";
-import type { ReceivedReply } from "./reply-reader.ts";
+import { isIntermediate, type ReceivedReply } from "./reply-reader.ts";
 
 export interface OutgoingTransaction {
   readonly envelope: OutgoingEnvelope;
@@ -47,6 +47,14 @@ export interface TransactionContext {
   readonly observe: ((text: string) => void) | undefined;
 }
 
+/** How far the conversation had come when a reply was read. */
+export interface ReplyCircumstances {
+  /** More of the peer's octets are here already. */
+  readonly hasBytes: boolean;
+  /** The network has not taken all of our output yet. */
+  readonly outputHeld: boolean;
+}
+
 /** What the session may do next: go on, RSET first, or nothing, since both sides no longer agree where they are. */
 export type Aftermath = "clean" | "reset" | "close";
 
@@ -76,6 +84,8 @@ export class ClientTransaction {
   #streamedBytes = 0;
   #chunksAwaited = 0;
   #chunkRefused = false;
+  /** The peer has sent octets ahead of what they could answer: nothing more is sent, and nothing is accepted. */
+  #overtaken = false;
 
   constructor(transaction: OutgoingTransaction, context: TransactionContext) {
     this.#transaction = transaction;
@@ -100,7 +110,7 @@ export class ClientTransaction {
 
   /** The content is asked for, piece by piece; false also while enough chunks are unanswered. */
   get wantsContent(): boolean {
-    if (this.#step !== "content" || this.#contentSent || this.#chunkRefused) return false;
+    if (this.#step !== "content" || this.#contentSent || this.#chunkRefused || this.#overtaken) return false;
     const chunksMax = this.#context.peer.pipelining ? CHUNKS_AWAITED_MAX : 1;
     return !this.#chunking || this.#chunksAwaited < chunksMax;
   }
@@ -143,9 +153,13 @@ export class ClientTransaction {
     }
   }
 
-  onReply(reply: ReceivedReply): void {
+  onReply(reply: ReceivedReply, { hasBytes, outputHeld }: ReplyCircumstances): void {
     // The peer is closing, whatever it was asked (RFC 5321 §3.8); recipients answered before keep their verdicts.
     if (reply.code === 421) return this.#refuseRest(reply, "close");
+    if (this.#overtaken) return this.#step === "content" ? this.#onEarlyReply(reply) : this.#ahead(reply);
+    if (hasBytes && this.#lastOwed) this.#overtaken = true;
+    // What the network still holds cannot have been read, so nobody can have taken the message over.
+    if (outputHeld && this.#step === "final" && reply.code < 400) return this.#ahead(reply);
     switch (this.#step) {
       case "reset":
         return this.#onReset(reply);
@@ -169,11 +183,16 @@ export class ClientTransaction {
     }
   }
 
-  /** The next piece of a stream. Throws when the pieces exceed the size that was announced. */
-  content(bytes: Uint8Array): void {
+  /**
+   * The next piece of a stream; `hasBytes`: octets of the peer's are here. Throws when the pieces exceed the size that was
+   * announced.
+   */
+  content(bytes: Uint8Array, hasBytes: boolean): void {
     this.#streamedBytes += bytes.length;
     const left = this.#transaction.envelope.size - this.#streamedBytes;
     if (left < 0) throw new Error("the content is longer than its size");
+    if (hasBytes && this.#chunksAwaited === 0) this.#overtaken = true;
+    if (this.#overtaken) return;
     const last = left === 0;
     if (this.#chunking) {
       this.#send(`BDAT ${bytes.length}${last ? " LAST" : ""}\r\n`);
@@ -184,6 +203,27 @@ export class ClientTransaction {
       return;
     }
     this.#encode([bytes], last);
+  }
+
+  /** The reply being read answers the last command that has left: whatever the peer sends next is ahead of its turn. */
+  get #lastOwed(): boolean {
+    const { pipelining } = this.#context.peer;
+    switch (this.#step) {
+      case "reset":
+      case "mail":
+        return !pipelining;
+      case "recipient":
+        return !pipelining || (!this.#flightComplete && this.#cursor === this.#results.length - 1);
+      case "data":
+        return true;
+      case "content":
+      case "final":
+      case "no-content":
+      case "done":
+        return false;
+      default:
+        return this.#step satisfies never;
+    }
   }
 
   /** The connection is of no more use: whatever has no verdict yet is broken. */
@@ -197,6 +237,7 @@ export class ClientTransaction {
   }
 
   #onReset(reply: ReceivedReply): void {
+    if (isIntermediate(reply)) return this.#violation(reply);
     if (reply.code >= 300) return this.#refuseRest(reply, "close");
     this.#step = "mail";
     if (!this.#context.peer.pipelining) this.#sendMail();
@@ -255,8 +296,8 @@ export class ClientTransaction {
       return;
     }
     const { content } = this.#transaction;
-    if (content.kind === "stream") this.#step = "content";
-    else this.#encode(content.parts, true);
+    this.#step = "content";
+    if (content.kind === "whole" && !this.#overtaken) this.#encode(content.parts, true);
   }
 
   #onChunk(reply: ReceivedReply): void {
@@ -275,7 +316,7 @@ export class ClientTransaction {
 
   /** A reply in the middle of DATA's content: the peer has given up reading, and nothing can bring both back in step. */
   #onEarlyReply(reply: ReceivedReply): void {
-    if (reply.code < 400) return this.#violation(reply);
+    if (reply.code < 400) return this.#ahead(reply);
     this.#refuse(reply, "end of data");
     this.#finish("close");
   }
@@ -313,6 +354,7 @@ export class ClientTransaction {
   }
 
   #sendWholeChunk(): void {
+    if (this.#overtaken) return;
     const { content, envelope } = this.#transaction;
     this.#send(`BDAT ${envelope.size} LAST\r\n`);
     if (content.kind === "whole") for (const part of content.parts) this.#context.output.push(part);
@@ -338,6 +380,7 @@ export class ClientTransaction {
   }
 
   #send(command: string): void {
+    if (this.#overtaken) return;
     this.#context.output.push(command);
     this.#context.observe?.(command.slice(0, -2));
   }
@@ -354,6 +397,13 @@ export class ClientTransaction {
     this.#finish(aftermath);
   }
 
+  #ahead(reply: ReceivedReply): void {
+    const { command } = this.awaited;
+    const unsent = this.#step === "content" || this.#step === "final" ? "the content" : command;
+    this.#contentSent = false;
+    this.fail({ kind: "protocol-error", command, detail: `${reply.code} came before ${unsent} was sent` });
+  }
+
   #violation(reply: ReceivedReply): void {
     const { command } = this.awaited;
     this.fail({ kind: "protocol-error", command, detail: `${reply.code} is no answer to ${command}` });
@@ -367,10 +417,6 @@ export class ClientTransaction {
 
 function finalResult(reply: ReceivedReply): RecipientResult {
   return reply.code < 300 ? { kind: "accepted", reply } : { kind: "refused", reply, command: "end of data" };
-}
-
-function isIntermediate(reply: ReceivedReply): boolean {
-  return reply.code >= 300 && reply.code < 400;
 }
 
 /**

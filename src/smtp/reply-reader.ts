@@ -149,6 +149,11 @@ export function replyText(reply: ReceivedReply): string {
   return [String(reply.code), first, ...others].filter((part) => part !== "").join(" ");
 }
 
+/** 3yz: the server waits for more, so it is an answer only where more is on its way (RFC 5321 §4.2.1). */
+export function isIntermediate(reply: ReceivedReply): boolean {
+  return reply.code >= 300 && reply.code < 400;
+}
+
 /** Three digits, the first 2 to 5, and not a fourth one. */
 function codeOf(line: Buffer): number | undefined {
   if (line.length < 3) return undefined;
