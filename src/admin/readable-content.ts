@@ -1,5 +1,6 @@
 /** What a person or a test wants of a captured message: text, HTML, attachments by name, links, one-time codes. */
 import PostalMime from "postal-mime";
+import { withKnownCharsets } from "./reading/body-charsets.ts";
 
 export interface ReadableContent {
   readonly text: string;
@@ -17,7 +18,7 @@ const parsedBytesMax = 25_000_000;
 const linksMax = 1_000;
 
 export async function readContent(raw: Uint8Array): Promise<ReadableContent> {
-  const { text, html, attachments } = await PostalMime.parse(raw.subarray(0, parsedBytesMax));
+  const { text, html, attachments } = await PostalMime.parse(withKnownCharsets(raw.subarray(0, parsedBytesMax)));
   const shownText = text ?? "";
   const shownHtml = html ?? "";
   return {

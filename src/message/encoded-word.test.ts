@@ -14,6 +14,34 @@ test("encoded words are decoded, white space between two of them is not shown", 
   assert.equal(decodeEncodedWords("=?utf-8?X?a?= =?="), "=?utf-8?X?a?= =?=");
 });
 
+test("a letter that was divided between two words of one character set is one letter", () => {
+  const cases = [
+    // UTF-8: in base 64, in Q, and from one into the other.
+    ["=?UTF-8?B?4pw=?= =?utf-8?B?ky4=?=", "✓."],
+    ["=?utf-8?Q?caf=C3?=\r\n =?utf-8?Q?=A9_bar?=", "café bar"],
+    ["=?utf-8?Q?caf=C3?= =?utf8?B?qQ==?= x", "café x"],
+    ["=?utf-8?B?5pel5pys6A==?= =?utf-8?B?qp7jga7ku7Y=?= =?utf-8?B?5ZCN?=", "日本語の件名"],
+    // The base 64 itself is cut where it pleased.
+    ["=?utf-8?B?4py?= =?utf-8?B?TLg==?=", "✓."],
+    ["=?gb2312?B?1tDOxA==?= =?gb2312?Q?=D6?= =?GB2312?Q?=D0=CE=C4?=", "中文中文"],
+    ["=?x-sjis?B?k/qWew==?= =?shift-jis?B?jOo=?=", "日本語"],
+    // Words of ISO-2022-JP each begin in ASCII.
+    ["=?iso-2022-jp?B?GyRCRnxLXBsoQg==?= =?iso-2022-jp?B?GyRCOGw=?= =?iso-2022-jp?B?YQ==?=", "日本語a"],
+    ["=?iso-2022-jp?B?GyRCRnxL?= =?iso-2022-jp?B?XDhsGyhC?=", "日本語"],
+    // Not joined: another character set, or text in between.
+    ["=?utf-8?Q?=C3?= =?iso-8859-1?Q?=A9?=", "\ufffd©"],
+    ["=?utf-8?Q?=C3?= x =?utf-8?Q?=A9?=", "\ufffd x \ufffd"],
+  ] as const;
+  for (const [encoded, shown] of cases) assert.equal(decodeEncodedWords(encoded), shown, encoded);
+});
+
+test("the character set of an encoded word may be in quotation marks or by another of its names", () => {
+  for (const name of ["'UTF8'", '"utf-8"', "utf_8", "cp65001"]) {
+    assert.equal(decodeEncodedWords(`=?${name}?Q?gr=C3=BCn?=`), "grün");
+  }
+  assert.equal(decodeEncodedWords("=?ks_c_5601-1987?B?x9Gx2w==?="), "한글");
+});
+
 test("whatever the text, it is written as ASCII words of at most 75 characters, and reads back the same", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 300 }), (text) => {

@@ -1,0 +1,101 @@
+/**
+ * Makes the character sets of a message's parts ones that the MIME parser knows: `charset='UTF8'`, `x-sjis`, `cp-1252`.
+ * Only the names in Content-Type fields change; most messages come back as they are.
+ */
+import { isUtf8 } from "node:buffer";
+import { charsetLabel } from "../../message/charset.ts";
+import { parseContentType } from "../../message/content-type.ts";
+
+/** A Content-Type field is seldom longer than 200 octets; what is beyond this is not looked at. */
+const fieldBytesMax = 16_384;
+/** The MIME parser takes at most 256 levels; a boundary beyond them opens no part. */
+const boundariesMax = 256;
+
+/** Octets to put in place of others. */
+interface Replacement {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+export function withKnownCharsets(raw: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+  const replacements: Replacement[] = [];
+  const boundaries = new Set<string>();
+  for (let section: number | undefined = 0; section !== undefined;) {
+    const { end, isMessage } = readSection(bytes, section, boundaries, replacements);
+    section = isMessage ? end : nextPart(bytes, end, boundaries);
+  }
+  if (replacements.length === 0) return raw;
+  let done = 0;
+  const pieces: Buffer[] = [];
+  for (const { start, end, text } of replacements) {
+    pieces.push(bytes.subarray(done, start), Buffer.from(text, "latin1"));
+    done = end;
+  }
+  return Buffer.concat([...pieces, bytes.subarray(done)]);
+}
+
+/** Reads one header section; its end is the first octet after the empty line. */
+function readSection(
+  bytes: Buffer,
+  start: number,
+  boundaries: Set<string>,
+  replacements: Replacement[],
+): { readonly end: number; readonly isMessage: boolean } {
+  let isMessage = false;
+  let at = start;
+  while (at < bytes.length) {
+    const end = endOfField(bytes, at);
+    if (isEmptyLine(bytes, at)) return { end: endOfLine(bytes, at), isMessage };
+    const field = bytes.subarray(at, Math.min(end, at + fieldBytesMax)).toString("latin1");
+    if (/^content-type[ \t]*:/i.test(field)) {
+      const { type, subtype, parameters } = parseContentType(field.slice(field.indexOf(":") + 1));
+      isMessage = type === "message" && subtype === "rfc822";
+      const boundary = parameters.get("boundary");
+      if (boundary !== undefined && boundaries.size < boundariesMax) boundaries.add(boundary);
+      const replacement = replacementFor(field, parameters.get("charset"), bytes);
+      if (replacement !== undefined) {
+        replacements.push({ ...replacement, start: at + replacement.start, end: at + replacement.end });
+      }
+    }
+    at = end;
+  }
+  return { end: bytes.length, isMessage: false };
+}
+
+function replacementFor(field: string, charset: string | undefined, bytes: Buffer): Replacement | undefined {
+  if (charset === undefined) return undefined;
+  // A name that says nothing (`unknown-8bit`) most often stands for what everybody writes today.
+  const label = charsetLabel(charset) ?? (isUtf8(bytes) ? "utf-8" : undefined);
+  if (label === undefined || label === charset.toLowerCase()) return undefined;
+  const match = /charset\s*=\s*("[^"]*"?|[^\s;]*)/i.exec(field);
+  if (match === null) return undefined;
+  return { start: match.index, end: match.index + match[0].length, text: `charset=${label}` };
+}
+
+/** Where the header section of the next part begins. */
+function nextPart(bytes: Buffer, from: number, boundaries: ReadonlySet<string>): number | undefined {
+  for (let at = bytes.indexOf("\n--", Math.max(0, from - 1)); at !== -1; at = bytes.indexOf("\n--", at + 3)) {
+    const end = endOfLine(bytes, at + 1);
+    const line = bytes.subarray(at + 3, Math.min(end, at + 200));
+    const delimiter = line.toString("latin1").trimEnd();
+    if (boundaries.has(delimiter)) return end;
+  }
+  return undefined;
+}
+
+function endOfField(bytes: Buffer, from: number): number {
+  let end = endOfLine(bytes, from);
+  while (bytes[end] === 0x20 || bytes[end] === 0x09) end = endOfLine(bytes, end);
+  return end;
+}
+
+function endOfLine(bytes: Buffer, from: number): number {
+  const feed = bytes.indexOf(0x0a, from);
+  return feed === -1 ? bytes.length : feed + 1;
+}
+
+function isEmptyLine(bytes: Buffer, at: number): boolean {
+  return bytes[at] === 0x0a || (bytes[at] === 0x0d && bytes[at + 1] === 0x0a);
+}
