@@ -40,6 +40,7 @@ import { smtpDeliverySettings } from "./outbound/settings.ts";
 import { SmtpDelivery } from "./outbound/smtp-delivery.ts";
 import { SenderAuthentication } from "./policy/authentication/sender-authentication.ts";
 import { ConnectionLimits, sessionsWithin } from "./policy/connection-limits.ts";
+import { DroppedConnections } from "./policy/dropped-connections.ts";
 import { FreeSpace } from "./policy/free-space.ts";
 import { MessageRate } from "./policy/message-rate.ts";
 import type { Clock } from "./ports/clock.ts";
@@ -305,13 +306,14 @@ async function prepareDataDir(dataDir: string, files: Files): Promise<void> {
 }
 
 function connectionLimits({ settings: { limits }, mode }: ServerPlan, ports: ServerPorts): ConnectionLimits {
-  const { openFilesMax, log } = ports;
+  const { openFilesMax, log, clock } = ports;
   const ceiling = openFilesMax === undefined ? Number.POSITIVE_INFINITY : sessionsWithin(openFilesMax);
   // Nobody develops with thousands of sessions.
   if (ceiling < limits.connections && mode === "production") {
     log.event("sessions-limited", { open_files: openFilesMax, connections: limits.connections, sessions: ceiling });
   }
-  return new ConnectionLimits(limits, ceiling);
+  const dropped = new DroppedConnections(log, clock);
+  return new ConnectionLimits(limits, clock, { ceiling, dropped: (address, reason) => dropped.note(address, reason) });
 }
 
 async function openCertificates(settings: Settings, { files, clock, log }: ServerPorts): Promise<CertificateStore> {

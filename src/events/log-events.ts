@@ -63,6 +63,11 @@ export const logEvents = {
   "session-closed": declare("debug", "A session ended; the cause is told.", "Nothing."),
   "session-tls": declare("debug", "TLS was established in a session.", "The client says EHLO again."),
   "session-tls-failed": declare("info", "A TLS handshake with a client failed.", "The session is closed."),
+  "connections-dropped": declare(
+    "warn",
+    "Connections were closed without a reply, `count` of them since the last such line: `silent` ones, which had not completed a TLS handshake or introduced themselves, and `idle` ones lost their place to others because the server was full; `refused` ones did not leave after their 421; `client-connection-rate`: a network connects too often. `client` is the last one's network. Logged at most once in ten seconds for each reason.",
+    "Honest clients connect again. If one network keeps appearing, block it in the firewall.",
+  ),
   "session-refused": declare("info", "A client was refused at connection time.", "It hears 421 or 554."),
   "login-succeeded": declare("info", "A client logged in.", "It may submit for its addresses."),
   "login-failed": declare("warn", "A login was refused.", "The client may try again until the limit of errors."),

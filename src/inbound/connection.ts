@@ -9,8 +9,9 @@
 import type { Instant } from "../lib/instant.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Connection as Stream, ConnectionHandler } from "../ports/network.ts";
-import type { Decision } from "../policy/decision.ts";
+import type { Admission } from "../policy/connection-limits.ts";
 import { ServerProtocol } from "../smtp/server-protocol.ts";
+import { serverReplies } from "../smtp/server-replies.ts";
 import type { CloseCause, ServerEvent } from "../smtp/server-event.ts";
 import { protocolSettings, type ListenerOptions } from "./listener-options.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
@@ -33,7 +34,7 @@ export interface ConnectionOptions {
   readonly services: InboundServices;
   readonly settings: InboundSettings;
   readonly clientAddress: string;
-  readonly admission: Decision;
+  readonly admission: Admission;
   /** Called once, when everything is over. */
   readonly closed: (connection: Connection) => void;
 }
@@ -44,10 +45,15 @@ export class Connection implements ConnectionHandler {
   readonly #protocol: ServerProtocol;
   readonly #session: Session;
   readonly #openedAt: Instant;
+  /** The client has not introduced itself. */
+  #silent = true;
+  /** When octets of the client came last, in monotonic milliseconds. */
+  #heardAtMs: number;
   #timer: Timer | undefined;
   #timerAt: Instant = 0;
   /** Since when a verdict or a handshake is awaited. */
   #awaitingSince: Instant | undefined;
+  #handshaking = false;
   #paused = false;
   #outputBlocked = false;
   /** A stop was asked for; `told`: the core knows. */
@@ -60,6 +66,7 @@ export class Connection implements ConnectionHandler {
     this.#options = options;
     this.#stream = stream;
     this.#openedAt = services.clock.now();
+    this.#heardAtMs = services.clock.monotonicMs();
     const certificates = services.certificates !== undefined;
     this.#protocol = new ServerProtocol(protocolSettings(listener, settings, certificates), this.#openedAt);
     this.#session = new Session({
@@ -67,7 +74,7 @@ export class Connection implements ConnectionHandler {
       settings,
       listener,
       clientAddress: options.clientAddress,
-      admission: options.admission,
+      admission: options.admission.decision,
       channel: {
         get tls() {
           return stream.tls;
@@ -91,6 +98,22 @@ export class Connection implements ConnectionHandler {
     this.#run();
   }
 
+  /**
+   * Since when the client has done nothing, in monotonic milliseconds: also in a handshake, which only it can go on with.
+   * Undefined while we owe it a verdict or it sends content.
+   */
+  get idleSinceMs(): number | undefined {
+    const busy = (this.#awaitingSince !== undefined && !this.#handshaking) || this.#session.receivesContent;
+    return busy ? undefined : this.#heardAtMs;
+  }
+
+  /** Others need its place: 421 where it can be said at once. */
+  makeRoom(): void {
+    if (this.#awaitingSince !== undefined) return this.#stream.destroy();
+    this.#protocol.shutdown(this.#now(), serverReplies.makingRoom);
+    this.#run();
+  }
+
   /** Without another word. */
   destroy(): void {
     this.#stream.destroy();
@@ -98,6 +121,7 @@ export class Connection implements ConnectionHandler {
 
   data(bytes: Uint8Array): void {
     if (this.#over !== undefined) return;
+    this.#heardAtMs = this.#options.services.clock.monotonicMs();
     this.#protocol.receive(bytes, this.#now());
     this.#run();
   }
@@ -146,6 +170,10 @@ export class Connection implements ConnectionHandler {
   }
 
   #handle(event: ServerEvent): void {
+    if (this.#silent && event.kind === "hello") {
+      this.#silent = false;
+      this.#options.admission.spoke();
+    }
     const verdict = this.#session.handle(event);
     if (event.kind === "closed") this.#finish(event.cause);
     else if (verdict instanceof Promise) {
@@ -205,11 +233,13 @@ export class Connection implements ConnectionHandler {
     const { certificates } = this.#options.services;
     if (certificates === undefined) return this.#stream.destroy();
     this.#awaitingSince = this.#now();
+    this.#handshaking = true;
     this.#flush();
     // The port bounds the handshake in time, and closes the connection when it fails.
     this.#stream.startTls({ side: "server", ...certificates }).then(
       (facts) => {
         this.#awaitingSince = undefined;
+        this.#handshaking = false;
         if (this.#over !== undefined) return;
         this.#session.tlsEstablished(facts);
         this.#protocol.tlsEstablished(this.#now());

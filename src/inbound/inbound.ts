@@ -1,6 +1,7 @@
 /** Receiving as a whole: opens the listeners, admits clients, and ends their sessions when the server stops. */
 import { parseIpAddress } from "../address/ip-address.ts";
 import { formatListenAddress } from "../lib/setting-types.ts";
+import type { Admission } from "../policy/connection-limits.ts";
 import type { Connection as Stream, Endpoint, NetworkListener } from "../ports/network.ts";
 import { Connection } from "./connection.ts";
 import { checkListener, hasImplicitTls, type ListenerOptions } from "./listener-options.ts";
@@ -10,6 +11,8 @@ export class Inbound {
   readonly #services: InboundServices;
   readonly #listeners: NetworkListener[] = [];
   readonly #connections = new Set<Connection>();
+  /** In their TLS handshake, before a session. */
+  readonly #handshakes = new Set<Stream>();
   #settings: InboundSettings;
   #stopped: Promise<void> | undefined;
   #allClosed: (() => void) | undefined;
@@ -65,6 +68,7 @@ export class Inbound {
 
   async #shutdown(deadlineMs: number): Promise<void> {
     await this.#closeListeners();
+    for (const stream of this.#handshakes) stream.destroy();
     for (const connection of [...this.#connections]) connection.shutdown();
     if (this.#connections.size === 0) return;
     const allClosed = new Promise<void>((resolve) => {
@@ -78,37 +82,73 @@ export class Inbound {
   }
 
   async #listen(listener: ListenerOptions): Promise<void> {
-    const { network, certificates, log } = this.#services;
-    const tls = hasImplicitTls(listener.kind) ? certificates : undefined;
-    const opened = await network.listen(listener.endpoint, {
-      ...(tls === undefined ? undefined : { tls }),
-      accept: (stream) => this.#accept(stream, listener),
-    });
+    const { network, log } = this.#services;
+    const opened = await network.listen(listener.endpoint, { accept: (stream) => this.#accept(stream, listener) });
     this.#listeners.push(opened);
     log.event("listener-opened", { kind: listener.kind, address: formatListenAddress(opened.endpoint) });
   }
 
+  /** Counted before anything is read or written, a handshake included. */
   #accept(stream: Stream, listener: ListenerOptions): void {
     if (this.#stopped !== undefined) return stream.destroy();
-    const { connectionLimits, clock } = this.#services;
-    const settings = this.#settings;
-    const clientAddress = addressOf(stream.remote);
-    const trusted = clientAddress !== "" && settings.relayNetworks.contains(clientAddress);
+    const { connectionLimits, clock, certificates, log } = this.#services;
+    const address = addressOf(stream.remote);
+    const tls = hasImplicitTls(listener.kind) ? certificates : undefined;
+    const openedAtMs = clock.monotonicMs();
+    let connection: Connection | undefined;
+    let dropped = false;
+    const drop = () => {
+      dropped = true;
+      stream.destroy();
+    };
+    const admission = connectionLimits.enter({
+      address,
+      trusted: address !== "" && this.#settings.relayNetworks.contains(address),
+      handshake: tls !== undefined,
+      drop: (told) => (told ? connection?.makeRoom() : drop()),
+      idleSinceMs: () => (connection === undefined ? openedAtMs : connection.idleSinceMs),
+    });
+    if (admission === undefined) return stream.destroy();
+    const begin = () => {
+      connection = this.#begin(stream, listener, address, admission);
+    };
+    if (tls === undefined) return begin();
+    this.#handshakes.add(stream);
+    // The port bounds the handshake in time, and closes the connection when it fails.
+    stream.startTls({ side: "server", ...tls }).then(
+      () => {
+        this.#handshakes.delete(stream);
+        admission.established();
+        if (this.#stopped === undefined) return begin();
+        admission.leave();
+        stream.destroy();
+      },
+      (error: unknown) => {
+        this.#handshakes.delete(stream);
+        admission.leave();
+        if (!dropped) log.event("session-tls-failed", { client: address, error: String(error) });
+        stream.destroy();
+      },
+    );
+  }
+
+  #begin(stream: Stream, listener: ListenerOptions, clientAddress: string, admission: Admission): Connection {
     const connection = new Connection({
       stream,
       listener,
       services: this.#services,
-      settings,
+      settings: this.#settings,
       clientAddress,
-      admission: connectionLimits.open(clientAddress, trusted, clock.now()),
+      admission,
       closed: (over) => {
-        connectionLimits.close(clientAddress, trusted);
+        admission.leave();
         this.#connections.delete(over);
         if (this.#connections.size === 0) this.#allClosed?.();
       },
     });
     this.#connections.add(connection);
     connection.start();
+    return connection;
   }
 
   async #closeListeners(): Promise<void> {

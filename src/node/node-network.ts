@@ -1,7 +1,6 @@
 /**
  * The network through node:net: listeners on addresses and unix sockets, connections to them. What happens on a
- * connection is `node-connection.ts`. Limits of sessions are inbound's; here only handshakes that have not reached it
- * yet are counted.
+ * connection is `node-connection.ts`. Nothing is counted here: limits are those of whoever is handed the connections.
  */
 import { rm, stat } from "node:fs/promises";
 import { connect, createServer, isIP, type Server, type Socket } from "node:net";
@@ -13,29 +12,21 @@ import {
   type Network,
   type NetworkListener,
   type TlsClientOptions,
-  type TlsServerOptions,
 } from "../ports/network.ts";
 import { networkError, NodeConnection, plainAddress } from "./node-connection.ts";
 import { TlsContexts } from "./tls-contexts.ts";
 
 /** Connections wait here while one turn of the event loop runs; the system lowers it to its own limit (somaxconn). */
 const BACKLOG = 4096;
-/** Each holds a socket and some 30 KB for up to a minute, before any limit of sessions sees it. */
-const HANDSHAKES_PER_LISTENER_MAX = 1000;
 /** How long a unix socket that may be left over is asked whether somebody still listens. */
 const STALE_SOCKET_TIMEOUT_MS = 1000;
 
 export interface NodeNetworkOptions {
-  /** A handshake on a listener with `tls` failed, so that inbound never heard of the connection. */
-  readonly onTlsFailure?: (error: Error, remote: Endpoint) => void;
   /** Accepting failed (too many open files, for instance); the listener goes on. */
   readonly onListenerError?: (error: NetworkError, listener: Endpoint) => void;
 }
 
-interface ListenOptions {
-  readonly tls?: TlsServerOptions;
-  readonly accept: (connection: Connection) => void;
-}
+type ListenOptions = Parameters<Network["listen"]>[1];
 
 export class NodeNetwork implements Network {
   readonly #options: NodeNetworkOptions;
@@ -93,26 +84,16 @@ export class NodeNetwork implements Network {
     return connection;
   }
 
-  #acceptor(listener: Endpoint, { tls, accept }: ListenOptions): (socket: Socket) => void {
-    let handshakes = 0;
+  #acceptor(listener: Endpoint, { accept }: ListenOptions): (socket: Socket) => void {
     return (socket) => {
       const remote = remoteEndpoint(socket, listener);
-      // The peer has gone already, or too many are not past their handshake.
-      if (remote === undefined || handshakes >= HANDSHAKES_PER_LISTENER_MAX) {
+      if (remote === undefined) {
+        // The peer has gone already.
         socket.on("error", () => undefined);
         socket.destroy();
         return;
       }
-      const connection = new NodeConnection(socket, remote, this.#contexts);
-      if (tls === undefined) return accept(connection);
-      handshakes++;
-      connection
-        .startTls({ side: "server", ...tls })
-        .finally(() => handshakes--)
-        .then(
-          () => accept(connection),
-          (error: Error) => this.#options.onTlsFailure?.(error, remote),
-        );
+      accept(new NodeConnection(socket, remote, this.#contexts));
     };
   }
 }

@@ -6,7 +6,6 @@ import type { Mailbox } from "../address/mailbox.ts";
 import { settle, ManualClock } from "../testing/manual-clock.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import type { Client } from "./client.ts";
-import { ConnectionLimits, sessionsWithin } from "./connection-limits.ts";
 import type { Decision } from "./decision.ts";
 import { FreeSpace } from "./free-space.ts";
 import { checkHeaderOwnership } from "./header-ownership.ts";
@@ -90,43 +89,6 @@ test("SUB-007: senders and authors must belong to the login", () => {
   assert.equal(summary(checkHeaderOwnership(withSender, [false, false, true], "a")), "550 5.7.1 author-not-of-login");
   const bad = { kind: "bad", field: "From", reason: "An address is malformed" } as const;
   assert.equal(summary(checkHeaderOwnership(bad, [], "a")), "554 5.6.0 bad-from-field");
-});
-
-test("SMTP-049: sessions are limited in total, per client and in rate; this machine and trusted networks only in total", () => {
-  const limits = new ConnectionLimits({ connections: 6, client_connections: 2, client_connection_rate: 4 });
-  const open = (address: string, trusted = false) => summary(limits.open(address, trusted, 0));
-  assert.equal(open("192.0.2.1"), "accept within-limits");
-  assert.equal(open("192.0.2.1"), "accept within-limits");
-  assert.equal(open("192.0.2.1"), "421 4.7.0 too-many-client-connections");
-  limits.close("192.0.2.1", false);
-  limits.close("192.0.2.1", false);
-  assert.equal(open("192.0.2.1"), "accept within-limits");
-  limits.close("192.0.2.1", false);
-  assert.equal(open("192.0.2.1"), "accept within-limits");
-  limits.close("192.0.2.1", false);
-  assert.equal(open("192.0.2.1"), "421 4.7.0 client-connection-rate");
-  limits.close("192.0.2.1", false);
-  assert.equal(limits.total, 1);
-  for (let count = 0; count < 3; count++) assert.equal(open("127.0.0.1"), "accept within-limits");
-  assert.equal(open("198.51.100.1", true), "accept within-limits");
-  assert.equal(open("198.51.100.1", true), "accept within-limits");
-  assert.equal(open("127.0.0.1"), "421 4.3.2 too-many-connections");
-});
-
-test("sessions beyond what the system lets the process open hear 421, whatever the settings allow", () => {
-  const generous = { connections: 10_000, client_connections: 0, client_connection_rate: 0 };
-  assert.deepEqual([20_000, 1024, 160, 20].map(sessionsWithin), [19_500, 668, 20, 1]);
-  const limits = new ConnectionLimits(generous, 1);
-  assert.equal(summary(limits.open("192.0.2.1", false, 0)), "accept within-limits");
-  limits.reconfigure(generous);
-  assert.equal(summary(limits.open("192.0.2.2", true, 0)), "421 4.3.2 too-many-connections");
-});
-
-test("SMTP-049: an IPv6 /64 is one client", () => {
-  const limits = new ConnectionLimits({ connections: 10, client_connections: 1, client_connection_rate: 0 });
-  assert.equal(summary(limits.open("2001:db8::1", false, 0)), "accept within-limits");
-  assert.equal(summary(limits.open("2001:db8::ffff:1", false, 0)), "421 4.7.0 too-many-client-connections");
-  assert.equal(summary(limits.open("2001:db8:0:1::1", false, 0)), "accept within-limits");
 });
 
 test("SMTP-049: messages of one client are limited in rate, those of a login are not", () => {

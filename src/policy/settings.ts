@@ -37,14 +37,16 @@ export const limitsSettings = z
       .min(1)
       .max(1_000_000)
       .default(10_000)
-      .describe("Sessions open at once on all listeners; further clients hear 421 4.3.2. Applies on reload."),
+      .describe(
+        "Connections open at once on all listeners, TLS handshakes included. When the limit is reached, a new client takes the place of a connection that has not introduced itself, or of a session that has been idle for 10 seconds; if there is none, it hears 421 4.3.2. Applies on reload.",
+      ),
     client_connections: z
       .int()
       .min(0)
       .max(1_000_000)
       .default(100)
       .describe(
-        "Sessions open at once from one IPv4 address or IPv6 /64; large senders use some dozens. Loopback and relay.networks are not counted. 0 is no limit. Applies on reload.",
+        "Connections open at once from one IPv4 address or IPv6 /64, TLS handshakes included; large senders use some dozens. Loopback and relay.networks are not counted. 0 is no limit. Applies on reload.",
       ),
     client_connection_rate: z
       .int()
@@ -52,7 +54,7 @@ export const limitsSettings = z
       .max(1_000_000)
       .default(600)
       .describe(
-        "New sessions a minute from one IPv4 address or IPv6 /64: ten a second, more than a good sender who reuses sessions ever makes. Loopback and relay.networks are not counted. 0 is no limit. Applies on reload.",
+        "New connections a minute from one IPv4 address or IPv6 /64: ten a second, more than a good sender who reuses sessions ever makes. Further ones hear 421 4.7.0; on a listener with implicit TLS they are closed before the handshake. Loopback and relay.networks are not counted. 0 is no limit. Applies on reload.",
       ),
     client_message_rate: z
       .int()

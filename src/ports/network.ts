@@ -108,11 +108,8 @@ export interface NetworkListener extends AsyncDisposable {
 }
 
 export interface Network {
-  /** `tls` given: every connection starts with the handshake, and is handed over when it succeeded. */
-  listen(
-    endpoint: Endpoint,
-    options: { readonly tls?: TlsServerOptions; readonly accept: (connection: Connection) => void },
-  ): Promise<NetworkListener>;
+  /** Each connection is handed over as soon as there is one: a TLS handshake is its owner's to begin and to bound. */
+  listen(endpoint: Endpoint, options: { readonly accept: (connection: Connection) => void }): Promise<NetworkListener>;
   /** A connection that arrives after `signal` aborted is closed, not leaked. */
   connect(
     endpoint: Endpoint,

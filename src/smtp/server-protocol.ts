@@ -154,9 +154,9 @@ export class ServerProtocol {
   }
 
   /** Writes 421 and closes: at once or, where a verdict is owed, right behind it (RFC 5321 §3.8). */
-  shutdown(now: Instant): void {
+  shutdown(now: Instant, farewell: Reply = serverReplies.shuttingDown): void {
     this.#session.now = now;
-    if (this.#session.awaiting === undefined) this.#session.closeWith(serverReplies.shuttingDown, "shutdown");
+    if (this.#session.awaiting === undefined) this.#session.closeWith(farewell, "shutdown");
     else this.#shuttingDown = true;
   }
 

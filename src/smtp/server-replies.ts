@@ -62,6 +62,7 @@ export const serverReplies = {
   tooManyErrors: reply(421, "4.7.0", "Too many errors, closing"),
   tooManyTransactions: reply(421, "4.7.0", "Enough messages for one session, closing"),
   timeout: reply(421, "4.4.2", "You were silent for too long, closing"),
+  makingRoom: reply(421, "4.3.2", "Too many sessions, closing those that are idle"),
   shuttingDown: reply(421, "4.3.2", "The service is shutting down, closing"),
   notSmtp: reply(421, "4.7.0", "This is SMTP in clear, closing"),
 } as const satisfies Record<string, Reply>;

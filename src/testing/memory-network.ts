@@ -9,7 +9,6 @@ import {
   type Network,
   type NetworkListener,
   type TlsClientOptions,
-  type TlsServerOptions,
 } from "../ports/network.ts";
 import { type Carrier, MemoryConnection, type PairOptions, type TlsOutcome } from "./memory-connection.ts";
 
@@ -33,10 +32,10 @@ export interface MemoryNetworkOptions {
 
 interface Listening {
   readonly endpoint: Endpoint;
-  readonly tls?: TlsServerOptions;
   readonly accept: (connection: Connection) => void;
 }
 
+type ListenOptions = Parameters<Network["listen"]>[1];
 type ConnectOptions = Parameters<Network["connect"]>[1];
 
 export class MemoryNetwork implements Network {
@@ -76,10 +75,7 @@ export class MemoryNetwork implements Network {
     };
   }
 
-  async listen(
-    endpoint: Endpoint,
-    options: { readonly tls?: TlsServerOptions; readonly accept: (connection: Connection) => void },
-  ): Promise<NetworkListener> {
+  async listen(endpoint: Endpoint, options: ListenOptions): Promise<NetworkListener> {
     const real = endpoint.kind === "ip" && endpoint.port === 0 ? { ...endpoint, port: this.#nextPort++ } : endpoint;
     const name = key(real);
     if (this.#listening.has(name)) throw new NetworkError("EADDRINUSE", `listen EADDRINUSE: ${name}`);
@@ -105,13 +101,8 @@ export class MemoryNetwork implements Network {
     const [near, far] = MemoryConnection.pair(this.#clientEndpoint(endpoint, options), endpoint, this.#pairOptions);
     this.connections.push(near);
     if (fault === "reset") queueMicrotask(() => near.reset());
-    else if (listening.tls === undefined) queueMicrotask(() => listening.accept(far));
-    else acceptTls(far, listening.tls, listening.accept);
+    else queueMicrotask(() => listening.accept(far));
     if (options.tls !== undefined) {
-      if (listening.tls === undefined) {
-        near.destroy();
-        throw new NetworkError("ETLS", "wrong version number");
-      }
       await near.startTls({ side: "client", ...options.tls, ...(signal === undefined ? {} : { signal }) });
     }
     return near;
@@ -142,14 +133,6 @@ export class MemoryNetwork implements Network {
 
 function key(endpoint: Endpoint): string {
   return endpoint.kind === "unix" ? `unix:${endpoint.path}` : `[${endpoint.address.toLowerCase()}]:${endpoint.port}`;
-}
-
-/** Hands the connection over once the handshake succeeded; a failed one closes it. */
-function acceptTls(far: MemoryConnection, tls: TlsServerOptions, accept: (connection: Connection) => void): void {
-  far.startTls({ side: "server", ...tls }).then(
-    () => accept(far),
-    () => far.destroy(),
-  );
 }
 
 function untilAborted(signal: AbortSignal | undefined): Promise<never> {

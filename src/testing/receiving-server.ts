@@ -6,6 +6,7 @@ import type { AccountDirectory } from "../accounts/account-directory.ts";
 import type { AccountSettings } from "../accounts/settings.ts";
 import { UserStore } from "../accounts/user-store.ts";
 import { ConnectionLimits } from "../policy/connection-limits.ts";
+import { DroppedConnections } from "../policy/dropped-connections.ts";
 import { FreeSpace } from "../policy/free-space.ts";
 import { MessageRate } from "../policy/message-rate.ts";
 import { limitsSettings, relaySettings } from "../policy/settings.ts";
@@ -97,6 +98,7 @@ export class ReceivingServer implements AsyncDisposable {
       accepted: (message) => claimed.push(message),
       wake: () => undefined,
     };
+    const dropped = new DroppedConnections(log, clock);
     const limits = limitsSettings.parse(options.limits ?? {});
     const files = new MemoryFiles(options.space === undefined ? {} : { space: options.space });
     const ids = new QueueIds(clock, random);
@@ -122,7 +124,9 @@ export class ReceivingServer implements AsyncDisposable {
         accounts: options.accounts?.(directory) ?? directory,
         queue,
         certificates,
-        connectionLimits: new ConnectionLimits(limits),
+        connectionLimits: new ConnectionLimits(limits, clock, {
+          dropped: (address, reason) => dropped.note(address, reason),
+        }),
         messageRate: new MessageRate(limits.client_message_rate),
         freeSpace: await FreeSpace.open({ files, clock, path: "/", reserve: limits.free_space }),
         ...options.services?.({ clock, log }),

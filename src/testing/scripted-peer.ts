@@ -64,8 +64,13 @@ export class ScriptedPeer implements AsyncDisposable {
   static async listen(network: Network, endpoint: Endpoint, script: PeerScript = {}): Promise<ScriptedPeer> {
     const peer = new ScriptedPeer(script);
     peer.#listener = await network.listen(endpoint, {
-      ...(script.implicitTls === true && { tls: { context: () => NO_CERTIFICATE } }),
-      accept: (connection) => peer.#accept(connection),
+      accept: (connection) => {
+        if (script.implicitTls !== true) return peer.#accept(connection);
+        connection.startTls({ side: "server", context: () => NO_CERTIFICATE }).then(
+          () => peer.#accept(connection),
+          () => connection.destroy(),
+        );
+      },
     });
     return peer;
   }

@@ -1,0 +1,165 @@
+/** Connections as the limits see them: who gets a place, who loses it to whom, and that every step takes constant time. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CollectingLog } from "../testing/collecting-log.ts";
+import { ManualClock } from "../testing/manual-clock.ts";
+import { type Admission, ConnectionLimits, sessionsWithin } from "./connection-limits.ts";
+import { DroppedConnections } from "./dropped-connections.ts";
+
+const generous = { connections: 10_000, client_connections: 0, client_connection_rate: 0 };
+
+class World {
+  readonly clock = new ManualClock();
+  readonly limits: ConnectionLimits;
+  /** Who was closed, and whether with a word, in this order. */
+  readonly closed: string[] = [];
+
+  constructor(numbers: Partial<typeof generous> = {}, ceiling?: number) {
+    const dropped = (address: string, reason: string) => this.closed.push(`${address} ${reason}`);
+    this.limits = new ConnectionLimits({ ...generous, ...numbers }, this.clock, {
+      dropped,
+      ...(ceiling === undefined ? {} : { ceiling }),
+    });
+  }
+
+  enter(
+    address: string,
+    options: { readonly trusted?: boolean; readonly handshake?: boolean; readonly busy?: boolean } = {},
+  ): Admission | undefined {
+    const { trusted = false, handshake = false, busy = false } = options;
+    const enteredAtMs = this.clock.monotonicMs();
+    const idleSinceMs = () => (busy ? undefined : enteredAtMs);
+    return this.limits.enter({ address, trusted, handshake, drop: () => undefined, idleSinceMs });
+  }
+
+  summary(admission: Admission | undefined): string {
+    if (admission === undefined) return "dropped";
+    const { decision } = admission;
+    if (decision.verdict === "accept") return `accept ${decision.reason}`;
+    return `${decision.reply.code} ${decision.reply.status} ${decision.reason}`;
+  }
+
+  /** The whole of a connection that ends at once. */
+  outcome(...given: Parameters<World["enter"]>): string {
+    return this.summary(this.enter(...given));
+  }
+}
+
+test("SMTP-049: sessions are limited in total, per client and in rate; this machine and trusted networks only in total", () => {
+  const world = new World({ connections: 6, client_connections: 2, client_connection_rate: 5 });
+  const [first, second] = [world.enter("192.0.2.1"), world.enter("192.0.2.1")];
+  assert.equal(world.summary(second), "accept within-limits");
+  assert.equal(world.outcome("192.0.2.1"), "421 4.7.0 too-many-client-connections");
+  first?.leave();
+  first?.leave();
+  const third = world.enter("192.0.2.1");
+  assert.equal(world.summary(third), "accept within-limits");
+  third?.leave();
+  assert.equal(world.outcome("192.0.2.1"), "accept within-limits");
+  assert.equal(world.outcome("192.0.2.1"), "421 4.7.0 client-connection-rate");
+  assert.equal(world.limits.total, 2);
+  for (let count = 0; count < 2; count++) assert.equal(world.outcome("127.0.0.1"), "accept within-limits");
+  assert.equal(world.outcome("198.51.100.1", { trusted: true }), "accept within-limits");
+  assert.equal(world.outcome("198.51.100.1", { trusted: true }), "accept within-limits");
+  assert.equal(world.outcome("127.0.0.1"), "421 4.3.2 too-many-connections");
+});
+
+test("sessions beyond what the system lets the process open hear 421, whatever the settings allow", () => {
+  assert.deepEqual([20_000, 1024, 160, 20].map(sessionsWithin), [19_500, 668, 20, 1]);
+  const world = new World({}, 1);
+  assert.equal(world.outcome("192.0.2.1"), "accept within-limits");
+  world.limits.reconfigure(generous);
+  assert.equal(world.outcome("192.0.2.2", { trusted: true }), "421 4.3.2 too-many-connections");
+});
+
+test("SMTP-049: an IPv6 /64 is one client", () => {
+  const world = new World({ client_connections: 1 });
+  assert.equal(world.outcome("2001:db8::1"), "accept within-limits");
+  assert.equal(world.outcome("2001:db8::ffff:1"), "421 4.7.0 too-many-client-connections");
+  assert.equal(world.outcome("2001:db8:0:1::1"), "accept within-limits");
+});
+
+test("a connection counts from before its TLS handshake: one network gets its share of them and no more", () => {
+  const world = new World({ client_connections: 100 });
+  for (let count = 0; count < 100; count++) world.enter("203.0.113.1", { handshake: true });
+  for (let count = 0; count < 5000; count++) {
+    assert.equal(world.outcome("203.0.113.1", { handshake: true }), "421 4.7.0 too-many-client-connections");
+  }
+  assert.equal(world.limits.total, 100);
+  // Whoever does not leave after its refusal is closed for the next one.
+  assert.equal(world.closed.length, 4950);
+  assert.equal(world.outcome("192.0.2.1", { handshake: true }), "accept within-limits");
+});
+
+test("a network that connects too often costs no handshake", () => {
+  const world = new World({ client_connection_rate: 1 });
+  assert.equal(world.outcome("203.0.113.1", { handshake: true }), "accept within-limits");
+  assert.equal(world.outcome("203.0.113.1", { handshake: true }), "dropped");
+  assert.equal(world.outcome("203.0.113.1"), "421 4.7.0 client-connection-rate");
+});
+
+test("a thousand silent handshakes close no listener: the oldest of the largest network makes room", () => {
+  const world = new World();
+  for (let count = 0; count < 1000; count++)
+    world.enter(count % 4 === 0 ? "192.0.2.4" : "203.0.113.1", { handshake: true });
+  assert.equal(world.outcome("198.51.100.1", { handshake: true }), "accept within-limits");
+  assert.deepEqual(world.closed, ["203.0.113.1 silent"]);
+  assert.equal(world.limits.total, 1000);
+});
+
+test("silent connections of one address leave room even for that address", () => {
+  const world = new World({ connections: 1000 });
+  for (let count = 0; count < 3000; count++) assert.equal(world.outcome("127.0.0.1"), "accept within-limits");
+  assert.equal(world.limits.total, 1000);
+  assert.equal(world.closed.length, 2000);
+});
+
+test("a full server drops the silent first, then the idle, and never who is being served", async () => {
+  const world = new World({ connections: 4 });
+  const spoken = (address: string, busy: boolean) => {
+    const admission = world.enter(address, { busy });
+    admission?.spoke();
+    return admission;
+  };
+  spoken("192.0.2.1", true);
+  spoken("192.0.2.2", false);
+  world.enter("192.0.2.3")?.established();
+  await world.clock.advance(1);
+  world.enter("192.0.2.4", { handshake: true });
+  assert.equal(world.outcome("192.0.2.5"), "421 4.3.2 too-many-connections");
+  await world.clock.advance(5000);
+  spoken("192.0.2.6", true);
+  assert.deepEqual(world.closed, ["192.0.2.3 silent"]);
+  spoken("192.0.2.7", true);
+  assert.deepEqual(world.closed, ["192.0.2.3 silent", "192.0.2.4 silent"]);
+  assert.equal(world.outcome("192.0.2.8"), "421 4.3.2 too-many-connections");
+  await world.clock.advance(5000);
+  assert.equal(world.outcome("192.0.2.8"), "accept within-limits");
+  assert.deepEqual(world.closed, ["192.0.2.3 silent", "192.0.2.4 silent", "192.0.2.2 idle"]);
+});
+
+test("an idle session is found however many busy ones stand before it", async () => {
+  const world = new World({ connections: 200 });
+  for (let count = 0; count < 199; count++) world.enter(`192.0.2.${count}`, { busy: true })?.spoke();
+  world.enter("198.51.100.1")?.spoke();
+  await world.clock.advance(10_000);
+  let refused = 0;
+  while (world.outcome("203.0.113.1") !== "accept within-limits") refused++;
+  assert.equal(refused, 6);
+  assert.deepEqual(world.closed, ["198.51.100.1 idle"]);
+});
+
+test("a flood of drops is one line in ten seconds for each reason, with their number", async () => {
+  const log = new CollectingLog();
+  const clock = new ManualClock();
+  const dropped = new DroppedConnections(log, clock);
+  for (let count = 0; count < 500; count++) dropped.note("2001:db8::1", "silent");
+  dropped.note("192.0.2.1", "refused");
+  await clock.advance(10_000);
+  dropped.note("192.0.2.2", "silent");
+  assert.deepEqual(log.of("connections-dropped"), [
+    { reason: "silent", client: "20010db800000000/64", count: 1 },
+    { reason: "refused", client: "192.0.2.1", count: 1 },
+    { reason: "silent", client: "192.0.2.2", count: 500 },
+  ]);
+});
