@@ -1,13 +1,17 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
 import { parseForwardPath } from "../address/path.ts";
 import type { Mailbox } from "../address/mailbox.ts";
-import type { PasswordCrypto } from "../ports/crypto.ts";
+import type { KeyDerivation, PasswordCrypto } from "../ports/crypto.ts";
 import { MemorySpool } from "../spool/memory-spool.ts";
-import { ManualClock } from "../testing/manual-clock.ts";
+import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { Accounts } from "./accounts.ts";
 import { AnyAccounts } from "./any-accounts.ts";
+import { entriesMax, FailureTable } from "./failure-table.ts";
+import { KnownNetworks } from "./known-networks.ts";
+import { kindOfWork } from "./password-work.ts";
 import { defaultSignInLimits, MemorySignInLimits } from "./sign-in-limits.ts";
 import type { AccountSettings } from "./settings.ts";
 import { AccountError, UserAdministration } from "./user-administration.ts";
@@ -34,15 +38,21 @@ const settings: AccountSettings = {
   ],
 };
 
-/** Verifies `hash:` followed by the password, and counts. */
+/** Verifies `hash:` followed by the password, counts, and notes the work. */
 class CountingCrypto implements PasswordCrypto {
   verified = 0;
+  readonly work: string[] = [];
   async hashPassword(password: string): Promise<string> {
     return `hash:${password}`;
   }
   async verifyPassword(password: string, phc: string): Promise<boolean> {
     this.verified++;
+    this.work.push(kindOfWork(phc));
     return phc === `hash:${password}`;
+  }
+  async deriveKey(password: string, { digest, iterations, salt }: KeyDerivation): Promise<Uint8Array> {
+    this.work.push(`pbkdf2 ${digest} ${iterations}`);
+    return pbkdf2Sync(password, salt, iterations, digest === "sha1" ? 20 : 32, digest);
   }
 }
 
@@ -296,13 +306,145 @@ test("AUTH-033: guesses are slowed per account and per network; waits double, en
   assert.equal((await guess(1)).kind, "refused");
 });
 
-test("AUTH-033: one network that tries many names is slowed, and the memory for it is bounded", async () => {
+/** A SCRAM verifier of `password`. */
+function scram(password: string, digest: "sha1" | "sha256", iterations = 4096): string {
+  const salt = Buffer.from("0123456789abcdef");
+  const salted = pbkdf2Sync(password, salt, iterations, digest === "sha1" ? 20 : 32, digest);
+  const clientKey = createHmac(digest, salted).update("Client Key").digest();
+  const storedKey = createHash(digest).update(clientKey).digest("base64");
+  const serverKey = createHmac(digest, salted).update("Server Key").digest("base64");
+  return `SCRAM-SHA-${digest === "sha1" ? 1 : 256}$${iterations}:${salt.toString("base64")}$${storedKey}:${serverKey}`;
+}
+
+test("a failed sign-in does the same work for every user and for nobody, however passwords are stored", async () => {
+  const strong = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo";
+  const users = [
+    { address: "argon@example.org", password: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo" },
+    { address: "strong@example.org", password: [strong, strong] },
+    { address: "scram@example.org", password: scram("secret", "sha256") },
+    { address: "more@example.org", password: [scram("secret", "sha256", 8192), scram("other", "sha1")] },
+    { address: "none@example.org" },
+  ];
+  const { accounts, crypto } = await open({
+    users,
+    aliases: [],
+    domains: [{ name: "example.org", recipients: "known" }],
+  });
+  const work: string[] = [];
+  for (const name of [...users.map(({ address }) => address), "nobody@example.org", "no address", ""]) {
+    crypto.work.length = 0;
+    assert.equal((await accounts.authenticate(login(name, "wrong"), `192.0.2.${work.length}`)).kind, "refused");
+    work.push(crypto.work.toSorted().join("\n"));
+  }
+  assert.deepEqual(
+    [...new Set(work.slice(0, -1))],
+    [
+      [
+        "$argon2id$v=19$m=19456,t=2,p=1",
+        "$argon2id$v=19$m=65536,t=3,p=4",
+        "$argon2id$v=19$m=65536,t=3,p=4",
+        "pbkdf2 sha1 4096",
+        "pbkdf2 sha256 4096",
+        "pbkdf2 sha256 8192",
+      ].join("\n"),
+    ],
+  );
+  assert.equal((await accounts.authenticate(login("scram@example.org", "secret"), "192.0.2.99")).kind, "accepted");
+});
+
+test("right passwords that were not checked, because too many wait, are no failures", async () => {
+  const { accounts, crypto } = await open();
+  const held: (() => void)[] = [];
+  let holding = true;
+  const verify = crypto.verifyPassword.bind(crypto);
+  crypto.verifyPassword = async (password, phc) => {
+    if (holding) await new Promise<void>((resolve) => held.push(resolve));
+    return await verify(password, phc);
+  };
+  const flood = Array.from({ length: 100 }, (_, index) =>
+    accounts.authenticate(login(`x${index}@example.org`, "guess"), `198.51.100.${index}`),
+  );
+  await settle();
+  for (let time = 0; time < 50; time++) {
+    const answer = await accounts.authenticate(login("ann@example.org", "secret"), "192.0.2.1");
+    assert.deepEqual(answer, { kind: "unavailable", reason: "too many password checks are waiting" });
+  }
+  holding = false;
+  for (const release of held) release();
+  await Promise.all(flood);
+  assert.equal((await accounts.authenticate(login("ann@example.org", "secret"), "192.0.2.1")).kind, "accepted");
+});
+
+test("nobody is blocked longer or shorter because the clock was set", async () => {
+  const { accounts, clock } = await open();
+  const guess = () => accounts.authenticate(login("ann@example.org", "guess"), "198.51.100.1");
+  for (let time = 0; time < 5; time++) assert.equal((await guess()).kind, "refused");
+  for (const step of [3_600_000, -7_200_000, 86_400_000]) {
+    clock.jump(step);
+    assert.deepEqual(await guess(), { kind: "throttled", retryAfterMs: 1000 });
+  }
+  await clock.advance(1000);
+  assert.equal((await guess()).kind, "refused");
+});
+
+/** An attempt that fails, if it may be made. */
+async function fail(limits: MemorySignInLimits, account: string, network: string, now: number): Promise<number> {
+  const start = await limits.begin({ account, network }, now);
+  if (start.kind === "wait") return start.waitMs;
+  await start.end("failed", now);
+  return 0;
+}
+
+test("AUTH-033: one network that tries many names is slowed", async () => {
   const limits = new MemorySignInLimits();
   const results: number[] = [];
-  for (let name = 0; name < 25; name++) results.push(await limits.begin({ account: `u${name}`, network: "n" }, 0));
+  for (let name = 0; name < 25; name++) results.push(await fail(limits, `u${name}`, "n", 0));
   assert.equal(results.indexOf(1000), defaultSignInLimits.networkFailures);
-  for (let name = 0; name < 21_000; name++) await limits.begin({ account: `u${name}`, network: `n${name}` }, 0);
-  assert.ok(limits.size <= 20_000);
+});
+
+test("AUTH-033: a hundred attempts at once get no more than the free failures", async () => {
+  const limits = new MemorySignInLimits();
+  const starts = await Promise.all(
+    Array.from({ length: 100 }, (_, index) => limits.begin({ account: "ann", network: `n${index}` }, 0)),
+  );
+  const begun = starts.filter((start) => start.kind === "begun");
+  assert.equal(begun.length, defaultSignInLimits.accountFailures);
+  for (const start of begun) await start.end("unchecked", 0);
+  assert.equal((await limits.begin({ account: "ann", network: "z" }, 0)).kind, "begun");
+});
+
+test("a block in force outlives any number of fresh names, and the memory for them is bounded", async () => {
+  const limits = new MemorySignInLimits();
+  let now = 0;
+  for (let network = 0, wait = 0; wait < 15 * 60_000; network++) {
+    wait = await fail(limits, "ann", `n${network}`, now);
+    if (wait < 15 * 60_000) now += wait;
+  }
+  const long = "x".repeat(1000);
+  for (let name = 0; name < 3 * entriesMax; name++)
+    await fail(limits, `${name % 100 === 0 ? long : ""}${name}`, `f${Math.floor(name / 20)}`, now);
+  assert.ok(limits.size <= 2 * entriesMax, String(limits.size));
+  assert.equal(await fail(limits, "ann", "z", now), 15 * 60_000);
+});
+
+test("when everything is blocked, the block that ends first is forgotten first", () => {
+  const numbers = { free: 1, firstWaitMs: 1000, longestWaitMs: 60_000, memoryMs: 60_000 };
+  const table = new FailureTable(numbers);
+  for (let time = 0; time < 4; time++) table.count("long", 0);
+  for (let name = 0; name < entriesMax + 10; name++) table.count(`short${name}`, 0);
+  assert.equal(table.size, entriesMax);
+  assert.equal(table.waitMs("long", 0), 8000);
+  assert.equal(table.waitMs("short0", 0), 0);
+  assert.equal(table.waitMs(`short${entriesMax}`, 0), 1000);
+});
+
+test("a network of an owner's stays known however many networks another owner comes from", () => {
+  const known = new KnownNetworks();
+  known.add({ account: "ann", network: "home" });
+  for (let network = 0; network < 100_000; network++) known.add({ account: "eve", network: `n${network}` });
+  assert.equal(known.has({ account: "ann", network: "home" }), true);
+  assert.equal(known.has({ account: "eve", network: "n0" }), false);
+  assert.equal(known.has({ account: "eve", network: "n99999" }), true);
 });
 
 test("AUTH-011: a password check that cannot be made says nothing about the password", async () => {

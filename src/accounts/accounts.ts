@@ -14,7 +14,7 @@ import { type AccountProblem, AccountTable } from "./account-table.ts";
 import { clientNetwork } from "./client-network.ts";
 import { PasswordCheck } from "./password-check.ts";
 import type { AccountSettings } from "./settings.ts";
-import { MemorySignInLimits, type SignInLimits } from "./sign-in-limits.ts";
+import { MemorySignInLimits, type SignInLimits, type SignInOutcome } from "./sign-in-limits.ts";
 import type { UserStore } from "./user-store.ts";
 
 export interface AccountsOptions {
@@ -82,19 +82,24 @@ export class Accounts implements AccountDirectory {
     // A name that can be no address is counted and checked like any other.
     const key = keyOfUsername(username) ?? username;
     const attempt = { account: key, network: clientNetwork(clientAddress) };
+    const { clock } = this.#options;
+    let outcome: SignInOutcome = "unchecked";
+    const start = await this.#signInLimits.begin(attempt, clock.monotonicMs());
+    if (start.kind === "wait") return { kind: "throttled", retryAfterMs: start.waitMs };
     try {
-      const retryAfterMs = await this.#signInLimits.begin(attempt, this.#options.clock.now());
-      if (retryAfterMs > 0) return { kind: "throttled", retryAfterMs };
       const user = this.#table.user(key);
       const matches = await this.#passwords.matches(password, user?.passwords ?? []);
       if (matches === "busy") return { kind: "unavailable", reason: "too many password checks are waiting" };
+      outcome = "failed";
       if (user === undefined) return { kind: "refused", reason: "unknown-user" };
       if (!matches) return { kind: "refused", reason: "wrong-password" };
       if (!this.#mayActAs(key, claim.authorizationId)) return { kind: "refused", reason: "other-identity" };
-      await this.#signInLimits.succeeded(attempt, this.#options.clock.now());
+      outcome = "succeeded";
       return { kind: "accepted", login: user.address };
     } catch (error) {
       return { kind: "unavailable", reason: error instanceof Error ? error.message : String(error) };
+    } finally {
+      await start.end(outcome, clock.monotonicMs());
     }
   }
 
@@ -106,7 +111,7 @@ export class Accounts implements AccountDirectory {
   }
 
   #expectPasswords(): void {
-    this.#passwords.expectPasswords(Math.max(1, ...this.#table.users.map(({ passwords }) => passwords.length)));
+    this.#passwords.expectPasswords(this.#table.users.map(({ passwords }) => passwords));
   }
 }
 

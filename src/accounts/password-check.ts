@@ -1,6 +1,6 @@
 /**
  * Checks a prepared password against stored verifiers (argon2id, SCRAM) through the thread pool, without telling by time
- * whether the user exists, and remembers successes for a short while: programs that log in for each message would
+ * whether the user exists or how the password is stored, and remembers successes for a short while: programs that log in for each message would
  * otherwise keep the thread pool from signing mail.
  */
 import { createHmac } from "node:crypto";
@@ -8,6 +8,7 @@ import { matchesScramVerifier, parseScramVerifier } from "../sasl/scram-verifier
 import type { Clock } from "../ports/clock.ts";
 import type { PasswordCrypto } from "../ports/crypto.ts";
 import type { Random } from "../ports/random.ts";
+import { missingWork, workBudget, type WorkBudget } from "./password-work.ts";
 
 /** A password that was right stays right for so long without a new check. A changed password is another verifier. */
 const memoryMs = 60_000;
@@ -20,17 +21,18 @@ export class PasswordCheck {
   readonly #crypto: PasswordCrypto;
   readonly #clock: Clock;
   readonly #key: Uint8Array;
-  readonly #decoy: string;
+  /** Where nobody has a password, a failure costs one check all the same. */
+  readonly #leastWork: WorkBudget;
   readonly #remembered = new Map<string, number>();
   #pending = 0;
-  /** As many checks as the user with most passwords needs are made for everybody whose login fails. */
-  #checksPerFailure = 1;
+  #workPerFailure: WorkBudget;
 
   private constructor(ports: { crypto: PasswordCrypto; clock: Clock }, key: Uint8Array, decoy: string) {
     this.#crypto = ports.crypto;
     this.#clock = ports.clock;
     this.#key = key;
-    this.#decoy = decoy;
+    this.#leastWork = workBudget([[decoy]]);
+    this.#workPerFailure = this.#leastWork;
   }
 
   static async open(ports: { crypto: PasswordCrypto; clock: Clock; random: Random }): Promise<PasswordCheck> {
@@ -38,9 +40,10 @@ export class PasswordCheck {
     return new PasswordCheck(ports, ports.random.bytes(32), await ports.crypto.hashPassword(nobodysPassword));
   }
 
-  /** Told whenever users change: the greatest number of passwords that one user has. */
-  expectPasswords(most: number): void {
-    this.#checksPerFailure = Math.max(1, most);
+  /** Told whenever users change: the verifiers of each user. */
+  expectPasswords(users: readonly (readonly string[])[]): void {
+    const budget = workBudget(users);
+    this.#workPerFailure = budget.size === 0 ? this.#leastWork : budget;
   }
 
   /** `verifiers` empty: nobody's; the answer is false after the usual time. "busy": too many checks wait. */
@@ -58,20 +61,19 @@ export class PasswordCheck {
   }
 
   async #check(password: string, verifiers: readonly string[], names: readonly string[]): Promise<boolean> {
-    let checks = 0;
     for (const [index, verifier] of verifiers.entries()) {
-      const scram = parseScramVerifier(verifier);
-      checks++;
-      const right =
-        scram === undefined
-          ? await this.#crypto.verifyPassword(password, verifier)
-          : matchesScramVerifier(password, scram);
-      if (!right) continue;
+      if (!(await this.#fits(password, verifier))) continue;
       this.#remember(names[index] ?? "");
       return true;
     }
-    for (; checks < this.#checksPerFailure; checks++) await this.#crypto.verifyPassword(password, this.#decoy);
+    for (const decoy of missingWork(this.#workPerFailure, verifiers)) await this.#fits(password, decoy);
     return false;
+  }
+
+  async #fits(password: string, verifier: string): Promise<boolean> {
+    const scram = parseScramVerifier(verifier);
+    if (scram === undefined) return await this.#crypto.verifyPassword(password, verifier);
+    return matchesScramVerifier(await this.#crypto.deriveKey(password, scram), scram);
   }
 
   #remember(name: string): void {

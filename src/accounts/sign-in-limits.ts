@@ -1,11 +1,14 @@
 /**
- * Slows down guessing: attempts are counted per account and per network before the password is checked, so that a
- * hundred connections at once gain nothing. Waits double with each failure, end by themselves, and a network from which
- * the account's owner came before is counted apart, so that strangers cannot lock the owner out.
+ * Slows down guessing: attempts under way and failures are counted per account and per network before the password is
+ * checked, so that a hundred connections at once gain nothing. Waits double with each failure, end by themselves, and a
+ * network from which the account's owner came before is counted apart, so that strangers cannot lock the owner out.
+ * What was not checked is no failure.
  *
  * An interface, because several threads will share one counter; the implementation here keeps it in memory.
  */
 import type { Instant } from "../lib/instant.ts";
+import { FailureTable } from "./failure-table.ts";
+import { KnownNetworks } from "./known-networks.ts";
 
 export interface SignInAttempt {
   readonly account: string;
@@ -13,10 +16,18 @@ export interface SignInAttempt {
 }
 
 export interface SignInLimits {
-  /** Counts an attempt as failed until {@link succeeded}. Above 0: refused without being counted, wait so long. */
-  begin(attempt: SignInAttempt, now: Instant): Promise<number>;
-  succeeded(attempt: SignInAttempt, now: Instant): Promise<void>;
+  /** `now` is of the monotonic clock: no wait ends, or lasts longer, because somebody set the time. */
+  begin(attempt: SignInAttempt, now: Instant): Promise<SignInStart>;
 }
+
+export type SignInStart =
+  /** Refused without being counted. */
+  | { readonly kind: "wait"; readonly waitMs: number }
+  /** The password may be checked; whatever becomes of that, `end` is called once. */
+  | { readonly kind: "begun"; readonly end: (outcome: SignInOutcome, now: Instant) => Promise<void> };
+
+/** `unchecked`: the password was not looked at, so it was not wrong. */
+export type SignInOutcome = "succeeded" | "failed" | "unchecked";
 
 export interface SignInLimitNumbers {
   /** Failures of an account before the first wait: a person who has forgotten which password it was tries so many. */
@@ -39,91 +50,44 @@ export const defaultSignInLimits: SignInLimitNumbers = {
   memoryMs: 60 * 60_000,
 };
 
-interface Counter {
-  failures: number;
-  blockedUntil: Instant;
-  forgottenAt: Instant;
-}
-
-/** About 200 octets each: 4 MB when an attacker fills it. The oldest go first. */
-const countersMax = 20_000;
-/** Networks remembered as an owner's. */
-const knownMax = 20_000;
-
 export class MemorySignInLimits implements SignInLimits {
-  readonly #numbers: SignInLimitNumbers;
-  readonly #counters = new Map<string, Counter>();
-  readonly #known = new Set<string>();
+  readonly #accounts: FailureTable;
+  /** Accounts together with a network of their owner's. Strangers cannot add any. */
+  readonly #owners: FailureTable;
+  readonly #networks: FailureTable;
+  readonly #known = new KnownNetworks();
 
   constructor(numbers: SignInLimitNumbers = defaultSignInLimits) {
-    this.#numbers = numbers;
+    this.#accounts = new FailureTable({ ...numbers, free: numbers.accountFailures });
+    this.#owners = new FailureTable({ ...numbers, free: numbers.accountFailures });
+    this.#networks = new FailureTable({ ...numbers, free: numbers.networkFailures });
   }
 
-  async begin(attempt: SignInAttempt, now: Instant): Promise<number> {
-    const { accountFailures, networkFailures } = this.#numbers;
-    const [accountKey, networkKey] = this.#keys(attempt);
-    const wait = Math.max(this.#wait(accountKey, now), this.#wait(networkKey, now));
-    if (wait > 0) return wait;
-    this.#count(accountKey, accountFailures, now);
-    this.#count(networkKey, networkFailures, now);
-    return 0;
+  async begin(attempt: SignInAttempt, now: Instant): Promise<SignInStart> {
+    const { account, network } = attempt;
+    const owner = this.#known.has(attempt);
+    const [table, name] = owner ? [this.#owners, `${network} ${account}`] : [this.#accounts, account];
+    const waitMs = Math.max(table.waitMs(name, now), this.#networks.waitMs(network, now));
+    if (waitMs > 0) return { kind: "wait", waitMs };
+    table.begin(name);
+    this.#networks.begin(network);
+    const end = async (outcome: SignInOutcome, endedAt: Instant): Promise<void> => {
+      table.end(name);
+      this.#networks.end(network);
+      if (outcome === "failed") {
+        table.count(name, endedAt);
+        this.#networks.count(network, endedAt);
+      } else if (outcome === "succeeded") {
+        // The failures of the network stay: others may have made them.
+        table.forget(name);
+        this.#known.add(attempt);
+      }
+    };
+    return { kind: "begun", end };
   }
 
-  async succeeded(attempt: SignInAttempt): Promise<void> {
-    const [accountKey, networkKey] = this.#keys(attempt);
-    this.#counters.delete(accountKey);
-    // One good login takes back its own count, not the guesses that others made from the same network.
-    const network = this.#counters.get(networkKey);
-    if (network !== undefined) {
-      network.failures--;
-      if (network.failures <= this.#numbers.networkFailures) network.blockedUntil = 0;
-      if (network.failures <= 0) this.#counters.delete(networkKey);
-    }
-    remember(this.#known, `${attempt.network} ${attempt.account}`, knownMax);
-  }
-
-  /** How many counters are held; a test checks the bound with it. */
+  /** How many names are held; a test checks the bound with it. */
   get size(): number {
-    return this.#counters.size;
-  }
-
-  #keys({ account, network }: SignInAttempt): [string, string] {
-    const pair = `${network} ${account}`;
-    return [this.#known.has(pair) ? `known ${pair}` : `account ${account}`, `network ${network}`];
-  }
-
-  #wait(key: string, now: Instant): number {
-    const counter = this.#counters.get(key);
-    if (counter === undefined) return 0;
-    if (counter.forgottenAt <= now) {
-      this.#counters.delete(key);
-      return 0;
-    }
-    return Math.max(0, counter.blockedUntil - now);
-  }
-
-  #count(key: string, free: number, now: Instant): void {
-    const { firstWaitMs, longestWaitMs, memoryMs } = this.#numbers;
-    const failures = (this.#counters.get(key)?.failures ?? 0) + 1;
-    const excess = failures - free;
-    const waitMs = excess < 0 ? 0 : Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(excess, 30));
-    // Deleted first, so that the map's order is that of the last failure.
-    this.#counters.delete(key);
-    this.#counters.set(key, { failures, blockedUntil: now + waitMs, forgottenAt: now + waitMs + memoryMs });
-    dropOldest(this.#counters, countersMax);
-  }
-}
-
-function remember(set: Set<string>, key: string, max: number): void {
-  set.delete(key);
-  set.add(key);
-  dropOldest(set, max);
-}
-
-function dropOldest(collection: Map<string, unknown> | Set<string>, max: number): void {
-  if (collection.size <= max) return;
-  for (const oldest of collection.keys()) {
-    collection.delete(oldest);
-    break;
+    return this.#accounts.size + this.#owners.size + this.#networks.size;
   }
 }

@@ -117,6 +117,14 @@ test("RSA keys are made and sign, some at a time, without waiting for a password
   assert.ok(await crypto.signRsaSha256(key, data));
 });
 
+test("PBKDF2 derives the keys of published test vectors", async () => {
+  const crypto = new ThreadPoolCrypto(new ManualClock());
+  const key = await crypto.deriveKey("passwd", { digest: "sha256", iterations: 1, salt: Buffer.from("salt") });
+  assert.equal(Buffer.from(key).toString("hex"), "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+  const older = await crypto.deriveKey("password", { digest: "sha1", iterations: 2, salt: Buffer.from("salt") });
+  assert.equal(Buffer.from(older).toString("hex"), "ea6c014dc72d6f8ccd1ed92ace1d41f0d8de8957");
+});
+
 test("Ed25519 keys are made as PKCS#8", async () => {
   const key = createPrivateKey(await new ThreadPoolCrypto(new ManualClock()).generateKey({ type: "ed25519" }));
   assert.equal(key.asymmetricKeyType, "ed25519");

@@ -1,13 +1,22 @@
 /**
- * argon2id and RSA signing on the thread pool. One password is computed at a time, because a burst of logins would
+ * argon2id, PBKDF2 and RSA signing on the thread pool. One password is computed at a time, because a burst of logins would
  * otherwise hold up every signature that waits for the same four threads; signatures leave one thread to passwords and
  * one to files, and never wait behind a password. A password that was right is remembered for a minute, because mail
  * programs log in again and again.
  */
-import { argon2, createHmac, generateKeyPair, type KeyObject, randomBytes, sign, timingSafeEqual } from "node:crypto";
-
+import {
+  argon2,
+  createHmac,
+  generateKeyPair,
+  type KeyObject,
+  pbkdf2,
+  randomBytes,
+  sign,
+  timingSafeEqual,
+} from "node:crypto";
+import { promisify } from "node:util";
 import type { Clock } from "../ports/clock.ts";
-import type { Crypto } from "../ports/crypto.ts";
+import type { Crypto, KeyDerivation } from "../ports/crypto.ts";
 import { formatArgon2id, parseArgon2id, type Argon2idVerifier } from "./argon2id-phc.ts";
 import { Turns } from "./turns.ts";
 
@@ -86,6 +95,11 @@ export class ThreadPoolCrypto implements Crypto {
     return right;
   }
 
+  /** Rejects only when too many wait already. */
+  async deriveKey(password: string, { digest, iterations, salt }: KeyDerivation): Promise<Uint8Array> {
+    return await this.#inTurn(() => pbkdf2Key(password, salt, iterations, digest === "sha1" ? 20 : 32, digest));
+  }
+
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (this.#waiting >= WAITING_MAX) throw new Error("too many logins are being checked");
     this.#waiting++;
@@ -115,6 +129,8 @@ export class ThreadPoolCrypto implements Crypto {
     if (oldest.done !== true) this.#remembered.delete(oldest.value);
   }
 }
+
+const pbkdf2Key = promisify(pbkdf2);
 
 function derive(
   password: string,

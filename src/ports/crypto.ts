@@ -9,6 +9,14 @@ export interface PasswordCrypto {
   hashPassword(password: string): Promise<string>;
   /** false for a wrong password and for a string that is no argon2id PHC. Constant time over the hash. */
   verifyPassword(password: string, phc: string): Promise<boolean>;
+  /** PBKDF2; as many octets as the digest has. */
+  deriveKey(password: string, derivation: KeyDerivation): Promise<Uint8Array>;
+}
+
+export interface KeyDerivation {
+  readonly digest: "sha1" | "sha256";
+  readonly iterations: number;
+  readonly salt: Uint8Array;
 }
 
 export interface SignatureCrypto {

@@ -3,7 +3,7 @@
  * `SCRAM-SHA-256$4096:salt$StoredKey:ServerKey`. It lets a password be checked that nobody stored; the SCRAM mechanism
  * itself uses the same value.
  */
-import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { decodeBase64 } from "./strict-base64.ts";
 
 export interface ScramVerifier {
@@ -16,7 +16,7 @@ export interface ScramVerifier {
 
 /** RFC 7677 §3 and RFC 5802 §5.1 ask for at least 4,096. */
 const iterationsMin = 4096;
-/** Derivation is synchronous: 65,536 rounds of SHA-256 hold the thread for about 20 ms, more is no verifier of ours. */
+/** 65,536 rounds of SHA-256 take about 20 ms, as long as argon2id; more is no verifier of ours. */
 const iterationsMax = 65_536;
 
 const grammar = /^SCRAM-SHA-(1|256)\$(\d{4,6}):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$/;
@@ -34,10 +34,8 @@ export function parseScramVerifier(text: string): ScramVerifier | undefined {
   return { digest, iterations, salt, storedKey, serverKey };
 }
 
-/** `password`: prepared. Constant time over the key. */
-export function matchesScramVerifier(password: string, verifier: ScramVerifier): boolean {
-  const { digest, iterations, salt, storedKey } = verifier;
-  const salted = pbkdf2Sync(password, salt, iterations, storedKey.length, digest);
+/** `salted`: the prepared password, derived as the verifier says. Constant time over the key. */
+export function matchesScramVerifier(salted: Uint8Array, { digest, storedKey }: ScramVerifier): boolean {
   const clientKey = createHmac(digest, salted).update("Client Key").digest();
   return timingSafeEqual(createHash(digest).update(clientKey).digest(), storedKey);
 }

@@ -2,8 +2,8 @@
  * The `Crypto` port without thread pool: every promise resolves in the turn in which it was made, and new keys come from
  * a fixed list, so that a seed decides all.
  */
-import { type KeyObject, sign } from "node:crypto";
-import type { Crypto } from "../ports/crypto.ts";
+import { type KeyObject, pbkdf2Sync, sign } from "node:crypto";
+import type { Crypto, KeyDerivation } from "../ports/crypto.ts";
 import { ed25519Keys, rsaKeys } from "./test-keys.ts";
 
 export class TestCrypto implements Crypto {
@@ -21,6 +21,10 @@ export class TestCrypto implements Crypto {
 
   verifyPassword(password: string, phc: string): Promise<boolean> {
     return Promise.resolve(phc === this.#hashOf(password));
+  }
+
+  deriveKey(password: string, { digest, iterations, salt }: KeyDerivation): Promise<Uint8Array> {
+    return Promise.resolve(pbkdf2Sync(password, salt, iterations, digest === "sha1" ? 20 : 32, digest));
   }
 
   signRsaSha256(key: KeyObject, data: Uint8Array): Promise<Uint8Array> {
