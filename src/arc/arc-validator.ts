@@ -13,8 +13,9 @@ import type { BodyHash, BodyHashes } from "../dkim/body-hashes.ts";
 import { headerHashInput } from "../dkim/canonicalization.ts";
 import { verifySignature } from "../dkim/public-key.ts";
 import type { Signature } from "../dkim/signature-field.ts";
-import { checkKey, hasStrayOctets } from "../dkim/verifier.ts";
+import { checkKey } from "../dkim/verifier.ts";
 import type { Instant } from "../lib/instant.ts";
+import { hasStrayOctets } from "../message/header-end.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import { type ArcChain, type ArcSet, readChain } from "./arc-chain.ts";
@@ -90,7 +91,7 @@ export class ArcValidator {
 
   /** As for DKIM: readers could see other content than was signed. */
   #checkMessage(): string | undefined {
-    if (this.#bodies.malformedStart || hasStrayOctets(this.#header)) {
+    if (this.#bodies.malformedStart || hasStrayOctets(this.#header.bytes)) {
       return "The header section can be read in several ways, so the ARC chain proves nothing";
     }
     if (this.#header.all("from").length > 1) {

@@ -10,6 +10,7 @@
  */
 import type { Instant } from "../lib/instant.ts";
 import type { HeaderField, HeaderSection } from "../message/header-section.ts";
+import { hasStrayOctets } from "../message/header-end.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import type { BodyHash, BodyHashes } from "./body-hashes.ts";
 import { headerHashInput } from "./canonicalization.ts";
@@ -121,7 +122,7 @@ export class DkimVerifier {
 
   /** Why no signature of this message may pass, however good: readers could see other content than was signed. */
   #refusalOfMessage(): Verdict | undefined {
-    if (this.#bodies.malformedStart || hasStrayOctets(this.#header)) {
+    if (this.#bodies.malformedStart || hasStrayOctets(this.#header.bytes)) {
       return { result: "policy", reason: "malformed-header", detail: "the header section can be read in several ways" };
     }
     // RFC 6376 §8.15: the signature covers one of them, and the reader may be shown another.
@@ -191,15 +192,4 @@ function checkTail(signature: Signature, bodyHash: BodyHash): Verdict | undefine
 
 function permerror(reason: string, detail: string): Verdict {
   return { result: "permerror", reason, detail };
-}
-
-/** NUL, or CR and LF other than as pairs: some programs end a field there, others do not. */
-export function hasStrayOctets({ bytes }: HeaderSection): boolean {
-  for (let at = 0; at < bytes.length; at++) {
-    const octet = bytes[at] ?? 0;
-    if (octet > 13) continue;
-    if (octet === 13 && bytes[at + 1] === 10) at++;
-    else if (octet === 0 || octet === 10 || octet === 13) return true;
-  }
-  return false;
 }

@@ -77,6 +77,11 @@ export class ContentChecks {
     if (wanted.checks) this.#envelope = state.services.authentication?.beginEnvelope(envelopeOf(state, transaction));
   }
 
+  /** A stranger's: who sent it is to be found out from what came, not from what is stored. */
+  get judgesSender(): boolean {
+    return this.#envelope !== undefined;
+  }
+
   /** The header section as it came and as it will be stored. What follows it goes into the hashes. */
   headerComplete(received: HeaderSection, stored: HeaderSection): BodyHashes {
     const bodies = new BodyHashes();

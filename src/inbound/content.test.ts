@@ -263,7 +263,7 @@ test("EXT-001: on a disk that is nearly full MAIL is put off with 452", async ()
   await client.expect("MAIL FROM:<s@x.example> SIZE=200000", "452 4.3.1");
 });
 
-test("SMTP-045: mail without Date, with garbage in Received, or without any header is taken as it is", async () => {
+test("SMTP-045: mail without Date, with garbage in Received, is taken as it is; without any header it begins with an empty line", async () => {
   await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   const contents = ["Received: garbage\r\nResent-To: x\r\n\r\nbody", "no header at all", ""];
@@ -274,7 +274,7 @@ test("SMTP-045: mail without Date, with garbage in Received, or without any head
   const messages = await server.messages();
   assert.deepEqual(
     messages.map(({ content }) => content),
-    contents.map((text) => `${text}\r\n`),
+    ["Received: garbage\r\nResent-To: x\r\n\r\nbody\r\n", "\r\nno header at all\r\n", "\r\n"],
   );
 });
 
@@ -403,4 +403,78 @@ test("EXT-017 EXT-022 EXT-023: chunks are stored as they are, binary ones too", 
   assert.equal(content, first + second);
   assert.equal(message.body, "BINARYMIME");
   assert.equal(message.facts.binary, true);
+});
+
+test("content that begins with white space would go on with our own Received, and is refused", async () => {
+  await using server = await ReceivingServer.open();
+  for (const kind of ["mx", "lmtp", "submission"] as const) {
+    const client = kind === "submission" ? await server.submitter() : await server.client(kind);
+    for (const white of [" x", "\t", " "]) {
+      await client.envelope("<ann@example.org>", "<ann@example.org>");
+      const text = `${white}\r\nFrom: The Bank <ceo@bank.test>\r\nAuthentication-Results: mail.example.org; dmarc=pass\r\n\r\npay`;
+      assert.match(await client.content(text), /^554 5\.6\.0 .*white space/);
+    }
+  }
+  assert.deepEqual(await server.messages(), []);
+  assert.equal(server.log.of("content-refused")[0]?.["reason"], "header-begins-with-white-space");
+});
+
+test("a line that is no field ends the header for every reader: an empty line stands before it", async () => {
+  await using server = await ReceivingServer.open();
+  const client = await server.client("mx");
+  const cases = [
+    ["Subject: x\r\nno field\r\nFrom: ceo@bank.test\r\n\r\npay", "Subject: x\r\n\r\nno field\r\n"],
+    ["From ann@x.test Thu Jan  1 00:00:00 2026\r\nFrom: ceo@bank.test\r\n\r\npay", "\r\nFrom ann@x.test "],
+    [": x\r\nFrom: ceo@bank.test\r\n\r\npay", "\r\n: x\r\n"],
+  ] as const;
+  for (const [text] of cases) {
+    await client.envelope("<s@x.example>", "<ann@example.org>");
+    assert.match(await client.content(text), /^250 /);
+  }
+  for (const [index, { content, message }] of (await server.messages()).entries()) {
+    assert.ok(content.startsWith(cases[index]?.[1] ?? "?"), content);
+    assert.equal(message.facts.from, undefined);
+    assert.equal(message.size, content.length);
+  }
+});
+
+test("a bare CR, a bare LF or a NUL in the header section is refused, whatever BODY says; in the body they stay", async () => {
+  await using server = await ReceivingServer.open();
+  const client = await server.client("mx");
+  const send = async (content: string) => {
+    await client.envelope("<s@x.example> BODY=BINARYMIME", "<ann@example.org>");
+    client.send(`BDAT ${content.length} LAST\r\n${content}`);
+    return await client.reply();
+  };
+  const hidden = "From: The Bank <ceo@bank.test>";
+  for (const content of [
+    `X-A: b\n${hidden}\nAuthentication-Results: mail.example.org; dmarc=pass\r\nFrom: a@evil.test\r\n\r\npay\r\n`,
+    `X-A: b\r${hidden}\r\n\r\npay\r\n`,
+    `X-A: b\0${hidden}\r\n\r\npay\r\n`,
+    `\n${hidden}\r\n\r\npay\r\n`,
+    `X-A: b\r\n\r${hidden}\r\n\r\npay\r\n`,
+    "X-A: b\r\n\r",
+  ]) {
+    assert.match(await send(content), /^554 5\.6\.0 The header section has /, JSON.stringify(content));
+  }
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  assert.match(await client.content("Subject: a\0b\r\n\r\nx"), /^554 5\.6\.0 /);
+  assert.equal((await server.messages()).length, 0);
+  const body = "Subject: x\r\n\r\n\0\n\r.\r\n";
+  assert.match(await send(body), /^250 /);
+  assert.equal((await server.onlyMessage()).content, body);
+});
+
+test("the empty line that a header section lacks is there too when its CRLF comes octet by octet", async () => {
+  await using server = await ReceivingServer.open();
+  const client = await server.client("mx");
+  for (const content of ["\r\nbody\r\n", "A: 1\r\n\r\nbody\r\n", "no field\r\n"]) {
+    await client.envelope("<s@x.example> BODY=BINARYMIME", "<ann@example.org>");
+    for (const [index, octet] of [...content].entries()) {
+      client.send(`BDAT 1${index === content.length - 1 ? " LAST" : ""}\r\n${octet}`);
+      assert.match(await client.reply(), /^250 /);
+    }
+  }
+  const contents = (await server.messages()).map(({ content }) => content);
+  assert.deepEqual(contents, ["\r\nbody\r\n", "A: 1\r\n\r\nbody\r\n", "\r\nno field\r\n"]);
 });

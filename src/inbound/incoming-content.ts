@@ -1,8 +1,9 @@
 /**
- * Content on its way into the spool: the header section is collected and, for submissions, edited; everything is
- * scanned once and appended as it comes. Nothing but the header section is held in memory.
+ * Content on its way into the spool: the header section is collected, made to end where everybody sees its end, and, for
+ * submissions, edited; everything is scanned once and appended as it comes. Nothing but the header section is held in memory.
  */
 import { ContentScanner, type ContentFindings } from "../message/content-scanner.ts";
+import { judgeHeaderEnd, type HeaderFault } from "../message/header-end.ts";
 import {
   HeaderCollector,
   parseHeaderFields,
@@ -13,8 +14,11 @@ import type { ContentChecks } from "./content-checks.ts";
 import type { BodyHashes } from "../dkim/body-hashes.ts";
 import type { MessageWriter, QueueId } from "../spool/spool.ts";
 
-/** Makes the header as it will be stored; `rest` begins what follows it. */
-export type HeaderEdit = (header: HeaderSection, rest: Buffer) => HeaderSection;
+/** Makes the header as it will be stored. */
+export type HeaderEdit = (header: HeaderSection) => HeaderSection;
+
+/** Why content is not taken. */
+export type ContentFault = "header-too-large" | HeaderFault;
 
 export interface IncomingContentOptions {
   readonly id: QueueId;
@@ -52,7 +56,7 @@ export class IncomingContent {
   }
 
   /** The slices belong to the spool from here on. A promise: wait before the next. */
-  push(slices: readonly Uint8Array[]): "header-too-large" | Promise<void> | undefined {
+  push(slices: readonly Uint8Array[]): ContentFault | Promise<void> | undefined {
     this.#wait = undefined;
     for (const slice of slices) {
       const bytes = asBuffer(slice);
@@ -64,17 +68,21 @@ export class IncomingContent {
       }
       const progress = this.#collector.push(bytes);
       if (progress.kind === "need-more") continue;
-      if (!this.#beginBody(progress)) return "header-too-large";
+      const fault = this.#beginBody(progress);
+      if (fault !== undefined) return fault;
     }
     return this.#wait;
   }
 
   /** After the last slice. */
-  finish(): { readonly header: HeaderSection; readonly findings: ContentFindings } | "header-too-large" {
+  finish(): { readonly header: HeaderSection; readonly findings: ContentFindings } | ContentFault {
     this.#wait = undefined;
-    if (this.#body === undefined) this.#beginBody(this.#collector.end());
+    if (this.#body === undefined) {
+      const fault = this.#beginBody(this.#collector.end());
+      if (fault !== undefined) return fault;
+    }
     const body = this.#body;
-    if (body === undefined) return "header-too-large";
+    if (body === undefined) throw new Error("a header section without a fault begins a body");
     body.hashes?.end();
     return { header: body.header, findings: body.scanner.end() };
   }
@@ -84,23 +92,29 @@ export class IncomingContent {
     return this.#wait;
   }
 
-  #beginBody(result: HeaderResult): boolean {
-    if (result.kind === "too-large") return false;
+  #beginBody(result: HeaderResult): ContentFault | undefined {
+    if (result.kind === "too-large") return "header-too-large";
+    const end = judgeHeaderEnd(result.header, result.rest);
+    if (end.kind === "ambiguous") return end.fault;
     const received = parseHeaderFields(result.header);
     const { edit, checkLineEnds, checks } = this.#options;
-    const header = edit === undefined ? received : edit(received, result.rest);
+    const header = edit === undefined ? received : edit(received);
     const scanner = new ContentScanner(header, { checkLineEnds });
     const hashes = checks?.headerComplete(received, header);
     this.#body = { header, scanner, hashes };
-    // An edit may have added the empty line that content without a header section lacks.
-    if (header !== received && endsWithEmptyLine(header.bytes)) hashes?.push(emptyLine);
     if (header.bytes.length > 0) this.#append(header.bytes);
+    if (end.kind === "unseparated") {
+      scanner.push(emptyLine);
+      // A stranger's signatures are judged by what came, and what came has no body that all agree on.
+      if (checks?.judgesSender === false) hashes?.push(emptyLine);
+      this.#append(emptyLine);
+    }
     if (result.rest.length > 0) {
       scanner.push(result.rest);
       hashes?.push(result.rest);
       this.#append(result.rest);
     }
-    return true;
+    return undefined;
   }
 
   #append(bytes: Buffer): void {
@@ -109,10 +123,6 @@ export class IncomingContent {
     const earlier = this.#wait;
     this.#wait = earlier === undefined ? wait : Promise.all([earlier, wait]).then(() => undefined);
   }
-}
-
-function endsWithEmptyLine(header: Buffer): boolean {
-  return header.length >= 4 && header.subarray(-4).equals(Buffer.concat([emptyLine, emptyLine]));
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

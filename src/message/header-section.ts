@@ -1,7 +1,8 @@
 /**
  * The header section of a message (RFC 5322 §2.2): found at the front of arriving content, and divided into fields.
  *
- * Owns where the header section ends and where each field begins. Promises that any split of the input gives equal
+ * Owns where the header section ends and where each field begins: a line begins a field where a name is followed by a
+ * colon, white space between them included (RFC 5322 §4.5), and this is the only place that says so. Promises that any split of the input gives equal
  * results, that no octet is lost (`header` followed by `rest` is the input), and that memory is bounded. What a field
  * means is for those who ask for it.
  */
@@ -20,7 +21,7 @@ const cr = 13;
 export type HeaderResult =
   /**
    * `header` holds whole fields only; `rest` begins with the empty line, or with the line that could not be a field,
-   * and ends where the input so far ends.
+   * and ends where the input so far ends. A CR at its beginning is the last octet of the content, or the next one follows.
    */
   | { readonly kind: "complete"; readonly header: Buffer; readonly rest: Buffer }
   /** More octets than `headerBytesMax`, or more than 10,000 fields, before the end of the header section. */
@@ -128,9 +129,14 @@ export class HeaderField {
     return this.#section.subarray(this.start, this.end);
   }
 
-  /** Unfolded and trimmed; as UTF-8, or octet for character where it is not UTF-8. */
+  /** Unfolded, without white space at its ends; as UTF-8, or octet for character where it is not UTF-8. */
   get value(): string {
-    return unfold(decodeText(this.#section.subarray(this.#valueStart, this.end))).trim();
+    let start = this.#valueStart;
+    let end = this.end;
+    // What JavaScript trims besides (U+00A0, form feed) is text to others, and so it is here.
+    while (start < end && isFolding(this.#section[start])) start++;
+    while (end > start && isFolding(this.#section[end - 1])) end--;
+    return unfold(decodeText(this.#section.subarray(start, end)));
   }
 }
 
@@ -195,6 +201,8 @@ function classifyLine(bytes: Buffer, start: number): "field" | "continuation" | 
   const length = bytes.length;
   if (start >= length) return "undecided";
   if (isBlank(bytes[start])) return start === 0 ? "other" : "continuation";
+  // Whether it is the empty line, the next octet tells.
+  if (bytes[start] === cr) return start + 1 < length ? "other" : "undecided";
   let at = start;
   while (at < length && nameOctets[bytes[at] ?? 0] === 1) at++;
   const nameEnd = at;
@@ -211,6 +219,11 @@ function endOfLine(bytes: Buffer, from: number): number {
   return at === -1 ? -1 : at + 1;
 }
 
-function isBlank(octet: number | undefined): boolean {
+function isFolding(octet: number | undefined): boolean {
+  return isBlank(octet) || octet === cr || octet === lf;
+}
+
+/** SP or HTAB. */
+export function isBlank(octet: number | undefined): boolean {
   return octet === 0x20 || octet === 0x09;
 }

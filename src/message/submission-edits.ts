@@ -18,15 +18,10 @@ export interface SubmissionContext {
   readonly makeMessageId: () => string;
   /** `local@domain` ready for the wire: the login's address, or the reverse-path. Absent: nobody to name. */
   readonly author?: string;
-  /** First octets of what follows the header section, to see whether an empty line is there. */
-  readonly rest: Uint8Array;
 }
 
 export interface EditedHeader {
-  /**
-   * The very object given, when nothing had to change. Its octets followed by the rest as it came are the content; they
-   * end in an empty line only where the content had none and no header either.
-   */
+  /** The very object given, when nothing had to change. */
   readonly header: HeaderSection;
   readonly edits: readonly SubmissionEdit[];
 }
@@ -64,11 +59,11 @@ export function editSubmission(header: HeaderSection, context: SubmissionContext
     edits.push(messageIds.length === 0 ? "message-id-added" : "message-id-replaced");
   }
   if (edits.length === 0) return { header, edits };
-  return { header: rewrite(header, added, removed, context.rest), edits };
+  return { header: rewrite(header, added, removed), edits };
 }
 
 /** New fields go on top, where no signature and no order of the others is disturbed. */
-function rewrite(header: HeaderSection, added: string, removed: ReadonlySet<HeaderField>, rest: Uint8Array) {
+function rewrite(header: HeaderSection, added: string, removed: ReadonlySet<HeaderField>): HeaderSection {
   const pieces: Buffer[] = [Buffer.from(added)];
   let keptFrom = 0;
   for (const field of removed.size === 0 ? [] : header.fields) {
@@ -77,11 +72,7 @@ function rewrite(header: HeaderSection, added: string, removed: ReadonlySet<Head
     keptFrom = field.end;
   }
   pieces.push(header.bytes.subarray(keptFrom));
-  const edited = parseHeaderFields(Buffer.concat(pieces));
-  // Content that began with no header at all would now begin in the middle of one.
-  const needsEmptyLine = header.fields.length === 0 && rest.length > 0 && !(rest[0] === 0x0d && rest[1] === 0x0a);
-  if (!needsEmptyLine) return edited;
-  return parseHeaderFields(Buffer.concat([edited.bytes, Buffer.from("\r\n")]));
+  return parseHeaderFields(Buffer.concat(pieces));
 }
 
 export type HeaderAddressCheck =

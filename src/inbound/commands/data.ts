@@ -13,7 +13,7 @@ import type { Decision } from "../../policy/decision.ts";
 import { reply, type Reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server-event.ts";
 import { SpoolError, type QueueId } from "../../spool/spool.ts";
-import { IncomingContent, type HeaderEdit } from "../incoming-content.ts";
+import { type ContentFault, IncomingContent, type HeaderEdit } from "../incoming-content.ts";
 import { type ContentAdditions, type ContentChecks, contentChecks, isStranger } from "../content-checks.ts";
 import { withoutForgedResults } from "../forged-results.ts";
 import { newMessage } from "../new-message.ts";
@@ -21,11 +21,27 @@ import { commitMessage } from "./commit.ts";
 import { dropContent, dropTransaction, type SessionState } from "../session-state.ts";
 import { noted, proceed, verdictOf, whenReady, type Verdict } from "../verdict.ts";
 
-const headerTooLarge: Decision = {
-  verdict: "reject",
-  reply: reply(552, "5.3.4", "The header section is too large"),
-  reason: "header-too-large",
-  setting: "limits.header_size",
+const faults: Readonly<Record<ContentFault, Decision>> = {
+  "header-too-large": {
+    verdict: "reject",
+    reply: reply(552, "5.3.4", "The header section is too large"),
+    reason: "header-too-large",
+    setting: "limits.header_size",
+  },
+  "begins-with-white-space": {
+    verdict: "reject",
+    reply: reply(
+      554,
+      "5.6.0",
+      "The message begins with white space, as if a header field went on (RFC 5322, section 2.2.3)",
+    ),
+    reason: "header-begins-with-white-space",
+  },
+  "stray-octets": {
+    verdict: "reject",
+    reply: reply(554, "5.6.0", "The header section has a NUL, or a CR or LF that ends no line (RFC 5322, section 2.2)"),
+    reason: "header-stray-octets",
+  },
 };
 
 export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict {
@@ -51,7 +67,7 @@ export function receiveContent(state: SessionState, event: ContentEvent): Verdic
   if (content === undefined) return noted;
   const result = content.push(event.slices);
   if (result === undefined) return noted;
-  if (result === "header-too-large") return refuseContent(state, headerTooLarge);
+  if (typeof result === "string") return refuseContent(state, faults[result]);
   return result.then(
     () => noted,
     (error: unknown) => refuseContent(state, spoolDecision(state, content.id, error)),
@@ -62,7 +78,7 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const { content, transaction, settings } = state;
   if (content === undefined || transaction === undefined) throw new Error("content ended that did not begin");
   const finished = content.finish();
-  if (finished === "header-too-large") return refuse(state, headerTooLarge);
+  if (typeof finished === "string") return refuse(state, faults[finished]);
   const { header, findings } = finished;
   const declaredBinary = transaction.parameters.body === "BINARYMIME";
   const facts = buildFacts({ header, findings, declaredBinary, hostName: settings.hostname });
@@ -147,20 +163,20 @@ function headerEdit(state: SessionState): HeaderEdit | undefined {
   const submission = isSubmission(state.client) ? submissionEdit(state) : undefined;
   if (authentication === undefined || (submission === undefined && !isStranger(state))) return submission;
   if (submission !== undefined && state.listener.development === true) return submission;
-  return (header, rest) => {
+  return (header) => {
     const honest = withoutForgedResults(header, authentication.ownNames);
-    return submission === undefined ? honest : submission(honest, rest);
+    return submission === undefined ? honest : submission(honest);
   };
 }
 
 function submissionEdit(state: SessionState): HeaderEdit {
   const { services, settings, client, transaction } = state;
-  return (header, rest) => {
+  return (header) => {
     const now = services.clock.now();
     const makeId = () =>
       makeMessageId({ at: now, random: services.random.bytes(messageIdRandomBytes), host: settings.hostname });
     const author = client.login ?? transaction?.reversePathText ?? "";
-    return editSubmission(header, { now, makeMessageId: makeId, author, rest }).header;
+    return editSubmission(header, { now, makeMessageId: makeId, author }).header;
   };
 }
 

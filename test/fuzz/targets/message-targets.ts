@@ -1,5 +1,6 @@
 /** Header sections, MIME structure, and what is read from single fields. */
 import assert from "node:assert/strict";
+import PostalMime from "postal-mime";
 import { parseAddressList } from "../../../src/message/address-list.ts";
 import { ContentScanner } from "../../../src/message/content-scanner.ts";
 import { parseContentType } from "../../../src/message/content-type.ts";
@@ -9,6 +10,9 @@ import { HeaderCollector, parseHeaderFields, type HeaderResult } from "../../../
 import { isValidMessageId } from "../../../src/message/message-id.ts";
 import { isReceivedBy } from "../../../src/message/received-field.ts";
 import { checkHeaderAddresses, editSubmission } from "../../../src/message/submission-edits.ts";
+import { hostileContent } from "../../../src/testing/hostile-headers.ts";
+import { SeededRandom } from "../../../src/testing/seeded-random.ts";
+import { storeContent } from "../../../src/testing/stored-content.ts";
 import { inPieces, type FuzzTarget } from "../target.ts";
 import { conformanceFiles, texts } from "../seeds.ts";
 
@@ -27,8 +31,11 @@ const messages = () => [
   ...conformanceFiles("mime", { bytesMax: 4096, count: 300 }),
 ]; // prettier-ignore
 
-function collect(input: Iterable<Buffer>): { readonly result: HeaderResult; readonly rest: Buffer } {
-  const collector = new HeaderCollector({ headerBytesMax: 3000 });
+function collect(
+  input: Iterable<Buffer>,
+  headerBytesMax = 3000,
+): { readonly result: HeaderResult; readonly rest: Buffer } {
+  const collector = new HeaderCollector({ headerBytesMax });
   const rest: Buffer[] = [];
   let result: HeaderResult | undefined;
   for (const piece of input) {
@@ -83,12 +90,40 @@ const submission: FuzzTarget = {
       now: 1_700_000_000_000,
       makeMessageId: () => "<made@here.test>",
       author: "ann@here.test",
-      rest: result.rest,
     });
     const again = parseHeaderFields(edited.header.bytes);
     assert.equal(again.fields.length, edited.header.fields.length);
     assert.equal(again.all("bcc").length, 0);
     assert.equal(again.all("message-id").length > 0 && again.all("date").length > 0, true);
+  },
+};
+
+const ownField = Buffer.from("Received: by here.test;\r\n\tThu, 1 Jan 2026 00:00:00 +0000\r\n");
+
+/** What is stored under a field of ours is read as what was judged: nothing continues our field, nothing joins the header. */
+const stored: FuzzTarget = {
+  name: "stored-header",
+  family: "headers",
+  seeds: () => {
+    const random = new SeededRandom(1);
+    return [...messages(), ...Array.from({ length: 100 }, () => hostileContent(random))];
+  },
+  words: headerWords,
+  bytesMax: 4096,
+  stretchMax: 512 * 1024,
+  async run(input) {
+    const whole = storeContent([input]);
+    assert.deepEqual(storeContent(inPieces(input)), whole);
+    if (whole.kind === "refused") return;
+    const bytes = Buffer.concat([ownField, whole.bytes]);
+    const { result } = collect([bytes], 512 * 1024);
+    assert.ok(result.kind === "complete");
+    assert.ok(result.header.equals(Buffer.concat([ownField, whole.header.bytes])));
+    const { headers: seen } = await PostalMime.parse(bytes.subarray(0, result.header.length + 100));
+    assert.deepEqual(
+      seen.map(({ key }) => key),
+      ["received", ...whole.header.fields.map(({ name }) => name)],
+    );
   },
 };
 
@@ -144,4 +179,4 @@ const fields: FuzzTarget = {
   },
 };
 
-export const messageTargets: readonly FuzzTarget[] = [headers, submission, mime, fields];
+export const messageTargets: readonly FuzzTarget[] = [headers, submission, stored, mime, fields];
