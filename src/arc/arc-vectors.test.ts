@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { test, type TestContext } from "node:test";
 import { BodyHashes } from "../dkim/body-hashes.ts";
 import { headerHashInput } from "../dkim/canonicalization.ts";
@@ -8,7 +8,8 @@ import { readPrivateKey, type SigningKey } from "../dkim/signing-key.ts";
 import { parseTagList } from "../dkim/tag-list.ts";
 import { bearsAuthservId } from "../message/authentication-results.ts";
 import { type HeaderSection, parseHeaderFields } from "../message/header-section.ts";
-import { conformancePath, readVectors, runVectors } from "../testing/conformance-data.ts";
+import { caseFile, vectorPath } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import { parseYamlDocuments, yamlMap, yamlText } from "../testing/simple-yaml.ts";
 import { StaticResolver } from "../testing/static-resolver.ts";
 import { TestCrypto } from "../testing/test-crypto.ts";
@@ -25,11 +26,8 @@ interface ArcVector {
 }
 
 function readScenarios(t: TestContext): readonly ArcVector[] | undefined {
-  const path = conformancePath("arc", "arc-draft-validation-tests.yml");
-  if (path === undefined) {
-    t.skip("no data");
-    return undefined;
-  }
+  const path = vectorPath(t, "arc", "arc-draft-validation-tests.yml");
+  if (path === undefined) return undefined;
   return parseYamlDocuments(readFileSync(path, "utf8")).flatMap((document) => {
     const scenario = yamlMap(document);
     const records = Object.fromEntries(
@@ -47,7 +45,6 @@ function readScenarios(t: TestContext): readonly ArcVector[] | undefined {
 test("ARC-001, ARC-002, ARC-003: the published validation suite", async (t) => {
   const vectors = readScenarios(t);
   if (vectors === undefined) return;
-  assert.equal(vectors.length, 117);
   await runVectors(
     t,
     "arc/validation",
@@ -69,22 +66,26 @@ interface ExtraVector {
   readonly dns: Readonly<Record<string, { readonly TXT: readonly (readonly string[])[] }>>;
 }
 
-test("ARC-002: a real message that Google sealed", async (t) => {
-  const vector = readVectors<ExtraVector>(t, "arc", "extra", "mail-auth-001.json");
-  const path = conformancePath("arc", "extra", "mail-auth-001.eml");
-  if (vector === undefined || path === undefined) return;
+test("ARC-002: real messages that others sealed", async (t) => {
+  const folder = vectorPath(t, "arc", "extra");
+  if (folder === undefined) return;
+  const names = globSync("*.json", { cwd: folder }).toSorted();
   await runVectors(
     t,
     "arc/extra",
-    [vector],
-    () => "mail-auth-001",
-    async ({ expect, now, dns }) => {
+    names.map((name) => name.slice(0, -".json".length)),
+    (name) => name,
+    async (name) => {
+      const { expect, now, dns } = JSON.parse(readFileSync(`${folder}/${name}.json`, "utf8")) as ExtraVector;
       const resolver = new StaticResolver();
       for (const [name, { TXT }] of Object.entries(dns)) {
         resolver.add(name, "TXT", ...TXT.map((strings) => strings.join("")));
       }
-      const outcome = await validate(readFileSync(path, "latin1").replaceAll(/\r?\n/g, "\r\n"), resolver, now * 1000);
+      const message = caseFile("arc", "extra", `${name}.eml`).toString("latin1").replaceAll(/\r?\n/g, "\r\n");
+      const outcome = await validate(message, resolver, now * 1000);
       assert.equal(outcome.result, expect, outcome.detail);
+      // A message that Google sealed; the vector says nothing about these.
+      if (name !== "mail-auth-001") return;
       assert.deepEqual(outcome.sealers, ["google.com"]);
       assert.equal(outcome.oldestPass, 0);
       assert.match(outcome.newestResults ?? "", /^mx\.google\.com;/);
@@ -103,11 +104,8 @@ interface SigningVector {
 }
 
 function readSigningScenarios(t: TestContext): readonly SigningVector[] | undefined {
-  const path = conformancePath("arc", "arc-draft-sign-tests.yml");
-  if (path === undefined) {
-    t.skip("no data");
-    return undefined;
-  }
+  const path = vectorPath(t, "arc", "arc-draft-sign-tests.yml");
+  if (path === undefined) return undefined;
   return parseYamlDocuments(readFileSync(path, "utf8")).flatMap((document) => {
     const scenario = yamlMap(document);
     const read = readPrivateKey(yamlText(scenario["privatekey"]));
@@ -152,7 +150,6 @@ function standardField(name: string, tags: Readonly<Record<string, string>>): Bu
 test("ARC-003, ARC-005: the published signing suite", async (t) => {
   const vectors = readSigningScenarios(t);
   if (vectors === undefined) return;
-  assert.equal(vectors.length, 11);
   await runVectors(t, "arc/signing", vectors, ({ name }) => name, checkSigning);
 });
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { HeaderCollector, parseHeaderFields } from "../message/header-section.ts";
-import { conformancePath, readVectors, runVectors } from "../testing/conformance-data.ts";
+import { caseFile, readVectors } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import { BodyCanonicalizer } from "./body-canonicalization.ts";
 import { BodyHashes } from "./body-hashes.ts";
 import { relaxedHeaderField, type Canonicalization } from "./canonicalization.ts";
@@ -89,8 +89,7 @@ test("bodies that are longer than a part and canonical only here and there (prop
 test("DKIM-001: conformance: canonicalization", async (t) => {
   const index = readVectors<readonly { readonly id: string }[]>(t, "dkim", "canonicalization", "index.json");
   if (index === undefined) return;
-  const read = (name: string): string =>
-    readFileSync(conformancePath("dkim", "canonicalization", name) ?? assert.fail(name), "latin1");
+  const read = (name: string): string => caseFile("dkim", "canonicalization", name).toString("latin1");
   await runVectors(
     t,
     "dkim/canonicalization",

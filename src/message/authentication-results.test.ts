@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { readVectors, runVectors } from "../testing/conformance-data.ts";
+import { readVectors } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import {
   bearsAuthservId,
   formatAuthenticationResults,

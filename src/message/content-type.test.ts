@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
+import { readVectors } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import { parseContentType } from "./content-type.ts";
 
 const boundaries: readonly (readonly [string, string | undefined])[] = [
@@ -44,23 +44,22 @@ test("a megabyte of separators is walked over once: semicolons, blanks, and eith
   }
 });
 
-test("types and boundaries of real fields read as the vectors say", (t) => {
-  const path = conformancePath("headers", "content-type.json");
-  if (path === undefined) return t.skip("no data");
+test("types and boundaries of real fields read as the vectors say", async (t) => {
   interface Vector {
     readonly header: string;
     readonly expected: { c_type: string; c_subtype: string | null; attributes: [string, string][] | null } | null;
   }
-  const vectors = JSON.parse(readFileSync(path, "utf8")) as readonly Vector[];
-  let passed = 0;
-  for (const { header, expected } of vectors) {
+  const vectors = readVectors<readonly Vector[]>(t, "headers", "content-type.json");
+  if (vectors === undefined) return;
+  const nameOf = ({ header }: Vector): string => header;
+  await runVectors(t, "headers/content-type", vectors, nameOf, ({ header, expected }) => {
     const parsed = parseContentType(header.replaceAll(/\r?\n(?=\s)/g, "").trim());
-    // What is no type at all is the other test's.
-    if (typeof expected?.c_subtype !== "string" || expected.c_subtype.includes("/")) continue;
-    assert.equal(`${parsed.type}/${parsed.subtype}`, `${expected.c_type}/${expected.c_subtype}`, header);
+    if (typeof expected?.c_subtype !== "string" || expected.c_subtype.includes("/")) {
+      return { skipped: "no type at all; the other tests have these" };
+    }
+    assert.equal(`${parsed.type}/${parsed.subtype}`, `${expected.c_type}/${expected.c_subtype}`);
     const boundary = expected.attributes?.find(([name]) => name === "boundary")?.[1];
-    if (boundary !== undefined) assert.equal(parsed.parameters.get("boundary"), boundary, header);
-    passed++;
-  }
-  reportVectors(t, { set: "headers/content-type", passed, skipped: vectors.length - passed });
+    if (boundary !== undefined) assert.equal(parsed.parameters.get("boundary"), boundary);
+    return undefined;
+  });
 });

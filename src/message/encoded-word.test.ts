@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
-import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
+import { readVectors } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import { decodeEncodedWords, encodeWords } from "./encoded-word.ts";
 
 test("encoded words are decoded, white space between two of them is not shown", () => {
@@ -54,14 +54,18 @@ test("whatever the text, it is written as ASCII words of at most 75 characters, 
   assert.equal(encodeWords("plain text"), "plain text");
 });
 
-test("unstructured values of real mail read as the vectors say", (t) => {
-  const path = conformancePath("headers", "unstructured.json");
-  if (path === undefined) return t.skip("no data");
-  const vectors = JSON.parse(readFileSync(path, "utf8")) as readonly { header: string; expected: string }[];
+test("unstructured values of real mail read as the vectors say", async (t) => {
+  const vectors = readVectors<readonly { header: string; expected: string }[]>(t, "headers", "unstructured.json");
+  if (vectors === undefined) return;
   const squeeze = (text: string) => text.replaceAll(/\s+/g, "");
-  for (const { header, expected } of vectors) {
-    // How much white space remains is a matter of taste; the words are not.
-    assert.equal(squeeze(decodeEncodedWords(header.replaceAll(/\r?\n/g, ""))), squeeze(expected), header);
-  }
-  reportVectors(t, { set: "headers/unstructured", passed: vectors.length });
+  await runVectors(
+    t,
+    "headers/unstructured",
+    vectors,
+    ({ header }) => header,
+    ({ header, expected }) => {
+      // How much white space remains is a matter of taste; the words are not.
+      assert.equal(squeeze(decodeEncodedWords(header.replaceAll(/\r?\n/g, ""))), squeeze(expected));
+    },
+  );
 });

@@ -14,7 +14,7 @@ import {
   type ReportSummary,
 } from "../reporting/received/received-report.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
-import { conformancePath } from "../testing/conformance-data.ts";
+import { conformancePath, noConformanceData, vectorPath } from "../testing/conformance-data.ts";
 import { storedMessage, storedRecipient } from "../testing/delivery-fixture.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { ReportDelivery } from "./report-delivery.ts";
@@ -94,8 +94,7 @@ const xml = (content: string) =>
 test("every sample mail with a report is read", async (t) => {
   const folders = [conformancePath("dmarc", "reports", "aggregate"), conformancePath("tls-rpt", "reports")];
   const files = folders.flatMap((folder) => (folder === undefined ? [] : globSync(`${folder}/**/*.eml`)));
-  if (files.length === 0) return t.skip("no data");
-  assert.ok(files.length >= 10);
+  if (files.length === 0) return t.skip(noConformanceData);
   for (const file of files) {
     const { summary, details } = await deliver(readFileSync(file));
     const name = path.basename(file);
@@ -108,10 +107,9 @@ test("every sample mail with a report is read", async (t) => {
 });
 
 test("samples of failure reports are no aggregate reports, and end as unreadable", async (t) => {
-  const folder = conformancePath("dmarc", "reports", "failure");
-  if (folder === undefined) return t.skip("no data");
+  const folder = vectorPath(t, "dmarc", "reports", "failure");
+  if (folder === undefined) return;
   for (const file of globSync(`${folder}/**/*.eml`)) assert.match(reasonOf(await deliver(readFileSync(file))), /./);
-  return undefined;
 });
 
 test("declared types and names are not asked; the first octets are", async () => {

@@ -3,10 +3,10 @@
  * at a time, for any cut of the input.
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
-import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
+import { readVectors } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import { ContentDecoder } from "./content-decoder.ts";
 
 type Mode = "refuse" | "repair";
@@ -192,38 +192,37 @@ interface TransparencyCase {
   readonly error?: string;
 }
 
-test("conformance: data transparency, whole, in two parts, octet by octet", (t) => {
-  const path = conformancePath("smtp", "data-transparency.json");
-  if (path === undefined) return t.skip("no data");
-  const { cases } = JSON.parse(readFileSync(path, "utf8")) as { readonly cases: readonly TransparencyCase[] };
-  for (const { direction, wire, message, error } of cases) {
-    if (direction !== "receive") continue;
+test("conformance: data transparency, whole, in two parts, octet by octet", async (t) => {
+  const data = readVectors<{ readonly cases: readonly TransparencyCase[] }>(t, "smtp", "data-transparency.json");
+  if (data === undefined) return;
+  const nameOf = ({ direction, wire }: TransparencyCase): string => `${direction} ${JSON.stringify(wire)}`;
+  await runVectors(t, "smtp/data-transparency, receiving", data.cases, nameOf, (vector) => {
+    const { direction, wire, message, error } = vector;
+    if (direction !== "receive") return { skipped: "sending" };
     const whole = decode([wire]);
     if (message !== undefined) assert.equal(whole.content, message);
     if (error === "bare-line-end") assert.notEqual(whole.bareLineEnd, undefined, JSON.stringify(wire));
     else if (error !== undefined) assert.equal(whole.ended, false);
     for (let cut = 0; cut <= wire.length; cut++) assert.deepEqual(decode([wire.slice(0, cut), wire.slice(cut)]), whole);
     assert.deepEqual(decode([...wire]), whole);
-  }
-  const passed = cases.filter(({ direction }) => direction === "receive").length;
-  reportVectors(t, { set: "smtp/data-transparency, receiving", passed, skipped: cases.length - passed });
+    return undefined;
+  });
 });
 
-test("conformance: end-of-data sequences", (t) => {
-  const path = conformancePath("smtp", "end-of-data.json");
-  if (path === undefined) return t.skip("no data");
-  const cases = JSON.parse(readFileSync(path, "utf8")) as readonly {
-    bytes_b64: string;
-    ends_data: boolean;
-    shown: string;
-  }[];
-  for (const { bytes_b64, ends_data, shown } of cases) {
+test("conformance: end-of-data sequences", async (t) => {
+  interface Vector {
+    readonly bytes_b64: string;
+    readonly ends_data: boolean;
+  }
+  const cases = readVectors<readonly Vector[]>(t, "smtp", "end-of-data.json");
+  if (cases === undefined) return;
+  const nameOf = ({ bytes_b64 }: Vector): string => bytes_b64;
+  await runVectors(t, "smtp/end-of-data, decoder", cases, nameOf, ({ bytes_b64, ends_data }) => {
     const sequence = Buffer.from(bytes_b64, "base64").toString("latin1");
     const legal = sequence.includes("\r\n.\r\n");
     const wire = `Subject: a\r\n\r\nbody${sequence}MAIL FROM:<e@x>\r\n\r\n.\r\nNOOP\r\n`;
     const decoded = decode([wire]);
-    assert.equal(decoded.rest !== "NOOP\r\n", ends_data || legal, shown);
+    assert.equal(decoded.rest !== "NOOP\r\n", ends_data || legal);
     assert.deepEqual(decoded, reference(wire, "refuse"));
-  }
-  reportVectors(t, { set: "smtp/end-of-data, decoder", passed: cases.length });
+  });
 });

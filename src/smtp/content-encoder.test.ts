@@ -1,8 +1,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
+import { readVectors } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import { BareLineEndError, ContentEncoder } from "./content-encoder.ts";
 
 function encode(message: Uint8Array, pieceBytes = Number.MAX_SAFE_INTEGER): Buffer {
@@ -15,33 +15,28 @@ function encode(message: Uint8Array, pieceBytes = Number.MAX_SAFE_INTEGER): Buff
   return Buffer.concat(output);
 }
 
-const vectorFile = conformancePath("smtp/data-transparency.json");
-
-test(
-  "SMTPC-018: every sending vector of data transparency, whole and in pieces",
-  {
-    skip: vectorFile === undefined && "conformance data is not here",
-  },
-  (t) => {
-    const { cases } = JSON.parse(readFileSync(vectorFile ?? "", "utf8")) as {
-      readonly cases: readonly { readonly direction: string; readonly message?: string; readonly wire: string }[];
-    };
-    const sending = cases.filter(({ direction, message }) => direction === "send" && message !== undefined);
-    assert.ok(sending.length > 5);
-    for (const { message = "", wire } of sending) {
-      const bytes = Buffer.from(message, "latin1");
-      if (/(?<!\r)\n|\r(?!\n)/.test(message)) {
-        assert.throws(() => encode(bytes), BareLineEndError, JSON.stringify(message));
-        continue;
-      }
-      for (const pieceBytes of [Number.MAX_SAFE_INTEGER, 1, 2]) {
-        assert.equal(encode(bytes, pieceBytes).toString("latin1"), wire, JSON.stringify(message));
-      }
+test("SMTPC-018: every sending vector of data transparency, whole and in pieces", async (t) => {
+  interface Vector {
+    readonly direction: string;
+    readonly message?: string;
+    readonly wire: string;
+  }
+  const data = readVectors<{ readonly cases: readonly Vector[] }>(t, "smtp", "data-transparency.json");
+  if (data === undefined) return;
+  const nameOf = ({ direction, message }: Vector): string => `${direction} ${JSON.stringify(message)}`;
+  await runVectors(t, "smtp/data-transparency, sending", data.cases, nameOf, ({ direction, message, wire }) => {
+    if (direction !== "send" || message === undefined) return { skipped: "receiving" };
+    const bytes = Buffer.from(message, "latin1");
+    if (/(?<!\r)\n|\r(?!\n)/.test(message)) {
+      assert.throws(() => encode(bytes), BareLineEndError);
+      return undefined;
     }
-    const passed = sending.length;
-    reportVectors(t, { set: "smtp/data-transparency, sending", passed, skipped: cases.length - passed });
-  },
-);
+    for (const pieceBytes of [Number.MAX_SAFE_INTEGER, 1, 2]) {
+      assert.equal(encode(bytes, pieceBytes).toString("latin1"), wire);
+    }
+    return undefined;
+  });
+});
 
 test("ordinary content comes out as the same memory, not as a copy", () => {
   const content = Buffer.from("Subject: x\r\n\r\nno dot starts a line. Not one.\r\n");

@@ -1,8 +1,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
+import { readVectors } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import { linesWithoutStatus, ReplyReader, replyText, statusAtStart, type ReceivedReply } from "./reply-reader.ts";
 
 function readAll(wire: Buffer | string, pieceBytes = Number.MAX_SAFE_INTEGER): ReceivedReply[] {
@@ -27,50 +27,47 @@ interface Vector {
   readonly rest?: string;
 }
 
-const vectorFile = conformancePath("smtp/replies.json");
-
-test(
-  "SMTPC-009 SMTPC-010: every reply vector is read the same whole and octet by octet",
-  {
-    skip: vectorFile === undefined && "conformance data is not here",
-  },
-  (t) => {
-    const vectors = JSON.parse(readFileSync(vectorFile ?? "", "utf8")) as readonly Vector[];
-    assert.ok(vectors.length >= 27);
-    for (const vector of vectors) {
-      const wire =
-        vector.wire_b64_gzip === undefined
-          ? Buffer.from(vector.wire ?? "", "utf8")
-          : gunzipSync(Buffer.from(vector.wire_b64_gzip, "base64"));
-      for (const pieceBytes of [Number.MAX_SAFE_INTEGER, 1]) {
-        if (!vector.ok) {
-          let replies: readonly ReceivedReply[] = [];
-          try {
-            replies = readAll(wire, pieceBytes);
-          } catch (error) {
-            assert.equal((error as Error).name, "ReplySyntaxError", vector.notes);
-          }
-          assert.deepEqual(replies, [], vector.notes);
-          continue;
-        }
-        const reader = new ReplyReader();
-        let reply: ReceivedReply | undefined;
-        let used = 0;
-        while (reply === undefined && used < wire.length) {
-          reader.receive(Uint8Array.from(wire.subarray(used, used + pieceBytes)));
-          used += pieceBytes;
-          reply = reader.next();
-        }
-        assert.equal(reply?.code, vector.code, vector.notes);
-        if (reply === undefined) continue;
-        if (vector.enhanced !== undefined) assert.equal(reply.status ?? null, vector.enhanced, vector.notes);
-        if (vector.lines !== undefined) assert.deepEqual(linesWithoutStatus(reply), vector.lines, vector.notes);
-        assert.equal(reader.hasBytes, pieceBytes > 1 && vector.rest !== undefined, vector.notes);
-      }
+test("SMTPC-009 SMTPC-010: every reply vector is read the same whole and octet by octet", async (t) => {
+  const vectors = readVectors<readonly Vector[]>(t, "smtp", "replies.json");
+  if (vectors === undefined) return;
+  const nameOf = ({ notes }: Vector, index: number): string => `${index + 1}, ${notes ?? ""}`;
+  await runVectors(t, "smtp/replies", vectors, nameOf, (vector) => {
+    const wire =
+      vector.wire_b64_gzip === undefined
+        ? Buffer.from(vector.wire ?? "", "utf8")
+        : gunzipSync(Buffer.from(vector.wire_b64_gzip, "base64"));
+    for (const pieceBytes of [Number.MAX_SAFE_INTEGER, 1]) {
+      if (vector.ok) assertRead(vector, wire, pieceBytes);
+      else assertRefused(wire, pieceBytes);
     }
-    reportVectors(t, { set: "smtp/replies", passed: vectors.length });
-  },
-);
+  });
+});
+
+function assertRefused(wire: Buffer, pieceBytes: number): void {
+  let replies: readonly ReceivedReply[] = [];
+  try {
+    replies = readAll(wire, pieceBytes);
+  } catch (error) {
+    assert.equal((error as Error).name, "ReplySyntaxError");
+  }
+  assert.deepEqual(replies, []);
+}
+
+function assertRead(vector: Vector, wire: Buffer, pieceBytes: number): void {
+  const reader = new ReplyReader();
+  let reply: ReceivedReply | undefined;
+  let used = 0;
+  while (reply === undefined && used < wire.length) {
+    reader.receive(Uint8Array.from(wire.subarray(used, used + pieceBytes)));
+    used += pieceBytes;
+    reply = reader.next();
+  }
+  assert.equal(reply?.code, vector.code);
+  if (reply === undefined) return;
+  if (vector.enhanced !== undefined) assert.equal(reply.status ?? null, vector.enhanced);
+  if (vector.lines !== undefined) assert.deepEqual(linesWithoutStatus(reply), vector.lines);
+  assert.equal(reader.hasBytes, pieceBytes > 1 && vector.rest !== undefined);
+}
 
 test("SMTPC-010: a 20-line 550 in one-octet pieces is one result", () => {
   const wire = Array.from({ length: 20 }, (_, index) => `550${index === 19 ? " " : "-"}5.7.1 line ${index}\r\n`).join(

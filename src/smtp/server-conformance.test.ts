@@ -1,8 +1,8 @@
 /** The collected command lines and sessions, against the core with a driver that knows three users. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
+import { readVectors } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import { reply } from "./reply.ts";
 import { Conversation, type Judge } from "./server-test-support.ts";
 
@@ -28,13 +28,13 @@ interface CommandCase {
   readonly expect: string;
 }
 
-test("conformance: single commands in each state", (t) => {
-  const path = conformancePath("smtp", "commands.json");
-  if (path === undefined) return t.skip("no data");
-  const { cases } = JSON.parse(readFileSync(path, "utf8")) as { readonly cases: readonly CommandCase[] };
-  for (const { state, line, expect } of cases) {
+test("conformance: single commands in each state", async (t) => {
+  const data = readVectors<{ readonly cases: readonly CommandCase[] }>(t, "smtp", "commands.json");
+  if (data === undefined) return;
+  const nameOf = ({ state, line }: CommandCase): string => `${state}: ${line}`;
+  await runVectors(t, "smtp/commands", data.cases, nameOf, ({ state, line, expect }) => {
     const conversation = new Conversation({ messageBytesMax: 10_485_760 }, judge).send(
-      states[state] ?? assert.fail(state),
+      states[state] ?? assert.fail(`the state ${state} is unknown`),
     );
     conversation.read();
     conversation.send(Buffer.from(`${line}\r\n`, "utf8"));
@@ -45,10 +45,9 @@ test("conformance: single commands in each state", (t) => {
     const allowed = expect.split("|");
     assert.ok(
       allowed.includes(code) || (allowed.includes("close") && conversation.closeCause !== undefined),
-      `${state}: ${line}: ${code}, ${expect}`,
+      `${code}, not ${expect}`,
     );
-  }
-  reportVectors(t, { set: "smtp/commands", passed: cases.length });
+  });
 });
 
 interface SessionCase {
@@ -56,39 +55,47 @@ interface SessionCase {
   readonly steps: readonly ({ readonly send: string } | { readonly expect: string; readonly re?: string })[];
 }
 
-test("conformance: sessions, as sent and octet by octet", (t) => {
-  const path = conformancePath("smtp", "sessions.json");
-  if (path === undefined) return t.skip("no data");
-  const { cases } = JSON.parse(readFileSync(path, "utf8")) as { readonly cases: readonly SessionCase[] };
-  for (const cut of ["whole", "octets"] as const) {
-    for (const { id, steps } of cases) {
-      const conversation = new Conversation(
-        {
-          messageBytesMax: 10_485_760,
-          tlsAvailable: true,
-          authMechanisms: { clear: ["PLAIN", "LOGIN"], tls: ["PLAIN", "LOGIN"] },
-        },
-        judge,
-      );
-      let unread = "";
-      for (const step of steps) {
-        if ("send" in step) {
-          const octets = Buffer.from(step.send, "utf8");
-          if (cut === "whole") conversation.send(octets);
-          else for (const octet of octets) conversation.send(Uint8Array.of(octet));
-          continue;
-        }
-        unread += conversation.read();
-        const [whole = ""] = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(unread) ?? [];
-        unread = unread.slice(whole.length);
-        const allowed = step.expect.split("|");
-        // Where the vector lets the server go on and drop what came in clear, we answer 554 and close.
-        if (id === "starttls-strip-injection" && step === steps.at(-1)) allowed.push("554");
-        const closed = allowed.includes("close") && conversation.closeCause !== undefined;
-        assert.ok(allowed.includes(whole.slice(0, 3)) || closed, `${id}: ${JSON.stringify(whole)} for ${step.expect}`);
-        if (step.re !== undefined) assert.match(whole, new RegExp(step.re), id);
-      }
-    }
-  }
-  reportVectors(t, { set: "smtp/sessions", passed: cases.length });
+test("conformance: sessions, as sent and octet by octet", async (t) => {
+  const data = readVectors<{ readonly cases: readonly SessionCase[] }>(t, "smtp", "sessions.json");
+  if (data === undefined) return;
+  await runVectors(
+    t,
+    "smtp/sessions",
+    data.cases,
+    ({ id }) => id,
+    (session) => {
+      playSession(session, "whole");
+      playSession(session, "octets");
+    },
+  );
 });
+
+function playSession({ steps }: SessionCase, cut: "whole" | "octets"): void {
+  const conversation = new Conversation(
+    {
+      messageBytesMax: 10_485_760,
+      tlsAvailable: true,
+      authMechanisms: { clear: ["PLAIN", "LOGIN"], tls: ["PLAIN", "LOGIN"] },
+    },
+    judge,
+  );
+  const injects = steps.some((step) => "send" in step && /STARTTLS\r\n./is.test(step.send));
+  let unread = "";
+  for (const step of steps) {
+    if ("send" in step) {
+      const octets = Buffer.from(step.send, "utf8");
+      if (cut === "whole") conversation.send(octets);
+      else for (const octet of octets) conversation.send(Uint8Array.of(octet));
+      continue;
+    }
+    unread += conversation.read();
+    const [whole = ""] = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(unread) ?? [];
+    unread = unread.slice(whole.length);
+    const allowed = step.expect.split("|");
+    // Where the vector lets the server go on and drop what came in clear, we answer 554 and close.
+    if (injects && step === steps.at(-1)) allowed.push("554");
+    const closed = allowed.includes("close") && conversation.closeCause !== undefined;
+    assert.ok(allowed.includes(whole.slice(0, 3)) || closed, `${JSON.stringify(whole)} for ${step.expect}`);
+    if (step.re !== undefined) assert.match(whole, new RegExp(step.re));
+  }
+}

@@ -1,8 +1,8 @@
 /** Rows SMUG against the whole core: however line ends are bent and cut, one message comes out at most, and in step. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { conformancePath, reportVectors } from "../testing/conformance-data.ts";
+import { readVectors } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import { greeted, inContent, withRecipient, type Conversation } from "./server-test-support.ts";
 
 const forged = "MAIL FROM:<evil@x>\r\nRCPT TO:<victim@y>\r\nDATA\r\nforged";
@@ -35,18 +35,20 @@ test("SMUG-001 SMUG-002 SMUG-003 SMUG-004 SMUG-005: no forged message, for any c
   }
 });
 
-test("conformance: end-of-data sequences against the core", (t) => {
-  const path = conformancePath("smtp", "end-of-data.json");
-  if (path === undefined) return t.skip("no data");
-  const cases = JSON.parse(readFileSync(path, "utf8")) as readonly { bytes_b64: string; ends_data: boolean }[];
-  let passed = 0;
-  for (const { bytes_b64, ends_data } of cases) {
-    const sequence = Buffer.from(bytes_b64, "base64").toString("latin1");
-    if (ends_data || sequence.includes("\r\n.\r\n")) continue;
-    assertNothingForged(inContent().send(`Subject: x\r\n\r\nbody${sequence}${forged}\r\n.\r\nNOOP\r\n`), sequence);
-    passed++;
+test("conformance: end-of-data sequences against the core", async (t) => {
+  interface Vector {
+    readonly bytes_b64: string;
+    readonly ends_data: boolean;
   }
-  reportVectors(t, { set: "smtp/end-of-data, server", passed, skipped: cases.length - passed });
+  const cases = readVectors<readonly Vector[]>(t, "smtp", "end-of-data.json");
+  if (cases === undefined) return;
+  const nameOf = ({ bytes_b64 }: Vector): string => bytes_b64;
+  await runVectors(t, "smtp/end-of-data, server", cases, nameOf, ({ bytes_b64, ends_data }) => {
+    const sequence = Buffer.from(bytes_b64, "base64").toString("latin1");
+    if (ends_data || sequence.includes("\r\n.\r\n")) return { skipped: "it does end the content" };
+    assertNothingForged(inContent().send(`Subject: x\r\n\r\nbody${sequence}${forged}\r\n.\r\nNOOP\r\n`), sequence);
+    return undefined;
+  });
 });
 
 test("SMUG-006: a bare LF ends no command", () => {

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { ipAddressOf } from "../address/ip-address.ts";
 import { parseIpAddress } from "../lib/ip-network.ts";
 import type { RecordType } from "../ports/resolver.ts";
-import { conformancePath, readVectors, runVectors } from "../testing/conformance-data.ts";
+import { readVectors, vectorPath } from "../testing/conformance-data.ts";
+import { runVectors } from "../testing/run-vectors.ts";
 import { parseYamlDocuments, type Yaml, yamlMap, yamlText } from "../testing/simple-yaml.ts";
 import { StaticResolver } from "../testing/static-resolver.ts";
 import { parseClient, reverseName } from "./client-address.ts";
@@ -23,10 +24,9 @@ interface Case {
 }
 
 test("the published SPF test suite (openspf 2014.04)", async (t) => {
-  const path = conformancePath("spf", "rfc7208-tests.yml");
-  if (path === undefined) return t.skip("no data");
+  const path = vectorPath(t, "spf", "rfc7208-tests.yml");
+  if (path === undefined) return;
   const cases = parseYamlDocuments(readFileSync(path, "utf8")).flatMap(officialCases);
-  assert.equal(cases.length, 135);
   await runVectors(t, "spf/rfc7208", cases, ({ name }) => name, run);
 });
 
@@ -34,7 +34,6 @@ test("the scenarios of a second project", async (t) => {
   const scenarios = readVectors<Scenario[]>(t, "spf", "extra-scenarios.json");
   if (scenarios === undefined) return;
   const cases = scenarios.flatMap(extraCases);
-  assert.equal(cases.length, 103);
   await runVectors(t, "spf/extra", cases, ({ name }) => name, run);
 });
 

@@ -30,7 +30,7 @@ function hostile(name: string, run: () => Promise<void> | void): void {
     const before = process.threadCpuUsage();
     await run();
     const { user, system } = process.threadCpuUsage(before);
-    t.diagnostic(`${((user + system) / 1000).toFixed(0)} ms`);
+    t.diagnostic(`hostile input: ${name}: ${((user + system) / 1000).toFixed(0)} ms`);
   });
 }
 

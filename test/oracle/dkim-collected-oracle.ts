@@ -1,6 +1,6 @@
 /** DKIM: the collected messages with their DNS, octets changed at random. */
 import { readFileSync } from "node:fs";
-import { conformancePath } from "../../src/testing/conformance-data.ts";
+import { conformancePath, noConformanceData } from "../../src/testing/conformance-data.ts";
 import type { ZoneData } from "../../src/testing/conformance-dns.ts";
 import type { Choices } from "./choices.ts";
 import type { Comparison } from "./comparison.ts";
@@ -15,9 +15,8 @@ interface Collected {
 
 const collected = readCollected();
 
-/** Without the collection every case is empty. */
 export async function compareCollectedDkim(choices: Choices): Promise<Comparison> {
-  if (collected.length === 0) return { ours: "no data", theirs: "no data", input: () => "" };
+  if (collected.length === 0) throw new Error(`${noConformanceData}: there are no collected messages`);
   const { content, zones, now } = choices.pick(collected);
   return await judgeDkim(choices.chance(0.25) ? content : changed(choices, content), zones, now);
 }
