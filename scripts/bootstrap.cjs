@@ -85,13 +85,18 @@ if (installedStamp() !== stamp) install(stamp);
 const child = spawn(ownNode(), command(process.argv.slice(3)), {
   cwd: name === "run" ? process.cwd() : root,
   stdio: "inherit",
+  // The server stops when it finds that this process is gone, since a SIGKILL cannot be passed on.
+  env: name === "start" ? Object.assign({}, process.env, { POSTHASTE_LAUNCHER: String(process.pid) }) : process.env,
 });
 // npm dies of a SIGTERM without passing it on through its shell, and would leave the server running: being an orphan is
 // taken for the signal that was lost.
 const parent = process.ppid;
 if (process.env.npm_lifecycle_event) {
   setInterval(() => {
-    if (process.ppid !== parent) child.kill("SIGTERM");
+    if (process.ppid === parent) return;
+    // The server stops in order when this process goes; a signal as well would be its second, which ends it at once.
+    if (name === "start") process.exit(143);
+    child.kill("SIGTERM");
   }, 250).unref();
 }
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));

@@ -2,7 +2,7 @@
  * Proves the npm package from outside: packs it, installs the tarball into an empty project, and uses it as a stranger
  * would: the command, the types, and a message through a real server.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -46,6 +46,8 @@ try {
   );
   run(process.execPath, [path.resolve("node_modules/typescript/bin/tsc"), "-p", folder], folder);
 
+  tellsOfNode(command);
+
   const [smtp, http] = [await freePort(), await freePort()];
   const ports = ["--smtp-port", String(smtp), "--http-port", String(http)];
   const server = spawn(process.execPath, [command, "dev", ...ports, "--data-dir", path.join(folder, "data")], {
@@ -74,7 +76,50 @@ try {
     server.kill("SIGTERM");
     await exited;
   }
+  await npxLeavesNoOrphan();
   console.log(`package: ${packed.filename} works from outside`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** Under an old Node the package says which one it needs and how npm brings it. */
+function tellsOfNode(command: string): void {
+  const old = path.join(folder, "old-node.cjs");
+  writeFileSync(
+    old,
+    'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } });\n',
+  );
+  const { status, stderr } = spawnSync(process.execPath, ["--require", old, command, "--version"], {
+    encoding: "utf8",
+  });
+  if (status !== 69 || !/Node 20\.20\.2.*24\.7.*npm install --save-dev node@\d+/.test(stderr)) {
+    fail(`under Node 20 it ended with ${status} and said: ${stderr}`);
+  }
+}
+
+/** `npx posthaste dev & kill $!`: npm dies of the signal, and the server must not outlive it. */
+async function npxLeavesNoOrphan(): Promise<void> {
+  const ports = ["--smtp-port", "0", "--http-port", "0"];
+  const npx = spawn("npx", ["posthaste", "dev", ...ports, "--no-welcome", "--data-dir", path.join(folder, "npx")], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe"],
+    // The Node that is good enough, whatever `node` is on the PATH.
+    env: { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env["PATH"]}` },
+  });
+  let output = "";
+  for (const stream of [npx.stdout, npx.stderr]) {
+    stream.on("data", (bytes: Buffer) => {
+      output += bytes.toString();
+      if (output.includes("server-started") && !npx.killed) npx.kill("SIGTERM");
+    });
+  }
+  // Both share their output: it closes when the server is gone, too.
+  const closed = await new Promise<boolean>((resolve) => {
+    const hung = setTimeout(() => resolve(false), 60_000);
+    npx.once("close", () => {
+      clearTimeout(hung);
+      resolve(true);
+    });
+  });
+  if (!closed || !output.includes("server-stopped")) fail(`npx posthaste dev left an orphan: ${output}`);
 }

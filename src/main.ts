@@ -13,6 +13,7 @@ import { runCli } from "./cli/run.ts";
 import { type RunningServer, type ServerPlan, StartError } from "./cli/running-server.ts";
 import { DataDirInUse, lockDataDir } from "./node/data-dir-lock.ts";
 import { controlRequest } from "./node/http-control.ts";
+import { launchersOf, systemProcesses, watchLaunchers } from "./node/launcher-watch.ts";
 import { NodeFiles } from "./node/node-files.ts";
 import { NodeNetwork } from "./node/node-network.ts";
 import { coloursWanted, ReadableLog } from "./node/readable-log.ts";
@@ -35,6 +36,7 @@ const files = new NodeFiles();
 const network = new NodeNetwork({ onListenerError: tellAcceptFailed });
 const crypto = new ThreadPoolCrypto(clock);
 const version = packageVersion();
+const launchers = launchersOf(process.env, systemProcesses);
 /** Nobody presses Ctrl-C twice as fast on purpose. */
 const sameSignalMs = 200;
 const acceptFailedEveryMs = 10_000;
@@ -95,7 +97,10 @@ flushLog();
 // Whatever still holds the event loop (an idle socket of a peer, a thread) has no more to say.
 process.stdout.write("", () => process.exit());
 
-/** From the first time it is asked for, the first signal aborts and the second ends the process. */
+/**
+ * From the first time it is asked for, the first signal aborts and the second ends the process. The end of the launcher
+ * aborts too.
+ */
 function interruption(): AbortSignal {
   if (interrupted) return interrupted.signal;
   const controller = new AbortController();
@@ -113,6 +118,8 @@ function interruption(): AbortSignal {
       controller.abort(new Error(`stopped by ${name}`));
     });
   }
+  const gone = () => controller.abort(new Error("stopped because the process that started it is gone"));
+  watchLaunchers(launchers, { processes: systemProcesses, clock, gone });
   return controller.signal;
 }
 
