@@ -205,6 +205,70 @@ test("the token and the names of [admin] in force are asked for, also after a re
   await server.stop();
 });
 
+test("without a token in the configuration the API asks for one that was made, on TCP and in production only", async () => {
+  const world = new World();
+  const path = "/api/v1/users";
+  const server = await world.start(production);
+  assert.equal((await world.json("127.0.0.1:8025", path)).status, 401);
+  const body = JSON.stringify({ address: "mallory@example.org", password: "secret" });
+  const add = { method: "POST", body, headers: { "content-type": "application/json" } };
+  assert.equal((await world.json("127.0.0.1:8025", path, add)).status, 401);
+  for (const probe of ["/healthz", "/readyz"]) assert.equal((await world.json("127.0.0.1:8025", probe)).status, 200);
+  assert.equal((await world.json("/data/control.sock", path)).status, 200, "the socket's mode is its guard");
+  const token = Buffer.from(await world.terminal.files.readFile("/data/admin.token"))
+    .toString()
+    .trim();
+  assert.match(token, /^[\w-]{43}$/);
+  const headers = { authorization: `Bearer ${token}` };
+  assert.equal((await world.json("127.0.0.1:8025", path, { headers })).status, 200);
+  await server.stop();
+
+  const again = await world.start(production);
+  assert.equal((await world.json("127.0.0.1:8025", path, { headers })).status, 200, "it outlives the process");
+  await again.stop();
+  assert.equal(world.log.events.filter(({ name }) => name === "admin-token-made").length, 1);
+
+  const unix = await world.start({ ...production, admin: { listen: "unix:/data/admin.sock" } });
+  assert.equal((await world.json("/data/admin.sock", path)).status, 200);
+  await unix.stop();
+});
+
+test("a token that the configuration drops at a reload leaves the API no more open than one it never had", async () => {
+  const world = new World();
+  const token = "a token of twenty letters";
+  const reload = () => Promise.resolve(settingsSchema.parse(production));
+  const server = await world.start({ ...production, admin: { token } }, { reload });
+  const get = (headers: Record<string, string> = {}) =>
+    world.json("127.0.0.1:8025", "/api/v1/queue/stats", { headers });
+  assert.equal((await get({ authorization: `Bearer ${token}` })).status, 200);
+  assert.deepEqual(await server.reload(), { ok: true });
+  assert.equal((await get()).status, 401);
+  assert.equal((await get({ authorization: `Bearer ${token}` })).status, 401);
+  await server.stop();
+});
+
+test("a data directory that others may enter is narrowed, unless it holds somebody else's files", async () => {
+  const world = new World();
+  const { files } = world.terminal;
+  await files.makeDirectory("/data", 0o755);
+  const server = await world.start(production);
+  await server.stop();
+  assert.equal((await files.stat("/data"))?.permissions, 0o700);
+  const [narrowed] = world.log.events.filter(({ name }) => name === "data-dir-narrowed");
+  assert.deepEqual(narrowed?.fields, { path: "/data", former: "0755" });
+
+  await files.makeDirectory("/tmp", 0o1777);
+  await files.replaceFile("/tmp/note", Buffer.from("x"));
+  await assert.rejects(world.start({ ...production, data_dir: "/tmp" }), {
+    code: "start-data-dir-open",
+    message: "the data directory /tmp is open to other users (1777) and holds files of somebody else",
+  });
+  assert.equal((await files.stat("/tmp"))?.permissions, 0o1777);
+  await files.replaceFile("/tmp/server.lock", Buffer.from(""));
+  await (await world.start({ ...production, data_dir: "/tmp" })).stop();
+  assert.equal((await files.stat("/tmp"))?.permissions, 0o1700);
+});
+
 test("a data directory in use, or a port that is taken, ends a start and leaves nothing open", async () => {
   const world = new World();
   const server = await world.start(production);

@@ -45,7 +45,7 @@ import { FreeSpace } from "./policy/free-space.ts";
 import { MessageRate } from "./policy/message-rate.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Crypto } from "./ports/crypto.ts";
-import { FileError, type Files } from "./ports/files.ts";
+import type { Files } from "./ports/files.ts";
 import type { Log } from "./ports/log.ts";
 import { type Endpoint, type Network, NetworkError } from "./ports/network.ts";
 import type { Random } from "./ports/random.ts";
@@ -58,6 +58,7 @@ import { MxRouter } from "./route/mx-router.ts";
 import { openSigning } from "./signing/open-signing.ts";
 import { QueueIds } from "./spool/queue-id.ts";
 import type { Spool } from "./spool/spool.ts";
+import { ownToken, prepareDataDir } from "./data-dir.ts";
 import { userDirectory } from "./user-directory.ts";
 
 /** A Request-to-Response function, served. */
@@ -97,7 +98,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   const dataDir = settings.data_dir;
   const queueDeadline = { ms: settings.stop_within };
 
-  await prepareDataDir(dataDir, files);
+  await prepareDataDir(dataDir, { files, log });
   const lock = ports.lock(dataDir);
   opened.defer(() => lock.release());
   const spool = opened.use(await ports.openSpool(dataDir));
@@ -245,10 +246,15 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
       ? { users: userDirectory({ settings: () => accountSettings(current), accounts, store, crypto, clock }) }
       : {}),
   };
-  // What listens on an address goes by the token and the names in force; a reload may change them.
-  let guarded = { settings, app: adminApp(shared, guardSettings(settings)) };
+  // What listens on an address goes by the token and the names in force; a reload may change them. Any user of this machine
+  // reaches an address, and only this one the socket; nobody develops with a token.
+  const token =
+    development || settings.admin.listen.kind === "unix" ? undefined : await ownToken(dataDir, { files, random, log });
+  let guarded = { settings, app: adminApp(shared, guardSettings(settings, token)) };
   const fetchGuarded = (request: Request) => {
-    if (guarded.settings !== current) guarded = { settings: current, app: adminApp(shared, guardSettings(current)) };
+    if (guarded.settings !== current) {
+      guarded = { settings: current, app: adminApp(shared, guardSettings(current, token)) };
+    }
     return guarded.app.fetch(request);
   };
   const control = await openHttp(
@@ -293,16 +299,6 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     log.event("server-stopped", {});
   };
   return { listeners, admin: admin.endpoint, reload, stop: () => (stopping ??= stop()) };
-}
-
-async function prepareDataDir(dataDir: string, files: Files): Promise<void> {
-  try {
-    await files.makeDirectory(dataDir, 0o700);
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-    const message = `the data directory ${dataDir} cannot be used (${error.code})`;
-    throw new StartError("start-data-dir-unusable", "data_dir", message, { cause: error });
-  }
 }
 
 function connectionLimits({ settings: { limits }, mode }: ServerPlan, ports: ServerPorts): ConnectionLimits {
@@ -390,10 +386,11 @@ function startError(error: unknown, part: string, endpoint: Endpoint): unknown {
   });
 }
 
-function guardSettings({ hostname, admin }: Settings): GuardSettings {
+function guardSettings({ hostname, admin }: Settings, made: string | undefined): GuardSettings {
   const own = admin.listen.kind === "ip" ? [hostOf(admin.listen.address)] : [];
   const hostnames = [hostname, ...admin.hostnames, ...own].map((name) => name.toLowerCase());
-  return { hostnames, ...(admin.token === undefined ? {} : { token: admin.token }) };
+  const token = admin.token ?? made;
+  return { hostnames, ...(token === undefined ? {} : { token }) };
 }
 
 /** As a Host field has it. */

@@ -46,8 +46,9 @@ export async function startMeasured(nextHopPort: number): Promise<MeasuredServer
       return posthaste.program.child.pid ?? 0;
     },
     async get(path) {
+      const headers = { authorization: `Bearer ${posthaste.adminToken()}` };
       const started = performance.now();
-      const response = await fetch(`http://127.0.0.1:${adminPort}/api/v1${path}`);
+      const response = await fetch(`http://127.0.0.1:${adminPort}/api/v1${path}`, { headers });
       const json: unknown = await response.json();
       if (!response.ok) throw new Error(`${path}: ${response.status} ${JSON.stringify(json)}`);
       return { json, ms: performance.now() - started };

@@ -85,7 +85,7 @@ export async function startWorld(ledger: Ledger): Promise<World> {
     },
     async ask(method, apiPath) {
       // A kept connection would be to the process before a restart.
-      const headers = { connection: "close" };
+      const headers = { connection: "close", authorization: `Bearer ${server.adminToken()}` };
       const response = await fetch(`http://127.0.0.1:${admin}/api/v1${apiPath}`, { method, headers });
       const json: unknown = await response.json();
       if (!response.ok) throw new Error(`${apiPath}: ${response.status} ${JSON.stringify(json)}`);

@@ -29,7 +29,8 @@ export function refusalOf(request: Request, settings: GuardSettings): Refusal | 
     return { status: 403, error: `Origin ${printable(origin)} may not use this API` };
   }
   if (settings.token !== undefined && !sameToken(request.headers.get("authorization"), settings.token)) {
-    return { status: 401, error: "this API needs the token of [admin], as `Authorization: Bearer …`" };
+    const where = "the `token` of [admin], or where that is not set the one in data_dir/admin.token";
+    return { status: 401, error: `this API needs a token, as \`Authorization: Bearer …\`: ${where}` };
   }
   return undefined;
 }

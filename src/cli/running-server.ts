@@ -55,6 +55,11 @@ export const startErrors = {
     cause: "The data directory cannot be made, read or written by this user.",
     remedy: "Create it and give it to the user that runs the server.",
   },
+  "start-data-dir-open": {
+    cause:
+      "Other users of this machine may enter the data directory. A server narrows its own or an empty one to its user; this one holds other files, or belongs to another user.",
+    remedy: "Choose a folder of its own, or run `chmod 700` on this one.",
+  },
   "start-spool-newer": {
     cause: "A newer Posthaste has written the spool, in a format that this one does not know. Nothing was changed.",
     remedy:

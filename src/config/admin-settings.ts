@@ -11,7 +11,7 @@ export const adminSettings = z
       .min(16, "a token needs at least 16 characters")
       .optional()
       .describe(
-        "Bearer token that requests must carry; needed to listen anywhere but on loopback or a unix socket. Applies on reload.",
+        "Bearer token that requests must carry. Without it `serve` makes one and keeps it in `data_dir/admin.token`; to listen beyond loopback it has to be set. On a unix socket none is asked for unless it is set. Applies on reload.",
       ),
     hostnames: z
       .array(z.string().min(1).max(255))

@@ -42,6 +42,16 @@ export const logEvents = {
     "The system could not hand over a new connection: its memory or another resource is short. Told once in ten seconds.",
     "Sessions that are open go on; new ones get in when there is room.",
   ),
+  "data-dir-narrowed": declare(
+    "warn",
+    "Other users of this machine could enter the data directory. It has mail, private keys and the token of the API in it.",
+    "Only the server's user may enter it now (`chmod 700`).",
+  ),
+  "admin-token-made": declare(
+    "info",
+    "The configuration has no token for the API, so one was made and kept in the file told.",
+    "Requests to `admin.listen` must carry it; commands use the control socket and need none.",
+  ),
   "listener-opened": declare("info", "A listener accepts connections.", "Sessions begin."),
   "certificate-loaded": declare(
     "info",

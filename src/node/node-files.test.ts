@@ -85,6 +85,17 @@ test("replaceFile leaves no temporary name, whether it succeeds or fails", () =>
     await files.makeDirectory(join(folder, "d", "e"));
   }));
 
+test("permissions are told and changed", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "d");
+    await files.makeDirectory(path);
+    await files.setPermissions(path, 0o755);
+    assert.equal((await files.stat(path))?.permissions, 0o755);
+    await files.setPermissions(path, 0o700);
+    assert.equal((await stat(path)).mode & 0o7777, 0o700);
+    await assert.rejects(files.setPermissions(join(folder, "b"), 0o700), { code: "ENOENT" });
+  }));
+
 test("links, renames and free space, also for a path that is not there yet", () =>
   inFolder(async (folder) => {
     await files.replaceFile(join(folder, "tmp"), Buffer.from("mail"));

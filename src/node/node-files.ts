@@ -3,7 +3,19 @@
  * (0600, 0700) unless asked otherwise, since nearly all of them hold mail or secrets.
  */
 import { randomBytes } from "node:crypto";
-import { open, link, mkdir, readdir, readFile, rename, rm, stat, statfs, type FileHandle } from "node:fs/promises";
+import {
+  chmod,
+  open,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  type FileHandle,
+} from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { FileError, type FileFacts, type Files, type OpenFile, type OpenMode } from "../ports/files.ts";
@@ -52,6 +64,10 @@ export class NodeFiles implements Files {
     }
   }
 
+  async setPermissions(path: string, permissions: number): Promise<void> {
+    await guarded(chmod(path, permissions));
+  }
+
   async syncDirectory(path: string): Promise<void> {
     let handle: FileHandle | undefined;
     try {
@@ -84,7 +100,7 @@ export class NodeFiles implements Files {
     try {
       const facts = await stat(path);
       const kind = facts.isFile() ? "file" : facts.isDirectory() ? "directory" : "other";
-      return { kind, size: facts.size, modifiedAt: facts.mtimeMs };
+      return { kind, size: facts.size, modifiedAt: facts.mtimeMs, permissions: facts.mode & 0o7777 };
     } catch (error) {
       const wrapped = fileError(error);
       if (wrapped.code === "ENOENT" || wrapped.code === "ENOTDIR") return undefined;

@@ -15,6 +15,8 @@ export interface FileFacts {
   readonly kind: "file" | "directory" | "other";
   readonly size: number;
   readonly modifiedAt: number;
+  /** Of owner, group and others, as `chmod` takes them. */
+  readonly permissions: number;
 }
 
 export interface OpenFile extends AsyncDisposable {
@@ -37,6 +39,7 @@ export interface Files {
   /** Writes a temporary name beside `path`, fsyncs, renames over it, fsyncs the directory: old or new, never half. */
   replaceFile(path: string, bytes: Uint8Array, permissions?: number): Promise<void>;
   makeDirectory(path: string, permissions?: number): Promise<void>; // with parents; no error where it exists
+  setPermissions(path: string, permissions: number): Promise<void>;
   /** fsync of a directory: makes names created in, renamed into, or removed from it durable. */
   syncDirectory(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;

@@ -229,6 +229,7 @@ export class Incarnation {
         await this.files.syncDirectory(dirname(path));
       },
       makeDirectory: (...given) => this.#mortal(files.makeDirectory(...given)),
+      setPermissions: (...given) => this.#mortal(files.setPermissions(...given)),
       syncDirectory: (...given) => this.#mortal(files.syncDirectory(...given)),
       rename: (...given) => this.#mortal(files.rename(...given)),
       link: (...given) => this.#mortal(files.link(...given)),

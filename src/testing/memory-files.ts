@@ -16,6 +16,7 @@ export type FileOperation =
   | "readFile"
   | "replaceFile"
   | "makeDirectory"
+  | "setPermissions"
   | "syncDirectory"
   | "rename"
   | "link"
@@ -57,6 +58,8 @@ export class MemoryFiles implements Files {
   before: ((operation: FileOperation, path: string) => void) | undefined;
   readonly #now: () => number;
   readonly #directories = new Set<string>(["/"]);
+  /** Those that were asked for; of files only what was set later. */
+  readonly #permissions = new Map<string, number>();
   #names = new Map<string, Inode>();
   #durableNames = new Map<string, Inode>();
   #faults: Fault[] = [];
@@ -141,10 +144,19 @@ export class MemoryFiles implements Files {
     this.#durableNames.set(name, inode);
   }
 
-  async makeDirectory(path: string): Promise<void> {
+  async makeDirectory(path: string, permissions = 0o700): Promise<void> {
     let name = this.#begin("makeDirectory", path);
     if (this.#names.has(name)) throw error("EEXIST", "makeDirectory", name);
-    for (; name !== "/"; name = posix.dirname(name)) this.#directories.add(name);
+    for (; name !== "/" && !this.#directories.has(name); name = posix.dirname(name)) {
+      this.#directories.add(name);
+      this.#permissions.set(name, permissions);
+    }
+  }
+
+  async setPermissions(path: string, permissions: number): Promise<void> {
+    const name = this.#begin("setPermissions", path);
+    if (!this.#directories.has(name) && !this.#names.has(name)) throw error("ENOENT", "setPermissions", name);
+    this.#permissions.set(name, permissions);
   }
 
   async syncDirectory(path: string): Promise<void> {
@@ -194,9 +206,12 @@ export class MemoryFiles implements Files {
 
   async stat(path: string): Promise<FileFacts | undefined> {
     const name = this.#begin("stat", path);
-    if (this.#directories.has(name)) return { kind: "directory", size: 0, modifiedAt: 0 };
+    if (this.#directories.has(name)) {
+      return { kind: "directory", size: 0, modifiedAt: 0, permissions: this.#permissions.get(name) ?? 0o755 };
+    }
     const inode = this.#names.get(name);
-    return inode && { kind: "file", size: inode.length, modifiedAt: inode.modifiedAt };
+    const permissions = this.#permissions.get(name) ?? 0o600;
+    return inode && { kind: "file", size: inode.length, modifiedAt: inode.modifiedAt, permissions };
   }
 
   async freeBytes(path: string): Promise<number> {

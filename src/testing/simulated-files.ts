@@ -70,8 +70,12 @@ export class SimulatedFiles implements Files {
     await this.memory.replaceFile(path, bytes, permissions);
   }
 
-  makeDirectory(path: string): Promise<void> {
-    return this.memory.makeDirectory(path);
+  makeDirectory(path: string, permissions?: number): Promise<void> {
+    return this.memory.makeDirectory(path, permissions);
+  }
+
+  setPermissions(path: string, permissions: number): Promise<void> {
+    return this.memory.setPermissions(path, permissions);
   }
 
   async syncDirectory(path: string): Promise<void> {

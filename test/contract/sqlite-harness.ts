@@ -54,6 +54,10 @@ export function hookedFiles(before: (operation: keyof Files, path: string) => Pr
     readFile: async (path) => (await before("readFile", path), await files.readFile(path)),
     replaceFile: async (path, bytes) => (await before("replaceFile", path), await files.replaceFile(path, bytes)),
     makeDirectory: async (path) => (await before("makeDirectory", path), await files.makeDirectory(path)),
+    setPermissions: async (path, permissions) => {
+      await before("setPermissions", path);
+      await files.setPermissions(path, permissions);
+    },
     syncDirectory: async (path) => (await before("syncDirectory", path), await files.syncDirectory(path)),
     rename: async (from, to) => (await before("rename", to), await files.rename(from, to)),
     link: async (from, to) => (await before("link", to), await files.link(from, to)),

@@ -1,5 +1,5 @@
 /** This checkout's own server as a real process, with a configuration written for the test. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Folder } from "./folder.ts";
 import { type Program, startProgram, untilListening } from "./program.ts";
@@ -11,6 +11,8 @@ export interface PosthasteServer extends AsyncDisposable {
   readonly dataFolder: string;
   readonly configuration: string;
   readonly program: Program;
+  /** What `admin.listen` asks for where the configuration has no token. */
+  adminToken(): string;
   /** Starts again on the same data, after a stop or a kill. */
   restart(): Promise<void>;
 }
@@ -51,6 +53,7 @@ export async function startPosthaste(options: {
     get program() {
       return program;
     },
+    adminToken: () => readFileSync(`${dataFolder}/admin.token`, "utf8").trim(),
     async restart() {
       await program.stop();
       program = await start();
