@@ -43,6 +43,27 @@ for (const file of sources) {
   if (!imported.has(file) && !roots.some((root) => root.test(file))) problems.push(`${file}: nothing imports it`);
 }
 
+/**
+ * Where the time of day is meant: in what is stored, or said to others. Anything else that sessions, limits and deliveries ask
+ * of a clock is a duration, and somebody may set the time of day meanwhile.
+ */
+const datesIn = new Set([
+  "src/accounts/user-administration.ts",
+  "src/inbound/commands/commit.ts",
+  "src/inbound/commands/data.ts",
+  "src/inbound/new-message.ts",
+  "src/outbound/capture-delivery.ts",
+  "src/outbound/smtp-client-connection.ts",
+  "src/policy/authentication/sender-authentication.ts",
+]);
+for (const file of sources) {
+  if (!/^src\/(accounts|inbound|outbound|policy)\//.test(file) || file.endsWith(".test.ts") || datesIn.has(file))
+    continue;
+  if (/\bclock\??\.now\(\)/i.test(readFileSync(file, "utf8"))) {
+    problems.push(`${file}: a duration is measured by monotonicMs(); clock.now() is for dates`);
+  }
+}
+
 const status = existsSync("docs/rfc.md") ? readFileSync("docs/rfc.md", "utf8") : "";
 const cited = new Set<string>();
 for (const file of sources.filter((name) => name.startsWith("src/"))) {

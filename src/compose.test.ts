@@ -188,6 +188,31 @@ test("a reload is taken whole or not at all", async () => {
   await server.stop();
 });
 
+test("reloads wait for one another, and the last one counts", async () => {
+  const world = new World();
+  const first = Promise.withResolvers<SettingsInput>();
+  const told: string[] = [];
+  const readings = [
+    first.promise,
+    Promise.resolve({ ...production, user: [{ address: "second@example.org" }] } satisfies SettingsInput),
+  ];
+  const reload = async () => {
+    told.push("reads");
+    const settings = settingsSchema.parse(await readings.shift());
+    told.push("has read");
+    return settings;
+  };
+  const server = await world.start(production, { reload });
+  const both = Promise.all([server.reload(), world.json("/data/control.sock", "/api/v1/reload", { method: "POST" })]);
+  await world.quiet();
+  first.resolve({ ...production, user: [{ address: "first@example.org" }] });
+  assert.deepEqual(await both, [{ ok: true }, { status: 200, body: { ok: true } }]);
+  assert.deepEqual(told, ["reads", "has read", "reads", "has read"]);
+  assert.equal((await world.send(25, "--from", "x@elsewhere.test", "--to", "second@example.org")).code, 0);
+  assert.equal((await world.send(25, "--from", "x@elsewhere.test", "--to", "first@example.org")).code, 65);
+  await server.stop();
+});
+
 test("the token and the names of [admin] in force are asked for, also after a reload", async () => {
   const world = new World();
   const admin = { listen: "127.0.0.1:8025", token: "a token of twenty letters" };

@@ -7,7 +7,7 @@ import type { AccountDirectory } from "./accounts/account-directory.ts";
 import { AnyAccounts } from "./accounts/any-accounts.ts";
 import { UserStore } from "./accounts/user-store.ts";
 import { adminApp } from "./admin/app.ts";
-import type { GuardSettings } from "./admin/guard.ts";
+import { guardSettings } from "./admin/guard.ts";
 import { Inbox } from "./admin/inbox.ts";
 import type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "./cli/running-server.ts";
 import { StartError } from "./cli/running-server.ts";
@@ -30,6 +30,7 @@ import { HistoryKeeper } from "./history/history-keeper.ts";
 import { Inbound } from "./inbound/inbound.ts";
 import { ListenerError } from "./inbound/listener-options.ts";
 import type { InboundServices } from "./inbound/services.ts";
+import { InTurn } from "./lib/in-turn.ts";
 import { formatListenAddress } from "./lib/setting-types.ts";
 import { CertificateError } from "./node/certificates.ts";
 import { CertificateStore } from "./node/certificate-store.ts";
@@ -202,7 +203,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   opened.defer(() => inbound.shutdown({ deadlineMs: queueDeadline.ms }));
 
   let ready = true;
-  const reload = async (): Promise<ReloadResult> => {
+  const applyReload = async (): Promise<ReloadResult> => {
     if (!plan.reload) return { ok: false, error: "this server has no configuration file" };
     try {
       const next = await plan.reload();
@@ -230,6 +231,10 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
       return { ok: false, error: text };
     }
   };
+
+  // Two at once would mix the settings of both: a signal and a request, or two of either.
+  const reloads = new InTurn();
+  const reload = () => reloads.run(applyReload);
 
   const shared = {
     log,
@@ -384,16 +389,4 @@ function startError(error: unknown, part: string, endpoint: Endpoint): unknown {
   return new StartError("start-address-refused", part, `${place} cannot be listened on (${part}): ${why}`, {
     cause: error,
   });
-}
-
-function guardSettings({ hostname, admin }: Settings, made: string | undefined): GuardSettings {
-  const own = admin.listen.kind === "ip" ? [hostOf(admin.listen.address)] : [];
-  const hostnames = [hostname, ...admin.hostnames, ...own].map((name) => name.toLowerCase());
-  const token = admin.token ?? made;
-  return { hostnames, ...(token === undefined ? {} : { token }) };
-}
-
-/** As a Host field has it. */
-function hostOf(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
 }

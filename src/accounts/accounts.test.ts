@@ -494,6 +494,23 @@ test("users made by the command can log in and receive after a reload; those of 
   assert.equal(accounts.resolve(path("eve@example.org")).kind, "unknown");
 });
 
+test("users that are reread while the settings change do not bring the former settings back", async () => {
+  const { accounts, store, settings: declared } = await open();
+  const list = store.list.bind(store);
+  const slow = Promise.withResolvers<void>();
+  store.list = async () => {
+    const users = await list();
+    store.list = list;
+    await slow.promise;
+    return users;
+  };
+  const changed = accounts.reload({ ...declared, users: [{ address: "new@example.org" }], aliases: [] });
+  const reread = accounts.reload();
+  slow.resolve();
+  await Promise.all([changed, reread]);
+  assert.equal(accounts.resolve(path("new@example.org")).kind, "local");
+});
+
 test("in development every recipient is local and every login is right", async () => {
   const any = new AnyAccounts("localhost");
   const resolution = any.resolve(path("Who.Ever@anywhere.test"));

@@ -5,6 +5,7 @@
 import { domainKeyOf } from "../address/domain.ts";
 import { mailboxKey } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
+import { InTurn } from "../lib/in-turn.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { PasswordCrypto } from "../ports/crypto.ts";
 import type { Random } from "../ports/random.ts";
@@ -30,6 +31,7 @@ export class Accounts implements AccountDirectory {
   readonly #options: AccountsOptions;
   readonly #passwords: PasswordCheck;
   readonly #signInLimits: SignInLimits;
+  readonly #reloads = new InTurn();
   #settings: AccountSettings;
   #table: AccountTable;
 
@@ -48,11 +50,15 @@ export class Accounts implements AccountDirectory {
   }
 
   /** Takes changed settings, or (without) users that `posthaste user` changed, whole and at once. */
-  async reload(settings: AccountSettings = this.#settings): Promise<void> {
-    const table = new AccountTable(settings, await this.#options.store.list());
-    this.#settings = settings;
-    this.#table = table;
-    this.#expectPasswords();
+  reload(settings?: AccountSettings): Promise<void> {
+    return this.#reloads.run(async () => {
+      // Read in its turn: what an earlier reload has put in force is kept.
+      const next = settings ?? this.#settings;
+      const table = new AccountTable(next, await this.#options.store.list());
+      this.#settings = next;
+      this.#table = table;
+      this.#expectPasswords();
+    });
   }
 
   /** What does not fit together, the users in the data directory included. */

@@ -3,6 +3,7 @@
  * and Origin, where a browser sends one, has to be the same; a token is asked for where one is set.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { Settings } from "../config/settings-schema.ts";
 
 export interface GuardSettings {
   /** Names under which the server may be addressed, besides loopback ones and the address it listens on. */
@@ -33,6 +34,19 @@ export function refusalOf(request: Request, settings: GuardSettings): Refusal | 
     return { status: 401, error: `this API needs a token, as \`Authorization: Bearer …\`: ${where}` };
   }
   return undefined;
+}
+
+/** `made`: the token that is asked for where the configuration has none. */
+export function guardSettings({ hostname, admin }: Settings, made: string | undefined): GuardSettings {
+  const own = admin.listen.kind === "ip" ? [hostOf(admin.listen.address)] : [];
+  const hostnames = [hostname, ...admin.hostnames, ...own].map((name) => name.toLowerCase());
+  const token = admin.token ?? made;
+  return { hostnames, ...(token === undefined ? {} : { token }) };
+}
+
+/** As a Host field has it. */
+function hostOf(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }
 
 function originHost(origin: string): string | undefined {

@@ -65,8 +65,8 @@ export class Connection implements ConnectionHandler {
     const { stream, listener, services, settings } = options;
     this.#options = options;
     this.#stream = stream;
-    this.#openedAt = services.clock.now();
-    this.#heardAtMs = services.clock.monotonicMs();
+    this.#openedAt = services.clock.monotonicMs();
+    this.#heardAtMs = this.#openedAt;
     const certificates = services.certificates !== undefined;
     this.#protocol = new ServerProtocol(protocolSettings(listener, settings, certificates), this.#openedAt);
     this.#session = new Session({
@@ -121,8 +121,8 @@ export class Connection implements ConnectionHandler {
 
   data(bytes: Uint8Array): void {
     if (this.#over !== undefined) return;
-    this.#heardAtMs = this.#options.services.clock.monotonicMs();
-    this.#protocol.receive(bytes, this.#now());
+    this.#heardAtMs = this.#now();
+    this.#protocol.receive(bytes, this.#heardAtMs);
     this.#run();
   }
 
@@ -274,7 +274,7 @@ export class Connection implements ConnectionHandler {
     this.#session.log.event("session-closed", {
       cause,
       client: this.#options.clientAddress,
-      duration_ms: clock.now() - this.#openedAt,
+      duration_ms: Math.round(clock.monotonicMs() - this.#openedAt),
       messages: this.#session.messages,
       error: error?.message,
     });
@@ -311,6 +311,6 @@ export class Connection implements ConnectionHandler {
   }
 
   #now(): Instant {
-    return this.#options.services.clock.now();
+    return this.#options.services.clock.monotonicMs();
   }
 }

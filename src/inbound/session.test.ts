@@ -216,6 +216,43 @@ test("SMTP-043: an idle session ends with 421 after five minutes, not before, an
   assert.equal(server.log.of("session-closed")[0]?.["cause"], "deadline");
 });
 
+test("a session ends when its time is over, however the clock was set meanwhile", async () => {
+  await using server = await ReceivingServer.open();
+  const client = await server.client("mx");
+  await server.clock.advance(200_000);
+  server.clock.jump(86_400_000);
+  await server.clock.advance(99_000);
+  assert.equal(await client.unread(), "", "set forward");
+  server.clock.jump(-2 * 86_400_000);
+  await server.clock.advance(1000);
+  assert.match(await client.reply(), /^421 4\.4\.2 /, "set back");
+  assert.equal(await client.ended(), true);
+  const [closed] = server.log.of("session-closed");
+  assert.deepEqual([closed?.["cause"], closed?.["duration_ms"]], ["deadline", 300_000]);
+});
+
+test("rates per network do not begin anew, nor stand still, because the clock was set", async () => {
+  await using server = await ReceivingServer.open({
+    limits: { client_message_rate: 1, client_connection_rate: 2 },
+  });
+  const client = await server.client("mx");
+  const mail = async (expected: string) => {
+    await client.expect("MAIL FROM:<s@x.example>", expected);
+    await client.expect("RSET", "250");
+  };
+  await mail("250");
+  server.clock.jump(86_400_000);
+  await mail("450");
+  server.clock.jump(-2 * 86_400_000);
+  await server.clock.advance(60_000);
+  await mail("250");
+
+  await server.client("mx");
+  await server.client("mx");
+  server.clock.jump(86_400_000);
+  assert.match(await (await server.dial("mx")).reply(), /^421 4\.7\.0 /);
+});
+
 test("SMTP-049: sessions above the limits hear 421 and are closed; ended ones make room", async () => {
   await using server = await ReceivingServer.open({ limits: { client_connections: 2, connections: 3 } });
   const first = await server.client("mx", "203.0.113.1");

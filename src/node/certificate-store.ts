@@ -9,6 +9,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
 import type { Log } from "../ports/log.ts";
 import type { TlsServerContext, TlsServerOptions } from "../ports/network.ts";
+import { InTurn } from "../lib/in-turn.ts";
 import { CertificateError, checkPair, type CertificatePair } from "./certificates.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 
@@ -38,6 +39,8 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   #seen = "";
   #timer: Timer | undefined;
   #closed = false;
+  /** A look at the old files that ends late must not undo a reload with new ones. */
+  readonly #reloads = new InTurn();
 
   /** For `tls` of a listener and for `startTls`; may be passed on by itself. */
   readonly context = (): TlsServerContext => this.#current;
@@ -66,7 +69,11 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   }
 
   /** Reads the files if they changed (always, where other `paths` are given). Whether the files in place are in use. */
-  async reload(paths?: CertificatePaths): Promise<boolean> {
+  reload(paths?: CertificatePaths): Promise<boolean> {
+    return this.#reloads.run(() => this.#reload(paths));
+  }
+
+  async #reload(paths: CertificatePaths | undefined): Promise<boolean> {
     const { files, log } = this.#options;
     const wanted = paths ?? this.#paths;
     try {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import tls from "node:tls";
 
-import { NetworkError, type Connection, type Endpoint, type TlsFacts } from "../ports/network.ts";
+import { NetworkError, type Connection, type Endpoint, type NetworkListener, type TlsFacts } from "../ports/network.ts";
 import { NodeNetwork } from "./node-network.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 
@@ -258,26 +258,59 @@ test("an untrusted certificate or another name is told, and fails only where ver
   }
 });
 
+/** A listener that speaks TLS and greets, since tickets travel with the first octets after the handshake. */
+async function greeting(network: NodeNetwork): Promise<NetworkListener> {
+  return await network.listen(loopback, {
+    accept: (connection) => {
+      const server = new Hearing(connection);
+      void connection.startTls({ side: "server", context }).then(() => server.write("250"));
+    },
+  });
+}
+
+async function session(network: NodeNetwork, listener: NetworkListener, serverName: string): Promise<TlsFacts> {
+  const client = new Hearing(await network.connect(listener.endpoint, {}));
+  const facts = await clientTls(client.connection, {
+    requireVerified: false,
+    trusted: true,
+    sessionKey: "site",
+    serverName,
+  });
+  await client.untilText("250");
+  client.connection.destroy();
+  return facts;
+}
+
 test("sessions are resumed under their key, and a resumed one keeps the verdict of the full handshake", async () => {
   const network = new NodeNetwork();
-  const run = async (serverName: string) => {
-    const result = await upgrade(network, { requireVerified: false, trusted: true, sessionKey: "site", serverName });
-    assert.ok(result.atClient.status === "fulfilled");
-    // Tickets travel with the first octets after the handshake.
-    result.server.write("250");
-    await result.client.untilText("250");
-    result.client.connection.destroy();
-    result.server.connection.destroy();
-    return result.atClient.value;
-  };
-  assert.deepEqual([await run("mx.example.org"), await run("mx.example.org")].map(verdict), [
-    { resumed: false, verified: true },
-    { resumed: true, verified: true },
-  ]);
-  assert.deepEqual([await run("mx.example.net"), await run("mx.example.net")].map(verdict), [
-    { resumed: false, verified: false },
-    { resumed: true, verified: false },
-  ]);
+  await using listener = await greeting(network);
+  const run = async (serverName: string) => verdict(await session(network, listener, serverName));
+  assert.deepEqual(
+    [await run("mx.example.org"), await run("mx.example.org")],
+    [
+      { resumed: false, verified: true },
+      { resumed: true, verified: true },
+    ],
+  );
+  assert.deepEqual(
+    [await run("mx.example.net"), await run("mx.example.net")],
+    [
+      { resumed: false, verified: false },
+      { resumed: true, verified: false },
+    ],
+  );
+});
+
+test("a session ticket of one listener is not accepted at another with the same certificate", async () => {
+  const network = new NodeNetwork();
+  await using submission = await greeting(network);
+  await using mx = await greeting(network);
+  const resumed = [];
+  // The client offers the last session it has, whichever listener it is from.
+  for (const listener of [submission, submission, mx, mx, submission]) {
+    resumed.push((await session(network, listener, "mx.example.org")).resumed);
+  }
+  assert.deepEqual(resumed, [false, true, false, true, false]);
 });
 
 function verdict({ resumed, verified }: TlsFacts) {

@@ -85,6 +85,7 @@ export class NodeNetwork implements Network {
   }
 
   #acceptor(listener: Endpoint, { accept }: ListenOptions): (socket: Socket) => void {
+    const contexts = new TlsContexts();
     return (socket) => {
       const remote = remoteEndpoint(socket, listener);
       if (remote === undefined) {
@@ -93,7 +94,7 @@ export class NodeNetwork implements Network {
         socket.destroy();
         return;
       }
-      accept(new NodeConnection(socket, remote, this.#contexts));
+      accept(new NodeConnection(socket, remote, contexts));
     };
   }
 }

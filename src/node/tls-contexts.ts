@@ -2,7 +2,7 @@
  * What TLS needs beside the socket: contexts, made once and kept, since making one costs a millisecond and more; the
  * sessions of clients, for resumption; and the facts told of an established layer.
  */
-import { constants } from "node:crypto";
+import { constants, randomBytes } from "node:crypto";
 import { createSecureContext, getCACertificates, type SecureContext, type TLSSocket } from "node:tls";
 
 import type { PeerCertificate, TlsClientOptions, TlsFacts, TlsServerContext } from "../ports/network.ts";
@@ -23,12 +23,15 @@ export interface KeptSession {
   readonly verifyError?: string;
 }
 
+/** Each listener has its own, and so has the network for what it connects to. */
 export class TlsContexts {
+  /** A session of one listener is none of another's, which may be for other clients. OpenSSL takes up to 32 octets. */
+  readonly #sessionIdContext = randomBytes(16).toString("hex");
   readonly #server = new Map<string, { readonly version: number; readonly context: SecureContext }>();
   readonly #client = new Map<string, SecureContext>();
   readonly #sessions = new Map<string, KeptSession>();
 
-  /** Session tickets stay valid for as long as the context lives, since it holds their keys. */
+  /** Session tickets stay valid here and for as long as the context lives, since it holds their keys. */
   server({ certificatePem, keyPem, version }: TlsServerContext): SecureContext {
     const known = this.#server.get(certificatePem);
     if (known?.version === version) return known.context;
@@ -37,7 +40,7 @@ export class TlsContexts {
       key: keyPem,
       minVersion: MIN_VERSION,
       honorCipherOrder: true,
-      sessionIdContext: "posthaste",
+      sessionIdContext: this.#sessionIdContext,
       // A client that renegotiates has us pay for handshakes at its pleasure; TLS 1.3 has no renegotiation at all.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     });

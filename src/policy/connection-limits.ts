@@ -42,17 +42,13 @@ export interface Admission {
 }
 
 export class ConnectionLimits {
-  readonly #clock: Pick<Clock, "now" | "monotonicMs">;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #options: ConnectionLimitsOptions;
   readonly #places = new ConnectionPlaces();
   readonly #rate: RateLimit;
   #numbers: ConnectionNumbers;
 
-  constructor(
-    numbers: ConnectionNumbers,
-    clock: Pick<Clock, "now" | "monotonicMs">,
-    options: ConnectionLimitsOptions = {},
-  ) {
+  constructor(numbers: ConnectionNumbers, clock: Pick<Clock, "monotonicMs">, options: ConnectionLimitsOptions = {}) {
     this.#numbers = numbers;
     this.#clock = clock;
     this.#options = options;
@@ -72,7 +68,7 @@ export class ConnectionLimits {
   /** Undefined: there is no place, and the connection is to be closed at once. */
   enter(newcomer: Newcomer): Admission | undefined {
     const key = newcomer.trusted ? undefined : networkKey(newcomer.address);
-    if (key !== undefined && !this.#rate.take(key, this.#clock.now())) {
+    if (key !== undefined && !this.#rate.take(key, this.#clock.monotonicMs())) {
       // A handshake would cost us more than the refusal costs the client.
       if (newcomer.handshake) return this.#dropped(newcomer, "client-connection-rate");
       const text = "Your network connects too often, try again later";

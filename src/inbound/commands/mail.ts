@@ -36,7 +36,7 @@ function decide(state: SessionState, { reversePath, parameters }: MailEvent): De
           checkSenderOwnership(formatMailbox(reversePath), login, mayUse),
         )
       : undefined;
-  const checkRate = () => services.messageRate.check(client, services.clock.now());
+  const checkRate = () => services.messageRate.check(client, services.clock.monotonicMs());
   if (owned === undefined) return checkRate();
   return whenReady(owned, (decision) => (decision.verdict === "accept" ? checkRate() : decision));
 }
