@@ -105,8 +105,8 @@ test("from a new key to signed mail, and what happens when its record vanishes a
   await world.advance(hour);
   assert.deepEqual(await verify(world, await submit(world, received)), []);
   assert.deepEqual(
-    world.log.of("dkim-key-vanished").map(({ record }) => record),
-    made.map(({ record }) => record.name),
+    new Set(world.log.of("dkim-key-vanished").map(({ record }) => record)),
+    new Set(made.map(({ record }) => record.name)),
   );
   publish(world, made);
   await world.advance(10 * minute);
