@@ -22,7 +22,7 @@ const banned: readonly (readonly [RegExp, string])[] = [
 /** Started by name rather than imported. */
 const roots = [
   /\.test\.ts$/,
-  /^src\/(main|index|spool-thread|edge-thread)\.ts$/,
+  /^src\/(main|index|spool-thread|report-thread|edge-thread)\.ts$/,
   /^scripts\//,
   /^bench\//,
   /^test\/(interop|crash|faults|system|browser|oracle)\//,

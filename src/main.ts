@@ -134,6 +134,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const resolver = await makeResolver(settings.dns.servers, log);
   const { openFilesLimit } = await import("./node/open-files-limit.ts");
   const openFilesMax = await openFilesLimit(files);
+  const { openReportsReader } = await import("./report-reader.ts");
   const started = createServer(plan, {
     version,
     ...(openFilesMax === undefined ? {} : { openFilesMax }),
@@ -151,6 +152,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
     lock: lockOrExplain,
     openSpool: (directory) =>
       openSpoolOrExplain({ directory, clock, files, log, onThreadGone: (error) => endWithoutSpool(log, error) }),
+    reportsReader: openReportsReader(),
     serveHttp,
   });
   try {

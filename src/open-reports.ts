@@ -10,6 +10,7 @@ import type { DeliveryAgent } from "./queue/delivery-agent.ts";
 import { DailyReports, type DailyReportsSettings } from "./reporting/dmarc-aggregate/daily-reports.ts";
 import { EvaluationCounts, type EvaluationCountsSettings } from "./reporting/dmarc-aggregate/evaluation-counts.ts";
 import type { EvaluationRecorder } from "./reporting/dmarc-aggregate/evaluation-note.ts";
+import { readerInThisThread, type ReportsReader } from "./reporting/received/read-reports.ts";
 import { ReportKeeper } from "./reporting/received/report-keeper.ts";
 import type { QueueId, Spool } from "./spool/spool.ts";
 
@@ -20,6 +21,8 @@ export interface ReportsParts {
   readonly random: Random;
   readonly log: Log;
   readonly nextId: () => QueueId;
+  /** Absent: reports that come in are read in this thread. */
+  readonly reportsReader?: ReportsReader;
   readonly version: string;
   /** As they are in force; asked each time. */
   readonly settings: () => Settings;
@@ -36,16 +39,18 @@ export interface OpenReports {
 }
 
 export function openReports(parts: ReportsParts): OpenReports {
-  const { clock, log, settings, version } = parts;
+  const { log, settings, version } = parts;
   const counts = new EvaluationCounts({ ...parts, settings: () => countsSettings(settings()) });
   const keeper = new ReportKeeper(parts);
   let daily: DailyReports | undefined;
+  const agent = new ReportDelivery({
+    log,
+    reader: parts.reportsReader ?? readerInThisThread,
+    settings: () => ({ keepMs: settings().reports.keep }),
+    received: () => keeper.received(),
+  });
   return {
-    agent: new ReportDelivery({
-      ...{ clock, log },
-      settings: () => ({ keepMs: settings().reports.keep }),
-      received: () => keeper.received(),
-    }),
+    agent,
     recorder: counts,
     start: (more) => {
       daily = new DailyReports({
@@ -57,6 +62,7 @@ export function openReports(parts: ReportsParts): OpenReports {
       daily.start();
     },
     close: async () => {
+      await agent.close();
       await keeper.close();
       await daily?.close();
       await counts.close();

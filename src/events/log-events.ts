@@ -173,7 +173,7 @@ export const logEvents = {
   ),
   "reports-removed": declare(
     "warn",
-    "More reports came to the address for reports than are kept.",
+    "More reports, or more mail without one (`doubtful`), came to the address for reports than are kept.",
     "The oldest are gone before their time; somebody may be sending them to fill the disk.",
   ),
   "report-unreadable": declare(

@@ -52,6 +52,11 @@ function refusal(bytes: Buffer): string {
   return result.kind === "refused" ? result.reason : assert.fail("it was taken");
 }
 
+function filesOf(bytes: Buffer): readonly Buffer[] {
+  const result = unpack(bytes, limits);
+  return result.kind === "files" ? result.files : assert.fail(result.reason);
+}
+
 test("plain, gzip, zip and gzip within zip give the same content", () => {
   const forms = [
     text,
@@ -65,7 +70,7 @@ test("plain, gzip, zip and gzip within zip give the same content", () => {
       { name: "folder/a.xml.gz", bytes: gzipSync(text) },
     ]),
   ];
-  for (const form of forms) assert.deepEqual(unpack(form, limits), { kind: "files", files: [text] });
+  for (const form of forms) assert.deepEqual(filesOf(form), [text]);
 });
 
 test("a bomb is refused, whatever its directory says of sizes", () => {
@@ -103,7 +108,7 @@ test("every optional part of a gzip header is passed over", () => {
   const header = Buffer.from(plain.subarray(0, 10));
   header[3] = 2 | 4 | 8 | 16;
   const parts = [header, extra, Buffer.from("name\0comment\0"), sum, plain.subarray(10)];
-  assert.deepEqual(unpack(Buffer.concat(parts), limits), { kind: "files", files: [text] });
+  assert.deepEqual(filesOf(Buffer.concat(parts)), [text]);
 });
 
 test("any octets give a result, within the limit", () => {
@@ -137,4 +142,18 @@ test("archives with any octets changed give a result", () => {
     }),
     { numRuns: 3000 },
   );
+});
+
+test("the cost of a file counts every layer, and all that a refused one may have cost", () => {
+  const cost = (bytes: Buffer) => unpack(bytes, limits).cost;
+  assert.equal(cost(text), 0);
+  assert.equal(cost(gzipSync(text)), text.length);
+  const inner = gzipSync(text);
+  assert.equal(cost(gzipSync(inner)), inner.length + text.length);
+  assert.equal(
+    cost(makeZip([text, inner].map((bytes, index) => ({ name: `${index}`, bytes })))),
+    text.length + inner.length + text.length,
+  );
+  const bomb = gzipSync(Buffer.alloc(5_000_000));
+  assert.equal(cost(bomb), Math.max(1024 * 1024, bomb.length * 250));
 });

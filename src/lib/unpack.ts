@@ -7,14 +7,15 @@ import { GzipError, isGzip, readGzip } from "./gzip-reader.ts";
 import { readZip, ZipError } from "./zip-reader.ts";
 
 export interface UnpackLimits {
-  /** Octets of all that comes out. */
+  /** Octets of all that is inflated, what is packed again included. */
   readonly bytesMax: number;
 }
 
+/** `cost`: octets that were inflated, or may have been; what whoever opens several files has less for the next. */
 export type Unpacked =
-  | { readonly kind: "files"; readonly files: readonly Buffer[] }
+  | { readonly kind: "files"; readonly files: readonly Buffer[]; readonly cost: number }
   /** A sentence without a capital or full stop. */
-  | { readonly kind: "refused"; readonly reason: string };
+  | { readonly kind: "refused"; readonly reason: string; readonly cost: number };
 
 /** Real reports shrink to a tenth up to a fiftieth; deflate can reach a thousandth. */
 const ratioMax = 250;
@@ -26,13 +27,14 @@ const filesMax = 10;
 const layersMax = 2;
 
 export function unpack(bytes: Buffer, { bytesMax }: UnpackLimits): Unpacked {
+  if (!isPacked(bytes)) return { kind: "files", files: [bytes], cost: 0 };
   const budget = Math.min(bytesMax, Math.max(freeBytes, bytes.length * ratioMax));
-  if (!isPacked(bytes)) return { kind: "files", files: [bytes] };
   try {
-    return { kind: "files", files: open(bytes, budget, 1) };
+    return { kind: "files", ...open(bytes, budget, 1) };
   } catch (error) {
     const expected = error instanceof UnpackError || error instanceof GzipError || error instanceof ZipError;
-    if (expected) return { kind: "refused", reason: error.message };
+    // How much was inflated before the fault showed is not known.
+    if (expected) return { kind: "refused", reason: error.message, cost: budget };
     throw error;
   }
 }
@@ -41,18 +43,23 @@ class UnpackError extends Error {
   override readonly name = "UnpackError";
 }
 
-function open(bytes: Buffer, budget: number, layer: number): readonly Buffer[] {
+function open(
+  bytes: Buffer,
+  budget: number,
+  layer: number,
+): { readonly files: readonly Buffer[]; readonly cost: number } {
   const opened = isGzip(bytes)
     ? [readGzip(bytes, budget)]
     : readZip(bytes, { bytesMax: budget, filesMax }).map((file) => file.bytes);
-  let left = budget;
-  return opened.flatMap((inner) => {
+  let cost = opened.reduce((sum, { length }) => sum + length, 0);
+  const files = opened.flatMap((inner) => {
     if (!isPacked(inner)) return [inner];
     if (layer === layersMax) throw new UnpackError("the report is packed inside a pack inside a pack");
-    const found = open(inner, left, layer + 1);
-    left -= found.reduce((sum, { length }) => sum + length, 0);
-    return found;
+    const found = open(inner, budget - cost, layer + 1);
+    cost += found.cost;
+    return found.files;
   });
+  return { files, cost };
 }
 
 function isPacked(bytes: Buffer): boolean {

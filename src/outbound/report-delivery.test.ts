@@ -5,9 +5,10 @@ import path from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import type { DeliveryJob } from "../queue/delivery-agent.ts";
+import { readReports, reportsMax } from "../reporting/received/read-reports.ts";
 import {
+  doubtfulReportsNamespace,
   keptRowsMax,
-  type ReportDetails,
   reportDetailsNamespace,
   reportKey,
   reportsNamespace,
@@ -16,25 +17,41 @@ import {
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { conformancePath, noConformanceData, vectorPath } from "../testing/conformance-data.ts";
 import { storedMessage, storedRecipient } from "../testing/delivery-fixture.ts";
-import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { ReportDelivery } from "./report-delivery.ts";
 
 const receivedAt = Date.UTC(2026, 0, 2);
 const message = storedMessage({ receivedAt, reversePath: "far@far.test" });
 
+interface Details {
+  readonly rows?: readonly { readonly source: string }[];
+  readonly policies?: readonly { readonly domain: string }[];
+}
+
 interface Delivered {
+  /** Of the first report. */
   readonly summary: ReportSummary;
-  readonly details: ReportDetails | undefined;
+  readonly details: Details | undefined;
+  readonly all: readonly ReportSummary[];
+  readonly namespaces: readonly string[];
   readonly said: string;
 }
 
-async function deliver(raw: Buffer | string, options: { readonly size?: number } = {}): Promise<Delivered> {
+async function deliver(
+  raw: Buffer | string,
+  options: { readonly size?: number; readonly junk?: true } = {},
+): Promise<Delivered> {
   const bytes = Buffer.from(raw);
-  const clock = new ManualClock(receivedAt);
-  const log = new CollectingLog();
-  const agent = new ReportDelivery({ clock, log, settings: () => ({ keepMs: 86_400_000 }) });
+  const agent = new ReportDelivery({
+    log: new CollectingLog(),
+    settings: () => ({ keepMs: 86_400_000 }),
+    reader: {
+      // What a thread of its own gets and gives is plain data.
+      read: async (...input) => structuredClone(readReports(...structuredClone(input))),
+      close: () => Promise.resolve(),
+    },
+  });
   const job: DeliveryJob = {
-    message,
+    message: options.junk === undefined ? message : { ...message, junk: true },
     recipients: [storedRecipient("reports@example.org")],
     hop: { kind: "reports", site: "reports", description: "reports" },
     openContent: () =>
@@ -46,29 +63,22 @@ async function deliver(raw: Buffer | string, options: { readonly size?: number }
         [Symbol.asyncDispose]: () => Promise.resolve(),
       }),
   };
-  const running = agent.deliver(job);
-  let over = false;
-  const ended = running.finally(() => {
-    over = true;
-  });
-  // Large ones let others have their turn.
-  while (!over) {
-    await settle();
-    await clock.advance(1);
-  }
-  const { outcomes, records = [] } = await ended;
+  const { outcomes, records = [] } = await agent.deliver(job);
   const [outcome] = outcomes;
   assert.equal(outcome?.outcome.kind, "delivered", "nothing is tried again or answered");
-  const stored = new Map(
-    records.map((change) => {
-      assert.ok(change.kind === "put" && change.key === reportKey(message.id));
-      assert.equal(change.expiresAt, receivedAt + 86_400_000);
-      return [change.namespace, change.value] as const;
-    }),
-  );
+  const puts = records.map((change) => {
+    assert.ok(change.kind === "put" && change.key.startsWith(reportKey(message.id)));
+    assert.equal(change.expiresAt, receivedAt + 86_400_000);
+    return change;
+  });
+  const details = puts.find(({ namespace }) => namespace === reportDetailsNamespace)?.value;
+  const summaries = puts.filter(({ namespace }) => namespace !== reportDetailsNamespace);
+  const all = summaries.map(({ value }) => value as ReportSummary);
   return {
-    summary: stored.get(reportsNamespace) as ReportSummary,
-    details: stored.get(reportDetailsNamespace) as ReportDetails | undefined,
+    summary: all[0] ?? assert.fail("nothing was kept"),
+    details: details === undefined ? undefined : (JSON.parse(details as string) as Details),
+    all,
+    namespaces: summaries.map(({ namespace }) => namespace),
     said: outcome.outcome.diagnostic?.text ?? "",
   };
 }
@@ -100,7 +110,7 @@ test("every sample mail with a report is read", async (t) => {
     const name = path.basename(file);
     const reason = summary.kind === "unreadable" ? summary.reason : "";
     assert.equal(summary.kind, file.includes("tls-rpt") ? "tls" : "dmarc", `${name}: ${reason}`);
-    assert.equal(details?.kind, summary.kind);
+    assert.ok(summary.kind === "dmarc" ? details?.rows !== undefined : details?.policies !== undefined);
     assert.ok(summary.total > 0 && summary.domain !== "", name);
   }
   return undefined;
@@ -129,9 +139,9 @@ test("a report is summed up, and one with very many rows is kept without the sma
   assert.match(few.said, /DMARC report of Far about example\.org/);
   const count = keptRowsMax + 10;
   const { summary, details } = await deliver(mail(gzipSync(xml(rows(count)))));
-  assert.ok(summary.kind === "dmarc" && details?.kind === "dmarc");
+  assert.ok(summary.kind === "dmarc");
   assert.equal(summary.total, (count * (count + 1)) / 2);
-  assert.equal(details.report.rows.length, keptRowsMax);
+  assert.equal(details?.rows?.length, keptRowsMax);
   assert.match(summary.problems.join(), /10 rows with the fewest/);
 });
 
@@ -161,3 +171,122 @@ test("a good part is found beside bad ones", async () => {
   const raw = `MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Hi\r\n${body}--b--\r\n`;
   assert.equal((await deliver(raw)).summary.kind, "dmarc");
 });
+
+const multipart = (parts: readonly string[], boundary = "b") =>
+  `MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=${boundary}\r\n\r\npreamble\r\n${parts
+    .map((part) => `--${boundary}\r\n${part}\r\n`)
+    .join("")}--${boundary}--\r\n`;
+const about = (domain: string) => xml(rows(1)).replace("example.org", domain);
+const domains = ({ all }: Delivered) => all.map((summary) => (summary.kind === "unreadable" ? "" : summary.domain));
+
+test("every report of a message counts, also in one archive, and each has an id of its own", async () => {
+  const two = await deliver(
+    multipart([mail(gzipSync(about("a.test"))), "Content-Type: text/plain\r\n\r\nhi", mail(about("b.test"))]),
+  );
+  assert.deepEqual(domains(two), ["a.test", "b.test"]);
+  assert.deepEqual(
+    two.all.map(({ id }) => id),
+    [message.id, `${message.id}.2`],
+  );
+  assert.match(two.said, /about a\.test, DMARC report of Far about b\.test/);
+  const archive = Buffer.from(zipOfTwo, "base64");
+  assert.deepEqual(domains(await deliver(mail(archive, "application/zip"))), ["one.test", "two.test"]);
+  const same = await deliver(multipart([mail(about("a.test")), mail(gzipSync(about("a.test")))]));
+  assert.deepEqual(domains(same), ["a.test"], "the same one twice is one");
+  const many = await deliver(multipart(Array.from({ length: 30 }, (_, number) => mail(about(`d${number}.test`)))));
+  assert.equal(many.all.length, reportsMax);
+  const [first] = many.all;
+  assert.ok(first?.kind === "dmarc" && first.problems.some((problem) => problem.includes("only the first 20 reports")));
+});
+
+test("a report within attached messages is found, encoded ones too", async () => {
+  const inner = mail(about("deep.test"));
+  const attached = `Content-Type: message/rfc822\r\n\r\n${multipart([inner], "inner")}`;
+  assert.deepEqual(domains(await deliver(multipart([attached]))), ["deep.test"]);
+  assert.deepEqual(domains(await deliver(`Content-Type: message/rfc822\r\n\r\n${inner}`)), ["deep.test"]);
+  const encoded = `Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n${Buffer.from(inner).toString("base64")}`;
+  assert.deepEqual(domains(await deliver(multipart([encoded]))), ["deep.test"]);
+  const digest = multipart([`\r\n${inner}`]).replace("multipart/mixed", "multipart/digest");
+  assert.deepEqual(domains(await deliver(digest)), ["deep.test"]);
+});
+
+test("a TLS report without a domain takes it from the header of its own message", async () => {
+  const tls = gzipSync(
+    JSON.stringify({ "organization-name": "Far", policies: [{ policy: { "policy-type": "sts" }, summary: {} }] }),
+  );
+  const report = `TLS-Report-Domain: Named.TEST\r\nTLS-Report-Submitter: far.test\r\n${mail(tls, "application/tlsrpt+gzip")}`;
+  const direct = await deliver(report);
+  assert.deepEqual([domains(direct), direct.details?.policies?.[0]?.domain], [["named.test"], "named.test"]);
+  const forwarded = await deliver(
+    `TLS-Report-Domain: other.test\r\n${multipart([`Content-Type: message/rfc822\r\n\r\n${report}`])}`,
+  );
+  assert.deepEqual(domains(forwarded), ["named.test"]);
+  assert.deepEqual(domains(await deliver(report.replace("Named.TEST", "<script>"))), [""]);
+});
+
+test("what cannot be read beside a report is told with it", async () => {
+  const { summary } = await deliver(multipart([mail(gzipSync(xml("")).subarray(0, 40)), mail(about("a.test"))]));
+  assert.ok(summary.kind === "dmarc" && summary.problems.some((problem) => problem.includes("cut off")));
+});
+
+test("mail without a report, and reports in mail that is marked as Junk, are kept apart", async () => {
+  assert.deepEqual((await deliver("Subject: hi\r\n\r\nhello\r\n")).namespaces, [doubtfulReportsNamespace]);
+  assert.deepEqual((await deliver(mail(about("a.test")), { junk: true })).namespaces, [doubtfulReportsNamespace]);
+  assert.deepEqual((await deliver(mail(about("a.test")))).namespaces, [reportsNamespace]);
+});
+
+test("one budget bounds levels, parts and octets of the whole message", async () => {
+  const nested = `From: a@evil.test\r\n${"Content-Type: message/rfc822\r\n\r\n".repeat(16_000)}x\r\n`;
+  assert.match(reasonOf(await deliver(nested)), /nested deeper than 8 levels/);
+  assert.match(
+    reasonOf(await deliver(multipart(Array.from({ length: 10_000 }, () => "\r\nx")))),
+    /only the first 50 parts/,
+  );
+  const bomb = mail(gzipSync(Buffer.concat([Buffer.from('{"a":"'), Buffer.alloc(4_000_000, "{},")])));
+  // Each is refused after a mebibyte; the tenth takes the last of the budget, and what is behind it is not looked at.
+  const bombs = Array.from({ length: 10 }, () => bomb);
+  assert.match(reasonOf(await deliver(multipart([...bombs, mail(about("a.test"))]))), /more than the/);
+  assert.deepEqual(domains(await deliver(multipart([...bombs.slice(1), mail(about("a.test"))]))), ["a.test"]);
+  const header = `X: ${"y".repeat(70)}\r\n`.repeat(5000);
+  assert.match(reasonOf(await deliver(`${header}${mail(about("a.test"))}`)), /header section is too large/);
+});
+
+test("messages are read one after the other, so that one at most is in memory", async () => {
+  const order: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const agent = new ReportDelivery({
+    log: new CollectingLog(),
+    settings: () => ({ keepMs: 1 }),
+    reader: {
+      read: async (content) => {
+        order.push(`reads ${content.length}`);
+        await gate.promise;
+        if (content.length === 1) throw new Error("a fault of ours");
+        return { records: [], reports: [], reason: "none" };
+      },
+      close: () => Promise.resolve(),
+    },
+  });
+  const job = (size: number): DeliveryJob => ({
+    message,
+    recipients: [storedRecipient("reports@example.org")],
+    hop: { kind: "reports", site: "reports", description: "reports" },
+    openContent: async () => {
+      order.push(`opens ${size}`);
+      const whole = Buffer.alloc(size);
+      return { size, whole, chunks: async function* () {}, [Symbol.asyncDispose]: () => Promise.resolve() };
+    },
+  });
+  const first = agent.deliver(job(1));
+  const second = agent.deliver(job(2));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(order, ["opens 1", "reads 1"]);
+  gate.resolve();
+  await assert.rejects(first, /a fault of ours/);
+  await second;
+  assert.deepEqual(order, ["opens 1", "reads 1", "opens 2", "reads 2"]);
+});
+
+/** `one.xml` and `two.xml`, as the zip program packs them. */
+const zipOfTwo =
+  "UEsDBBQAAAAIAAAAIVzfdl01fwAAANkAAAAHAAAAb25lLnhtbGWPQQ7CMAwEfxS3d8tHvhG5iYGIJo6cRIjfQ1Uoh57WuxpbXryKxIXDg9CkqnWfpXPkzoRqN184C13YEA6HcCKrrim8fB3LmtpdImHUzKmQFnFdWkf4Bghn1iSobapPwqbDgvhUaZ7c7CY3IfwzDDpKpxlhHz6/bEvwOwFHnTdQSwMEFAAAAAgAAAAhXM+HL5t/AAAA2QAAAAcAAAB0d28ueG1sZY9BDsIwDAR/FLd3y0e+EbmJgYi2jhxHFb+HCiiHnta7GltevIrkidOD0KSqeVzEObMzodotrrwIXdgQDodwIqvOJT1j7dNc2l0yYdaFy0q+aXBpjvANEM6sSVLbVTfCpt2SxFJpHMIYhjAg/DNM2lenEeEzvH/Zl+B3Ao46L1BLAQIUAxQAAAAIAAAAIVzfdl01fwAAANkAAAAHAAAAAAAAAAAAAACAAQAAAABvbmUueG1sUEsBAhQDFAAAAAgAAAAhXM+HL5t/AAAA2QAAAAcAAAAAAAAAAAAAAIABpAAAAHR3by54bWxQSwUGAAAAAAIAAgBqAAAASAEAAAAA";

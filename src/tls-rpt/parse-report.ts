@@ -17,8 +17,11 @@ const listMax = 50;
 /** Texts for people are cut here. */
 const textLengthMax = 1000;
 
-/** `bytes`: the JSON, unpacked and bounded in size by the caller. */
-export function parseTlsReport(bytes: Uint8Array): ParsedTlsReport {
+/**
+ * `bytes`: the JSON, unpacked and bounded in size by the caller; `headerDomain`: what the TLS-Report-Domain field of its
+ * message says (RFC 8460 §5.3), which stands in for policies that name no domain.
+ */
+export function parseTlsReport(bytes: Uint8Array, options: { readonly headerDomain?: string } = {}): ParsedTlsReport {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8").decode(bytes));
@@ -43,13 +46,17 @@ export function parseTlsReport(bytes: Uint8Array): ParsedTlsReport {
     left -= parsed?.failures.length ?? 0;
     return parsed === undefined ? [] : [parsed];
   });
+  const headerDomain = domainOf(options.headerDomain ?? "");
+  if (read.some(({ policyDomain }) => policyDomain === "") && headerDomain !== "") {
+    problems.push("a policy names no domain; the one in the header of the message was taken");
+  }
   const report = {
     organization: textOf(top["organization-name"]) ?? "",
     contact: textOf(top["contact-info"]) ?? "",
     reportId: textOf(top["report-id"]) ?? "",
     begin: begin ?? 0,
     end: end ?? 0,
-    policies: read,
+    policies: read.map((policy) => (policy.policyDomain === "" ? { ...policy, policyDomain: headerDomain } : policy)),
   };
   return { kind: "report", report, problems: [...new Set(problems)] };
 }
@@ -76,6 +83,12 @@ function policyOf(value: unknown, failuresLeft: number): TlsPolicyReport | undef
       return object === undefined ? [] : [failureOf(object)];
     }),
   };
+}
+
+/** "" where it is no domain name. */
+function domainOf(text: string): string {
+  const name = text.trim().toLowerCase();
+  return /^[a-z\d_-]{1,63}(?:\.[a-z\d_-]{1,63}){0,126}\.?$/.test(name) ? name.replace(/\.$/, "") : "";
 }
 
 function failureOf(entry: JsonObject): TlsFailure {

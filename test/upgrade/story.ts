@@ -11,7 +11,12 @@ import { RewritingKeys } from "../../src/forwarding/rewriting-keys.ts";
 import { capturedNamespace, type CapturedMessage } from "../../src/outbound/captured-message.ts";
 import { sentNamespace } from "../../src/reporting/dmarc-aggregate/daily-reports.ts";
 import { putDomain, putRow } from "../../src/reporting/dmarc-aggregate/report-rows.ts";
-import { storeDmarcReport, storeUnreadable } from "../../src/reporting/received/received-report.ts";
+import {
+  commonOf,
+  keepDmarcReport,
+  storeReport,
+  storeUnreadable,
+} from "../../src/reporting/received/received-report.ts";
 import { KeyStore } from "../../src/signing/key-store.ts";
 import { keptNamespace } from "../../src/forwarding/sender-rewriting.ts";
 import type { Spool } from "../../src/spool/spool.ts";
@@ -139,6 +144,7 @@ async function everyOption(spool: Spool): Promise<void> {
 async function records(spool: Spool, clock: ManualClock): Promise<void> {
   const now = clock.now();
   const day = "2025-12-31";
+  const received = { id: "2C3RD8G0CCCC", at: now, from: "r@reporter.test", keepMs };
   const user = { address: "made@example.org", passwords: [phc], createdAt: now };
   await new UserStore(spool).put("made@example.org", user);
   const privateKey = testKey("ed25519");
@@ -183,7 +189,10 @@ async function records(spool: Spool, clock: ManualClock): Promise<void> {
     },
     putDomain(day, "counted.test", "run", { record, seenAt: now }),
     putRow(day, "counted.test", "run", 0, row),
-    ...storeDmarcReport({ id: "2C3RD8G0CCCC", at: now, from: "r@reporter.test", keepMs }, receivedReport(now), []),
+    ...storeReport(
+      received,
+      keepDmarcReport(commonOf(received, 1), { report: receivedReport(now), problems: [], octetsMax: 10_000 }),
+    ),
     ...storeUnreadable({ id: "2C3RD8G0DDDD", at: now, from: "r@other.test", keepMs }, "no XML in it"),
   ]);
 }

@@ -10,8 +10,6 @@ import type {
   PublishedPolicy,
   SpfRowResult,
 } from "./aggregate-report.ts";
-import type { ParsedReport } from "./parse-report.ts";
-
 /** Texts for people are cut here: they are shown, not kept for their own sake. */
 const textLengthMax = 1000;
 /** RFC 9990 §3.1.3: no more than 100 signatures to a row. */
@@ -31,6 +29,16 @@ interface OpenRow {
 /** What is read of one `dkim`, `spf` or `reason` element. */
 type Group = Map<string, string>;
 
+export type BuiltReport =
+  /** `problems`: what was wrong and read over, at most some; `complete` is false where rows may be missing. */
+  | {
+      readonly kind: "report";
+      readonly report: AggregateReport;
+      readonly complete: boolean;
+      readonly problems: readonly string[];
+    }
+  | { readonly kind: "unreadable"; readonly reason: string };
+
 export class ReportBuilder {
   readonly #fields = new Map<string, string>();
   readonly #errors: string[] = [];
@@ -46,6 +54,7 @@ export class ReportBuilder {
 
   /** `path`: names below the root, with slashes; "" is the root. */
   open(path: string): void {
+    if (path.slice(0, path.lastIndexOf("/")) === reasonPath) this.#keepDirectText();
     this.#text = "";
     if (path === "record") this.#row = { fields: new Map(), reasons: [], dkim: [], spf: [] };
     else if (groups.has(path)) this.#group = new Map();
@@ -56,6 +65,7 @@ export class ReportBuilder {
   }
 
   close(path: string): void {
+    if (path === reasonPath) this.#keepDirectText();
     const value = this.#text.trim();
     this.#text = "";
     const row = this.#row;
@@ -80,13 +90,21 @@ export class ReportBuilder {
     }
   }
 
+  /** Some write the reason itself where its elements should stand. */
+  #keepDirectText(): void {
+    const text = this.#text.trim();
+    if (text === "" || this.#group === undefined) return;
+    const before = this.#group.get(directText);
+    this.#group.set(directText, before === undefined ? text : `${before} ${text}`.slice(0, textLengthMax));
+  }
+
   /** Told once each. */
   problem(text: string): void {
     if (this.#problems.length < problemsMax && !this.#problems.includes(text)) this.#problems.push(text);
   }
 
   /** `stopped`: why reading ended early. */
-  finish(stopped: string | undefined): ParsedReport {
+  finish(stopped: string | undefined): BuiltReport {
     const domain = this.#fields.get("policy_published/domain");
     if (domain === undefined || domain === "" || (stopped !== undefined && this.#rows.length === 0)) {
       return { kind: "unreadable", reason: stopped ?? "the report does not say which domain it is about" };
@@ -171,14 +189,21 @@ export class ReportBuilder {
     } else if (path === "record/auth_results/spf") {
       const scope = oneOf(field("scope").toLowerCase(), ["mfrom", "helo"]);
       if (row.spf.length < resultsMax) row.spf.push({ ...common, ...optional("scope", scope) });
-    } else if (row.reasons.length < reasonsMax && (field("type") !== "" || field("comment") !== "")) {
-      const type = oneOf(field("type").toLowerCase(), overrideTypes) ?? "other";
-      row.reasons.push({ type, ...optional("comment", field("comment")) });
+    } else if (row.reasons.length < reasonsMax) {
+      const direct = field(directText);
+      const said = [field("type"), direct].find((text) => text !== "") ?? "";
+      const type = oneOf(said.toLowerCase(), overrideTypes);
+      const comment = field("comment") || (type === undefined || direct !== said ? direct : "");
+      if (said !== "" || comment !== "") row.reasons.push({ type: type ?? "other", ...optional("comment", comment) });
     }
   }
 }
 
-const groups = new Set(["record/row/policy_evaluated/reason", "record/auth_results/dkim", "record/auth_results/spf"]);
+const reasonPath = "record/row/policy_evaluated/reason";
+/** Key of what stands directly in a `reason`; no element has this name. */
+const directText = "";
+
+const groups = new Set([reasonPath, "record/auth_results/dkim", "record/auth_results/spf"]);
 
 /** Of a row and of its groups; everything else is an extension. */
 const rowFields = new Set([

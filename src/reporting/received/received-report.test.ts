@@ -6,12 +6,16 @@ import { MemorySpool } from "../../spool/memory-spool.ts";
 import { CollectingLog } from "../../testing/collecting-log.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
 import {
+  commonOf,
+  doubtfulReportsNamespace,
+  keepDmarcReport,
+  keepTlsReport,
+  parseReportId,
   reportDetailsNamespace,
   reportKey,
   reportsNamespace,
   type ReportSummary,
-  storeDmarcReport,
-  storeTlsReport,
+  storeReport,
   storeUnreadable,
 } from "./received-report.ts";
 import { ReportKeeper } from "./report-keeper.ts";
@@ -37,6 +41,12 @@ const report = (...rows: readonly AggregateRow[]): AggregateReport => ({
 test("keys of newer reports come before those of older ones", () => {
   const ids = ["000000000000", "4QJ7ZC2M9KXD", "4QJ7ZC2M9KXE", "4QK000000000", "ZZZZZZZZZZZZ"];
   assert.deepEqual(ids.map(reportKey).toSorted(), ids.toReversed().map(reportKey));
+  const ofOneMessage = ["4QJ7ZC2M9KXD", "4QJ7ZC2M9KXD.2", "4QJ7ZC2M9KXD.9", "4QJ7ZC2M9KXD.10", "4QJ7ZC2M9KXC"];
+  assert.deepEqual(ofOneMessage.map(reportKey).toSorted(), ofOneMessage.map(reportKey));
+  for (const id of ofOneMessage) assert.equal(parseReportId(id.toLowerCase()), id);
+  for (const id of ["", "4QJ7ZC2M9KXD.", "4QJ7ZC2M9KXD.1", "4QJ7ZC2M9KXD.02", "4QJ7ZC2M9KXD.2.2", "4QJ7ZC2M9KXU"]) {
+    assert.equal(parseReportId(id), undefined, id);
+  }
 });
 
 test("who failed is told by source, the worst first, with what to do", () => {
@@ -92,57 +102,74 @@ test("failures of TLS are told with their host and what to do", () => {
 });
 
 test("what is kept of one report is bounded, however long its texts are", () => {
-  const received = { id: "4QJ7ZC2M9KXD", at: 0, from: "", keepMs: 1 };
+  const common = commonOf({ id: "4QJ7ZC2M9KXD", at: 0, from: "", keepMs: 1 }, 1);
+  const octetsMax = 2_000_000;
   const long = { domain: "a.test", result: "fail", humanResult: "x".repeat(1000) };
   const rows = Array.from({ length: 4000 }, (_, count) => ({ ...row, count, dkim: [long, long] }));
-  const [first, second] = storeDmarcReport(received, report(...rows), []);
-  assert.ok(first?.kind === "put" && second?.kind === "put");
-  const size = JSON.stringify(second.value).length;
-  assert.ok(size > 1_900_000 && size < 2_100_000, `${size}`);
-  assert.match((first.value as { problems: string[] }).problems.join(), /rows with the fewest/);
-  const failures = Array.from({ length: 5000 }, (_, sessions) => ({ resultType: "x".repeat(1000), sessions }));
-  const policy = { policyDomain: "", policyStrings: [], mxHosts: [], successfulSessions: 0, failedSessions: 0 };
-  const policies = [1, 2].map(() => ({ ...policy, policyType: "sts" as const, failures }));
-  const [, details] = storeTlsReport(
-    received,
-    { organization: "", contact: "", reportId: "", begin: 0, end: 0, policies },
-    [],
+  const kept = keepDmarcReport(common, {
+    report: { ...report(...rows), organization: "y".repeat(1000) },
+    problems: Array.from({ length: 30 }, () => "z".repeat(300)),
+    octetsMax,
+  });
+  const size = kept.details.length;
+  assert.ok(size > 1_900_000 && size < 2_010_000, `${size}`);
+  assert.ok(JSON.stringify(kept.summary).length < 4000, "a list has up to a thousand of them");
+  assert.match(
+    keepDmarcReport(common, { report: report(...rows), problems: [], octetsMax }).summary.problems.join(),
+    /rows with the fewest/,
   );
-  assert.ok(details?.kind === "put" && JSON.stringify(details.value).length < 2_100_000);
+  const failures = Array.from({ length: 5000 }, (_, sessions) => ({ resultType: "x".repeat(1000), sessions }));
+  const texts = Array.from({ length: 50 }, () => "x".repeat(1000));
+  const policy = { policyDomain: "", policyStrings: texts, mxHosts: texts, successfulSessions: 0, failedSessions: 0 };
+  const policies = Array.from({ length: 100 }, () => ({ ...policy, policyType: "sts" as const, failures }));
+  const tls = { organization: "", contact: "", reportId: "", begin: 0, end: 0, policies };
+  const { details } = keepTlsReport(common, { report: tls, problems: [], octetsMax });
+  assert.ok(details.length > 1_900_000 && details.length < 2_050_000, `${details.length}`);
 });
 
-test("of all reports the oldest go when there are too many, or they are too large", async () => {
+test("of all reports the oldest go when there are too many, or they are too large; rubbish pushes out rubbish only", async () => {
   const clock = new ManualClock();
   const spool = new MemorySpool({ clock });
   const log = new CollectingLog();
-  const store = async (number: number, readable: boolean) => {
+  const store = async (number: number, kind: "report" | "unreadable" | "junk") => {
     const received = { id: `4QJ7ZC2M${String(number).padStart(4, "0")}`, at: clock.now(), from: "", keepMs: 1e9 };
+    const kept = keepDmarcReport(commonOf(received, 1), { report: report(row), problems: [], octetsMax: 10_000 });
     await spool.changeRecords(
-      readable ? storeDmarcReport(received, report(row), []) : storeUnreadable(received, "spam"),
+      kind === "unreadable"
+        ? storeUnreadable(received, "spam")
+        : storeReport({ ...received, junk: kind === "junk" }, kept),
     );
+    return kept.summary.octets;
   };
-  const ids = async () =>
-    (await spool.listRecords(reportsNamespace, { limit: 2000 })).map(({ value }) =>
-      (value as ReportSummary).id.slice(8),
-    );
-  for (let number = 0; number < 1200; number++) await store(number, number % 2 === 0);
-  const keeper = new ReportKeeper({ spool, clock, log }, { reportsMax: 700, octetsMax: 1e9 });
-  keeper.received();
-  await clock.advance(300_000);
-  await keeper.close();
+  const ids = async (namespace = reportsNamespace) =>
+    (await spool.listRecords(namespace, { limit: 2000 })).map(({ value }) => (value as ReportSummary).id.slice(8));
+  for (let number = 0; number < 700; number++) await store(number, "report");
+  for (let number = 700; number < 2200; number++) await store(number, number % 2 === 0 ? "junk" : "unreadable");
+  const limits = { reportsMax: 600, octetsMax: 1e9, doubtfulMax: 50, doubtfulOctetsMax: 1e9 };
+  const round = async (more: Partial<typeof limits>) => {
+    const keeper = new ReportKeeper({ spool, clock, log }, { ...limits, ...more });
+    keeper.received();
+    keeper.received();
+    await clock.advance(300_000);
+    await keeper.close();
+  };
+  await round({});
   const left = await ids();
-  assert.deepEqual([left.length, left[0], left.at(-1)], [700, "1199", "0500"]);
-  assert.equal((await spool.listRecords(reportDetailsNamespace, { limit: 2000 })).length, 350);
   assert.deepEqual(
-    log.of("reports-removed").map(({ reports }) => reports),
-    [500],
+    [left.length, left[0], left.at(-1)],
+    [600, "0699", "0100"],
+    "1,500 pieces of rubbish cost no report",
   );
-  const octets = JSON.stringify(row).length;
-  const strict = new ReportKeeper({ spool, clock, log }, { reportsMax: 700, octetsMax: octets * 3 });
-  strict.received();
-  strict.received();
-  await clock.advance(300_000);
-  await strict.close();
-  assert.deepEqual(await ids(), ["1199", "1198", "1197", "1196", "1195", "1194", "1193"]);
+  const doubtful = await ids(doubtfulReportsNamespace);
+  assert.deepEqual([doubtful.length, doubtful[0], doubtful.at(-1)], [50, "2199", "2150"]);
+  assert.equal((await spool.listRecords(reportDetailsNamespace, { limit: 2000 })).length, 625);
+  assert.deepEqual(
+    log.of("reports-removed").map(({ reports, doubtful: junk }) => [reports, junk]),
+    [[100, 1450]],
+  );
+  const octets = await store(699, "report");
+  await round({ octetsMax: octets * 3, doubtfulOctetsMax: octets * 2 });
+  assert.deepEqual(await ids(), ["0699", "0698", "0697"]);
+  assert.deepEqual(await ids(doubtfulReportsNamespace), ["2199", "2198", "2197", "2196", "2195"]);
   assert.equal(clock.pendingTimers, 0);
 });

@@ -1,20 +1,34 @@
 /**
  * Bounds what strangers can fill the disk with by way of the address for reports: some minutes after something came, the
- * oldest reports go until the rest is within the limits. Their time being over is the records' own affair.
+ * oldest reports go until the rest is within the limits. What is doubtful has limits of its own, so that rubbish pushes out
+ * rubbish and never a report. Their time being over is the records' own affair.
  */
 import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Spool } from "../../spool/spool.ts";
-import { reportDetailsNamespace, reportsNamespace, type ReportSummary } from "./received-report.ts";
+import {
+  doubtfulReportsNamespace,
+  reportDetailsNamespace,
+  reportsNamespace,
+  type ReportSummary,
+} from "./received-report.ts";
 
 export interface ReportKeeperLimits {
   readonly reportsMax: number;
   /** Of all details. */
   readonly octetsMax: number;
+  readonly doubtfulMax: number;
+  readonly doubtfulOctetsMax: number;
 }
 
 /** A hundred reporters a day for 90 days, most of them below 100 KB. */
-const usualLimits: ReportKeeperLimits = { reportsMax: 10_000, octetsMax: 500_000_000 };
+const usualLimits: ReportKeeperLimits = {
+  reportsMax: 10_000,
+  octetsMax: 500_000_000,
+  // Enough to see why a reporter's mail is not read.
+  doubtfulMax: 1000,
+  doubtfulOctetsMax: 20_000_000,
+};
 /** However many come in that time, the list is gone through once. */
 const delayMs = 5 * 60_000;
 const pageRecords = 500;
@@ -59,18 +73,21 @@ export class ReportKeeper {
 
   async #round(): Promise<void> {
     try {
-      await this.#removeBeyond();
+      const { reportsMax, octetsMax, doubtfulMax, doubtfulOctetsMax } = this.#limits;
+      const reports = await this.#removeBeyond(reportsNamespace, reportsMax, octetsMax);
+      const doubtful = await this.#removeBeyond(doubtfulReportsNamespace, doubtfulMax, doubtfulOctetsMax);
+      if (reports + doubtful > 0) this.#log.event("reports-removed", { reports, doubtful });
     } catch (error) {
       if (!this.#closed) this.#log.event("spool-failed", { while: "removing old reports", error });
     }
   }
 
   /** The list is newest first, so all that comes behind the limits is older than what stays. */
-  async #removeBeyond(): Promise<void> {
+  async #removeBeyond(namespace: string, reportsMax: number, octetsMax: number): Promise<number> {
     let [reports, octets, removed] = [0, 0, 0];
     let after: string | undefined;
     while (!this.#closed) {
-      const page = await this.#spool.listRecords(reportsNamespace, {
+      const page = await this.#spool.listRecords(namespace, {
         limit: pageRecords,
         ...(after === undefined ? {} : { after }),
       });
@@ -78,18 +95,20 @@ export class ReportKeeper {
         const summary = value as ReportSummary;
         reports++;
         octets += summary.kind === "unreadable" ? 0 : summary.octets;
-        return reports > this.#limits.reportsMax || octets > this.#limits.octetsMax;
+        return reports > reportsMax || octets > octetsMax;
       });
       if (beyond.length > 0) {
-        const namespaces = [reportsNamespace, reportDetailsNamespace];
         await this.#spool.changeRecords(
-          beyond.flatMap(({ key }) => namespaces.map((namespace) => ({ kind: "delete", namespace, key }) as const)),
+          beyond.flatMap(({ key }) => [
+            { kind: "delete", namespace, key },
+            { kind: "delete", namespace: reportDetailsNamespace, key },
+          ]),
         );
         removed += beyond.length;
       }
       after = page.at(-1)?.key;
       if (page.length < pageRecords) break;
     }
-    if (removed > 0) this.#log.event("reports-removed", { reports: removed });
+    return removed;
   }
 }
