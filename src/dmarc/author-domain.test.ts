@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseHeaderFields } from "../message/header-section.ts";
-import { readAuthorDomain } from "./author-domain.ts";
+import { readAuthorDomain, readClaimedDomains } from "./author-domain.ts";
 
 function authorOf(...fields: readonly (string | Buffer)[]): string {
   const header = Buffer.concat(fields.flatMap((field) => [Buffer.from(field), Buffer.from("\r\n")]));
@@ -55,3 +55,29 @@ test("DMARC-001: a domain in octets that are no UTF-8 names nobody", () => {
   assert.equal(authorOf(Buffer.from("From: a@b\xfccher.example", "latin1")), "malformed");
   assert.equal(authorOf(Buffer.from("From: J\xfcrgen <a@example.org>", "latin1")), "example.org");
 });
+
+const claims: readonly (readonly [claimed: string, ...fields: readonly string[]])[] = [
+  ["", "Subject: a@ours.test"],
+  ["", "From:"],
+  ["", "From: MAILER-DAEMON"],
+  ["", "From: Mail Delivery System <MAILER-DAEMON>"],
+  ["", "From: undisclosed-recipients:;"],
+  ["", "From: a@[192.0.2.1]"],
+  ["ours.test", "From: CEO <ceo@OURS.test>"],
+  ["ours.test evil.test", "From: ceo@ours.test, a@evil.test"],
+  ["ours.test evil.test", "From : ceo@ours.test", "from: a@evil.test"],
+  ["undecided", "From: ceo@ours.test (CEO"],
+  ["undecided", "From: CEO <ceo@ours.test> x"],
+  ["undecided", "From: CE\u0001O <ceo@ours.test>"],
+  ["undecided", 'From: "ceo@ours.test":;'],
+  ["undecided", "From: =?utf-8?b?Y2VvQG91cnMudGVzdA==?="],
+  ["undecided", "From: ceo\uff20ours.test"],
+  ["undecided", "From: a@evil.test", "From: ceo@ours.test x"],
+  ["undecided", `From: ${Array.from({ length: 11 }, (_, index) => `a@d${index}.test`).join(", ")}`],
+];
+for (const [claimed, ...fields] of claims) {
+  test(`domains that some reader may find in ${JSON.stringify(fields).slice(0, 80)}`, () => {
+    const found = readClaimedDomains(parseHeaderFields(Buffer.from(fields.map((field) => `${field}\r\n`).join(""))));
+    assert.equal(found.kind === "known" ? found.domains.join(" ") : found.kind, claimed);
+  });
+}

@@ -36,3 +36,35 @@ export function readAuthorDomain(header: HeaderSection): AuthorDomain {
   }
   return { kind: "domain", domain: domainKey };
 }
+
+/** Every domain that some reader of the message could take for its author's. */
+export type ClaimedDomains =
+  /** A-labels, lower case; empty where there is no author at all. */
+  | { readonly kind: "known"; readonly domains: readonly string[] }
+  /** `reason`: short ASCII text. Whoever asks must take it that any domain may be claimed. */
+  | { readonly kind: "undecided"; readonly reason: string };
+
+/** Mail of several authors has a few of them; each may cost whoever asks a look-up. */
+const claimedDomainsMax = 10;
+
+/** For decisions that must not overlook an author; {@link readAuthorDomain} says whether there is the one. */
+export function readClaimedDomains(header: HeaderSection): ClaimedDomains {
+  const domains = new Set<string>();
+  for (const field of header.all("from")) {
+    const { value } = field;
+    // `MAILER-DAEMON`: no reader finds a domain where there is none.
+    if (/^[\x20-\x7e]*$/.test(value) && !/@|=\?/.test(value)) continue;
+    const list = parseAddressList(value, { unroutable: true });
+    if (list.kind === "malformed") return { kind: "undecided", reason: list.reason };
+    if (list.mailboxes.length === 0) return { kind: "undecided", reason: "From names no address" };
+    for (const { mailbox } of list.mailboxes) {
+      const { domain, domainKey } = mailbox;
+      if (hasNonAscii(domain) && !isUtf8(field.raw)) {
+        return { kind: "undecided", reason: "The domain in From is not UTF-8" };
+      }
+      if (!domainKey.startsWith("[")) domains.add(domainKey);
+    }
+    if (domains.size > claimedDomainsMax) return { kind: "undecided", reason: "From names too many domains" };
+  }
+  return { kind: "known", domains: [...domains] };
+}

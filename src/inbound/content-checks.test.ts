@@ -171,3 +171,45 @@ test("BDAT in small pieces is checked like DATA", async () => {
   }
   assert.match((await server.onlyMessage()).message.headerBlock, /^DKIM-Signature: l=7 malformed=false/);
 });
+
+test("a forgery of our own domain does not go on in our name, whichever way its author is hidden", async () => {
+  const forgeries: Readonly<Record<string, readonly [content: string, reply: RegExp]>> = {
+    plain: ["From: ceo@example.org\r\n", /^550 5\.7\.1 /],
+    "white space first": [" x\r\nFrom: ceo@example.org\r\n", /^554 5\.6\.0 /],
+    "white space before the colon": ["From : ceo@example.org\r\n", /^550 5\.7\.1 /],
+    "text behind the address": ["From: CEO <ceo@example.org> x\r\n", /^550 5\.7\.1 /],
+    "open comment": ["From: ceo@example.org (CEO\r\n", /^550 5\.7\.1 /],
+    "two From fields": ["From: ceo@example.org\r\nFrom: ceo@example.org\r\n", /^550 5\.7\.1 /],
+    "ours first": ["From: ceo@example.org, a@other.example\r\n", /^550 5\.7\.1 /],
+    "ours last": ["From: a@other.example, ceo@example.org\r\n", /^550 5\.7\.1 /],
+    "control character": ["From: CE\u0001O <ceo@example.org>\r\n", /^550 5\.7\.1 /],
+    "no field before it": ["hello\r\nFrom: ceo@example.org\r\n", /^250 /],
+    "of others": ["From: a@other.example, b@third.example\r\n", /^250 /],
+    "no domain": ["From: MAILER-DAEMON\r\n", /^250 /],
+  };
+  for (const unreadable_author of ["junk", "deliver"] as const) {
+    await using server = await openServer({ forwarding: new FakeForwarding() }, { dmarc: { unreadable_author } });
+    const client = await server.client("mx", strangeClient);
+    for (const [name, [head, expected]] of Object.entries(forgeries)) {
+      await client.envelope("<a@other.example>", "<single@example.org>");
+      assert.match(await client.content(`${head}Subject: t\r\n\r\npay`), expected, name);
+    }
+  }
+});
+
+test("where strangers are not checked, nothing of theirs goes on in the name of our own domains", async () => {
+  await using server = await openServer({ forwarding: new FakeForwarding() }, { authentication: { check: false } });
+  const client = await server.client("mx", strangeClient);
+  for (const author of [
+    "ceo@example.org",
+    "ceo@news.example.org",
+    "ceo@example.org (",
+    "a@other.example, ceo@example.org",
+  ]) {
+    await client.envelope("<a@other.example>", "<single@example.org>");
+    assert.match(await client.content(`From: ${author}\r\n\r\npay`), /^550 5\.7\.1 /, author);
+  }
+  // Mail for a mailbox of ours leads nowhere else.
+  await client.envelope("<a@other.example>", "<ann@example.org>");
+  assert.match(await client.content("From: ceo@example.org\r\n\r\npay"), /^250 /);
+});

@@ -4,6 +4,7 @@
  * the commit. For a client whose mail gets none of it nothing is made, and the path stays synchronous.
  */
 import { BodyHashes } from "../dkim/body-hashes.ts";
+import { readClaimedDomains } from "../dmarc/author-domain.ts";
 import type { ForwardedCopy, PendingForward } from "../forwarding/forwarding.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import type { HeaderSection } from "../message/header-section.ts";
@@ -14,8 +15,8 @@ import type {
 } from "../policy/authentication/sender-authentication.ts";
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
 import { isSubmission } from "../policy/client.ts";
-import type { Refusal } from "../policy/decision.ts";
-import { checkForwardedAuthor } from "../policy/forwarded-author.ts";
+import type { Decision } from "../policy/decision.ts";
+import { checkForwardedAuthor, checkUncheckedAuthor } from "../policy/forwarded-author.ts";
 import type { PendingSignatures } from "../signing/message-signing.ts";
 import type { QueueId } from "../spool/spool.ts";
 import type { SessionState } from "./session-state.ts";
@@ -52,6 +53,9 @@ export function isStranger({ listener, client }: Pick<SessionState, "listener" |
   }
   return listener.development === undefined || !isLoopback(client.address);
 }
+
+const leadsNowhereElse: Decision = { verdict: "accept", reason: "not-forwarded" };
+const trustedClient: Decision = { verdict: "accept", reason: "trusted-client" };
 
 interface WantedChecks {
   readonly checks: boolean;
@@ -115,11 +119,20 @@ export class ContentChecks {
     evaluations.note(evaluationNote(this.#state, this.#transaction, this.#received, verdict));
   }
 
-  /** Whether it may lead on from here, with what was found; `undefined`: it may, or leads nowhere else. */
-  async forwardedDecision({ verdict, forwarded }: ContentAdditions): Promise<Refusal | undefined> {
-    const ports = this.#envelope?.ports;
-    if (ports === undefined || verdict === undefined || forwarded === undefined) return undefined;
-    return checkForwardedAuthor(verdict, forwarded.form, this.#state.settings.hostname, ports);
+  /** Whether it may lead on from here, with what was found. */
+  async forwardedDecision({ verdict, forwarded }: ContentAdditions): Promise<Decision> {
+    if (forwarded === undefined) return leadsNowhereElse;
+    if (!isStranger(this.#state)) return trustedClient;
+    if (this.#received === undefined) throw new Error("nothing is forwarded before its header is read");
+    const mail = {
+      claims: readClaimedDomains(this.#received),
+      reversePath: forwarded.form.reversePath,
+      hostname: this.#state.settings.hostname,
+    };
+    if (this.#envelope === undefined || verdict === undefined) {
+      return checkUncheckedAuthor({ ...mail, forwardingDomain: this.#transaction.forwardingDomain ?? mail.hostname });
+    }
+    return await checkForwardedAuthor(verdict, mail, this.#envelope.ports);
   }
 
   /** For a message that will be taken. */

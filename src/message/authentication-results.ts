@@ -213,17 +213,13 @@ function parseProperty(cursor: ResultsCursor): ResultProperty | undefined {
 /**
  * Whether a field is an Authentication-Results that some reader could take for one of ours (RFC 8601 §5): it names one of
  * `ids` in any case, quoted, with a version, with comments and folding in odd places, or in the other form of an
- * internationalised name. A field too broken to tell counts as ours as soon as it contains the name.
+ * internationalised name. A field that is too broken to tell whose it is counts as ours: nobody else misses it.
  */
 export function bearsAuthservId(field: HeaderField, ids: readonly string[]): boolean {
   if (field.name !== "authentication-results") return false;
-  const value = field.value;
-  const cursor = new ResultsCursor(value);
+  const cursor = new ResultsCursor(field.value);
   const head = cursor.takeHead();
-  if (cursor.broken) {
-    const text = value.toLowerCase();
-    return ids.some((id) => text.includes(id.toLowerCase()));
-  }
+  if (cursor.broken) return true;
   const readings = new Set<string>();
   for (const reading of [head.spaced.trim().split(/[\s,/=]/, 1)[0] ?? "", head.joined]) readings.add(idKey(reading));
   return ids.some((id) => readings.has(idKey(id)));

@@ -1,11 +1,12 @@
 /** Which mail must not be forwarded, because our reverse-path would prove what it only claims. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ClaimedDomains } from "../dmarc/author-domain.ts";
 import type { DmarcOutcome, DmarcRecord } from "../dmarc/dmarc-outcome.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { StaticResolver } from "../testing/static-resolver.ts";
 import { patienceMs } from "./authentication/sender-authentication.ts";
-import { checkForwardedAuthor } from "./forwarded-author.ts";
+import { checkForwardedAuthor, checkUncheckedAuthor } from "./forwarded-author.ts";
 import { checkSrsRecipient } from "./srs-recipient.ts";
 
 const record: DmarcRecord = {
@@ -41,6 +42,8 @@ function zone(): StaticResolver {
 }
 
 interface Given {
+  /** What From may claim; only asked where DMARC found no single author. */
+  readonly claims?: ClaimedDomains;
   readonly reversePath?: string;
   readonly disposition?: "junk" | "deliver";
   readonly setting?: string;
@@ -52,8 +55,10 @@ async function reason(changes: Partial<DmarcOutcome>, given: Given = {}): Promis
   const { reversePath = "SRS0=x@mail.example.org", disposition = "junk" } = given;
   const { resolver = zone(), clock = new ManualClock(), setting = "dmarc.reject" } = given;
   const verdict = { dmarc: { ...failed, ...changes }, disposition, setting };
-  const form = { reversePath, headerBlock: "" };
-  return (await checkForwardedAuthor(verdict, form, "mail.example.org", { resolver, clock }))?.reason;
+  const { claims = { kind: "undecided", reason: "not to be asked" } } = given;
+  const mail = { claims, reversePath, hostname: "mail.example.org" };
+  const decision = await checkForwardedAuthor(verdict, mail, { resolver, clock });
+  return decision.verdict === "accept" ? undefined : decision.reason;
 }
 
 const forged = "forwarded-author-forged";
@@ -128,6 +133,60 @@ test("nothing is asked where the names have nothing in common, nor for mail that
   await reason({ policy: "none" }, { resolver });
   await reason({}, { resolver, disposition: "deliver" });
   assert.deepEqual(resolver.queries, []);
+});
+
+/** As DMARC leaves it where From names no single domain. */
+async function reasonWithoutAuthor(claims: ClaimedDomains, given: Given = {}): Promise<string | undefined> {
+  const { authorDomain: _author, record: _record, ...none } = { ...failed, result: "none", policy: "none" } as const;
+  const verdict = {
+    dmarc: none,
+    disposition: given.disposition ?? "junk",
+    setting: given.setting ?? "dmarc.unreadable_author",
+  };
+  const { reversePath = "SRS0=x@mail.example.org", resolver = zone(), clock = new ManualClock() } = given;
+  const decision = await checkForwardedAuthor(
+    verdict,
+    { claims, reversePath, hostname: "mail.example.org" },
+    { resolver, clock },
+  );
+  return decision.verdict === "accept" ? undefined : decision.reason;
+}
+
+test("an author who cannot be told for certain is not sent on in our name, whatever becomes of the mail here", async () => {
+  const undecided = { kind: "undecided", reason: "A comment is not closed" } as const;
+  for (const disposition of ["junk", "deliver"] as const) {
+    assert.equal(await reasonWithoutAuthor(undecided, { disposition }), "forwarded-author-unreadable");
+    assert.equal(await reasonWithoutAuthor(undecided, { disposition, reversePath: "" }), "forwarded-author-unreadable");
+  }
+  // SPF proves nothing for an address literal, and a trusted forwarder has answered for its mail.
+  assert.equal(await reasonWithoutAuthor(undecided, { reversePath: "x@[192.0.2.1]" }), undefined);
+  assert.equal(await reasonWithoutAuthor(undecided, { setting: "authentication.trusted_forwarders" }), undefined);
+});
+
+test("of several authors none may be of ours; those of others go on, and nobody's mail does", async () => {
+  const known = (...domains: readonly string[]) => ({ kind: "known", domains }) as const;
+  assert.equal(await reasonWithoutAuthor(known("origin.test", "example.org")), forged);
+  assert.equal(await reasonWithoutAuthor(known("news.example.org", "origin.test")), forged);
+  assert.equal(await reasonWithoutAuthor(known("origin.test", "other.test")), undefined);
+  assert.equal(await reasonWithoutAuthor(known()), undefined);
+  const resolver = zone().fail("_dmarc.org");
+  assert.equal(await reasonWithoutAuthor(known("news.example.org"), { resolver }), "forwarded-author-unknown");
+});
+
+test("unchecked mail of strangers does not go on in the name of our own domains", () => {
+  const reason = (claims: ClaimedDomains, reversePath = "SRS0=x@mail.example.org") => {
+    const mail = { claims, reversePath, hostname: "mail.example.org", forwardingDomain: "example.org" };
+    const decision = checkUncheckedAuthor(mail);
+    return decision.verdict === "accept" ? undefined : decision.reason;
+  };
+  const known = (...domains: readonly string[]) => ({ kind: "known", domains }) as const;
+  for (const domain of ["example.org", "news.example.org", "mail.example.org", "a.mail.example.org"]) {
+    assert.equal(reason(known("origin.test", domain)), "forwarded-author-unchecked", domain);
+  }
+  assert.equal(reason(known("origin.test")), undefined);
+  assert.equal(reason(known()), undefined);
+  assert.equal(reason({ kind: "undecided", reason: "x" }), "forwarded-author-unreadable");
+  assert.equal(reason(known("example.org"), "x@[192.0.2.1]"), undefined);
 });
 
 test("a rewritten reverse-path is a recipient if it is ours and valid, whatever else 550 5.1.1", () => {

@@ -1,7 +1,8 @@
 /**
- * Whether a submitted message may say it is from whom it says: Sender, where given, and at least one author belong to the
- * login (RFC 6409 §6.1, RFC 5322 §3.6.2). A From field that cannot be read is refused, since nobody can say whom it names
- * (RFC 6409 §5.1).
+ * Whether a submitted message may say it is from whom it says (RFC 6409 §6.1, RFC 5322 §3.6.2): every author belongs to the
+ * login, or at least one does and Sender names the login. Mail programs show the first author, so with several the one who
+ * really sent must stand somewhere. A From field that cannot be read is refused, since nobody can say whom it names (RFC
+ * 6409 §5.1).
  */
 import type { HeaderAddressCheck } from "../message/submission-edits.ts";
 import { reply } from "../smtp/reply.ts";
@@ -15,13 +16,23 @@ export function checkHeaderOwnership(check: HeaderAddressCheck, mayUse: readonly
     const reason = `bad-${check.field.toLowerCase()}-field`;
     return { verdict: "reject", reply: reply(554, "5.6.0", check.reason), reason };
   }
-  const authors = mayUse.slice(0, check.from.length);
-  const sender = check.sender === undefined ? true : mayUse[check.from.length];
-  if (authors.includes(true) && sender === true) return accepted;
-  const field = authors.includes(true) ? "Sender" : "From";
+  const authors = check.from.map((_, index) => mayUse[index] === true);
+  if (!authors.includes(true)) return refused("The address in From does not belong to the login", login);
+  if (check.sender !== undefined) {
+    if (mayUse[check.from.length] === true) return accepted;
+    return refused("The address in Sender does not belong to the login", login);
+  }
+  if (!authors.includes(false)) return accepted;
+  return refused(
+    "An address in From does not belong to the login, so the message needs a Sender field that does",
+    login,
+  );
+}
+
+function refused(text: string, login: string): Decision {
   return {
     verdict: "reject",
-    reply: reply(550, "5.7.1", `The address in ${field} does not belong to the login`),
+    reply: reply(550, "5.7.1", text),
     reason: "author-not-of-login",
     setting: `user ${login}`,
   };

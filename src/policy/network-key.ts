@@ -2,8 +2,9 @@
 import { clientNetwork } from "../accounts/client-network.ts";
 import { isLoopback, parseIpAddress } from "../address/ip-address.ts";
 
-/** `undefined`: not limited. */
+/** `undefined`: not limited. An address that we cannot read is limited as it stands. */
 export function networkKey(address: string): string | undefined {
   const parsed = parseIpAddress(address);
-  return parsed === undefined || isLoopback(parsed) ? undefined : clientNetwork(address);
+  if (address === "" || (parsed !== undefined && isLoopback(parsed))) return undefined;
+  return clientNetwork(address);
 }

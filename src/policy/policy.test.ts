@@ -10,6 +10,7 @@ import type { Decision } from "./decision.ts";
 import { FreeSpace } from "./free-space.ts";
 import { checkHeaderOwnership } from "./header-ownership.ts";
 import { checkHopCount } from "./hop-limit.ts";
+import { networkKey } from "./network-key.ts";
 import { MessageRate } from "./message-rate.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { checkRecipientExists } from "./recipient-existence.ts";
@@ -82,13 +83,27 @@ test("SUB-007: senders and authors must belong to the login", () => {
   const from = [path("a@x.test"), path("b@x.test")];
   const check = { kind: "ok", from } as const;
   const withSender = { ...check, sender: path("s@x.test") };
-  assert.equal(summary(checkHeaderOwnership(check, [false, true], "a")), "accept author-belongs-to-login");
+  assert.equal(summary(checkHeaderOwnership(check, [true, true], "a")), "accept author-belongs-to-login");
+  assert.equal(summary(checkHeaderOwnership(check, [true], "a")), "550 5.7.1 author-not-of-login");
   assert.equal(summary(checkHeaderOwnership(check, [false, false], "a")), "550 5.7.1 author-not-of-login");
   assert.equal(summary(checkHeaderOwnership(withSender, [true, false, true], "a")), "accept author-belongs-to-login");
   assert.equal(summary(checkHeaderOwnership(withSender, [true, false, false], "a")), "550 5.7.1 author-not-of-login");
   assert.equal(summary(checkHeaderOwnership(withSender, [false, false, true], "a")), "550 5.7.1 author-not-of-login");
   const bad = { kind: "bad", field: "From", reason: "An address is malformed" } as const;
   assert.equal(summary(checkHeaderOwnership(bad, [], "a")), "554 5.6.0 bad-from-field");
+});
+
+test("an author who is not the login's stands in From only beside one who is, and with a Sender who is", () => {
+  const check = { kind: "ok", from: [path("ceo@x.test"), path("me@x.test")] } as const;
+  for (const mayUse of [
+    [false, true],
+    [true, false],
+  ]) {
+    assert.equal(summary(checkHeaderOwnership(check, mayUse, "me")), "550 5.7.1 author-not-of-login");
+    const declared = { ...check, sender: path("me@x.test") };
+    assert.equal(summary(checkHeaderOwnership(declared, [...mayUse, true], "me")), "accept author-belongs-to-login");
+    assert.equal(summary(checkHeaderOwnership(declared, [...mayUse, false], "me")), "550 5.7.1 author-not-of-login");
+  }
 });
 
 test("SMTP-049: messages of one client are limited in rate, those of a login are not", () => {
@@ -98,6 +113,13 @@ test("SMTP-049: messages of one client are limited in rate, those of a login are
   assert.equal(summary(rate.check(stranger, 0)), "450 4.7.1 client-message-rate");
   assert.equal(summary(rate.check(user, 0)), "accept within-rate");
   assert.equal(summary(rate.check(stranger, 30_000)), "accept within-rate");
+});
+
+test("a client whose address cannot be read is counted like any other; this machine's own programs are not", () => {
+  for (const address of ["", "127.0.0.1", "127.9.9.9", "::1"]) assert.equal(networkKey(address), undefined, address);
+  for (const address of ["192.0.2.1", "2001:db8::1", "fe80::1%eth0", "unknown"]) {
+    assert.notEqual(networkKey(address), undefined, address);
+  }
 });
 
 test("a rate limit refills steadily, and forgets clients that are quiet", () => {

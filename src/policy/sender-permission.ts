@@ -10,7 +10,7 @@ import type { Decision } from "./decision.ts";
 
 const accepted: Decision = { verdict: "accept", reason: "sender-accepted" };
 const ownSender: Decision = { verdict: "accept", reason: "sender-belongs-to-login" };
-const loginNeeded: Decision = {
+export const loginNeeded: Decision = {
   verdict: "reject",
   reply: reply(530, "5.7.0", "Log in first"),
   reason: "login-needed",

@@ -10,6 +10,7 @@ import type { HeaderSection } from "../../message/header-section.ts";
 import { makeMessageId, messageIdRandomBytes } from "../../message/message-id.ts";
 import { checkHeaderAddresses, editSubmission } from "../../message/submission-edits.ts";
 import type { Decision } from "../../policy/decision.ts";
+import { loginNeeded } from "../../policy/sender-permission.ts";
 import { reply, type Reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server-event.ts";
 import { SpoolError, type QueueId } from "../../spool/spool.ts";
@@ -96,11 +97,9 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
     );
   };
   const proceedContent = () => (checks?.areNeeded === true ? commitChecked(state, content, checks, commit) : commit());
-  const owned = checkOwnership(state, header);
-  const decided =
-    owned === undefined
-      ? proceedContent()
-      : whenReady(owned, (decision) => (decision.verdict === "accept" ? proceedContent() : refuse(state, decision)));
+  const decided = whenReady(checkOwnership(state, header), (decision) =>
+    decision.verdict === "accept" ? proceedContent() : refuse(state, decision),
+  );
   // A repaired line end is worth a word in the log, since a signature over it does not survive.
   if (event.bareLineEnd !== undefined) {
     state.log.event("content-repaired", { message: content.id, bare_line_end: event.bareLineEnd });
@@ -131,7 +130,7 @@ async function commitChecked(
   if ("failure" in additions) return refuse(state, spoolDecision(state, content.id, additions.failure));
   const decision = await checks.forwardedDecision(additions);
   if (state.content !== content) return noted;
-  if (decision === undefined) return commit(additions);
+  if (decision.verdict === "accept") return commit(additions);
   if (verdict !== undefined && decision.verdict === "reject") checks.noteVerdict({ ...verdict, decision });
   return refuse(state, decision);
 }
@@ -145,10 +144,15 @@ export function noteContentRefused(state: SessionState, event: ContentRefusedEve
   return noted;
 }
 
-/** Who a submission says it is from (RFC 6409 §5.1, §6.1); `undefined`: nobody asks. */
-function checkOwnership(state: SessionState, header: HeaderSection): Decision | Promise<Decision> | undefined {
+const passedOn: Decision = { verdict: "accept", reason: "not-submitted" };
+const anybody: Decision = { verdict: "accept", reason: "development" };
+
+/** Who a submission says it is from (RFC 6409 §5.1, §6.1). */
+function checkOwnership(state: SessionState, header: HeaderSection): Decision | Promise<Decision> {
   const { login } = state.client;
-  if (login === undefined || !isSubmission(state.client)) return undefined;
+  if (!isSubmission(state.client)) return passedOn;
+  // Without a login MAIL was refused already, save in development.
+  if (login === undefined) return state.listener.development === true ? anybody : loginNeeded;
   const check = checkHeaderAddresses(header);
   const mailboxes = check.kind === "ok" ? [...check.from, ...(check.sender === undefined ? [] : [check.sender])] : [];
   const answers = mailboxes.map((mailbox) => state.services.accounts.mayUse(login, mailbox));
