@@ -62,6 +62,11 @@ export function parseChunk(argument: string): Chunk | undefined {
   return Number.isSafeInteger(size) ? { size, last: match?.[2] !== undefined } : undefined;
 }
 
+/** Whether a line that cannot be read as a command was meant as BDAT, so that a message's octets may follow it. */
+export function announcesChunk(line: string): boolean {
+  return /^[ \t]*BDAT/i.test(line);
+}
+
 /** Control characters have no place in any command (RFC 5321 §4.1.2). */
 export function hasControlCharacter(text: string): boolean {
   for (let index = 0; index < text.length; index++) {

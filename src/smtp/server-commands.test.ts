@@ -354,11 +354,13 @@ test("SMTP-022: nothing of the input comes back", () => {
       "RCPT TO:<%>",
       "EHLO %",
       "AUTH %",
-      "BDAT %",
     ]) {
       const answer = conversation.send(`${line.replace("%", octet)}\r\n`).read();
       assert.match(answer, /^[2-5]\d\d [ -~]*\r\n$/, JSON.stringify(line));
     }
+  }
+  for (const octet of ["\u001b", "\0", "\u00ff", "\u007f", "\u0085"]) {
+    assert.match(greeted().send(`BDAT ${octet}\r\n`).read(), /^501 [ -~]*\r\n421 [ -~]*\r\n$/);
   }
   const long = "Z".repeat(1000);
   assert.ok(conversation.send(`MAIL FROM:<a@b> ${long}=1\r\n`).read().length < 100);

@@ -1,5 +1,5 @@
 /** What each command does in a session: asks the driver by an event, or answers by itself. */
-import { hasControlCharacter, parseChunk, parseCommand, type Verb } from "./command-parser.ts";
+import { announcesChunk, hasControlCharacter, parseChunk, parseCommand, type Verb } from "./command-parser.ts";
 import { reply, type Reply } from "./reply.ts";
 import { isReply, parseAuth, parseHello, parseMail, parseRecipient, parseVerify } from "./server-arguments.ts";
 import { offeredMechanisms } from "./server-extensions.ts";
@@ -10,9 +10,15 @@ import type { ServerSession } from "./server-session.ts";
 /** Runs one command line, without its CRLF. */
 export function runCommand(session: ServerSession, line: string): void {
   const { verb, argument } = parseCommand(line);
-  if (session.phase.kind === "refused" && verb !== "QUIT") return session.refuse(verb ?? "", session.phase.refusal);
+  if (session.phase.kind === "refused" && verb !== "QUIT") {
+    const { refusal } = session.phase;
+    return announcesChunk(line) ? session.refuseLostChunk(refusal) : session.refuse(verb ?? "", refusal);
+  }
   if (verb === undefined || !speaks(session, verb)) return unknownCommand(session, line);
-  if (hasControlCharacter(argument)) return session.refuse(verb, serverReplies.controlCharacter);
+  if (hasControlCharacter(argument)) {
+    if (verb === "BDAT") return session.refuseLostChunk(serverReplies.controlCharacter);
+    return session.refuse(verb, serverReplies.controlCharacter);
+  }
   session.budget.countCommand(verb);
   const objection = objectionTo(verb, session.phase, session);
   if (verb === "BDAT") return beginChunk(session, argument, objection);
@@ -62,6 +68,7 @@ function unknownCommand(session: ServerSession, line: string): void {
   if (/^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE) /.test(line)) {
     return session.closeWith(serverReplies.notSmtp, "not-smtp");
   }
+  if (announcesChunk(line)) return session.refuseLostChunk(serverReplies.unknownCommand);
   session.refuse("", line.trim() === "" ? serverReplies.emptyLine : serverReplies.unknownCommand);
 }
 
@@ -85,15 +92,15 @@ function recipient(session: ServerSession, argument: string): void {
 function data(session: ServerSession, argument: string): void {
   const transaction = session.transaction;
   if (transaction === undefined) return;
-  if (argument !== "") return session.refuse("DATA", serverReplies.noArgument);
-  if (transaction.parameters.body === "BINARYMIME") return session.refuse("DATA", serverReplies.binaryNeedsChunks);
-  askForContent(session, "DATA", transaction);
+  const needsChunks = transaction.parameters.body === "BINARYMIME";
+  if (argument === "" && !needsChunks) return askForContent(session, "DATA", transaction);
+  session.refuse("DATA", argument === "" ? serverReplies.binaryNeedsChunks : serverReplies.noArgument);
 }
 
 /** A chunk that may not be is read away before its refusal is written (RFC 3030 §2). */
 function beginChunk(session: ServerSession, argument: string, objection: Reply | undefined): void {
   const chunk = parseChunk(argument);
-  if (chunk === undefined) return session.refuse("BDAT", objection ?? serverReplies.chunkSyntax);
+  if (chunk === undefined) return session.refuseLostChunk(objection ?? serverReplies.chunkSyntax);
   const transaction = session.transaction;
   if (objection !== undefined || transaction === undefined) {
     return session.swallowChunk(chunk.size, objection ?? serverReplies.mailFirst, { byDriver: false });

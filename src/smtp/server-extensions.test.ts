@@ -172,10 +172,11 @@ test("EXT-020 trap 15: RSET between chunks drops the partial message, and the ne
 });
 
 test("EXT-021 trap 13: chunk sizes are digits; a chunk over the limit is drained and gets 552", () => {
-  const conversation = withRecipient({ messageBytesMax: 1000, errorsMax: 100 });
   for (const size of ["-1", "1x", "", "5 FIRST", "99999999999999999999", "0x5", "1 2", "LAST"]) {
-    conversation.play(`C: BDAT ${size}\nS: 501 5.5.4`);
+    const lost = withRecipient().play(`C: BDAT ${size}\nS: 501 5.5.4\nS: 421 4.5.0`);
+    assert.equal(lost.closeCause, "lost-chunk");
   }
+  const conversation = withRecipient({ messageBytesMax: 1000, errorsMax: 100 });
   conversation.send("BDAT 2000000\r\n");
   for (let count = 0; count < 20; count++) {
     conversation.send("x".repeat(100_000));

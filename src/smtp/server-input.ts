@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { hasNonAscii } from "../lib/ascii-case.ts";
+import { announcesChunk } from "./command-parser.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -17,11 +18,9 @@ export type LineFault = "too-long" | "bare-line-end" | "not-utf8";
 /** A line that is none; told apart from text by being an object. */
 export interface BadLine {
   readonly fault: LineFault;
+  /** It begins like BDAT: octets of a message may follow, and nobody knows how many. */
+  readonly announcesChunk: boolean;
 }
-
-const tooLong: BadLine = { fault: "too-long" };
-const bareLineEnd: BadLine = { fault: "bare-line-end" };
-const notUtf8: BadLine = { fault: "not-utf8" };
 
 export class ServerInput {
   #chunk: Buffer = empty;
@@ -32,7 +31,7 @@ export class ServerInput {
   #queue: Buffer[] = [];
   #queuedBytes = 0;
   /** The rest of a bad line is being dropped; a line that is too long is reported at its end, any other was already. */
-  #dropping: "reported" | "too-long" | undefined;
+  #dropping: "reported" | BadLine | undefined;
 
   get length(): number {
     return this.#chunk.length - this.#offset + this.#queuedBytes;
@@ -78,11 +77,11 @@ export class ServerInput {
       if (genuine) {
         this.#dropping = undefined;
         if (dropping === undefined) return lineBetween(chunk, start, lf, limitOf);
-        if (dropping === "too-long") return tooLong;
+        if (dropping !== "reported") return dropping;
       } else if (dropping === undefined) {
         const excess = isOver(limitOf, chunk, start, lf - 1);
-        this.#dropping = excess ? "too-long" : "reported";
-        if (!excess) return bareLineEnd;
+        this.#dropping = excess ? badLine("too-long", chunk, start) : "reported";
+        if (!excess) return badLine("bare-line-end", chunk, start);
       }
     }
   }
@@ -134,7 +133,7 @@ export class ServerInput {
     const end = this.#chunk.length;
     if (this.#dropping === undefined) {
       if (!isOver(limitOf, this.#chunk, this.#offset, end - 1)) return;
-      this.#dropping = "too-long";
+      this.#dropping = badLine("too-long", this.#chunk, this.#offset);
     }
     if (this.#chunk.at(-1) === CR) this.#offset = end - 1;
     else this.consume(end);
@@ -142,12 +141,16 @@ export class ServerInput {
 }
 
 function lineBetween(chunk: Buffer, start: number, lf: number, limitOf: (line: Buffer) => number): string | BadLine {
-  if (isOver(limitOf, chunk, start, lf)) return tooLong;
+  if (isOver(limitOf, chunk, start, lf)) return badLine("too-long", chunk, start);
   const line = chunk.toString("latin1", start, lf - 1);
-  if (line.includes("\r")) return bareLineEnd;
+  if (line.includes("\r")) return badLine("bare-line-end", chunk, start);
   if (!hasNonAscii(line)) return line;
   const bytes = chunk.subarray(start, lf - 1);
-  return isUtf8(bytes) ? bytes.toString("utf8") : notUtf8;
+  return isUtf8(bytes) ? bytes.toString("utf8") : badLine("not-utf8", chunk, start);
+}
+
+function badLine(fault: LineFault, chunk: Buffer, start: number): BadLine {
+  return { fault, announcesChunk: announcesChunk(chunk.toString("latin1", start, start + limitMin)) };
 }
 
 /** Whether the octets from `start` to `last`, that one included, are over the limit of the line that they begin. */

@@ -1,9 +1,10 @@
 /** Reads on in a session's input: a command, content, a chunk nobody wants, the response to a challenge. */
+import { parseCommand } from "./command-parser.ts";
 import { reply, type Reply } from "./reply.ts";
 import { decodeBase64 } from "./server-arguments.ts";
 import type { IncomingContent } from "./server-content.ts";
 import { runCommand } from "./server-dispatch.ts";
-import type { LineFault } from "./server-input.ts";
+import type { BadLine, LineFault } from "./server-input.ts";
 import type { SwallowPhase, Transaction } from "./server-phase.ts";
 import { serverReplies } from "./server-replies.ts";
 import { authLineBytesMax, type ServerSession } from "./server-session.ts";
@@ -51,10 +52,21 @@ function readCommand(session: ServerSession): boolean {
   const line = session.input.readLine(session.lineLimit);
   if (line === undefined) return false;
   session.idleSince = session.now;
-  if (typeof line === "string") runCommand(session, line);
+  const { dataRefused } = session;
+  session.dataRefused = false;
+  if (dataRefused && isNoCommand(line)) {
+    session.refuse("", serverReplies.unknownCommand);
+    session.closeWith(serverReplies.unaskedContent, "unasked-content");
+  } else if (typeof line === "string") runCommand(session, line);
+  else if (line.announcesChunk) session.refuseLostChunk(lineFaultReplies[line.fault]);
   else session.refuse("", lineFaultReplies[line.fault]);
   session.closeIfExhausted();
   return true;
+}
+
+/** The dot that ends a message without any (RFC 2920 §3.1) is none either, and harmless. */
+function isNoCommand(line: string | BadLine): boolean {
+  return typeof line !== "string" || (line !== "." && parseCommand(line).verb === undefined);
 }
 
 function readContent(session: ServerSession, transaction: Transaction, content: IncomingContent): boolean {
@@ -74,6 +86,7 @@ function readContent(session: ServerSession, transaction: Transaction, content: 
     session.phase = { kind: "greeted" };
     session.events.push({ kind: "content-refused", size, ...refusal });
     session.writeForEach(content.complete ? transaction.recipients : 1, [refusal.reply]);
+    if (refusal.reason === "bare-cr" || refusal.reason === "bare-lf") session.closeIfSentAhead();
   } else if (content.complete) {
     session.events.push({ kind: "content-end", size, ...(bareLineEnd !== undefined && { bareLineEnd }) });
   } else {

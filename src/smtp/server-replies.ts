@@ -64,5 +64,8 @@ export const serverReplies = {
   timeout: reply(421, "4.4.2", "You were silent for too long, closing"),
   makingRoom: reply(421, "4.3.2", "Too many sessions, closing those that are idle"),
   shuttingDown: reply(421, "4.3.2", "The service is shutting down, closing"),
+  sentAhead: reply(421, "4.5.0", "You sent more without waiting for this answer; none of it was executed, closing"),
+  unaskedContent: reply(421, "4.5.0", "What follows looks like a message that was refused, closing"),
+  lostChunk: reply(421, "4.5.0", "Where your chunk ends cannot be told, closing"),
   notSmtp: reply(421, "4.7.0", "This is SMTP in clear, closing"),
 } as const satisfies Record<string, Reply>;

@@ -39,6 +39,8 @@ export class ServerSession {
   authenticated = false;
   /** The first octets in clear were no TLS record. */
   knownNotTls = false;
+  /** The last command was DATA and was refused: a client that did not wait may send its message all the same. */
+  dataRefused = false;
   /** Transactions begun. */
   transactions = 0;
 
@@ -70,6 +72,7 @@ export class ServerSession {
     this.write(refusal);
     this.events.push({ kind: "refused", verb, reply: refusal });
     this.budget.countError(refusal);
+    if (verb === "DATA") this.dataRefused = true;
     this.closeIfExhausted();
   }
 
@@ -114,6 +117,20 @@ export class ServerSession {
     if (this.input.length === 0) return false;
     this.closeWith(serverReplies.plaintextAfterStartTls, "plaintext-after-starttls");
     return true;
+  }
+
+  /**
+   * Behind content that was refused for its line ends: what the client sent without waiting for the reply may be content
+   * for another program, which saw the end elsewhere, and is not run as commands.
+   */
+  closeIfSentAhead(): void {
+    if (this.input.length > 0) this.closeWith(serverReplies.sentAhead, "sent-ahead");
+  }
+
+  /** A BDAT that cannot be followed: its octets, however many, must not be run as commands. */
+  refuseLostChunk(refusal: Reply): void {
+    this.refuse("BDAT", refusal);
+    this.closeWith(serverReplies.lostChunk, "lost-chunk");
   }
 
   closeIfExhausted(): void {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readVectors } from "../testing/conformance-data.ts";
 import { runVectors } from "../testing/run-vectors.ts";
-import { greeted, inContent, withRecipient, type Conversation } from "./server-test-support.ts";
+import { reply } from "./reply.ts";
+import { Conversation, greeted, inContent, withRecipient } from "./server-test-support.ts";
 
 const forged = "MAIL FROM:<evil@x>\r\nRCPT TO:<victim@y>\r\nDATA\r\nforged";
 
@@ -15,7 +16,13 @@ function assertNothingForged(conversation: Conversation, sequence: string): void
     label,
   );
   assert.equal(conversation.kinds.filter((kind) => kind === "mail").length, 1, label);
-  assert.match(conversation.read(), /^(?:250|550 5\.5\.2) [^\r]*\r\n250 2\.0\.0 Ok\r\n$/, label);
+  // What came behind refused content in the same piece is not run; what comes later is.
+  const { closeCause } = conversation;
+  const expected =
+    closeCause === "sent-ahead"
+      ? /^550 5\.5\.2 [^\r]*\r\n421 4\.5\.0 [^\r]*\r\n$/
+      : /^(?:250|550 5\.5\.2) [^\r]*\r\n250 2\.0\.0 Ok\r\n$/;
+  assert.match(conversation.read(), expected, label);
 }
 
 const sequences = [
@@ -60,9 +67,11 @@ test("SMUG-006: a bare LF ends no command", () => {
 });
 
 test("SMUG-007: bare line ends are refused behind the end of data, by name, in step", () => {
-  const lf = inContent().send("a\nb\r\n.\r\nNOOP\r\n").play("S: 550 5.5.2 The message has an LF without CR\nS: 250");
+  const inStep = (content: string, why: string) =>
+    inContent().send(`${content}\r\n.\r\n`).send("NOOP\r\n").play(`S: 550 5.5.2 The message has ${why}\nS: 250`);
+  const lf = inStep("a\nb", "an LF without CR");
   assert.ok(lf.events.some((event) => event.kind === "content-refused" && event.reason === "bare-lf"));
-  const cr = inContent().send("a\rb\r\n.\r\nNOOP\r\n").play("S: 550 5.5.2 The message has a CR without LF\nS: 250");
+  const cr = inStep("a\rb", "a CR without LF");
   assert.ok(cr.events.some((event) => event.kind === "content-refused" && event.reason === "bare-cr"));
 });
 
@@ -75,6 +84,77 @@ test("SMUG-007 trap 3: repair makes CRLF of them and tells so", () => {
 
 test("SMUG-010: every kind of listener holds the same rule", () => {
   for (const kind of ["mx", "submission", "submissions", "lmtp"] as const) {
-    withRecipient({ kind }).send("DATA\r\n").send("a\n.\nb\r\n.\r\nNOOP\r\n").play("S: 354\nS: 550 5.5.2\nS: 250");
+    withRecipient({ kind })
+      .send("DATA\r\n")
+      .send("a\n.\nb\r\n.\r\n")
+      .send("NOOP\r\n")
+      .play("S: 354\nS: 550 5.5.2\nS: 250");
   }
+});
+
+test("what came behind content that is refused for its line ends is not run: 421", () => {
+  for (const bare of ["a\nb", "a\rb"]) {
+    for (const behind of [forged, "NOOP\r\n", "Q"]) {
+      const data = inContent().send(`${bare}\r\n.\r\n${behind}`).play("S: 550 5.5.2\nS: 421 4.5.0");
+      assert.equal(data.closeCause, "sent-ahead");
+      assert.equal(data.kinds.filter((kind) => kind === "mail").length, 1);
+    }
+    const chunk = withRecipient().send(`BDAT 3 LAST\r\n${bare}${forged}`).play("S: 550 5.5.2\nS: 421 4.5.0");
+    assert.equal(chunk.closeCause, "sent-ahead");
+    // LMTP answers for each recipient first.
+    const lmtp = inContent({ kind: "lmtp" }).send(`${bare}\r\n.\r\nNOOP\r\n`).play("S: 550 5.5.2\nS: 421 4.5.0");
+    assert.equal(lmtp.closeCause, "sent-ahead");
+  }
+  // Repaired content is taken, and what follows it belongs to the session.
+  inContent({ bareLineEnds: "repair" }).send("a\nb\r\n.\r\nNOOP\r\n").play("S: 250\nS: 250");
+});
+
+test("a message sent behind a DATA that is refused is not run as commands: 421", () => {
+  const message = `Subject: x\r\n\r\n${forged}\r\n.\r\n`;
+  const cases: readonly (readonly [Conversation, string, string])[] = [
+    [greeted(), "DATA", "503 5.5.1"],
+    [greeted().send("MAIL FROM:<a@b>\r\nRCPT TO:<no-such@d>\r\n").play("S: 250\nS: 550"), "DATA", "503 5.5.1"],
+    [withRecipient(), "DATA now", "501 5.5.4"],
+    [
+      greeted().send("MAIL FROM:<a@b> BODY=BINARYMIME\r\nRCPT TO:<c@d>\r\n").play("S: 250\nS: 250"),
+      "DATA",
+      "503 5.5.1",
+    ],
+    [
+      withRecipient({}, (event) => (event.kind === "content-begin" ? reply(452, "4.3.1", "Full") : "proceed")),
+      "DATA",
+      "452 4.3.1",
+    ],
+  ];
+  for (const [conversation, command, refusal] of cases) {
+    const mails = conversation.kinds.filter((kind) => kind === "mail").length;
+    conversation.send(`${command}\r\n${message}`).play(`S: ${refusal}\nS: 500 5.5.1\nS: 421 4.5.0`);
+    assert.equal(conversation.closeCause, "unasked-content");
+    assert.equal(conversation.kinds.filter((kind) => kind === "mail").length, mails);
+  }
+  // Whoever waited, or sends the dot of an empty message, goes on.
+  greeted().send("DATA\r\nNOOP\r\nDATA\r\n.\r\nFOO\r\n").play("S: 503\nS: 250\nS: 503\nS: 500\nS: 500");
+});
+
+test("a chunk that cannot be measured, or comes where nothing is served, is not run as commands: 421", () => {
+  const unreadable = [
+    "BDAT", "BDAT x", "bdat 1.5 LAST", "BDAT 5 LAST now", "BDAT 99999999999999999999", "BDAT\t5", "BDAT5", " BDAT 5", "BDAT: 5", "BDAT 5\0", "BDAT 5\x7f",
+    "BDAT 5\n", "BDAT 5\rLAST", "BDAT 5\xff", `BDAT ${"0".repeat(600)}5`, `BDAT 5${" ".repeat(5000)}LAST`,
+  ]; // prettier-ignore
+  for (const line of unreadable) {
+    for (const pieces of [[`${line}\r\n${forged}`], [...`${line}\r\n${forged}`]]) {
+      const conversation = withRecipient();
+      for (const piece of pieces) conversation.send(piece);
+      assert.match(
+        conversation.read(),
+        /^50[01] 5\.5\.[0-9] [^\r]*\r\n421 4\.5\.0 [^\r]*\r\n$/,
+        JSON.stringify(line.slice(0, 20)),
+      );
+      assert.equal(conversation.closeCause, "lost-chunk");
+      assert.equal(conversation.kinds.filter((kind) => kind === "mail").length, 1);
+    }
+  }
+  const refused = new Conversation({}, (event) => (event.kind === "connect" ? reply(554, undefined, "No") : "proceed"));
+  refused.send(`BDAT 40 LAST\r\n${forged}`).play("S: 554 No\nS: 503 5.5.1\nS: 421 4.5.0");
+  assert.equal(refused.closeCause, "lost-chunk");
 });

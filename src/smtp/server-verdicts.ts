@@ -66,6 +66,7 @@ export function refuseEvent(
     session.phase = { kind: "greeted" };
     const chunk = session.awaitingChunk;
     if (chunk !== undefined) return session.swallowChunk(chunk.size, refusal, { byDriver: true });
+    session.dataRefused = true;
   } else if (event.kind === "recipient") {
     session.budget.countRefusedRecipient(refusal);
   } else {
