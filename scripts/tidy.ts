@@ -19,6 +19,20 @@ const banned: readonly (readonly [RegExp, string])[] = [
   [new RegExp(`\\b(test|describe|it)\\.${"only"}\\(`), "the other tests would not run"],
 ];
 
+/** Which characters are unsafe to show is said in one place. Those named judge or write something else than text for people. */
+const unsafeCharacters = /\\u0000-\\u001f|\\x00-\\x1f|\\u007f-\\u009f|\\x7f-\\x9f|\\u202a|\\p\{C/;
+const knowUnsafeCharacters: ReadonlySet<string> = new Set([
+  "src/lib/printable-text.ts",
+  // What an address and a login name may not have, what XML cannot say, what a file name may not have.
+  "src/address/mailbox-text.ts",
+  "src/smtp/client-commands.ts",
+  "src/smtp/recipient-parameters.ts",
+  "src/sasl/string-preparation.ts",
+  "src/dmarc/report/make-report.ts",
+  "src/outbound/maildir-delivery.ts",
+  "src/cli/send/outgoing-content.ts",
+]);
+
 /** Started by name rather than imported. */
 const roots = [
   /\.test\.ts$/,
@@ -35,6 +49,9 @@ for (const file of sources) {
       if (pattern.test(line)) problems.push(`${file}:${index + 1}: ${pattern.exec(line)?.[0] ?? ""}: ${remedy}`);
     }
   });
+  if (/^src\/.*(?<!\.test)\.ts$/.test(file) && unsafeCharacters.test(text) && !knowUnsafeCharacters.has(file)) {
+    problems.push(`${file}: names unsafe characters by itself: use lib/printable-text.ts`);
+  }
   for (const [, target] of text.matchAll(/(?:from|import)\s*\(?\s*["'](\.[^"']+)["']/g)) {
     imported.add(path.normalize(path.join(path.dirname(file), target ?? "")));
   }

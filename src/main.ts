@@ -26,6 +26,7 @@ import { terminalInput } from "./node/terminal-input.ts";
 import { ThreadPoolCrypto } from "./node/thread-pool-crypto.ts";
 import { FileError } from "./ports/files.ts";
 import type { Log } from "./ports/log.ts";
+import { printableOutput } from "./lib/printable-text.ts";
 import { NetworkError } from "./ports/network.ts";
 import type { Resolver } from "./ports/resolver.ts";
 import { SpoolError } from "./spool/spool.ts";
@@ -301,7 +302,7 @@ function outputOf(stream: NodeJS.WriteStream): TextOutput {
     get columns() {
       return stream.columns || 80;
     },
-    write: (text) => void stream.write(text),
+    write: (text) => void stream.write(typeof text === "string" ? printableOutput(text) : text),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Settings } from "../config/settings-schema.ts";
+import { printableJson } from "../lib/printable-text.ts";
 
 export interface GuardSettings {
   /** Names under which the server may be addressed, besides loopback ones and the address it listens on. */
@@ -23,11 +24,11 @@ export function refusalOf(request: Request, settings: GuardSettings): Refusal | 
   const host = request.headers.get("host") ?? new URL(request.url).host;
   const name = host.replace(/:\d+$/, "").toLowerCase();
   if (![...loopbackHosts, ...settings.hostnames].includes(name)) {
-    return { status: 403, error: `Host ${printable(host)} is not a name of this server` };
+    return { status: 403, error: `Host ${printableJson(host.slice(0, 100))} is not a name of this server` };
   }
   const origin = request.headers.get("origin");
   if (origin !== null && originHost(origin) !== host.toLowerCase()) {
-    return { status: 403, error: `Origin ${printable(origin)} may not use this API` };
+    return { status: 403, error: `Origin ${printableJson(origin.slice(0, 100))} may not use this API` };
   }
   if (settings.token !== undefined && !sameToken(request.headers.get("authorization"), settings.token)) {
     const where = "the `token` of [admin], or where that is not set the one in data_dir/admin.token";
@@ -57,8 +58,4 @@ function sameToken(header: string | null, token: string): boolean {
   const given = /^bearer (.+)$/i.exec(header ?? "")?.[1] ?? "";
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(given), digest(token));
-}
-
-function printable(text: string): string {
-  return JSON.stringify(text.slice(0, 100));
 }

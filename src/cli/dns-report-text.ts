@@ -2,7 +2,8 @@
 import type { CheckStatus, DnsCheck } from "../admin/dns-checks/dns-check.ts";
 import type { DnsReport } from "../admin/dns-checks/check-dns.ts";
 import type { SpfDescription } from "../spf/describe.ts";
-import { printable, type Style } from "./style.ts";
+import { printable } from "../lib/printable-text.ts";
+import { type Style } from "./style.ts";
 import { plural } from "./words.ts";
 
 const titles: Readonly<Record<DnsCheck["check"], string>> = {

@@ -7,7 +7,8 @@ import { progressText } from "./progress-bar.ts";
 import { withCrlf } from "./send/outgoing-content.ts";
 import { percentile } from "./send/send-many.ts";
 import { parseServer } from "./send/send-plan.ts";
-import { printable, styleFor } from "./style.ts";
+import { printable } from "../lib/printable-text.ts";
+import { styleFor } from "./style.ts";
 
 const envelope = ["--from", "ann@example.org", "--to", "bob@example.org"];
 

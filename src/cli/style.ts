@@ -33,24 +33,6 @@ export function styleFor(output: TextOutput, environment: Readonly<Record<string
   return output.isTerminal && !environment["NO_COLOR"] && environment["TERM"] !== "dumb" ? colourStyle : noStyle;
 }
 
-/**
- * Text from mail or from a peer, safe to show: control characters and those that turn the direction of text could move
- * the cursor, retitle the window, or hide what is said.
- */
-export function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, (character) =>
-    character === "\t" ? " " : `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
-}
-
-/** The same for text of several lines: line ends stay. */
-export function printableLines(text: string): string {
-  return text
-    .split(/\r?\n/)
-    .map((line) => printable(line))
-    .join("\n");
-}
-
 /** How wide a table may be: whoever reads it elsewhere than on a terminal gets it whole. */
 export function tableColumns(out: Pick<TextOutput, "isTerminal" | "columns">): number {
   return out.isTerminal ? out.columns : Number.POSITIVE_INFINITY;

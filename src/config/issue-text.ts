@@ -5,10 +5,16 @@ import { nearest } from "../lib/nearest.ts";
 /** Words for issues that a schema gave no text of its own; zod asks for them while it validates. */
 export const issueText: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
-    case "invalid_type":
-      return `expected ${wordOf(issue.expected)}, found ${describeValue(issue.input)}`;
+    case "invalid_type": {
+      // A number of the wrong kind where a number belongs is no secret.
+      const found =
+        issue.expected === "int" && typeof issue.input === "number"
+          ? `the fraction ${issue.input}`
+          : describeValue(issue.input);
+      return `expected ${wordOf(issue.expected)}, found ${found}`;
+    }
     case "invalid_value":
-      return `expected ${oneOf(issue.values.map(String))}, found ${describeValue(issue.input)}${meant(issue.input, issue.values.map(String))}`;
+      return `expected ${oneOf(issue.values.map(String))}, found ${foundAmong(issue.input, issue.values.map(String))}`;
     case "too_small":
       return boundText(issue.origin, issue.inclusive === false ? "more than" : "at least", issue.minimum);
     case "too_big":
@@ -16,7 +22,7 @@ export const issueText: z.core.$ZodErrorMap = (issue) => {
     case "invalid_union": {
       const { options } = issue as { readonly options?: readonly unknown[] };
       return options
-        ? `expected ${oneOf(options.map(String))}, found ${describeValue(issue.input)}${meant(issue.input, options.map(String))}`
+        ? `expected ${oneOf(options.map(String))}, found ${foundAmong(issue.input, options.map(String))}`
         : `this form is not understood: ${describeValue(issue.input)}`;
     }
     default:
@@ -30,6 +36,12 @@ export function meant(given: unknown, known: readonly string[]): string {
   return suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
 }
 
+/** A slip of the pen for a known word is no secret. */
+function foundAmong(given: unknown, known: readonly string[]): string {
+  const suggestion = meant(given, known);
+  return suggestion === "" ? describeValue(given) : `${JSON.stringify(given)}${suggestion}`;
+}
+
 /** `"a", "b" or "c"`. */
 export function oneOf(words: readonly string[]): string {
   const quoted = words.map((word) => JSON.stringify(word));
@@ -37,16 +49,16 @@ export function oneOf(words: readonly string[]): string {
   return quoted.length === 0 ? last : `${quoted.join(", ")} or ${last}`;
 }
 
-/** The form of a value, and its text where that is short; a long one may be a secret put in a wrong place. */
+/** The form of a value, never its text: it may be a secret that was put in a wrong place. */
 export function describeValue(value: unknown): string {
   if (value === undefined) return "nothing";
   if (value instanceof Date) return "a date";
   if (Array.isArray(value)) return "a list";
   switch (typeof value) {
     case "string":
-      return value.length <= 40 ? JSON.stringify(value) : "a long text";
+      return "a text";
     case "number":
-      return Number.isInteger(value) ? `the number ${value}` : `the fraction ${value}`;
+      return Number.isInteger(value) ? "a whole number" : "a fraction";
     case "boolean":
       return String(value);
     case "function":

@@ -114,7 +114,7 @@ const wrongs: readonly Wrong[] = [
     code: "config-invalid-value",
     place: "6:1",
     key: "limits.recipients",
-    message: /expected a number, found "many"/,
+    message: /expected a number, found a text/,
   },
   {
     name: "a fraction for a whole number",

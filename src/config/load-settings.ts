@@ -132,7 +132,9 @@ async function readSecret(
   }
   if (key === "env") {
     const text = sources.environment[source];
-    if (!text) report("config-secret-unreadable", path, `the environment variable ${source} is not set`);
+    // What is no name of a variable may be the secret itself.
+    const variable = /^[A-Z_][A-Z0-9_]*$/.test(source) ? `variable ${source}` : "variable that is named";
+    if (!text) report("config-secret-unreadable", path, `the environment ${variable} is not set`);
     return text;
   }
   try {

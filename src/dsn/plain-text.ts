@@ -1,4 +1,5 @@
 /** Text for people: wrapped, indented, and free of what a peer or a sender could have put into it. */
+import { printable } from "../lib/printable-text.ts";
 
 const widthMax = 72;
 /** A word beyond this is cut: lines end well below 998 octets whatever is quoted. */
@@ -25,10 +26,7 @@ export function paragraph(text: string, indent = ""): string {
  * address can be made to look like another, become spaces.
  */
 export function visible(text: string): string {
-  return text
-    .toWellFormed()
-    .replaceAll(/[\u0000-\u0020\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g, " ")
-    .trim();
+  return printable(text.toWellFormed(), " ").replaceAll(/ +/g, " ").trim();
 }
 
 function cutWord(word: string): readonly string[] {

@@ -1,5 +1,6 @@
 /** Times, durations and foreign words in sentences. */
 import type { Instant } from "../lib/instant.ts";
+import { printable } from "../lib/printable-text.ts";
 
 /** `2026-01-01 12:00:03 UTC`: to the second, the same everywhere. */
 export function timeWords(at: Instant): string {
@@ -45,7 +46,7 @@ export function quoted(text: string): string {
 
 /** As {@link quoted}, without the marks. */
 export function plain(text: string): string {
-  return text.replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
+  return printable(text, " ").replaceAll(/\s+/g, " ").trim();
 }
 
 /** `<>` for the null reverse-path. */

@@ -5,6 +5,7 @@ import { decodeEncodedWords } from "./encoded-word.ts";
 import type { HeaderField, HeaderSection } from "./header-section.ts";
 import type { MessageFacts } from "./message-facts.ts";
 import { isReceivedBy } from "./received-field.ts";
+import { withoutControls } from "../lib/printable-text.ts";
 
 /** Facts are stored with every message and told in its events; longer texts serve nobody there. */
 const textLengthMax = 998;
@@ -82,9 +83,7 @@ function bareAddress(value: string): string {
     .toLowerCase();
 }
 
-/** Decoded and on one line, without control characters. */
+/** Decoded and on one line, without control characters; what else is unsafe to show is made safe where it is shown. */
 function forPeople(field: HeaderField): string {
-  return decodeEncodedWords(field.value.slice(0, textLengthMax * 4))
-    .replaceAll(/[\u0000-\u001f\u007f]+/g, " ")
-    .slice(0, textLengthMax);
+  return withoutControls(decodeEncodedWords(field.value.slice(0, textLengthMax * 4)), " ").slice(0, textLengthMax);
 }

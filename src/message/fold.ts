@@ -1,4 +1,5 @@
 /** Writes header fields of our own: folded, and without anything that could end them early. */
+import { withoutControls } from "../lib/printable-text.ts";
 
 /** RFC 5322 §2.1.1: lines should have at most 78 characters and must have at most 998. */
 const lineLength = 78;
@@ -9,7 +10,7 @@ const wordLengthMax = 900;
  * line could hold is cut, since a line over 998 octets is refused by strict peers. Control characters become spaces.
  */
 export function foldField(name: string, value: string): string {
-  const text = ` ${value.replaceAll(/[\u0000-\u001f\u007f]+/g, " ").trim()}`;
+  const text = ` ${withoutControls(value, " ").trim()}`;
   let field = `${name}:`;
   let used = field.length;
   // Nothing but the name on a line would be legal, and is a stumbling block to some.

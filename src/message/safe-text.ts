@@ -2,6 +2,7 @@
  * Text that strangers chose, made fit for our own header fields: it can end no line, no comment and no quoted string
  * (RFC 5322 §3.2).
  */
+import { printable } from "../lib/printable-text.ts";
 
 /** A path has at most 320 characters (RFC 5321 §4.5.3.1); in UTF-8 and quoted it still fits a line of 998 octets. */
 const textLengthMax = 320;
@@ -10,8 +11,8 @@ const textLengthMax = 320;
 export function printableText(text: string, utf8 = false): string {
   if (text.length <= textLengthMax && isPlain(text)) return text;
   const cut = text.slice(0, textLengthMax).toWellFormed();
-  const printable = cut.replaceAll(/[ \t\r\n]+/g, " ").replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, "?");
-  return utf8 ? printable : printable.replaceAll(/[^\u0020-\u007e]/g, "?");
+  const line = printable(cut.replaceAll(/[ \t\r\n]+/g, " "), "?");
+  return utf8 ? line : line.replaceAll(/[^\u0020-\u007e]/g, "?");
 }
 
 /** Printable ASCII without blanks in a row, as nearly all texts are: nothing would be changed. */

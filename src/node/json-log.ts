@@ -7,6 +7,7 @@ import { logEvents, type LogEventName, type LogLevel } from "../events/log-event
 import type { Log, LogFields } from "../ports/log.ts";
 import { GatheredOutput } from "./gathered-output.ts";
 import { isEnabled } from "./log-level.ts";
+import { printableJson } from "../lib/printable-text.ts";
 
 const STANDARD_OUTPUT = 1;
 
@@ -51,10 +52,10 @@ export class JsonLog implements Log {
 function membersOf(fields: LogFields): string {
   let text: string;
   try {
-    text = JSON.stringify(hasError(fields) ? withErrorsTold(fields) : fields);
+    text = printableJson(hasError(fields) ? withErrorsTold(fields) : fields);
   } catch (error) {
     // What JSON cannot say must neither stop mail nor go unnoticed.
-    text = JSON.stringify({ unloggable: String(error) });
+    text = printableJson({ unloggable: String(error) });
   }
   return text === "{}" ? "" : `,${text.slice(1, -1)}`;
 }

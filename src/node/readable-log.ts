@@ -6,6 +6,7 @@ import { logEvents, type LogEventName, type LogLevel } from "../events/log-event
 import type { Clock } from "../ports/clock.ts";
 import type { Log, LogFields } from "../ports/log.ts";
 import { isEnabled } from "./log-level.ts";
+import { printable, printableJson } from "../lib/printable-text.ts";
 
 export interface ReadableLogOptions {
   readonly level: LogLevel;
@@ -71,7 +72,7 @@ function localTime(at: number): string {
 function readable(value: unknown): string {
   const text = textOf(value);
   const cut = text.length > VALUE_MAX ? `${text.slice(0, VALUE_MAX)}…` : text;
-  return /^[^\s"=\p{C}]+$/u.test(cut) ? cut : escaped(JSON.stringify(cut));
+  return /^[^\s"=]+$/.test(cut) && printable(cut) === cut ? cut : printableJson(cut);
 }
 
 function textOf(value: unknown): string {
@@ -80,13 +81,8 @@ function textOf(value: unknown): string {
   if (typeof value !== "object" || value === null) return String(value);
   if (Array.isArray(value)) return value.map(textOf).join(",");
   try {
-    return JSON.stringify(value) ?? "";
+    return printableJson(value);
   } catch {
     return "[unreadable]";
   }
-}
-
-/** JSON escapes controls below U+0020 only; C1 controls and invisible characters would reach the terminal. */
-function escaped(json: string): string {
-  return json.replace(/\p{C}/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }

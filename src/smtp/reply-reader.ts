@@ -10,6 +10,7 @@
  * judged by its first digit (RFC 5321 §4.3.2), and a bare LF ends a line.
  */
 import type { EnhancedStatus } from "./enhanced-status.ts";
+import { printable } from "../lib/printable-text.ts";
 
 export interface ReceivedReply {
   /** 200 to 599; act on its first digit only. */
@@ -105,7 +106,7 @@ export class ReplyReader {
     const room = Math.min(LINE_BYTES_KEPT - start, REPLY_BYTES_KEPT - this.#replyBytes);
     const kept = line.subarray(start, Math.min(line.length, start + room));
     this.#replyBytes += kept.length;
-    this.#lines.push(printable(kept.toString("utf8")));
+    this.#lines.push(printable(kept.toString("utf8"), "?"));
     return separator !== HYPHEN;
   }
 
@@ -170,11 +171,5 @@ function digit(octet: number | undefined): number | undefined {
 }
 
 function shown(line: Buffer): string {
-  return printable(line.subarray(0, 80).toString("utf8"));
-}
-
-/** Control characters, and those that reorder or break a line of text, become "?"; a tab becomes a space. */
-function printable(text: string): string {
-  if (!/[^\x20-\x7e]/.test(text)) return text;
-  return text.replaceAll("\t", " ").replaceAll(/[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, "?");
+  return printable(line.subarray(0, 80).toString("utf8"), "?");
 }

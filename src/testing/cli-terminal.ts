@@ -1,4 +1,5 @@
 /** A context in memory for tests of commands: outputs as text, answers given in advance, an API that is a function. */
+import { printableOutput } from "../lib/printable-text.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryFiles } from "./memory-files.ts";
 import { MemoryNetwork } from "./memory-network.ts";
@@ -110,6 +111,7 @@ class Recorder implements TextOutput {
   }
 
   write(text: string | Uint8Array): void {
-    this.text += typeof text === "string" ? text : Buffer.from(text).toString("latin1");
+    // As main.ts writes it.
+    this.text += typeof text === "string" ? printableOutput(text) : Buffer.from(text).toString("latin1");
   }
 }

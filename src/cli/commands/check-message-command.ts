@@ -21,7 +21,8 @@ import { configOption, findConfig } from "../data-dir.ts";
 import { ExitCode, usageError } from "../exit-code.ts";
 import type { GivenArguments } from "../given-arguments.ts";
 import { readFileOf } from "../send/send-plan.ts";
-import { printable, printableLines, type Style, styleFor } from "../style.ts";
+import { printable, printableLines } from "../../lib/printable-text.ts";
+import { type Style, styleFor } from "../style.ts";
 
 /** More than any server takes; all of it is held in memory. */
 const messageBytesMax = 512 * 1024 * 1024;

@@ -7,7 +7,8 @@ import { dataDirOption, devDataDir } from "../data-dir.ts";
 import { CliError, ExitCode } from "../exit-code.ts";
 import { type RunningServer, StartError } from "../running-server.ts";
 import { placeOf } from "../send/send-session.ts";
-import { printable, styleFor } from "../style.ts";
+import { printable } from "../../lib/printable-text.ts";
+import { styleFor } from "../style.ts";
 import { type FirstMessage, sendFirstMessage } from "./first-message.ts";
 import { aborted } from "./serve-command.ts";
 

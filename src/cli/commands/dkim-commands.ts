@@ -6,7 +6,8 @@ import type { CliContext } from "../context.ts";
 import { ask, openApi, serverOptions } from "../data-dir.ts";
 import { CliError, ExitCode, usageError } from "../exit-code.ts";
 import type { GivenArguments } from "../given-arguments.ts";
-import { printable, styleFor } from "../style.ts";
+import { printable } from "../../lib/printable-text.ts";
+import { styleFor } from "../style.ts";
 
 const domainArgument = { name: "DOMAIN", summary: "the domain that signs: the part behind the @ of senders" } as const;
 

@@ -6,7 +6,8 @@ import type { CliContext, ServerApi } from "../context.ts";
 import { ask, dataDirOption, configOption, devDataDir, openApi } from "../data-dir.ts";
 import { CliError, ExitCode, usageError } from "../exit-code.ts";
 import { GivenArguments } from "../given-arguments.ts";
-import { printable, printableLines, styleFor, tableColumns, textTable } from "../style.ts";
+import { printable, printableLines } from "../../lib/printable-text.ts";
+import { styleFor, tableColumns, textTable } from "../style.ts";
 import { plural, relativeTime, sizeText } from "../words.ts";
 
 const serverOptions = [
@@ -161,7 +162,8 @@ function printMessage(answer: unknown, given: GivenArguments, context: CliContex
     printableLines((message.text ?? "(no text)").trimEnd()),
     "",
   ];
-  if (message.codes.length > 0) lines.push(`${style.dim("Codes:")} ${message.codes.map(printable).join(", ")}`);
+  if (message.codes.length > 0)
+    lines.push(`${style.dim("Codes:")} ${message.codes.map((code) => printable(code)).join(", ")}`);
   if (message.links.length > 0) lines.push(style.dim("Links:"), ...message.links.map((link) => `  ${printable(link)}`));
   context.stdout.write(`${lines.join("\n").trimEnd()}\n`);
   return ExitCode.ok;

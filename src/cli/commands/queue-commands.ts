@@ -4,7 +4,8 @@ import { type Command, jsonOption } from "../command.ts";
 import type { CliContext, ServerApi } from "../context.ts";
 import { ask, openApi, serverOptions } from "../data-dir.ts";
 import { CliError, ExitCode } from "../exit-code.ts";
-import { printable, type Style, styleFor, tableColumns, textTable } from "../style.ts";
+import { printable } from "../../lib/printable-text.ts";
+import { type Style, styleFor, tableColumns, textTable } from "../style.ts";
 import { plural, relativeTime, sizeText, span } from "../words.ts";
 import { filterOf, filterOptions } from "./queue-filter.ts";
 

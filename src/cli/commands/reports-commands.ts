@@ -10,7 +10,8 @@ import { type Command, jsonOption } from "../command.ts";
 import type { CliContext } from "../context.ts";
 import { ask, openApi, serverOptions } from "../data-dir.ts";
 import { ExitCode } from "../exit-code.ts";
-import { printable, type Style, styleFor, tableColumns, textTable } from "../style.ts";
+import { printable } from "../../lib/printable-text.ts";
+import { type Style, styleFor, tableColumns, textTable } from "../style.ts";
 import { relativeTime } from "../words.ts";
 
 const list: Command = {
