@@ -402,3 +402,25 @@ test("SMTP-033: postmaster is at every domain of ours, in any case, and reaches 
   await world.quiet();
   assert.equal(world.log.of("recipient-delivered").length, paths.length);
 });
+
+test("content without a header stands below an empty line wherever our fields are put on top of it", async () => {
+  await using world = await SimulatedWorld.start();
+  await using peer = await world.peer("elsewhere.test", { keywords: ["8BITMIME", "PIPELINING"] });
+  const client = await world.client("mx", relayClient);
+  for (const recipient of ["far@elsewhere.test", "ann@example.org"]) {
+    await client.send(
+      "a@sender.test",
+      recipient,
+      "hello\r\nFrom: ceo@bank.test\r\nAuthentication-Results: x; dmarc=pass",
+    );
+  }
+  await world.quiet();
+  const relayed = peer.messages[0]?.content.toString("latin1") ?? "";
+  assert.match(relayed, /^Received: [^]*?\r\n\r\nhello\r\nFrom: ceo@bank\.test\r\n/);
+  const [mail] = (await world.mailbox("ann@example.org")).map(String);
+  assert.match(mail ?? "", /^Return-Path: [^]*?\nReceived: [^]*?\n\nhello\nFrom: ceo@bank\.test\n/);
+  for (const text of [relayed, mail ?? ""]) {
+    const header = parseHeaderFields(Buffer.from(text.replaceAll(/\r?\n/g, "\r\n"))).fields.map(({ name }) => name);
+    assert.ok(!header.includes("from") && !header.includes("authentication-results"), header.join());
+  }
+});
