@@ -310,7 +310,13 @@ test("a data directory in use, or a port that is taken, ends a start and leaves 
 
 test("dev takes any login and any recipient, and nothing leaves", async () => {
   const world = new World();
-  const settings = developmentSettings({ dataDir: "/dev", smtpPort: 1025, httpPort: 8025 });
+  const settings = developmentSettings({
+    dataDir: "/dev",
+    host: "127.0.0.1",
+    smtpPort: 1025,
+    httpPort: 8025,
+    tlsPort: undefined,
+  });
   const server = await createServer({ settings, mode: "development" }, world.ports());
   assert.deepEqual(server.listeners, [
     { kind: "submission", endpoint: { kind: "ip", address: "127.0.0.1", port: 1025 } },

@@ -5,9 +5,9 @@ import type { Endpoint } from "../ports/network.ts";
 /** How a server runs, besides what the configuration says. */
 export interface ServerPlan {
   readonly settings: Settings;
-  /** `development`: every login and every recipient is right, all is captured, nothing leaves, loopback only. */
+  /** `development`: every login and every recipient is right, all is captured, nothing leaves. */
   readonly mode: "production" | "development";
-  /** false: STARTTLS is not offered. Development only. */
+  /** false: STARTTLS is not offered. Development only; default: true. */
   readonly startTls?: boolean;
   /** Reads the configuration again; absent where there is no file. Rejects with `ConfigError`. */
   readonly reload?: () => Promise<Settings>;

@@ -79,6 +79,11 @@ export const logEvents = {
     "Honest clients connect again. If one network keeps appearing, block it in the firewall.",
   ),
   "session-refused": declare("info", "A client was refused at connection time.", "It hears 421 or 554."),
+  "command-refused": declare(
+    "info",
+    "A command was refused before anything was decided about it: its syntax, its place, a limit.",
+    "The session goes on until the limit of errors. The same refusal again is not logged.",
+  ),
   "login-succeeded": declare("info", "A client logged in.", "It may submit for its addresses."),
   "login-failed": declare("warn", "A login was refused.", "The client may try again until the limit of errors."),
   "mail-refused": declare("info", "A reverse-path was refused; the reason is told.", "No transaction begins."),

@@ -13,6 +13,7 @@ import type { Admission } from "../policy/connection-limits.ts";
 import { ServerProtocol } from "../smtp/server-protocol.ts";
 import { serverReplies } from "../smtp/server-replies.ts";
 import type { CloseCause, ServerEvent } from "../smtp/server-event.ts";
+import { handshakeHintFor } from "./refusals.ts";
 import { protocolSettings, type ListenerOptions } from "./listener-options.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { Session } from "./session.ts";
@@ -248,7 +249,8 @@ export class Connection implements ConnectionHandler {
       (error: unknown) => {
         this.#awaitingSince = undefined;
         const client = this.#options.clientAddress;
-        this.#session.log.event("session-tls-failed", { client, error: String(error) });
+        const hint = handshakeHintFor(this.#options.listener);
+        this.#session.log.event("session-tls-failed", { client, error: String(error), hint });
         this.#stream.destroy();
       },
     );

@@ -5,6 +5,7 @@ import type { Admission } from "../policy/connection-limits.ts";
 import type { Connection as Stream, Endpoint, NetworkListener } from "../ports/network.ts";
 import { Connection } from "./connection.ts";
 import { checkListener, hasImplicitTls, type ListenerOptions } from "./listener-options.ts";
+import { handshakeHintFor } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 
 export class Inbound {
@@ -126,7 +127,8 @@ export class Inbound {
       (error: unknown) => {
         this.#handshakes.delete(stream);
         admission.leave();
-        if (!dropped) log.event("session-tls-failed", { client: address, error: String(error) });
+        const hint = handshakeHintFor(listener);
+        if (!dropped) log.event("session-tls-failed", { client: address, error: String(error), hint });
         stream.destroy();
       },
     );

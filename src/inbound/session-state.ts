@@ -43,6 +43,8 @@ export interface SessionState {
   committing: boolean;
   /** Messages accepted so far. */
   messages: number;
+  /** The last refusal that the protocol core gave by itself. */
+  refusal: string | undefined;
 }
 
 /** The open transaction is void, and what was written of its content. */

@@ -63,6 +63,24 @@ test("a failed handshake is logged and ends the session", async () => {
   assert.equal(server.inbound.sessions, 0);
 });
 
+test("what the protocol core refuses by itself is logged: the same refusal once, and no hint in production", async () => {
+  await using server = await ReceivingServer.open();
+  const client = await server.client("mx");
+  await client.expect("MAIL FROM:<s@x.example>", "250");
+  await client.expect("RCPT TO:<root>", "501");
+  await client.expect("RCPT TO:<root>", "501");
+  await client.expect("AUTH CRAM-MD5", "50");
+  const refused = server.log.of("command-refused");
+  assert.deepEqual(
+    refused.map(({ command, hint }) => [command, hint]),
+    [
+      ["RCPT", undefined],
+      ["AUTH", undefined],
+    ],
+  );
+  assert.match(String(refused[0]?.["reply"]), /^501 5\.1\.3 /);
+});
+
 test("HDR-002: the protocol keyword tells HELO, TLS, login, SMTPUTF8 and LMTP apart", () => {
   const keyword = (verb: "HELO" | "EHLO" | "LHLO", flags: string) =>
     protocolKeyword({

@@ -16,6 +16,7 @@ import { checkMail } from "./commands/mail.ts";
 import { checkRecipient } from "./commands/rcpt.ts";
 import { checkStartTls, proceedStartTls } from "./commands/starttls.ts";
 import type { ListenerOptions } from "./listener-options.ts";
+import { noteNotSmtp, noteRefused } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { dropTransaction, type SessionChannel, type SessionState } from "./session-state.ts";
 import { answer, noted, proceed, type Verdict } from "./verdict.ts";
@@ -64,6 +65,7 @@ export class Session {
       content: undefined,
       committing: false,
       messages: 0,
+      refusal: undefined,
     };
     this.#state.log.event("session-opened", { listener: listener.kind, client: clientAddress });
   }
@@ -135,8 +137,9 @@ export class Session {
         dropTransaction(state);
         return noted;
       case "refused":
-        return noted;
+        return noteRefused(state, event);
       case "closed":
+        if (event.cause === "not-smtp") noteNotSmtp(state);
         dropTransaction(state);
         return noted;
       default:

@@ -4,7 +4,7 @@ import { developmentSettings } from "../../config/development-settings.ts";
 import type { Command } from "../command.ts";
 import type { CliContext } from "../context.ts";
 import { dataDirOption, devDataDir } from "../data-dir.ts";
-import { CliError, ExitCode } from "../exit-code.ts";
+import { CliError, ExitCode, usageError } from "../exit-code.ts";
 import { type RunningServer, StartError } from "../running-server.ts";
 import { placeOf } from "../send/send-session.ts";
 import { printable } from "../../lib/printable-text.ts";
@@ -16,30 +16,41 @@ export const devCommand: Command = {
   name: "dev",
   summary: "run a test inbox: everything sent to it is captured, nothing leaves this machine",
   description:
-    "Listens on loopback only; takes any login and any recipient, in clear and with STARTTLS. Captured mail is kept in\n" +
+    "Listens on loopback only; takes any login and any recipient. Offers no TLS unless asked to, since clients refuse the\n" +
+    "self-signed certificate. Captured mail is kept in\n" +
     "$XDG_STATE_HOME/posthaste-dev (~/.local/state/posthaste-dev) over restarts; `posthaste inbox` reads it.",
   options: [
     { name: "smtp-port", value: "PORT", summary: "default 1025; 0 takes a free one" },
     { name: "http-port", value: "PORT", summary: "default 8025; 0 takes a free one" },
-    { name: "no-starttls", summary: "offer no TLS, for programs that use it unasked and refuse its certificate" },
+    {
+      name: "tls-port",
+      value: "PORT",
+      summary: "take SMTP with TLS from the first octet on PORT, too; 0 takes a free one",
+    },
+    { name: "starttls", summary: "offer STARTTLS, with a self-signed certificate" },
+    { name: "no-starttls", summary: "the default; accepted for older scripts" },
     { name: "no-welcome", summary: "send no first message; without it an empty inbox gets one" },
     { ...dataDirOption, summary: "keep spool and captured mail in FOLDER" },
   ],
   positionals: [],
   examples: [
     { line: "posthaste dev", does: "SMTP on 1025, HTTP on 8025" },
-    { line: "posthaste dev --smtp-port 2525 --data-dir ./mail", does: "where those are taken" },
+    { line: "posthaste dev --smtp-port 2525 --http-port 8026 --data-dir ./mail", does: "where those are taken" },
+    { line: "posthaste dev --starttls --tls-port 1465", does: "for an application that demands TLS" },
   ],
   run: async (given, context) => {
     const port = (name: string, usual: number) => given.number(name, { min: 0, max: 65_535 }) ?? usual;
     const { interrupted } = context;
     const folder = given.text("data-dir");
     const dataDir = folder === undefined ? devDataDir(context) : resolve(context.workingDirectory, folder);
-    const startTls = !given.flag("no-starttls");
+    const startTls = given.flag("starttls");
+    if (startTls && given.flag("no-starttls")) throw usageError("--starttls and --no-starttls exclude each other");
     const settings = developmentSettings({
       dataDir,
+      host: "127.0.0.1",
       smtpPort: port("smtp-port", 1025),
       httpPort: port("http-port", 8025),
+      tlsPort: given.number("tls-port", { min: 0, max: 65_535 }),
     });
     const server = await startOrExplain(() => context.startServer({ settings, mode: "development", startTls }));
     const first = given.flag("no-welcome") ? undefined : await sendFirstMessage(server, dataDir, context);
@@ -82,6 +93,7 @@ function devScreen(shown: {
   const { bold, dim, green, cyan, yellow } = styleFor(context.stdout, context.environment);
   const smtp = server.listeners[0]?.endpoint;
   const [host, port] = smtp?.kind === "ip" ? [smtp.address, String(smtp.port)] : ["", ""];
+  const tls = server.listeners.find(({ kind }) => kind === "submissions")?.endpoint;
   const http = `http://${placeOf(server.admin)}`;
   const program = context.environment["POSTHASTE_PROGRAM"] ?? "posthaste";
   const lines = [
@@ -89,15 +101,16 @@ function devScreen(shown: {
     `${green("●")} ${bold("Posthaste is ready.")} What you send here is captured; nothing leaves this machine.`,
     "",
     `  ${dim("SMTP")}   ${bold(`${host}:${port}`)}   any login, any recipient; in clear${startTls ? " or with STARTTLS" : ""}`,
+    ...(tls ? [`  ${dim("SMTPS")}  ${bold(placeOf(tls))}   the same with TLS from the first octet`] : []),
     `  ${dim("HTTP")}   ${bold(`${http}/api/v1/inbox`)}`,
     `  ${dim("Data")}   ${dataDir}`,
     "",
     `  ${dim("For your application:")}`,
     `    ${cyan(`SMTP_HOST=${host}`)}`,
     `    ${cyan(`SMTP_PORT=${port}`)}`,
-    ...(startTls
+    ...(startTls || tls
       ? [
-          `  ${dim("If it refuses the self-signed certificate: --no-starttls, or in Node")}`,
+          `  ${dim("If it refuses the self-signed certificate, in Node:")}`,
           `    ${cyan(`NODE_EXTRA_CA_CERTS=${dataDir}/tls/self-signed.crt`)}`,
         ]
       : []),

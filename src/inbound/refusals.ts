@@ -1,0 +1,59 @@
+/**
+ * Refusals that the protocol core gives by itself, as lines of the log: without them a developer sees a client fail and
+ * nothing that says why. In development each comes with what to do about it, where that is known.
+ */
+import type { RefusedEvent } from "../smtp/server-event.ts";
+import type { Reply } from "../smtp/reply.ts";
+import { serverReplies } from "../smtp/server-replies.ts";
+import type { ListenerOptions } from "./listener-options.ts";
+import type { SessionState } from "./session-state.ts";
+import { noted, type Verdict } from "./verdict.ts";
+
+const handshakeHint =
+  "Most clients refuse a self-signed certificate. Start without --starttls, or let the client trust tls/self-signed.crt of the data folder.";
+
+const tlsPortHint =
+  "The client began with TLS. Switch TLS off in the client, or start with --tls-port PORT and send it there.";
+
+/** The same refusal again, such as one recipient too many after another, is not repeated. */
+export function noteRefused(state: SessionState, { verb, reply }: RefusedEvent): Verdict {
+  logRefused(state, verb, reply, hintFor(verb, reply));
+  return noted;
+}
+
+/** What a listener's log adds to a failed handshake: in development the certificate is self-signed. */
+export function handshakeHintFor(listener: ListenerOptions): string | undefined {
+  return listener.development ? handshakeHint : undefined;
+}
+
+/** TLS, or HTTP, on a port that speaks SMTP in clear. */
+export function noteNotSmtp(state: SessionState): void {
+  logRefused(state, "", serverReplies.notSmtp, tlsPortHint);
+}
+
+function logRefused(state: SessionState, verb: string, refusal: Reply, hint: string | undefined): void {
+  const { code, status = "", lines } = refusal;
+  const reply = [code, status, ...lines].join(" ");
+  if (state.refusal === reply) return;
+  state.refusal = reply;
+  state.log.event("command-refused", {
+    client: state.client.address,
+    command: verb === "" ? undefined : verb,
+    reply,
+    hint: state.listener.development ? hint : undefined,
+  });
+}
+
+function hintFor(verb: string, reply: Reply): string | undefined {
+  if (verb === "STARTTLS" && reply === serverReplies.notImplemented) {
+    return "Start with --starttls to offer it, or let the client send in clear.";
+  }
+  if (reply === serverReplies.mechanismUnknown) return "PLAIN and LOGIN are offered; any user and password will do.";
+  if (reply === serverReplies.tooManyRecipients) {
+    return "A message has so many recipients at most. The client can send another copy to the others.";
+  }
+  if (reply.code === 501 && (verb === "MAIL" || verb === "RCPT")) {
+    return "A production server refuses such an address, too. Let the application send a full address, such as ann@example.org.";
+  }
+  return undefined;
+}
