@@ -229,6 +229,11 @@ export const logEvents = {
     "Opportunistic TLS failed before MAIL; the connection was made again in clear.",
     "The attempt goes on in clear.",
   ),
+  "dns-busy": declare(
+    "warn",
+    "DNS questions were given up because too many others waited, `count` of them since the last such line. `purpose`: `inbound` checks who sent a message, `outbound` finds next hops, `upkeep` is the server's own; `client` is the network or domain of the last one.",
+    "Checks count it as a temporary error; deliveries are tried again. If it goes on, the DNS servers are slow, or a client sends mail that names many servers that do not answer.",
+  ),
   "dns-failed": declare("warn", "A DNS look-up failed for now.", "What needed it is deferred."),
   "dkim-key-generated": declare(
     "info",

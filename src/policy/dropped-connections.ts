@@ -3,6 +3,7 @@
  * seconds with how many there were, so that a flood of connections is no flood of lines.
  */
 import { clientNetwork } from "../accounts/client-network.ts";
+import { SparseLines } from "../lib/sparse-lines.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { DropReason } from "./connection-limits.ts";
@@ -12,7 +13,7 @@ const lineEveryMs = 10_000;
 export class DroppedConnections {
   readonly #log: Log;
   readonly #clock: Pick<Clock, "monotonicMs">;
-  readonly #told = new Map<DropReason, { readonly atMs: number; untold: number }>();
+  readonly #lines = new SparseLines<DropReason>(lineEveryMs);
 
   constructor(log: Log, clock: Pick<Clock, "monotonicMs">) {
     this.#log = log;
@@ -20,13 +21,7 @@ export class DroppedConnections {
   }
 
   note(address: string, reason: DropReason): void {
-    const nowMs = this.#clock.monotonicMs();
-    const last = this.#told.get(reason);
-    if (last !== undefined && nowMs - last.atMs < lineEveryMs) {
-      last.untold++;
-      return;
-    }
-    this.#told.set(reason, { atMs: nowMs, untold: 0 });
-    this.#log.event("connections-dropped", { reason, client: clientNetwork(address), count: 1 + (last?.untold ?? 0) });
+    const count = this.#lines.note(reason, this.#clock.monotonicMs());
+    if (count !== undefined) this.#log.event("connections-dropped", { reason, client: clientNetwork(address), count });
   }
 }

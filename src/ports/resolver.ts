@@ -39,16 +39,27 @@ export type DnsAnswer<T extends RecordType> =
   /** SERVFAIL, REFUSED, time-out, a broken or looping answer: try again later. */
   | { readonly kind: "failure"; readonly reason: string };
 
+/** For whom a question is asked: whose turn it is when many wait. */
+export interface DnsAsker {
+  /** Strangers' mail, our deliveries, or what the server asks for itself. */
+  readonly purpose: "inbound" | "outbound" | "upkeep";
+  /** The client's network, or the next hop. */
+  readonly client?: string;
+  /** Stands for one message: questions of one object share. */
+  readonly message?: object;
+}
+
+export interface QueryOptions {
+  readonly signal?: AbortSignal;
+  /** An answer that nothing is there is not taken from the cache, for those who wait for a record to appear. */
+  readonly fresh?: boolean;
+  /** Default: the server itself. */
+  readonly asker?: DnsAsker;
+}
+
 export interface Resolver {
-  /**
-   * `name`: A-labels, without the final dot, any case. Bounded in time by the resolver itself. `fresh`: an answer that
-   * nothing is there is not taken from the cache, for those who wait for a record to appear.
-   */
-  query<T extends RecordType>(
-    name: string,
-    type: T,
-    options?: { readonly signal?: AbortSignal; readonly fresh?: boolean },
-  ): Promise<DnsAnswer<T>>;
+  /** `name`: A-labels, without the final dot, any case. Bounded in time by the resolver itself. */
+  query<T extends RecordType>(name: string, type: T, options?: QueryOptions): Promise<DnsAnswer<T>>;
   /** What a query would give without asking anybody; undefined: it would ask. Resolvers without a memory lack this. */
   known?<T extends RecordType>(name: string, type: T): DnsAnswer<T> | undefined;
 }

@@ -1,6 +1,6 @@
 /** Addresses of a host: both families asked at once, and the order in which they are tried. */
 import type { Random } from "../ports/random.ts";
-import type { DnsAnswer, Resolver } from "../ports/resolver.ts";
+import type { DnsAnswer, DnsAsker, Resolver } from "../ports/resolver.ts";
 
 export type HostLookup =
   | {
@@ -16,8 +16,9 @@ export type HostLookup =
   | { readonly kind: "failure"; readonly reason: string };
 
 /** One family is enough; the other's answer is waited for all the same, or half of the addresses would be missing at random. */
-export async function lookUpHost(resolver: Resolver, name: string): Promise<HostLookup> {
-  const [a, aaaa] = await Promise.all([resolver.query(name, "A"), resolver.query(name, "AAAA")]);
+export async function lookUpHost(resolver: Resolver, name: string, asker: DnsAsker): Promise<HostLookup> {
+  const options = { asker };
+  const [a, aaaa] = await Promise.all([resolver.query(name, "A", options), resolver.query(name, "AAAA", options)]);
   const found = [a, aaaa].filter((answer) => answer.kind === "records");
   const [first] = found;
   if (first !== undefined) {
@@ -33,6 +34,11 @@ export async function lookUpHost(resolver: Resolver, name: string): Promise<Host
     if (answer.kind === "failure") return { kind: "failure", reason: `${type} ${name}: ${answer.reason}` };
   }
   return { kind: "none" };
+}
+
+/** Questions for deliveries to one domain or host share. */
+export function deliveryTo(destination: string): DnsAsker {
+  return { purpose: "outbound", client: destination };
 }
 
 function addressesOf(answer: DnsAnswer<"A" | "AAAA">): readonly string[] {

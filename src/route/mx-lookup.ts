@@ -6,7 +6,7 @@ import { parseIpAddress } from "../address/ip-address.ts";
 import type { FaultOwner } from "../events/delivery-outcome.ts";
 import type { MxRecord, Resolver } from "../ports/resolver.ts";
 import type { EnhancedStatus } from "../smtp/enhanced-status.ts";
-import { lookUpHost, type HostLookup } from "./host-addresses.ts";
+import { deliveryTo, lookUpHost, type HostLookup } from "./host-addresses.ts";
 import type { AddressJudge } from "./own-hosts.ts";
 import type { RouteResult } from "./router.ts";
 
@@ -40,7 +40,7 @@ export interface MxLookupOptions {
 /** `domain`: A-labels, or an address literal in its normal form. */
 export async function lookUpMx(domain: string, options: MxLookupOptions): Promise<MxResult> {
   if (domain.startsWith("[")) return literalResult(domain, options.judge);
-  const answer = await options.resolver.query(domain, "MX");
+  const answer = await options.resolver.query(domain, "MX", { asker: deliveryTo(domain) });
   switch (answer.kind) {
     case "failure":
       return dnsTrouble(domain, `MX ${domain}: ${answer.reason}`);
@@ -76,7 +76,7 @@ async function hostsResult(
   const candidates = await Promise.all(
     bestFirst(records).map(async (record): Promise<Candidate> => ({
       record,
-      lookup: await lookUpHost(resolver, record.exchange),
+      lookup: await lookUpHost(resolver, record.exchange, deliveryTo(domain)),
     })),
   );
   const own = candidates.filter((candidate) => isOurselves(candidate, judge, ownNames));

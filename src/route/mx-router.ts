@@ -6,7 +6,7 @@ import { parseIpAddress } from "../address/ip-address.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Resolver } from "../ports/resolver.ts";
-import { interleave, lookUpHost, shuffled } from "./host-addresses.ts";
+import { deliveryTo, interleave, lookUpHost, shuffled } from "./host-addresses.ts";
 import { lookUpMx, type MailHost } from "./mx-lookup.ts";
 import type { HopHost, NextHop, TlsLevel } from "./next-hop.ts";
 import { AddressJudge, type OwnHosts } from "./own-hosts.ts";
@@ -155,7 +155,9 @@ export class MxRouter implements Router {
   ): Promise<{ answer: () => RouteResult; ttlSeconds: number }> {
     const text = hostAndPort(host);
     const found =
-      host.kind === "name" ? await lookUpHost(this.#options.resolver, host.name) : addressLookup(host.address);
+      host.kind === "name"
+        ? await lookUpHost(this.#options.resolver, host.name, deliveryTo(host.name))
+        : addressLookup(host.address);
     const failed = (status: "4.4.3" | "4.4.4" | "4.4.6", reason: string, detail: string) => {
       const result = deferral(status, reason, detail);
       return { answer: () => result, ttlSeconds: 0 };

@@ -9,6 +9,7 @@ import type { RunningServer, ServerPlan } from "../../src/cli/running-server.ts"
 import { createServer, type ServerPorts } from "../../src/compose.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
 import type { Connection } from "../../src/ports/network.ts";
+import type { Resolver } from "../../src/ports/resolver.ts";
 import { MemorySpool, MemoryStore } from "../../src/spool/memory-spool.ts";
 import type { Spool } from "../../src/spool/spool.ts";
 import { TestTerminal } from "../../src/testing/cli-terminal.ts";
@@ -66,6 +67,8 @@ export class SimulatedWorld implements AsyncDisposable {
   readonly store = new MemoryStore();
   /** Stands between the server and its spool. */
   wrapSpool: (spool: Spool) => Spool = (spool) => spool;
+  /** Stands between the server and the names of the world. */
+  wrapResolver: (resolver: Resolver) => Resolver = (resolver) => resolver;
   readonly #http = new Map<string, (request: Request) => Response | Promise<Response>>();
   readonly #random = new SeededRandom(11);
   readonly #crypto = new TestCrypto(fakeHash);
@@ -223,7 +226,7 @@ export class SimulatedWorld implements AsyncDisposable {
       crypto: this.#crypto,
       network: network.host(serverAddress),
       files,
-      resolver,
+      resolver: this.wrapResolver(resolver),
       log: this.log,
       interfaceAddresses: () => [serverAddress],
       lock: () => ({ release: () => undefined }),

@@ -527,3 +527,28 @@ test("more questions than sockets wait for their turn, and all are answered", as
   const answers = await Promise.all(Array.from({ length: 400 }, (_, index) => resolver.query(`${index}.test`, "A")));
   assert.ok(answers.every(({ kind }) => kind === "records"));
 });
+
+test("one client's look-ups that nobody answers do not keep another's from being asked", async () => {
+  const server = await FakeServer.start((query) => {
+    const name = query.questions?.[0]?.name ?? "";
+    return name.endsWith(".slow.test") ? undefined : respond(query, [a(name, "192.0.2.1")]);
+  });
+  const { resolver, clock } = resolverFor([server]);
+  const flood = Array.from({ length: 40 }, (_, message) => {
+    const asker = { purpose: "inbound", client: "203.0.113.1", message: {} } as const;
+    return Array.from({ length: 30 }, (_, count) => resolver.query(`n${message}-${count}.slow.test`, "A", { asker }));
+  }).flat();
+  await server.untilQueries(64);
+  const asker = { purpose: "inbound", client: "198.51.100.1", message: {} } as const;
+  assert.equal((await resolver.query("good.test", "A", { asker })).kind, "records");
+  const delivery = { purpose: "outbound", client: "far.test" } as const;
+  assert.equal((await resolver.query("mx.far.test", "A", { asker: delivery })).kind, "records");
+  // While others wait, a question that nobody answers has one round; then all are asked or have waited in vain.
+  await clock.advance(2000);
+  await server.untilQueries(64 + 2 + 64);
+  let settled = 0;
+  for (const answer of flood) void answer.then(() => settled++);
+  while (settled < flood.length) await clock.advance(1000);
+  assert.ok((await Promise.all(flood)).every(({ kind }) => kind === "failure"));
+  assert.equal(clock.pendingTimers, 0);
+});

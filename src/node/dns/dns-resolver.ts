@@ -1,12 +1,12 @@
 /**
  * A stub resolver with a cache: asks the servers in turn until one answers, first by UDP, by TCP what does not fit. It
- * keeps the AD bit, which node's own resolver hides, follows CNAMEs, asks equal questions once, and always answers in
- * bounded time. Validation is the servers' work; the bit is believed only of one that nobody can speak for.
+ * keeps the AD bit, which node's own resolver hides, follows CNAMEs, asks equal questions once, lets nobody's questions
+ * wait for all of somebody else's (`dns-turns.ts`), and always answers in bounded time. Validation is the servers' work; the bit is believed only of one that nobody can speak for.
  */
 import type { Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Random } from "../../ports/random.ts";
-import type { DnsAnswer, RecordType, RecordTypes, Resolver } from "../../ports/resolver.ts";
+import type { DnsAnswer, DnsAsker, QueryOptions, RecordType, RecordTypes, Resolver } from "../../ports/resolver.ts";
 import { DnsCache } from "./dns-cache.ts";
 import { exchangeTcp, exchangeUdp, type DnsServer, type DnsTransport, type Exchange } from "./dns-exchange.ts";
 import {
@@ -19,6 +19,7 @@ import {
   type Reply,
 } from "./dns-message.ts";
 import { isOnThisMachine } from "./dns-servers.ts";
+import { DnsTurns, type Turn } from "./dns-turns.ts";
 
 /** First round and second round: a lost packet costs two seconds, a slow server gets its chance. */
 const ROUND_TIMEOUTS_MS = [2000, 5000];
@@ -26,8 +27,6 @@ const ROUND_TIMEOUTS_MS = [2000, 5000];
 const TOTAL_TIMEOUT_MS = 15_000;
 /** A server that answered after others did not is asked first for this long. */
 const PREFERRED_MS = 60_000;
-/** Sockets in use; more questions wait. */
-const CONCURRENT_MAX = 256;
 /** More links than any name in use has; BIND stops at 16, for one name. */
 const CNAME_LINKS_MAX = 8;
 const POSITIVE_TTL_MAX_S = 86_400;
@@ -64,23 +63,19 @@ export class DnsResolver implements Resolver {
   readonly #options: DnsResolverOptions;
   readonly #cache: DnsCache;
   readonly #inFlight = new Map<string, Promise<DnsAnswer<RecordType>>>();
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  readonly #turns: DnsTurns;
   #preferred: { readonly server: DnsServer; readonly untilMs: number } | undefined;
 
   constructor(options: DnsResolverOptions) {
     this.#options = options;
     this.#cache = new DnsCache(options.cacheBytesMax ?? CACHE_BYTES_MAX);
+    this.#turns = new DnsTurns(options.clock, options.log);
   }
 
-  async query<T extends RecordType>(
-    name: string,
-    type: T,
-    options: { readonly signal?: AbortSignal; readonly fresh?: boolean } = {},
-  ): Promise<DnsAnswer<T>> {
-    const known = this.known(name, type);
-    if (known !== undefined && (options.fresh !== true || known.kind === "records")) return known;
-    return await untilAborted(this.#shared({ name: normalName(name), type }), options.signal);
+  async query<T extends RecordType>(name: string, type: T, options: QueryOptions = {}): Promise<DnsAnswer<T>> {
+    const known = this.#knownFor(name, type, options.fresh);
+    if (known !== undefined) return known;
+    return await untilAborted(this.#inTurn({ name: normalName(name), type }, options), options.signal);
   }
 
   known<T extends RecordType>(name: string, type: T): DnsAnswer<T> | undefined {
@@ -93,29 +88,55 @@ export class DnsResolver implements Resolver {
     this.#cache.clear();
   }
 
-  /** Equal questions of one moment are asked once. */
-  #shared<T extends RecordType>(question: Question & { readonly type: T }): Promise<DnsAnswer<T>> {
-    const key = `${question.type} ${question.name}`;
-    const running = this.#inFlight.get(key) as Promise<DnsAnswer<T>> | undefined;
-    if (running !== undefined) return running;
-    const started = this.#resolve(question).finally(() => this.#inFlight.delete(key));
-    this.#inFlight.set(key, started as Promise<DnsAnswer<RecordType>>);
-    return started;
+  #knownFor<T extends RecordType>(name: string, type: T, fresh = false): DnsAnswer<T> | undefined {
+    const known = this.known(name, type);
+    return fresh && known?.kind !== "records" ? undefined : known;
   }
 
-  async #resolve<T extends RecordType>(question: Question & { readonly type: T }): Promise<DnsAnswer<T>> {
+  #running<T extends RecordType>({ name, type }: Question & { readonly type: T }): Promise<DnsAnswer<T>> | undefined {
+    return this.#inFlight.get(`${type} ${name}`) as Promise<DnsAnswer<T>> | undefined;
+  }
+
+  /**
+   * Equal questions of one moment are asked once. Each waits for its own turn first: otherwise whoever asks the same in a
+   * longer queue would have others wait there.
+   */
+  async #inTurn<T extends RecordType>(
+    question: Question & { readonly type: T },
+    { asker, fresh }: { readonly asker?: DnsAsker; readonly fresh?: boolean },
+  ): Promise<DnsAnswer<T>> {
+    const deadlineMs = this.#options.clock.monotonicMs() + TOTAL_TIMEOUT_MS;
+    const running = this.#running(question);
+    if (running !== undefined) return await running;
+    const turn = await this.#turns.take(asker);
+    // Not kept: it says nothing about the question.
+    if (turn === undefined) return { kind: "failure", reason: "too many other DNS look-ups are under way" };
+    const answer = this.#running(question) ?? this.#knownFor(question.name, question.type, fresh);
+    if (answer !== undefined) {
+      turn.end();
+      return await answer;
+    }
+    const key = `${question.type} ${question.name}`;
+    const started = this.#resolve(question, deadlineMs, turn).finally(() => this.#inFlight.delete(key));
+    this.#inFlight.set(key, started as Promise<DnsAnswer<RecordType>>);
+    return await started;
+  }
+
+  async #resolve<T extends RecordType>(
+    question: Question & { readonly type: T },
+    deadlineMs: number,
+    turn: Turn,
+  ): Promise<DnsAnswer<T>> {
     const { clock, log } = this.#options;
-    const deadlineMs = clock.monotonicMs() + TOTAL_TIMEOUT_MS;
-    await this.#enter();
     let found: Found<T>;
     try {
-      found = await this.#find(question, deadlineMs);
+      found = await this.#find(question, deadlineMs, turn);
     } catch (error) {
       // What no server should be able to cause is still an answer to the caller.
       log.event("internal-error", { error });
       found = failure((error as Error).message);
     } finally {
-      this.#leave();
+      turn.end();
     }
     const { answer, ttlSeconds, octets } = found;
     if (answer.kind === "failure") log.event("dns-failed", { ...question, reason: answer.reason });
@@ -128,14 +149,18 @@ export class DnsResolver implements Resolver {
   }
 
   /** Asks for the name, and again for where a CNAME leads that the answer did not follow to its end. */
-  async #find<T extends RecordType>(question: Question & { readonly type: T }, deadlineMs: number): Promise<Found<T>> {
+  async #find<T extends RecordType>(
+    question: Question & { readonly type: T },
+    deadlineMs: number,
+    turn: Turn,
+  ): Promise<Found<T>> {
     const { type } = question;
     let { name } = question;
     let linksLeft = CNAME_LINKS_MAX;
     let ttlSeconds = POSITIVE_TTL_MAX_S;
     let secure = true;
     for (;;) {
-      const asked = await this.#ask({ name, type }, deadlineMs);
+      const asked = await this.#ask({ name, type }, deadlineMs, turn);
       if (asked.kind === "failed") return failure(asked.reason);
       const { reply } = asked;
       secure &&= reply.authenticated;
@@ -161,7 +186,7 @@ export class DnsResolver implements Resolver {
   }
 
   /** NOERROR or NXDOMAIN from any of the servers; everything else makes the next one's turn. */
-  async #ask(question: Question, deadlineMs: number): Promise<Asked> {
+  async #ask(question: Question, deadlineMs: number, turn: Turn): Promise<Asked> {
     if (!isQueryable(question.name)) return { kind: "reply", reply: nobody };
     const { clock } = this.#options;
     let servers = this.#inOrder();
@@ -188,8 +213,8 @@ export class DnsResolver implements Resolver {
         }
         reason = `${server.address}: ${codeName(responseCode)}`;
       }
-      // Whoever said no means it; only those that said nothing are asked again.
-      servers = silent;
+      // Whoever said no means it; only those that said nothing are asked again, where nobody else needs the turn.
+      servers = turn.crowded ? [] : silent;
     }
     return { kind: "failed", reason };
   }
@@ -239,17 +264,6 @@ export class DnsResolver implements Resolver {
   #prefer(server: DnsServer): void {
     if (server === this.#inOrder()[0]) return;
     this.#preferred = { server, untilMs: this.#options.clock.monotonicMs() + PREFERRED_MS };
-  }
-
-  async #enter(): Promise<void> {
-    if (this.#running >= CONCURRENT_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
-  }
-
-  #leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#running--;
-    else next();
   }
 }
 

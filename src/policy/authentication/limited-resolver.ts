@@ -7,7 +7,7 @@
  * For answers that are at hand, as most are on a busy server, no promise waits and no timer is set.
  */
 import type { Clock, Timer } from "../../ports/clock.ts";
-import type { DnsAnswer, RecordType, Resolver } from "../../ports/resolver.ts";
+import type { DnsAnswer, DnsAsker, RecordType, Resolver } from "../../ports/resolver.ts";
 
 type Failure = Extract<DnsAnswer<RecordType>, { readonly kind: "failure" }>;
 
@@ -15,14 +15,17 @@ const failure: Failure = { kind: "failure", reason: "the checks of this message 
 
 export class LimitedResolver implements Resolver {
   readonly #resolver: Resolver;
+  readonly #asker: DnsAsker;
   readonly #answers = new Map<string, Promise<DnsAnswer<RecordType>>>();
   readonly #waiting = new Set<(answer: Failure) => void>();
   #over = false;
   #startTimer: (() => Timer) | undefined;
   #timer: Timer | undefined;
 
-  constructor(resolver: Resolver) {
+  /** `client`: the network of whoever sent the message; undefined: this machine. */
+  constructor(resolver: Resolver, client?: string) {
     this.#resolver = resolver;
+    this.#asker = { purpose: "inbound", message: this, ...(client === undefined ? {} : { client }) };
   }
 
   /** No signal is taken: the answer may be waited for by others. */
@@ -62,7 +65,7 @@ export class LimitedResolver implements Resolver {
     this.#timer ??= this.#startTimer?.();
     return new Promise((resolve, reject) => {
       this.#waiting.add(resolve);
-      this.#resolver.query(name, type).then(
+      this.#resolver.query(name, type, { asker: this.#asker }).then(
         (answer) => {
           this.#waiting.delete(resolve);
           resolve(answer);

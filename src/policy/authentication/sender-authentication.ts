@@ -26,6 +26,7 @@ import { checkSender, type SenderOutcomes } from "../../spf/spf.ts";
 import { methodResults } from "./authentication-results-field.ts";
 import type { ClientReputation } from "./evidence.ts";
 import { decideHandling } from "./handling.ts";
+import { networkKey } from "../network-key.ts";
 import { LimitedResolver } from "./limited-resolver.ts";
 import { checkReverseDns, type ReverseDnsOutcome } from "./reverse-dns.ts";
 import type { SenderFindings, SenderVerdict } from "./sender-verdict.ts";
@@ -102,8 +103,8 @@ export class EnvelopeChecks {
     this.ports = ports;
     this.settings = settings;
     this.envelope = envelope;
-    this.resolver = new LimitedResolver(ports.resolver);
     const { client, reversePath } = envelope;
+    this.resolver = new LimitedResolver(ports.resolver, networkKey(client.address));
     const query = {
       clientAddress: client.address,
       hello: client.hello,
