@@ -4,6 +4,7 @@
  * the guard.
  */
 import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import type { Log } from "../ports/log.ts";
 import { SpoolError } from "../spool/spool.ts";
@@ -41,6 +42,9 @@ export interface AdminDependencies extends QueueApiDependencies {
   readonly ready: () => boolean;
 }
 
+/** Everything that is sent here is a few names, a password, or a filter. */
+const bodyBytesMax = 64 * 1024;
+
 const userBody = z.strictObject({ address: z.string().max(320), password: z.string().min(1).max(1024) });
 
 /** `guard` undefined: the control socket. */
@@ -63,6 +67,16 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
     context.header("cache-control", "no-store");
     return undefined;
   });
+
+  app.use(
+    bodyLimit({
+      maxSize: bodyBytesMax,
+      onError: (context) =>
+        context.json({ error: `the body of a request may have ${bodyBytesMax} octets at most` }, 413, {
+          connection: "close",
+        }),
+    }),
+  );
 
   app.route("/api/v1/queue", queueApi(dependencies));
 

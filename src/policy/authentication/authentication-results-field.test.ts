@@ -26,6 +26,25 @@ function field(findings: SenderFindings, handling = junk, client = "198.51.100.6
   return formatAuthenticationResults("mail.example.net", methodResults(findings, handling, client));
 }
 
+test("the field does not grow with the signatures that a stranger writes, and tells all that pass", () => {
+  const long = `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.example`;
+  const bad: DkimOutcome = {
+    ...good,
+    result: "permerror",
+    reason: "no-key",
+    domain: long,
+    selector: long,
+    algorithm: "x".repeat(10_000),
+    signatureStart: "y".repeat(10_000),
+  };
+  const dkim = [...Array.from({ length: 4000 }, () => bad), good];
+  const text = field(failingFindings({ dkim }));
+  assert.ok(text.length < 16_384, `${text.length} octets`);
+  assert.equal(text.match(/dkim=pass/g)?.length, 1);
+  assert.equal(text.match(/dkim=permerror/g)?.length, 9);
+  assert.match(text, /dkim=policy reason="3991 more signatures"/);
+});
+
 test("AR-004 ARC-006 DMARC-016: the whole field, as programs read it", () => {
   const findings = failingFindings({
     helo: {

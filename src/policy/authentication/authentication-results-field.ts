@@ -10,6 +10,9 @@ import type { SpfOutcome } from "../../spf/spf-outcome.ts";
 import type { ReverseDnsOutcome } from "./reverse-dns.ts";
 import type { SenderFindings, SenderHandling } from "./sender-verdict.ts";
 
+/** A sender may write thousands of signatures, and each would make the field longer by up to two kilobytes. */
+const signaturesTold = 10;
+
 /** In the order in which DMARC builds on them. */
 export function methodResults(
   findings: SenderFindings,
@@ -21,7 +24,7 @@ export function methodResults(
     iprevResult(iprev, clientAddress),
     spfResult(spf),
     ...(helo === undefined || helo.result === "none" ? [] : [spfResult(helo)]),
-    ...(dkim.length === 0 ? [{ method: "dkim", result: "none", properties: [] }] : dkim.map(dkimResult)),
+    ...dkimResults(dkim),
     arcResult(arc, clientAddress),
     dmarcResult(dmarc, handling),
   ];
@@ -35,6 +38,16 @@ function spfResult({ result, identity, domain, reason }: SpfOutcome): MethodResu
     properties: domain === "" ? [] : [{ type: "smtp", property: name, value: domain }],
     ...(result === "pass" || result === "none" ? undefined : { comment: reason }),
   };
+}
+
+/** Those that pass are all told, however many others stand above them: no more are judged. */
+function dkimResults(outcomes: readonly DkimOutcome[]): readonly MethodResult[] {
+  if (outcomes.length === 0) return [{ method: "dkim", result: "none", properties: [] }];
+  let othersLeft = signaturesTold - outcomes.filter(({ result }) => result === "pass").length;
+  const told = outcomes.filter(({ result }) => result === "pass" || othersLeft-- > 0).map(dkimResult);
+  const untold = outcomes.length - told.length;
+  if (untold === 0) return told;
+  return [...told, { method: "dkim", result: "policy", reason: `${untold} more signatures`, properties: [] }];
 }
 
 function dkimResult(outcome: DkimOutcome): MethodResult {

@@ -153,6 +153,46 @@ async function reportIn(content: Buffer): Promise<AggregateReport> {
   return parsed.report;
 }
 
+/** A row as long as a stranger can make it, different for each number. */
+function hostileNote(number: number, domain: string): EvaluationNote {
+  const longName = (at: number) => `${`${"a".repeat(60)}.`.repeat(3)}${number}-${at}.example`;
+  return {
+    ...note,
+    dmarc: { ...failed, policyDomain: domain, authorDomain: `${longName(0)}.${domain}` },
+    dkim: Array.from({ length: 10 }, (_, at) => ({
+      ...signature(longName(at), "permerror"),
+      selector: longName(at),
+      reason: "r".repeat(500),
+    })),
+    envelopeFrom: longName(1),
+    reasons: [{ type: "local_policy", comment: "c".repeat(500) }],
+  };
+}
+
+test("counted rows are bounded in octets: hostile ones are cut, a domain's end where the others' room begins", async () => {
+  const station = new Station();
+  const rowsOf = async (domain: string) =>
+    (await station.spool.listRecords(rowsNamespace, { limit: 50_000, after: `2026-01-01/${domain}/` })).filter(
+      ({ key }) => key.startsWith(`2026-01-01/${domain}/`),
+    );
+  // Five domains of strangers, each with as many rows as it may have.
+  for (let number = 0; number < 1300; number++) {
+    for (let domain = 0; domain < 5; domain++) station.counts.note(hostileNote(number, `evil${domain}.test`));
+  }
+  for (let number = 0; number < 200; number++) {
+    station.counts.note({ ...note, sourceAddress: `198.51.100.${number}` });
+  }
+  await station.counts.flush();
+  assert.equal((await rowsOf("sender.example")).length, 201, "an honest domain's rows, and its record");
+  const evil = (await Promise.all([0, 1, 2, 3, 4].map((number) => rowsOf(`evil${number}.test`)))).flat();
+  const octets = evil.map(({ value }) => JSON.stringify(value).length);
+  assert.ok(Math.max(...octets) < 4000, `${Math.max(...octets)} octets in a row`);
+  const sum = octets.reduce((total, size) => total + 2 * size, 0);
+  assert.ok(sum < 40_000_000 && sum > 20_000_000, `${sum} octets`);
+  assert.deepEqual(station.log.of("dmarc-counts-dropped"), [{ messages: 6500 - (evil.length - 5) }]);
+  await station.stop();
+});
+
 test("DMARC-017: a day later one report for each policy domain holds what was counted, and only that day", async () => {
   const station = new Station();
   const other = { ...record, rua: ["mailto:d@other.example"] };

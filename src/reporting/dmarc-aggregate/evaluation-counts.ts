@@ -2,10 +2,12 @@
  * Counts evaluated messages for the daily aggregate reports: in memory, written to the spool once a minute and at a stop.
  * A crash may lose the counts of its last minute; mail is never lost or delayed for them.
  *
- * Bounded: what is beyond the limits is not counted, and the log says how many messages that were.
+ * Bounded in rows and in octets: what is beyond the limits is not counted, and the log says how many messages that were. A
+ * stranger chooses most of what a row says, so a domain's rows never take more octets than are left for all others.
  */
 import type { DmarcRecord } from "../../dmarc/dmarc-outcome.ts";
 import type { HeaderSection } from "../../message/header-section.ts";
+import { SharedBudget } from "../../lib/shared-budget.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Random } from "../../ports/random.ts";
@@ -32,8 +34,13 @@ export interface EvaluationCountsOptions {
 const flushEveryMs = 60_000;
 /** As many reports go out in a night; each is a message, a look-up, and a signature. */
 export const domainsPerDayMax = 1000;
-/** All rows of a day stay in memory, some 700 octets each: 35 MB at the very worst. */
+/** All rows of a day stay in memory; {@link octetsPerDayMax} bounds what they take there. */
 const rowsPerDayMax = 50_000;
+/** Real rows take 1 to 2 KB, so some 25,000 of them; a row may take 9 KB at the worst (`row-of-evaluation.ts`). */
+const octetsPerDayMax = 40_000_000;
+/** Beside the strings: objects, and slots of maps. Each signature is an object of its own. */
+const rowOverhead = 500;
+const signatureOverhead = 150;
 /** A report of so many rows is about two megabytes, and 100 KB packed. */
 const rowsPerDomainMax = 5000;
 /** Records in one transaction: some milliseconds of the writing thread. */
@@ -48,6 +55,7 @@ interface CountedRow {
 interface CountedDomain {
   readonly name: string;
   readonly rows: Map<string, CountedRow>;
+  octets: number;
   record: DmarcRecord;
   seenAt: number;
 }
@@ -55,6 +63,7 @@ interface CountedDomain {
 interface CountedDay {
   readonly name: string;
   readonly domains: Map<string, CountedDomain>;
+  readonly budget: SharedBudget;
   rows: number;
   /** Changed since they were last written. */
   dirtyDomains: Set<CountedDomain>;
@@ -90,10 +99,7 @@ export class EvaluationCounts implements EvaluationRecorder {
       this.#dropped++;
     } else {
       domain.seenAt = now;
-      if (!sameRecord(domain.record, record)) {
-        domain.record = record;
-        day.dirtyDomains.add(domain);
-      }
+      if (!sameRecord(domain.record, record)) replaceRecord(day, domain, record);
     }
     this.#timer ??= this.#options.clock.setTimer(flushEveryMs, () => void this.flush());
   }
@@ -118,7 +124,14 @@ export class EvaluationCounts implements EvaluationRecorder {
     if (last?.name === name) return last;
     const known = this.#days.find((day) => day.name === name);
     if (known !== undefined) return known;
-    const day = { name, domains: new Map(), rows: 0, dirtyDomains: new Set(), dirtyRows: new Map() } as CountedDay;
+    const day: CountedDay = {
+      name,
+      domains: new Map(),
+      budget: new SharedBudget(octetsPerDayMax),
+      rows: 0,
+      dirtyDomains: new Set(),
+      dirtyRows: new Map(),
+    };
     this.#days.push(day);
     return day;
   }
@@ -127,7 +140,9 @@ export class EvaluationCounts implements EvaluationRecorder {
     const known = day.domains.get(name);
     if (known !== undefined) return known;
     if (day.domains.size >= domainsPerDayMax) return undefined;
-    const domain: CountedDomain = { name, rows: new Map(), record, seenAt: 0 };
+    const octets = octetsOfRecord(record);
+    if (!day.budget.take(0, octets)) return undefined;
+    const domain: CountedDomain = { name, rows: new Map(), octets, record, seenAt: 0 };
     day.domains.set(name, domain);
     day.dirtyDomains.add(domain);
     return domain;
@@ -138,6 +153,9 @@ export class EvaluationCounts implements EvaluationRecorder {
     let counted = domain.rows.get(name);
     if (counted === undefined) {
       if (domain.rows.size >= rowsPerDomainMax || day.rows >= rowsPerDayMax) return false;
+      const octets = octetsOfRow(name, row);
+      if (!day.budget.take(domain.octets, octets)) return false;
+      domain.octets += octets;
       counted = { row, index: domain.rows.size, count: 0 };
       domain.rows.set(name, counted);
       day.rows++;
@@ -184,6 +202,24 @@ export class EvaluationCounts implements EvaluationRecorder {
       throw error;
     }
   }
+}
+
+/** As published last; a longer one only where there is room for it. */
+function replaceRecord(day: CountedDay, domain: CountedDomain, record: DmarcRecord): void {
+  const more = octetsOfRecord(record) - octetsOfRecord(domain.record);
+  if (!day.budget.take(domain.octets, more)) return;
+  domain.octets += more;
+  domain.record = record;
+  day.dirtyDomains.add(domain);
+}
+
+/** The name is JSON of all that the row says: once as a key, and once more in the row's own strings. */
+function octetsOfRow(name: string, { dkim }: UncountedRow): number {
+  return 2 * name.length + rowOverhead + signatureOverhead * dkim.length;
+}
+
+function octetsOfRecord(record: DmarcRecord): number {
+  return JSON.stringify(record).length + rowOverhead;
 }
 
 function isOnlyTo(address: string, recipients: readonly string[]): boolean {

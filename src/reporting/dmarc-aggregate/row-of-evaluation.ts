@@ -6,6 +6,8 @@ import type { EvaluationNote } from "./evaluation-note.ts";
 
 /** Real messages bear one to four signatures; each makes the rows of a report more and longer. */
 const signaturesMax = 10;
+/** Of names and words of all signatures in one row: real ones have some 50 each. The first is told in any case. */
+const signatureOctetsMax = 2000;
 const commentLengthMax = 200;
 
 export type UncountedRow = Omit<AggregateRow, "count">;
@@ -40,6 +42,7 @@ function reasonsOf({ dmarc, disposition, reasons }: EvaluationNote): readonly Ov
 
 /** RFC 9990 §3.1.3: those that pass and align best come first, those that fail last. */
 function dkimRows(outcomes: readonly DkimOutcome[], dmarc: DmarcOutcome): readonly DkimRowResult[] {
+  let octetsLeft = signatureOctetsMax;
   return outcomes
     .filter(({ domain, selector }) => domain !== "" && selector !== "")
     .toSorted((a, b) => preference(a, dmarc) - preference(b, dmarc))
@@ -49,7 +52,11 @@ function dkimRows(outcomes: readonly DkimOutcome[], dmarc: DmarcOutcome): readon
       selector,
       result,
       ...(result === "pass" ? {} : { humanResult: reason.slice(0, commentLengthMax) }),
-    }));
+    }))
+    .filter(({ domain, selector, humanResult = "" }, index) => {
+      octetsLeft -= domain.length + selector.length + humanResult.length;
+      return index === 0 || octetsLeft >= 0;
+    });
 }
 
 function preference({ result, domain }: DkimOutcome, dmarc: DmarcOutcome): number {
