@@ -32,6 +32,7 @@ import { ListenerError } from "./inbound/listener-options.ts";
 import type { InboundServices } from "./inbound/services.ts";
 import { InTurn } from "./lib/in-turn.ts";
 import { formatListenAddress } from "./lib/setting-types.ts";
+import { SharedBudget } from "./lib/shared-budget.ts";
 import { CertificateError } from "./node/certificates.ts";
 import { CertificateStore } from "./node/certificate-store.ts";
 import { CaptureDelivery } from "./outbound/capture-delivery.ts";
@@ -200,6 +201,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     ...(signing && { signing: signing.messages }),
     ...(forwarding && { forwarding }),
     ...(development ? {} : { evaluations: reports.recorder }),
+    memory: new SharedBudget(settings.limits.session_memory),
     connectionLimits: connectionLimits(plan, ports),
     messageRate: new MessageRate(settings.limits.client_message_rate),
     freeSpace: await FreeSpace.open({ files, clock, path: dataDir, reserve: settings.limits.free_space }),

@@ -78,6 +78,11 @@ export const logEvents = {
     "Connections were closed without a reply, `count` of them since the last such line: `silent` ones, which had not completed a TLS handshake or introduced themselves, and `idle` ones lost their place to others because the server was full; `refused` ones did not leave after their 421; `client-connection-rate`: a network connects too often. `client` is the last one's network. Logged at most once in ten seconds for each reason.",
     "Honest clients connect again. If one network keeps appearing, block it in the firewall.",
   ),
+  "session-shed": declare(
+    "warn",
+    "A session was closed because it held more input than there was room for in limits.session_memory.",
+    "The client hears 421 unless a verdict was awaited, and tries again.",
+  ),
   "session-refused": declare("info", "A client was refused at connection time.", "It hears 421 or 554."),
   "command-refused": declare(
     "info",

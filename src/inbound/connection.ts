@@ -16,6 +16,7 @@ import type { CloseCause, ServerEvent } from "../smtp/server-event.ts";
 import { handshakeHintFor } from "./refusals.ts";
 import { protocolSettings, type ListenerOptions } from "./listener-options.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
+import { memoryShort } from "./session-memory.ts";
 import { Session } from "./session.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -168,6 +169,7 @@ export class Connection implements ConnectionHandler {
     this.#flush();
     this.#steerInput();
     this.#armTimer();
+    if (!this.#session.memory.holdInput(this.#protocol.bufferedBytes)) this.#shed();
   }
 
   #handle(event: ServerEvent): void {
@@ -267,6 +269,19 @@ export class Connection implements ConnectionHandler {
     this.#paused = full;
     if (full) this.#stream.pause();
     else this.#stream.resume();
+  }
+
+  /** It holds more input than there is room for: the client is told where that can be done, and sends it again. */
+  #shed(): void {
+    if (this.#over !== undefined) return;
+    const { reason, setting } = memoryShort;
+    this.#session.log.event("session-shed", { client: this.#options.clientAddress, reason, setting });
+    if (this.#awaitingSince === undefined && !this.#outputBlocked) {
+      this.#protocol.shutdown(this.#now(), serverReplies.memoryShort);
+      this.#run();
+    } else {
+      this.#stream.destroy();
+    }
   }
 
   #finish(cause: CloseCause, error?: Error): void {

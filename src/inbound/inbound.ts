@@ -56,6 +56,7 @@ export class Inbound {
     this.#services.connectionLimits.reconfigure(settings.limits);
     this.#services.messageRate.reconfigure(settings.limits.client_message_rate);
     this.#services.freeSpace.reconfigure(settings.limits.free_space);
+    this.#services.memory.resize(settings.limits.session_memory);
   }
 
   /**

@@ -18,12 +18,14 @@ import type { MessageWriter, QueueId } from "../spool/spool.ts";
 export type HeaderEdit = (header: HeaderSection) => HeaderSection;
 
 /** Why content is not taken. */
-export type ContentFault = "header-too-large" | HeaderFault;
+export type ContentFault = "header-too-large" | "memory-short" | HeaderFault;
 
 export interface IncomingContentOptions {
   readonly id: QueueId;
   readonly writer: MessageWriter;
   readonly headerBytesMax: number;
+  /** Counts octets that stay in memory; false: there is no room for them. */
+  readonly hold: (octets: number) => boolean;
   /** BDAT brings line ends as they are; DATA's decoder has seen to them. */
   readonly checkLineEnds: boolean;
   readonly edit?: HeaderEdit;
@@ -36,6 +38,11 @@ interface Body {
   readonly hashes: BodyHashes | undefined;
 }
 
+/** The object of a field. */
+const fieldOverhead = 100;
+/** A spool keeps as much of a message in memory before it goes to a file. */
+const contentHeldMax = 256 * 1024;
+
 const emptyLine = Buffer.from("\r\n", "latin1");
 
 export class IncomingContent {
@@ -45,6 +52,8 @@ export class IncomingContent {
   readonly #options: IncomingContentOptions;
   readonly #collector: HeaderCollector;
   #body: Body | undefined;
+  /** Of the content, in memory and counted. */
+  #held = 0;
   #wait: Promise<void> | undefined;
 
   constructor(options: IncomingContentOptions) {
@@ -60,6 +69,7 @@ export class IncomingContent {
     this.#wait = undefined;
     for (const slice of slices) {
       const bytes = asBuffer(slice);
+      if (!this.#hold(bytes.length)) return "memory-short";
       if (this.#body !== undefined) {
         this.#body.scanner.push(bytes);
         this.#body.hashes?.push(bytes);
@@ -92,11 +102,21 @@ export class IncomingContent {
     return this.#wait;
   }
 
+  /** The header section is held as it came, and again where it is edited; the rest until the spool has written it. */
+  #hold(octets: number): boolean {
+    const counted = this.#body === undefined ? octets : Math.min(octets, contentHeldMax - this.#held);
+    if (counted <= 0) return true;
+    if (!this.#options.hold(counted)) return false;
+    this.#held += counted;
+    return true;
+  }
+
   #beginBody(result: HeaderResult): ContentFault | undefined {
     if (result.kind === "too-large") return "header-too-large";
     const end = judgeHeaderEnd(result.header, result.rest);
     if (end.kind === "ambiguous") return end.fault;
     const received = parseHeaderFields(result.header);
+    if (!this.#options.hold(received.bytes.length + fieldOverhead * received.fields.length)) return "memory-short";
     const { edit, checkLineEnds, checks } = this.#options;
     const header = edit === undefined ? received : edit(received);
     const scanner = new ContentScanner(header, { checkLineEnds });

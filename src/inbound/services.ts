@@ -3,6 +3,7 @@ import type { AccountDirectory } from "../accounts/account-directory.ts";
 import type { Forwarding } from "../forwarding/forwarding.ts";
 import type { IpNetworkList } from "../lib/ip-network.ts";
 import type { SenderAuthentication } from "../policy/authentication/sender-authentication.ts";
+import type { SharedBudget } from "../lib/shared-budget.ts";
 import type { ConnectionLimits } from "../policy/connection-limits.ts";
 import type { FreeSpace } from "../policy/free-space.ts";
 import type { MessageRate } from "../policy/message-rate.ts";
@@ -57,6 +58,8 @@ export interface InboundServices {
   readonly signing?: MessageSigning;
   /** Absent: what our addresses lead elsewhere leaves as it came. */
   readonly forwarding?: Forwarding;
+  /** Of all sessions: `limits.session_memory`. */
+  readonly memory: SharedBudget;
   readonly connectionLimits: ConnectionLimits;
   readonly messageRate: MessageRate;
   readonly freeSpace: Pick<FreeSpace, "check" | "reconfigure">;

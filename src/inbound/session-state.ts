@@ -9,6 +9,7 @@ import type { ServerMechanism } from "../sasl/server-mechanism.ts";
 import type { IncomingContent } from "./incoming-content.ts";
 import type { ListenerOptions } from "./listener-options.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
+import type { SessionMemory } from "./session-memory.ts";
 import type { Transaction } from "./transaction.ts";
 
 export interface Hello {
@@ -32,6 +33,7 @@ export interface SessionState {
   readonly channel: SessionChannel;
   /** Bears the session's id. */
   readonly log: Log;
+  readonly memory: SessionMemory;
   /** Replaced when a login succeeds. */
   client: Client;
   hello: Hello | undefined;
@@ -51,13 +53,17 @@ export interface SessionState {
 export function dropTransaction(state: SessionState): void {
   state.transaction = undefined;
   dropContent(state);
+  // Content that the spool has by now is counted until it says what became of it.
+  if (!state.committing) state.memory.dropMessage();
 }
 
 /** The spool forgets what it got. Not while it commits: then the message is no longer ours to take back. */
 export function dropContent(state: SessionState): void {
   const { content, log } = state;
+  if (content === undefined) return;
   state.content = undefined;
-  content?.writer.abort().catch((error: unknown) => {
+  state.memory.dropContent();
+  content.writer.abort().catch((error: unknown) => {
     log.event("spool-failed", { message: content.id, error: String(error) });
   });
 }

@@ -18,6 +18,7 @@ import { checkStartTls, proceedStartTls } from "./commands/starttls.ts";
 import type { ListenerOptions } from "./listener-options.ts";
 import { noteNotSmtp, noteRefused } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
+import { SessionMemory } from "./session-memory.ts";
 import { dropTransaction, type SessionChannel, type SessionState } from "./session-state.ts";
 import { answer, noted, proceed, type Verdict } from "./verdict.ts";
 
@@ -58,6 +59,7 @@ export class Session {
       listener,
       channel,
       log: services.log.with({ session: id }),
+      memory: new SessionMemory(services.memory),
       client: clientOf(listener, clientAddress, settings.relayNetworks),
       hello: undefined,
       exchange: undefined,
@@ -77,6 +79,10 @@ export class Session {
 
   get messages(): number {
     return this.#state.messages;
+  }
+
+  get memory(): SessionMemory {
+    return this.#state.memory;
   }
 
   get log(): SessionState["log"] {
@@ -100,6 +106,7 @@ export class Session {
   /** The session is over; what was gathered is void. */
   abandon(): void {
     dropTransaction(this.#state);
+    this.#state.memory.holdInput(0);
   }
 
   #dispatch(event: ServerEvent): Verdict | Promise<Verdict> {

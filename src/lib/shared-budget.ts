@@ -4,10 +4,15 @@
  * that hold the most are the first to be refused more.
  */
 export class SharedBudget {
-  readonly #max: number;
   #used = 0;
+  #max: number;
 
   constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** What is held stays held. */
+  resize(max: number): void {
     this.#max = max;
   }
 

@@ -90,6 +90,11 @@ export const limitsSettings = z
       .describe(
         "Largest header section; it is held in memory while it arrives. Real ones stay below 100 KB. Above it 552 5.3.4. Applies on reload to new sessions.",
       ),
+    session_memory: byteSize({ min: 16_777_216 })
+      .prefault("256MB")
+      .describe(
+        "What all sessions together may hold in memory: recipients, header sections, content that is not written yet, and input that waits. As it runs short, the sessions that hold the most hear 452 4.3.2, or 421 4.3.2 if it is input. Applies on reload.",
+      ),
     idle_timeout: duration({ minMs: 10_000, maxMs: 86_400_000 })
       .prefault("5m")
       .describe(

@@ -62,6 +62,7 @@ export const serverReplies = {
   tooManyErrors: reply(421, "4.7.0", "Too many errors, closing"),
   tooManyTransactions: reply(421, "4.7.0", "Enough messages for one session, closing"),
   timeout: reply(421, "4.4.2", "You were silent for too long, closing"),
+  memoryShort: reply(421, "4.3.2", "The server is too busy, closing"),
   makingRoom: reply(421, "4.3.2", "Too many sessions, closing those that are idle"),
   shuttingDown: reply(421, "4.3.2", "The service is shutting down, closing"),
   sentAhead: reply(421, "4.5.0", "You sent more without waiting for this answer; none of it was executed, closing"),

@@ -5,6 +5,7 @@ import { AnyAccounts } from "../accounts/any-accounts.ts";
 import type { AccountDirectory } from "../accounts/account-directory.ts";
 import type { AccountSettings } from "../accounts/settings.ts";
 import { UserStore } from "../accounts/user-store.ts";
+import { SharedBudget } from "../lib/shared-budget.ts";
 import { ConnectionLimits } from "../policy/connection-limits.ts";
 import { DroppedConnections } from "../policy/dropped-connections.ts";
 import { FreeSpace } from "../policy/free-space.ts";
@@ -76,12 +77,22 @@ export class ReceivingServer implements AsyncDisposable {
   readonly inbound: Inbound;
   /** What the queue was given. */
   readonly claimed: ClaimedMessage[];
+  /** What all sessions hold. */
+  readonly memory: SharedBudget;
 
-  private constructor(parts: Pick<ReceivingServer, "clock" | "spool" | "inbound" | "claimed" | "network" | "log">) {
+  /** Every commit ends; a spool that a test put in between may hold some for ever. */
+  readonly #spoolEnds: boolean;
+
+  private constructor(
+    parts: Pick<ReceivingServer, "clock" | "spool" | "inbound" | "claimed" | "network" | "log" | "memory">,
+    spoolEnds: boolean,
+  ) {
+    this.#spoolEnds = spoolEnds;
     this.clock = parts.clock;
     this.spool = parts.spool;
     this.inbound = parts.inbound;
     this.claimed = parts.claimed;
+    this.memory = parts.memory;
     this.network = parts.network;
     this.log = parts.log;
   }
@@ -100,6 +111,7 @@ export class ReceivingServer implements AsyncDisposable {
     };
     const dropped = new DroppedConnections(log, clock);
     const limits = limitsSettings.parse(options.limits ?? {});
+    const memory = new SharedBudget(limits.session_memory);
     const files = new MemoryFiles(options.space === undefined ? {} : { space: options.space });
     const ids = new QueueIds(clock, random);
     const reporter = new Reporter({
@@ -124,6 +136,7 @@ export class ReceivingServer implements AsyncDisposable {
         accounts: options.accounts?.(directory) ?? directory,
         queue,
         certificates,
+        memory,
         connectionLimits: new ConnectionLimits(limits, clock, {
           dropped: (address, reason) => dropped.note(address, reason),
         }),
@@ -146,7 +159,7 @@ export class ReceivingServer implements AsyncDisposable {
         ...(options.startTls === undefined ? undefined : { startTls: options.startTls }),
       })),
     );
-    return new ReceivingServer({ clock, spool, inbound, claimed, network, log });
+    return new ReceivingServer({ clock, spool, inbound, claimed, network, log, memory }, options.spool === undefined);
   }
 
   /** Connected, the greeting not yet read. */
@@ -201,6 +214,7 @@ export class ReceivingServer implements AsyncDisposable {
     for (let second = 0; second < 30; second++) await this.clock.advance(1000);
     await stopped;
     assert.equal(this.clock.pendingTimers, 0, "a timer was left behind");
+    if (this.#spoolEnds) assert.equal(this.memory.used, 0, "memory of a session that is over is still counted");
   }
 }
 

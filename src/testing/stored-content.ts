@@ -27,7 +27,8 @@ export function storeContent(
     abort: () => inner.abort(),
     [Symbol.asyncDispose]: () => inner.abort(),
   };
-  const content = new IncomingContent({ id: "1", writer, headerBytesMax: 64 * 1024, checkLineEnds: true, ...options });
+  const limits = { headerBytesMax: 64 * 1024, hold: () => true };
+  const content = new IncomingContent({ id: "1", writer, ...limits, checkLineEnds: true, ...options });
   for (const piece of pieces) {
     const fault = content.push([piece]);
     if (typeof fault === "string") return { kind: "refused", fault };

@@ -34,6 +34,7 @@ export async function commitMessage(state: SessionState, complete: CompleteMessa
     .commit(message, claim === undefined ? { events } : { claim, events })
     .finally(() => {
       state.committing = false;
+      state.memory.dropMessage();
     });
   state.transaction = undefined;
   state.messages++;

@@ -19,10 +19,12 @@ import { type ContentAdditions, type ContentChecks, contentChecks, isStranger } 
 import { withoutForgedResults } from "../forged-results.ts";
 import { newMessage } from "../new-message.ts";
 import { commitMessage } from "./commit.ts";
+import { memoryShort } from "../session-memory.ts";
 import { dropContent, dropTransaction, type SessionState } from "../session-state.ts";
 import { noted, proceed, verdictOf, whenReady, type Verdict } from "../verdict.ts";
 
 const faults: Readonly<Record<ContentFault, Decision>> = {
+  "memory-short": memoryShort,
   "header-too-large": {
     verdict: "reject",
     reply: reply(552, "5.3.4", "The header section is too large"),
@@ -55,6 +57,7 @@ export function beginContent(state: SessionState, event: ContentBeginEvent): Ver
     id: services.ids.next(),
     writer: services.spool.begin(),
     headerBytesMax: settings.limits.header_size,
+    hold: (octets) => state.memory.holdContent(octets),
     checkLineEnds: event.via === "BDAT",
     ...(edit === undefined ? undefined : { edit }),
     ...(checks === undefined ? undefined : { checks }),

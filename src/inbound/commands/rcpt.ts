@@ -11,8 +11,12 @@ import { checkRecipientDomain } from "../../policy/sender-permission.ts";
 import { checkSrsRecipient } from "../../policy/srs-recipient.ts";
 import type { RecipientEvent } from "../../smtp/server-event.ts";
 import { reply } from "../../smtp/reply.ts";
+import { memoryShort } from "../session-memory.ts";
 import type { SessionState } from "../session-state.ts";
 import { verdictOf, whenReady, type Verdict } from "../verdict.ts";
+
+/** Objects and slots of maps beside the text of an address. */
+const recipientOverhead = 300;
 
 const tooManyTargets: Decision = {
   verdict: "defer",
@@ -73,6 +77,7 @@ function proceedRecipient(
   if (transaction === undefined) throw new Error("RCPT came without a transaction");
   let decision = decided;
   if (decision.verdict === "accept" && !transaction.hasRoomFor(targets.length)) decision = tooManyTargets;
+  if (decision.verdict === "accept" && !state.memory.holdRecipient(octetsOf(event, targets))) decision = memoryShort;
   if (decision.verdict === "accept") {
     transaction.add(forwardPath, parameters, targets, {
       reason: decision.reason,
@@ -87,6 +92,12 @@ function proceedRecipient(
     state.log.event("recipient-refused", { client, from, to, reason, setting, reply: decision.reply.code });
   }
   return verdictOf(decision);
+}
+
+/** What a recipient takes in memory, roughly. */
+function octetsOf({ parameters }: RecipientEvent, targets: readonly Target[]): number {
+  const original = parameters.originalRecipient?.length ?? 0;
+  return targets.reduce((sum, { address }) => sum + recipientOverhead + 2 * address.length + original, 0);
 }
 
 function decide({ client }: SessionState, forwardPath: Mailbox, resolution: Resolution): Decision {
