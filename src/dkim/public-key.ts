@@ -4,6 +4,7 @@
  * Owns the choice among several records and a small cache of parsed ones; the resolver keeps the answers themselves.
  */
 import { createHash, verify } from "node:crypto";
+import { TextCache } from "../lib/text-cache.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import type { DkimResult } from "./dkim-outcome.ts";
 import { parseKeyRecord, type KeyRecord, type KeyRecordResult, type PublicKey } from "./key-record.ts";
@@ -30,9 +31,11 @@ export interface KeyProblem {
 
 /** Of one name; each costs a parse, and one is what a domain should have. */
 const recordsMax = 10;
-/** A busy server meets some hundred signing domains an hour; a parsed key takes 3 KB. */
-const cachedRecordsMax = 1000;
-const cache = new Map<string, KeyRecordResult>();
+/**
+ * A busy server meets some hundred signing domains an hour, and a parsed RSA-2048 key takes 3 KB beside its text of 400
+ * characters: some 1,000 keys, 4 MB. Anybody can publish a key with notes of 64 KB.
+ */
+const records = new TextCache(parseKeyRecord, { lengthMax: 4096, lengthTotalMax: 500_000 });
 
 /**
  * Looks the key up. Several records that are keys are a permanent error: a verifier could take any of them (RFC 6376
@@ -85,7 +88,8 @@ export function verifySignature(check: {
 function chooseKey(name: string, texts: readonly string[]): FetchedKey | KeyProblem {
   let first: Exclude<KeyRecordResult, { kind: "not-dkim" }> | undefined;
   for (const text of texts.slice(0, recordsMax)) {
-    const result = cachedKeyRecord(text);
+    // Only what was worth to keep: anybody can publish texts that are no keys.
+    const result = records.get(text, ({ kind }) => kind === "record");
     if (result.kind === "not-dkim") continue;
     if (first?.kind === "record" && result.kind === "record") {
       return problem("permerror", "several-keys", `there are several key records at ${name}`);
@@ -102,23 +106,6 @@ function chooseKey(name: string, texts: readonly string[]): FetchedKey | KeyProb
     return { ...problem("permerror", "key-revoked", `the key at ${name} is revoked`), record };
   }
   return { kind: "key", key: record.key, record };
-}
-
-function cachedKeyRecord(text: string): KeyRecordResult {
-  const known = cache.get(text);
-  if (known !== undefined) return known;
-  const result = parseKeyRecord(text);
-  // Only what was worth to keep: anybody can publish texts that are no keys, each of 64 KB.
-  if (result.kind === "record") {
-    // The oldest goes; which one hardly matters, since a parse takes 50 µs.
-    if (cache.size >= cachedRecordsMax)
-      for (const oldest of cache.keys()) {
-        cache.delete(oldest);
-        break;
-      }
-    cache.set(text, result);
-  }
-  return result;
 }
 
 function problem(result: KeyProblem["result"], reason: string, detail: string): KeyProblem {

@@ -154,9 +154,10 @@ export class ContentChecks {
   }
 }
 
-function envelopeOf({ client, hello }: SessionState, { reversePath }: Transaction): SenderEnvelope {
+function envelopeOf({ client, hello, memory }: SessionState, { reversePath }: Transaction): SenderEnvelope {
   return {
     client: { address: client.address, hello: hello?.name ?? "" },
     reversePath: reversePath === null ? null : { localPart: reversePath.localPart, domain: reversePath.domainKey },
+    hold: (octets) => memory.holdContent(octets),
   };
 }

@@ -20,6 +20,7 @@ export class SessionMemory {
   #input = 0;
   #recipients = 0;
   #content = 0;
+  #closed = false;
 
   constructor(budget: SharedBudget) {
     this.#budget = budget;
@@ -34,6 +35,8 @@ export class SessionMemory {
 
   /** false: there is no room. */
   holdContent(octets: number): boolean {
+    // An answer of DNS that comes late is kept by nobody.
+    if (this.#closed) return true;
     if (!this.#budget.take(this.#held, octets)) return false;
     this.#content += octets;
     return true;
@@ -60,6 +63,12 @@ export class SessionMemory {
     if (!this.#budget.take(this.#held, octets)) return false;
     this.#input = octets;
     return true;
+  }
+
+  /** The session is over; a commit under way drops its message itself. */
+  close(): void {
+    this.holdInput(0);
+    this.#closed = true;
   }
 
   get #held(): number {

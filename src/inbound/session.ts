@@ -106,7 +106,7 @@ export class Session {
   /** The session is over; what was gathered is void. */
   abandon(): void {
     dropTransaction(this.#state);
-    this.#state.memory.holdInput(0);
+    this.#state.memory.close();
   }
 
   #dispatch(event: ServerEvent): Verdict | Promise<Verdict> {

@@ -23,6 +23,8 @@ interface Parked {
 
 /** Idle connections of all sites together; each costs a file descriptor here and a process at the peer. */
 const PARKED_MAX = 500;
+/** Connections that wait for the answer to QUIT, up to five seconds each. Beyond them a connection is closed without it. */
+const QUITTING_MAX = 500;
 
 export class ConnectionReuse {
   readonly #clock: Clock;
@@ -65,6 +67,7 @@ export class ConnectionReuse {
   /** Says QUIT, and owns the wait for its answer. */
   quit(session: OpenSession): void {
     const { connection } = session;
+    if (this.#quitting.size >= QUITTING_MAX) return connection.destroy();
     const quitting = connection.quit().finally(() => {
       connection.destroy();
       this.#quitting.delete(quitting);

@@ -137,6 +137,8 @@ export class ReadyQueue {
 
   #left(site: Site, recipients: number): void {
     site.waitingRecipients -= recipients;
+    // Only a site where something waits can be full, so its domains are bounded by what waits.
+    if (site.waitingRecipients === 0) site.domains.clear();
     if (site.full && site.waitingRecipients <= site.hasRoomAt) {
       site.full = false;
       this.#full.delete(site);

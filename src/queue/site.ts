@@ -6,7 +6,10 @@ import type { Claim } from "./claim.ts";
 import type { QueueSettings } from "./settings.ts";
 import { SiteHealth } from "./site-health.ts";
 
-/** Domains remembered per site, to be left out of claims while it is full. A provider may host many more; those wait a moment. */
+/**
+ * Domains remembered per site while recipients wait there, to be left out of claims while it is full. A provider may host
+ * many more; those wait a moment.
+ */
 const domainsMax = 1_000;
 
 /** A snapshot for people and the API. */

@@ -56,6 +56,21 @@ function verdict(result: RouteResult): string {
   return result.kind === "hop" ? `hop ${result.hop.description}` : `${result.kind} ${result.status} ${result.owner}`;
 }
 
+test("routes that are kept are bounded in octets, however many hosts and addresses strangers publish", async () => {
+  const { dns, router, route } = world();
+  const hosts = Array.from({ length: 20 }, (_, number) => `mx${number}.${"h".repeat(50)}.crowd.test`);
+  for (const host of hosts) {
+    for (let number = 0; number < 100; number++) dns.add(host, "A", `203.0.113.${number}`);
+  }
+  for (let number = 0; number < 1000; number++) {
+    dns.addMx(`d${number}.test`, ...hosts.map((host, at) => `${at} ${host}`));
+    await route(`d${number}.test`);
+  }
+  assert.ok(router.keptOctets <= 16 * 1024 * 1024, `${router.keptOctets} octets`);
+  assert.ok(router.keptOctets > 15 * 1024 * 1024, `${router.keptOctets} octets`);
+  assert.equal(names(await route("d0.test")).length, 20);
+});
+
 test("SMTPC-001: MX hosts with both families, at port 25, opportunistic TLS", async () => {
   const { dns, route } = world();
   dns.addMx("example.test", "10 mx.example.test").add("mx.example.test", "A", "192.0.2.1");

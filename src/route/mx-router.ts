@@ -16,8 +16,13 @@ import { isOnThisMachine, parseRouteHost, RouteTable, type RouteHost, type Stati
 const ADDRESSES_PER_HOST_MAX = 8;
 /** Short, because a changed MX should be seen soon; the resolver keeps the records themselves for longer. */
 const KEPT_MS_MAX = 60_000;
-/** Some 500 octets each. */
-const KEPT_MAX = 10_000;
+/** Of one family and host, and kept: an answer may hold thousands. Which of these are tried is drawn anew each time. */
+const ADDRESSES_KEPT_MAX = 16;
+/** Most have two hosts and take some 500 octets; twenty hosts with all addresses that are kept take 50 KB. */
+const KEPT_OCTETS_MAX = 16 * 1024 * 1024;
+const ENTRY_OCTETS = 300;
+const HOST_OCTETS = 400;
+const ADDRESS_OCTETS = 60;
 const RELAY_PORT = 25;
 /** RFC 2033 §5 leaves it open; what servers use. */
 const LMTP_PORT = 24;
@@ -46,6 +51,14 @@ export interface MxRouterOptions {
 interface Kept {
   readonly expiresAtMs: number;
   readonly answer: () => RouteResult;
+  readonly octets: number;
+}
+
+interface Found {
+  readonly answer: () => RouteResult;
+  /** 0: not to be kept. */
+  readonly ttlSeconds: number;
+  readonly octets: number;
 }
 
 export class MxRouter implements Router {
@@ -53,6 +66,7 @@ export class MxRouter implements Router {
   #settings: RouterSettings;
   #table: RouteTable;
   readonly #kept = new Map<string, Kept>();
+  #keptOctets = 0;
   readonly #inFlight = new Map<string, Promise<RouteResult>>();
 
   constructor(options: MxRouterOptions) {
@@ -66,7 +80,13 @@ export class MxRouter implements Router {
     this.#settings = settings;
     this.#table = new RouteTable(settings.routes);
     this.#kept.clear();
+    this.#keptOctets = 0;
     this.#inFlight.clear();
+  }
+
+  /** For tests: what is kept takes so many octets. */
+  get keptOctets(): number {
+    return this.#keptOctets;
   }
 
   route(recipient: { readonly address: string; readonly domain: string }): Promise<RouteResult> {
@@ -98,7 +118,7 @@ export class MxRouter implements Router {
     return this.#remembering(`mx ${tls} ${domain}`, () => this.#lookUpMx(domain, tls));
   }
 
-  async #lookUpMx(domain: string, tls: TlsLevel): Promise<{ answer: () => RouteResult; ttlSeconds: number }> {
+  async #lookUpMx(domain: string, tls: TlsLevel): Promise<Found> {
     const { port, allowPrivate, own } = this.#settings;
     const judge = new AddressJudge(own, port, allowPrivate);
     const result = await lookUpMx(domain, {
@@ -106,8 +126,9 @@ export class MxRouter implements Router {
       judge,
       ownNames: new Set(own.names.map((name) => name.toLowerCase())),
     });
-    if (result.kind !== "hosts") return { answer: () => result, ttlSeconds: 0 };
-    const ordered = this.#ordering(result.preferences);
+    if (result.kind !== "hosts") return { answer: () => result, ttlSeconds: 0, octets: 0 };
+    const preferences = result.preferences.map((hosts) => hosts.map(cutToKept));
+    const ordered = this.#ordering(preferences);
     const base = {
       kind: "smtp",
       site: `mx ${result.setName}:${port}${tls === "opportunistic" ? "" : ` tls ${tls}`}`,
@@ -119,6 +140,7 @@ export class MxRouter implements Router {
     return {
       answer: () => ({ kind: "hop", hop: { ...base, hosts: ordered() } }),
       ttlSeconds: result.ttlSeconds,
+      octets: octetsOf(preferences.flat()),
     };
   }
 
@@ -152,7 +174,7 @@ export class MxRouter implements Router {
   async #lookUpHost(
     host: Exclude<RouteHost, { kind: "unix" }>,
     withHosts: (hosts: readonly HopHost[]) => NextHop,
-  ): Promise<{ answer: () => RouteResult; ttlSeconds: number }> {
+  ): Promise<Found> {
     const text = hostAndPort(host);
     const found =
       host.kind === "name"
@@ -160,7 +182,7 @@ export class MxRouter implements Router {
         : addressLookup(host.address);
     const failed = (status: "4.4.3" | "4.4.4" | "4.4.6", reason: string, detail: string) => {
       const result = deferral(status, reason, detail);
-      return { answer: () => result, ttlSeconds: 0 };
+      return { answer: () => result, ttlSeconds: 0, octets: 0 };
     };
     if (found.kind === "failure") {
       return failed("4.4.3", `The DNS did not tell the address of ${text} for now.`, found.reason);
@@ -177,8 +199,10 @@ export class MxRouter implements Router {
     });
     if (own) return failed("4.4.6", `The route leads back to this server (${text}).`, `${text} is a listener of ours`);
     const name = host.kind === "name" ? host.name : host.address;
-    const ordered = this.#ordering([[{ name, ipv4: found.ipv4, ipv6: found.ipv6 }]]);
-    return { answer: () => ({ kind: "hop", hop: withHosts(ordered()) }), ttlSeconds: found.ttlSeconds };
+    const kept = cutToKept({ name, ipv4: found.ipv4, ipv6: found.ipv6 });
+    const ordered = this.#ordering([[kept]]);
+    const answer = (): RouteResult => ({ kind: "hop", hop: withHosts(ordered()) });
+    return { answer, ttlSeconds: found.ttlSeconds, octets: octetsOf([kept]) };
   }
 
   /** Gives the hosts in an order for one attempt: by preference, equals shuffled, addresses of equal rank too. */
@@ -206,10 +230,7 @@ export class MxRouter implements Router {
   }
 
   /** From memory, or by one look-up for all who ask at the same time. */
-  #remembering(
-    key: string,
-    lookUp: () => Promise<{ readonly answer: () => RouteResult; readonly ttlSeconds: number }>,
-  ): Promise<RouteResult> {
+  #remembering(key: string, lookUp: () => Promise<Found>): Promise<RouteResult> {
     const nowMs = this.#options.clock.monotonicMs();
     const kept = this.#kept.get(key);
     if (kept !== undefined && kept.expiresAtMs > nowMs) return Promise.resolve(kept.answer());
@@ -220,16 +241,13 @@ export class MxRouter implements Router {
     return started;
   }
 
-  async #lookUpAndKeep(
-    key: string,
-    lookUp: () => Promise<{ readonly answer: () => RouteResult; readonly ttlSeconds: number }>,
-  ): Promise<RouteResult> {
+  async #lookUpAndKeep(key: string, lookUp: () => Promise<Found>): Promise<RouteResult> {
     const settings = this.#settings;
     try {
-      const { answer, ttlSeconds } = await lookUp();
+      const { answer, ttlSeconds, octets } = await lookUp();
       if (settings === this.#settings && ttlSeconds > 0) {
         const expiresAtMs = this.#options.clock.monotonicMs() + Math.min(KEPT_MS_MAX, ttlSeconds * 1000);
-        this.#keep(key, { expiresAtMs, answer });
+        this.#keep(key, { expiresAtMs, answer, octets: octets + 2 * key.length });
       }
       return answer();
     } catch (error) {
@@ -241,12 +259,28 @@ export class MxRouter implements Router {
   }
 
   #keep(key: string, kept: Kept): void {
-    this.#kept.delete(key);
+    this.#drop(key);
     this.#kept.set(key, kept);
-    if (this.#kept.size <= KEPT_MAX) return;
-    const oldest = this.#kept.keys().next();
-    if (oldest.done !== true) this.#kept.delete(oldest.value);
+    this.#keptOctets += kept.octets;
+    for (const oldest of this.#kept.keys()) {
+      if (this.#keptOctets <= KEPT_OCTETS_MAX) return;
+      this.#drop(oldest);
+    }
   }
+
+  #drop(key: string): void {
+    this.#keptOctets -= this.#kept.get(key)?.octets ?? 0;
+    this.#kept.delete(key);
+  }
+}
+
+function cutToKept({ name, ipv4, ipv6 }: MailHost): MailHost {
+  return { name, ipv4: ipv4.slice(0, ADDRESSES_KEPT_MAX), ipv6: ipv6.slice(0, ADDRESSES_KEPT_MAX) };
+}
+
+function octetsOf(hosts: readonly MailHost[]): number {
+  const addresses = hosts.reduce((sum, { ipv4, ipv6 }) => sum + ipv4.length + ipv6.length, 0);
+  return ENTRY_OCTETS + HOST_OCTETS * hosts.length + ADDRESS_OCTETS * addresses;
 }
 
 function hop(nextHop: NextHop): Promise<RouteResult> {

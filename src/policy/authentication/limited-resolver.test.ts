@@ -55,3 +55,21 @@ test("no timer is left behind when the checks are done", async () => {
   void resolver.query("b.test", "TXT");
   assert.equal(clock.pendingTimers, 0);
 });
+
+test("answers are counted as long as the message is there; where there is no room, the question fails", async () => {
+  const records = Array.from({ length: 10 }, () => "x".repeat(1000));
+  const answer = { kind: "records", records, name: "a.test", ttlSeconds: 1, secure: false } as const;
+  const inner = { query: () => Promise.resolve(answer) } as unknown as Resolver;
+  let held = 0;
+  const resolver = new LimitedResolver(inner, {
+    hold: (octets) => {
+      if (held + octets > 30_000) return false;
+      held += octets;
+      return true;
+    },
+  });
+  const kinds = [];
+  for (const name of ["a.test", "b.test", "c.test", "a.test"]) kinds.push((await resolver.query(name, "TXT")).kind);
+  assert.deepEqual(kinds, ["records", "records", "failure", "records"]);
+  assert.equal(held, 2 * (10 * 1100 + 100));
+});

@@ -11,20 +11,29 @@ import type { DnsAnswer, DnsAsker, RecordType, Resolver } from "../../ports/reso
 
 type Failure = Extract<DnsAnswer<RecordType>, { readonly kind: "failure" }>;
 
+const noRoom: Failure = { kind: "failure", reason: "the server is too busy to keep the answer" };
 const failure: Failure = { kind: "failure", reason: "the checks of this message took too long" };
+
+export interface LimitedResolverOptions {
+  /** The network of whoever sent the message; undefined: this machine. */
+  readonly client?: string;
+  /** Counts octets of answers, which are kept as long as the message; false: there is no room for them. */
+  readonly hold?: (octets: number) => boolean;
+}
 
 export class LimitedResolver implements Resolver {
   readonly #resolver: Resolver;
   readonly #asker: DnsAsker;
+  readonly #hold: (octets: number) => boolean;
   readonly #answers = new Map<string, Promise<DnsAnswer<RecordType>>>();
   readonly #waiting = new Set<(answer: Failure) => void>();
   #over = false;
   #startTimer: (() => Timer) | undefined;
   #timer: Timer | undefined;
 
-  /** `client`: the network of whoever sent the message; undefined: this machine. */
-  constructor(resolver: Resolver, client?: string) {
+  constructor(resolver: Resolver, { client, hold = () => true }: LimitedResolverOptions = {}) {
     this.#resolver = resolver;
+    this.#hold = hold;
     this.#asker = { purpose: "inbound", message: this, ...(client === undefined ? {} : { client }) };
   }
 
@@ -68,7 +77,7 @@ export class LimitedResolver implements Resolver {
       this.#resolver.query(name, type, { asker: this.#asker }).then(
         (answer) => {
           this.#waiting.delete(resolve);
-          resolve(answer);
+          resolve(this.#hold(octetsOf(answer)) ? answer : noRoom);
         },
         (error: unknown) => {
           this.#waiting.delete(resolve);
@@ -77,4 +86,15 @@ export class LimitedResolver implements Resolver {
       );
     });
   }
+}
+
+/** An object, and for text what it says: no other record is long. */
+const recordOctets = 100;
+
+function octetsOf(answer: DnsAnswer<RecordType>): number {
+  if (answer.kind !== "records") return recordOctets;
+  return answer.records.reduce(
+    (sum, record) => sum + recordOctets + (typeof record === "string" ? record.length : 0),
+    recordOctets,
+  );
 }

@@ -51,6 +51,8 @@ export interface SenderEnvelope {
   };
   /** `domain` in A- or U-labels; null: the null reverse-path. */
   readonly reversePath: { readonly localPart: string; readonly domain: string } | null;
+  /** Counts octets that are kept as long as the message; false: there is no room. Default: nobody counts. */
+  readonly hold?: (octets: number) => boolean;
 }
 
 export class SenderAuthentication {
@@ -104,7 +106,12 @@ export class EnvelopeChecks {
     this.settings = settings;
     this.envelope = envelope;
     const { client, reversePath } = envelope;
-    this.resolver = new LimitedResolver(ports.resolver, networkKey(client.address));
+    const network = networkKey(client.address);
+    const { hold } = envelope;
+    this.resolver = new LimitedResolver(ports.resolver, {
+      ...(network === undefined ? {} : { client: network }),
+      ...(hold === undefined ? {} : { hold }),
+    });
     const query = {
       clientAddress: client.address,
       hello: client.hello,

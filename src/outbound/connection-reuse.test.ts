@@ -1,0 +1,37 @@
+/** Connections that are kept or about to end: so many and no more, whatever the peers do. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ManualClock } from "../testing/manual-clock.ts";
+import { ConnectionReuse, type OpenSession } from "./connection-reuse.ts";
+
+/** Peers that never answer QUIT; tells how many were asked and how many were closed. */
+function peers() {
+  const counts = { quit: 0, destroyed: 0 };
+  const session = (): OpenSession => ({
+    host: "mx.test",
+    address: "192.0.2.1",
+    connection: {
+      usable: true,
+      quit: () => {
+        counts.quit++;
+        return new Promise<void>(() => {});
+      },
+      destroy: () => counts.destroyed++,
+    } as unknown as OpenSession["connection"],
+  });
+  return { counts, session };
+}
+
+test("no more than 500 connections wait for the answer to QUIT; others are closed at once", () => {
+  const { counts, session } = peers();
+  const reuse = new ConnectionReuse(new ManualClock());
+  for (let count = 0; count < 800; count++) reuse.quit(session());
+  assert.deepEqual(counts, { quit: 500, destroyed: 300 });
+});
+
+test("no more than 500 idle connections are kept; others end at once", () => {
+  const { counts, session } = peers();
+  const reuse = new ConnectionReuse(new ManualClock());
+  for (let count = 0; count < 800; count++) reuse.park(`site ${count}`, session(), 1000);
+  assert.deepEqual(counts, { quit: 300, destroyed: 0 });
+});
