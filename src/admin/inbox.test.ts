@@ -9,7 +9,6 @@ import { MemoryFiles } from "../testing/memory-files.ts";
 import { adminApp } from "./app.ts";
 import type { GuardSettings } from "./guard.ts";
 import { Inbox } from "./inbox.ts";
-import { findCodes, findLinks } from "./readable-content.ts";
 
 const hop = { kind: "capture", site: "capture", description: "capture everything" } as const;
 
@@ -150,15 +149,4 @@ test("queue statistics have the documented members, and a bulk verb refuses an e
   assert.deepEqual((await post({ domain: "x.test", dry_run: true })).body, { count: 0, more: false });
   assert.deepEqual((await post({ all: true })).body, { count: 0 });
   assert.equal((await post({ domian: "x.test" })).status, 400);
-});
-
-test("codes and links are found where people would look for them", () => {
-  assert.deepEqual(findCodes("Your verification code: 483-920\nIt is valid for 10 minutes."), ["483920"]);
-  assert.deepEqual(findCodes("Use this code to sign in\n\nAB12CD\n"), ["AB12CD"]);
-  assert.deepEqual(findCodes("Order 12345678 of 2026 ships to 10115 Berlin"), []);
-  assert.deepEqual(findCodes("Hi\n\n  7731  \n\nBye"), ["7731"]);
-  assert.deepEqual(
-    findLinks("see https://a.test/x, and (http://b.test/y).", '<a href="https://c.test/?a=1&amp;b=2">c</a>'),
-    ["https://c.test/?a=1&b=2", "https://a.test/x", "http://b.test/y"],
-  );
 });

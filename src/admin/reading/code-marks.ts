@@ -1,0 +1,134 @@
+/** Where a text announces a code, and where it says that a number is something else. */
+import type { ReadyText, Word } from "./code-shapes.ts";
+import {
+  capitalNouns,
+  certainNouns,
+  codeNouns,
+  enterWords,
+  falseCompounds,
+  findPhrases,
+  hasStem,
+  labelStems,
+  labelWords,
+  monthStems,
+  otherCodeStems,
+  plainWord,
+  purposeStems,
+  units,
+  weakNouns,
+} from "./code-words.ts";
+
+export type Strength = "strong" | "medium" | "weak" | "verb";
+
+export interface Announcement {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+  readonly strength: Strength;
+}
+
+export interface Marks {
+  readonly announcements: readonly Announcement[];
+  /** Of other numbers: orders, telephones, amounts. */
+  readonly labels: readonly Word[];
+  readonly months: readonly Word[];
+  /** What is counted: `EUR`, `km`, 円. */
+  readonly units: readonly Word[];
+}
+
+type WordClass =
+  "certain" | "noun" | "compound" | "weak" | "verb" | "other-code" | "label" | "unit" | "month" | "plain";
+
+export function findMarks({ text, words }: ReadyText): Marks {
+  const announcements: Announcement[] = [];
+  const labels: Word[] = [];
+  const unitWords: Word[] = [];
+  const months: Word[] = [];
+  const classes = new WordClasses();
+  words.forEach((word, index) => {
+    const found = classes.of(word.text);
+    if (found === "unit") unitWords.push(word);
+    if (found === "month") months.push(word);
+    if (found === "label") labels.push(word);
+    if (found === "other-code") labels.push(word);
+    const announcement = announcementAt(words, index, found);
+    if (announcement === "label") labels.push(word);
+    else if (announcement !== undefined) announcements.push(announcement);
+  });
+  for (const phrase of findPhrases(text)) {
+    const word = { start: phrase.start, end: phrase.end, text: phrase.text };
+    if (phrase.kind === "code") announcements.push({ ...word, strength: phrase.strong ? "strong" : "medium" });
+    else if (phrase.kind === "label") labels.push(word);
+    else unitWords.push(word);
+  }
+  const byPlace = (one: { readonly start: number }, other: { readonly start: number }) => one.start - other.start;
+  return {
+    announcements: announcements.toSorted(byPlace),
+    labels: labels.toSorted(byPlace),
+    months,
+    units: unitWords.toSorted(byPlace),
+  };
+}
+
+/** Each word of a message is looked up once, however often it stands there. */
+class WordClasses {
+  readonly #known = new Map<string, WordClass>();
+
+  of(word: string): WordClass {
+    let found = this.#known.get(word);
+    if (found === undefined) {
+      found = classOf(word);
+      this.#known.set(word, found);
+    }
+    return found;
+  }
+}
+
+function classOf(word: string): WordClass {
+  if (word.length > 40 || /^\d/.test(word)) return "plain";
+  if (capitalNouns.has(word)) return "certain";
+  const plain = plainWord(word);
+  if (falseCompounds.has(plain)) return "other-code";
+  if (certainNouns.has(plain)) return "certain";
+  if (codeNouns.has(plain)) return "noun";
+  if (weakNouns.has(plain)) return "weak";
+  const [, first] = /^(.{2,})s?(?:codes?|koden?|koodi|kod)$/.exec(plain) ?? [];
+  if (first !== undefined) return hasStem(first, otherCodeStems) ? "other-code" : "compound";
+  if (/^(?:pruf|verifi[kc]\w*|bestatigungs|sicherheits)(?:nummer|ziffern?|zahl)$/.test(plain)) return "compound";
+  if (/^(?:einmal|zugangs|anmelde|start|initial)(?:passwort|kennwort|pin)$/.test(plain)) return "certain";
+  if (enterWords.has(plain)) return "verb";
+  if (units.has(plain)) return "unit";
+  if (labelWords.has(plain) || hasStem(plain, labelStems)) return "label";
+  if (hasStem(plain, monthStems) && plain.length <= 10) return "month";
+  return "plain";
+}
+
+/** `label`: a code of another kind, whose number is none to type in. */
+function announcementAt(words: readonly Word[], index: number, found: WordClass): Announcement | "label" | undefined {
+  const word = words[index];
+  if (word === undefined) return undefined;
+  if (found === "certain" || found === "compound") return { ...word, strength: "strong" };
+  if (found === "verb") return { ...word, strength: "verb" };
+  if (found !== "noun" && found !== "weak") return undefined;
+  const before = neighbour(words, index, -1);
+  const after = neighbour(words, index, 1);
+  if (found === "noun" && (hasStem(before, otherCodeStems) || hasStem(afterOf(words, index), otherCodeStems)))
+    return "label";
+  const purpose = [-3, -2, -1, 1, 2, 3].some((step) => hasStem(neighbour(words, index, step), purposeStems));
+  if (purpose) {
+    const from = hasStem(before, purposeStems) ? (words[index - 1]?.start ?? word.start) : word.start;
+    const to = hasStem(after, purposeStems) ? (words[index + 1]?.end ?? word.end) : word.end;
+    return { start: from, end: to, text: word.text, strength: found === "weak" ? "medium" : "strong" };
+  }
+  return { ...word, strength: found === "weak" ? "weak" : "medium" };
+}
+
+function neighbour(words: readonly Word[], index: number, step: number): string {
+  return plainWord(words[index + step]?.text ?? "");
+}
+
+/** `código de descuento`, `code promo`: the word that tells the kind stands behind, perhaps after a preposition. */
+function afterOf(words: readonly Word[], index: number): string {
+  const next = neighbour(words, index, 1);
+  return /^(?:d|de|del|di|do|da|du|della|des|na)$/.test(next) ? neighbour(words, index, 2) : next;
+}

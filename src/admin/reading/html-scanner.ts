@@ -1,0 +1,138 @@
+/**
+ * Cuts HTML into tags and text as a browser's tokenizer does (https://html.spec.whatwg.org/multipage/parsing.html), in one
+ * pass that never goes back: an unfinished comment, tag, style or script takes the rest. Comments, and what browsers
+ * do not show of styles, scripts and titles, are left out.
+ */
+import { decodeReferences } from "./character-references.ts";
+
+export type HtmlToken =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "start"; readonly name: string; readonly attributes: ReadonlyMap<string, string> }
+  | { readonly kind: "end"; readonly name: string };
+
+/** Elements whose content is no markup, and no text to read either. */
+const unread = new Set(["style", "script", "title", "noembed", "noframes", "iframe", "xmp"]);
+/** A tag of a page has a dozen; the rest of one that has more is read and dropped. */
+const attributesMax = 64;
+
+export function* scanHtml(html: string): Generator<HtmlToken> {
+  let textFrom = 0;
+  let search = 0;
+  for (;;) {
+    const at = html.indexOf("<", search);
+    if (at === -1) break;
+    const markup = markupAt(html, at);
+    if (markup === undefined) {
+      search = at + 1;
+      continue;
+    }
+    if (at > textFrom) yield { kind: "text", text: decodeReferences(html.slice(textFrom, at)) };
+    textFrom = search = markup.end;
+    const { token } = markup;
+    if (token === undefined) continue;
+    yield token;
+    if (token.kind === "start" && unread.has(token.name)) textFrom = search = endOfContent(html, search, token.name);
+  }
+  if (textFrom < html.length) yield { kind: "text", text: decodeReferences(html.slice(textFrom)) };
+}
+
+interface Markup {
+  readonly end: number;
+  readonly token?: HtmlToken;
+}
+
+/** Undefined where the `<` is one of the text. */
+function markupAt(html: string, at: number): Markup | undefined {
+  const next = html.charAt(at + 1);
+  if (isLetter(next)) return startTagAt(html, at + 1);
+  if (next === "!") {
+    if (html.startsWith("!--", at + 1)) return { end: endOfComment(html, at + 4) };
+    return { end: after(html, ">", at + 2) };
+  }
+  if (next === "?") return { end: after(html, ">", at + 2) };
+  if (next !== "/") return undefined;
+  if (!isLetter(html.charAt(at + 2))) return at + 2 < html.length ? { end: after(html, ">", at + 2) } : undefined;
+  const nameEnd = endOfName(html, at + 2);
+  return { end: after(html, ">", nameEnd), token: { kind: "end", name: html.slice(at + 2, nameEnd).toLowerCase() } };
+}
+
+function startTagAt(html: string, at: number): Markup {
+  const nameEnd = endOfName(html, at);
+  const name = html.slice(at, nameEnd).toLowerCase();
+  const attributes = new Map<string, string>();
+  let position = nameEnd;
+  for (;;) {
+    while (isSpace(html.charAt(position)) || html.charAt(position) === "/") position++;
+    // A tag that never ends is no tag (and browsers drop it).
+    if (position >= html.length) return { end: html.length };
+    if (html.charAt(position) === ">") return { end: position + 1, token: { kind: "start", name, attributes } };
+    const attribute = attributeAt(html, position);
+    position = attribute.end;
+    if (attributes.size < attributesMax && !attributes.has(attribute.name)) {
+      attributes.set(attribute.name, attribute.value);
+    }
+  }
+}
+
+function attributeAt(
+  html: string,
+  start: number,
+): { readonly name: string; readonly value: string; readonly end: number } {
+  // An equals sign at the beginning belongs to the name, so that each attribute takes at least one character.
+  let nameEnd = start + 1;
+  while (nameEnd < html.length && !" \t\n\r\f/>=".includes(html.charAt(nameEnd))) nameEnd++;
+  const name = html.slice(start, nameEnd).toLowerCase();
+  let at = nameEnd;
+  while (isSpace(html.charAt(at))) at++;
+  if (html.charAt(at) !== "=") return { name, value: "", end: at };
+  at++;
+  while (isSpace(html.charAt(at))) at++;
+  const quote = html.charAt(at);
+  if (quote === '"' || quote === "'") {
+    const close = html.indexOf(quote, at + 1);
+    const end = close === -1 ? html.length : close;
+    return { name, value: decodeReferences(html.slice(at + 1, end), { inAttribute: true }), end: end + 1 };
+  }
+  let end = at;
+  while (end < html.length && !" \t\n\r\f>".includes(html.charAt(end))) end++;
+  return { name, value: decodeReferences(html.slice(at, end), { inAttribute: true }), end };
+}
+
+/** `<!-->` and `<!--->` are whole comments; without an end, the rest is comment. */
+function endOfComment(html: string, from: number): number {
+  if (html.startsWith(">", from)) return from + 1;
+  if (html.startsWith("->", from)) return from + 2;
+  return after(html, "-->", from);
+}
+
+/** Where the end tag of an element stands whose content is not read. */
+function endOfContent(html: string, from: number, name: string): number {
+  for (let at = html.indexOf("</", from); at !== -1; at = html.indexOf("</", at + 2)) {
+    const end = at + 2 + name.length;
+    if (html.slice(at + 2, end).toLowerCase() === name && !isNameCharacter(html.charAt(end))) return at;
+  }
+  return html.length;
+}
+
+function after(html: string, what: string, from: number): number {
+  const at = html.indexOf(what, from);
+  return at === -1 ? html.length : at + what.length;
+}
+
+function endOfName(html: string, from: number): number {
+  let end = from;
+  while (end < html.length && isNameCharacter(html.charAt(end))) end++;
+  return end;
+}
+
+function isNameCharacter(character: string): boolean {
+  return character !== "" && !" \t\n\r\f/>".includes(character);
+}
+
+function isLetter(character: string): boolean {
+  return (character >= "a" && character <= "z") || (character >= "A" && character <= "Z");
+}
+
+function isSpace(character: string): boolean {
+  return character !== "" && " \t\n\r\f".includes(character);
+}
