@@ -51,7 +51,7 @@ export function findMarks({ text, words }: ReadyText): Marks {
     if (found === "month") months.push(word);
     if (found === "label") labels.push(word);
     if (found === "other-code") labels.push(word);
-    const announcement = announcementAt(words, index, found);
+    const announcement = announcementAt(text, words, index, found);
     if (announcement === "label") labels.push(word);
     else if (announcement !== undefined) announcements.push(announcement);
   });
@@ -104,23 +104,35 @@ function classOf(word: string): WordClass {
 }
 
 /** `label`: a code of another kind, whose number is none to type in. */
-function announcementAt(words: readonly Word[], index: number, found: WordClass): Announcement | "label" | undefined {
+function announcementAt(
+  text: string,
+  words: readonly Word[],
+  index: number,
+  found: WordClass,
+): Announcement | "label" | undefined {
   const word = words[index];
   if (word === undefined) return undefined;
   if (found === "certain" || found === "compound") return { ...word, strength: "strong" };
   if (found === "verb") return { ...word, strength: "verb" };
   if (found !== "noun" && found !== "weak") return undefined;
   const before = neighbour(words, index, -1);
-  const after = neighbour(words, index, 1);
   if (found === "noun" && (hasStem(before, otherCodeStems) || hasStem(afterOf(words, index), otherCodeStems)))
     return "label";
-  const purpose = [-3, -2, -1, 1, 2, 3].some((step) => hasStem(neighbour(words, index, step), purposeStems));
-  if (purpose) {
-    const from = hasStem(before, purposeStems) ? (words[index - 1]?.start ?? word.start) : word.start;
-    const to = hasStem(after, purposeStems) ? (words[index + 1]?.end ?? word.end) : word.end;
-    return { start: from, end: to, text: word.text, strength: found === "weak" ? "medium" : "strong" };
-  }
-  return { ...word, strength: found === "weak" ? "weak" : "medium" };
+  const purposeBefore = [-3, -2, -1].filter((step) => hasStem(neighbour(words, index, step), purposeStems));
+  const purposeAfter = [1, 2, 3, 4].filter((step) => isPurpose(text, words, index, step));
+  if (purposeBefore.length + purposeAfter.length === 0)
+    return { ...word, strength: found === "weak" ? "weak" : "medium" };
+  // The phrase as it stands: `verification code`, `clave de un solo uso`.
+  const start = purposeBefore.includes(-1) ? (words[index - 1]?.start ?? word.start) : word.start;
+  const end = words[index + (purposeAfter.at(-1) ?? 0)]?.end ?? word.end;
+  return { start, end, text: text.slice(start, end), strength: found === "weak" ? "medium" : "strong" };
+}
+
+/** The word so many steps on says what the code is for, in the same phrase. */
+function isPurpose(text: string, words: readonly Word[], index: number, step: number): boolean {
+  const word = words[index + step];
+  if (word === undefined || !hasStem(plainWord(word.text), purposeStems)) return false;
+  return /^[^.:!?;,\n]*$/.test(text.slice(words[index]?.end, Math.min(word.start, (words[index]?.end ?? 0) + 60)));
 }
 
 function neighbour(words: readonly Word[], index: number, step: number): string {

@@ -3,6 +3,18 @@
  * compared in lower case and without accents; scripts without blanks are searched for the words within.
  */
 
+/** Letters that have no accent to take away. */
+const plainLetters: Readonly<Record<string, string>> = {
+  ł: "l",
+  ø: "o",
+  đ: "d",
+  ð: "d",
+  ß: "ss",
+  æ: "ae",
+  œ: "oe",
+  ı: "i",
+};
+
 const words = (text: string): readonly string[] => text.trim().split(/\s+/);
 const list = (text: string): readonly string[] => words(text).map(plainWord);
 const set = (text: string): ReadonlySet<string> => new Set(list(text));
@@ -31,12 +43,12 @@ export const weakNouns = set(`
 
 /** Beside a noun they say that it is a code to prove something with. */
 export const purposeStems = list(`
-  verif confirm secur authent authori auth login logon signin sign log access activ onetime one single temporary magic
+  verif confirm secur authent authori auth login logon signin sign log access activ onetime one single tempora magic
   bestatig sicherheit einmal zugang zugriff anmeld prüf pruf freischalt aktivier zwei
-  segur acces inicio sesion unic temporal
+  segur acces inicio sesion unic
   confirmac acesso ativa uso
   connexion usage valid
-  sicurezza conferma accesso attivaz monouso temporaneo
+  sicurezza conferma accesso attivaz monouso
   bevestig beveilig toegang inlog eenmal activer aanmeld
   weryfik bezpiecz potwierdz aktyw jednoraz logowan dostep autoryz
   подтвержд провероч безопасн одноразов доступ вход актив авториз
@@ -69,7 +81,7 @@ export const falseCompounds = set(`
 export const labelStems = list(`
   order invoice customer account ticket case reference tracking shipment parcel package receipt transaction booking reservation
   flight contract member serial sku article amount total subtotal price balance phone tel fax mobile hotline call extension zip
-  vat iban bic registration licence license employee room gate seat build version card ending building suite
+  vat iban bic registration licence license employee room gate seat build version card ending building suite exit errno
   bestell auftrag rechnung kunden konto vorgang referenz sendung paket beleg quittung transaktion buchung reservierung flug vertrag
   mitglied artikel betrag summe gesamt preis saldo telefon handy plz ust hrb steuer aktenzeichen zimmer postfach kundennr
   pedido factura cliente cuenta referencia seguimiento recibo transaccion reserva vuelo contrato importe telefono cif nif
@@ -100,7 +112,7 @@ export const units = set(`
 
 /** Between an announcement and its code nothing else stands. */
 export const linkWords = set(`
-  is are was be this below here following the your for you now use enter
+  is are was be it this below here following the your for you now use enter
   ist lautet lauten ihr ihre dein der die das hier folgende
   es son su tu el la aqui e seu sua o a
   est sont voici votre ton le suivant
@@ -167,7 +179,8 @@ export function* findPhrases(
 
 /** Lower case, without accents. */
 export function plainWord(word: string): string {
-  return word.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
+  const bare = word.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
+  return bare.replaceAll(/[łøđðßæœı]/g, (letter) => plainLetters[letter] ?? letter);
 }
 
 export function hasStem(word: string, stems: readonly string[]): boolean {

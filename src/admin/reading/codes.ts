@@ -224,7 +224,7 @@ function lineAt(lineStarts: readonly number[], from: number, place: number): num
 const sentenceScore: Readonly<Record<Strength, number>> = { strong: 88, medium: 78, weak: 28, verb: 56 };
 const directScore: Readonly<Record<Strength, number>> = { strong: 100, medium: 96, weak: 82, verb: 66 };
 const aloneScore: Readonly<Record<Strength, number>> = { strong: 92, medium: 84, weak: 40, verb: 62 };
-const laterScore: Readonly<Record<Strength, number>> = { strong: 60, medium: 50, weak: 10, verb: 10 };
+const laterScore: Readonly<Record<Strength, number>> = { strong: 60, medium: 44, weak: 10, verb: 10 };
 const followingScore: Readonly<Record<Strength, number>> = { strong: 90, medium: 80, weak: 40, verb: 50 };
 
 function announcedBefore(
@@ -247,6 +247,10 @@ function announcedBefore(
   if (!endsSentence(between))
     return { score: sentenceScore[strength] - far, reason: `stands in the sentence of "${text}"` };
   if (lines > 3) return undefined;
+  // `Here is your code. It is 482913.`
+  const lastSentence = between.slice(Math.max(...[..."!?。！？."].map((mark) => between.lastIndexOf(mark))) + 1);
+  if (isDirect(lastSentence))
+    return { score: laterScore[strength] + 14, reason: `begins the sentence after "${text}"` };
   return { score: laterScore[strength] - far, reason: `stands in a sentence after "${text}"` };
 }
 
