@@ -62,9 +62,13 @@ export function parseChunk(argument: string): Chunk | undefined {
   return Number.isSafeInteger(size) ? { size, last: match?.[2] !== undefined } : undefined;
 }
 
-/** Whether a line that cannot be read as a command was meant as BDAT, so that a message's octets may follow it. */
-export function announcesChunk(line: string): boolean {
-  return /^[ \t]*BDAT/i.test(line);
+/**
+ * What a line that is no command was meant to bring: a message's octets may follow it all the same. `chunk`: at once, and
+ * nobody knows how many. `data`: only from a client that does not wait for the reply.
+ */
+export function announcedContent(line: string): "chunk" | "data" | undefined {
+  const word = /^[ \t]*(BDAT|DATA)/i.exec(line)?.[1]?.toUpperCase();
+  return word === undefined ? undefined : word === "BDAT" ? "chunk" : "data";
 }
 
 /** Control characters have no place in any command (RFC 5321 §4.1.2). */

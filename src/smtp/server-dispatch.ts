@@ -1,5 +1,5 @@
 /** What each command does in a session: asks the driver by an event, or answers by itself. */
-import { announcesChunk, hasControlCharacter, parseChunk, parseCommand, type Verb } from "./command-parser.ts";
+import { announcedContent, hasControlCharacter, parseChunk, parseCommand, type Verb } from "./command-parser.ts";
 import { reply, type Reply } from "./reply.ts";
 import { isReply, parseAuth, parseHello, parseMail, parseRecipient, parseVerify } from "./server-arguments.ts";
 import { offeredMechanisms } from "./server-extensions.ts";
@@ -12,7 +12,7 @@ export function runCommand(session: ServerSession, line: string): void {
   const { verb, argument } = parseCommand(line);
   if (session.phase.kind === "refused" && verb !== "QUIT") {
     const { refusal } = session.phase;
-    return announcesChunk(line) ? session.refuseLostChunk(refusal) : session.refuse(verb ?? "", refusal);
+    return announcedContent(line) === "chunk" ? session.refuseLostChunk(refusal) : session.refuse(verb ?? "", refusal);
   }
   if (verb === undefined || !speaks(session, verb)) return unknownCommand(session, line);
   if (hasControlCharacter(argument)) {
@@ -68,8 +68,10 @@ function unknownCommand(session: ServerSession, line: string): void {
   if (/^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE) /.test(line)) {
     return session.closeWith(serverReplies.notSmtp, "not-smtp");
   }
-  if (announcesChunk(line)) return session.refuseLostChunk(serverReplies.unknownCommand);
+  const announced = announcedContent(line);
+  if (announced === "chunk") return session.refuseLostChunk(serverReplies.unknownCommand);
   session.refuse("", line.trim() === "" ? serverReplies.emptyLine : serverReplies.unknownCommand);
+  session.dataRefused = announced === "data";
 }
 
 function mail(session: ServerSession, argument: string): void {

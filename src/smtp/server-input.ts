@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { hasNonAscii } from "../lib/ascii-case.ts";
-import { announcesChunk } from "./command-parser.ts";
+import { announcedContent } from "./command-parser.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -18,8 +18,7 @@ export type LineFault = "too-long" | "bare-line-end" | "not-utf8";
 /** A line that is none; told apart from text by being an object. */
 export interface BadLine {
   readonly fault: LineFault;
-  /** It begins like BDAT: octets of a message may follow, and nobody knows how many. */
-  readonly announcesChunk: boolean;
+  readonly announces: ReturnType<typeof announcedContent>;
 }
 
 export class ServerInput {
@@ -150,7 +149,7 @@ function lineBetween(chunk: Buffer, start: number, lf: number, limitOf: (line: B
 }
 
 function badLine(fault: LineFault, chunk: Buffer, start: number): BadLine {
-  return { fault, announcesChunk: announcesChunk(chunk.toString("latin1", start, start + limitMin)) };
+  return { fault, announces: announcedContent(chunk.toString("latin1", start, start + limitMin)) };
 }
 
 /** Whether the octets from `start` to `last`, that one included, are over the limit of the line that they begin. */

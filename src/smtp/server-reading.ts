@@ -58,8 +58,11 @@ function readCommand(session: ServerSession): boolean {
     session.refuse("", serverReplies.unknownCommand);
     session.closeWith(serverReplies.unaskedContent, "unasked-content");
   } else if (typeof line === "string") runCommand(session, line);
-  else if (line.announcesChunk) session.refuseLostChunk(lineFaultReplies[line.fault]);
-  else session.refuse("", lineFaultReplies[line.fault]);
+  else if (line.announces === "chunk") session.refuseLostChunk(lineFaultReplies[line.fault]);
+  else {
+    session.refuse("", lineFaultReplies[line.fault]);
+    session.dataRefused = line.announces === "data";
+  }
   session.closeIfExhausted();
   return true;
 }

@@ -132,6 +132,15 @@ test("a message sent behind a DATA that is refused is not run as commands: 421",
     assert.equal(conversation.closeCause, "unasked-content");
     assert.equal(conversation.kinds.filter((kind) => kind === "mail").length, mails);
   }
+  for (const command of ["DATA\n", "DATA\rx", "DATA\tx", " DATA", "DATA:", "DATA\xff", `DATA${" ".repeat(3000)}`]) {
+    const conversation = withRecipient().send(`${command}\r\n${message}`);
+    assert.match(
+      conversation.read(),
+      /^50[01] [^\r]*\r\n500 5\.5\.1 [^\r]*\r\n421 4\.5\.0 [^\r]*\r\n$/,
+      JSON.stringify(command.slice(0, 9)),
+    );
+    assert.equal(conversation.closeCause, "unasked-content");
+  }
   // Whoever waited, or sends the dot of an empty message, goes on.
   greeted().send("DATA\r\nNOOP\r\nDATA\r\n.\r\nFOO\r\n").play("S: 503\nS: 250\nS: 503\nS: 500\nS: 500");
 });
