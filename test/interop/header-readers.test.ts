@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { ImapFlow } from "imapflow";
+import { withoutForgedResults } from "../../src/inbound/forged-results.ts";
 import type { HeaderField } from "../../src/message/header-section.ts";
 import { HeaderCollector, parseHeaderFields } from "../../src/message/header-section.ts";
 import { hostileContent } from "../../src/testing/hostile-headers.ts";
@@ -47,7 +48,7 @@ test("Python and Dovecot find the header fields that we found, or the message wa
   /** By queue id, the fields of what was taken. */
   const expected = new Map<string, readonly HeaderField[]>();
   for (const [index, content] of contents.entries()) {
-    const stored = storeContent([content]);
+    const stored = storeContent([content], { edit: (header) => withoutForgedResults(header, ["posthaste.test"]) });
     const answer = answers[index] ?? "";
     if (stored.kind === "refused") {
       assert.match(answer, /^554 5\.6\.0 /, JSON.stringify(content.toString("latin1")));
