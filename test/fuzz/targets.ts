@@ -9,6 +9,7 @@ import { dmarcTargets } from "./targets/dmarc-targets.ts";
 import { dsnTargets } from "./targets/dsn-targets.ts";
 import { fileTargets } from "./targets/file-targets.ts";
 import { messageTargets } from "./targets/message-targets.ts";
+import { readingTargets } from "./targets/reading-targets.ts";
 import { reportTargets } from "./targets/report-targets.ts";
 import { serverTargets } from "./targets/server-targets.ts";
 import { spfTargets } from "./targets/spf-targets.ts";
@@ -24,6 +25,7 @@ export const targets: readonly FuzzTarget[] = [
   ...messageTargets,
   ...authenticationTargets,
   ...reportTargets,
+  ...readingTargets,
   ...spfTargets,
   ...fileTargets,
 ];

@@ -1,6 +1,7 @@
 /**
  * Makes the character sets of a message's parts ones that the MIME parser knows: `charset='UTF8'`, `x-sjis`, `cp-1252`.
- * Only the names in Content-Type fields change; most messages come back as they are.
+ * A Content-Type field
+ * gets the right name before the one it has, and the first counts; most messages come back as they are.
  */
 import { isUtf8 } from "node:buffer";
 import { charsetLabel } from "../../message/charset.ts";
@@ -11,27 +12,32 @@ const fieldBytesMax = 16_384;
 /** The MIME parser takes at most 256 levels; a boundary beyond them opens no part. */
 const boundariesMax = 256;
 
-/** Octets to put in place of others. */
-interface Replacement {
-  readonly start: number;
-  readonly end: number;
+/** Octets to put between others. */
+interface Insertion {
+  readonly at: number;
   readonly text: string;
 }
 
 export function withKnownCharsets(raw: Uint8Array): Uint8Array {
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
-  const replacements: Replacement[] = [];
+  const insertions: Insertion[] = [];
   const boundaries = new Set<string>();
+  let utf8: boolean | undefined;
+  // A name that says nothing (`unknown-8bit`) most often stands for what everybody writes today. Looked at once.
+  const guess = () => {
+    utf8 ??= isUtf8(bytes);
+    return utf8 ? "utf-8" : undefined;
+  };
   for (let section: number | undefined = 0; section !== undefined;) {
-    const { end, isMessage } = readSection(bytes, section, boundaries, replacements);
+    const { end, isMessage } = readSection(bytes, section, boundaries, insertions, guess);
     section = isMessage ? end : nextPart(bytes, end, boundaries);
   }
-  if (replacements.length === 0) return raw;
+  if (insertions.length === 0) return raw;
   let done = 0;
   const pieces: Buffer[] = [];
-  for (const { start, end, text } of replacements) {
-    pieces.push(bytes.subarray(done, start), Buffer.from(text, "latin1"));
-    done = end;
+  for (const { at, text } of insertions) {
+    pieces.push(bytes.subarray(done, at), Buffer.from(text, "latin1"));
+    done = at;
   }
   return Buffer.concat([...pieces, bytes.subarray(done)]);
 }
@@ -41,7 +47,8 @@ function readSection(
   bytes: Buffer,
   start: number,
   boundaries: Set<string>,
-  replacements: Replacement[],
+  insertions: Insertion[],
+  guess: () => string | undefined,
 ): { readonly end: number; readonly isMessage: boolean } {
   let isMessage = false;
   let at = start;
@@ -54,24 +61,24 @@ function readSection(
       isMessage = type === "message" && subtype === "rfc822";
       const boundary = parameters.get("boundary");
       if (boundary !== undefined && boundaries.size < boundariesMax) boundaries.add(boundary);
-      const replacement = replacementFor(field, parameters.get("charset"), bytes);
-      if (replacement !== undefined) {
-        replacements.push({ ...replacement, start: at + replacement.start, end: at + replacement.end });
-      }
+      const insertion = insertionFor(field, parameters.get("charset"), guess);
+      if (insertion !== undefined) insertions.push({ ...insertion, at: at + insertion.at });
     }
     at = end;
   }
   return { end: bytes.length, isMessage: false };
 }
 
-function replacementFor(field: string, charset: string | undefined, bytes: Buffer): Replacement | undefined {
+function insertionFor(
+  field: string,
+  charset: string | undefined,
+  guess: () => string | undefined,
+): Insertion | undefined {
   if (charset === undefined) return undefined;
-  // A name that says nothing (`unknown-8bit`) most often stands for what everybody writes today.
-  const label = charsetLabel(charset) ?? (isUtf8(bytes) ? "utf-8" : undefined);
+  const label = charsetLabel(charset) ?? guess();
   if (label === undefined || label === charset.toLowerCase()) return undefined;
-  const match = /charset\s*=\s*("[^"]*"?|[^\s;]*)/i.exec(field);
-  if (match === null) return undefined;
-  return { start: match.index, end: match.index + match[0].length, text: `charset=${label}` };
+  const type = /^[^:]+:\s*[\w.+-]+\/[\w.+-]+/.exec(field);
+  return type === null ? undefined : { at: type[0].length, text: `; charset=${label};` };
 }
 
 /** Where the header section of the next part begins. */

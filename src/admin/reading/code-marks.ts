@@ -11,6 +11,7 @@ import {
   labelStems,
   labelWords,
   monthStems,
+  numberNouns,
   otherCodeStems,
   plainWord,
   purposeStems,
@@ -47,6 +48,15 @@ export function findMarks({ text, words }: ReadyText): Marks {
   const classes = new WordClasses();
   words.forEach((word, index) => {
     const found = classes.of(word.text);
+    const previous = plainWord(words[index - 1]?.text ?? "");
+    if (found === "label" && numberNouns.has(plainWord(word.text))) {
+      // `verification number`; `use the number 482913 to sign in`.
+      const verb = [-2, -1].some((step) => classes.of(words[index + step]?.text ?? "") === "verb");
+      if (/^(?:verif|weryf|bevestig|secur)/.test(previous)) announcements.push({ ...word, strength: "strong" });
+      else if (verb) announcements.push({ ...word, strength: "verb" });
+      else labels.push(word);
+      return;
+    }
     if (found === "unit") unitWords.push(word);
     if (found === "month") months.push(word);
     if (found === "label") labels.push(word);
@@ -92,8 +102,8 @@ function classOf(word: string): WordClass {
   if (certainNouns.has(plain)) return "certain";
   if (codeNouns.has(plain)) return "noun";
   if (weakNouns.has(plain)) return "weak";
-  const [, first] = /^(.{2,})s?(?:codes?|koden?|koodi|kod)$/.exec(plain) ?? [];
-  if (first !== undefined) return hasStem(first, otherCodeStems) ? "other-code" : "compound";
+  const [, first] = /^(.{2,})s?(?:codes?|koden?|koodi(?:si|nne)?|kod(?:od|unuz|un)?)$/.exec(plain) ?? [];
+  if (first !== undefined) return isOtherCompound(first) ? "other-code" : "compound";
   if (/^(?:pruf|verifi[kc]\w*|bestatigungs|sicherheits)(?:nummer|ziffern?|zahl)$/.test(plain)) return "compound";
   if (/^(?:einmal|zugangs|anmelde|start|initial)(?:passwort|kennwort|pin)$/.test(plain)) return "certain";
   if (enterWords.has(plain)) return "verb";
@@ -101,6 +111,12 @@ function classOf(word: string): WordClass {
   if (labelWords.has(plain) || hasStem(plain, labelStems)) return "label";
   if (hasStem(plain, monthStems) && plain.length <= 10) return "month";
   return "plain";
+}
+
+/** `Buchungscode` is one, `Kontobestätigungscode` is not. */
+function isOtherCompound(first: string): boolean {
+  if (hasStem(first, otherCodeStems)) return true;
+  return hasStem(first, labelStems) && !purposeStems.some((stem) => stem.length > 4 && first.includes(stem));
 }
 
 /** `label`: a code of another kind, whose number is none to type in. */
@@ -132,7 +148,7 @@ function announcementAt(
 function isPurpose(text: string, words: readonly Word[], index: number, step: number): boolean {
   const word = words[index + step];
   if (word === undefined || !hasStem(plainWord(word.text), purposeStems)) return false;
-  return /^[^.:!?;,\n]*$/.test(text.slice(words[index]?.end, Math.min(word.start, (words[index]?.end ?? 0) + 60)));
+  return /^[^.:!?;,(\d\n]*$/.test(text.slice(words[index]?.end, Math.min(word.start, (words[index]?.end ?? 0) + 60)));
 }
 
 function neighbour(words: readonly Word[], index: number, step: number): string {
@@ -142,5 +158,5 @@ function neighbour(words: readonly Word[], index: number, step: number): string 
 /** `código de descuento`, `code promo`: the word that tells the kind stands behind, perhaps after a preposition. */
 function afterOf(words: readonly Word[], index: number): string {
   const next = neighbour(words, index, 1);
-  return /^(?:d|de|del|di|do|da|du|della|des|na)$/.test(next) ? neighbour(words, index, 2) : next;
+  return /^(?:of|d|de|del|di|do|da|du|della|des|na)$/.test(next) ? neighbour(words, index, 2) : next;
 }

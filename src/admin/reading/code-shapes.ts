@@ -25,6 +25,8 @@ export interface Shape {
   readonly digitsOnly: boolean;
   /** Letters alone: a code only where nothing else can be meant. */
   readonly lettersOnly: boolean;
+  /** Put together from cells of a table: a code only on a line of its own. */
+  readonly fromCells: boolean;
 }
 
 /** A text made ready: URLs and addresses blotted out, digits of every script as ASCII. */
@@ -113,9 +115,22 @@ function groupedAt(text: string, words: readonly Word[], index: number): Found |
   if (separatorAfter(text, words, next - 1) === separator && more !== undefined && /^\d{2,}$/.test(more.text)) {
     return { next: next + 1 };
   }
+  const less = words[index - 1];
+  if (less !== undefined && /^\d{2,}$/.test(less.text) && separatorAfter(text, words, index - 1) === separator)
+    return { next };
   if (isWithinNumber(text, first.start, end)) return { next };
   if (/^0\d(?:\d\d){4}$/.test(value) && first.text.length === 2) return { next };
-  return { next, shape: { start: first.start, end, value, digitsOnly: !/[A-Z]/.test(value), lettersOnly: false } };
+  return {
+    next,
+    shape: {
+      start: first.start,
+      end,
+      value,
+      digitsOnly: !/[A-Z]/.test(value),
+      lettersOnly: false,
+      fromCells: separator === "\t",
+    },
+  };
 }
 
 /** What stands between a word and the next, where that may stand between the groups of a code. */
@@ -126,6 +141,7 @@ function separatorAfter(text: string, words: readonly Word[], index: number): st
   const between = text.slice(from, to);
   const single = words[index]?.text.length === 1;
   if (single ? /^[ \t]{1,3}$/.test(between) : between === " ") return " ";
+  if (between === "\t") return "\t";
   if (/^ ?[-\u2010-\u2013] ?$/.test(between)) return "-";
   if (/^ ?[\u00b7\u2022] ?$/.test(between)) return "·";
   return single && /^[ \t]?\n{1,2}$/.test(between) ? "\n" : undefined;
@@ -164,7 +180,14 @@ function chainAt(text: string, words: readonly Word[], index: number): Found | u
   const written = text.slice(first.start, last.end).replaceAll(/[\u2010-\u2013]/g, "-");
   return {
     next,
-    shape: { start: first.start, end: last.end, value: digitsOnly ? characters : written, digitsOnly, lettersOnly },
+    shape: {
+      start: first.start,
+      end: last.end,
+      value: digitsOnly ? characters : written,
+      digitsOnly,
+      lettersOnly,
+      fromCells: false,
+    },
   };
 }
 
@@ -184,7 +207,10 @@ function singleAt(text: string, words: readonly Word[], index: number): Found {
   const lettersOnly = /^[A-Z]+$/.test(word.text);
   if (!digitsOnly && !lettersOnly && !/^(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+$/.test(word.text)) return { next };
   if (isWithinNumber(text, word.start, word.end)) return { next };
-  return { next, shape: { start: word.start, end: word.end, value: word.text, digitsOnly, lettersOnly } };
+  return {
+    next,
+    shape: { start: word.start, end: word.end, value: word.text, digitsOnly, lettersOnly, fromCells: false },
+  };
 }
 
 /** `1,234.56`, `14:30`, `29.11.2026`, `+49 30 …`, `50%`, `**** 4242`, `€1234`: not a number for itself. */

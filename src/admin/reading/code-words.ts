@@ -23,7 +23,7 @@ const set = (text: string): ReadonlySet<string> => new Set(list(text));
 export const codeNouns = set(`
   code codes passcode passcodes
   codigo codigos codice codici codul cod
-  kode koden kod kodu kodem kodzie kody kodunuz kodun koodi koodin
+  kode koden kod kodu kodem kodzie kody kodunuz kodun kodod koodi koodin koodisi koodinne
   код кода коду кодом коде коды κωδικος κωδικο
 `);
 
@@ -43,30 +43,30 @@ export const weakNouns = set(`
 
 /** Beside a noun they say that it is a code to prove something with. */
 export const purposeStems = list(`
-  verif confirm secur authent authori auth login logon signin sign log access activ onetime one single tempora magic
-  bestatig sicherheit einmal zugang zugriff anmeld prüf pruf freischalt aktivier zwei
-  segur acces inicio sesion unic
+  verif confirm secur authent authori auth login logon signin sign log access activ onetime one single tempora provis provvis initial magic
+  bestatig sicherheit einmal zugang zugriff anmeld prüf pruf freischalt aktivier zwei vorlauf
+  segur acces inicio sesion unic inicial
   confirmac acesso ativa uso
   connexion usage valid
   sicurezza conferma accesso attivaz monouso
-  bevestig beveilig toegang inlog eenmal activer aanmeld
-  weryfik bezpiecz potwierdz aktyw jednoraz logowan dostep autoryz
-  подтвержд провероч безопасн одноразов доступ вход актив авториз
+  bevestig tijdelijk beveilig toegang inlog eenmal activer aanmeld
+  weryfik tymczas bezpiecz potwierdz aktyw jednoraz logowan dostep autoryz
+  подтвержд временн провероч безопасн одноразов доступ вход актив авториз
   bekraft bekreft engang vahvist dogrula overov
 `);
 
 /** Before or after a noun they say that it is another kind of code. */
 export const otherCodeStems = list(`
   promo discount coupon voucher gift postal post zip area country dial tracking order product item artic error status source
-  qr bar tax bank sort swift bic dress reference booking reservation employee customer client http exit color colour
-  rabatt gutschein aktion fehler quell strich artikel bestell kunden
+  qr bar tax bank sort swift bic dress reference booking reservation employee customer client http exit color colour conduct civil ethic practice freeze review
+  sendung versand verfolg rabatt gutschein aktion fehler quell strich artikel bestell kunden
   descuento seguimiento pedido cliente producto reserva envio
   desconto rastre cep produto
   reduction remise suivi commande avantage barres parrain
   sconto fiscale ordine prenotaz
   korting cadeau bestel klant
   pocztow rabat promoc kreskow zamowien klient
-  почтов промо скид купон заказ клиент
+  почтов город стран промо скид купон заказ клиент
 `);
 
 /** Words that end in `code` and are none. */
@@ -90,9 +90,12 @@ export const labelStems = list(`
   ordine fattura conto spedizione ricevuta transazione prenotazione volo contratto importo totale prezzo telefono partita
   bestelling factuur klant rekening zending pakket reservering vlucht bedrag totaal telefoon kvk btw
   zamowieni faktur klient konta przesylk paragon transakcj rezerwac lot umow kwota suma cena telefon nip regon krs
-  заказ счет клиент аккаунт посылк накладн трансакц транзакц бронирован рейс договор сумма итого цена телефон инн огрн
+  индекс postleitzahl заказ счет клиент аккаунт посылк накладн трансакц транзакц бронирован рейс договор сумма итого цена телефон инн огрн
   siparis fatura musteri objednavk ordre tilaus
 `);
+
+/** With a purpose before them they announce a code: `verification number`. */
+export const numberNouns = set("number nummer numero numer номер");
 
 /** Between a label and its number. */
 export const numberWords = set(
@@ -120,8 +123,16 @@ export const linkWords = set(`
   uw je jouw de het
   to jest twoj
   ваш твой это
+  sie usted num nyt er ar este
   unique verification
 `);
+
+/** They say that what follows is what was named before. */
+export const copulas = set("is are was es ist lautet est e to jest este er ar on είναι это");
+
+/** Before a number: an amount of money. */
+export const currencyBefore =
+  /(?:^|[^\p{L}])(?:EUR|USD|GBP|CHF|PLN|RUB|INR|Rs\.?|JPY|CNY|RMB|KRW|BRL|SEK|NOK|DKK|CZK|HUF|TRY|AUD|CAD|NZD|SGD|HKD|TWD|MXN|ZAR)[ \t]?$/u;
 
 /** Verbs that ask for a code to be typed, before or after it. */
 export const enterWords = set(`
@@ -161,16 +172,17 @@ const phrases: readonly (readonly [PhraseMark, string])[] = [
 ];
 
 const phraseMarks = new Map<string, PhraseMark>();
-for (const [mark, names] of phrases) for (const word of words(names)) phraseMarks.set(word.replaceAll("_", " "), mark);
+for (const [mark, names] of phrases)
+  for (const word of words(names)) phraseMarks.set(word.replaceAll("_", " ").toLowerCase(), mark);
 /** Longer ones first, so that 認証コード is not read as コード. */
-const phrasePattern = new RegExp([...phraseMarks.keys()].toSorted((a, b) => b.length - a.length).join("|"), "g");
+const phrasePattern = new RegExp([...phraseMarks.keys()].toSorted((a, b) => b.length - a.length).join("|"), "giu");
 
 /** Announcements and labels of the scripts that are searched without looking for words. */
 export function* findPhrases(
   text: string,
 ): Generator<PhraseMark & { readonly start: number; readonly end: number; readonly text: string }> {
   for (const match of text.matchAll(phrasePattern)) {
-    const mark = phraseMarks.get(match[0]);
+    const mark = phraseMarks.get(match[0].toLowerCase());
     if (mark !== undefined) {
       yield { ...mark, start: match.index, end: match.index + match[0].length, text: match[0] };
     }

@@ -73,6 +73,8 @@ function readUrl(text: string, start: number, from: number): Found {
   for (; end < text.length && end - start <= urlLengthMax; end++) {
     const character = text.charAt(end);
     if (endsUrl.test(character)) break;
+    // Two URLs with nothing but a comma between them.
+    if (",;|".includes(character) && /^https?:\/\//i.test(text.slice(end + 1, end + 9))) break;
     if (unspaced.test(character) && /[a-z0-9]/i.test(text.charAt(end - 1))) break;
     const opened = openers.indexOf(character);
     if (opened !== -1) depths[opened] = (depths[opened] ?? 0) + 1;
