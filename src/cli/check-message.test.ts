@@ -183,3 +183,17 @@ test("check message names what it is missing", async () => {
     assert.match(stderr, message);
   }
 });
+
+test("check message says where a server would refuse a header that can be read in two ways, or end it with an empty line", async () => {
+  for (const [message, told] of [
+    [` x\r\n${plain}`, /a server refuses this message: .*begins with white space/],
+    [`X-A: \0\r\n${plain}`, /a server refuses this message: .*has a NUL/],
+  ] as const) {
+    const { code, stderr } = await (await terminalWith(message)).run(["check", "message", "bill.eml", ...words]);
+    assert.equal(code, 65, stderr);
+    assert.match(flat(stderr), told);
+  }
+  const terminal = await terminalWith(`${header}no field\r\n${plain}`);
+  const { stderr } = await terminal.run(["check", "message", "bill.eml", ...words]);
+  assert.match(stderr, /No empty line ends its header; a server puts one before the first line that is no field\./);
+});

@@ -24,6 +24,13 @@ export type HeaderFault =
   /** CR, LF or NUL by itself: some readers begin a new line there, or end one (RFC 5322 §2.2, RFC 5321 §2.3.8). */
   | "stray-octets";
 
+/** For replies and for people. */
+export const headerFaultWords: Readonly<Record<HeaderFault, string>> = {
+  "begins-with-white-space":
+    "The message begins with white space, as if a header field went on (RFC 5322, section 2.2.3)",
+  "stray-octets": "The header section has a NUL, or a CR or LF that ends no line (RFC 5322, section 2.2)",
+};
+
 /** `header` and `rest` as {@link HeaderCollector} gives them for the whole of a message's beginning. */
 export function judgeHeaderEnd(header: Buffer, rest: Buffer): HeaderEnd {
   if (header.length === 0 && isBlank(rest[0])) return beginsWithWhiteSpace;

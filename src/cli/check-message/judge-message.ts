@@ -4,6 +4,7 @@ import { SenderAuthentication, type SenderEnvelope } from "../../policy/authenti
 import type { SenderAuthenticationSettings } from "../../policy/authentication/settings.ts";
 import { BodyHashes } from "../../dkim/body-hashes.ts";
 import { bearsAuthservId } from "../../message/authentication-results.ts";
+import { headerFaultWords, judgeHeaderEnd } from "../../message/header-end.ts";
 import { HeaderCollector, type HeaderSection, parseHeaderFields } from "../../message/header-section.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Resolver } from "../../ports/resolver.ts";
@@ -37,6 +38,13 @@ export function readMessage(bytes: Uint8Array): MessageFile {
   const result = progress.kind === "need-more" ? collector.end() : progress;
   if (result.kind === "too-large")
     throw new CliError(ExitCode.data, "the header section is larger than a server takes");
+  const end = judgeHeaderEnd(result.header, result.rest);
+  if (end.kind === "ambiguous") {
+    throw new CliError(ExitCode.data, `a server refuses this message: ${headerFaultWords[end.fault]}`);
+  }
+  if (end.kind === "unseparated") {
+    notes.push("No empty line ends its header; a server puts one before the first line that is no field.");
+  }
   return { header: parseHeaderFields(result.header), rest: result.rest, size: message.length, notes };
 }
 

@@ -6,6 +6,7 @@ import { checkHopCount } from "../../policy/hop-limit.ts";
 import { checkHeaderOwnership } from "../../policy/header-ownership.ts";
 import { isSubmission } from "../../policy/client.ts";
 import { buildFacts } from "../../message/facts.ts";
+import { headerFaultWords } from "../../message/header-end.ts";
 import type { HeaderSection } from "../../message/header-section.ts";
 import { makeMessageId, messageIdRandomBytes } from "../../message/message-id.ts";
 import { checkHeaderAddresses, editSubmission } from "../../message/submission-edits.ts";
@@ -33,16 +34,12 @@ const faults: Readonly<Record<ContentFault, Decision>> = {
   },
   "begins-with-white-space": {
     verdict: "reject",
-    reply: reply(
-      554,
-      "5.6.0",
-      "The message begins with white space, as if a header field went on (RFC 5322, section 2.2.3)",
-    ),
+    reply: reply(554, "5.6.0", headerFaultWords["begins-with-white-space"]),
     reason: "header-begins-with-white-space",
   },
   "stray-octets": {
     verdict: "reject",
-    reply: reply(554, "5.6.0", "The header section has a NUL, or a CR or LF that ends no line (RFC 5322, section 2.2)"),
+    reply: reply(554, "5.6.0", headerFaultWords["stray-octets"]),
     reason: "header-stray-octets",
   },
 };
