@@ -122,6 +122,9 @@ export class ServerSession {
   /**
    * Behind content that was refused for its line ends: what the client sent without waiting for the reply may be content
    * for another program, which saw the end elsewhere, and is not run as commands.
+   *
+   * Deviation: RFC 2920 §3.2 forbids a server to lose input. What is not run here is told of by a 421, to clients that sent
+   * what no client may send.
    */
   closeIfSentAhead(): void {
     if (this.input.length > 0) this.closeWith(serverReplies.sentAhead, "sent-ahead");
