@@ -69,6 +69,10 @@ test("SMTP-028: control octets are refused, and octets above 127 without SMTPUTF
   assert.equal(failureOf("<a@x\u0085>", utf8), "syntax");
   assert.equal(failureOf("<a\u0085@x>", utf8), "syntax");
   assert.equal(failureOf('<"\ud800"@x>', utf8), "syntax");
+  // UTF-8 may stand in quotes, and never behind a backslash (RFC 6531 §3.3).
+  for (const path of [String.raw`<"test\©"@x>`, String.raw`<"\é"@x>`])
+    assert.equal(failureOf(path, utf8), "syntax", path);
+  assert.equal(failureOf('<"test©"@x>', utf8), "none");
 });
 
 test("SMTP-029: labels are letters, digits and inner hyphens", () => {

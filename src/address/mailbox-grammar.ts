@@ -100,9 +100,10 @@ function scanQuoted(text: string, start: number): ScannedLocalPart | AddressFail
   for (let index = start + 1; index < text.length; index++) {
     let code = text.charCodeAt(index);
     if (code === quote) return { kind: "local-part", value, end: index + 1 };
-    if (code === backslash) code = text.charCodeAt(++index);
-    // qtextSMTP and quoted-pairSMTP reach from space to tilde; RFC 6531 adds UTF-8.
-    if (!(code >= 0x20 && code !== 0x7f) || (code >= 0x80 && !isUtf8Text(code))) break;
+    const paired = code === backslash;
+    if (paired) code = text.charCodeAt(++index);
+    // qtextSMTP and quoted-pairSMTP reach from space to tilde; UTF-8 is added to qtextSMTP alone (RFC 6531 §3.3).
+    if (!(code >= 0x20 && code !== 0x7f) || (code >= 0x80 && (paired || !isUtf8Text(code)))) break;
     value += text.charAt(index);
   }
   return addressFailure("syntax", "The quoted local-part is malformed");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CliError, ExitCode } from "./exit-code.ts";
 import { TestTerminal } from "../testing/cli-terminal.ts";
 
 function terminal(): TestTerminal {
@@ -61,6 +62,25 @@ test("check dns: the keys of the server named are those that must be there", asy
   assert.equal(code, 65);
   assert.equal(calls[0]?.path, "/api/v1/dkim/keys?domain=xn--bcher-kva.example");
   assert.match(stdout, /publish {2}new\._domainkey\.xn--bcher-kva\.example TXT v=DKIM1; k=rsa; p=x\n/);
+});
+
+test("check dns --config works before the server's first start", async () => {
+  const term = terminal();
+  const none = {
+    settings: 'hostname = "mail.xn--bcher-kva.example"\ndata_dir = "/var/none"\n[[listener]]\nkind = "mx"\n',
+  };
+  await term.files.makeDirectory("/home/ann");
+  await term.files.replaceFile("/home/ann/new.toml", Buffer.from(none.settings));
+  const serverApi = () =>
+    Promise.reject(new CliError(ExitCode.unavailable, "no server runs on /var/none, and none has yet"));
+  const { code, stdout, stderr } = await term.run("check dns bücher.example --config new.toml", {
+    overrides: { serverApi },
+  });
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^green {3}MX/m);
+  assert.match(stderr, /has not been started yet, so it has no DKIM keys/);
+  const lost = await term.run("check dns bücher.example --data-dir /var/none", { overrides: { serverApi } });
+  assert.equal(lost.code, ExitCode.unavailable, "a folder that was named must be there");
 });
 
 test("check dns: an interruption ends it", async () => {

@@ -47,6 +47,21 @@ async function terminalWith(message: string | Buffer): Promise<TestTerminal> {
   return terminal;
 }
 
+test("check message: white space before a colon is obsolete syntax and makes a field, of a mailbox file no line", async () => {
+  for (const start of ["From : Ann <ann@example.org>\r\n", "From \t: Ann <ann@example.org>\r\n"]) {
+    const terminal = await terminalWith(`${start}To : bob@example.net\r\n\r\nx\r\n`);
+    const { stdout, stderr } = await terminal.run(["check", "message", "bill.eml", ...words]);
+    assert.match(stdout, /^From Ann <ann@example\.org>$/m, start);
+    assert.match(flat(stdout), /DMARC pass/);
+    assert.doesNotMatch(stderr, /mailbox file/);
+  }
+  const terminal = await terminalWith(`From ann@example.org Thu Jan  1 00:00:00 2026\r\n${plain}`);
+  assert.match(
+    (await terminal.run(["check", "message", "bill.eml", ...words])).stderr,
+    /of a mailbox file, was left out/,
+  );
+});
+
 function flat(text: string): string {
   return text.replaceAll(/\s+/g, " ");
 }

@@ -1,4 +1,5 @@
 /** What `check dns` prints for people: a line for each subject, what is behind it, and records that can be copied whole. */
+import { sentence as ended } from "../lib/sentence.ts";
 import type { CheckStatus, DnsCheck } from "../admin/dns-checks/dns-check.ts";
 import type { DnsReport } from "../admin/dns-checks/check-dns.ts";
 import type { SpfDescription } from "../spf/describe.ts";
@@ -26,9 +27,11 @@ export function formatDnsReport(report: DnsReport, style: Style): string {
 
 function formatCheck(check: DnsCheck, style: Style): string {
   const { status, sentence, details, found, publish, tree } = check;
-  const lines = [`${coloured(status, style)}  ${style.bold(titles[check.check].padEnd(10))}  ${printable(sentence)}.`];
+  const lines = [
+    `${coloured(status, style)}  ${style.bold(titles[check.check].padEnd(10))}  ${ended(printable(sentence))}`,
+  ];
   for (const detail of details)
-    lines.push(`${indent}${coloured(detail.status, style)}  ${printable(detail.sentence)}.`);
+    lines.push(`${indent}${coloured(detail.status, style)}  ${ended(printable(detail.sentence))}`);
   for (const { name, type, value } of found)
     lines.push(style.dim(`${indent}found    ${name} ${type} ${printable(status === "green" ? cut(value) : value)}`));
   if (tree !== undefined && tree.lookups > 0)

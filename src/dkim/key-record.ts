@@ -77,8 +77,21 @@ export function parseKeyRecord(text: string): KeyRecordResult {
 /** The key, or what is wrong with it. */
 function readKey(type: KeyType, encoded: string): PublicKey | string {
   const bytes = decodeBase64(encoded);
-  if (bytes === undefined) return "p= is not base64";
+  if (bytes === undefined) return `p= is not base64: ${strayLetter(encoded)}`;
   return type === "rsa" ? readRsaKey(bytes) : readEd25519Key(bytes);
+}
+
+/** What in p= is none of the letters of base64, in words. */
+function strayLetter(encoded: string): string {
+  let end = encoded.length;
+  while (end > 0 && /[= \t\r\n]/.test(encoded.charAt(end - 1))) end--;
+  const [letter] = /[^A-Za-z0-9+/ \t\r\n]/u.exec(encoded.slice(0, end)) ?? [];
+  if (letter === undefined) return "it is cut off";
+  if (/["'\u2018-\u201f]/.test(letter)) return "it has quotation marks inside; its parts were joined with them";
+  const code = letter.codePointAt(0) ?? 0;
+  return code > 0x20 && code < 0x7f
+    ? `it has "${letter}" inside`
+    : `it has the character U+${code.toString(16).toUpperCase().padStart(4, "0")} inside`;
 }
 
 /** SubjectPublicKeyInfo, which all publish, or the bare RSAPublicKey that RFC 6376 §3.6.1 speaks of. */

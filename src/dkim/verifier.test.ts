@@ -169,6 +169,14 @@ describe("DKIM-011: l=", () => {
     assert.equal(await verdict(Buffer.concat([message, Buffer.from("\r\n\r\n")])), "pass good-signature");
   });
 
+  test("l= that leaves out the last CRLF and nothing else passes: no body ends in anything else", async () => {
+    const message = signMessage({ bodyLength: 15 });
+    assert.equal(await verdict(message), "pass good-signature");
+    assert.equal(await verdict(Buffer.concat([message, Buffer.from("\r\n\r\n")])), "pass good-signature");
+    assert.equal(await verdict(Buffer.concat([message, Buffer.from("x\r\n")])), "policy unsigned-tail");
+    assert.equal(await verdict(signMessage({ bodyLength: 14 })), "policy unsigned-tail");
+  });
+
   test("l=0 covers nothing", async () => {
     assert.equal(await verdict(signMessage({ bodyLength: 0 })), "policy unsigned-tail");
     assert.equal(await verdict(signMessage({ bodyLength: 0, body: "" })), "pass good-signature");

@@ -184,11 +184,17 @@ function checkBody(signature: Signature, bodyHash: BodyHash): Verdict | undefine
   return { result: "fail", reason: "body-hash-mismatch", detail: "the body was changed after signing" };
 }
 
-/** RFC 6376 §8.2: what follows l= can be anybody's, and can hide what was signed. */
-function checkTail(signature: Signature, bodyHash: BodyHash): Verdict | undefined {
-  if (signature.bodyLength === undefined || signature.bodyLength === bodyHash.canonicalLength) return undefined;
+/**
+ * RFC 6376 §8.2: what follows l= can be anybody's, and can hide what was signed. The last CRLF alone cannot: every
+ * canonical body ends in one (§3.4.3), and some signers do not count it.
+ */
+function checkTail({ bodyLength }: Signature, { canonicalLength }: BodyHash): Verdict | undefined {
+  if (bodyLength === undefined || canonicalLength - bodyLength === 0) return undefined;
+  if (bodyLength > 0 && canonicalLength - bodyLength === lineEndBytes) return undefined;
   return { result: "policy", reason: "unsigned-tail", detail: "a part of the body is not signed (l=)" };
 }
+
+const lineEndBytes = 2;
 
 function permerror(reason: string, detail: string): Verdict {
   return { result: "permerror", reason, detail };

@@ -5,6 +5,7 @@
  * A tag whose value breaks its syntax counts as absent (§4.8); only `p`, `sp` and `np` have a rule of their own
  * (§4.10.1).
  */
+import { nearest } from "../lib/nearest.ts";
 import type { DmarcAlignment, DmarcPolicy, DmarcRecord } from "./dmarc-outcome.ts";
 
 export type ParsedDmarcRecord =
@@ -44,7 +45,7 @@ export function parseDmarcRecord(text: string): ParsedDmarcRecord {
     const value = tags.get(tag);
     if (value === undefined) return undefined;
     const chosen = values.find((known) => known === value.toLowerCase());
-    if (chosen === undefined) problems.push(`${tag}= must be one of ${values.join(", ")}`);
+    if (chosen === undefined) problems.push(misspelt(tag, value, values));
     return chosen;
   };
   const sizes: Record<string, number> = {};
@@ -75,7 +76,15 @@ export function parseDmarcRecord(text: string): ParsedDmarcRecord {
 const policies: readonly DmarcPolicy[] = ["none", "quarantine", "reject"];
 const alignments = ["r", "s"] as const;
 
-/** Names in their own case (RFC 6376 §3.2); a text names a tag that stands there twice. */
+/** `p= says "quarentine"; did you mean quarantine?` */
+function misspelt(tag: string, value: string, values: readonly string[]): string {
+  const meant = nearest(value, values);
+  const shown = value.length > 40 ? `${value.slice(0, 39)}…` : value;
+  const advice = meant === undefined ? `it must be one of ${values.join(", ")}` : `did you mean ${meant}?`;
+  return `${tag}= says "${shown}"; ${advice}`;
+}
+
+/** Names in any case (RFC 9989 §4.8, RFC 5234 §2.3), to be asked for in lower case; a text names a tag that stands there twice. */
 function readTags(text: string, problems: string[]): ReadonlyMap<string, string> | string {
   const tags = new Map<string, string>();
   for (const part of text.split(";")) {
@@ -89,6 +98,11 @@ function readTags(text: string, problems: string[]): ReadonlyMap<string, string>
     const name = tags.size === 0 ? "v" : tag.slice(0, equals).trim();
     if (tags.has(name)) return /^\w{1,20}$/.test(name) ? `${name}=` : "of some name";
     tags.set(name, tag.slice(equals + 1).trim());
+  }
+  for (const [name, value] of tags) {
+    // Where both stand there, the usual spelling counts, as with readers that know no other.
+    const lower = name.toLowerCase();
+    if (!tags.has(lower)) tags.set(lower, value);
   }
   return tags;
 }

@@ -1,5 +1,6 @@
 /** What was found out about a message's sender, in sentences: one for each check, and one for what followed. */
 import type { AuthenticationNote } from "../events/authentication-note.ts";
+import { sentence as ended } from "../lib/sentence.ts";
 import { plain } from "./words.ts";
 
 export function authenticationSentences(note: AuthenticationNote): readonly string[] {
@@ -24,6 +25,5 @@ function signatureSentence({ result, domain, selector, detail }: AuthenticationN
 }
 
 function sentence(text: string): string {
-  const words = plain(text);
-  return /[.…]$/.test(words) ? words : `${words}.`;
+  return ended(plain(text));
 }

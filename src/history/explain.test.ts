@@ -18,6 +18,22 @@ test("an unknown id has no explanation", async () => {
   assert.equal(await explain(fixture.spool, "000000000000", { now: 0, expireMs }), undefined);
 });
 
+test("words of others that end with a full stop end the sentence", async () => {
+  const fixture = new QueueFixture();
+  fixture.agent.answer = (_, { address }) =>
+    address.startsWith("gone")
+      ? { kind: "bounced", status: "5.1.2", owner: "recipient", reason: "The domain there.test does not exist." }
+      : deferredReply("451 4.7.1 Greylisted, come again.");
+  fixture.queue.start();
+  const { id } = await fixture.accept({ to: ["gone@there.test", "later@there.test"] });
+  await fixture.settle();
+  const explanation = await explained(fixture, id);
+  const text = JSON.stringify([explanation.recipients, explanation.timeline]);
+  assert.match(text, /does not exist\."/);
+  assert.match(text, /come again\.\\"( |")/);
+  assert.doesNotMatch(text, /\.\.|\.\\"\./);
+});
+
 test("each recipient is told with what it waits for and why", async () => {
   const fixture = new QueueFixture();
   fixture.agent.answer = (_, { address }) => {

@@ -4,6 +4,7 @@
  *
  * The shape is what `posthaste explain --json` and the API give; docs/queue.md documents it. Fields are only added.
  */
+import { sentence as ended } from "../lib/sentence.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { UnsealedReason } from "../events/unsealed-reason.ts";
 import type { Instant } from "../lib/instant.ts";
@@ -142,21 +143,21 @@ function why(
   const reply = lastReply === undefined || lastReply === "" ? "without a word" : quoted(lastReply);
   switch (state) {
     case "scheduled":
-      if (attempts > 0) return `Attempt ${attempts} was put off: ${reply}.`;
-      if (lastReply !== undefined && lastReply !== "") return `It was put off: ${reply}.`;
+      if (attempts > 0) return ended(`Attempt ${attempts} was put off: ${reply}`);
+      if (lastReply !== undefined && lastReply !== "") return ended(`It was put off: ${reply}`);
       return due > now ? "It is not to be tried before its time." : "It has not been tried yet.";
     case "claimed":
       return `Attempt ${attempts} is under way, or waits for its turn at the site.`;
     case "held":
-      return held === undefined ? "It is held." : `It is held by ${plain(held.by)}: ${plain(held.reason)}.`;
+      return held === undefined ? "It is held." : ended(`It is held by ${plain(held.by)}: ${plain(held.reason)}`);
     case "delivered":
-      return `It is in the mailbox${junk ? ", marked as Junk" : ""}: ${reply}.`;
+      return ended(`It is in the mailbox${junk ? ", marked as Junk" : ""}: ${reply}`);
     case "relayed":
-      return `Another server accepted it: ${reply}.`;
+      return ended(`Another server accepted it: ${reply}`);
     case "failed":
-      return `It failed for good: ${reply}.`;
+      return ended(`It failed for good: ${reply}`);
     case "expired":
-      return `It could not be delivered in time: ${reply}.`;
+      return ended(`It could not be delivered in time: ${reply}`);
     case "removed":
       return "A person removed it from the queue.";
     default:

@@ -1,4 +1,5 @@
 /** Tells each event of a message's history in a sentence, in the order in which it happened. */
+import { sentence as ended } from "../lib/sentence.ts";
 import type { AttemptFacts, HistoryEvent } from "../events/history-event.ts";
 import type { Instant } from "../lib/instant.ts";
 import { authenticationSentences } from "./authentication-words.ts";
@@ -49,17 +50,19 @@ function sentence(event: HistoryEvent): string {
       );
     }
     case "recipient-delivered":
-      return `${attemptWords(event.attempt)} put it into the mailbox: ${answerWords(event.attempt)}.`;
+      return ended(`${attemptWords(event.attempt)} put it into the mailbox: ${answerWords(event.attempt)}`);
     case "recipient-relayed":
-      return `${attemptWords(event.attempt)} handed it over: ${answerWords(event.attempt)}.`;
+      return ended(`${attemptWords(event.attempt)} handed it over: ${answerWords(event.attempt)}`);
     case "recipient-deferred":
-      return `${attemptWords(event.attempt)} was put off: ${answerWords(event.attempt)}. ${nextWords(event.due, event.at)}`;
+      return `${ended(`${attemptWords(event.attempt)} was put off: ${answerWords(event.attempt)}`)} ${nextWords(event.due, event.at)}`;
     case "recipient-failed":
-      return `${attemptWords(event.attempt)} failed for good: ${answerWords(event.attempt)}.`;
+      return ended(`${attemptWords(event.attempt)} failed for good: ${answerWords(event.attempt)}`);
     case "recipient-expired":
-      return `${attemptWords(event.attempt)} was the last, because the time in the queue is over: ${answerWords(event.attempt)}.`;
+      return ended(
+        `${attemptWords(event.attempt)} was the last, because the time in the queue is over: ${answerWords(event.attempt)}`,
+      );
     case "recipient-held":
-      return `Held by ${plain(event.by)}: ${plain(event.reason)}.`;
+      return ended(`Held by ${plain(event.by)}: ${plain(event.reason)}`);
     case "recipient-released":
       return `Released by ${plain(event.by)}.`;
     case "recipient-retried":
@@ -69,7 +72,7 @@ function sentence(event: HistoryEvent): string {
     case "report-queued":
       return `The sender is told by report ${event.report} that ${list(event.recipients)} ${actionWords[event.action]}.`;
     case "report-withheld":
-      return `No report about ${list(event.recipients)} was made: ${plain(event.reason)}.`;
+      return ended(`No report about ${list(event.recipients)} was made: ${plain(event.reason)}`);
     default:
       return event satisfies never;
   }

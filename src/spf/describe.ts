@@ -116,6 +116,8 @@ class Describer {
       if (directive.kind === "all") otherwise = directive.result;
       if (directive.kind === "ptr") problems.push(`"${directive.text}" should not be used (RFC 7208 §5.5)`);
     }
+    const ignored = otherwise === undefined ? undefined : / (redirect=[^ ]*)/i.exec(text)?.[1];
+    if (ignored !== undefined) problems.push(`"${ignored}" is never looked at, because "all" stands beside it`);
     if (record.redirect !== undefined) {
       const { text: modifier, target } = record.redirect;
       const redirect = await this.#describeTarget({ text: modifier, kind: "redirect", target }, domain, path);

@@ -37,8 +37,8 @@ export function parseTlsReportRecord(text: string): TlsReportRecordResult {
     const equals = field.indexOf("=");
     const [name, value] = [field.slice(0, Math.max(0, equals)), field.slice(equals + 1)];
     if (name === "rua") {
-      if (rua !== undefined) return invalid("There are two rua fields.");
-      rua = value.split(",").map(trimBlanks);
+      // The grammar lets fields of any kind stand there more than once.
+      rua = [...(rua ?? []), ...value.split(",").map(trimBlanks)];
     } else if (!extensionName.test(name) || !extensionValue.test(value)) {
       return invalid(`The field "${field.slice(0, 60)}" breaks the grammar.`);
     }

@@ -41,6 +41,13 @@ test("SEC-021: exactly one record of this kind counts, whatever else stands at t
   assert.equal(findTlsReportRecord([]).kind, "none");
   assert.equal(findTlsReportRecord([good, good]).kind, "invalid");
   assert.equal(findTlsReportRecord(["v=TLSRPTv1; rua=ftp://a.example/"]).kind, "invalid");
+  const fields = findTlsReportRecord([
+    "v=TLSRPTv1; rua=mailto:a@b.example; x=1; rua=https://c.example/x,mailto:d@e.example",
+  ]);
+  assert.deepEqual(fields, {
+    kind: "record",
+    record: { rua: ["mailto:a@b.example", "https://c.example/x", "mailto:d@e.example"] },
+  });
   const two = findTlsReportRecord(["v=TLSRPTv1; rua=ftp://a.example/ , https://b.example/x ;"]);
   assert.deepEqual(two, { kind: "record", record: { rua: ["https://b.example/x"] } });
 });

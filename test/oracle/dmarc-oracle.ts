@@ -8,8 +8,14 @@ import { parseHeaderFields } from "../../src/message/header-section.ts";
 import { resolverOf, type ZoneData } from "../../src/testing/conformance-dns.ts";
 import type { Choices } from "./choices.ts";
 import type { Comparison } from "./comparison.ts";
+import type { KnownDifference } from "./known-differences.ts";
 import { nodeResolver } from "./oracle-dns.ts";
 
+const tagNames: KnownDifference = {
+  name: "names of tags in capitals",
+  standard:
+    "RFC 9989 §4.8 writes them as literals, which RFC 5234 §2.3 lets stand in any case; mailauth knows small letters",
+};
 const labels = ["a", "b", "mail", "shop", "x-y", "xn--bcher-kva"];
 const roots = ["example.com", "example.co.test", "bank.example", "example", "other.com"];
 
@@ -62,7 +68,8 @@ export async function compareDmarc(choices: Choices): Promise<Comparison> {
       ? result
       : `${result} ${ours.policy} spf=${String(ours.spfAligned)} dkim=${String(ours.dkimAligned)}`;
   const input = (): string => JSON.stringify({ field, spfDomain, dkimDomains, detail: ours.detail, zones }, null, 1);
-  return { ours: judgedOurs, theirs: judgedTheirs, input };
+  const capitals = Object.values(zones).some((zone) => "TXT" in zone && /P=/.test(JSON.stringify(zone.TXT)));
+  return { ours: judgedOurs, theirs: judgedTheirs, input, known: capitals ? tagNames : undefined };
 }
 
 function flag(value: unknown): string {

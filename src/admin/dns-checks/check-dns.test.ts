@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { recordText } from "../../dkim/signing-key.ts";
+import { readVectors } from "../../testing/conformance-data.ts";
 import { StaticResolver } from "../../testing/static-resolver.ts";
 import { checkDns, type DnsReport } from "./check-dns.ts";
 import type { CheckName, DnsCheck, DnsSubject } from "./dns-check.ts";
@@ -155,6 +156,11 @@ test("spf: look-ups, voids, the end, and addresses that may not send", async () 
   const open = await spf("v=spf1 mx +all");
   assert.deepEqual([open.status, open.publish[0]?.value], ["red", "v=spf1 mx ~all"]);
   assert.equal((await spf("v=spf1 ptr mx -all")).status, "yellow");
+  const both = await spf("v=spf1 mx redirect=other.example -all");
+  assert.deepEqual(
+    [both.status, /"redirect=other\.example" is never looked at, because "all"/.test(sentences(both))],
+    ["yellow", true],
+  );
   const dead = await spf("v=spf1 mx include:gone.example exp=why.example.org -all");
   assert.match(sentences(dead), /leads to gone\.example, where receivers meet an error/);
   assert.deepEqual([dead.status, dead.publish[0]?.value], ["red", "v=spf1 mx -all exp=why.example.org"]);
@@ -202,7 +208,12 @@ test("dkim: sound, weak, testing, revoked, wrong, broken", async () => {
     [[`${rsaRecord}; s=tlsrpt`], "red", /not for mail/],
     [[`${rsaRecord}; h=sha1`], "red", /does not allow sha256/],
     [[rsaRecord, otherRecord], "red", /there are 2 key records/i],
-    [["v=DKIM1; p=%%%"], "red", /cannot be used: p= is not base64/],
+    [["v=DKIM1; p=%%%"], "red", /cannot be used: p= is not base64: it has "%" inside/],
+    [[rsaRecord.replace("p=MIIB", 'p=MI" "IB')], "red", /quotation marks within/],
+    [[rsaRecord.replace("p=MIIB", "p=MI\u00a0IB")], "red", /it has the character U\+00A0 inside/],
+    [[rsaRecord.replace("p=MIIB", "p=MI IB")], "yellow", /has spaces inside p=/],
+    [[rsaRecord.replace("p=", "P=")], "red", /P= must be in small letters: p=/],
+    [[`${rsaRecord}; k=rsa; k=rsa`], "red", /the tag k= stands there twice/],
     [[rsaRecord.slice(0, 255)], "red", /it was cut off, 17\d of 294 octets/],
     [[`"${rsaRecord}"`], "red", /quotation marks within|begins with a quotation mark/],
     [[rsaRecord.replaceAll(";", "\\;")], "red", /backslashes before its semicolons/],
@@ -249,7 +260,14 @@ test("dmarc: policies, their place, and report addresses", async () => {
     [`v=DMARC1; p=reject; sp=none; ${rua}`, "yellow", /sp=none/],
     ["v=DMARC1; p=reject", "yellow", /nobody gets reports/i],
     ["v=DMARC1; p=reject; rua=a@example.org", "yellow", /rua/],
-    ["v=DMARC1; p=rejekt", "red", /no usable policy/],
+    ["v=DMARC1; p=rejekt", "red", /no usable policy: p= says "rejekt"; did you mean reject\?/],
+    [`v=DMARC1; p=quarentine; ${rua}`, "red", /p= says "quarentine"; did you mean quarantine\?/],
+    [`v=DMARC1; p=reject; sp=nnoe; ${rua}`, "red", /sp= says "nnoe"; did you mean none\?/],
+    [`v=DMARC1; p=yes; ${rua}`, "red", /p= says "yes"; it must be one of none, quarantine, reject/],
+    [`v=DMARC1; p=reject; adkim=strict; ${rua}`, "yellow", /adkim= says "strict"/],
+    [`v=DMARC1\\; p=reject\\; ${rua}`, "red", /backslashes before its semicolons/],
+    [`v=DMARC1; p=reject\\; ${rua}`, "red", /backslashes before its semicolons/],
+    [`V=DMARC1; P=Reject; RUA=mailto:a@example.org`, "green", /p=reject/],
     ["v=DMARC1; p=reject; p=none", "red", /twice/],
     [`"v=DMARC1; p=reject; ${rua}"`, "red", /begins with a quotation mark/],
     ["v=dmarc1; p=reject", "red", /must begin with v=DMARC1/],
@@ -262,6 +280,15 @@ test("dmarc: policies, their place, and report addresses", async () => {
       [status, true],
       `${record}: ${sentences(result)}`,
     );
+  }
+  for (const [record, better] of [
+    ["v=DMARC1; p=rejekt", "v=DMARC1; p=reject"],
+    [`v=DMARC1; p=quarentine; ${rua}`, `v=DMARC1; p=quarantine; ${rua}`],
+    [`v=DMARC1\\; p=reject\\; ${rua}`, `v=DMARC1; p=reject; ${rua}`],
+    [`v=DMARC1; p=reject\\; ${rua}`, `v=DMARC1; p=reject; ${rua}`],
+    ["v=DMARC1; p=xyz", "v=DMARC1; p=none; rua=mailto:postmaster@example.org"],
+  ] as const) {
+    assert.equal((await dmarc(record)).publish[0]?.value, better, record);
   }
   const several = await dmarc("v=DMARC1; p=none", "v=DMARC1; p=reject");
   assert.deepEqual([several.status, several.publish[0]?.value], ["red", "v=DMARC1; p=reject"]);
@@ -299,8 +326,21 @@ test("mta-sts: none, several, broken, no host", async () => {
   const sts = async (...records: string[]) => (await check("mta-sts", withTexts(name, ...records))).status;
   assert.equal(await sts(), "yellow");
   assert.equal(await sts("v=STSv1; id=1;", "v=STSv1; id=2;"), "red");
-  for (const record of ["v=STSv1;", "v=STSv1; id=a-b", '"v=STSv1; id=1"', "v=stsv1; id=1"])
-    assert.equal(await sts(record), "red", record);
+  for (const [record, why] of [
+    ["v=STSv1;", /needs an id/],
+    ["v=STSv1; id=a-b", /needs an id/],
+    ["v=STSv1; id=a;;", /nothing stands between two of its semicolons/],
+    ["v=STSv1;; id=a", /nothing stands between two/],
+    ["v=STSv1; id=a; id=b;", /several ids/],
+    ["v=STSv1; ID=a;", /ID= must be in small letters: id=/],
+    ["v=STSv1; id=a; x y=z", /"x y=z" breaks the grammar/],
+    ["v=STSv1\\; id=1\\;", /backslashes/],
+    ['"v=STSv1; id=1"', /quotation mark/],
+    ["v=stsv1; id=1", /must begin with v=STSv1/],
+  ] as const) {
+    const broken = await check("mta-sts", withTexts(name, record));
+    assert.deepEqual([broken.status, why.test(broken.sentence)], ["red", true], `${record}: ${broken.sentence}`);
+  }
   assert.equal(await sts("v=STSv1;x=y; id=1;"), "green");
   assert.match(sentences(await check("mta-sts", goodZone())), /mta-sts\.txt was not looked at/);
   assert.match((await check("mta-sts", goodZone().remove("mta-sts.example.org"))).sentence, /has no address/);
@@ -308,11 +348,28 @@ test("mta-sts: none, several, broken, no host", async () => {
   assert.match((await check("mta-sts", doubled)).sentence, /so enter _mta-sts as the name/);
 });
 
+test("MTA-STS records of the published set follow the grammar of RFC 8461 to the letter", async (t) => {
+  interface Vector {
+    readonly txt: string;
+    readonly ok: boolean;
+  }
+  const vectors = readVectors<readonly Vector[]>(t, "mta-sts", "records.json");
+  if (vectors === undefined) return;
+  for (const { txt, ok } of vectors) {
+    const { status, sentence } = await check("mta-sts", withTexts("_mta-sts.example.org", txt));
+    assert.equal(status === "green", ok, `${txt}: ${sentence}`);
+  }
+});
+
 test("tls-rpt: none, several, broken", async () => {
   const name = "_smtp._tls.example.org";
   const rpt = async (...records: string[]) => (await check("tls-rpt", withTexts(name, ...records))).status;
   assert.equal(await rpt(), "yellow");
   assert.equal(await rpt("v=TLSRPTv1; rua=mailto:a@b.example", "v=TLSRPTv1; rua=mailto:c@d.example"), "red");
+  assert.equal(await rpt("v=TLSRPTv1; rua=mailto:a@b.example; rua=mailto:c@d.example"), "green");
+  const wrong = async (record: string) => (await check("tls-rpt", withTexts(name, record))).sentence;
+  assert.match(await wrong("v=TLSRPTv1; RUA=mailto:a@b.example"), /RUA= must be in small letters: rua=/);
+  assert.match(await wrong("v=TLSRPTv1\\; rua=mailto:a@b.example"), /backslashes before its semicolons/);
   for (const record of ["v=TLSRPTv1;", "v=TLSRPTv1; rua=a@b.example", '"v=TLSRPTv1; rua=mailto:a@b.example"']) {
     assert.equal(await rpt(record), "red", record);
   }

@@ -5,7 +5,7 @@
 import { parseKeyRecord, type KeyRecord } from "../../dkim/key-record.ts";
 import { decodeBase64, parseTagList } from "../../dkim/tag-list.ts";
 import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
-import { damageOf, doubledSentence, findDoubled, isCutOff, misprintOf } from "./published-text.ts";
+import { capitalsOf, damageOf, doubledSentence, findDoubled, isCutOff, misprintOf } from "./published-text.ts";
 
 /** What large providers and usual software name their keys. */
 const usualSelectors = [
@@ -76,7 +76,12 @@ async function checkSelector({ domain, resolver }: DnsSubject, wanted: Wanted, f
   } else if (wanted.record !== undefined && !isSameKey(parsed.record, wanted.record)) {
     findings.red(`The key at ${name} is not the one that the server signs with`);
     publish();
-  } else judge(name, parsed.record, wanted, findings);
+  } else {
+    judge(name, parsed.record, wanted, findings);
+    if (/\bp\s*=\s*[^;\s]+\s+[^;\s]/.test(text)) {
+      findings.yellow(`The key at ${name} has spaces inside p=; the standard allows them, some receivers do not`);
+    }
+  }
   return true;
 }
 
@@ -115,7 +120,8 @@ function judge(name: string, record: KeyRecord, { isGuess }: Wanted, findings: F
 
 /** The likeliest reason first. */
 function brokenBecause(text: string, detail: string): string {
-  const damage = damageOf(text) ?? misprintOfKey(text);
+  const damage =
+    damageOf(text) ?? misprintOfKey(text) ?? capitalsOf(text, ["v", "k", "p", "h", "s", "t"]) ?? doubledTag(text);
   if (damage !== undefined) return damage;
   const encoded = parseTagList(text)?.get("p") ?? /p=([A-Za-z0-9+/=\s]*)/.exec(text)?.[1] ?? "";
   const octets = decodeBase64(encoded);
@@ -125,6 +131,17 @@ function brokenBecause(text: string, detail: string): string {
   }
   if (isCutOff(text)) return `it was cut off after ${text.length} characters; publish it in several strings`;
   return detail === "" ? "it is no key record" : detail;
+}
+
+/** RFC 6376 §3.2: a tag that stands there twice makes the whole record void. */
+function doubledTag(text: string): string | undefined {
+  const seen = new Set<string>();
+  for (const part of text.split(";")) {
+    const [, name] = /^\s*([a-z][a-z0-9_]{0,19})\s*=/.exec(part) ?? [];
+    if (name !== undefined && seen.has(name)) return `the tag ${name}= stands there twice`;
+    if (name !== undefined) seen.add(name);
+  }
+  return undefined;
 }
 
 function misprintOfKey(text: string): string | undefined {
@@ -147,5 +164,5 @@ function isSameKey({ key }: KeyRecord, ours: string): boolean {
 }
 
 function isMeant(text: string): boolean {
-  return /\bp\s*=/.test(text) || misprintOf(text, "v=DKIM1") !== undefined;
+  return /\bp\s*=/i.test(text) || misprintOf(text, "v=DKIM1") !== undefined;
 }

@@ -1,4 +1,5 @@
 /** DMARC: one record that can be read, a policy that does something, and report addresses that will get reports. */
+import { nearest } from "../../lib/nearest.ts";
 import { isDmarcRecord, parseDmarcRecord } from "../../dmarc/dmarc-record.ts";
 import { checkExternalDestination, destinationHostOf } from "../../dmarc/external-destination.ts";
 import { findPolicy, type PolicyDiscovery } from "../../dmarc/policy-discovery.ts";
@@ -68,7 +69,9 @@ async function checkPolicy(subject: DnsSubject, own: string | undefined, finding
       const damage = own === undefined ? undefined : (damageOf(own) ?? cutOff(own));
       const problems = [...(damage === undefined ? [] : [damage]), ...policy.problems];
       findings.red(`The DMARC record at _dmarc.${policy.policyDomain} has no usable policy: ${problems.join("; ")}`);
-      findings.publish(`_dmarc.${policy.policyDomain}`, "TXT", suggested({ ...subject, domain: policy.policyDomain }));
+      const better =
+        (own === undefined ? undefined : repaired(own)) ?? suggested({ ...subject, domain: policy.policyDomain });
+      findings.publish(`_dmarc.${policy.policyDomain}`, "TXT", better);
       break;
     }
     case "policy":
@@ -102,7 +105,13 @@ function judge(
   if (record.rua.length === 0) findings.yellow("Nobody gets reports (rua=), so nobody sees what fails");
   const damage = own === undefined ? undefined : (damageOf(own) ?? (problems.length > 0 ? cutOff(own) : undefined));
   if (damage !== undefined) findings.yellow(`Something is wrong with the record: ${damage}`);
-  for (const problem of problems) findings.yellow(`In the record, ${problem}`);
+  for (const problem of problems) {
+    // A policy that cannot be read counts as none, whatever its owner meant.
+    findings.add(isMisspeltPolicy(problem) ? "red" : "yellow", `In the record, ${problem}`);
+  }
+  const better =
+    own !== undefined && (damage !== undefined || problems.some(isMisspeltPolicy)) ? repaired(own) : undefined;
+  if (better !== undefined) findings.publish(`_dmarc.${domain}`, "TXT", better);
   if (own !== undefined && /;\s*(pct|rf|ri)\s*=/i.test(own)) {
     findings.green("pct, rf and ri have no meaning any more (RFC 9989 §C.5.2)");
   }
@@ -144,13 +153,31 @@ function strictest(records: readonly string[]): string {
   return records.toSorted((a, b) => rank(b) - rank(a))[0] ?? "";
 }
 
-/** Without what people put around it; undefined where that does not help. */
+function isMisspeltPolicy(problem: string): boolean {
+  return /^(?:p|sp|np)= says /.test(problem);
+}
+
+/** Without what people put around it, and with the policy that was meant; undefined where that does not help. */
 function repaired(text: string): string | undefined {
   const bare = text
-    .replaceAll(/["\\]/g, "")
+    .slice(0, repairedLengthMax)
+    .replaceAll(/["\u201c\u201d\\]/g, "")
     .trim()
-    .replace(/^v\s*=\s*dmarc1/i, "v=DMARC1");
-  return parseDmarcRecord(bare).kind === "record" ? bare : undefined;
+    .replace(/^v\s*=\s*dmarc1/i, "v=DMARC1")
+    .split(";")
+    .map(withKnownPolicy)
+    .join(";");
+  const parsed = parseDmarcRecord(bare);
+  return parsed.kind === "record" && !parsed.problems.some(isMisspeltPolicy) ? bare : undefined;
+}
+
+/** A longer record has more wrong than can be guessed. */
+const repairedLengthMax = 2000;
+
+function withKnownPolicy(tag: string): string {
+  const [, start = "", value = ""] = /^(\s*(?:p|sp|np)\s*=\s*)(\S+)\s*$/i.exec(tag) ?? [];
+  const meant = value === "" ? undefined : nearest(value, ["none", "quarantine", "reject"]);
+  return meant === undefined || meant === value.toLowerCase() ? tag : `${start}${meant}`;
 }
 
 function cutOff(text: string): string | undefined {

@@ -3,11 +3,11 @@
  * check does not do, and says so.
  */
 import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
-import { damageOf, doubledSentence, findDoubled, misprintOf } from "./published-text.ts";
+import { capitalsOf, damageOf, doubledSentence, findDoubled, misprintOf } from "./published-text.ts";
 
-/** RFC 8461 §3.1: `id` has 1 to 32 letters and digits; other fields may follow. */
-const grammar =
-  /^v=STSv1[ \t]*;[ \t]*(?:[A-Za-z0-9_.-]{1,32}=[^;=\s]+[ \t]*;[ \t]*)*id=[A-Za-z0-9]{1,32}[ \t]*(?:;.*)?$/;
+/** RFC 8461 §3.1: `sts-id`, `sts-ext-name` and `sts-ext-value`. */
+const idField = /^id=[A-Za-z0-9]{1,32}$/;
+const extensionField = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}=[\u0021-\u003a\u003c\u003e-\u007e]+$/;
 const lengthMax = 1000;
 
 export async function checkMtaSts({ domain, resolver }: DnsSubject): Promise<DnsCheck> {
@@ -31,11 +31,9 @@ export async function checkMtaSts({ domain, resolver }: DnsSubject): Promise<Dns
   }
   if (meant.filter(isRecord).length > 1) {
     findings.red(`There are several MTA-STS records at ${name}; senders then ignore them all`);
-  } else if (!isRecord(text) || text.length > lengthMax || !grammar.test(text)) {
-    const why = damageOf(text) ?? misprintOf(text, "v=STSv1");
-    findings.red(
-      `The MTA-STS record at ${name} is not valid: ${isRecord(text) ? (damageOf(text) ?? "it needs an id of letters and digits") : why}`,
-    );
+  } else if (!isRecord(text) || faultOf(text) !== undefined) {
+    const why = damageOf(text) ?? (isRecord(text) ? faultOf(text) : misprintOf(text, "v=STSv1"));
+    findings.red(`The MTA-STS record at ${name} is not valid: ${why ?? "it breaks the grammar"}`);
     findings.publish(name, "TXT", "v=STSv1; id=1");
   } else findings.green(`Senders are told of a policy (${text})`);
   const addresses = await Promise.all([resolver.query(policyHost, "A"), resolver.query(policyHost, "AAAA")]);
@@ -44,6 +42,22 @@ export async function checkMtaSts({ domain, resolver }: DnsSubject): Promise<Dns
   }
   findings.green(`The policy at https://${policyHost}/.well-known/mta-sts.txt was not looked at`);
   return findings.result("mta-sts");
+}
+
+/** What breaks the grammar: fields with one semicolon between them, and perhaps one at the end. */
+function faultOf(text: string): string | undefined {
+  if (text.length > lengthMax) return `it is longer than ${lengthMax} characters`;
+  const fields = text.split(";").map((field) => field.replaceAll(/^[ \t]+|[ \t]+$/g, ""));
+  if (fields.at(-1) === "") fields.pop();
+  const [, ...rest] = fields;
+  if (rest.includes("")) return "nothing stands between two of its semicolons";
+  const capitals = capitalsOf(text, ["id"]);
+  if (capitals !== undefined) return capitals;
+  const ids = rest.filter((field) => field.startsWith("id="));
+  if (ids.length > 1) return "it has several ids";
+  if (!idField.test(ids[0] ?? "")) return "it needs an id of at most 32 letters and digits";
+  const broken = rest.find((field) => !field.startsWith("id=") && !extensionField.test(field));
+  return broken === undefined ? undefined : `the field "${broken.slice(0, 60)}" breaks the grammar`;
 }
 
 function isRecord(text: string): boolean {

@@ -16,6 +16,7 @@ export function misprintOf(text: string, version: RecordVersion): string | undef
   if (!bare.toLowerCase().startsWith(version.toLowerCase())) return undefined;
   if (/^\s*["'\u2018-\u201f]/.test(text)) return "it begins with a quotation mark, which is not part of the record";
   if (/^[^\x21-\x7e]/.test(text)) return "it begins with a space or an invisible character";
+  if (text.includes("\\;")) return backslashes;
   return `it must begin with ${version}, in just this form`;
 }
 
@@ -24,7 +25,19 @@ export function damageOf(text: string): string | undefined {
   const marks = text.split(/["\u201c\u201d]/).length - 1;
   if (marks % 2 === 1) return "it has an unpaired quotation mark, so its end is probably missing";
   if (marks > 0) return "it has quotation marks within; let the zone editor set them, or join the parts";
-  if (text.includes("\\;")) return "it has backslashes before its semicolons, which this zone editor does not want";
+  if (text.includes("\\;")) return backslashes;
+  return undefined;
+}
+
+const backslashes = "it has backslashes before its semicolons, which this zone editor does not want";
+
+/** For records whose tags must be written as they are, the first that is in capitals. */
+export function capitalsOf(text: string, tags: readonly string[]): string | undefined {
+  for (const part of text.slice(0, 4000).split(";")) {
+    const name = part.slice(0, Math.max(0, part.indexOf("="))).trim();
+    const lower = name.toLowerCase();
+    if (name !== lower && tags.includes(lower)) return `${name}= must be in small letters: ${lower}=`;
+  }
   return undefined;
 }
 

@@ -1,7 +1,7 @@
 /** TLS reports (RFC 8460 §3): whether senders are asked for them, in a form that they understand. */
 import { findTlsReportRecord } from "../../tls-rpt/tls-rpt-record.ts";
 import { Findings, reportUri, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
-import { damageOf, doubledSentence, findDoubled, misprintOf } from "./published-text.ts";
+import { capitalsOf, damageOf, doubledSentence, findDoubled, misprintOf } from "./published-text.ts";
 
 export async function checkTlsRpt(subject: DnsSubject): Promise<DnsCheck> {
   const { domain, resolver } = subject;
@@ -17,7 +17,9 @@ export async function checkTlsRpt(subject: DnsSubject): Promise<DnsCheck> {
   if (result.kind === "record") {
     findings.green(`Reports of TLS failures go to ${result.record.rua.join(", ")}`);
   } else if (result.kind === "invalid") {
-    const damage = meant.map(damageOf).find((text) => text !== undefined);
+    const damage = meant
+      .map((text) => damageOf(text) ?? capitalsOf(text, ["rua"]))
+      .find((problem) => problem !== undefined);
     findings.red(`The TLS report record at ${name} is not valid: ${damage ?? result.reason.replace(/\.$/, "")}`);
     findings.publish(name, "TXT", suggested);
   } else if (meant[0] !== undefined) {

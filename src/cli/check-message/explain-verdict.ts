@@ -2,6 +2,7 @@
  * What was found about the sender of a message, in sentences for the person who asks why, and as facts for scripts. Says
  * nothing that the checks did not find; the words for single results are theirs.
  */
+import { sentence } from "../../lib/sentence.ts";
 import type { ArcOutcome } from "../../arc/arc-outcome.ts";
 import type { DkimOutcome } from "../../dkim/dkim-outcome.ts";
 import type { DmarcOutcome, DmarcRecord } from "../../dmarc/dmarc-outcome.ts";
@@ -220,8 +221,4 @@ function recordText({ p, sp, np, adkim, aspf, testing }: DmarcRecord): string {
   tags.push(`adkim=${adkim.charAt(0)}`, `aspf=${aspf.charAt(0)}`);
   if (testing) tags.push("t=y");
   return tags.join("; ");
-}
-
-function sentence(text: string): string {
-  return /[.!?…]$/.test(text) ? text : `${text}.`;
 }

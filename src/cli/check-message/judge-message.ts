@@ -24,7 +24,8 @@ export function readMessage(bytes: Uint8Array): MessageFile {
   const notes: string[] = [];
   let content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (content.length === 0) throw new CliError(ExitCode.data, "the message is empty");
-  if (content.subarray(0, 5).toString("latin1") === "From ") {
+  // White space before the colon is obsolete syntax (RFC 5322 §4.5), and makes no line of a mailbox file.
+  if (/^From (?![ \t]*:)/.test(content.subarray(0, 100).toString("latin1"))) {
     const end = content.indexOf(10);
     content = content.subarray(end === -1 ? content.length : end + 1);
     notes.push("The first line, of a mailbox file, was left out.");

@@ -1,4 +1,5 @@
 /** `posthaste check dns DOMAIN`: are a domain's records right, and what is to be published? */
+import { join } from "node:path";
 import { dnsNameKeyOf } from "../../address/domain.ts";
 import { parseIpAddress } from "../../address/ip-address.ts";
 import { checkDns } from "../../admin/dns-checks/check-dns.ts";
@@ -87,10 +88,20 @@ async function serverOf(
     target = await findServer(given, context);
     return { ...target, ownKeys: await keysOf(target, domain, context) };
   } catch (error) {
+    const isNew = target?.settings !== undefined && !(await hasSpool(target.dataDir, context));
+    if (isNew && error instanceof CliError) {
+      context.stderr.write("The server has not been started yet, so it has no DKIM keys of its own.\n");
+      return { ...target, ownKeys: [] };
+    }
     if (isNamed || !(error instanceof CliError || error instanceof ConfigError)) throw error;
     context.stderr.write(`The server's own DKIM keys are not looked at: ${error.message}\n`);
     return { ...target, ownKeys: [] };
   }
+}
+
+/** Records are published before the first start; whether there was one is seen by the spool. */
+async function hasSpool(dataDir: string, { files }: CliContext): Promise<boolean> {
+  return (await files.stat(join(dataDir, "spool.db"))) !== undefined;
 }
 
 /** Keys that are to be in the DNS. */
