@@ -16,8 +16,8 @@ const depthMax = 32;
 const nestedHeaderBytesMax = 128 * 1024;
 /** RFC 2046 §5.1.1 allows 70 octets; some programs make longer ones. */
 const boundaryBytesMax = 250;
-/** Digests have hundreds of parts. Bounds the work for content made of nothing but delimiters. */
-const partsMax = 10_000;
+/** Digests have hundreds of parts. Bounds the work for content made of nothing but delimiters to some milliseconds. */
+const partsMax = 2000;
 /** Lines beginning with two hyphens that are no delimiter (signed text, diffs) cost a comparison each. */
 const candidatesMax = 200_000;
 

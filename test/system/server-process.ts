@@ -124,6 +124,12 @@ export class ServerProcess {
     }
   }
 
+  /** Resolves with whatever is logged next; fails when the process ends. */
+  async nextEvent(): Promise<void> {
+    if (this.#over) assert.fail(`the process ended: ${this.errors}`);
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
   of(name: string): readonly LoggedEvent[] {
     return this.#events.filter(({ event }) => event === name);
   }
