@@ -11,6 +11,7 @@ import { until } from "../test/interop/support/program.ts";
 import { machine } from "./scale/measured-server.ts";
 import { residentBytes } from "./scale/resident-memory.ts";
 import { documentRun } from "./soak/document.ts";
+import { hostileTurns } from "./soak/hostile-turns.ts";
 import { Ledger } from "./soak/ledger.ts";
 import { Load, sleep } from "./soak/load.ts";
 import { PreparedMix } from "./soak/mix.ts";
@@ -68,6 +69,9 @@ const maximum = await fullSpeed();
 const rate = maximum / 2;
 say(`${maximum.toFixed(0)} messages a second accepted and delivered; ${minutes} minutes at ${rate.toFixed(0)} …`);
 const { achieved, interrupted } = await soak();
+
+say("sending hostile mail …");
+const hostile = ended ? [] : await hostileTurns(world);
 
 if (ledger.counts.owed > 0)
   failures.push(`${ledger.counts.owed} messages lost, the first: ${ledger.owed(10).join(", ")}`);
@@ -214,6 +218,7 @@ function report(): void {
     latencyP99Ms: percentile(latencies, 0.99),
     loopDelayP99Ms: most(wholeP99Ms),
     queueMost: most(samples.map(({ queued }) => queued)),
+    hostileTurns: hostile,
     machineCores: average(samples.map(({ machineCores }) => machineCores)),
     serverCores: average(samples.map(({ serverCores }) => serverCores)),
     failures,

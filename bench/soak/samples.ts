@@ -1,5 +1,6 @@
 /** What is looked at every few seconds, and what the run comes to. */
 import { markdownTable } from "../../scripts/markdown-table.ts";
+import type { HostileTurn } from "./hostile-turns.ts";
 import type { LedgerCounts } from "./ledger.ts";
 import { commonSlope, type Slope } from "./slope.ts";
 
@@ -42,6 +43,8 @@ export interface Result {
   /** The worse of the two processes, each over its whole life. */
   readonly loopDelayP99Ms: number;
   readonly queueMost: number;
+  /** Absent in results of earlier programs. */
+  readonly hostileTurns?: readonly HostileTurn[];
   readonly machineCores: number;
   readonly serverCores: number;
   /** What must not be; empty when all is well. */
@@ -105,6 +108,7 @@ export function rowsOf(result: Result): readonly (readonly [what: string, figure
     ["growth of the p99", slope(result.latencyP99Slope, "ms")],
     ["event-loop delay, p99", `${result.loopDelayP99Ms.toFixed(1)} ms`],
     ["longest queue", `${result.queueMost.toLocaleString("en")} recipients`],
+    ...hostileRow(result.hostileTurns),
     [
       "processors used by the server, by everything",
       `${result.serverCores.toFixed(2)}, ${result.machineCores.toFixed(2)}`,
@@ -112,6 +116,18 @@ export function rowsOf(result: Result): readonly (readonly [what: string, figure
   ];
 }
 
+function hostileRow(turns: Result["hostileTurns"]): readonly (readonly [string, string])[] {
+  const worst = turns?.toSorted((a, b) => b.longestMs - a.longestMs)[0];
+  if (worst === undefined) return [];
+  return [["longest turn under hostile mail", `${worst.longestMs.toFixed(0)} ms: ${worst.name}`]];
+}
+
 export function tableOf(result: Result): string {
-  return [result.machine, "", markdownTable(["what", "figure"], rowsOf(result), [false, false])].join("\n");
+  const hostile = (result.hostileTurns ?? []).map(({ name, longestMs }) => [name, longestMs.toFixed(0)]);
+  return [
+    result.machine,
+    "",
+    markdownTable(["what", "figure"], rowsOf(result), [false, false]),
+    markdownTable(["hostile mail", "longest turn of the event loop, ms"], hostile, [false, true]),
+  ].join("\n");
 }

@@ -151,6 +151,8 @@ function configuration(values: {
       [[domain]]
       name = "${localDomain}"
       ${users.join("")}
+      [reports]
+      address = "reports@${localDomain}"
       [[alias]]
       address = "forward@${localDomain}"
       to = ["somebody@elsewhere.test"]

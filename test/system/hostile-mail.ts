@@ -61,7 +61,7 @@ const toUsers: readonly (readonly [string, () => string])[] = [
     () => `From: a@evil.test\r\n${field("Content-Type", "; a=b", 900 * kibibyte)}${body}`,
   ],
   [
-    "3,000 Received fields",
+    "90 Received fields and one of 800 KiB",
     () =>
       `${"Received: from a by b; Mon, 1 Jan 2001 00:00:00 +0000\r\n".repeat(90)}${head}${field("Received", "from a ", 800 * kibibyte)}${body}`,
   ],
