@@ -195,6 +195,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     ids,
     accounts: directory,
     queue,
+    hasMailboxHere: (recipient) => router.endsInMaildir(recipient),
     reporter,
     certificates,
     authentication,

@@ -3,10 +3,11 @@ import type { HistoryEvent } from "../events/history-event.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { makeReceived } from "../message/received-field.ts";
 import { keysNamedIn } from "../signing/message-signing.ts";
-import type { NewMessage, QueueId } from "../spool/spool.ts";
-import type { ContentAdditions } from "./content-checks.ts";
+import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
+import type { NewMessage, NewRecipient, QueueId, StrangersPath } from "../spool/spool.ts";
+import { type ContentAdditions, isStranger } from "./content-checks.ts";
 import type { Hello, SessionState } from "./session-state.ts";
-import type { Transaction } from "./transaction.ts";
+import { notifyWithoutSuccess, type Transaction } from "./transaction.ts";
 import { authenticationNote } from "./verdict-notes.ts";
 
 /** What mail filters and other servers' rules know, so that they can file the message as we do. */
@@ -52,6 +53,9 @@ export function newMessage(
   const found = verdict === undefined ? "" : `${verdict.field}${verdict.receivedSpf ?? ""}`;
   const junk = verdict?.disposition === "junk";
   const headerBlock = `${signatures}${found}${junk ? junkField : ""}${received}`;
+  const stranger = isStranger(state) ? strangersPath(reversePath, verdict) : undefined;
+  // Strangers name whom they like: success is worth no mail to somebody who may not have sent this.
+  const unasked = stranger === "forged" || (stranger !== undefined && junk);
   const login = client.login === undefined ? undefined : { login: client.login };
   const message: NewMessage = {
     id,
@@ -65,8 +69,9 @@ export function newMessage(
     facts,
     headerBlock,
     ...(junk ? { junk } : undefined),
+    ...(stranger === undefined ? undefined : { stranger }),
     ...(forwarded === undefined ? undefined : { forwarded: forwarded.form }),
-    recipients: transaction.recipients,
+    recipients: unasked ? transaction.recipients.map(withoutSuccess) : transaction.recipients,
   };
   const event: AcceptedEvent = {
     kind: "message-accepted",
@@ -85,6 +90,18 @@ export function newMessage(
     ...(forwarded?.unsealed === undefined ? undefined : { unsealed: forwarded.unsealed }),
   };
   return { message, event };
+}
+
+function strangersPath(reversePath: string, verdict: SenderVerdict | undefined): StrangersPath {
+  if (verdict === undefined) return "unknown";
+  if (verdict.spf.result === "fail") return "forged";
+  const { result } = reversePath === "" ? verdict.dmarc : verdict.spf;
+  return result === "pass" ? "verified" : "unknown";
+}
+
+function withoutSuccess({ notify, ...recipient }: NewRecipient): NewRecipient {
+  const left = notifyWithoutSuccess(notify);
+  return left === undefined ? recipient : { ...recipient, notify: left };
 }
 
 /** The `with` clause: RFC 3848, RFC 6531 §3.7.3; HELO knows no extension, so plain SMTP says it all. */

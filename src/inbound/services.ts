@@ -47,6 +47,8 @@ export interface InboundServices {
   readonly ids: QueueIds;
   readonly accounts: AccountDirectory;
   readonly queue: AcceptedMail;
+  /** Whether mail for the recipient ends in a Maildir of ours. Absent: nobody knows. */
+  readonly hasMailboxHere?: (recipient: { readonly address: string; readonly domain: string }) => boolean;
   readonly reporter: Pick<Reporter, "expandedReport">;
   /** Absent: no listener offers TLS. */
   readonly certificates?: TlsServerOptions;

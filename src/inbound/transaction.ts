@@ -68,7 +68,7 @@ export class Transaction {
     const { submitted, ...accepted } = why;
     this.accepted.push({ address, ...accepted });
     const several = targets.length > 1;
-    const notify = several ? notifyAfterExpansion(parameters.notify) : parameters.notify;
+    const notify = several ? notifyWithoutSuccess(parameters.notify) : parameters.notify;
     if (several) this.expanded.push({ address, ...parameters });
     for (const target of targets) {
       if (this.#recipients.has(target.key)) continue;
@@ -89,10 +89,13 @@ export class Transaction {
 }
 
 /**
- * NOTIFY for the targets of an alias with several of them: the sender gets an "expanded" report instead of success
- * (RFC 3461 §5.2.7.3). Nothing left means NEVER, since no NOTIFY at all would ask for reports of failure (§4.1).
+ * NOTIFY for the targets of an alias with several of them, whose sender gets an "expanded" report instead of success
+ * (RFC 3461 §5.2.7.3), and for mail whose sender is not told of success. Nothing left means NEVER, since no NOTIFY at all
+ * would ask for reports of failure (§4.1).
  */
-function notifyAfterExpansion(notify: readonly NotifyCondition[] | undefined): readonly NotifyCondition[] | undefined {
+export function notifyWithoutSuccess(
+  notify: readonly NotifyCondition[] | undefined,
+): readonly NotifyCondition[] | undefined {
   if (notify === undefined || !notify.includes("SUCCESS")) return notify;
   const rest = notify.filter((condition) => condition !== "SUCCESS");
   return rest.length === 0 ? ["NEVER"] : rest;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { MessageFacts } from "../message/message-facts.ts";
 import type { StoredMessage } from "../spool/spool.ts";
 import { type MessageSketch, newMessage, QueueFixture } from "../testing/queue-fixture.ts";
 import { LoopBreaker } from "./loop-breaker.ts";
@@ -49,6 +50,29 @@ test("own Received, Auto-Submitted and the null reverse-path each count", () => 
       20,
     );
   }
+});
+
+test("a stranger's claims count against nobody else: not without proof, and a trace of ours only by network", () => {
+  const breaker = new LoopBreaker();
+  const check = (
+    message: Partial<StoredMessage>,
+    facts: Partial<MessageFacts> = {},
+    clientAddress = "198.51.100.7",
+  ) => {
+    const made = automatic();
+    const all = { ...made, ...message, facts: { ...made.facts, ...facts }, origin: { ...made.origin, clientAddress } };
+    return breaker.check(all, "b@there.test", settings, 0) !== undefined;
+  };
+  for (const stranger of ["unknown", "forged"] as const) {
+    for (let number = 0; number < 100; number++) assert.equal(check({ stranger }), false, stranger);
+  }
+  assert.equal(breaker.size, 0);
+  for (let number = 0; number < 20; number++)
+    assert.equal(check({ stranger: "unknown" }, { ownReceived: true }), false);
+  assert.equal(check({ stranger: "unknown" }, { ownReceived: true }), true);
+  assert.equal(check({ stranger: "unknown" }, { ownReceived: true }, "203.0.113.9"), false, "another network");
+  for (let number = 0; number < 20; number++) assert.equal(check({ stranger: "verified" }), false);
+  assert.equal(check({ stranger: "verified" }), true);
 });
 
 test("a message that is looked at again counts once", () => {

@@ -2,7 +2,12 @@
  * The last line against loops: a rate per pair of sender and recipient. Header counts stop a loop that keeps its
  * headers; two auto-responders that answer each other make a new message each time, and only their rate gives them
  * away. Ordinary mail never counts, however much of it there is.
+ *
+ * Strangers must not have another's mail held, so what they only claim is not counted: an automatic message counts where
+ * we know who sent it, or where it has been here before. The latter can be written by anybody, so it counts against the
+ * network that it came from.
  */
+import { clientNetwork } from "../accounts/client-network.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { StoredMessage } from "../spool/spool.ts";
 import type { QueueSettings } from "./settings.ts";
@@ -30,9 +35,11 @@ export class LoopBreaker {
   ): string | undefined {
     const limit = settings.loop_limit;
     if (limit === 0 || settings.loop_window === 0 || !mayBePartOfLoop(message)) return undefined;
+    const from = sendersProof(message);
+    if (from === undefined) return undefined;
     // Reports have no reverse-path; their author keeps those of different servers apart.
     const sender = message.reversePath === "" ? `<> ${message.facts.from ?? ""}` : message.reversePath;
-    const key = `${sender}\n${address}`.toLowerCase();
+    const key = `${from}\n${sender}\n${address}`.toLowerCase();
     const pair = this.#pairs.get(key) ?? { level: 0, at: now, lastMessage: "" };
     this.#pairs.delete(key);
     this.#pairs.set(key, pair);
@@ -72,6 +79,12 @@ export class LoopBreaker {
 function mayBePartOfLoop(message: StoredMessage): boolean {
   if (message.reportOn !== undefined) return false;
   return message.facts.ownReceived || message.facts.autoSubmitted || message.reversePath === "";
+}
+
+/** Under whose name it counts besides its sender's; undefined: under nobody's. */
+function sendersProof({ stranger, facts, origin }: StoredMessage): string | undefined {
+  if (stranger === undefined || stranger === "verified") return "";
+  return facts.ownReceived ? clientNetwork(origin.clientAddress ?? "") : undefined;
 }
 
 function evidence(message: StoredMessage): string {

@@ -71,7 +71,7 @@ export const queueSettings = z
       .max(10_000)
       .default(20)
       .describe(
-        "Messages from one sender to one recipient within loop_window after which further ones are held for a person. Only mail that has been here before, is automatic, or has the null reverse-path counts; 0 turns it off. Applies on reload.",
+        "Messages from one sender to one recipient within loop_window after which further ones are held for a person. Only mail that has been here before, is automatic, or has the null reverse-path counts, and a stranger's only where SPF or DMARC shows whose it is; 0 turns it off. Applies on reload.",
       ),
     loop_window: duration({ minMs: 1_000, maxMs: 86_400_000 })
       .prefault("10m")

@@ -25,7 +25,10 @@ export type ReportNeed =
   | { readonly kind: "withheld"; readonly action: ReportAction; readonly reason: WithheldReason }
   | { readonly kind: "none" };
 
-export type WithheldReason = "null-reverse-path" | "not-asked-for";
+export type WithheldReason = "null-reverse-path" | "not-asked-for" | "forged-reverse-path" | "unverified-loop";
+
+/** Routing loop detected (RFC 3463 §3.5). */
+const LOOP_STATUS = "5.4.6";
 
 const none: ReportNeed = { kind: "none" };
 
@@ -34,6 +37,10 @@ export function reportNeed(message: StoredMessage, attempt: Attempt): ReportNeed
   const { notify } = recipient;
   switch (outcome.kind) {
     case "bounced":
+      if (message.stranger === "unknown" && outcome.status === LOOP_STATUS) {
+        // Its header says that it was here before, and anybody can write that to have a report sent to a third party.
+        return { kind: "withheld", action: "failed", reason: "unverified-loop" };
+      }
       return unlessForbidden(message, notify, "failed", "FAILURE");
     case "deferred":
       if (attempt.expired === true) return unlessForbidden(message, notify, "failed", "FAILURE");
@@ -58,6 +65,7 @@ function unlessForbidden(
   condition: NotifyCondition,
 ): ReportNeed {
   if (message.reversePath === "") return { kind: "withheld", action, reason: "null-reverse-path" };
+  if (message.stranger === "forged") return { kind: "withheld", action, reason: "forged-reverse-path" };
   if (notify !== undefined && !notify.includes(condition)) return { kind: "withheld", action, reason: "not-asked-for" };
   return { kind: "owed", action };
 }

@@ -72,6 +72,9 @@ const actions = ["failed", "delayed", "relayed", "delivered"] as const satisfies
 const withheldTexts = {
   "null-reverse-path": "The message has the null reverse-path, so there is nobody to report to.",
   "not-asked-for": "The sender asked not to be told (NOTIFY).",
+  "forged-reverse-path": "SPF failed for the reverse-path, so the report would go to somebody who did not send this.",
+  "unverified-loop":
+    "The header says that the message was here before, and nothing shows that it comes from its reverse-path.",
 } as const satisfies Record<WithheldReason, string>;
 const nobodyText = "The reverse-path is in a domain of ours and nobody's address: it was forged, or its user is gone.";
 
@@ -111,7 +114,7 @@ export class Reporter {
         recipients: recipients.map(({ address }) => address),
       });
     }
-    for (const reason of ["null-reverse-path", "not-asked-for"] as const) {
+    for (const reason of Object.keys(withheldTexts) as WithheldReason[]) {
       const withheld = needs.filter(({ need }) => need.kind === "withheld" && need.reason === reason);
       if (withheld.length === 0) continue;
       const recipients = withheld.map(({ attempt }) => attempt.recipient.address);

@@ -114,6 +114,12 @@ export class MxRouter implements Router {
     }
   }
 
+  /** Without asking DNS. */
+  endsInMaildir(recipient: { readonly address: string; readonly domain: string }): boolean {
+    const route = this.#table.find(recipient);
+    return route === undefined ? this.#settings.isLocalDomain(recipient.domain) : route.via === "maildir";
+  }
+
   #byMx(domain: string, tls: TlsLevel): Promise<RouteResult> {
     return this.#remembering(`mx ${tls} ${domain}`, () => this.#lookUpMx(domain, tls));
   }

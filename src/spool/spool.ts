@@ -49,9 +49,14 @@ export interface StoredMessage {
   readonly reportOn?: QueueId;
   /** The domain it says it is from asks for suspicion (RFC 9989 §5.4): mailboxes put it into Junk. */
   readonly junk?: true;
+  /** It came from a stranger, and so much is known of whether its reverse-path is the stranger's own. Absent: no stranger. */
+  readonly stranger?: StrangersPath;
   /** How it leaves to recipients that are `forwarded`. */
   readonly forwarded?: ForwardedForm;
 }
+
+/** `verified`: SPF passed (for the null reverse-path, DMARC). `forged`: SPF failed. `unknown`: neither. */
+export type StrangersPath = "verified" | "forged" | "unknown";
 
 /** What differs for copies that one of our addresses leads elsewhere. */
 export interface ForwardedForm {

@@ -47,7 +47,10 @@ export async function commitMessage(state: SessionState, complete: CompleteMessa
     protocol: message.origin.protocol,
     login: state.client.login,
   });
-  const report = transaction.expanded.length === 0 ? undefined : await commitExpandedReport(state, complete);
+  const { stranger, junk } = message;
+  const unasked =
+    transaction.expanded.length === 0 || stranger === "forged" || (stranger !== undefined && junk === true);
+  const report = unasked ? undefined : await commitExpandedReport(state, complete);
   const afterwards = () => {
     if (claimed === undefined) queue.wake();
     else queue.accepted(claimed);

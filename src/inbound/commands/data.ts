@@ -2,15 +2,17 @@
  * DATA and BDAT: content into the spool, and the commit behind the `250`. The reply comes after the commit, never before
  * (RFC 5321 §6.1); whatever goes wrong, nothing of the message is kept and the client hears 4yz or 5yz.
  */
+import { checkDeliveredBefore } from "../../policy/delivered-before.ts";
 import { checkHopCount } from "../../policy/hop-limit.ts";
 import { checkHeaderOwnership } from "../../policy/header-ownership.ts";
 import { isSubmission } from "../../policy/client.ts";
 import { buildFacts } from "../../message/facts.ts";
 import { headerFaultWords } from "../../message/header-end.ts";
 import type { HeaderSection } from "../../message/header-section.ts";
+import type { MessageFacts } from "../../message/message-facts.ts";
 import { makeMessageId, messageIdRandomBytes } from "../../message/message-id.ts";
 import { checkHeaderAddresses, editSubmission } from "../../message/submission-edits.ts";
-import type { Decision } from "../../policy/decision.ts";
+import type { Decision, Refusal } from "../../policy/decision.ts";
 import { loginNeeded } from "../../policy/sender-permission.ts";
 import { reply, type Reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server-event.ts";
@@ -22,6 +24,7 @@ import { newMessage } from "../new-message.ts";
 import { commitMessage } from "./commit.ts";
 import { memoryShort } from "../session-memory.ts";
 import { dropContent, dropTransaction, type SessionState } from "../session-state.ts";
+import type { Transaction } from "../transaction.ts";
 import { noted, proceed, verdictOf, whenReady, type Verdict } from "../verdict.ts";
 
 const faults: Readonly<Record<ContentFault, Decision>> = {
@@ -83,7 +86,7 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const { header, findings } = finished;
   const declaredBinary = transaction.parameters.body === "BINARYMIME";
   const facts = buildFacts({ header, findings, declaredBinary, hostName: settings.hostname });
-  const looping = checkHopCount(facts, settings.hopLimit);
+  const looping = checkHopCount(facts, settings.hopLimit) ?? checkMailboxes(state, transaction, facts);
   if (looping !== undefined) return refuse(state, looping);
   const { checks } = content;
   const commit = (additions?: ContentAdditions) => {
@@ -133,6 +136,16 @@ async function commitChecked(
   if (decision.verdict === "accept") return commit(additions);
   if (verdict !== undefined && decision.verdict === "reject") checks.noteVerdict({ ...verdict, decision });
   return refuse(state, decision);
+}
+
+/** Most messages say nothing of an earlier delivery, and then nobody asks where their recipients lead. */
+function checkMailboxes(
+  { services }: SessionState,
+  { recipients }: Transaction,
+  facts: MessageFacts,
+): Refusal | undefined {
+  if (facts.deliveredTo.length === 0 || services.hasMailboxHere === undefined) return undefined;
+  return recipients.every(services.hasMailboxHere) ? checkDeliveredBefore(facts, recipients) : undefined;
 }
 
 /** The core, or we before, refused what came. */

@@ -1,0 +1,23 @@
+/**
+ * Refuses, before we are responsible for it, a message whose header says that it was in the same mailbox before: something
+ * sends it round. Accepting it would mean a report to the reverse-path later, and strangers write header and reverse-path
+ * as they like.
+ */
+import type { MessageFacts } from "../message/message-facts.ts";
+import { reply } from "../smtp/reply.ts";
+import type { Refusal } from "./decision.ts";
+
+/** `recipients`: those that go into mailboxes of ours, where all do. `undefined`: one of them is to get it. */
+export function checkDeliveredBefore(
+  facts: Pick<MessageFacts, "deliveredTo">,
+  recipients: readonly { readonly address: string }[],
+): Refusal | undefined {
+  const [first] = recipients;
+  if (facts.deliveredTo.length === 0 || first === undefined) return undefined;
+  if (!recipients.every(({ address }) => facts.deliveredTo.includes(address.toLowerCase()))) return undefined;
+  return {
+    verdict: "reject",
+    reply: reply(554, "5.4.6", `Mail loop: Delivered-To says that ${first.address} has had this message already`),
+    reason: "delivered-before",
+  };
+}
