@@ -295,6 +295,8 @@ export class Receiver {
         if (chance.is(0.04)) this.line.goSilent();
         return undefined;
       case "lies":
+        // Takes over what it never read.
+        if (verb === "DATA" && chance.is(0.1)) return { reply: "354 go\r\n250 2.0.0 Ok", close: true };
         // Wrong classes, codes that nobody knows, status of another class.
         if (!chance.is(0.1)) return undefined;
         return chance.pick(["299 5.0.0 hm", "250", "399 go on", "599 4.1.1 odd", "xyz", "250-never\r\n250 ended"]);
