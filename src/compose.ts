@@ -9,6 +9,7 @@ import { UserStore } from "./accounts/user-store.ts";
 import { adminApp } from "./admin/app.ts";
 import { guardSettings } from "./admin/guard.ts";
 import { Inbox } from "./admin/inbox.ts";
+import { controlSocketOf } from "./cli/control-socket.ts";
 import type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "./cli/running-server.ts";
 import { StartError } from "./cli/running-server.ts";
 import { ConfigError } from "./config/config-problem.ts";
@@ -272,7 +273,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   const control = await openHttp(
     ports,
     "control",
-    { kind: "unix", path: `${dataDir}/control.sock` },
+    { kind: "unix", path: controlSocketOf(dataDir) },
     adminApp(shared, undefined).fetch,
   );
   opened.defer(() => control.close());

@@ -2,6 +2,7 @@
  * The data directory before anything is in it: made, and readable by nobody but this user, since mail, private keys and
  * the token of the API are in there.
  */
+import { socketPathProblem } from "./cli/control-socket.ts";
 import { StartError } from "./cli/running-server.ts";
 import { FileError, type Files } from "./ports/files.ts";
 import type { Log } from "./ports/log.ts";
@@ -20,6 +21,8 @@ const TOKEN_LENGTH_MIN = 16;
 
 /** Rejects with {@link StartError}. */
 export async function prepareDataDir(dataDir: string, ports: { files: Files; log: Log }): Promise<void> {
+  const problem = socketPathProblem(dataDir);
+  if (problem !== undefined) throw new StartError("start-data-dir-unusable", "data_dir", problem);
   try {
     await ports.files.makeDirectory(dataDir, PRIVATE);
     await keepPrivate(dataDir, ports);

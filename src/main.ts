@@ -3,16 +3,18 @@
  * Nothing here decides anything about mail.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { homedir, networkInterfaces } from "node:os";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { makeVerifier } from "./accounts/user-administration.ts";
+import { usableControlSocket } from "./cli/control-socket.ts";
 import type { CliContext, ServerApi, ServerTarget, TextInput, TextOutput } from "./cli/context.ts";
 import { CliError, ExitCode } from "./cli/exit-code.ts";
 import { runCli } from "./cli/run.ts";
 import { type RunningServer, type ServerPlan, StartError } from "./cli/running-server.ts";
 import { DataDirInUse, lockDataDir } from "./node/data-dir-lock.ts";
 import { controlRequest } from "./node/http-control.ts";
+import { homeFolder } from "./node/home-folder.ts";
 import { launchersOf, systemProcesses, watchLaunchers } from "./node/launcher-watch.ts";
 import { NodeFiles } from "./node/node-files.ts";
 import { NodeNetwork } from "./node/node-network.ts";
@@ -57,7 +59,13 @@ const context: CliContext = {
   stdin: terminalInput(process.stdin, process.stderr) satisfies TextInput,
   environment: process.env,
   workingDirectory: process.cwd(),
-  homeDirectory: homedir(),
+  get homeDirectory() {
+    try {
+      return homeFolder();
+    } catch (error) {
+      throw new CliError(ExitCode.unavailable, (error as Error).message, "Set HOME, or name a folder by --data-dir.");
+    }
+  },
   clock,
   random,
   files,
@@ -211,7 +219,7 @@ function developmentLog(): { readonly log: Log; readonly showLog: () => void } {
 /** The API of the server that runs on the data directory, or the same API over the spool, held by this command. */
 async function serverApi(target: ServerTarget): Promise<ServerApi> {
   const { dataDir } = target;
-  const socket = join(dataDir, "control.sock");
+  const socket = usableControlSocket(dataDir);
   try {
     await controlRequest(socket, "/healthz");
     return {
@@ -225,6 +233,9 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
       const hint = error.code === "EACCES" ? "It belongs to another user; try it as that user." : undefined;
       throw new CliError(ExitCode.unavailable, `${socket} cannot be reached (${error.code})`, hint);
     }
+  }
+  if (target.serverOnly) {
+    throw new CliError(ExitCode.unavailable, `no server runs on ${dataDir}`, "Start it first: posthaste dev.");
   }
   if (!existsSync(join(dataDir, "spool.db"))) {
     if (!target.mayCreate || !target.settings) {

@@ -37,6 +37,8 @@ export interface ServerTarget {
   readonly settings?: Settings;
   /** Where nothing has run yet, the spool is made. */
   readonly mayCreate?: boolean;
+  /** Without a server the command fails: the spool alone cannot answer, and must not be locked against a server's start. */
+  readonly serverOnly?: boolean;
 }
 
 export interface CliContext extends ConfigSources {
@@ -45,6 +47,7 @@ export interface CliContext extends ConfigSources {
   readonly stderr: TextOutput;
   readonly stdin: TextInput;
   readonly workingDirectory: string;
+  /** Throws where there is none, and none can be made. */
   readonly homeDirectory: string;
   readonly clock: Clock;
   readonly random: Random;

@@ -48,8 +48,8 @@ export async function findConfig({ files, workingDirectory }: CliContext): Promi
 }
 
 /** Where `posthaste dev` keeps spool and inbox, so that both are there after a restart. */
-export function devDataDir({ environment, homeDirectory }: CliContext): string {
-  return join(environment["XDG_STATE_HOME"] || join(homeDirectory, ".local", "state"), "posthaste-dev");
+export function devDataDir(context: CliContext): string {
+  return join(context.environment["XDG_STATE_HOME"] || join(context.homeDirectory, ".local", "state"), "posthaste-dev");
 }
 
 /** The answer as JSON; an error of the API ends the command with its own words. */
@@ -83,7 +83,7 @@ export async function ask(
 export async function openApi(
   given: GivenArguments,
   context: CliContext,
-  options: { readonly mayCreate?: boolean } = {},
+  options: Pick<ServerTarget, "mayCreate" | "serverOnly"> = {},
 ): Promise<ServerApi> {
   const target = await findServer(given, context);
   const api = await context.serverApi({ ...target, ...options });

@@ -52,8 +52,9 @@ export const startErrors = {
       "Stop the process that is named, or give this server a `data_dir` of its own. A lock never outlives its process.",
   },
   "start-data-dir-unusable": {
-    cause: "The data directory cannot be made, read or written by this user.",
-    remedy: "Create it and give it to the user that runs the server.",
+    cause:
+      "The data directory cannot be made, read or written by this user, or its path is too long for the control socket: the system allows 107 octets (103 on macOS), `/control.sock` included.",
+    remedy: "Create it and give it to the user that runs the server; choose a shorter path where that is named.",
   },
   "start-data-dir-open": {
     cause:

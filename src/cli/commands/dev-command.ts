@@ -79,6 +79,8 @@ function hintFor({ code, part }: StartError): string {
   if (code === "start-data-dir-in-use") {
     return "Probably `posthaste dev` runs already. --data-dir FOLDER starts another one with data of its own.";
   }
+  if (code === "start-address-refused")
+    return "--smtp-port and --http-port take ports from 1024 upwards without a privilege.";
   return "--data-dir FOLDER keeps the data elsewhere.";
 }
 

@@ -1,5 +1,4 @@
 /** `posthaste inbox list | show | wait | clear`: the captured mail. */
-import { join } from "node:path";
 import { capturedMessage, capturedPage } from "../api-shapes.ts";
 import { type Command, jsonOption, type OptionDeclaration, yesOption } from "../command.ts";
 import type { CliContext, ServerApi } from "../context.ts";
@@ -94,7 +93,7 @@ const wait: Command = {
   run: async (given, context) => {
     const timeoutMs = given.durationMs("timeout") ?? 30_000;
     if (timeoutMs > 300_000) throw usageError("--timeout is at most 300s");
-    await using api = await openInbox(given, context);
+    await using api = await openInbox(given, context, { serverOnly: true });
     const query = queryOf(given);
     query.set("timeout", `${timeoutMs}ms`);
     return printMessage(await ask(api, `/api/v1/inbox/wait?${query.toString()}`), given, context);
@@ -129,10 +128,16 @@ const clear: Command = {
 export const inboxCommands: readonly Command[] = [list, show, wait, clear];
 
 /** Captured mail is the dev server's unless one is named. */
-async function openInbox(given: GivenArguments, context: CliContext): Promise<ServerApi> {
-  if (given.text("config") !== undefined || given.text("data-dir") !== undefined) return await openApi(given, context);
-  const values = new Map([["data-dir", [join(devDataDir(context))]]]);
-  return await openApi(new GivenArguments(values, []), context);
+async function openInbox(
+  given: GivenArguments,
+  context: CliContext,
+  options: { readonly serverOnly?: boolean } = {},
+): Promise<ServerApi> {
+  if (given.text("config") !== undefined || given.text("data-dir") !== undefined) {
+    return await openApi(given, context, options);
+  }
+  const values = new Map([["data-dir", [devDataDir(context)]]]);
+  return await openApi(new GivenArguments(values, []), context, options);
 }
 
 function queryOf(given: GivenArguments): URLSearchParams {

@@ -1,0 +1,100 @@
+/**
+ * A container's conditions: a uid that no passwd file knows, without HOME; a data directory with a long path; a command
+ * that comes before its server. Needs root for the first.
+ */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+/** In no passwd file. */
+const uid = 54_321;
+const isRoot = process.getuid?.() === 0;
+
+interface Ended {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "posthaste-home-test-"));
+  chmodSync(folder, 0o777);
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** As that uid, without HOME and in the root folder. */
+function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Ended {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    cwd: "/",
+    env: { PATH: process.env["PATH"] ?? "", ...environment },
+    encoding: "utf8",
+    ...(isRoot ? { uid, gid: uid } : {}),
+  });
+  return { status, output: stdout + stderr };
+}
+
+test("a uid without a passwd entry and without HOME: every command runs", { skip: !isRoot && "needs root" }, (t) => {
+  const folder = temporaryFolder(t);
+  const environment = { TMPDIR: folder };
+  assert.match(run(["--version"], environment).output, /^\d+\.\d+\.\d+\n$/);
+  assert.equal(run(["--help"], environment).status, 0);
+  // Neither needs a home, and neither makes one.
+  assert.equal(existsSync(join(folder, `posthaste-home-${uid}`)), false);
+  assert.match(run(["check", "config", "/nonexistent.toml"], environment).output, /nonexistent/);
+  const listed = run(["inbox", "list"], environment);
+  assert.equal(listed.status, 69);
+  assert.match(listed.output, /no server runs on .*posthaste-home-54321/);
+});
+
+test("its test inbox keeps its data in a folder of its own", { skip: !isRoot && "needs root" }, async (t) => {
+  const folder = temporaryFolder(t);
+  const server = spawn(process.execPath, [main, "dev", "--smtp-port", "0", "--http-port", "0"], {
+    cwd: "/",
+    env: { PATH: process.env["PATH"] ?? "", TMPDIR: folder },
+    uid,
+    gid: uid,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [server.stdout, server.stderr]) {
+    stream.on("data", (bytes: Buffer) => {
+      output += bytes.toString();
+      if (output.includes("server-started") && !server.killed) server.kill("SIGTERM");
+    });
+  }
+  await new Promise((resolve) => server.once("close", resolve));
+  assert.equal(server.exitCode, 0, output);
+  assert.ok(existsSync(join(folder, `posthaste-home-${uid}`, ".local/state/posthaste-dev/spool.db")), output);
+});
+
+test("a folder that somebody else made is not taken for a home", { skip: !isRoot && "needs root" }, (t) => {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, `posthaste-home-${uid}`), { mode: 0o755 });
+  const { status, output } = run(["dev", "--smtp-port", "0", "--http-port", "0"], { TMPDIR: folder });
+  assert.equal(status, 69, output);
+  assert.match(output, /does not belong to uid 54321 alone\nSet HOME, or name a folder by --data-dir/);
+});
+
+test("a data directory that is too long for the control socket is refused with the length allowed", (t) => {
+  const folder = join(temporaryFolder(t), "a".repeat(100));
+  const { status, output } = run(["dev", "--smtp-port", "0", "--http-port", "0", "--data-dir", folder]);
+  assert.equal(status, 69, output);
+  assert.match(output, /control\.sock has 1\d\d octets, and the path of a socket may have 10[37]/);
+  assert.equal(existsSync(folder), false);
+});
+
+test("inbox wait without a server says so at once, and leaves the spool unlocked", (t) => {
+  const folder = temporaryFolder(t);
+  // A server has been here before.
+  const before = run(["dev", "--smtp-port", "1", "--http-port", "0", "--data-dir", folder]);
+  assert.notEqual(before.status, 0);
+  assert.ok(existsSync(join(folder, "spool.db")), before.output);
+  const { status, output } = run(["inbox", "wait", "--timeout", "30s", "--data-dir", folder]);
+  assert.equal(status, 69, output);
+  assert.match(output, /no server runs on .*\nStart it first: posthaste dev/);
+});
