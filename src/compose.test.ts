@@ -316,6 +316,7 @@ test("dev takes any login and any recipient, and nothing leaves", async () => {
     smtpPort: 1025,
     httpPort: 8025,
     tlsPort: undefined,
+    hostnames: [],
   });
   const server = await createServer({ settings, mode: "development" }, world.ports());
   assert.deepEqual(server.listeners, [

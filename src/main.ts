@@ -24,6 +24,8 @@ import { downgradeSpool } from "./node/spool-downgrade.ts";
 import { FORMAT_VERSION } from "./node/spool-schema.ts";
 import type { SqliteSpool, SqliteSpoolOptions } from "./node/sqlite-spool.ts";
 import { SystemRandom } from "./node/system-random.ts";
+import { runProgram } from "./node/run-program.ts";
+import { temporaryFolder } from "./node/temporary-folder.ts";
 import { terminalInput } from "./node/terminal-input.ts";
 import { ThreadPoolCrypto } from "./node/thread-pool-crypto.ts";
 import { FileError } from "./ports/files.ts";
@@ -59,6 +61,9 @@ const context: CliContext = {
   stdin: terminalInput(process.stdin, process.stderr) satisfies TextInput,
   environment: process.env,
   workingDirectory: process.cwd(),
+  processId: process.pid,
+  runProgram: (words, environment) => runProgram(words, { environment, interrupted: interruption() }),
+  temporaryFolder,
   get homeDirectory() {
     try {
       return homeFolder();
@@ -138,7 +143,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const { createServer } = await import("./compose.ts");
   const { serveHttp } = await import("./node/http-server.ts");
   const { log, showLog } =
-    plan.mode === "production" ? { log: await productionLog(plan), showLog: undefined } : developmentLog();
+    plan.mode === "production" ? { log: await productionLog(plan), showLog: undefined } : developmentLog(plan);
   serverLog = log;
   const resolver = await makeResolver(settings.dns.servers, log);
   const { openFilesLimit } = await import("./node/open-files-limit.ts");
@@ -200,13 +205,14 @@ async function productionLog({ settings }: ServerPlan): Promise<Log> {
 }
 
 /** Held back until `showLog`: the screen comes first. */
-function developmentLog(): { readonly log: Log; readonly showLog: () => void } {
+function developmentLog({ quietLog = false }: ServerPlan): { readonly log: Log; readonly showLog: () => void } {
   let held: string[] | undefined = [];
   const log = new ReadableLog({
     level: "info",
     clock,
     write: (text) => void (held ? held.push(text) : process.stderr.write(text)),
     colours: coloursWanted(process.stderr, process.env),
+    quiet: quietLog,
   });
   const showLog = () => {
     const lines = held ?? [];

@@ -3,12 +3,15 @@
  * and Origin, where a browser sends one, has to be the same; a token is asked for where one is set.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
+import { parseIpAddress } from "../lib/ip-network.ts";
 import type { Settings } from "../config/settings-schema.ts";
 import { printableJson } from "../lib/printable-text.ts";
 
 export interface GuardSettings {
   /** Names under which the server may be addressed, besides loopback ones and the address it listens on. */
   readonly hostnames: readonly string[];
+  /** It listens on every address of the machine, so each may be named. No name of DNS leads to an address in digits. */
+  readonly anyAddress?: true;
   readonly token?: string;
 }
 
@@ -23,7 +26,8 @@ const loopbackHosts = ["localhost", "127.0.0.1", "[::1]"];
 export function refusalOf(request: Request, settings: GuardSettings): Refusal | undefined {
   const host = request.headers.get("host") ?? new URL(request.url).host;
   const name = host.replace(/:\d+$/, "").toLowerCase();
-  if (![...loopbackHosts, ...settings.hostnames].includes(name)) {
+  const byAddress = settings.anyAddress === true && parseIpAddress(name.replace(/^\[(.*)\]$/, "$1")) !== undefined;
+  if (!byAddress && ![...loopbackHosts, ...settings.hostnames].includes(name)) {
     return { status: 403, error: `Host ${printableJson(host.slice(0, 100))} is not a name of this server` };
   }
   const origin = request.headers.get("origin");
@@ -42,7 +46,8 @@ export function guardSettings({ hostname, admin }: Settings, made: string | unde
   const own = admin.listen.kind === "ip" ? [hostOf(admin.listen.address)] : [];
   const hostnames = [hostname, ...admin.hostnames, ...own].map((name) => name.toLowerCase());
   const token = admin.token ?? made;
-  return { hostnames, ...(token === undefined ? {} : { token }) };
+  const wildcard = admin.listen.kind === "ip" && ["0.0.0.0", "::"].includes(admin.listen.address);
+  return { hostnames, ...(wildcard && { anyAddress: true }), ...(token === undefined ? {} : { token }) };
 }
 
 /** As a Host field has it. */

@@ -1,6 +1,5 @@
 /** How a command is declared: from one declaration come parsing, help, completion and suggestions. */
 import type { CliContext } from "./context.ts";
-import type { ExitCode } from "./exit-code.ts";
 import type { GivenArguments } from "./given-arguments.ts";
 
 export interface OptionDeclaration {
@@ -16,6 +15,8 @@ export interface OptionDeclaration {
   /** The only values allowed. */
   readonly choices?: readonly string[];
   readonly completes?: "file" | "folder";
+  /** Environment variable that gives the value where the option is absent; a list has commas, a flag is 1 or 0. */
+  readonly variable?: `POSTHASTE_${string}`;
 }
 
 export interface PositionalDeclaration {
@@ -39,8 +40,11 @@ export interface Command {
   readonly description?: string;
   readonly options: readonly OptionDeclaration[];
   readonly positionals: readonly PositionalDeclaration[];
+  /** What stands behind `--` is a program with its arguments, to be run. */
+  readonly takesProgram?: true;
   readonly examples: readonly CommandExample[];
-  run(given: GivenArguments, context: CliContext): Promise<ExitCode>;
+  /** Gives the exit code: one of `ExitCode`, or that of the program it ran. */
+  run(given: GivenArguments, context: CliContext): Promise<number>;
 }
 
 /** Understood by every command. */

@@ -6,6 +6,7 @@ import type { ConfigSources } from "../config/load-settings.ts";
 import type { Settings } from "../config/settings-schema.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Network } from "../ports/network.ts";
+import type { ProgramEnd, TemporaryFolder } from "../ports/programs.ts";
 import type { Random } from "../ports/random.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import type { RunningServer, ServerPlan } from "./running-server.ts";
@@ -47,6 +48,7 @@ export interface CliContext extends ConfigSources {
   readonly stderr: TextOutput;
   readonly stdin: TextInput;
   readonly workingDirectory: string;
+  readonly processId: number;
   /** Throws where there is none, and none can be made. */
   readonly homeDirectory: string;
   readonly clock: Clock;
@@ -68,6 +70,13 @@ export interface CliContext extends ConfigSources {
   ) => Promise<{ readonly from: number; readonly to: number }>;
   /** Rejects with `CliError` for what people can mend: ports taken, a data_dir in use. */
   readonly startServer: (plan: ServerPlan) => Promise<RunningServer>;
+  /**
+   * Runs a program with our input and output until it ends, and gives its exit code as shells count it. `interrupted` is
+   * passed on to it.
+   */
+  readonly runProgram: (words: readonly string[], environment: Readonly<Record<string, string>>) => Promise<ProgramEnd>;
+  /** A new private folder, removed with all that is in it when it is disposed of. */
+  readonly temporaryFolder: () => Promise<TemporaryFolder>;
   /** Aborts at the first SIGINT or SIGTERM. A second one ends the process. */
   readonly interrupted: AbortSignal;
   /** Calls back at each SIGHUP. */

@@ -18,6 +18,7 @@ export const dataDirOption = {
   name: "data-dir",
   value: "FOLDER",
   completes: "folder",
+  variable: "POSTHASTE_DATA_DIR",
   summary: "data directory of the server meant, in place of --config",
 } as const satisfies OptionDeclaration;
 
@@ -28,12 +29,13 @@ const usualConfigs = ["posthaste.toml", "posthaste.config.ts", "/etc/posthaste/p
 
 /** `--data-dir`, `--config`, a configuration in its usual place, or where `posthaste dev` keeps its data. */
 export async function findServer(given: GivenArguments, context: CliContext): Promise<ServerTarget> {
-  const folder = given.text("data-dir");
   const config = given.text("config");
+  // What the command line says goes before the environment.
+  const folder = config !== undefined && given.isFromEnvironment("data-dir") ? undefined : given.text("data-dir");
   if (folder !== undefined && config !== undefined) throw usageError("--config and --data-dir exclude each other");
   if (folder !== undefined) return { dataDir: resolve(context.workingDirectory, folder) };
   const file = config === undefined ? await findConfig(context) : resolve(context.workingDirectory, config);
-  if (file === undefined) return { dataDir: devDataDir(context) };
+  if (file === undefined) return { dataDir: await devDataDir(context) };
   const { settings } = await loadSettings(file, context);
   return { dataDir: settings.data_dir, settings };
 }
@@ -47,8 +49,15 @@ export async function findConfig({ files, workingDirectory }: CliContext): Promi
   return undefined;
 }
 
-/** Where `posthaste dev` keeps spool and inbox, so that both are there after a restart. */
-export function devDataDir(context: CliContext): string {
+/** What `posthaste dev --project` makes in the working directory. */
+export function projectDataDir({ workingDirectory }: CliContext): string {
+  return resolve(workingDirectory, ".posthaste");
+}
+
+/** Where `posthaste dev` keeps spool and inbox, so that both are there after a restart: the project's folder, or the user's. */
+export async function devDataDir(context: CliContext): Promise<string> {
+  const project = projectDataDir(context);
+  if ((await context.files.stat(project))?.kind === "directory") return project;
   return join(context.environment["XDG_STATE_HOME"] || join(context.homeDirectory, ".local", "state"), "posthaste-dev");
 }
 

@@ -7,11 +7,26 @@ import { usageError } from "./exit-code.ts";
 
 export class GivenArguments {
   readonly #values: ReadonlyMap<string, readonly string[]>;
+  readonly #variables: ReadonlyMap<string, string>;
   readonly positionals: readonly string[];
+  /** The words behind `--`, for a command that takes a program. */
+  readonly program: readonly string[];
 
-  constructor(values: ReadonlyMap<string, readonly string[]>, positionals: readonly string[]) {
+  /** `variables`: of the options that the environment gave, the variable. */
+  constructor(
+    values: ReadonlyMap<string, readonly string[]>,
+    positionals: readonly string[],
+    more: { readonly program?: readonly string[]; readonly variables?: ReadonlyMap<string, string> } = {},
+  ) {
     this.#values = values;
+    this.#variables = more.variables ?? new Map<string, string>();
     this.positionals = positionals;
+    this.program = more.program ?? [];
+  }
+
+  /** Whether the environment gave the option, not the command line. */
+  isFromEnvironment(name: string): boolean {
+    return this.#variables.has(name);
   }
 
   flag(name: string): boolean {
@@ -39,7 +54,9 @@ export class GivenArguments {
     if (text === undefined) return undefined;
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     if (value >= bounds.min && value <= bounds.max) return value;
-    throw usageError(`--${name} takes a whole number from ${bounds.min} to ${bounds.max}, not "${text}"`);
+    throw usageError(
+      `${this.#variables.get(name) ?? `--${name}`} takes a whole number from ${bounds.min} to ${bounds.max}, not "${text}"`,
+    );
   }
 
   /** `30s`, `5m`, or seconds without a unit. */
@@ -53,7 +70,11 @@ export class GivenArguments {
 }
 
 /** Throws a usage error that names the nearest known option, or what is missing. */
-export function parseGiven(command: Command, words: readonly string[]): GivenArguments {
+export function parseGiven(
+  command: Command,
+  words: readonly string[],
+  environment: Readonly<Record<string, string | undefined>> = {},
+): GivenArguments {
   const declared: readonly OptionDeclaration[] = [...command.options, helpOption];
   const { tokens } = parseArgs({
     args: [...words],
@@ -69,19 +90,47 @@ export function parseGiven(command: Command, words: readonly string[]): GivenArg
   });
   const values = new Map<string, string[]>();
   const positionals: string[] = [];
+  const program: string[] = [];
+  let rest = positionals;
   for (const token of tokens) {
-    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind === "option-terminator" && command.takesProgram) rest = program;
+    if (token.kind === "positional") rest.push(token.value);
     if (token.kind !== "option") continue;
     const option = declared.find(({ name }) => name === token.name);
     if (!option) throw unknownOption(token.rawName, declared);
     values.set(option.name, [...(values.get(option.name) ?? []), valueOf(option, token.value, values)]);
   }
-  const given = new GivenArguments(values, positionals);
+  if (rest === program && program.length === 0) throw usageError("a program is needed after --");
+  const variables = addFromEnvironment(values, command.options, environment);
+  const given = new GivenArguments(values, positionals, { program, variables });
   if (given.flag("help")) return given;
   checkPositionals(command, positionals);
   const missing = command.options.find(({ name, required }) => required && !values.has(name));
   if (missing) throw usageError(`--${missing.name} is needed: ${missing.summary}`);
   return given;
+}
+
+/** Gives the options that came from the environment, with their variables. */
+function addFromEnvironment(
+  values: Map<string, string[]>,
+  options: readonly OptionDeclaration[],
+  environment: Readonly<Record<string, string | undefined>>,
+): ReadonlyMap<string, string> {
+  const variables = new Map<string, string>();
+  for (const option of options) {
+    const { name, variable } = option;
+    const text = variable === undefined ? undefined : environment[variable];
+    if (variable === undefined || text === undefined || text === "" || values.has(name)) continue;
+    if (option.value === undefined) {
+      if (/^(?:0|false|no|off)$/i.test(text)) continue;
+      if (!/^(?:1|true|yes|on)$/i.test(text)) throw usageError(`${variable} is 1 or 0, not "${text}"`);
+    }
+    const texts =
+      option.value === undefined ? [""] : option.multiple ? text.split(",").map((part) => part.trim()) : [text];
+    values.set(name, texts);
+    variables.set(name, variable);
+  }
+  return variables;
 }
 
 function valueOf(option: OptionDeclaration, value: string | undefined, earlier: ReadonlyMap<string, unknown>): string {

@@ -70,12 +70,12 @@ export function commandHelp(command: Command, style: Style): string {
   return [...lines, ""].join("\n");
 }
 
-export function usageLine({ name, options, positionals }: Command): string {
+export function usageLine({ name, options, positionals, takesProgram }: Command): string {
   const words = positionals.map((positional) => (positional.optional ? `[${positional.name}]` : positional.name));
   const required = options
     .filter((option) => option.required)
     .map((option) => `--${option.name} ${option.value ?? ""}`);
-  return ["posthaste", name, ...required, "[OPTIONS]", ...words].join(" ");
+  return ["posthaste", name, ...required, "[OPTIONS]", ...words, ...(takesProgram ? ["[-- PROGRAM…]"] : [])].join(" ");
 }
 
 function optionLabel({ name, short, value }: OptionDeclaration): string {
@@ -83,8 +83,9 @@ function optionLabel({ name, short, value }: OptionDeclaration): string {
   return short === undefined ? `    ${long}` : `-${short}, ${long}`;
 }
 
-function optionSummary({ summary, choices, multiple }: OptionDeclaration): string {
-  return `${summary}${choices ? `: ${choices.join(", ")}` : ""}${multiple ? " (may be repeated)" : ""}`;
+function optionSummary({ summary, choices, multiple, variable }: OptionDeclaration): string {
+  const more = [...(multiple ? ["may be repeated"] : []), ...(variable === undefined ? [] : [variable])];
+  return `${summary}${choices ? `: ${choices.join(", ")}` : ""}${more.length === 0 ? "" : ` (${more.join("; ")})`}`;
 }
 
 function columns(rows: readonly (readonly [string, string])[], style: Style): string[] {

@@ -11,7 +11,7 @@ import { StartError } from "./running-server.ts";
 import { type Style, styleFor } from "./style.ts";
 
 /** `words`: without node and script. Never rejects. */
-export async function runCli(words: readonly string[], context: CliContext): Promise<ExitCode> {
+export async function runCli(words: readonly string[], context: CliContext): Promise<number> {
   const style = styleFor(context.stderr, context.environment);
   let command: Command | undefined;
   try {
@@ -29,7 +29,7 @@ export async function runCli(words: readonly string[], context: CliContext): Pro
       return ExitCode.usage;
     }
     command = findCommand(words);
-    const given = parseGiven(command, words.slice(command.name.split(" ").length));
+    const given = parseGiven(command, words.slice(command.name.split(" ").length), context.environment);
     if (given.flag("help")) return print(context, commandHelp(command, styleOut));
     return await command.run(given, context);
   } catch (error) {

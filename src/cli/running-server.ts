@@ -9,6 +9,8 @@ export interface ServerPlan {
   readonly mode: "production" | "development";
   /** false: STARTTLS is not offered. Development only; default: true. */
   readonly startTls?: boolean;
+  /** The log shows only what is wrong. Development only: another program has the terminal. */
+  readonly quietLog?: boolean;
   /** Reads the configuration again; absent where there is no file. Rejects with `ConfigError`. */
   readonly reload?: () => Promise<Settings>;
 }

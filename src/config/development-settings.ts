@@ -9,9 +9,12 @@ export interface DevelopmentOptions {
   readonly httpPort: number;
   /** SMTP with TLS from the first octet. */
   readonly tlsPort: number | undefined;
+  /** Names under which HTTP may be addressed, besides loopback ones. */
+  readonly hostnames: readonly string[];
 }
 
-export function developmentSettings({ dataDir, host, smtpPort, httpPort, tlsPort }: DevelopmentOptions): Settings {
+export function developmentSettings(options: DevelopmentOptions): Settings {
+  const { dataDir, host, smtpPort, httpPort, tlsPort, hostnames } = options;
   const address = (port: number): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
   return settingsSchema.parse({
     hostname: "localhost",
@@ -23,6 +26,6 @@ export function developmentSettings({ dataDir, host, smtpPort, httpPort, tlsPort
       ...(tlsPort === undefined ? [] : [{ kind: "submissions", listen: address(tlsPort) }]),
     ],
     route: [{ domain: "*", via: "capture" }],
-    admin: { listen: address(httpPort) },
+    admin: { listen: address(httpPort), hostnames },
   });
 }

@@ -14,6 +14,8 @@ export interface ReadableLogOptions {
   /** Gets whole lines with their line end. */
   readonly write: (text: string) => void;
   readonly colours: boolean;
+  /** Shows only errors, and what has a hint. */
+  readonly quiet?: boolean;
 }
 
 const NAME_WIDTH = 20;
@@ -32,8 +34,9 @@ export class ReadableLog implements Log {
 
   event(name: LogEventName, fields: LogFields): void {
     const { level } = logEvents[name];
-    const { clock, write } = this.#options;
+    const { clock, write, quiet } = this.#options;
     if (!isEnabled(level, this.#options.level)) return;
+    if (quiet === true && level !== "error" && fields["hint"] === undefined) return;
     const time = this.#colour("2", localTime(clock.now()));
     const event = this.#colour(COLOUR[level], `${level.padEnd(5)} ${name.padEnd(NAME_WIDTH)}`);
     const details = Object.entries({ ...this.#fields, ...fields })

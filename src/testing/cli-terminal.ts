@@ -26,7 +26,7 @@ export interface TestContextOptions {
 }
 
 export interface TestRun {
-  readonly code: ExitCode;
+  readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
   readonly questions: readonly string[];
@@ -64,6 +64,9 @@ export class TestTerminal {
       },
       environment: options.environment ?? {},
       workingDirectory: "/home/ann",
+      processId: 4711,
+      runProgram: () => Promise.reject(new Error("no program is run here")),
+      temporaryFolder: () => Promise.reject(new Error("no folder is made here")),
       homeDirectory: "/home/ann",
       clock: this.clock,
       random: new SeededRandom(1),

@@ -1,66 +1,164 @@
 /** `posthaste dev`: the test inbox. It is the production server with the network captured. */
 import { resolve } from "node:path";
 import { developmentSettings } from "../../config/development-settings.ts";
-import type { Command } from "../command.ts";
+import { parseIpAddress } from "../../lib/ip-network.ts";
+import { type Command, jsonOption } from "../command.ts";
 import type { CliContext } from "../context.ts";
-import { dataDirOption, devDataDir } from "../data-dir.ts";
+import { dataDirOption, devDataDir, projectDataDir } from "../data-dir.ts";
 import { CliError, ExitCode, usageError } from "../exit-code.ts";
-import { type RunningServer, StartError } from "../running-server.ts";
-import { placeOf } from "../send/send-session.ts";
-import { printable } from "../../lib/printable-text.ts";
-import { styleFor } from "../style.ts";
-import { type FirstMessage, sendFirstMessage } from "./first-message.ts";
+import type { GivenArguments } from "../given-arguments.ts";
+import { type RunningServer, type ServerPlan, StartError } from "../running-server.ts";
+import { devJson, devScreen, devVariables } from "./dev-screen.ts";
+import { sendFirstMessage } from "./first-message.ts";
 import { aborted } from "./serve-command.ts";
+
+const portBounds = { min: 0, max: 65_535 };
 
 export const devCommand: Command = {
   name: "dev",
   summary: "run a test inbox: everything sent to it is captured, nothing leaves this machine",
   description:
-    "Listens on loopback only; takes any login and any recipient. Offers no TLS unless asked to, since clients refuse the\n" +
-    "self-signed certificate. Captured mail is kept in\n" +
-    "$XDG_STATE_HOME/posthaste-dev (~/.local/state/posthaste-dev) over restarts; `posthaste inbox` reads it.",
+    "Takes any login and any recipient, on loopback only unless --host says otherwise. Offers no TLS unless asked to, since\n" +
+    "clients refuse the self-signed certificate. Captured mail is kept in $XDG_STATE_HOME/posthaste-dev\n" +
+    "(~/.local/state/posthaste-dev) over restarts; `posthaste inbox` reads it.\n\n" +
+    "With a program after --, the inbox begins empty on free ports, in a temporary folder, unless options say otherwise. The\n" +
+    "program finds SMTP_HOST, SMTP_PORT, POSTHASTE_URL and POSTHASTE_DATA_DIR in its environment. Its end ends the inbox, and\n" +
+    "its exit code is that of the command.",
   options: [
-    { name: "smtp-port", value: "PORT", summary: "default 1025; 0 takes a free one" },
-    { name: "http-port", value: "PORT", summary: "default 8025; 0 takes a free one" },
+    {
+      name: "host",
+      value: "ADDRESS",
+      variable: "POSTHASTE_HOST",
+      summary: "IP address to listen on; default 127.0.0.1",
+    },
+    {
+      name: "smtp-port",
+      value: "PORT",
+      variable: "POSTHASTE_SMTP_PORT",
+      summary: "default 1025; 0 takes a free one",
+    },
+    {
+      name: "http-port",
+      value: "PORT",
+      variable: "POSTHASTE_HTTP_PORT",
+      summary: "default 8025; 0 takes a free one",
+    },
     {
       name: "tls-port",
       value: "PORT",
+      variable: "POSTHASTE_TLS_PORT",
       summary: "take SMTP with TLS from the first octet on PORT, too; 0 takes a free one",
     },
-    { name: "starttls", summary: "offer STARTTLS, with a self-signed certificate" },
+    { name: "starttls", variable: "POSTHASTE_STARTTLS", summary: "offer STARTTLS, with a self-signed certificate" },
     { name: "no-starttls", summary: "the default; accepted for older scripts" },
-    { name: "no-welcome", summary: "send no first message; without it an empty inbox gets one" },
+    {
+      name: "allow-host",
+      value: "NAME",
+      multiple: true,
+      variable: "POSTHASTE_ALLOW_HOST",
+      summary: "name under which HTTP may be addressed, such as that of a container, besides localhost",
+    },
+    {
+      name: "no-welcome",
+      variable: "POSTHASTE_NO_WELCOME",
+      summary: "send no first message; without it an empty inbox gets one",
+    },
     { ...dataDirOption, summary: "keep spool and captured mail in FOLDER" },
+    {
+      name: "project",
+      variable: "POSTHASTE_PROJECT",
+      summary: "keep them in .posthaste of the working directory; every command run there finds it",
+    },
+    { ...jsonOption, summary: "print addresses, ports and folders as one line of JSON, in place of the screen" },
   ],
   positionals: [],
+  takesProgram: true,
   examples: [
     { line: "posthaste dev", does: "SMTP on 1025, HTTP on 8025" },
     { line: "posthaste dev --smtp-port 2525 --http-port 8026 --data-dir ./mail", does: "where those are taken" },
     { line: "posthaste dev --starttls --tls-port 1465", does: "for an application that demands TLS" },
+    { line: "posthaste dev -- npm test", does: "an inbox for one run of the tests" },
+    { line: "posthaste dev --host 0.0.0.0 --allow-host mail", does: "in a container named mail" },
   ],
   run: async (given, context) => {
-    const port = (name: string, usual: number) => given.number(name, { min: 0, max: 65_535 }) ?? usual;
-    const { interrupted } = context;
-    const folder = given.text("data-dir");
-    const dataDir = folder === undefined ? devDataDir(context) : resolve(context.workingDirectory, folder);
-    const startTls = given.flag("starttls");
-    if (startTls && given.flag("no-starttls")) throw usageError("--starttls and --no-starttls exclude each other");
-    const settings = developmentSettings({
-      dataDir,
-      host: "127.0.0.1",
-      smtpPort: port("smtp-port", 1025),
-      httpPort: port("http-port", 8025),
-      tlsPort: given.number("tls-port", { min: 0, max: 65_535 }),
-    });
-    const server = await startOrExplain(() => context.startServer({ settings, mode: "development", startTls }));
-    const first = given.flag("no-welcome") ? undefined : await sendFirstMessage(server, dataDir, context);
-    context.stdout.write(devScreen({ server, dataDir, startTls, first, context }));
-    server.showLog?.();
-    await aborted(interrupted);
-    await server.stop();
-    return ExitCode.ok;
+    if (given.flag("starttls") && given.flag("no-starttls")) {
+      throw usageError("--starttls and --no-starttls exclude each other");
+    }
+    if (given.program.length === 0) return await serveInbox(given, context, await dataDirOf(given, context));
+    if (given.flag("json")) throw usageError("--json and a program exclude each other: both write to standard output");
+    if (given.text("data-dir") !== undefined || given.flag("project")) {
+      return await runProgram(given, context, await dataDirOf(given, context));
+    }
+    await using folder = await context.temporaryFolder();
+    return await runProgram(given, context, folder.path);
   },
 };
+
+async function serveInbox(given: GivenArguments, context: CliContext, dataDir: string): Promise<number> {
+  const { interrupted, stdout } = context;
+  const startTls = given.flag("starttls");
+  const server = await startOrExplain(() => context.startServer(planOf(given, dataDir)));
+  const first = given.flag("no-welcome") ? undefined : await sendFirstMessage(server, dataDir, context);
+  const folderIsUsual = dataDir === (await devDataDir(context));
+  const shown = { server, dataDir, startTls, folderIsUsual, first, context };
+  stdout.write(given.flag("json") ? devJson(shown) : devScreen(shown));
+  server.showLog?.();
+  await aborted(interrupted);
+  await server.stop();
+  return ExitCode.ok;
+}
+
+async function runProgram(given: GivenArguments, context: CliContext, dataDir: string): Promise<number> {
+  const server = await startOrExplain(() => context.startServer(planOf(given, dataDir)));
+  server.showLog?.();
+  const end = await context.runProgram(given.program, devVariables(server, dataDir));
+  await server.stop();
+  if (end.kind === "not-started") {
+    context.stderr.write(`posthaste: ${given.program[0]} cannot be started: ${end.reason}\n`);
+  }
+  return end.code;
+}
+
+function planOf(given: GivenArguments, dataDir: string): ServerPlan {
+  const forProgram = given.program.length > 0;
+  const tlsPort = given.number("tls-port", portBounds);
+  const settings = developmentSettings({
+    dataDir,
+    host: hostOf(given.text("host") ?? "127.0.0.1"),
+    smtpPort: given.number("smtp-port", portBounds) ?? (forProgram ? 0 : 1025),
+    httpPort: given.number("http-port", portBounds) ?? (forProgram ? 0 : 8025),
+    tlsPort,
+    hostnames: given.texts("allow-host"),
+  });
+  return { settings, mode: "development", startTls: given.flag("starttls"), quietLog: forProgram };
+}
+
+function hostOf(text: string): string {
+  const host = text === "localhost" ? "127.0.0.1" : text;
+  if (parseIpAddress(host) === undefined) throw usageError(`--host takes an IP address, not "${text}"`);
+  return host;
+}
+
+async function dataDirOf(given: GivenArguments, context: CliContext): Promise<string> {
+  const folder = given.text("data-dir");
+  const project = given.flag("project");
+  // Of two that come from different places, the command line's.
+  if (folder !== undefined && !(project && given.isFromEnvironment("data-dir"))) {
+    if (project && !given.isFromEnvironment("project")) throw usageError("--data-dir and --project exclude each other");
+    return resolve(context.workingDirectory, folder);
+  }
+  return project ? await makeProjectFolder(context) : await devDataDir(context);
+}
+
+/** Its mail is not for the project's version control. */
+async function makeProjectFolder(context: CliContext): Promise<string> {
+  const { files } = context;
+  const folder = projectDataDir(context);
+  const ignore = `${folder}/.gitignore`;
+  await files.makeDirectory(folder, 0o700);
+  if ((await files.stat(ignore)) === undefined) await files.replaceFile(ignore, Buffer.from("*\n"));
+  return folder;
+}
 
 async function startOrExplain(start: () => Promise<RunningServer>): Promise<RunningServer> {
   try {
@@ -82,61 +180,4 @@ function hintFor({ code, part }: StartError): string {
   if (code === "start-address-refused")
     return "--smtp-port and --http-port take ports from 1024 upwards without a privilege.";
   return "--data-dir FOLDER keeps the data elsewhere.";
-}
-
-function devScreen(shown: {
-  readonly server: RunningServer;
-  readonly dataDir: string;
-  readonly startTls: boolean;
-  readonly first: FirstMessage | undefined;
-  readonly context: CliContext;
-}): string {
-  const { server, dataDir, startTls, first, context } = shown;
-  const { bold, dim, green, cyan, yellow } = styleFor(context.stdout, context.environment);
-  const smtp = server.listeners[0]?.endpoint;
-  const [host, port] = smtp?.kind === "ip" ? [smtp.address, String(smtp.port)] : ["", ""];
-  const tls = server.listeners.find(({ kind }) => kind === "submissions")?.endpoint;
-  const http = `http://${placeOf(server.admin)}`;
-  const program = context.environment["POSTHASTE_PROGRAM"] ?? "posthaste";
-  const lines = [
-    "",
-    `${green("●")} ${bold("Posthaste is ready.")} What you send here is captured; nothing leaves this machine.`,
-    "",
-    `  ${dim("SMTP")}   ${bold(`${host}:${port}`)}   any login, any recipient; in clear${startTls ? " or with STARTTLS" : ""}`,
-    ...(tls ? [`  ${dim("SMTPS")}  ${bold(placeOf(tls))}   the same with TLS from the first octet`] : []),
-    `  ${dim("HTTP")}   ${bold(`${http}/api/v1/inbox`)}`,
-    `  ${dim("Data")}   ${dataDir}`,
-    "",
-    `  ${dim("For your application:")}`,
-    `    ${cyan(`SMTP_HOST=${host}`)}`,
-    `    ${cyan(`SMTP_PORT=${port}`)}`,
-    ...(startTls || tls
-      ? [
-          `  ${dim("If it refuses the self-signed certificate, in Node:")}`,
-          `    ${cyan(`NODE_EXTRA_CA_CERTS=${dataDir}/tls/self-signed.crt`)}`,
-        ]
-      : []),
-    "",
-  ];
-  if (first?.kind === "arrived") {
-    lines.push(
-      `  ${green("✓")} A first message went the whole way: SMTP in ${Math.round(first.acceptedMs)} ms, durable and queued as ${first.queueId},`,
-      `    routed, and captured ${Math.round(first.capturedMs)} ms later.`,
-      "",
-    );
-  } else if (first) {
-    lines.push(`  ${yellow("!")} The first message did not arrive: ${printable(first.reason)}`, "");
-  }
-  lines.push(
-    `  ${dim("Read, and wait in tests:")}`,
-    `    ${program} inbox list`,
-    `    curl '${http}/api/v1/inbox/wait?to=ann@example.org&timeout=30s'`,
-    `  ${dim("Send one:")}`,
-    `    ${program} send --server ${host}:${port} --from you@example.org --to ann@example.org`,
-    "",
-    `  ${dim("Ctrl-C stops it; captured mail stays. The log follows.")}`,
-    "",
-    "",
-  );
-  return lines.join("\n");
 }

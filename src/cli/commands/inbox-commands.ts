@@ -136,7 +136,7 @@ async function openInbox(
   if (given.text("config") !== undefined || given.text("data-dir") !== undefined) {
     return await openApi(given, context, options);
   }
-  const values = new Map([["data-dir", [devDataDir(context)]]]);
+  const values = new Map([["data-dir", [await devDataDir(context)]]]);
   return await openApi(new GivenArguments(values, []), context, options);
 }
 
