@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -88,10 +89,13 @@ test("a data directory that is too long for the control socket is refused with t
   assert.equal(existsSync(folder), false);
 });
 
-test("inbox wait without a server says so at once, and leaves the spool unlocked", (t) => {
-  const folder = temporaryFolder(t);
-  // A server has been here before.
-  const before = run(["dev", "--smtp-port", "1", "--http-port", "0", "--data-dir", folder]);
+test("inbox wait without a server says so at once, and leaves the spool unlocked", async (t) => {
+  const folder = join(temporaryFolder(t), "data");
+  // A start that fails because its port is taken leaves a spool behind, as a server does that ran before.
+  await using taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+  const { port } = taken.address() as AddressInfo;
+  const before = run(["dev", "--smtp-port", String(port), "--http-port", "0", "--data-dir", folder]);
   assert.notEqual(before.status, 0);
   assert.ok(existsSync(join(folder, "spool.db")), before.output);
   const { status, output } = run(["inbox", "wait", "--timeout", "30s", "--data-dir", folder]);
