@@ -1,5 +1,6 @@
 /** What a person or a test wants of a captured message: text, HTML, attachments by name, links, one-time codes. */
 import PostalMime from "postal-mime";
+import { decodeEncodedWords } from "../message/encoded-word.ts";
 import { withKnownCharsets } from "./reading/body-charsets.ts";
 import { type Findings, findLinksAndCodes } from "./reading/find.ts";
 
@@ -14,7 +15,8 @@ const parsedBytesMax = 25_000_000;
 
 export async function readContent(raw: Uint8Array): Promise<ReadableContent> {
   const parsed = await PostalMime.parse(withKnownCharsets(raw.subarray(0, parsedBytesMax)));
-  const { subject = "", text = "", html = "", attachments } = parsed;
+  const { headers, text = "", html = "", attachments } = parsed;
+  const subject = decodeEncodedWords(headers.find(({ key }) => key === "subject")?.value ?? "");
   return {
     text,
     html,

@@ -50,3 +50,9 @@ test("text that only looks like a Content-Type field stays as it is", () => {
   );
   assert.equal(withKnownCharsets(raw), raw);
 });
+
+test("a code in an encoded subject is found, whatever its character set is called", async () => {
+  const raw =
+    "Subject: =?'UTF8'?B?w5ZmZm5lOiA0ODI5?=\r\n =?'UTF8'?Q?13_ist_Ihr_Best=C3?=\r\n =?utf8?Q?=A4tigungscode?=\r\n\r\nx\r\n";
+  assert.deepEqual((await readContent(Buffer.from(raw))).codes, ["482913"]);
+});

@@ -6,6 +6,8 @@ import { copulas, linkWords, numberWords, plainWord } from "./code-words.ts";
 export interface Evidence {
   readonly score: number;
   readonly reason: string;
+  /** The announcement says what the code proves. */
+  readonly strong?: boolean;
 }
 
 /** An announcement farther away than this is none. */
@@ -23,29 +25,30 @@ export function announcedBefore(
   alone: boolean,
   shape: Shape,
 ): Evidence | undefined {
+  const strong = strength === "strong";
   const lines = between.split("\n").filter((line) => line.trim() !== "").length;
   // A word in capitals needs more than a blank before it: CODE FREEZE.
   const word = shape.lettersOnly && !shape.value.includes("-") && /^ *$/.test(between);
   if (isDirect(between) && !word) {
-    return { score: directScore[strength], reason: `follows "${text}"` };
+    return { score: directScore[strength], reason: `follows "${text}"`, strong };
   }
   if (shape.lettersOnly && !alone) return undefined;
   if (alone && lines <= 6) {
     const colon = /:\s*$/.test(between) ? 25 : 0;
     const score = Math.min(aloneScore[strength] + (strength === "weak" ? colon : 0), 96) - 3 * lines;
-    return { score, reason: `stands alone below "${text}"` };
+    return { score, reason: `stands alone below "${text}"`, strong };
   }
   // `Enter 4821` asks for a code; `Enter the building at 4821 Main Street` does not.
   if (strength === "verb") return undefined;
   const far = Math.min(24, between.length / 6);
   if (!endsSentence(between))
-    return { score: sentenceScore[strength] - far, reason: `stands in the sentence of "${text}"` };
+    return { score: sentenceScore[strength] - far, reason: `stands in the sentence of "${text}"`, strong };
   if (lines > 3) return undefined;
   // `Here is your code. It is 482913.`
   const lastSentence = between.slice(Math.max(...[..."!?。！？."].map((mark) => between.lastIndexOf(mark))) + 1);
   if (isDirect(lastSentence))
-    return { score: laterScore[strength] + 14, reason: `begins the sentence after "${text}"` };
-  return { score: laterScore[strength] - far, reason: `stands in a sentence after "${text}"` };
+    return { score: laterScore[strength] + 14, reason: `begins the sentence after "${text}"`, strong };
+  return { score: laterScore[strength] - far, reason: `stands in a sentence after "${text}"`, strong };
 }
 
 export function announcedAfter(
@@ -53,19 +56,20 @@ export function announcedAfter(
   between: string,
   alone: boolean,
 ): Evidence | undefined {
+  const strong = strength === "strong";
   if (endsSentence(between)) {
     // `482913` and below it `is your verification code`.
     const words = between.match(/[\p{L}\p{N}]+/gu) ?? [];
     const linked = /^\s[^.!?。！？]*$/.test(between) && words.every((word) => linkWords.has(plainWord(word)));
     return alone && linked
-      ? { score: followingScore[strength] - 25, reason: `stands alone above "${text}"` }
+      ? { score: followingScore[strength] - 25, reason: `stands alone above "${text}"`, strong }
       : undefined;
   }
   // Another number nearer to the announcement is the one meant.
   if (/\d{4}/.test(between)) return undefined;
   const reason = `stands before "${text}"`;
   const far = Math.min(30, between.length / 3);
-  return { score: followingScore[strength] - far - (between.includes("\n") ? 15 : 0), reason };
+  return { score: followingScore[strength] - far - (between.includes("\n") ? 15 : 0), reason, strong };
 }
 
 /** Nothing but a colon, an `is`, quotation marks or line ends stands between the announcement and the number. */
@@ -102,8 +106,12 @@ export function endsSentence(text: string): boolean {
   return /[!?。！？]|\n[ \t]*\n|(?<![\s.]\p{L}{1,3})\.(?=\s|$)/u.test(text);
 }
 
-/** What the form of a number and its neighbours say against it, whatever announces it. `direct`: nothing stands between. */
-export function doubtOf(text: string, shape: Shape, month: Word | undefined, direct: boolean): Evidence | undefined {
+/** An announcement that stands right before the number has this score at least. */
+const directAtLeast = 90;
+
+/** What the form of a number and its neighbours say against it, whatever announces it. */
+export function doubtOf(text: string, shape: Shape, month: Word | undefined, evidence: Evidence): Evidence | undefined {
+  const direct = evidence.score >= directAtLeast;
   const before = text.slice(Math.max(0, shape.start - 8), shape.start);
   const after = text.slice(shape.end, shape.end + 24);
   if (/^(?:19|20)\d\d$/.test(shape.value)) {
@@ -115,6 +123,10 @@ export function doubtOf(text: string, shape: Shape, month: Word | undefined, dir
   if (/^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$/.test(shape.value) && !direct) {
     return { score: -45, reason: "it may be a date" };
   }
+  if (evidence.strong !== true && !shape.digitsOnly) {
+    const around = text.slice(Math.max(0, shape.start - 100), shape.end + 100);
+    if (promotion.test(around)) return { score: -60, reason: "it looks like a promotion code" };
+  }
   if (/^\d{4,6}$/.test(shape.value)) {
     const town = /^[ ,]{1,2}\p{Lu}\p{Ll}+/u.test(after);
     const postal = /[,\n|·\t]\s?$|^$|\b[A-Z]{1,2}[ -]$/.test(before) || (shape.value.length === 5 && !direct);
@@ -122,9 +134,13 @@ export function doubtOf(text: string, shape: Shape, month: Word | undefined, dir
     if ((town && postal) || state) return { score: -40, reason: "it looks like a postal code" };
   }
   if (/^(?:[A-Z]?[a-z]{2,}\d{1,4}|\d{1,3}[a-z]{2,}|[a-z]+\d[a-z]+\d?)$/.test(shape.value)) {
-    return { score: -12, reason: "it may be a name" };
+    return { score: direct ? -12 : -35, reason: "it may be a name" };
   }
   return undefined;
 }
 
 const yearAfterMonth = /^[.,]?[ \t]?(?:\d{1,2}(?:st|nd|rd|th)?,? ?)?(?:de )?$/;
+
+/** Words of offers. */
+const promotion =
+  /\d ?%|% ?\d|\boff\b|checkout|discount|coupon|voucher|\bsale\b|\bsave\b|rabatt|gutschein|sparen|warenkorb|descuento|oferta|ahorra|desconto|réduction|remise|promo|sconto|korting|zniżk|rabat|скидк|割引|クーポン|オフ|优惠|優惠|折扣|할인|쿠폰/iu;

@@ -68,6 +68,7 @@ export function findMarks({ text, words }: ReadyText): Marks {
   for (const phrase of findPhrases(text)) {
     const word = { start: phrase.start, end: phrase.end, text: phrase.text };
     if (phrase.kind === "code") announcements.push({ ...word, strength: phrase.strong ? "strong" : "medium" });
+    else if (phrase.kind === "verb") announcements.push({ ...word, strength: "verb" });
     else if (phrase.kind === "label") labels.push(word);
     else unitWords.push(word);
   }

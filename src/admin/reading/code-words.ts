@@ -57,7 +57,7 @@ export const purposeStems = list(`
 
 /** Before or after a noun they say that it is another kind of code. */
 export const otherCodeStems = list(`
-  promo discount coupon voucher gift postal post zip area country dial tracking order product item artic error status source
+  promo referral discount coupon voucher gift postal post zip area country dial tracking order product item artic error status source
   qr bar tax bank sort swift bic dress reference booking reservation employee customer client http exit color colour conduct civil ethic practice freeze review
   sendung versand verfolg rabatt gutschein aktion fehler quell strich artikel bestell kunden
   descuento seguimiento pedido cliente producto reserva envio
@@ -149,7 +149,7 @@ export const monthStems = list(`
 `);
 
 export interface PhraseMark {
-  readonly kind: "code" | "label" | "unit";
+  readonly kind: "code" | "verb" | "label" | "unit";
   readonly strong: boolean;
 }
 
@@ -162,6 +162,7 @@ const phrases: readonly (readonly [PhraseMark, string])[] = [
      ओटीपी סיסמה_חד קוד_אימות رمز_التحقق رمز_التأكيد รหัสยืนยัน รหัส_OTP mã_xác`,
   ],
   [{ kind: "code", strong: false }, "コード 코드 代码 口令 パスワード 비밀번호 密码 密碼 קוד رمز كود รหัส कोड"],
+  [{ kind: "verb", strong: false }, "入力 输入 輸入 입력"],
   [
     { kind: "label", strong: true },
     `订单号 订单编号 訂單編號 訂單號碼 订单 訂單 运单号 快递单号 发票号 发票 电话 電話 金额 金額 合计 合計 总额 编号 編號 邮编 客服 热线 航班 卡号 尾号 账号 工号

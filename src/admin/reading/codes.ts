@@ -36,8 +36,6 @@ const likelyBesideSure = 55;
 /** Announcements to look at, before and after a number. */
 const announcementsBefore = 8;
 const announcementsAfter = 3;
-/** From here on an announcement stands right before the number. */
-const direct = 90;
 
 export function findCandidates(parts: Readonly<Record<CodePlace, string>>): readonly CodeCandidate[] {
   const announcedBySubject = findMarks(readyText(parts.subject)).announcements.find(
@@ -61,6 +59,9 @@ export function likelyCodes(candidates: readonly CodeCandidate[]): readonly stri
   const least = (candidates[0]?.score ?? 0) >= sure ? likelyBesideSure : likely;
   return candidates.filter(({ score }) => score >= least).map(({ value }) => value);
 }
+
+const standsAlone = "stands alone on its line";
+const columnScore = 30;
 
 class PartReader {
   readonly #ready: ReadyText;
@@ -91,12 +92,16 @@ class PartReader {
       const against = this.#against(shape, cursors);
       const evidence = this.#for(shape, cursors, against !== undefined);
       if (evidence === undefined) continue;
-      const doubt = against ?? doubtOf(this.#ready.text, shape, months[cursors.month - 1], evidence.score >= direct);
+      const doubt = against ?? doubtOf(this.#ready.text, shape, months[cursors.month - 1], evidence);
       const score = Math.max(0, Math.min(100, Math.round(evidence.score + (doubt?.score ?? 0))));
       const reason = doubt === undefined ? evidence.reason : `${evidence.reason}; but ${doubt.reason}`;
       found.push({ value: shape.value, score, reason, where: [this.#place] });
     }
-    return found;
+    // Numbers in a column are a table; a code stands alone once.
+    const lonely = found.filter(({ reason }) => reason === standsAlone);
+    return lonely.length < 2
+      ? found
+      : found.map((one) => (one.reason === standsAlone ? { ...one, score: columnScore } : one));
   }
 
   #for(shape: Shape, cursors: Cursors, labelled: boolean): Evidence | undefined {
@@ -122,7 +127,9 @@ class PartReader {
       const taken = this.#taken.has(announcement);
       if (!labelled && evidence.score >= likely) this.#taken.add(announcement);
       found.push(
-        taken && !alone ? { score: evidence.score - 35, reason: `${evidence.reason}, after another` } : evidence,
+        taken && !alone
+          ? { ...evidence, score: evidence.score - 35, reason: `${evidence.reason}, after another` }
+          : evidence,
       );
     }
     return found;
@@ -149,9 +156,7 @@ class PartReader {
         : [{ score: 5, reason: "has the form of a code" }];
     }
     const counts = /^\s*\p{Ll}/u.test(this.#ready.text.slice(shape.end, shape.end + 40));
-    const found = [
-      { score: shape.digitsOnly && !counts && !shape.fromCells ? 46 : 30, reason: "stands alone on its line" },
-    ];
+    const found = [{ score: shape.digitsOnly && !counts && !shape.fromCells ? 46 : 30, reason: standsAlone }];
     if (spoken !== undefined) {
       found.push({ score: 66, reason: `stands alone on its line, and the subject speaks of "${spoken.text}"` });
     }
