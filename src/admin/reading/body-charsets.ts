@@ -77,7 +77,7 @@ function insertionFor(
   if (charset === undefined) return undefined;
   const label = charsetLabel(charset) ?? guess();
   if (label === undefined || label === charset.toLowerCase()) return undefined;
-  const type = /^[^:]+:\s*[\w.+-]+\/[\w.+-]+/.exec(field);
+  const type = /^[^:]+:\s*[\w.+-]+\/[\w.+-]+(?=[\s;]|$)/.exec(field);
   return type === null ? undefined : { at: type[0].length, text: `; charset=${label};` };
 }
 
