@@ -141,7 +141,7 @@ test("character references in HTML links are decoded; in the parameters of a URL
 test("style sheets, images and comments hold no links", () => {
   const html = `<!doctype html><head><link rel=stylesheet href="https://no.test/a.css"><style>a{background:url(https://no.test/b)}</style>
     <title>https://no.test/t</title></head><!-- <a href="https://no.test/c">c</a> --><!--[if mso]><a href="https://no.test/d">d</a><![endif]-->
-    <img src="https://no.test/e.png"><a href="cid:1">x</a><a href="javascript:x()">x</a><a href="#top">x</a><a href="/relative">x</a>
+    <img src="https://no.test/e.png"><a href="cid:1">x</a><a href="javascript:x()">x</a><a href="x-apple-data-detectors://0">x</a><a href="#top">x</a><a href="/relative">x</a>
     <a href="https://yes.test/">yes</a><script>"https://no.test/f"</script>`;
   assert.deepEqual(inHtml(html).links, ["https://yes.test/"]);
 });

@@ -26,8 +26,10 @@ const kinds: ReadonlyMap<string, LinkKind> = new Map([
   ["tel", "telephone"],
   ["sms", "telephone"],
 ]);
-/** Parts of the message itself, and what mail clients never follow. */
-const notFollowed = new Set(["cid", "mid", "data", "javascript", "vbscript", "about", "blob"]);
+/** Parts of the message itself, what mail clients never follow, and what templates write to keep Apple's from making links. */
+const notFollowed = new Set(
+  "cid mid data javascript vbscript about blob x-apple-data-detectors applewebdata webkit-fake-url".split(" "),
+);
 
 /** In order of appearance, those of the HTML first; each pair of URL and text once. */
 export function findLinks(text: string, html: HtmlContent): readonly Link[] {
