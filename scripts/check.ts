@@ -8,6 +8,7 @@ const checks: readonly (readonly [string, readonly string[]])[] = [
   ["types", ["node_modules/typescript/bin/tsc", "-p", "."]],
   ["import rules", ["scripts/check-imports.ts"]],
   ["tidiness", ["scripts/tidy.ts"]],
+  ["bounds", ["scripts/check-bounds.ts"]],
   ["requirements", ["scripts/requirements.ts", "--check"]],
   ["generated documents", ["scripts/generate-docs.ts", "--check"]],
 ];

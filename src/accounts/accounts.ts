@@ -27,9 +27,6 @@ export interface AccountsOptions {
   readonly signInLimits?: SignInLimits;
 }
 
-/** No address is longer (RFC 5321 §4.5.3.1), and AUTH takes names of 9 KB. */
-const usernameLengthMax = 320;
-
 export class Accounts implements AccountDirectory {
   readonly #options: AccountsOptions;
   readonly #passwords: PasswordCheck;
@@ -88,8 +85,8 @@ export class Accounts implements AccountDirectory {
     const username = prepareString(claim.username);
     const password = prepareString(claim.password);
     if (username === undefined || password === undefined) return { kind: "refused", reason: "prohibited-characters" };
-    // A name that can be no address is counted and checked like any other; its beginning tells it apart well enough.
-    const key = keyOfUsername(username) ?? username.slice(0, usernameLengthMax);
+    // A name that can be no address is counted and checked like any other.
+    const key = keyOfUsername(username) ?? username;
     const attempt = { account: key, network: clientNetwork(clientAddress) };
     const { clock } = this.#options;
     let outcome: SignInOutcome = "unchecked";

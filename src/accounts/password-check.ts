@@ -4,6 +4,7 @@
  * otherwise keep the thread pool from signing mail.
  */
 import { createHmac } from "node:crypto";
+import { keepNewest } from "../lib/newest.ts";
 import { matchesScramVerifier, parseScramVerifier } from "../sasl/scram-verifier.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { PasswordCrypto } from "../ports/crypto.ts";
@@ -77,12 +78,7 @@ export class PasswordCheck {
   }
 
   #remember(name: string): void {
-    this.#remembered.delete(name);
-    this.#remembered.set(name, this.#clock.monotonicMs() + memoryMs);
-    for (const oldest of this.#remembered.keys()) {
-      if (this.#remembered.size <= rememberedMax) break;
-      this.#remembered.delete(oldest);
-    }
+    keepNewest(this.#remembered, name, this.#clock.monotonicMs() + memoryMs, rememberedMax);
   }
 
   /** No password is kept: only its keyed hash, with a key that this process made. */

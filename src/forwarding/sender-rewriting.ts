@@ -6,6 +6,7 @@
 import { formatMailbox, parseMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { type ReversedRecipient, reverseSrs, srsFor, srsForToken, srsToken, srsValidDays } from "../address/srs.ts";
+import { keepNewest } from "../lib/newest.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Spool } from "../spool/spool.ts";
 import type { RewritingKeys } from "./rewriting-keys.ts";
@@ -77,8 +78,7 @@ export class SenderRewriting {
     if (written !== undefined && now - written < dayMs) return;
     const put = { kind: "put", namespace: keptNamespace, key: token, value: address, expiresAt: now + keptMs } as const;
     await this.#parts.spool.changeRecords([put]);
-    if (this.#written.size >= writtenMax) this.#written.clear();
-    this.#written.set(token, now);
+    keepNewest(this.#written, token, now, writtenMax);
   }
 
   async #kept(token: string): Promise<ReversedRecipient> {

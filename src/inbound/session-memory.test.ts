@@ -102,6 +102,32 @@ test("input that waits for a verdict counts: a session with more than there is r
   await honestMail(server);
 });
 
+test("content counts until its commit has ended, also where the client has gone meanwhile", async () => {
+  const commits = Promise.withResolvers<void>();
+  await using server = await ReceivingServer.open({
+    limits,
+    spool: (real) => ({
+      begin: () => {
+        const writer = real.begin();
+        const commit = writer.commit.bind(writer);
+        writer.commit = (...given) => commits.promise.then(() => commit(...given));
+        return writer;
+      },
+    }),
+  });
+  const client = await server.client("mx", "203.0.113.1");
+  await client.envelope("<joe@elsewhere.test>", "<ann@example.org>");
+  await client.expect("DATA", "354");
+  client.send(`Subject: x\r\n\r\n${"text\r\n".repeat(10_000)}.\r\n`);
+  await settle();
+  client.connection.destroy();
+  await settle();
+  assert.ok(server.memory.used > 60_000, `${server.memory.used} octets`);
+  commits.resolve();
+  await settle();
+  assert.equal(server.memory.used, 0);
+});
+
 test("what a session held is free again when it ends, whatever it was at", () => {
   const budget = new SharedBudget(1000);
   const memory = new SessionMemory(budget);

@@ -36,3 +36,12 @@ test("what is refused is not taken, and what is given back can be taken again", 
   budget.giveBack(50);
   assert.equal(budget.take(0, 26), true);
 });
+
+test("a budget that is made smaller takes nothing away, and gives nothing until there is room again", () => {
+  const budget = new SharedBudget(1000);
+  assert.equal(budget.take(0, 400), true);
+  budget.resize(300);
+  assert.equal(budget.take(0, 1), false);
+  budget.giveBack(300);
+  assert.equal(budget.take(100, 50), true);
+});

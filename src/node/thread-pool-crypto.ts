@@ -15,6 +15,7 @@ import {
   timingSafeEqual,
 } from "node:crypto";
 import { promisify } from "node:util";
+import { keepNewest } from "../lib/newest.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Crypto, KeyDerivation } from "../ports/crypto.ts";
 import { formatArgon2id, parseArgon2id, type Argon2idVerifier } from "./argon2id-phc.ts";
@@ -122,11 +123,7 @@ export class ThreadPoolCrypto implements Crypto {
   }
 
   #remember(key: string): void {
-    this.#remembered.delete(key);
-    this.#remembered.set(key, this.#clock.monotonicMs() + REMEMBERED_MS);
-    if (this.#remembered.size <= REMEMBERED_MAX) return;
-    const oldest = this.#remembered.keys().next();
-    if (oldest.done !== true) this.#remembered.delete(oldest.value);
+    keepNewest(this.#remembered, key, this.#clock.monotonicMs() + REMEMBERED_MS, REMEMBERED_MAX);
   }
 }
 

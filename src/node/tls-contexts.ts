@@ -5,6 +5,7 @@
 import { constants, randomBytes } from "node:crypto";
 import { createSecureContext, getCACertificates, type SecureContext, type TLSSocket } from "node:tls";
 
+import { keepNewest } from "../lib/newest.ts";
 import type { PeerCertificate, TlsClientOptions, TlsFacts, TlsServerContext } from "../ports/network.ts";
 
 /** RFC 8996: nothing below TLS 1.2, in either direction. */
@@ -44,7 +45,7 @@ export class TlsContexts {
       // A client that renegotiates has us pay for handshakes at its pleasure; TLS 1.3 has no renegotiation at all.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     });
-    keepWithin(this.#server, certificatePem, { version, context }, SERVER_CONTEXTS_MAX);
+    keepNewest(this.#server, certificatePem, { version, context }, SERVER_CONTEXTS_MAX);
     return context;
   }
 
@@ -55,7 +56,7 @@ export class TlsContexts {
     if (known !== undefined) return known;
     const roots = extra.length === 0 ? {} : { ca: [...getCACertificates("default"), ...extra] };
     const context = createSecureContext({ minVersion: MIN_VERSION, ...roots });
-    keepWithin(this.#client, key, context, CLIENT_CONTEXTS_MAX);
+    keepNewest(this.#client, key, context, CLIENT_CONTEXTS_MAX);
     return context;
   }
 
@@ -66,7 +67,7 @@ export class TlsContexts {
 
   keepSession(options: TlsClientOptions, kept: KeptSession): void {
     const key = sessionKey(options);
-    if (key !== undefined) keepWithin(this.#sessions, key, kept, SESSIONS_MAX);
+    if (key !== undefined) keepNewest(this.#sessions, key, kept, SESSIONS_MAX);
   }
 
   /** After a failed resumption the next handshake is a full one. */
@@ -80,15 +81,6 @@ export class TlsContexts {
 function sessionKey(options: TlsClientOptions): string | undefined {
   if (options.sessionKey === undefined) return undefined;
   return [options.sessionKey, options.serverName, ...(options.certificateAuthorities ?? [])].join("\n");
-}
-
-/** Sets `key` as the newest entry and drops the oldest beyond `max`. */
-function keepWithin<V>(map: Map<string, V>, key: string, value: V, max: number): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= max) return;
-  const oldest = map.keys().next();
-  if (oldest.done !== true) map.delete(oldest.value);
 }
 
 export function serverFacts(socket: TLSSocket): TlsFacts {

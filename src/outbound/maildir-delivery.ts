@@ -7,6 +7,7 @@
  * which is made with its marker file. Whether a mail program shows it is up to its subscriptions, which are not ours.
  */
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
+import { keepNewest } from "../lib/newest.ts";
 import { FileError, type Files } from "../ports/files.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
 import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
@@ -21,7 +22,7 @@ export class MaildirDelivery implements DeliveryAgent {
   readonly #files: Files;
   readonly #hostname: string;
   /** Maildirs known to exist, so that they are looked for once. */
-  readonly #prepared = new Set<string>();
+  readonly #prepared = new Map<string, true>();
 
   constructor(dependencies: { readonly files: Files }, settings: MaildirSettings) {
     this.#files = dependencies.files;
@@ -110,13 +111,12 @@ export class MaildirDelivery implements DeliveryAgent {
     }
     await this.#files.syncDirectory(maildir);
     await this.#files.syncDirectory(parentOf(maildir));
-    if (this.#prepared.size >= preparedMax) this.#prepared.clear();
-    this.#prepared.add(maildir);
+    keepNewest(this.#prepared, maildir, true, preparedMax);
   }
 }
 
 const junkFolder = ".Junk";
-/** Paths are short; ten thousand of them are about a megabyte. */
+/** Strangers choose the names where a domain takes any recipient: paths of 400 octets at most, 4 MB. */
 const preparedMax = 10_000;
 
 /**

@@ -21,3 +21,20 @@ test("a site forgets its domains when nothing waits there any more", () => {
     assert.equal(site.domains.size, 0);
   }
 });
+
+test("no more than 10,000 sites are remembered; idle ones go first, and those at work stay", () => {
+  const ready = new ReadyQueue(queueSettings.parse({}));
+  const hop = (number: number) =>
+    ({ kind: "maildir", site: `s${number}`, path: "/x", description: "maildir" }) as const;
+  for (let number = 0; number < 100; number++) {
+    const site = ready.siteFor(hop(number));
+    ready.push({ site, hop: hop(number), recipients: [{ domain: "d.test" }] } as unknown as ReadyJob, 100_000, 0);
+  }
+  for (let number = 100; number < 25_000; number++) {
+    ready.siteFor(hop(number));
+    if (number % 1000 !== 0) continue;
+    const names = new Set([...ready.sites()].map(({ key }) => key));
+    assert.ok(names.size <= 10_000);
+    for (let busy = 0; busy < 100; busy++) assert.ok(names.has(`maildir s${busy}`));
+  }
+});
