@@ -158,7 +158,7 @@ test("a flood of drops is one line in ten seconds for each reason, with their nu
   await clock.advance(10_000);
   dropped.note("192.0.2.2", "silent");
   assert.deepEqual(log.of("connections-dropped"), [
-    { reason: "silent", client: "20010db800000000/64", count: 1 },
+    { reason: "silent", client: "2001:db8:0:0::/64", count: 1 },
     { reason: "refused", client: "192.0.2.1", count: 1 },
     { reason: "silent", client: "192.0.2.2", count: 500 },
   ]);
