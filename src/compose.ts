@@ -55,7 +55,7 @@ import type { Random } from "./ports/random.ts";
 import type { Resolver } from "./ports/resolver.ts";
 import { openReports } from "./open-reports.ts";
 import { Queue } from "./queue/queue.ts";
-import type { ReportsReader } from "./reporting/received/read-reports.ts";
+import type { ReportWork } from "./reporting/report-work.ts";
 import { Reporter } from "./reporting/reporter.ts";
 import { findReportDestinations } from "./report-destinations.ts";
 import { MxRouter } from "./route/mx-router.ts";
@@ -87,8 +87,8 @@ export interface ServerPorts {
   /** Throws {@link StartError} where another server has the folder, which exists by now. */
   readonly lock: (dataDir: string) => { release(): void };
   readonly openSpool: (dataDir: string) => Promise<Spool>;
-  /** Reads mail to the address for reports, best in a thread of its own: absent, this one does, and stands still meanwhile. */
-  readonly reportsReader?: ReportsReader;
+  /** Reads and makes reports, best in a thread of its own: absent, this one does, and stands still meanwhile. */
+  readonly reportWork?: ReportWork;
   readonly serveHttp: (
     endpoint: Endpoint,
     fetch: (request: Request) => Response | Promise<Response>,
@@ -140,7 +140,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     ...{ spool, resolver: ports.resolver, clock, random, log, version: ports.version },
     nextId: () => ids.next(),
     settings: () => current,
-    ...(ports.reportsReader && { reportsReader: ports.reportsReader }),
+    ...(ports.reportWork && { reportWork: ports.reportWork }),
   });
   opened.defer(() => reports.close());
   const agents = {

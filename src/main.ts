@@ -148,7 +148,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const resolver = await makeResolver(settings.dns.servers, log);
   const { openFilesLimit } = await import("./node/open-files-limit.ts");
   const openFilesMax = await openFilesLimit(files);
-  const { openReportsReader } = await import("./report-reader.ts");
+  const { openReportThread } = await import("./open-report-thread.ts");
   const started = createServer(plan, {
     version,
     ...(openFilesMax === undefined ? {} : { openFilesMax }),
@@ -166,7 +166,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
     lock: lockOrExplain,
     openSpool: (directory) =>
       openSpoolOrExplain({ directory, clock, files, log, onThreadGone: (error) => endWithoutSpool(log, error) }),
-    reportsReader: openReportsReader(),
+    reportWork: openReportThread(),
     serveHttp,
   });
   try {

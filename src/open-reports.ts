@@ -10,8 +10,8 @@ import type { DeliveryAgent } from "./queue/delivery-agent.ts";
 import { DailyReports, type DailyReportsSettings } from "./reporting/dmarc-aggregate/daily-reports.ts";
 import { EvaluationCounts, type EvaluationCountsSettings } from "./reporting/dmarc-aggregate/evaluation-counts.ts";
 import type { EvaluationRecorder } from "./reporting/dmarc-aggregate/evaluation-note.ts";
-import { readerInThisThread, type ReportsReader } from "./reporting/received/read-reports.ts";
 import { ReportKeeper } from "./reporting/received/report-keeper.ts";
+import { type ReportWork, workInThisThread } from "./reporting/report-work.ts";
 import type { QueueId, Spool } from "./spool/spool.ts";
 
 export interface ReportsParts {
@@ -21,8 +21,8 @@ export interface ReportsParts {
   readonly random: Random;
   readonly log: Log;
   readonly nextId: () => QueueId;
-  /** Absent: reports that come in are read in this thread. */
-  readonly reportsReader?: ReportsReader;
+  /** Absent: reports are read and made in this thread. */
+  readonly reportWork?: ReportWork;
   readonly version: string;
   /** As they are in force; asked each time. */
   readonly settings: () => Settings;
@@ -39,13 +39,13 @@ export interface OpenReports {
 }
 
 export function openReports(parts: ReportsParts): OpenReports {
-  const { log, settings, version } = parts;
+  const { log, settings, version, reportWork: work = workInThisThread } = parts;
   const counts = new EvaluationCounts({ ...parts, settings: () => countsSettings(settings()) });
   const keeper = new ReportKeeper(parts);
   let daily: DailyReports | undefined;
   const agent = new ReportDelivery({
     log,
-    reader: parts.reportsReader ?? readerInThisThread,
+    work,
     settings: () => ({ keepMs: settings().reports.keep }),
     received: () => keeper.received(),
   });
@@ -58,14 +58,15 @@ export function openReports(parts: ReportsParts): OpenReports {
         ...more,
         settings: () => dailySettings(settings(), version),
         flush: () => counts.flush(),
+        make: (input) => work.make(input),
       });
       daily.start();
     },
     close: async () => {
-      await agent.close();
       await keeper.close();
       await daily?.close();
       await counts.close();
+      await work.close();
     },
   };
 }

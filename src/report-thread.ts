@@ -1,8 +1,13 @@
-/** Root of the thread that reads mail to the address for reports, so that the main thread never waits for it. */
+/** Root of the thread that reads and makes reports, so that the main thread never waits for it. */
+import { makeReportMessage, type ReportMessageInput } from "./dmarc/report/report-message.ts";
 import { serveThread } from "./node/background-thread.ts";
-import type { ReceivedFrom } from "./reporting/received/received-report.ts";
 import { readReports } from "./reporting/received/read-reports.ts";
+import type { ReceivedFrom } from "./reporting/received/received-report.ts";
 
-serveThread(({ content, received }: { readonly content: Uint8Array; readonly received: ReceivedFrom }) =>
-  readReports(content, received),
+export type ReportTask =
+  | { readonly kind: "read"; readonly content: Uint8Array; readonly received: ReceivedFrom }
+  | { readonly kind: "make"; readonly input: ReportMessageInput };
+
+serveThread((task: ReportTask) =>
+  task.kind === "read" ? readReports(task.content, task.received) : makeReportMessage(task.input),
 );

@@ -44,10 +44,9 @@ async function deliver(
   const agent = new ReportDelivery({
     log: new CollectingLog(),
     settings: () => ({ keepMs: 86_400_000 }),
-    reader: {
+    work: {
       // What a thread of its own gets and gives is plain data.
       read: async (...input) => structuredClone(readReports(...structuredClone(input))),
-      close: () => Promise.resolve(),
     },
   });
   const job: DeliveryJob = {
@@ -257,14 +256,13 @@ test("messages are read one after the other, so that one at most is in memory", 
   const agent = new ReportDelivery({
     log: new CollectingLog(),
     settings: () => ({ keepMs: 1 }),
-    reader: {
+    work: {
       read: async (content) => {
         order.push(`reads ${content.length}`);
         await gate.promise;
         if (content.length === 1) throw new Error("a fault of ours");
         return { records: [], reports: [], reason: "none" };
       },
-      close: () => Promise.resolve(),
     },
   });
   const job = (size: number): DeliveryJob => ({

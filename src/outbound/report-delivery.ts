@@ -9,7 +9,8 @@
 import type { Log } from "../ports/log.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
 import { type ReceivedFrom, storeUnreadable } from "../reporting/received/received-report.ts";
-import type { ReportsRead, ReportsReader } from "../reporting/received/read-reports.ts";
+import type { ReportsRead } from "../reporting/received/read-reports.ts";
+import type { ReportWork } from "../reporting/report-work.ts";
 import type { Content } from "../spool/spool.ts";
 
 /** The largest reports known are some megabytes packed; a message of 15 MB carries 10 MB. */
@@ -22,7 +23,7 @@ export interface ReportDeliverySettings {
 export class ReportDelivery implements DeliveryAgent {
   readonly #log: Log;
   readonly #settings: () => ReportDeliverySettings;
-  readonly #reader: ReportsReader;
+  readonly #work: Pick<ReportWork, "read">;
   readonly #received: () => void;
   /** Resolves when the message before has been read. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -30,14 +31,14 @@ export class ReportDelivery implements DeliveryAgent {
   constructor(parts: {
     readonly log: Log;
     readonly settings: () => ReportDeliverySettings;
-    readonly reader: ReportsReader;
+    readonly work: Pick<ReportWork, "read">;
     /** Something will be kept. */
     readonly received?: () => void;
   }) {
     this.#received = parts.received ?? (() => undefined);
     this.#log = parts.log;
     this.#settings = parts.settings;
-    this.#reader = parts.reader;
+    this.#work = parts.work;
   }
 
   async deliver(job: DeliveryJob): Promise<DeliveryResult> {
@@ -64,9 +65,7 @@ export class ReportDelivery implements DeliveryAgent {
     };
   }
 
-  close(): Promise<void> {
-    return this.#reader.close();
-  }
+  async close(): Promise<void> {}
 
   async #read(job: DeliveryJob, received: ReceivedFrom): Promise<ReportsRead> {
     await using content = await job.openContent();
@@ -74,7 +73,7 @@ export class ReportDelivery implements DeliveryAgent {
       const reason = `the message is larger than the ${messageBytesMax} octets that are read`;
       return { records: [], reports: [], reason };
     }
-    return await this.#reader.read(await wholeOf(content), received);
+    return await this.#work.read(await wholeOf(content), received);
   }
 }
 

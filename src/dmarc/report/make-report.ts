@@ -29,8 +29,12 @@ export function makeAggregateReport(report: AggregateReport): string {
   return lines.join("\n");
 }
 
+const toEscape = /[\u0000-\u0008\u000b-\u001f\ufffe\uffff&<>]/;
+
 /** Text as the content of an element. */
 export function escapeXml(text: string): string {
+  // Hardly any text needs it, and large reports have a hundred thousand.
+  if (!toEscape.test(text) && text.isWellFormed()) return text;
   return text
     .toWellFormed()
     .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd")

@@ -7,7 +7,7 @@
  */
 import { parseMailbox } from "../../address/mailbox-text.ts";
 import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
-import { makeReportMessage, type ReportMessage } from "../../dmarc/report/report-message.ts";
+import type { ReportMessage, ReportMessageInput } from "../../dmarc/report/report-message.ts";
 import { makeReceived } from "../../message/received-field.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
@@ -43,6 +43,8 @@ export interface DailyReportsOptions {
   readonly settings: () => DailyReportsSettings;
   /** Called before a day is closed, so that what is counted is in the spool. */
   readonly flush: () => Promise<void>;
+  /** Takes long where a domain has thousands of rows. */
+  readonly make: (input: ReportMessageInput) => Promise<ReportMessage>;
   /** A message was queued. */
   readonly wake: () => void;
 }
@@ -131,7 +133,7 @@ export class DailyReports {
     if (counted === undefined || counted.rows.length === 0 || !settings.send) return await this.#settle(day, domain);
     const { destinations, refused, failure } = await findDestinations(resolver, domain, counted.record);
     if (failure !== undefined && clock.now() < startOfDay(day) + givenUpAfterMs) return "later";
-    const made = this.#make(day, domain, counted, destinations, settings);
+    const made = await this.#make(day, domain, counted, destinations, settings);
     if (made === undefined) {
       const reason = failure ?? refused[0] ?? "its report is larger than it takes";
       this.#options.log.event("dmarc-report-not-sent", { domain, day, reason });
@@ -157,17 +159,17 @@ export class DailyReports {
   }
 
   /** For those whose limit it keeps; leaving somebody out changes what the message says, so it is made again. */
-  #make(
+  async #make(
     day: string,
     domain: string,
     counted: DomainRows,
     destinations: readonly ReportDestination[],
     settings: DailyReportsSettings,
-  ): { readonly message: ReportMessage; readonly to: readonly ReportDestination[] } | undefined {
+  ): Promise<{ readonly message: ReportMessage; readonly to: readonly ReportDestination[] } | undefined> {
     const report = reportOf(day, domain, counted, settings);
     let to = destinations;
     while (to.length > 0) {
-      const message = makeReportMessage({
+      const message = await this.#options.make({
         report,
         submitter: domainOf(settings.from),
         from: settings.from,

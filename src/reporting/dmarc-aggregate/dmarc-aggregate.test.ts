@@ -7,6 +7,7 @@ import type { DkimOutcome } from "../../dkim/dkim-outcome.ts";
 import type { DmarcOutcome, DmarcRecord } from "../../dmarc/dmarc-outcome.ts";
 import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
 import { parseAggregateReport } from "../../dmarc/report/parse-report.ts";
+import { makeReportMessage } from "../../dmarc/report/report-message.ts";
 import { HeaderCollector, parseHeaderFields } from "../../message/header-section.ts";
 import { MemorySpool, MemoryStore } from "../../spool/memory-spool.ts";
 import { type RecordChange, SpoolError } from "../../spool/spool.ts";
@@ -104,6 +105,7 @@ class Station {
       ...{ spool, resolver, clock, random, log },
       nextId: () => `RPT${String(++this.#ids).padStart(9, "0")}`,
       settings: () => settings,
+      make: async (input) => makeReportMessage(input),
       flush: () => this.counts.flush(),
       wake: () => undefined,
     });

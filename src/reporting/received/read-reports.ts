@@ -30,19 +30,6 @@ export interface ReportsRead {
   readonly reason: string;
 }
 
-/** Whoever reads; in which thread is its own affair. */
-export interface ReportsReader {
-  /** Takes the memory of `content` over. Rejects for faults of its own only. */
-  read(content: Uint8Array, received: ReceivedFrom): Promise<ReportsRead>;
-  close(): Promise<void>;
-}
-
-/** Blocks until the message is read. */
-export const readerInThisThread: ReportsReader = {
-  read: async (content, received) => readReports(content, received),
-  close: () => Promise.resolve(),
-};
-
 /** XML of so much has some 15,000 rows and takes half a second. */
 export const readOctetsMax = 10_000_000;
 /** One is usual; archives with a report for each domain are known. */
