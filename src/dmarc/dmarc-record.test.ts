@@ -42,6 +42,19 @@ test("DMARC-002: unknown tags are ignored, bad values fall back, those of RFC 74
   });
 });
 
+test("a record that is made to cost time is looked at as far as real ones go", () => {
+  const tags = Array.from({ length: 10_000 }, (_, index) => `x${index}=1`).join(";");
+  assert.equal(recordOf(`v=DMARC1; p=reject; ${tags}`).p, "reject");
+  const listed = recordOf(`v=DMARC1; p=reject; rua=${"x,".repeat(10_000)}mailto:a@b.test`);
+  assert.deepEqual([listed.p, listed.rua], ["reject", []]);
+});
+
+test("DMARC-002: names of tags are read in any case; where both stand there the usual spelling counts", () => {
+  const capitals = recordOf("V=DMARC1; P=Reject; SP=none; RUA=mailto:a@b.test");
+  assert.deepEqual([capitals.p, capitals.sp, capitals.rua], ["reject", "none", ["mailto:a@b.test"]]);
+  assert.equal(recordOf("v=DMARC1; P=none; p=reject").p, "reject");
+});
+
 test("DMARC-002: a tag that stands there twice makes the record no record (RFC 6376 §3.2)", () => {
   for (const text of ["v=DMARC1; p=none; p=none", "v=DMARC1; p=none; x=1; x=2", "v=DMARC1; p=none; v=DMARC1"]) {
     assert.equal(parseDmarcRecord(text).kind, "other", text);

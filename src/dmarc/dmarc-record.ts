@@ -25,6 +25,9 @@ export type ParsedDmarcRecord =
 
 /** A record of 64 KB has room for thousands of URIs; nobody needs more than a few (RFC 7489 §6.2 asks for two). */
 export const reportUrisMax = 10;
+/** What is looked at of a record that is made to cost time; the standards define some fifteen tags. */
+const tagsMax = 100;
+const listedMax = 100;
 
 /** `v` must be first and its value exact; its name may be in any case by the ABNF (RFC 9989 §4.8, RFC 5234 §2.3). */
 const version = /^[ \t]*[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)/;
@@ -87,7 +90,7 @@ function misspelt(tag: string, value: string, values: readonly string[]): string
 /** Names in any case (RFC 9989 §4.8, RFC 5234 §2.3), to be asked for in lower case; a text names a tag that stands there twice. */
 function readTags(text: string, problems: string[]): ReadonlyMap<string, string> | string {
   const tags = new Map<string, string>();
-  for (const part of text.split(";")) {
+  for (const part of text.split(";", tagsMax)) {
     const tag = part.trim();
     if (tag === "") continue;
     const equals = tag.indexOf("=");
@@ -118,7 +121,7 @@ function reportUris(
 ): readonly string[] {
   if (value === undefined) return [];
   const uris: string[] = [];
-  for (const part of value.split(",")) {
+  for (const part of value.split(",", listedMax)) {
     const match = reportUri.exec(part.trim());
     const uri = match?.[1];
     if (uri === undefined) {
