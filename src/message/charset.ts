@@ -1,12 +1,12 @@
 /**
- * Names of character sets as mail has them, and octets decoded by them. The labels of the WHATWG Encoding Standard are what
- * `TextDecoder` knows; mail also has quotes around them, other separators, vendors' prefixes, and code page numbers.
+ * Character sets by the names that mail uses. `TextDecoder` knows the labels of the WHATWG Encoding Standard; mail also puts
+ * them in quotation marks and uses other separators, vendors' prefixes and code page numbers.
  */
 
-/** No name in use is longer; what is longer is not looked at. */
+/** No name in use is longer. */
 const labelLengthMax = 64;
 
-/** By the name without prefix and separators; what is not here either is a label itself or has no decoder. */
+/** Labels by the names without prefix and separators. A name that is not listed is a label itself or has no decoder. */
 const aliases: ReadonlyMap<string, string> = new Map(
   [
     ["utf-8", "utf utf8 utf8mb3 utf8mb4 utf8bom utf8sig utf8n unicode11utf8 unicode20utf8 cp65001"],
@@ -52,7 +52,7 @@ export function decodeCharset(octets: Uint8Array, name: string): string | undefi
 
 function decoderOf(name: string): TextDecoder | undefined {
   if (name.length > labelLengthMax) return undefined;
-  // The language after an asterisk (RFC 2231 §5) does not matter here; quotation marks belong to nobody's label.
+  // The language after an asterisk (RFC 2231 §5) does not matter here; no label contains quotation marks.
   const label = (name.split("*")[0] ?? "").replaceAll(/["'`;,\s]/g, "").toLowerCase();
   return tryDecoder(label) ?? tryDecoder(commonLabel(label));
 }
@@ -69,7 +69,7 @@ function commonLabel(label: string): string {
   return latin === undefined ? bare : `latin${latin}`;
 }
 
-/** Only labels that exist are kept, so what strangers make up takes no memory. */
+/** Keeps only labels that exist, so invented names take no memory. */
 function tryDecoder(label: string): TextDecoder | undefined {
   const known = decoders.get(label);
   if (known !== undefined) return known;

@@ -12,7 +12,7 @@ interface EncodedWord {
   readonly payload: string;
 }
 
-/** Anchored where `=?` was found. A payload ends at the next question mark, so no octet is looked at twice. */
+/** Anchored where `=?` was found. A payload ends at the next question mark, so no octet is read twice. */
 const wordPattern = /=\?([!#$%&'*+\-^\w`{|}~.:"]{1,64})\?([bq])\?([^?\r\n]*)\?=/iy;
 
 /**

@@ -1,11 +1,11 @@
 /**
- * Reads collections of messages with what must be found in them, and makes mail of them.
+ * Reads collections of messages, each with what must be found in it, and builds the mail.
  *
  * ```
  * === name of the case
  * subject: Your code
  * code: 483920            the best code; or `none`
- * link: https://a.test/   once for each link, in order; none is written as none
+ * link: https://a.test/   once for each link, in order; omitted if there is none
  * --- text                the parts: text, html, or both
  * Your code is 483920.
  * ```
@@ -15,10 +15,10 @@ import { join } from "node:path";
 import { encodeWords } from "../message/encoded-word.ts";
 
 export interface CorpusMail {
-  /** With the name of its file. */
+  /** Includes the name of its file. */
   readonly name: string;
   readonly raw: Buffer;
-  /** Undefined: there is no code in it. */
+  /** Undefined if there is no code in it. */
   readonly code: string | undefined;
   readonly links: readonly string[];
 }
@@ -42,8 +42,8 @@ function mailOf(name: string, text: string, index: number): CorpusMail {
   const all = (key: string) => fields.filter(([name]) => name === key).map(([, value]) => value);
   const [code] = all("code");
   const [subject = ""] = all("subject");
-  if (code === undefined || parts.length === 0) throw new Error(`${name}: wants \`code:\` and a part`);
-  // Each way to encode a part has its turn.
+  if (code === undefined || parts.length === 0) throw new Error(`${name}: needs \`code:\` and a part`);
+  // The cases take turns through the transfer encodings.
   const encoding = transferEncodings[index % transferEncodings.length] ?? "8bit";
   const bodies = parts.map((part) => bodyPart(part, encoding));
   const [only = ""] = bodies;

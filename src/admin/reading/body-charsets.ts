@@ -1,18 +1,17 @@
 /**
- * Makes the character sets of a message's parts ones that the MIME parser knows: `charset='UTF8'`, `x-sjis`, `cp-1252`.
- * A Content-Type field
- * gets the right name before the one it has, and the first counts; most messages come back as they are.
+ * Translates the names of character sets in a message's parts for the MIME parser: `charset='UTF8'`, `x-sjis`, `cp-1252`.
+ * The right name is put before the one that is there, because the first one counts. Most messages come back unchanged.
  */
 import { isUtf8 } from "node:buffer";
 import { charsetLabel } from "../../message/charset.ts";
 import { parseContentType } from "../../message/content-type.ts";
 
-/** A Content-Type field is seldom longer than 200 octets; what is beyond this is not looked at. */
+/** A Content-Type field is seldom longer than 200 octets; anything beyond this is ignored. */
 const fieldBytesMax = 16_384;
 /** The MIME parser takes at most 256 levels; a boundary beyond them opens no part. */
 const boundariesMax = 256;
 
-/** Octets to put between others. */
+/** Octets to insert. */
 interface Insertion {
   readonly at: number;
   readonly text: string;
@@ -23,7 +22,7 @@ export function withKnownCharsets(raw: Uint8Array): Uint8Array {
   const insertions: Insertion[] = [];
   const boundaries = new Set<string>();
   let utf8: boolean | undefined;
-  // A name that says nothing (`unknown-8bit`) most often stands for what everybody writes today. Looked at once.
+  // A name that says nothing (`unknown-8bit`) usually stands for UTF-8 if the message is valid UTF-8. Checked once.
   const guess = () => {
     utf8 ??= isUtf8(bytes);
     return utf8 ? "utf-8" : undefined;

@@ -1,4 +1,4 @@
-/** Numeric and named character references of HTML, decoded as browsers do. Linear: what follows an `&` is looked at once. */
+/** Numeric and named character references of HTML, decoded as browsers do. Linear: it reads what follows an `&` once. */
 import { charactersByName, namesWithoutSemicolon } from "./character-names.ts";
 
 /** The longest name there is, `CounterClockwiseContourIntegral`, and the longest of those without a semicolon. */
@@ -6,7 +6,7 @@ const nameLengthMax = 31;
 const shortNameLengthMax = 6;
 const pointMax = 0x10ffff;
 
-/** Numbers 128 to 159 mean what windows-1252 has there. */
+/** The numbers 128 to 159 stand for the characters of windows-1252. */
 const windows1252 = new TextDecoder("windows-1252");
 
 /** `inAttribute`: `&copy=1` in a URL is a parameter, not a sign. */

@@ -1,4 +1,4 @@
-/** How much the words between an announcement and a number say that the two belong together, and what speaks against it. */
+/** Judges whether an announcement and a number belong together, and what else the number may be. */
 import type { Announcement, Strength } from "./code-marks.ts";
 import type { Shape, Word } from "./code-shapes.ts";
 import { copulas, linkWords, numberWords, plainWord } from "./code-words.ts";
@@ -10,7 +10,7 @@ export interface Evidence {
   readonly strong?: boolean;
 }
 
-/** An announcement farther away than this is none. */
+/** An announcement farther away than this does not count. */
 export const reachMax = 400;
 
 const sentenceScore: Readonly<Record<Strength, number>> = { strong: 88, medium: 78, weak: 28, verb: 56 };
@@ -42,13 +42,13 @@ export function announcedBefore(
   if (strength === "verb") return undefined;
   const far = Math.min(24, between.length / 6);
   if (!endsSentence(between))
-    return { score: sentenceScore[strength] - far, reason: `stands in the sentence of "${text}"`, strong };
+    return { score: sentenceScore[strength] - far, reason: `is in the same sentence as "${text}"`, strong };
   if (lines > 3) return undefined;
   // `Here is your code. It is 482913.`
   const lastSentence = between.slice(Math.max(...[..."!?。！？."].map((mark) => between.lastIndexOf(mark))) + 1);
   if (isDirect(lastSentence))
     return { score: laterScore[strength] + 14, reason: `begins the sentence after "${text}"`, strong };
-  return { score: laterScore[strength] - far, reason: `stands in a sentence after "${text}"`, strong };
+  return { score: laterScore[strength] - far, reason: `is in a sentence after "${text}"`, strong };
 }
 
 export function announcedAfter(
@@ -72,7 +72,7 @@ export function announcedAfter(
   return { score: followingScore[strength] - far - (between.includes("\n") ? 15 : 0), reason, strong };
 }
 
-/** Nothing but a colon, an `is`, quotation marks or line ends stands between the announcement and the number. */
+/** Only a colon, an `is`, quotation marks or line ends stand between the announcement and the number. */
 function isDirect(between: string): boolean {
   // `Password provvisoria: Lx93pQ7w`: one more word, then the colon.
   if (/^ ?\p{L}{0,20} ?[:：]\s{0,4}$/u.test(between)) return true;
@@ -80,7 +80,7 @@ function isDirect(between: string): boolean {
   const rest = (between.match(/[\p{L}\p{N}]+/gu) ?? []).map(plainWord);
   if (/[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]/.test(between)) return between.length <= 8;
   if (rest.every((word) => linkWords.has(word))) return true;
-  // `clave dinámica es`: one more word, then what makes it a statement.
+  // `clave dinámica es`: one more word, then a verb such as `is`.
   const [, ...more] = rest;
   return (
     more.some((word) => copulas.has(word)) && more.every((word) => linkWords.has(word)) && /^ ?\p{L}+ /u.test(between)
@@ -88,8 +88,8 @@ function isDirect(between: string): boolean {
 }
 
 /**
- * A label binds the number right behind it. Where the sentence has announced a code before, a colon or a line end alone does
- * not: `Enter this code to confirm your order: 4821`.
+ * A label names the number right after it. If the sentence has announced a code before, a colon or a line end is not enough:
+ * `Enter this code to confirm your order: 4821`.
  */
 export function isLabelGap(between: string, announced: boolean): boolean {
   if (between.length > 40 || /[,!?。！？，;|]/.test(between)) return false;
@@ -109,7 +109,7 @@ export function endsSentence(text: string): boolean {
 /** An announcement that stands right before the number has this score at least. */
 const directAtLeast = 90;
 
-/** What the form of a number and its neighbours say against it, whatever announces it. */
+/** What the form of a number and the characters around it say against it, whatever announces it. */
 export function doubtOf(text: string, shape: Shape, month: Word | undefined, evidence: Evidence): Evidence | undefined {
   const direct = evidence.score >= directAtLeast;
   const before = text.slice(Math.max(0, shape.start - 8), shape.start);
@@ -141,6 +141,6 @@ export function doubtOf(text: string, shape: Shape, month: Word | undefined, evi
 
 const yearAfterMonth = /^[.,]?[ \t]?(?:\d{1,2}(?:st|nd|rd|th)?,? ?)?(?:de )?$/;
 
-/** Words of offers. */
+/** Words that advertisements use. */
 const promotion =
   /\d ?%|% ?\d|\boff\b|checkout|discount|coupon|voucher|\bsale\b|\bsave\b|rabatt|gutschein|sparen|warenkorb|descuento|oferta|ahorra|desconto|réduction|remise|promo|sconto|korting|zniżk|rabat|скидк|割引|クーポン|オフ|优惠|優惠|折扣|할인|쿠폰/iu;

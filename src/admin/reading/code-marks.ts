@@ -37,6 +37,9 @@ export interface Marks {
   readonly units: readonly Word[];
 }
 
+/** Of an announcement, to show in a reason. */
+const shownMax = 60;
+
 type WordClass =
   "certain" | "noun" | "compound" | "weak" | "verb" | "other-code" | "label" | "unit" | "month" | "plain";
 
@@ -81,7 +84,7 @@ export function findMarks({ text, words }: ReadyText): Marks {
   };
 }
 
-/** Each word of a message is looked up once, however often it stands there. */
+/** Looks up each word of a message once, however often it occurs. */
 class WordClasses {
   readonly #known = new Map<string, WordClass>();
 
@@ -114,13 +117,13 @@ function classOf(word: string): WordClass {
   return "plain";
 }
 
-/** `Buchungscode` is one, `Kontobestätigungscode` is not. */
+/** `Buchungscode` is another kind of code, `Kontobestätigungscode` is not. */
 function isOtherCompound(first: string): boolean {
   if (hasStem(first, otherCodeStems)) return true;
   return hasStem(first, labelStems) && !purposeStems.some((stem) => stem.length > 4 && first.includes(stem));
 }
 
-/** `label`: a code of another kind, whose number is none to type in. */
+/** `label`: another kind of code, such as a promotion code. */
 function announcementAt(
   text: string,
   words: readonly Word[],
@@ -142,10 +145,15 @@ function announcementAt(
   // The phrase as it stands: `verification code`, `clave de un solo uso`.
   const start = purposeBefore.includes(-1) ? (words[index - 1]?.start ?? word.start) : word.start;
   const end = words[index + (purposeAfter.at(-1) ?? 0)]?.end ?? word.end;
-  return { start, end, text: text.slice(start, end), strength: found === "weak" ? "medium" : "strong" };
+  return {
+    start,
+    end,
+    text: text.slice(start, Math.min(end, start + shownMax)).replaceAll(/\s+/g, " "),
+    strength: found === "weak" ? "medium" : "strong",
+  };
 }
 
-/** The word so many steps on says what the code is for, in the same phrase. */
+/** The word `step` words later says what the code is for, in the same phrase. */
 function isPurpose(text: string, words: readonly Word[], index: number, step: number): boolean {
   const word = words[index + step];
   if (word === undefined || !hasStem(plainWord(word.text), purposeStems)) return false;
@@ -156,7 +164,7 @@ function neighbour(words: readonly Word[], index: number, step: number): string 
   return plainWord(words[index + step]?.text ?? "");
 }
 
-/** `código de descuento`, `code promo`: the word that tells the kind stands behind, perhaps after a preposition. */
+/** `código de descuento`, `code promo`: the word that tells the kind follows, perhaps after a preposition. */
 function afterOf(words: readonly Word[], index: number): string {
   const next = neighbour(words, index, 1);
   return /^(?:of|d|de|del|di|do|da|du|della|des|na)$/.test(next) ? neighbour(words, index, 2) : next;

@@ -1,10 +1,10 @@
 /**
- * What in a text has the form of a one-time code: four to ten letters and digits in one piece, in groups (`123-456`,
- * `12 34 56`, `I6R-B2W`, `G-261764`), or each for itself on a line or in a cell. Parts of prices, dates, times, telephone
- * numbers and longer numbers have not.
+ * Finds what has the form of a one-time code: four to ten letters and digits in one piece, in groups (`123-456`,
+ * `12 34 56`, `I6R-B2W`, `G-261764`), or one by one on lines or in cells of their own. Parts of prices, dates, times,
+ * telephone numbers and longer numbers do not qualify.
  */
 
-/** Of a text: what is beyond it announces no code any more. */
+/** Mail announces its code well before this many characters. */
 const textLengthMax = 200_000;
 const charactersMin = 4;
 const charactersMax = 10;
@@ -20,16 +20,16 @@ export interface Word {
 export interface Shape {
   readonly start: number;
   readonly end: number;
-  /** As one would type it: digits without separators, other codes as they stand. */
+  /** As a person would type it: digits without separators, other codes as written. */
   readonly value: string;
   readonly digitsOnly: boolean;
-  /** Letters alone: a code only where nothing else can be meant. */
+  /** Letters alone are a code only where nothing else can be meant. */
   readonly lettersOnly: boolean;
   /** Put together from cells of a table: a code only on a line of its own. */
   readonly fromCells: boolean;
 }
 
-/** A text made ready: URLs and addresses blotted out, digits of every script as ASCII. */
+/** A text with its URLs and addresses blotted out and the digits of every script as ASCII. */
 export interface ReadyText {
   readonly text: string;
   readonly words: readonly Word[];
@@ -88,7 +88,7 @@ export function findShapes({ text, words }: ReadyText): readonly Shape[] {
 
 interface Found {
   readonly shape?: Shape | undefined;
-  /** The first word behind it. */
+  /** The index of the first word after it. */
   readonly next: number;
 }
 
@@ -156,7 +156,7 @@ function isCounting(groups: readonly Word[]): boolean {
 function chainAt(text: string, words: readonly Word[], index: number): Found | undefined {
   let next = index + 1;
   while (next < words.length && isHyphen(text, words[next - 1], words[next])) next++;
-  // A chain of more groups than a code has characters is passed over as a whole.
+  // A chain of more groups than a code has characters is skipped as a whole.
   if (next - index > charactersMax) return { next };
   const groups = words.slice(index, next);
   const [first] = groups;
@@ -191,7 +191,7 @@ function chainAt(text: string, words: readonly Word[], index: number): Found | u
   };
 }
 
-/** `OTP-482913`: they announce the code and are no part of it. */
+/** `OTP-482913`: these announce the code and are not part of it. */
 const prefixWords = new Set(["OTP", "PIN", "TAN", "CODE"]);
 
 function isHyphen(text: string, before: Word | undefined, after: Word | undefined): boolean {
@@ -213,7 +213,7 @@ function singleAt(text: string, words: readonly Word[], index: number): Found {
   };
 }
 
-/** `1,234.56`, `14:30`, `29.11.2026`, `+49 30 …`, `50%`, `**** 4242`, `€1234`: not a number for itself. */
+/** `1,234.56`, `14:30`, `29.11.2026`, `+49 30 …`, `50%`, `**** 4242`, `€1234`: part of something larger. */
 function isWithinNumber(text: string, start: number, end: number): boolean {
   const before = text.slice(Math.max(0, start - 6), start);
   const after = text.slice(end, end + 12);

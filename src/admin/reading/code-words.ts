@@ -19,7 +19,7 @@ const words = (text: string): readonly string[] => text.trim().split(/\s+/);
 const list = (text: string): readonly string[] => words(text).map(plainWord);
 const set = (text: string): ReadonlySet<string> => new Set(list(text));
 
-/** They mean a code, unless a word beside them says which other kind. */
+/** These mean a code, unless a neighbouring word says that it is another kind. */
 export const codeNouns = set(`
   code codes passcode passcodes
   codigo codigos codice codici codul cod
@@ -27,21 +27,21 @@ export const codeNouns = set(`
   код кода коду кодом коде коды κωδικος κωδικο
 `);
 
-/** They mean a code and nothing else. */
+/** These mean a code and nothing else. */
 export const certainNouns = set(
   "otp totp passcode passcodes einmalpasswort einmalkennwort einmalpin mtan smstan pushtan",
 );
 
-/** Written in capitals they are short for a code. */
+/** These are short for a code, but only in capitals. */
 export const capitalNouns: ReadonlySet<string> = new Set(words("PIN TAN OTP MTAN"));
 
-/** They announce only what follows them at once: every message about passwords has them. */
+/** These announce only what follows immediately, since every message about passwords has them. */
 export const weakNouns = set(`
   password passwort kennwort token wachtwoord contrasena senha clave passe haslo hasla пароль пароля паролем
   parola sifre sifreniz heslo losenord passord adgangskode jelszo key
 `);
 
-/** Beside a noun they say that it is a code to prove something with. */
+/** Near a noun, these say that the code proves something. */
 export const purposeStems = list(`
   verif confirm secur authent authori auth login logon signin sign log access activ onetime one single tempora provis provvis initial magic
   bestatig sicherheit einmal zugang zugriff anmeld prüf pruf freischalt aktivier zwei vorlauf
@@ -55,7 +55,7 @@ export const purposeStems = list(`
   bekraft bekreft engang vahvist dogrula overov
 `);
 
-/** Before or after a noun they say that it is another kind of code. */
+/** Right before or after a noun, these say that it is another kind of code. */
 export const otherCodeStems = list(`
   promo referral discount coupon voucher gift postal post zip area country dial tracking order product item artic error status source
   qr bar tax bank sort swift bic dress reference booking reservation employee customer client http exit color colour conduct civil ethic practice freeze review
@@ -69,7 +69,7 @@ export const otherCodeStems = list(`
   почтов город стран промо скид купон заказ клиент
 `);
 
-/** Words that end in `code` and are none. */
+/** Words that end in `code` but do not mean a one-time code. */
 export const falseCompounds = set(`
   decode encode unicode barcode barcodes qrcode opcode xcode vscode leetcode geocode transcode shortcode nocode lowcode
   postcode zipcode promocode promocodes postcodes sourcecode quellcode strichcode fehlercode rabattcode rabattcodes
@@ -77,7 +77,7 @@ export const falseCompounds = set(`
   rabatkode rabattkod rabattkode episode mode
 `);
 
-/** A number right after one of these is that number, and no code. */
+/** A number right after one of these is an order number and the like, not a code. */
 export const labelStems = list(`
   order invoice customer account ticket case reference tracking shipment parcel package receipt transaction booking reservation
   flight contract member serial sku article amount total subtotal price balance phone tel fax mobile hotline call extension zip
@@ -94,15 +94,15 @@ export const labelStems = list(`
   siparis fatura musteri objednavk ordre tilaus
 `);
 
-/** With a purpose before them they announce a code: `verification number`. */
+/** After a purpose these announce a code: `verification number`. */
 export const numberNouns = set("number nummer numero numer номер");
 
-/** Between a label and its number. */
+/** These may stand between a label and its number. */
 export const numberWords = set(
   "no nr num numer number numbers nummer numero numeri номер n id ref code codes nos nro numr der de vom of is ist a ends with auf in",
 );
 
-/** Short words that are labels only as a whole. */
+/** Labels that count only as whole words. */
 export const labelWords = set(
   "no nr number nummer numero номер numer id ref po rma iban tel fax plz cep cap zip ust vat",
 );
@@ -113,7 +113,7 @@ export const units = set(`
   pkt km kg mb gb kb kwh users nutzer people members mitglieder percent prozent руб рублей steps items results views
 `);
 
-/** Between an announcement and its code nothing else stands. */
+/** These may stand between an announcement and its code. */
 export const linkWords = set(`
   is are was be it this below here following the your for you now use enter
   ist lautet lauten ihr ihre dein der die das hier folgende
@@ -127,14 +127,14 @@ export const linkWords = set(`
   unique verification
 `);
 
-/** They say that what follows is what was named before. */
+/** Verbs such as `is`. */
 export const copulas = set("is are was es ist lautet est e to jest este er ar on είναι это");
 
 /** Before a number: an amount of money. */
 export const currencyBefore =
   /(?:^|[^\p{L}])(?:EUR|USD|GBP|CHF|PLN|RUB|INR|Rs\.?|JPY|CNY|RMB|KRW|BRL|SEK|NOK|DKK|CZK|HUF|TRY|AUD|CAD|NZD|SGD|HKD|TWD|MXN|ZAR)[ \t]?$/u;
 
-/** Verbs that ask for a code to be typed, before or after it. */
+/** Verbs that ask the reader to type a code. */
 export const enterWords = set(`
   enter use type input insert submit
   eingeben geben verwenden nutzen
@@ -142,7 +142,7 @@ export const enterWords = set(`
   wpisz uzyj podaj введите используйте укажите
 `);
 
-/** Months, for the year after them, in the languages above. */
+/** Beginnings of months, to recognise the year after them. */
 export const monthStems = list(`
   jan feb mar mär apr may mai jun jul aug sep oct okt out nov dec dez dic ene abr ago set fev avr gen mag giu lug ott
   янв фев март апр мая июн июл авг сент окт нояб дек stycz lut kwie maj czerw lip sierp wrze pazdz listop grud mei maart août aout
@@ -178,7 +178,7 @@ for (const [mark, names] of phrases)
 /** Longer ones first, so that 認証コード is not read as コード. */
 const phrasePattern = new RegExp([...phraseMarks.keys()].toSorted((a, b) => b.length - a.length).join("|"), "giu");
 
-/** Announcements and labels of the scripts that are searched without looking for words. */
+/** Announcements and labels in scripts that do not separate words. */
 export function* findPhrases(
   text: string,
 ): Generator<PhraseMark & { readonly start: number; readonly end: number; readonly text: string }> {

@@ -1,7 +1,7 @@
 /**
- * One-time codes: everything in a message that has the form of one, ranked by what the words around it say. An announcement
- * belongs to the first number after it, a label ("order number") to the number right behind it; numbers that nothing
- * announces count only where they stand alone.
+ * One-time codes: ranks everything in a message that has the form of one by the words around it. An announcement belongs to
+ * the first number after it, and a label ("order number") to the number right after it. A number that nothing announces
+ * counts only where it stands alone.
  */
 import {
   announcedAfter,
@@ -20,20 +20,20 @@ export type CodePlace = "subject" | "text" | "html";
 
 export interface CodeCandidate {
   readonly value: string;
-  /** From 0, surely none, to 100. */
+  /** From 0 (certainly not a code) to 100. */
   readonly score: number;
-  /** What speaks for it, and what against. */
+  /** What speaks for it and against it. */
   readonly reason: string;
   readonly where: readonly CodePlace[];
 }
 
-/** Nobody looks at more. */
+/** More than a reader will look at. */
 const candidatesMax = 50;
-/** Scores from here on are codes; where one is sure, the others must be nearly as sure. */
+/** A code scores at least `likely`; beside a sure one, others must be nearly as sure. */
 const likely = 45;
 const sure = 75;
 const likelyBesideSure = 55;
-/** Announcements to look at, before and after a number. */
+/** How many announcements before and after a number are considered. */
 const announcementsBefore = 8;
 const announcementsAfter = 3;
 
@@ -68,7 +68,9 @@ class PartReader {
   readonly #place: CodePlace;
   readonly #subject: Announcement | undefined;
   readonly #marks: Marks;
-  /** Announcements that stand right before a number belong to it alone. */
+  /** Nothing in this part announces a code for certain. */
+  readonly #silent: boolean;
+  /** Announcements that already have their number. */
   readonly #taken = new Set<Announcement>();
 
   constructor(ready: ReadyText, place: CodePlace, subject: Announcement | undefined) {
@@ -76,6 +78,7 @@ class PartReader {
     this.#place = place;
     this.#subject = subject;
     this.#marks = findMarks(ready);
+    this.#silent = this.#marks.announcements.every(({ strength }) => strength === "weak" || strength === "verb");
   }
 
   candidates(): readonly CodeCandidate[] {
@@ -97,7 +100,7 @@ class PartReader {
       const reason = doubt === undefined ? evidence.reason : `${evidence.reason}; but ${doubt.reason}`;
       found.push({ value: shape.value, score, reason, where: [this.#place] });
     }
-    // Numbers in a column are a table; a code stands alone once.
+    // Several numbers that stand alone make a table.
     const lonely = found.filter(({ reason }) => reason === standsAlone);
     return lonely.length < 2
       ? found
@@ -150,15 +153,14 @@ class PartReader {
   #unannounced(shape: Shape, alone: boolean): readonly Evidence[] {
     const spoken = this.#place === "subject" ? undefined : this.#subject;
     if (!alone) {
-      const silent = this.#marks.announcements.every(({ strength }) => strength === "weak" || strength === "verb");
-      return spoken !== undefined && silent && shape.digitsOnly
-        ? [{ score: 50, reason: `the subject speaks of "${spoken.text}"` }]
+      return spoken !== undefined && this.#silent && shape.digitsOnly
+        ? [{ score: 50, reason: `the subject mentions "${spoken.text}"` }]
         : [{ score: 5, reason: "has the form of a code" }];
     }
     const counts = /^\s*\p{Ll}/u.test(this.#ready.text.slice(shape.end, shape.end + 40));
     const found = [{ score: shape.digitsOnly && !counts && !shape.fromCells ? 46 : 30, reason: standsAlone }];
     if (spoken !== undefined) {
-      found.push({ score: 66, reason: `stands alone on its line, and the subject speaks of "${spoken.text}"` });
+      found.push({ score: 66, reason: `stands alone on its line, and the subject mentions "${spoken.text}"` });
     }
     return found;
   }
@@ -187,13 +189,13 @@ class PartReader {
     const announced = announcements
       .slice(Math.max(0, cursors.announcement - announcementsBefore), cursors.announcement)
       .findLast(({ strength }) => strength === "strong" || strength === "medium");
-    // The number of an order code is labelled by what stands nearer to it.
+    // The nearer one of the two counts.
     if (announced !== undefined && announced.start >= label.start) return undefined;
     const sentence = announced !== undefined && !endsSentence(text.slice(announced.end, label.start));
     if (!isLabelGap(text.slice(label.end, shape.start), sentence)) return undefined;
     const before = labels[cursors.label - 2];
     const from = before !== undefined && label.start - before.end === 1 ? before.start : label.start;
-    return text.slice(from, label.end);
+    return text.slice(from, label.end).replace("\n", " ");
   }
 
   #isAlone(shape: Shape, line: number): boolean {

@@ -72,7 +72,7 @@ test("all candidates are returned, best first, each with its reason and place", 
       { value: "12345678", reason: 'stands before "code"; but it follows "Order number"', where: ["text"] },
       {
         value: "1998",
-        reason: 'stands in a sentence after "code", after another; but it may be a year',
+        reason: 'is in a sentence after "code", after another; but it may be a year',
         where: ["text"],
       },
     ],

@@ -1,12 +1,12 @@
-/** What a test wants of a message: links to follow and codes to type, with why each was taken for one. */
+/** What a test needs from a message: the links to follow and the codes to type, with the reason for each code. */
 import { type CodeCandidate, findCandidates, likelyCodes } from "./codes.ts";
 import { readHtml } from "./html-text.ts";
 import { findLinks, type Link } from "./links.ts";
 
 export interface Findings {
-  /** Of the web and of applications' own schemes; in order of appearance, each once. */
+  /** `http`, `https` and the schemes of applications, in order of appearance, each once. */
   readonly links: readonly string[];
-  /** All links, addresses and telephone numbers too, with the text of their anchors. */
+  /** All links, mail addresses and telephone numbers included, with the text of their anchors. */
   readonly link_details: readonly Link[];
   /** One-time codes: likeliest first. */
   readonly codes: readonly string[];
@@ -14,7 +14,7 @@ export interface Findings {
   readonly code_candidates: readonly CodeCandidate[];
 }
 
-/** Of each part: what is beyond it no person reads. */
+/** Nobody reads further into a part. */
 const partLengthMax = 2_000_000;
 const subjectLengthMax = 1_000;
 

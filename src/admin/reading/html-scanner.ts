@@ -1,7 +1,7 @@
 /**
  * Cuts HTML into tags and text as a browser's tokenizer does (https://html.spec.whatwg.org/multipage/parsing.html), in one
- * pass that never goes back: an unfinished comment, tag, style or script takes the rest. Comments, and what browsers
- * do not show of styles, scripts and titles, are left out.
+ * pass that never goes back: an unfinished comment, tag, style or script swallows the rest. Comments and the contents of
+ * styles, scripts and titles are left out.
  */
 import { decodeReferences } from "./character-references.ts";
 
@@ -10,9 +10,9 @@ export type HtmlToken =
   | { readonly kind: "start"; readonly name: string; readonly attributes: ReadonlyMap<string, string> }
   | { readonly kind: "end"; readonly name: string };
 
-/** Elements whose content is no markup, and no text to read either. */
+/** Elements whose content is neither markup nor text to read. */
 const unread = new Set(["style", "script", "title", "noembed", "noframes", "iframe", "xmp"]);
-/** A tag of a page has a dozen; the rest of one that has more is read and dropped. */
+/** A tag has a dozen at most; more are read and dropped. */
 const attributesMax = 64;
 
 export function* scanHtml(html: string): Generator<HtmlToken> {
@@ -41,7 +41,7 @@ interface Markup {
   readonly token?: HtmlToken;
 }
 
-/** Undefined where the `<` is one of the text. */
+/** Undefined where the `<` is part of the text. */
 function markupAt(html: string, at: number): Markup | undefined {
   const next = html.charAt(at + 1);
   if (isLetter(next)) return startTagAt(html, at + 1);
@@ -63,7 +63,7 @@ function startTagAt(html: string, at: number): Markup {
   let position = nameEnd;
   for (;;) {
     while (isSpace(html.charAt(position)) || html.charAt(position) === "/") position++;
-    // A tag that never ends is no tag (and browsers drop it).
+    // Browsers drop a tag that never ends.
     if (position >= html.length) return { end: html.length };
     if (html.charAt(position) === ">") return { end: position + 1, token: { kind: "start", name, attributes } };
     const attribute = attributeAt(html, position);
@@ -78,7 +78,7 @@ function attributeAt(
   html: string,
   start: number,
 ): { readonly name: string; readonly value: string; readonly end: number } {
-  // An equals sign at the beginning belongs to the name, so that each attribute takes at least one character.
+  // A leading equals sign belongs to the name, so each attribute takes at least one character.
   let nameEnd = start + 1;
   while (nameEnd < html.length && !" \t\n\r\f/>=".includes(html.charAt(nameEnd))) nameEnd++;
   const name = html.slice(start, nameEnd).toLowerCase();
@@ -105,7 +105,7 @@ function endOfComment(html: string, from: number): number {
   return after(html, "-->", from);
 }
 
-/** Where the end tag of an element stands whose content is not read. */
+/** Finds the end tag of an element whose content is not read. */
 function endOfContent(html: string, from: number, name: string): number {
   for (let at = html.indexOf("</", from); at !== -1; at = html.indexOf("</", at + 2)) {
     const end = at + 2 + name.length;

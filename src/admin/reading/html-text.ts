@@ -1,25 +1,25 @@
-/** What a reader of an HTML message sees: its text, line by line, and its anchors with theirs. */
+/** What a reader of an HTML message sees: its text, line by line, and its anchors with their text. */
 import { scanHtml } from "./html-scanner.ts";
 
 export interface Anchor {
   readonly href: string;
-  /** What stands in it; of an image, its alternative text. */
+  /** The text in the anchor, or the alternative text of its image. */
   readonly text: string;
 }
 
 export interface HtmlContent {
   /** Lines as a browser would make them; cells of a table row stand on one line, with a tab between them. */
   readonly text: string;
-  /** The same without what stands in anchors. */
+  /** The same without the text in anchors. */
   readonly textOutsideAnchors: string;
   readonly anchors: readonly Anchor[];
-  /** What relative addresses are relative to (`<base href>`). */
+  /** The base of relative addresses (`<base href>`). */
   readonly base: string | undefined;
 }
 
 /** A page with more anchors than this has no use for the rest. */
 const anchorsMax = 2_000;
-/** Of the text of an anchor: a button says what it does in fewer words. */
+/** A button says what it does in fewer characters. */
 const anchorTextMax = 200;
 
 const lineElements = new Set(
@@ -101,7 +101,7 @@ class HtmlReader {
       } else if (lineElements.has(name)) lines.endLine();
       else if (paragraphElements.has(name)) lines.endParagraph();
     }
-    // Words of two lines of a button are two words.
+    // Two lines of a button are separate words.
     if (this.#open !== undefined && (name === "br" || lineElements.has(name))) this.#open.text += " ";
   }
 }
@@ -110,11 +110,11 @@ function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, " ").trim().slice(0, anchorTextMax);
 }
 
-/** Lines of text: white space becomes one blank, and there is never more than one empty line in a row. */
+/** Collects lines: white space becomes one space, and there is never more than one empty line in a row. */
 class TextLines {
   readonly #lines: string[] = [];
   #line = "";
-  /** Looking at the end of a string that grows would copy it each time. */
+  /** Kept here because reading the end of a growing string copies the string each time. */
   #endsInTab = false;
   #blank = false;
 
@@ -129,7 +129,7 @@ class TextLines {
       }
       return;
     }
-    // Non-breaking spaces stay: they are no white space to HTML.
+    // Non-breaking spaces stay: HTML does not count them as white space.
     const words = text.replaceAll(/[ \t\r\n\f]+/g, " ");
     if (words === "") return;
     if (words === " ") {

@@ -1,4 +1,4 @@
-/** The links of a message: anchors of its HTML, and URLs that stand in text. */
+/** The links of a message: the anchors of its HTML and the URLs in its text. */
 import type { HtmlContent } from "./html-text.ts";
 import { findUrls, urlLengthMax } from "./text-urls.ts";
 
@@ -10,14 +10,14 @@ export type LinkKind = "web" | "mail" | "telephone" | "custom";
 
 export interface Link {
   readonly url: string;
-  /** What stands in the anchor; empty for a URL that stands in text. */
+  /** The text of the anchor; empty for a URL in running text. */
   readonly text: string;
   readonly kind: LinkKind;
 }
 
 /** A page with more links than this has no use for the rest. */
 const linksMax = 1_000;
-/** Of all links together; those of a long newsletter have a tenth of it. */
+/** Of all links together; a long newsletter needs a tenth of it. */
 const charactersMax = 1_000_000;
 const kinds: ReadonlyMap<string, LinkKind> = new Map([
   ["http", "web"],
@@ -26,12 +26,12 @@ const kinds: ReadonlyMap<string, LinkKind> = new Map([
   ["tel", "telephone"],
   ["sms", "telephone"],
 ]);
-/** Parts of the message itself, what mail clients never follow, and what templates write to keep Apple's from making links. */
+/** Parts of the message itself, schemes that mail clients never follow, and what templates use to stop Apple Mail from making links. */
 const notFollowed = new Set(
   "cid mid data javascript vbscript about blob x-apple-data-detectors applewebdata webkit-fake-url".split(" "),
 );
 
-/** In order of appearance, those of the HTML first; each pair of URL and text once. */
+/** In order of appearance, the HTML first; each pair of URL and text once. */
 export function findLinks(text: string, html: HtmlContent): readonly Link[] {
   const links = new Map<string, Link>();
   const named = new Set<string>();
@@ -51,13 +51,13 @@ export function findLinks(text: string, html: HtmlContent): readonly Link[] {
 }
 
 function kindOf(url: string): LinkKind | undefined {
-  // One letter is a drive of Windows.
+  // One letter is a Windows drive.
   const [, scheme] = /^([a-z][a-z0-9+.-]{1,31}):./i.exec(url) ?? [];
   if (scheme === undefined || notFollowed.has(scheme.toLowerCase())) return undefined;
   return kinds.get(scheme.toLowerCase()) ?? "custom";
 }
 
-/** As browsers do: no line breaks and tabs within, no blanks around. */
+/** As browsers do: drops line breaks and tabs within and spaces around. */
 function absolute(href: string, base: string | undefined): string {
   const url = href.replaceAll(/[\t\r\n]/g, "").trim();
   if (base === undefined || kindOf(url) !== undefined || url.startsWith("#")) return url;

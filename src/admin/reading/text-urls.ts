@@ -1,8 +1,8 @@
 /**
- * URLs in running text (RFC 3986 appendix C). One pass; what may end a URL is decided by the characters after it and by the
- * brackets within it.
+ * Finds URLs in running text (RFC 3986 appendix C) in one pass. The characters after a URL and the brackets within it decide
+ * where it ends.
  */
-/** Browsers and servers take at least 8,000; what is longer than twice that is no link to follow. */
+/** Browsers and servers take at least 8,000 characters; a URL twice as long is not a link to follow. */
 export const urlLengthMax = 16_384;
 const schemeLengthMax = 32;
 /** White space, controls, quotation marks and angle brackets end a URL, as do the full stops and brackets of Chinese and Japanese. */
@@ -37,7 +37,7 @@ function startOfScheme(text: string, colon: number): number | undefined {
   let start = colon;
   while (start > 0 && colon - start < schemeLengthMax && /[a-z0-9+.-]/i.test(text.charAt(start - 1))) start--;
   while (start < colon && !/[a-z]/i.test(text.charAt(start))) start++;
-  // A scheme glued to a word is one that the word ends in: `seehttps://…` is rare, `x_https://` is not.
+  // `x_https://` and `seehttps://` end in a scheme.
   const scheme = text.slice(start, colon);
   const web = /https?$/i.exec(scheme);
   if (web !== null) return start + web.index;
@@ -45,8 +45,8 @@ function startOfScheme(text: string, colon: number): number | undefined {
 }
 
 /**
- * Between angle brackets white space is not part of the URL: it was folded there to keep lines short. Undefined where
- * a blank within a line, an empty line or no closing bracket speaks against it.
+ * Between angle brackets white space is not part of the URL: it was folded there to keep lines short. Undefined if
+ * there is a space within a line, an empty line, or no closing bracket.
  */
 function unfold(text: string, start: number, from: number): Found | undefined {
   let url = text.slice(start, from);
@@ -80,11 +80,11 @@ function readUrl(text: string, start: number, from: number): Found {
     if (opened !== -1) depths[opened] = (depths[opened] ?? 0) + 1;
     const closed = closers.indexOf(character);
     if (closed === -1) continue;
-    // One that nothing opened stands around the URL.
+    // A bracket that nothing opened belongs to the text around the URL.
     if (depths[closed] === 0) break;
     depths[closed] = (depths[closed] ?? 0) - 1;
   }
-  // The rest of one that is too long is passed over with it.
+  // Skip the rest of a URL that is too long.
   if (end - start > urlLengthMax) return { url: text.slice(start, end), end: endOfWord(text, end) };
   while (end > from && ".,;:!?'*|\\".includes(text.charAt(end - 1))) end--;
   return { url: text.slice(start, end), end };
