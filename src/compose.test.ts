@@ -312,7 +312,7 @@ test("dev takes any login and any recipient, and nothing leaves", async () => {
   const world = new World();
   const settings = developmentSettings({
     dataDir: "/dev",
-    host: "127.0.0.1",
+    hosts: ["127.0.0.1"],
     smtpPort: 1025,
     httpPort: 8025,
     tlsPort: undefined,

@@ -5,7 +5,7 @@ import { guardSettings, refusalOf } from "./guard.ts";
 
 function statusOf(host: string, listen: string, hostnames: readonly string[] = []): number | undefined {
   const ports = { smtpPort: 1025, httpPort: 8025, tlsPort: undefined };
-  const settings = developmentSettings({ dataDir: "/data", host: listen, hostnames, ...ports });
+  const settings = developmentSettings({ dataDir: "/data", hosts: [listen], hostnames, ...ports });
   const request = new Request("http://localhost:8025/api/v1/inbox", { headers: { host } });
   return refusalOf(request, guardSettings(settings, undefined))?.status;
 }

@@ -19,7 +19,7 @@ const command: Command = {
 const bounds = { min: 0, max: 9 };
 
 test("the environment gives what the command line leaves out, and the command line goes first", () => {
-  const environment = { POSTHASTE_PORT: "7", POSTHASTE_HOST: "a, b", POSTHASTE_TLS: "1" };
+  const environment = { POSTHASTE_PORT: "7", POSTHASTE_HOST: "a, b,", POSTHASTE_TLS: "1" };
   const given = parseGiven(command, [], environment);
   assert.equal(given.number("port", bounds), 7);
   assert.deepEqual(given.texts("host"), ["a", "b"]);

@@ -125,12 +125,15 @@ function addFromEnvironment(
       if (/^(?:0|false|no|off)$/i.test(text)) continue;
       if (!/^(?:1|true|yes|on)$/i.test(text)) throw usageError(`${variable} is 1 or 0, not "${text}"`);
     }
-    const texts =
-      option.value === undefined ? [""] : option.multiple ? text.split(",").map((part) => part.trim()) : [text];
-    values.set(name, texts);
+    values.set(name, option.value === undefined ? [""] : option.multiple ? listOf(text) : [text]);
     variables.set(name, variable);
   }
   return variables;
+}
+
+function listOf(text: string): string[] {
+  const parts = text.split(",").map((part) => part.trim());
+  return parts.filter((part) => part !== "");
 }
 
 function valueOf(option: OptionDeclaration, value: string | undefined, earlier: ReadonlyMap<string, unknown>): string {

@@ -1,4 +1,4 @@
-/** The `[admin]` section: where console, API and probes listen. */
+/** The `[admin]` section: where API and probes listen. */
 import { z } from "zod";
 import { listenAddress, secret } from "../lib/setting-types.ts";
 
@@ -21,6 +21,6 @@ export const adminSettings = z
         "Names, besides loopback ones and `hostname`, under which browsers may address it; other Host headers are refused (DNS rebinding). Applies on reload.",
       ),
   })
-  .describe("The HTTP side: console, API at `/api/v1`, `/healthz`, `/readyz`.");
+  .describe("The HTTP side: API at `/api/v1`, `/healthz`, `/readyz`.");
 
 export type AdminSettings = z.output<typeof adminSettings>;

@@ -3,8 +3,11 @@ import { type Settings, settingsSchema } from "./settings-schema.ts";
 
 export interface DevelopmentOptions {
   readonly dataDir: string;
-  /** IP address to listen on. This server believes every login, so whoever can reach it reads what it captures. */
-  readonly host: string;
+  /**
+   * IP addresses to listen on; HTTP on the first. This server believes every login, so whoever can reach it reads what it
+   * captures.
+   */
+  readonly hosts: readonly [string, ...string[]];
   readonly smtpPort: number;
   readonly httpPort: number;
   /** SMTP with TLS from the first octet. */
@@ -14,18 +17,18 @@ export interface DevelopmentOptions {
 }
 
 export function developmentSettings(options: DevelopmentOptions): Settings {
-  const { dataDir, host, smtpPort, httpPort, tlsPort, hostnames } = options;
-  const address = (port: number): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+  const { dataDir, hosts, smtpPort, httpPort, tlsPort, hostnames } = options;
+  const address = (host: string, port: number) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
   return settingsSchema.parse({
     hostname: "localhost",
     data_dir: dataDir,
     // Nobody waits for a laptop's server.
     stop_within: "5s",
     listener: [
-      { kind: "submission", listen: address(smtpPort) },
-      ...(tlsPort === undefined ? [] : [{ kind: "submissions", listen: address(tlsPort) }]),
+      ...hosts.map((host) => ({ kind: "submission", listen: address(host, smtpPort) })),
+      ...(tlsPort === undefined ? [] : hosts.map((host) => ({ kind: "submissions", listen: address(host, tlsPort) }))),
     ],
     route: [{ domain: "*", via: "capture" }],
-    admin: { listen: address(httpPort), hostnames },
+    admin: { listen: address(hosts[0], httpPort), hostnames },
   });
 }

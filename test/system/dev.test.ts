@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { get } from "node:http";
-import { tmpdir } from "node:os";
+import { connect } from "node:net";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../interop/support/program.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const freePorts = ["--smtp-port", "0", "--http-port", "0", "--no-welcome"];
@@ -163,6 +165,33 @@ test(
     assert.equal((JSON.parse(await again.until(/\n/)) as { data_dir: string }).data_dir, join(folder, ".posthaste"));
     again.child.kill("SIGTERM");
     await again.ended;
+  },
+);
+
+const hasIpv6Loopback = Object.values(networkInterfaces()).some((list) =>
+  list?.some(({ address }) => address === "::1"),
+);
+
+test(
+  "dev is reached as localhost over IPv6, too",
+  { ...options, skip: !hasIpv6Loopback && "no ::1 here" },
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const [smtp, http] = [await freePort(), await freePort()];
+    const ports = ["--smtp-port", String(smtp), "--http-port", String(http)];
+    const server = run(["dev", "--json", "--no-welcome", ...ports, "--data-dir", folder], folder);
+    await server.until(/\n/);
+    for (const host of ["127.0.0.1", "::1"]) {
+      const socket = connect(smtp, host);
+      const greeting = await new Promise<string>((resolve, reject) => {
+        socket.once("data", (bytes) => resolve(bytes.toString()));
+        socket.once("error", reject);
+      });
+      assert.match(greeting, /^220 /, host);
+      socket.destroy();
+    }
+    server.child.kill("SIGTERM");
+    assert.equal((await server.ended).code, 0);
   },
 );
 

@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { developmentSettings } from "../../config/development-settings.ts";
 import { parseIpAddress } from "../../lib/ip-network.ts";
+import { type Network, NetworkError } from "../../ports/network.ts";
 import { type Command, jsonOption } from "../command.ts";
 import type { CliContext } from "../context.ts";
 import { dataDirOption, devDataDir, projectDataDir } from "../data-dir.ts";
@@ -29,7 +30,7 @@ export const devCommand: Command = {
       name: "host",
       value: "ADDRESS",
       variable: "POSTHASTE_HOST",
-      summary: "IP address to listen on; default 127.0.0.1",
+      summary: "IP address to listen on; default 127.0.0.1, and for SMTP ::1",
     },
     {
       name: "smtp-port",
@@ -97,7 +98,8 @@ export const devCommand: Command = {
 async function serveInbox(given: GivenArguments, context: CliContext, dataDir: string): Promise<number> {
   const { interrupted, stdout } = context;
   const startTls = given.flag("starttls");
-  const server = await startOrExplain(() => context.startServer(planOf(given, dataDir)));
+  const plan = await planOf(given, context, dataDir);
+  const server = await startOrExplain(() => context.startServer(plan));
   const first = given.flag("no-welcome") ? undefined : await sendFirstMessage(server, dataDir, context);
   const folderIsUsual = dataDir === (await devDataDir(context));
   const shown = { server, dataDir, startTls, folderIsUsual, first, context };
@@ -109,7 +111,8 @@ async function serveInbox(given: GivenArguments, context: CliContext, dataDir: s
 }
 
 async function runProgram(given: GivenArguments, context: CliContext, dataDir: string): Promise<number> {
-  const server = await startOrExplain(() => context.startServer(planOf(given, dataDir)));
+  const plan = await planOf(given, context, dataDir);
+  const server = await startOrExplain(() => context.startServer(plan));
   server.showLog?.();
   const end = await context.runProgram(given.program, devVariables(server, dataDir));
   await server.stop();
@@ -119,13 +122,14 @@ async function runProgram(given: GivenArguments, context: CliContext, dataDir: s
   return end.code;
 }
 
-function planOf(given: GivenArguments, dataDir: string): ServerPlan {
+async function planOf(given: GivenArguments, context: CliContext, dataDir: string): Promise<ServerPlan> {
   const forProgram = given.program.length > 0;
+  const smtpPort = given.number("smtp-port", portBounds) ?? (forProgram ? 0 : 1025);
   const tlsPort = given.number("tls-port", portBounds);
   const settings = developmentSettings({
     dataDir,
-    host: hostOf(given.text("host") ?? "127.0.0.1"),
-    smtpPort: given.number("smtp-port", portBounds) ?? (forProgram ? 0 : 1025),
+    hosts: await hostsOf(given, context, [smtpPort, tlsPort]),
+    smtpPort,
     httpPort: given.number("http-port", portBounds) ?? (forProgram ? 0 : 8025),
     tlsPort,
     hostnames: given.texts("allow-host"),
@@ -133,10 +137,32 @@ function planOf(given: GivenArguments, dataDir: string): ServerPlan {
   return { settings, mode: "development", startTls: given.flag("starttls"), quietLog: forProgram };
 }
 
-function hostOf(text: string): string {
-  const host = text === "localhost" ? "127.0.0.1" : text;
-  if (parseIpAddress(host) === undefined) throw usageError(`--host takes an IP address, not "${text}"`);
-  return host;
+/** Clients that are told "localhost" try ::1 too, many of them first. A port that the system gives is one address's. */
+async function hostsOf(
+  given: GivenArguments,
+  { network }: CliContext,
+  ports: readonly (number | undefined)[],
+): Promise<readonly [string, ...string[]]> {
+  const text = given.text("host") ?? "localhost";
+  if (text !== "localhost") {
+    if (parseIpAddress(text) === undefined) throw usageError(`--host takes an IP address, not "${text}"`);
+    return [text];
+  }
+  if (ports.includes(0) || !(await hasAddress(network, "::1"))) return ["127.0.0.1"];
+  return ["127.0.0.1", "::1"];
+}
+
+async function hasAddress(network: Network, address: string): Promise<boolean> {
+  try {
+    await using _listener = await network.listen(
+      { kind: "ip", address, port: 0 },
+      { accept: (client) => client.destroy() },
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof NetworkError) return false;
+    throw error;
+  }
 }
 
 async function dataDirOf(given: GivenArguments, context: CliContext): Promise<string> {
@@ -177,7 +203,8 @@ function hintFor({ code, part }: StartError): string {
   if (code === "start-data-dir-in-use") {
     return "Probably `posthaste dev` runs already. --data-dir FOLDER starts another one with data of its own.";
   }
-  if (code === "start-address-refused")
-    return "--smtp-port and --http-port take ports from 1024 upwards without a privilege.";
+  if (code === "start-address-refused") {
+    return "Ports below 1024 need a privilege, and --host takes an address of this machine.";
+  }
   return "--data-dir FOLDER keeps the data elsewhere.";
 }
