@@ -17,6 +17,10 @@ const banned: readonly (readonly [RegExp, string])[] = [
   ],
   [new RegExp(`@ts-${"ignore"}|@ts-${"expect-error"}|oxlint-${"disable"}|eslint-${"disable"}`), "mend the cause"],
   [new RegExp(`\\b(test|describe|it)\\.${"only"}\\(`), "the other tests would not run"],
+  [
+    new RegExp(`\\bskip\\((["'\`])no (?:conformance )?${"data"}`),
+    "vectorPath or readVectors of src/testing/conformance-data.ts, whose skips the summary counts",
+  ],
 ];
 
 /** Which characters are unsafe to show is said in one place. Those named judge or write something else than text for people. */
