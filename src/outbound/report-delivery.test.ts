@@ -223,6 +223,11 @@ test("a TLS report without a domain takes it from the header of its own message"
   assert.deepEqual(domains(await deliver(report.replace("Named.TEST", "<script>"))), [""]);
 });
 
+test("a report whose maker gives no name is called so", async () => {
+  const { said } = await deliver(mail(about("a.test").replace("<org_name>Far</org_name>", "")));
+  assert.equal(said, "kept as DMARC report of a reporter that gives no name about a.test");
+});
+
 test("what cannot be read beside a report is told with it", async () => {
   const { summary } = await deliver(multipart([mail(gzipSync(xml("")).subarray(0, 40)), mail(about("a.test"))]));
   assert.ok(summary.kind === "dmarc" && summary.problems.some((problem) => problem.includes("cut off")));

@@ -124,16 +124,20 @@ class Reading {
       const parsed = parseAggregateReport(file);
       if (parsed.kind === "unreadable") return parsed;
       const { report, problems } = parsed;
-      const what = `DMARC report of ${report.organization} about ${report.policy.domain}`;
+      const what = `DMARC report of ${nameOf(report)} about ${report.policy.domain}`;
       return { kind: "kept", report: keepDmarcReport(common, { report, problems, octetsMax }), what };
     }
     if (!looksLikeJson(file)) return undefined;
     const parsed = parseTlsReport(file, headerDomain === undefined ? {} : { headerDomain });
     if (parsed.kind === "unreadable") return { ...parsed, isReport: false };
     const { report, problems } = parsed;
-    const what = `TLS report of ${report.organization}`;
+    const what = `TLS report of ${nameOf(report)}`;
     return { kind: "kept", report: keepTlsReport(common, { report, problems, octetsMax }), what };
   }
+}
+
+function nameOf({ organization }: { readonly organization: string }): string {
+  return organization === "" ? "a reporter that gives no name" : organization.slice(0, 100);
 }
 
 const problemsMax = 15;

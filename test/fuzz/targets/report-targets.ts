@@ -33,6 +33,8 @@ const aggregate: FuzzTarget = {
       "&#0;",
       "&lt;",
     ],
+    // Slips that are read over.
+    ...["& ", "<>", "<a@b.test>", "x<?xml version='1.0'?>", "<reason>", "</", "/>", "]]>x"],
     ...[
       "<![CDATA[",
       "]]>",
