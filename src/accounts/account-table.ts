@@ -9,6 +9,7 @@ import { domainKeyOf } from "../address/domain.ts";
 import { parseIpAddress } from "../address/ip-address.ts";
 import { formatMailbox, mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Resolution, Target } from "./account-directory.ts";
 import { isNamed, withoutTag } from "./account-key.ts";
 import type { AccountSettings } from "./settings.ts";
@@ -68,9 +69,9 @@ export class AccountTable {
   /** Problems do not throw: the first of two equal addresses counts, what leads nowhere resolves as broken. */
   constructor(settings: AccountSettings, storedUsers: readonly StoredUser[]) {
     const problems: AccountProblem[] = [];
-    this.#hostnameKey = domainKeyOf(settings.hostname) ?? settings.hostname.toLowerCase();
+    this.#hostnameKey = domainKeyOf(settings.hostname) ?? asciiLowerCase(settings.hostname);
     for (const [index, { name, catch_all: catchAll, recipients }] of settings.domains.entries()) {
-      const key = domainKeyOf(name) ?? name.toLowerCase();
+      const key = domainKeyOf(name) ?? asciiLowerCase(name);
       if (this.#domains.has(key)) problems.push({ section: "domain", index, message: `${name} is declared twice` });
       else
         this.#domains.set(key, {

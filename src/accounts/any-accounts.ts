@@ -4,6 +4,7 @@
  */
 import { formatMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { AccountDirectory, LoginClaim, LoginResult, Resolution } from "./account-directory.ts";
 
 export class AnyAccounts implements AccountDirectory {
@@ -17,7 +18,7 @@ export class AnyAccounts implements AccountDirectory {
   resolve(mailbox: Mailbox): Resolution {
     const { localPart, domainKey } = mailbox;
     const homeless = domainKey === "";
-    const home = homeless ? { localPart, domain: this.#hostname, domainKey: this.#hostname.toLowerCase() } : mailbox;
+    const home = homeless ? { localPart, domain: this.#hostname, domainKey: asciiLowerCase(this.#hostname) } : mailbox;
     const key = `${localPart}@${home.domainKey}`;
     const target = { address: formatMailbox(home), domain: home.domainKey, key, user: key };
     return { kind: "local", via: "any", targets: [target], setting: "development: every recipient is captured" };

@@ -8,7 +8,7 @@
  */
 import { domainToASCII, domainToUnicode } from "node:url";
 import { parseIpAddress } from "./ip-address.ts";
-import { hasNonAscii } from "../lib/ascii-case.ts";
+import { asciiLowerCase, hasNonAscii } from "../lib/ascii-case.ts";
 
 /** Octets of a whole domain (RFC 5321 §4.5.3.1.2). */
 export const domainBytesMax = 255;
@@ -34,7 +34,7 @@ export function domainKeyOf(domain: string): string | undefined {
 export function dnsNameKeyOf(name: string): string | undefined {
   const text = name.endsWith(".") ? name.slice(0, -1) : name;
   if (text.length > dnsNameBytesMax) return undefined;
-  const key = dnsNamePattern.test(text) ? text.toLowerCase() : nameKeyOf(text);
+  const key = dnsNamePattern.test(text) ? asciiLowerCase(text) : nameKeyOf(text);
   return key === undefined || key.length > dnsNameBytesMax ? undefined : key;
 }
 
@@ -76,7 +76,7 @@ function nameKeyOf(name: string): string | undefined {
       return undefined;
     }
   }
-  return plain ? name.toLowerCase() : internationalKeyOf(name);
+  return plain ? asciiLowerCase(name) : internationalKeyOf(name);
 }
 
 function internationalKeyOf(name: string): string | undefined {
@@ -92,7 +92,7 @@ function internationalKeyOf(name: string): string | undefined {
 
 function labelKeyOf(label: string): string | undefined {
   if (!hasNonAscii(label)) {
-    const key = label.toLowerCase();
+    const key = asciiLowerCase(label);
     if (!key.startsWith("xn--")) return key;
     // A-labels must be what their own U-label turns into (RFC 5890 §2.3.2.1); "xn--a" is nobody's.
     const unicode = domainToUnicode(key);

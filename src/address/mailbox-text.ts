@@ -1,6 +1,6 @@
 /** Mailboxes as bare text, without brackets: in configuration, in header fields, in logs, and as keys of look-ups. */
 import { domainKeyOf } from "./domain.ts";
-import { hasNonAscii } from "../lib/ascii-case.ts";
+import { asciiLowerCase, hasNonAscii } from "../lib/ascii-case.ts";
 import { isDotString, scanMailbox } from "./mailbox-grammar.ts";
 import type { Mailbox } from "./mailbox.ts";
 
@@ -31,7 +31,7 @@ export function mailboxKey(mailbox: Mailbox): string {
 }
 
 function localPartKey(localPart: string): string {
-  if (!hasNonAscii(localPart)) return localPart.toLowerCase();
+  if (!hasNonAscii(localPart)) return asciiLowerCase(localPart);
   const key = localPart.normalize("NFC").toLowerCase().normalize("NFC");
   // Unicode makes a k of the Kelvin sign. A name that is not ASCII never becomes one that is.
   return hasNonAscii(key) ? key : localPart;

@@ -6,6 +6,7 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Log } from "../ports/log.ts";
 import { SpoolError } from "../spool/spool.ts";
 import { type DkimDirectory, dkimApi } from "./dkim-api.ts";
@@ -83,7 +84,7 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
   app.route("/api/v1/reports", reportsApi(dependencies.spool));
 
   app.get("/api/v1/messages/:id", async (context) => {
-    const explanation = await explain(context.req.param("id").toUpperCase());
+    const explanation = await explain(asciiUpperCase(context.req.param("id")));
     return explanation === undefined
       ? context.json({ error: "no message has this queue id, or its history has been pruned" }, 404)
       : context.json(explanation as Record<string, unknown>);

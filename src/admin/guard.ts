@@ -5,6 +5,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { parseIpAddress } from "../lib/ip-network.ts";
 import type { Settings } from "../config/settings-schema.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { printableJson } from "../lib/printable-text.ts";
 
 export interface GuardSettings {
@@ -31,7 +32,7 @@ export function refusalOf(request: Request, settings: GuardSettings): Refusal | 
     return { status: 403, error: `Host ${printableJson(host.slice(0, 100))} is not a name of this server` };
   }
   const origin = request.headers.get("origin");
-  if (origin !== null && originHost(origin) !== host.toLowerCase()) {
+  if (origin !== null && originHost(origin) !== asciiLowerCase(host)) {
     return { status: 403, error: `Origin ${printableJson(origin.slice(0, 100))} may not use this API` };
   }
   if (settings.token !== undefined && !sameToken(request.headers.get("authorization"), settings.token)) {
@@ -44,7 +45,7 @@ export function refusalOf(request: Request, settings: GuardSettings): Refusal | 
 /** `made`: the token that is asked for where the configuration has none. */
 export function guardSettings({ hostname, admin }: Settings, made: string | undefined): GuardSettings {
   const own = admin.listen.kind === "ip" ? [hostOf(admin.listen.address)] : [];
-  const hostnames = [hostname, ...admin.hostnames, ...own].map((name) => name.toLowerCase());
+  const hostnames = [hostname, ...admin.hostnames, ...own].map((name) => asciiLowerCase(name));
   const token = admin.token ?? made;
   const wildcard = admin.listen.kind === "ip" && ["0.0.0.0", "::"].includes(admin.listen.address);
   return { hostnames, ...(wildcard && { anyAddress: true }), ...(token === undefined ? {} : { token }) };
@@ -56,7 +57,7 @@ function hostOf(address: string): string {
 }
 
 function originHost(origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host.toLowerCase() : undefined;
+  return URL.canParse(origin) ? asciiLowerCase(new URL(origin).host) : undefined;
 }
 
 function sameToken(header: string | null, token: string): boolean {

@@ -1,6 +1,7 @@
 /** Incoming reports over HTTP: the list, newest first, and one with its rows and what they mean. */
 import { Hono } from "hono";
 import { z } from "zod";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import {
   detailsText,
   doubtfulReportsNamespace,
@@ -33,7 +34,7 @@ export function reportsApi(spool: Pick<Spool, "listRecords" | "getRecord">): Hon
     const start = after === undefined ? undefined : parseReportId(after);
     if (after !== undefined && start === undefined) return context.json({ error: "after is the id of a report" }, 400);
     const wanted = (report: ReportSummary) =>
-      (kind === undefined || report.kind === kind) && (domain === undefined || isAbout(report, domain.toLowerCase()));
+      (kind === undefined || report.kind === kind) && (domain === undefined || isAbout(report, asciiLowerCase(domain)));
     const reports = await search(spool, wanted, { limit: limit + 1, start });
     const shown = reports.slice(0, limit);
     return context.json({ reports: shown, next: reports.length > limit ? (shown.at(-1)?.id ?? null) : null });

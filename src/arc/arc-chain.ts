@@ -8,6 +8,7 @@ import { domainKeyOf } from "../address/domain.ts";
 import type { Signature, SignatureProblem } from "../dkim/signature-field.ts";
 import { readSignatureTags } from "../dkim/signature-field.ts";
 import { colonList, parseTagList } from "../dkim/tag-list.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { HeaderField, HeaderSection } from "../message/header-section.ts";
 import { ResultsCursor } from "../message/results-cursor.ts";
@@ -175,7 +176,8 @@ class ChainReader {
 
   /** The name of the tag is case-sensitive, its value is not (RFC 8617 §3.9). */
   #validationOf(instance: number): string | undefined {
-    return this.#found.seal.get(instance)?.tags.get("cv")?.toLowerCase();
+    const written = this.#found.seal.get(instance)?.tags.get("cv");
+    return written === undefined ? undefined : asciiLowerCase(written);
   }
 }
 
@@ -214,7 +216,7 @@ function instanceOf(text: string | undefined): number | undefined {
 function readMessageSignature(tags: ReadonlyMap<string, string>, now: Instant): Signature | SignatureProblem {
   const signature = new Map(tags).set("v", "1");
   signature.delete("i");
-  if (colonList(tags.get("h") ?? "")?.some((name) => name.toLowerCase() === "arc-seal") === true) {
+  if (colonList(tags.get("h") ?? "")?.some((name) => asciiLowerCase(name) === "arc-seal") === true) {
     return problem("arc-seal-signed", "h= names ARC-Seal");
   }
   return readSignatureTags(signature, now);

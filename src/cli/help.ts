@@ -1,4 +1,5 @@
 /** Help texts, made from the declarations. */
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Command, OptionDeclaration } from "./command.ts";
 import { helpOption } from "./command.ts";
 import type { Style } from "./style.ts";
@@ -98,5 +99,5 @@ function columns(rows: readonly (readonly [string, string])[], style: Style): st
 }
 
 function sentence(summary: string): string {
-  return `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+  return `${asciiUpperCase(summary.charAt(0))}${summary.slice(1)}.`;
 }

@@ -4,6 +4,7 @@ import { domainKeyOf } from "../address/domain.ts";
 import { parseIpAddress } from "../address/ip-address.ts";
 import { readPrivateKey, recordName } from "../dkim/signing-key.ts";
 import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import { formatDuration, formatListenAddress, type ListenAddress } from "../lib/setting-types.ts";
 import type { ConfigProblemCode } from "./config-problem.ts";
@@ -123,7 +124,7 @@ function dkimProblems({ dkim }: Settings): CrossProblem[] {
       const message = `the key ${read.problem}`;
       problems.push({ code: "config-invalid-value", path: ["dkim", "key", index, "key"], message });
     }
-    const name = recordName({ domain: domainKeyOf(domain) ?? domain, selector: selector.toLowerCase() });
+    const name = recordName({ domain: domainKeyOf(domain) ?? domain, selector: asciiLowerCase(selector) });
     if (names.has(name)) {
       const message = `another key is published at ${name}; give each its own selector`;
       problems.push({ code: "config-invalid-value", path: ["dkim", "key", index, "selector"], message });

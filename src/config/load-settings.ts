@@ -5,6 +5,7 @@
  */
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { SettingKind } from "../lib/setting-types.ts";
 import { FileError, type Files } from "../ports/files.ts";
 import { ConfigError, type ConfigProblem, type ConfigProblemCode, type Position } from "./config-problem.ts";
@@ -220,10 +221,10 @@ function byPlace(a: ConfigProblem, b: ConfigProblem): number {
   return (
     (a.position?.line ?? 0) - (b.position?.line ?? 0) ||
     (a.position?.column ?? 0) - (b.position?.column ?? 0) ||
-    formatSettingPath(a.path).localeCompare(formatSettingPath(b.path))
+    (formatSettingPath(a.path) < formatSettingPath(b.path) ? -1 : 1)
   );
 }
 
 function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
+  return asciiLowerCase(text.charAt(0)) + text.slice(1);
 }

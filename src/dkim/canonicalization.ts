@@ -4,6 +4,7 @@
  * Owns the choice of the fields that h= names, their canonical octets, and the emptied b=. Octets in, octets out: what
  * is done with them is for the verifier, the signer, and ARC.
  */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { HeaderField, HeaderSection } from "../message/header-section.ts";
 
 export type Canonicalization = "simple" | "relaxed";
@@ -67,7 +68,7 @@ function chooseFields(header: HeaderSection, names: readonly string[], signature
   }
   const chosen: HeaderField[] = [];
   for (const written of names) {
-    const name = written.toLowerCase();
+    const name = asciiLowerCase(written);
     const index = lowest.get(name) ?? -1;
     const field = fields[index];
     if (field === undefined) continue;

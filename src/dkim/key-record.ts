@@ -4,6 +4,7 @@
  * Owns the syntax and which keys are taken at all. Where the record comes from is public-key.ts's matter.
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
+import { asciiLowerCase, asciiUpperCase } from "../lib/ascii-case.ts";
 import { colonList, decodeBase64, parseTagList, withoutSpace } from "./tag-list.ts";
 
 export type KeyType = "rsa" | "ed25519";
@@ -66,7 +67,7 @@ export function parseKeyRecord(text: string): KeyRecordResult {
     record: {
       type,
       key,
-      hashes: tags.has("h") ? (colonList((tags.get("h") ?? "").toLowerCase()) ?? []) : undefined,
+      hashes: tags.has("h") ? (colonList(asciiLowerCase(tags.get("h") ?? "")) ?? []) : undefined,
       forEmail: services === undefined || (colonList(services) ?? []).some((s) => s === "*" || s === "email"),
       testing: flags.includes("y"),
       strictIdentity: flags.includes("s"),
@@ -91,7 +92,7 @@ function strayLetter(encoded: string): string {
   const code = letter.codePointAt(0) ?? 0;
   return code > 0x20 && code < 0x7f
     ? `it has "${letter}" inside`
-    : `it has the character U+${code.toString(16).toUpperCase().padStart(4, "0")} inside`;
+    : `it has the character U+${asciiUpperCase(code.toString(16)).padStart(4, "0")} inside`;
 }
 
 /** SubjectPublicKeyInfo, which all publish, or the bare RSAPublicKey that RFC 6376 §3.6.1 speaks of. */

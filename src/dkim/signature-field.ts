@@ -5,6 +5,7 @@
  */
 import { domainKeyOf } from "../address/domain.ts";
 import { scanLocalPart } from "../address/mailbox-grammar.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { HeaderField } from "../message/header-section.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Canonicalization } from "./canonicalization.ts";
@@ -83,7 +84,7 @@ class FieldReader {
     const about: SignatureIdentity = {
       domain: domainKeyOf(this.#tag("d")) ?? "",
       selector: selectorOf(this.#tag("s")),
-      algorithm: this.#tag("a").toLowerCase(),
+      algorithm: asciiLowerCase(this.#tag("a")),
       signatureStart: withoutSpace(this.#tag("b").slice(0, 2 * signatureStartLength)).slice(0, signatureStartLength),
     };
     this.#about = identity === undefined ? about : { ...about, identity };
@@ -106,7 +107,7 @@ class FieldReader {
     const names = colonList(this.#tag("h"));
     if (names === undefined) return this.#problem("signature-syntax", "h= is no list of field names");
     // RFC 6376 §6.1.1: the author must be covered.
-    if (!names.some((name) => name.length === 4 && name.toLowerCase() === "from")) {
+    if (!names.some((name) => name.length === 4 && asciiLowerCase(name) === "from")) {
       return this.#problem("from-not-signed", "h= does not name the From field");
     }
     const bodyLength = this.#tags.get("l");
@@ -199,14 +200,14 @@ function decodeQuotedPrintable(text: string): string {
 
 /** As a domain, but for the underscore, which the grammar does not know and some large senders use. "": none. */
 function selectorOf(text: string): string {
-  return domainKeyOf(text) ?? (/^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,9}$/i.test(text) ? text.toLowerCase() : "");
+  return domainKeyOf(text) ?? (/^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,9}$/i.test(text) ? asciiLowerCase(text) : "");
 }
 
 /** "header/body"; what is not said is simple (RFC 6376 §3.5, c=). */
 function canonicalizations(
   value: string | undefined,
 ): Pick<Signature, "headerCanonicalization" | "bodyCanonicalization"> | undefined {
-  const [header = "", body = "simple", ...more] = (value ?? "simple/simple").toLowerCase().split("/", 3);
+  const [header = "", body = "simple", ...more] = asciiLowerCase(value ?? "simple/simple").split("/", 3);
   if (!isCanonicalization(header) || !isCanonicalization(body) || more.length > 0) return undefined;
   return { headerCanonicalization: header, bodyCanonicalization: body };
 }

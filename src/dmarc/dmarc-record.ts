@@ -5,6 +5,7 @@
  * A tag whose value breaks its syntax counts as absent (§4.8); only `p`, `sp` and `np` have a rule of their own
  * (§4.10.1).
  */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { nearest } from "../lib/nearest.ts";
 import type { DmarcAlignment, DmarcPolicy, DmarcRecord } from "./dmarc-outcome.ts";
 
@@ -47,7 +48,7 @@ export function parseDmarcRecord(text: string): ParsedDmarcRecord {
   const choose = <T extends string>(tag: string, values: readonly T[]): T | undefined => {
     const value = tags.get(tag);
     if (value === undefined) return undefined;
-    const chosen = values.find((known) => known === value.toLowerCase());
+    const chosen = values.find((known) => known === asciiLowerCase(value));
     if (chosen === undefined) problems.push(misspelt(tag, value, values));
     return chosen;
   };
@@ -104,7 +105,7 @@ function readTags(text: string, problems: string[]): ReadonlyMap<string, string>
   }
   for (const [name, value] of tags) {
     // Where both stand there, the usual spelling counts, as with readers that know no other.
-    const lower = name.toLowerCase();
+    const lower = asciiLowerCase(name);
     if (!tags.has(lower)) tags.set(lower, value);
   }
   return tags;
@@ -136,13 +137,13 @@ function reportUris(
 
 /** RFC 7489 §6.4: octets, or units of 1,024 and its powers. */
 function reportSize(digits: string, unit: string): number {
-  return Number(digits) * 1024 ** ["", "k", "m", "g", "t"].indexOf(unit.toLowerCase());
+  return Number(digits) * 1024 ** ["", "k", "m", "g", "t"].indexOf(asciiLowerCase(unit));
 }
 
 /** RFC 9989 §4.8 dmarc-fo: each option once, and not both 0 and 1. */
 function failureOptions(value: string | undefined, problems: string[]): readonly string[] | undefined {
   if (value === undefined) return undefined;
-  const options = value.split(":").map((option) => option.trim().toLowerCase());
+  const options = value.split(":").map((option) => asciiLowerCase(option.trim()));
   const given = new Set(options);
   const sound =
     given.size === options.length &&

@@ -69,7 +69,7 @@ function diagnosticCode({ diagnostic, reason, fault }: ReportedRecipient): strin
 /** A name or an address literal; undefined for what is neither. */
 function remoteName(host: string): string | undefined {
   if (/^[0-9.]+$/.test(host)) return `[${host}]`;
-  if (/^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(host)) return `[IPv6:${host}]`;
+  if (/^[0-9a-f.]*:[0-9a-f:.]*$/i.test(host)) return `[IPv6:${host}]`;
   return /^[\w.:[\]-]+$/.test(host) ? host : undefined;
 }
 

@@ -1,4 +1,5 @@
 /** ORCPT as it stands in a report (RFC 3461 §4.2, RFC 6533 §3): decoded from what the command line needed. */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { decodeXtext } from "../smtp/xtext.ts";
 
 /** `rfc822; bob@example.org`, `utf-8; 你@example.org`. What does not conform to its type is passed on unaltered. */
@@ -7,7 +8,7 @@ export function originalRecipientField(parameter: string): string {
   if (semicolon === -1) return parameter;
   const type = parameter.slice(0, semicolon);
   const encoded = parameter.slice(semicolon + 1);
-  const address = type.toLowerCase() === "utf-8" ? decodeUnitext(encoded) : decodeAsciiXtext(encoded);
+  const address = asciiLowerCase(type) === "utf-8" ? decodeUnitext(encoded) : decodeAsciiXtext(encoded);
   return `${type}; ${address ?? encoded}`;
 }
 

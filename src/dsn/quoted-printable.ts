@@ -1,4 +1,5 @@
 /** Quoted-printable (RFC 2045 §6.7) for octets whose CRLF are line ends; everything comes back as it was. */
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 
 /** RFC 2045 §6.7 rule 5, with room for the soft line break. */
 const lineLengthMax = 75;
@@ -41,5 +42,5 @@ function endsLine(bytes: Uint8Array, at: number): boolean {
 }
 
 function escape(octet: number): string {
-  return `=${octet.toString(16).toUpperCase().padStart(2, "0")}`;
+  return `=${asciiUpperCase(octet.toString(16)).padStart(2, "0")}`;
 }

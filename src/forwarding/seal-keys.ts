@@ -1,5 +1,6 @@
 /** Whose key seals a forwarded message, and a word in the log where nobody's can. */
 import type { SigningKey } from "../dkim/signing-key.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { type ForwardingOptions, rewritingDomain } from "./settings.ts";
@@ -25,7 +26,12 @@ export class SealKeys {
   choose(domain: string, options: ForwardingOptions): SigningKey | undefined {
     const { hostname } = options;
     const parent = hostname.slice(hostname.indexOf(".") + 1);
-    for (const candidate of new Set([domain, rewritingDomain(options), hostname.toLowerCase(), parent.toLowerCase()])) {
+    for (const candidate of new Set([
+      domain,
+      rewritingDomain(options),
+      asciiLowerCase(hostname),
+      asciiLowerCase(parent),
+    ])) {
       const key = this.#parts.keysFor(candidate).find(({ algorithm }) => algorithm === "rsa-sha256");
       if (key !== undefined) return key;
     }

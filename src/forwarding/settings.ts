@@ -1,6 +1,7 @@
 /** The `[forwarding]` section of the configuration: how mail leaves that our addresses lead to other domains. */
 import { z } from "zod";
 import { domainKeyOf } from "../address/domain.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { secret } from "../lib/setting-types.ts";
 
 /** A path has at most 256 octets (RFC 5321 §4.5.3.1.3), and the local-part may take 64 of them. */
@@ -58,5 +59,5 @@ export interface ForwardingOptions extends ForwardingSettings {
 /** Domain of rewritten reverse-paths, as a `domainKey`. */
 export function rewritingDomain({ domain, hostname }: ForwardingOptions): string {
   const name = domain ?? hostname;
-  return domainKeyOf(name) ?? name.toLowerCase();
+  return domainKeyOf(name) ?? asciiLowerCase(name);
 }

@@ -36,7 +36,7 @@ export function durationWords(ms: number): string {
 
 /** `2,345 octets`. */
 export function sizeWords(octets: number): string {
-  return `${octets.toString().replaceAll(/\B(?=(?:\d{3})+$)/g, ",")} octet${octets === 1 ? "" : "s"}`;
+  return `${octets.toLocaleString("en")} octet${octets === 1 ? "" : "s"}`;
 }
 
 /** A remote's words, made safe to show on a terminal: no control characters, no text that runs backwards. */

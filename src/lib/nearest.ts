@@ -1,4 +1,5 @@
 /** What somebody probably meant: the known word nearest to a mistyped one. */
+import { asciiLowerCase } from "./ascii-case.ts";
 
 /** The nearest of `known`, or undefined when none is near: at most a third of the letters may differ, and two always may. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
@@ -16,11 +17,11 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 
 /** `certificateFile`, `certificate-file` and `certificate_file` are one word spelled in three ways. */
 function normal(word: string): string {
-  return word
-    .slice(0, 64) // Known words are shorter; the distance costs the product of the lengths.
-    .replaceAll(/([a-z])([A-Z])/g, "$1_$2")
-    .toLowerCase()
-    .replaceAll("-", "_");
+  return asciiLowerCase(
+    word
+      .slice(0, 64) // Known words are shorter; the distance costs the product of the lengths.
+      .replaceAll(/([a-z])([A-Z])/g, "$1_$2"),
+  ).replaceAll("-", "_");
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */

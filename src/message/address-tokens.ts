@@ -13,7 +13,8 @@ const valueLengthMax = 128 * 1024;
 const blank = /[ \t\r\n]+/y;
 /** atext of RFC 5322 §3.2.3, and everything beyond ASCII but C1 controls (RFC 6532 §3.2). */
 const atom = /[\w!#$%&'*+\-/=?^`{|}~\u00a0-\uffff]+/y;
-const quotedString = /"((?:[^"\\]|\\[^])*)"/y;
+/** Takes an open one too, so that it never looks for an end in vain. */
+const quotedString = /"((?:[^"\\]|\\[^]?)*)("?)/y;
 const domainLiteral = /\[[^[\]\\\r\n]*\]/y;
 const special = /[<>@,;:.]/y;
 const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
@@ -47,6 +48,7 @@ export function tokenizeAddresses(value: string): readonly AddressToken[] | stri
     } else if ((match = take(atom)) !== null) {
       add("atom", match[0]);
     } else if ((match = take(quotedString)) !== null) {
+      if (match[2] === "") return "A quoted string is not closed";
       add("quoted", (match[1] ?? "").replaceAll(/\\([^])/g, "$1"));
     } else if ((match = take(special)) !== null) {
       add("special", match[0]);

@@ -6,7 +6,7 @@
  * field found in a message is to be trusted, is for those who ask.
  */
 import { domainKeyOf } from "../address/domain.ts";
-import { hasNonAscii } from "../lib/ascii-case.ts";
+import { asciiLowerCase, hasNonAscii } from "../lib/ascii-case.ts";
 import type { HeaderField } from "./header-section.ts";
 import { ResultsCursor } from "./results-cursor.ts";
 import { commentText, quotedText } from "./safe-text.ts";
@@ -150,7 +150,7 @@ function parseResults(cursor: ResultsCursor): readonly MethodResult[] | undefine
     const method = cursor.takePattern(/[^\s;=/()"]+/y);
     if (method === undefined) return undefined;
     cursor.skipBlanks();
-    if (method.toLowerCase() === "none" && (cursor.atEnd || cursor.at(";"))) {
+    if (asciiLowerCase(method) === "none" && (cursor.atEnd || cursor.at(";"))) {
       none = true;
       continue;
     }
@@ -181,8 +181,8 @@ function parseResult(cursor: ResultsCursor, method: string): MethodResult | unde
     else properties.push(property);
   }
   return {
-    method: method.toLowerCase(),
-    result: result.toLowerCase(),
+    method: asciiLowerCase(method),
+    result: asciiLowerCase(result),
     properties,
     ...(reason === undefined ? {} : { reason }),
     ...(comment === undefined ? {} : { comment }),
@@ -192,15 +192,15 @@ function parseResult(cursor: ResultsCursor, method: string): MethodResult | unde
 /** `type.property=value`, `reason=value`, and what some write: `name=value`. Names become lower case. */
 function parseProperty(cursor: ResultsCursor): ResultProperty | undefined {
   let type = "";
-  let property = cursor.takePattern(/[^\s;=.()"]+/y)?.toLowerCase();
-  if (property === undefined) return undefined;
+  let property = asciiLowerCase(cursor.takePattern(/[^\s;=.()"]+/y) ?? "");
+  if (property === "") return undefined;
   cursor.skipBlanks();
   if (cursor.takeSign(".")) {
     cursor.skipBlanks();
     type = property;
     // Registered properties have no further dot, real ones do now and then.
-    property = cursor.takePattern(/[^\s;=()"]+/y)?.toLowerCase();
-    if (property === undefined) return undefined;
+    property = asciiLowerCase(cursor.takePattern(/[^\s;=()"]+/y) ?? "");
+    if (property === "") return undefined;
     cursor.skipBlanks();
   }
   if (!cursor.takeSign("=")) return undefined;
@@ -227,5 +227,5 @@ export function bearsAuthservId(field: HeaderField, ids: readonly string[]): boo
 
 function idKey(id: string): string {
   const name = id.normalize("NFKC").replace(/\.$/, "");
-  return domainKeyOf(name) ?? name.toLowerCase();
+  return domainKeyOf(name) ?? asciiLowerCase(name);
 }

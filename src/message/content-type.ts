@@ -3,6 +3,7 @@
  * boundary. Takes what real mail has (comments, missing quotes, a stray semicolon); what cannot be read is
  * `text/plain`, the default of RFC 2045 §5.2.
  */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { withoutComments } from "./comments.ts";
 
 export interface ContentType {
@@ -25,17 +26,17 @@ export function parseContentType(value: string): ContentType {
   if (head === null) return defaultType;
   const [whole, type = "", subtype = ""] = head;
   return {
-    type: type.toLowerCase(),
-    subtype: subtype.toLowerCase(),
+    type: asciiLowerCase(type),
+    subtype: asciiLowerCase(subtype),
     parameters: parseParameters(text, whole.length),
   };
 }
 
 /**
- * One parameter, without the blanks and semicolons before it: {@link parseParameters} steps over a run of those once.
- * An expression that did it would walk the rest of the run again from every semicolon in it.
+ * One parameter, or a name without a value. It never fails behind its first character, so nothing is read twice; and it leaves
+ * the separators before it to another, which passes each run of them once.
  */
-const parameterPattern = /([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;"\s]*))/sy;
+const parameterPattern = /([^\s;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;"\s]*)))?/sy;
 const separatorsPattern = /[\s;]*/y;
 
 function parseParameters(text: string, from: number): ReadonlyMap<string, string> {
@@ -47,11 +48,10 @@ function parseParameters(text: string, from: number): ReadonlyMap<string, string
     const start = separatorsPattern.lastIndex;
     parameterPattern.lastIndex = start;
     const match = parameterPattern.exec(text);
-    if (match !== null) {
-      const [, name = "", quoted, token = ""] = match;
-      const key = name.toLowerCase();
-      if (!parameters.has(key)) parameters.set(key, quoted?.replaceAll(/\\(.)/gs, "$1") ?? token);
-    }
+    const [, name = "", quoted, token] = match ?? [];
+    const value = quoted?.replaceAll(/\\(.)/gs, "$1") ?? token;
+    const key = asciiLowerCase(name);
+    if (value !== undefined && !parameters.has(key)) parameters.set(key, value);
     at = text.indexOf(";", match === null ? start : parameterPattern.lastIndex);
   }
   return parameters;

@@ -2,6 +2,7 @@
  * Encoded words (RFC 2047): read for people, written where a header of ours must stay ASCII. What is decoded is for
  * showing only; it must never be parsed for addresses again.
  */
+import { asciiLowerCase, sameIgnoringCase } from "../lib/ascii-case.ts";
 import { charsetLabel, decodeCharset } from "./charset.ts";
 
 interface EncodedWord {
@@ -55,7 +56,7 @@ function wordAt(text: string, start: number): EncodedWord | undefined {
   const match = wordPattern.exec(text);
   if (match === null) return undefined;
   const [whole, charset = "", encoding = "", payload = ""] = match;
-  return { start, end: start + whole.length, charset, base64: encoding.toLowerCase() === "b", payload };
+  return { start, end: start + whole.length, charset, base64: asciiLowerCase(encoding) === "b", payload };
 }
 
 function isBlank(text: string, from: number, to: number): boolean {
@@ -64,7 +65,7 @@ function isBlank(text: string, from: number, to: number): boolean {
 }
 
 function sameCharset(one: string, other: string): boolean {
-  return one.toLowerCase() === other.toLowerCase() || charsetLabel(one) === charsetLabel(other);
+  return sameIgnoringCase(one, other) || charsetLabel(one) === charsetLabel(other);
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Builds the facts that are kept with a message, once, when its content has arrived. */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { withoutComments } from "./comments.ts";
 import type { ContentFindings } from "./content-scanner.ts";
 import { decodeEncodedWords } from "./encoded-word.ts";
@@ -72,15 +73,12 @@ export function buildFacts({ header, findings, declaredBinary = false, hostName 
 
 /** RFC 3834 §5: every keyword but `no`; parameters and comments may follow it. */
 function isAutoSubmitted(value: string): boolean {
-  const keyword = withoutComments(value).split(";")[0]?.trim().toLowerCase();
-  return keyword !== undefined && keyword !== "" && keyword !== "no";
+  const keyword = asciiLowerCase(withoutComments(value).split(";", 1)[0]?.trim() ?? "");
+  return keyword !== "" && keyword !== "no";
 }
 
 function bareAddress(value: string): string {
-  return value
-    .replace(/^<(.*)>$/s, "$1")
-    .slice(0, textLengthMax)
-    .toLowerCase();
+  return asciiLowerCase(value.replace(/^<(.*)>$/s, "$1").slice(0, textLengthMax));
 }
 
 /** Decoded and on one line, without control characters; what else is unsafe to show is made safe where it is shown. */

@@ -19,9 +19,9 @@ const atom = String.raw`[\w!#$%&'*+\-/=?^\x60{|}~\u0080-\u{10ffff}]+`;
 const dotAtom = String.raw`${atom}(?:\.${atom})*`;
 const quoted = String.raw`"(?:[^"\\\r\n]|\\[^\r\n])*"`;
 const literal = String.raw`\[[^\[\]\\\s]*\]`;
-const pattern = new RegExp(`^<(?:${dotAtom}|${quoted})@(?:${dotAtom}|${literal})>$`, "u");
+export const messageIdPattern = new RegExp(`^<(?:${dotAtom}|${quoted})@(?:${dotAtom}|${literal})>$`, "u");
 
 /** `value`: the unfolded field; comments do not count. Exactly one `<left@right>`; a quoted left side, which is obsolete, is still one. */
 export function isValidMessageId(value: string): boolean {
-  return value.length <= 998 && pattern.test(withoutComments(value).trim());
+  return value.length <= 998 && messageIdPattern.test(withoutComments(value).trim());
 }

@@ -4,6 +4,7 @@
  * Everything that a client chose (its EHLO name) is made safe here, so that nothing it sends can end the field, open a
  * comment or forge a clause.
  */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import { withoutComments } from "./comments.ts";
 import { formatDate } from "./date.ts";
@@ -86,5 +87,5 @@ function isPlainRecipient(address: string): boolean {
 /** Whether a Received field's unfolded value names `hostName` (any case) as the host that added it. */
 export function isReceivedBy(value: string, hostName: string): boolean {
   const by = /(?:^|\s)by\s+([^\s;()]+)/i.exec(withoutComments(value));
-  return by?.[1] !== undefined && by[1].replace(/\.$/, "").toLowerCase() === hostName.toLowerCase();
+  return by?.[1] !== undefined && asciiLowerCase(by[1].replace(/\.$/, "")) === asciiLowerCase(hostName);
 }

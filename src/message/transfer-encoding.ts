@@ -1,8 +1,9 @@
 /** Undoes a Content-Transfer-Encoding (RFC 2045 §6) in linear time. Damaged encodings give what can be read of them. */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 
 /** `encoding`: the field's value; one that is not known leaves the octets as they are. */
 export function decodeTransferEncoding(bytes: Buffer, encoding: string): Buffer {
-  const name = /^[\w-]{1,20}/.exec(encoding.trimStart())?.[0].toLowerCase();
+  const name = asciiLowerCase(/^[\w-]{1,20}/.exec(encoding.trimStart())?.[0] ?? "");
   if (name === "base64") return decodeBase64(bytes);
   return name === "quoted-printable" ? decodeQuotedPrintable(bytes) : bytes;
 }

@@ -42,5 +42,7 @@ export function formatArgon2id({ memoryKib, passes, lanes, salt, hash }: Argon2i
 }
 
 function unpadded(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64").replace(/=+$/, "");
+  return Buffer.from(bytes)
+    .toString("base64")
+    .replace(/={1,2}$/, "");
 }

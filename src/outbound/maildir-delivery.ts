@@ -45,7 +45,7 @@ export class MaildirDelivery implements DeliveryAgent {
   async #deliverOne(job: DeliveryJob, recipient: StoredRecipient): Promise<DeliveryOutcome> {
     if (job.hop.kind !== "maildir") throw new Error(`a ${job.hop.kind} hop came to the Maildir agent`);
     const { message } = job;
-    if (message.facts.deliveredTo.includes(recipient.address.toLowerCase())) {
+    if (message.facts.deliveredTo.includes(asciiLowerCase(recipient.address))) {
       // Its own Delivered-To says that this mailbox had it before: something sends it round.
       return {
         kind: "bounced",
@@ -135,15 +135,14 @@ export function maildirPath(template: string, address: string): string {
 }
 
 function safe(part: string): string {
-  const encoded = part
-    .normalize("NFC")
-    .toLowerCase()
-    .replaceAll(/[\u0000-\u001f\u007f/\\%~]/g, (character) => encodeOctet(character));
+  const encoded = asciiLowerCase(part.normalize("NFC")).replaceAll(/[\u0000-\u001f\u007f/\\%~]/g, (character) =>
+    encodeOctet(character),
+  );
   return encoded.replace(/^\.+/, (dots) => dots.replaceAll(".", "%2E")) || "_";
 }
 
 function encodeOctet(character: string): string {
-  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+  return `%${asciiUpperCase(character.charCodeAt(0).toString(16)).padStart(2, "0")}`;
 }
 
 function parentOf(path: string): string {

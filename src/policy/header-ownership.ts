@@ -4,6 +4,7 @@
  * really sent must stand somewhere. A From field that cannot be read is refused, since nobody can say whom it names (RFC
  * 6409 §5.1).
  */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { HeaderAddressCheck } from "../message/submission-edits.ts";
 import { reply } from "../smtp/reply.ts";
 import type { Decision } from "./decision.ts";
@@ -13,7 +14,7 @@ const accepted: Decision = { verdict: "accept", reason: "author-belongs-to-login
 /** `mayUse`: for each author in their order, then for Sender. */
 export function checkHeaderOwnership(check: HeaderAddressCheck, mayUse: readonly boolean[], login: string): Decision {
   if (check.kind === "bad") {
-    const reason = `bad-${check.field.toLowerCase()}-field`;
+    const reason = `bad-${asciiLowerCase(check.field)}-field`;
     return { verdict: "reject", reply: reply(554, "5.6.0", check.reason), reason };
   }
   const authors = check.from.map((_, index) => mayUse[index] === true);

@@ -5,6 +5,7 @@
  */
 import type { Instant } from "../lib/instant.ts";
 import type { Random } from "../ports/random.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 
 /** ±20 %: enough to spread a burst, little enough that the schedule stays recognisable. */
 const spread = 0.2;
@@ -49,13 +50,13 @@ export function soonAt(now: Instant, random: Random): Instant {
 }
 
 const wishPattern =
-  /\b(?:try|retry|again|come|back|wait|greylist\w*|graylist\w*|greylisted)\b[^0-9]{0,40}\b(\d{1,5})\s*(s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?)\b/i;
+  /\b(?:try|retry|again|come|back|wait|gr[ae]ylist\w{0,9})\b[^0-9]{0,40}\b(\d{1,5})\s*(s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?)\b/i;
 
 /** "Greylisted, try again in 300 seconds": what a temporary reply asks for; undefined for none and for more than an hour. */
 export function wishedDelayMs(text: string): number | undefined {
   const match = wishPattern.exec(text.slice(0, longestText));
   if (match === null) return undefined;
-  const unit = match[2]?.[0]?.toLowerCase();
+  const unit = asciiLowerCase(match[2]?.[0] ?? "");
   const wishMs = Number(match[1]) * (unit === "h" ? 3_600_000 : unit === "m" ? 60_000 : 1_000);
   return wishMs > 0 && wishMs <= longestWishMs ? wishMs : undefined;
 }

@@ -8,6 +8,7 @@ import { makeReport } from "../dsn/make-report.ts";
 import type { ReportAction, ReportedMessage, ReportedRecipient } from "../dsn/report.ts";
 import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { makeMessageId, messageIdRandomBytes } from "../message/message-id.ts";
@@ -246,7 +247,7 @@ const nobody: ReportDestination = { kind: "nobody" };
 
 /** The reverse-path, which was a mailbox when it was accepted. */
 function itself(address: string): ReportDestination {
-  const domain = parseMailbox(address)?.domainKey ?? address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+  const domain = parseMailbox(address)?.domainKey ?? asciiLowerCase(address.slice(address.lastIndexOf("@") + 1));
   return { kind: "known", to: address, recipients: [{ address, domain }] };
 }
 

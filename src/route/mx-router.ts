@@ -3,6 +3,7 @@
  * What DNS said is kept briefly for each domain, so that most answers cost no look-up; equals are shuffled every time.
  */
 import { parseIpAddress } from "../address/ip-address.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Resolver } from "../ports/resolver.ts";
@@ -130,7 +131,7 @@ export class MxRouter implements Router {
     const result = await lookUpMx(domain, {
       resolver: this.#options.resolver,
       judge,
-      ownNames: new Set(own.names.map((name) => name.toLowerCase())),
+      ownNames: new Set(own.names.map((name) => asciiLowerCase(name))),
     });
     if (result.kind !== "hosts") return { answer: () => result, ttlSeconds: 0, octets: 0 };
     const preferences = result.preferences.map((hosts) => hosts.map(cutToKept));

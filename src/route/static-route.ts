@@ -4,6 +4,7 @@
  */
 import { domainKeyOf } from "../address/domain.ts";
 import { isLoopback, parseIpAddress } from "../address/ip-address.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { HopCredentials, TlsLevel } from "./next-hop.ts";
 
 /** As the configuration writes it, or (`reports`) as `reports.address` implies it. */
@@ -86,11 +87,11 @@ export class RouteTable {
 
 /** Local parts of routes are compared without case, as our own mailboxes are. */
 function addressKey(address: string, at: number, domain: string): string {
-  return `${address.slice(0, Math.max(0, at)).toLowerCase()}@${domain}`;
+  return `${asciiLowerCase(address.slice(0, Math.max(0, at)))}@${domain}`;
 }
 
 function keyOf(domain: string): string {
-  return domainKeyOf(domain) ?? domain.toLowerCase();
+  return domainKeyOf(domain) ?? asciiLowerCase(domain);
 }
 
 function setFirst(map: Map<string, number>, key: string, index: number): void {

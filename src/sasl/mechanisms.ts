@@ -1,4 +1,5 @@
 /** The mechanisms a server offers, strongest first. A new one is added here and nowhere else. */
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 import { login } from "./login.ts";
 import { plain } from "./plain.ts";
 import type { MechanismKind } from "./server-mechanism.ts";
@@ -12,6 +13,6 @@ export function offeredMechanisms(privateChannel: boolean): readonly MechanismKi
 
 /** Mechanism names are compared without case (RFC 4422 §3.1 has them upper case; clients are not so strict). */
 export function findMechanism(name: string): MechanismKind | undefined {
-  const wanted = name.toUpperCase();
+  const wanted = asciiUpperCase(name);
   return serverMechanisms.find((kind) => kind.name === wanted);
 }

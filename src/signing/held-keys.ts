@@ -1,6 +1,7 @@
 /** All keys of a server: the stored ones together with those that the configuration declares, each ready for use. */
 import { domainKeyOf } from "../address/domain.ts";
 import { readPrivateKey, recordText, type SigningKey } from "../dkim/signing-key.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import { keyName, type StoredKey } from "./key-store.ts";
 import type { DkimKeySettings } from "./settings.ts";
@@ -28,7 +29,7 @@ export function holdKeys(stored: readonly StoredKey[], declared: readonly DkimKe
   }
   for (const settings of declared) {
     const domain = domainKeyOf(settings.domain) ?? settings.domain;
-    const selector = settings.selector.toLowerCase();
+    const selector = asciiLowerCase(settings.selector);
     const name = keyName({ domain, selector });
     const read = readPrivateKey(settings.key);
     if (read.kind === "problem") {

@@ -4,6 +4,7 @@
  */
 import { domainKeyOf } from "../address/domain.ts";
 import { readPrivateKey, recordText, type SigningAlgorithm } from "../dkim/signing-key.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { SignatureCrypto } from "../ports/crypto.ts";
 import type { Instant } from "../lib/instant.ts";
@@ -124,7 +125,7 @@ export class KeyAdministration {
       const { clock, keeper, store, terms } = this.#parts;
       const domain = domainOf(name);
       const existing = await this.list(domain);
-      const key = existing.find((candidate) => candidate.selector === selector.toLowerCase());
+      const key = existing.find((candidate) => candidate.selector === asciiLowerCase(selector));
       if (key === undefined) throw new KeyError("no-key", `${domain} has no key named ${selector}`);
       if (key.declared === true) {
         const advice = "remove its [[dkim.key]] there, or `posthaste dkim rotate` it";
@@ -196,7 +197,7 @@ function isReplaced({ state }: StoredKey): boolean {
 
 function selectorFor(kind: KeyKind, wanted: NewKeys, taken: ReadonlySet<string>, now: number): string {
   if (wanted.selector === undefined) return newSelector(now, kind, (selector) => taken.has(selector));
-  const given = wanted.selector.toLowerCase();
+  const given = asciiLowerCase(wanted.selector);
   const selector = wanted.kinds.length > 1 ? `${given}-${kind}` : given;
   if (!isSelector(selector)) {
     const message = `"${wanted.selector}" is no selector; letters, digits and hyphens make one, such as mail2026`;

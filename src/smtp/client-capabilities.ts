@@ -2,6 +2,8 @@
  * What a peer's answer to EHLO or LHLO offers (RFC 5321 §4.1.1.1). A value, made from one answer and never merged with
  * another: what was said before STARTTLS is not true after it (RFC 3207 §4.2).
  */
+import { asciiUpperCase } from "../lib/ascii-case.ts";
+
 export interface Capabilities {
   /** false: HELO was used; no parameter and no extension exists. */
   readonly extended: boolean;
@@ -52,9 +54,9 @@ export function parseCapabilities(lines: readonly string[]): Capabilities {
   const keywords = new Map<string, string>();
   for (const line of lines.slice(1)) {
     // Some old servers say "AUTH=LOGIN PLAIN" beside or instead of "AUTH LOGIN PLAIN".
-    const match = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:[ =]+(.*))?$/.exec(line.trimEnd());
+    const match = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:[ =]+([^ =].*)?)?$/.exec(line.trimEnd());
     if (match?.[1] === undefined) continue;
-    const keyword = match[1].toUpperCase();
+    const keyword = asciiUpperCase(match[1]);
     const parameters = match[2] ?? "";
     if (keyword === "AUTH") keywords.set(keyword, `${keywords.get(keyword) ?? ""} ${parameters}`);
     else if (!keywords.has(keyword)) keywords.set(keyword, parameters);
@@ -72,7 +74,13 @@ export function parseCapabilities(lines: readonly string[]): Capabilities {
     startTls: keywords.has("STARTTLS"),
     size: keywords.has("SIZE"),
     ...(sizeMax === undefined ? {} : { sizeMax }),
-    auth: [...new Set((keywords.get("AUTH") ?? "").toUpperCase().split(/\s+/).filter(Boolean))],
+    auth: [
+      ...new Set(
+        asciiUpperCase(keywords.get("AUTH") ?? "")
+          .split(/\s+/)
+          .filter(Boolean),
+      ),
+    ],
     limits: parseLimits(keywords.get("LIMITS")),
     lines: lines.slice(1),
   };
@@ -97,7 +105,7 @@ function parseLimits(text: string | undefined): PeerLimits {
   for (const item of items) {
     const [name = "", value = ""] = item.split("=", 2);
     if (/^[1-9]\d{0,5}$/.test(value) && item.length === name.length + 1 + value.length) {
-      values.set(name.toUpperCase(), Number(value));
+      values.set(asciiUpperCase(name), Number(value));
     }
   }
   const recipientsMax = values.get("RCPTMAX");

@@ -5,6 +5,7 @@
  * parameter holds, it cannot end the path or the command: what could is refused by {@link isWirePath} and
  * {@link isWireParameter} before anything is sent.
  */
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Capabilities } from "./client-capabilities.ts";
 import type { BodyType, NotifyCondition } from "./envelope.ts";
 
@@ -83,6 +84,6 @@ export function isWireParameter(value: string): boolean {
 /** An ORCPT in `utf-8` form for a transaction without SMTPUTF8: utf-8-addr-xtext (RFC 6533 §3). */
 function asciiRecipient(text: string): string {
   return text.replaceAll(/[^\x00-\x7f]/gu, (character) => {
-    return `\\x{${(character.codePointAt(0) ?? 0xfffd).toString(16).toUpperCase()}}`;
+    return `\\x{${asciiUpperCase((character.codePointAt(0) ?? 0xfffd).toString(16))}}`;
   });
 }

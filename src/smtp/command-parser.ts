@@ -1,4 +1,6 @@
 /** Command lines (RFC 5321 §4.1.1): verb and argument, and the arguments that are not addresses. */
+import { asciiUpperCase } from "../lib/ascii-case.ts";
+import { endOfText, trimBlanks } from "../lib/trim-blanks.ts";
 
 export const verbs = [
   "HELO",
@@ -34,7 +36,7 @@ export function parseCommand(line: string): Command {
   const word = space === -1 ? line.slice(0, endOfText(line)) : line.slice(0, space);
   const argument = space === -1 ? "" : trimBlanks(line.slice(space + 1));
   // No verb has more than eight letters; longer words need no folding of their case.
-  return { verb: word.length > 8 ? undefined : (known.get(word) ?? known.get(word.toUpperCase())), argument };
+  return { verb: word.length > 8 ? undefined : (known.get(word) ?? known.get(asciiUpperCase(word))), argument };
 }
 
 /**
@@ -44,7 +46,7 @@ export function parseCommand(line: string): Command {
 export function pathTextOf(argument: string, keyword: "FROM:" | "TO:"): string | undefined {
   const { length } = keyword;
   if (argument.length <= length) return undefined;
-  if (argument.slice(0, length).toUpperCase() !== keyword) return undefined;
+  if (asciiUpperCase(argument.slice(0, length)) !== keyword) return undefined;
   let start = length;
   while (argument.charCodeAt(start) === 0x20) start++;
   return argument.slice(start);
@@ -67,8 +69,8 @@ export function parseChunk(argument: string): Chunk | undefined {
  * nobody knows how many. `data`: only from a client that does not wait for the reply.
  */
 export function announcedContent(line: string): "chunk" | "data" | undefined {
-  const word = /^[ \t]*(BDAT|DATA)/i.exec(line)?.[1]?.toUpperCase();
-  return word === undefined ? undefined : word === "BDAT" ? "chunk" : "data";
+  const word = asciiUpperCase(/^[ \t]*(BDAT|DATA)/i.exec(line)?.[1] ?? "");
+  return word === "" ? undefined : word === "BDAT" ? "chunk" : "data";
 }
 
 /** Control characters have no place in any command (RFC 5321 §4.1.2). */
@@ -78,23 +80,4 @@ export function hasControlCharacter(text: string): boolean {
     if (code < 0x20 || code === 0x7f) return true;
   }
   return false;
-}
-
-/** Without spaces and tabs around it. */
-function trimBlanks(text: string): string {
-  const end = endOfText(text);
-  let start = 0;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  return text.slice(start, end);
-}
-
-/** Index behind the last character that is neither space nor tab. */
-function endOfText(text: string): number {
-  let end = text.length;
-  while (end > 0 && isBlank(text.charCodeAt(end - 1))) end--;
-  return end;
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }

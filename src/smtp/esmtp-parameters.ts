@@ -1,4 +1,5 @@
 /** Parameters behind the path of MAIL and RCPT: `esmtp-param` of RFC 5321 §4.1.2, values also in UTF-8 (RFC 6531 §3.3). */
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 import { reply, type Reply } from "./reply.ts";
 
 export interface EsmtpParameter {
@@ -13,6 +14,7 @@ export function splitParameters(text: string): readonly EsmtpParameter[] | Reply
   if (text === "") return [];
   if (!text.startsWith(" ")) return malformed;
   const parameters: EsmtpParameter[] = [];
+  const given = new Set<string>();
   for (const word of text.split(" ")) {
     // Deviation: several spaces are read as one, as many servers do.
     if (word === "") continue;
@@ -24,8 +26,9 @@ export function splitParameters(text: string): readonly EsmtpParameter[] | Reply
       // "<" and ">" of AUTH=<> are fine, "=" is not.
       return badParameter(name, "has a malformed value");
     }
-    const keyword = name.toUpperCase();
-    if (parameters.some((other) => other.keyword === keyword)) return badParameter(keyword, "is given twice");
+    const keyword = asciiUpperCase(name);
+    if (given.has(keyword)) return badParameter(keyword, "is given twice");
+    given.add(keyword);
     parameters.push({ keyword, value });
   }
   return parameters;

@@ -3,6 +3,7 @@ import type { BodyType, MailParameters } from "./envelope.ts";
 import { badParameter, splitParameters, unknownParameter } from "./esmtp-parameters.ts";
 import type { Reply } from "./reply.ts";
 import { decodeXtext } from "./xtext.ts";
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 
 /** Characters of ENVID (RFC 3461 §5.4). */
 const envelopeIdMax = 100;
@@ -34,7 +35,7 @@ function readParameter(draft: Draft, keyword: string, value: string | undefined)
       draft.size = Number(value);
       return undefined;
     case "BODY": {
-      const body = value?.toUpperCase();
+      const body = asciiUpperCase(value ?? "");
       if (!isBodyType(body)) return badParameter(keyword, "has an unknown value");
       draft.body = body;
       return undefined;
@@ -44,7 +45,7 @@ function readParameter(draft: Draft, keyword: string, value: string | undefined)
       draft.smtpUtf8 = true;
       return undefined;
     case "RET": {
-      const ret = value?.toUpperCase();
+      const ret = asciiUpperCase(value ?? "");
       if (ret !== "FULL" && ret !== "HDRS") return badParameter(keyword, "has an unknown value");
       draft.ret = ret;
       return undefined;

@@ -1,5 +1,5 @@
 /** Parameters of RCPT: NOTIFY and ORCPT (RFC 3461 §4.1, §4.2; RFC 6533 §3). */
-import { hasNonAscii } from "../lib/ascii-case.ts";
+import { asciiLowerCase, asciiUpperCase, hasNonAscii } from "../lib/ascii-case.ts";
 import type { NotifyCondition, RecipientParameters } from "./envelope.ts";
 import { badParameter, splitParameters, unknownParameter } from "./esmtp-parameters.ts";
 import { isPrintableXtext } from "./mail-parameters.ts";
@@ -39,7 +39,7 @@ export function parseRecipientParameters(
 function notifyOf(value: string | undefined): readonly NotifyCondition[] | undefined {
   if (value === undefined) return undefined;
   const conditions: NotifyCondition[] = [];
-  for (const word of value.toUpperCase().split(",")) {
+  for (const word of asciiUpperCase(value).split(",")) {
     if (word !== "NEVER" && word !== "SUCCESS" && word !== "FAILURE" && word !== "DELAY") return undefined;
     if (!conditions.includes(word)) conditions.push(word);
   }
@@ -53,7 +53,7 @@ function isOriginalRecipient(value: string, options: { readonly smtpUtf8: boolea
   const type = value.slice(0, Math.max(semicolon, 0));
   const address = value.slice(semicolon + 1);
   if (address === "" || !/^[a-z0-9-]+$/i.test(type)) return false;
-  if (type.toLowerCase() !== "utf-8") return isPrintableXtext(address);
+  if (asciiLowerCase(type) !== "utf-8") return isPrintableXtext(address);
   // RFC 6533 §3: "\x{HEX}" stands for one character; raw UTF-8 only in a transaction with SMTPUTF8.
   if (hasNonAscii(address) && !options.smtpUtf8) return false;
   return /^(?:[^\x00-\x20+=\\\x7f-\x9f]|\\x\{[0-9a-f]{2,6}\})+$/i.test(address) && escapesArePrintable(address);

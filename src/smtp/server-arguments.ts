@@ -1,6 +1,6 @@
 /** Arguments of the commands that lead to an event: each function gives the event, or the reply that refuses. */
 import { isAsciiDomain } from "../address/domain.ts";
-import { hasNonAscii } from "../lib/ascii-case.ts";
+import { asciiUpperCase, hasNonAscii } from "../lib/ascii-case.ts";
 import type { AddressFailure } from "../address/mailbox-grammar.ts";
 import { parseForwardPath, parseReversePath } from "../address/path.ts";
 import { pathTextOf } from "./command-parser.ts";
@@ -49,7 +49,7 @@ export function parseRecipient(argument: string, transaction: MailParameters): R
 
 export function parseVerify(kind: VerifyEvent["kind"], argument: string): VerifyEvent | Reply {
   const space = argument.lastIndexOf(" ");
-  const parameter = space === -1 ? "" : argument.slice(space + 1).toUpperCase();
+  const parameter = space === -1 ? "" : asciiUpperCase(argument.slice(space + 1));
   if (parameter.startsWith("SMTPUTF8=")) return badParameter("SMTPUTF8", "takes no value");
   const smtpUtf8 = parameter === "SMTPUTF8";
   const text = smtpUtf8 ? argument.slice(0, space).trimEnd() : argument;
@@ -65,7 +65,7 @@ export function parseAuth(
 ): AuthEvent | Reply {
   const [name = "", initial, ...rest] = argument.split(/ +/);
   if (name === "") return serverReplies.argumentMissing;
-  const mechanism = name.toUpperCase();
+  const mechanism = asciiUpperCase(name);
   if (!offered.includes(mechanism)) {
     return offeredUnderTls.includes(mechanism) ? serverReplies.mechanismNeedsTls : serverReplies.mechanismUnknown;
   }

@@ -1,10 +1,11 @@
 /** xtext (RFC 3461 §4): printable ASCII, where "+" introduces two hexadecimal digits of any other octet. */
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 
 /** Every octet but `!`…`*`, `,`…`<`, `>`…`~` becomes `+HH` in upper case; text outside ASCII goes by its UTF-8 octets. */
 export function encodeXtext(text: string): string {
   let encoded = "";
   for (const octet of Buffer.from(text)) {
-    encoded += isXchar(octet) ? String.fromCharCode(octet) : `+${octet.toString(16).toUpperCase().padStart(2, "0")}`;
+    encoded += isXchar(octet) ? String.fromCharCode(octet) : `+${asciiUpperCase(octet.toString(16)).padStart(2, "0")}`;
   }
   return encoded;
 }

@@ -1,5 +1,6 @@
 /** The SMTP client's address in the forms that SPF compares and expands (RFC 7208 §5, §7.3). IPv4-mapped IPv6 is IPv4. */
 import { parseIpAddress } from "../address/ip-address.ts";
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 
 export interface SpfClient {
   readonly family: 4 | 6;
@@ -51,9 +52,5 @@ export function numberOf(octets: Uint8Array): number {
 
 function nibblesOf(octets: Uint8Array): string[] {
   // Upper case, as the published tests of RFC 7208 have it; the DNS does not mind.
-  return [
-    ...Array.from(octets, (octet) => octet.toString(16).padStart(2, "0"))
-      .join("")
-      .toUpperCase(),
-  ];
+  return [...asciiUpperCase(Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join(""))];
 }

@@ -3,7 +3,7 @@
  * the subdomain relation. Names of SPF may hold any visible character: `_spf`, `%{l}` of odd local-parts.
  */
 import { domainKeyOf } from "../address/domain.ts";
-import { hasNonAscii } from "../lib/ascii-case.ts";
+import { asciiLowerCase, hasNonAscii } from "../lib/ascii-case.ts";
 
 /** Characters of a name in presentation form without the final dot (RFC 7208 §7.3). */
 export const NAME_LENGTH_MAX = 253;
@@ -38,12 +38,12 @@ export function identityDomainOf(domain: string): string | undefined {
   if (name === undefined) return undefined;
   const lastDot = name.lastIndexOf(".");
   // No top-level domain is a number: this is an IPv4 address.
-  return lastDot === -1 || isNumber(name, lastDot + 1) ? undefined : name.toLowerCase();
+  return lastDot === -1 || isNumber(name, lastDot + 1) ? undefined : asciiLowerCase(name);
 }
 
 /** Whether `name` is `domain` or below it. Any case. */
 export function isWithin(name: string, domain: string): boolean {
-  const [inner, outer] = [name.toLowerCase(), domain.toLowerCase()];
+  const [inner, outer] = [asciiLowerCase(name), asciiLowerCase(domain)];
   return inner === outer || inner.endsWith(`.${outer}`);
 }
 

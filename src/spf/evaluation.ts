@@ -7,7 +7,7 @@
  * A void look-up (RFC 7208 §4.6.4) is counted once for a term: when its own query finds nothing, or when none of the hosts
  * that an `mx` names exists. Hosts that merely lack an address of the client's family are not held against the domain.
  */
-import { hasNonAscii } from "../lib/ascii-case.ts";
+import { asciiLowerCase, hasNonAscii } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { DnsAnswer, MxRecord, RecordType, Resolver } from "../ports/resolver.ts";
 import { prefixEquals, reverseName, sharesPrefix, type SpfClient } from "./client-address.ts";
@@ -110,7 +110,7 @@ export class Evaluation implements MacroValues {
   clientName(domain: string): string {
     const names = this.#clientNames ?? [];
     const name =
-      names.find((candidate) => candidate.toLowerCase() === domain.toLowerCase()) ??
+      names.find((candidate) => asciiLowerCase(candidate) === asciiLowerCase(domain)) ??
       names.find((candidate) => isWithin(candidate, domain)) ??
       names[0];
     return name ?? "unknown";

@@ -3,6 +3,7 @@
  * may cost is bounded by what it is for: a name needs no more than its last 254 characters, an explanation no more than its
  * first, however many macros a record holds.
  */
+import { asciiLowerCase, asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import { dottedForm, type SpfClient } from "./client-address.ts";
 import { NAME_LENGTH_MAX, queryNameOf } from "./dns-name.ts";
@@ -120,7 +121,7 @@ export function expandText(text: MacroString, domain: string, values: MacroValue
 
 /** Between the braces: a letter, digits, "r", delimiters. */
 function parseMacro(text: string): Macro | undefined {
-  const letter = text.slice(0, 1).toLowerCase();
+  const letter = asciiLowerCase(text.slice(0, 1));
   if (!isMacroLetter(letter)) return undefined;
   let index = 1;
   let kept = 0;
@@ -197,6 +198,6 @@ function transform(value: string, { kept, reversed, delimiters }: Macro): string
 function urlEscape(value: string): string {
   return encodeURIComponent(value.toWellFormed()).replaceAll(
     /[!'()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+    (character) => `%${asciiUpperCase(character.charCodeAt(0).toString(16))}`,
   );
 }

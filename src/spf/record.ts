@@ -2,6 +2,7 @@
  * SPF records as values (RFC 7208 §4.5, §4.6.1, §5, §6, §12): which TXT records are SPF's, and their terms, checked in
  * full before any is evaluated. Parsing is linear in the record. See record-cache.ts for records that come again.
  */
+import { asciiLowerCase, asciiUpperCase } from "../lib/ascii-case.ts";
 import { parseIpAddress } from "../lib/ip-network.ts";
 import { nearest } from "../lib/nearest.ts";
 import { numberOf } from "./client-address.ts";
@@ -76,7 +77,7 @@ export interface SpfSyntaxError {
 /** Whether a TXT record is SPF's: `v=spf1` in any case, then a space or the end (RFC 7208 §4.5). */
 export function isSpfRecord(text: string): boolean {
   if (text.length < 6 || (text.length > 6 && text.charCodeAt(6) !== 0x20)) return false;
-  return text.startsWith("v=spf1") || text.slice(0, 6).toLowerCase() === "v=spf1";
+  return text.startsWith("v=spf1") || asciiLowerCase(text.slice(0, 6)) === "v=spf1";
 }
 
 export function parseSpfRecord(text: string): SpfRecord | SpfSyntaxError {
@@ -106,7 +107,7 @@ export function parseSpfRecord(text: string): SpfRecord | SpfSyntaxError {
 
 /** RFC 7208 §6. Returns what is wrong. */
 function readModifier(term: string, equals: number, modifiers: Map<string, Modifier>): string | undefined {
-  const name = term.slice(0, equals).toLowerCase();
+  const name = asciiLowerCase(term.slice(0, equals));
   const value = term.slice(equals + 1);
   if (!/^[a-z][a-z0-9._-]*$/.test(name)) return `"${shown(term)}" is no modifier: "${shown(name)}" is not a name`;
   if (name !== "redirect" && name !== "exp") {
@@ -123,7 +124,7 @@ function readModifier(term: string, equals: number, modifiers: Map<string, Modif
 /** `nameEnd`: where its ":" or "/" is, or its end. */
 function readDirective(term: string, nameEnd: number): Directive | string {
   const result = qualifiers[term.charAt(0)];
-  const name = term.slice(result === undefined ? 0 : 1, nameEnd).toLowerCase();
+  const name = asciiLowerCase(term.slice(result === undefined ? 0 : 1, nameEnd));
   const directive = readMechanism(name, term.slice(nameEnd), { text: term, result: result ?? "pass" });
   return typeof directive === "string" ? `in "${shown(term)}" ${directive}` : directive;
 }
@@ -248,7 +249,7 @@ function endsInEscape(text: string): boolean {
 
 function strayCharacter(code: number, index: number): string {
   const what = code < 0x20 || code === 0x7f ? "a control character" : "a character outside of ASCII";
-  return `${what} (U+${code.toString(16).toUpperCase().padStart(4, "0")}) stands at position ${index + 1}`;
+  return `${what} (U+${asciiUpperCase(code.toString(16)).padStart(4, "0")}) stands at position ${index + 1}`;
 }
 
 /** Enough of a term to find it by. */

@@ -3,6 +3,7 @@
  * together and a person can read an id over the telephone. Forty bits of milliseconds since 2024 (until late 2058),
  * twenty bits that start at random in each millisecond and count on. Owns making and reading them, nothing else.
  */
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { QueueId } from "./spool.ts";
@@ -59,6 +60,6 @@ export class QueueIds {
  */
 export function parseQueueId(text: string): QueueId | undefined {
   if (text.length !== 12) return undefined;
-  const id = text.toUpperCase().replaceAll("O", "0").replaceAll(/[IL]/g, "1");
+  const id = asciiUpperCase(text).replaceAll("O", "0").replaceAll(/[IL]/g, "1");
   return /^[0-9A-HJKMNP-TV-Z]{12}$/.test(id) ? id : undefined;
 }

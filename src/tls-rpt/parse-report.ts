@@ -4,6 +4,7 @@
  */
 import { parseIpAddress } from "../address/ip-address.ts";
 import type { TlsFailure, TlsPolicyReport, TlsReport } from "./tls-report.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 
 export type ParsedTlsReport =
   | { readonly kind: "report"; readonly report: TlsReport; readonly problems: readonly string[] }
@@ -73,7 +74,7 @@ function policyOf(value: unknown, failuresLeft: number): TlsPolicyReport | undef
   const type = textOf(policy["policy-type"]);
   return {
     policyType: type === "tlsa" || type === "sts" || type === "no-policy-found" ? type : "unknown",
-    policyDomain: textOf(policy["policy-domain"])?.toLowerCase() ?? "",
+    policyDomain: asciiLowerCase(textOf(policy["policy-domain"]) ?? ""),
     policyStrings: textsOf(policy["policy-string"]),
     mxHosts: textsOf(policy["mx-host"]),
     successfulSessions: countOf(summary?.["total-successful-session-count"]),
@@ -87,7 +88,7 @@ function policyOf(value: unknown, failuresLeft: number): TlsPolicyReport | undef
 
 /** "" where it is no domain name. */
 function domainOf(text: string): string {
-  const name = text.trim().toLowerCase();
+  const name = asciiLowerCase(text.trim());
   return /^[a-z\d_-]{1,63}(?:\.[a-z\d_-]{1,63}){0,126}\.?$/.test(name) ? name.replace(/\.$/, "") : "";
 }
 

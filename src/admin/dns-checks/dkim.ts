@@ -78,7 +78,7 @@ async function checkSelector({ domain, resolver }: DnsSubject, wanted: Wanted, f
     publish();
   } else {
     judge(name, parsed.record, wanted, findings);
-    if (/\bp\s*=\s*[^;\s]+\s+[^;\s]/.test(text)) {
+    if (/(?:^|;)\s*p\s*=\s*[^;\s]+\s+[^;\s]/.test(text)) {
       findings.yellow(`The key at ${name} has spaces inside p=; the standard allows them, some receivers do not`);
     }
   }

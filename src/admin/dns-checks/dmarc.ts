@@ -1,4 +1,5 @@
 /** DMARC: one record that can be read, a policy that does something, and report addresses that will get reports. */
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { nearest } from "../../lib/nearest.ts";
 import { isDmarcRecord, parseDmarcRecord } from "../../dmarc/dmarc-record.ts";
 import { checkExternalDestination, destinationHostOf } from "../../dmarc/external-destination.ts";
@@ -177,7 +178,7 @@ const repairedLengthMax = 2000;
 function withKnownPolicy(tag: string): string {
   const [, start = "", value = ""] = /^(\s*(?:p|sp|np)\s*=\s*)(\S+)\s*$/i.exec(tag) ?? [];
   const meant = value === "" ? undefined : nearest(value, ["none", "quarantine", "reject"]);
-  return meant === undefined || meant === value.toLowerCase() ? tag : `${start}${meant}`;
+  return meant === undefined || meant === asciiLowerCase(value) ? tag : `${start}${meant}`;
 }
 
 function cutOff(text: string): string | undefined {

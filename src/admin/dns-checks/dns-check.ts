@@ -4,6 +4,7 @@
  */
 import type { RecordType, Resolver } from "../../ports/resolver.ts";
 import type { SpfDescription } from "../../spf/describe.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 
 export type CheckName = "mx" | "addresses" | "spf" | "dkim" | "dmarc" | "mta-sts" | "tls-rpt" | "dane";
 
@@ -57,7 +58,7 @@ export interface DnsSubject {
 
 /** What a suggested `rua` names. An address of another domain would need that domain's consent. */
 export function reportUri({ domain, reportAddress }: Pick<DnsSubject, "domain" | "reportAddress">): string {
-  const isHere = reportAddress?.toLowerCase().endsWith(`@${domain}`) === true;
+  const isHere = asciiLowerCase(reportAddress ?? "").endsWith(`@${domain}`);
   return `mailto:${isHere ? reportAddress : `postmaster@${domain}`}`;
 }
 

@@ -2,6 +2,7 @@
  * MTA-STS (RFC 8461 §3.1): the TXT record and the policy's host. The policy itself is fetched over HTTPS, which this
  * check does not do, and says so.
  */
+import { trimBlanks } from "../../lib/trim-blanks.ts";
 import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
 import { capitalsOf, damageOf, doubledSentence, findDoubled, misprintOf } from "./published-text.ts";
 
@@ -47,7 +48,7 @@ export async function checkMtaSts({ domain, resolver }: DnsSubject): Promise<Dns
 /** What breaks the grammar: fields with one semicolon between them, and perhaps one at the end. */
 function faultOf(text: string): string | undefined {
   if (text.length > lengthMax) return `it is longer than ${lengthMax} characters`;
-  const fields = text.split(";").map((field) => field.replaceAll(/^[ \t]+|[ \t]+$/g, ""));
+  const fields = text.split(";").map(trimBlanks);
   if (fields.at(-1) === "") fields.pop();
   const [, ...rest] = fields;
   if (rest.includes("")) return "nothing stands between two of its semicolons";

@@ -2,6 +2,7 @@
  * TXT records as people get them wrong: entered with quotation marks, with backslashes, cut off at 255 characters, or under
  * a name to which the zone editor added the domain once more.
  */
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 
 /** A record's first words, exactly as they must be written. */
@@ -13,7 +14,7 @@ const STRING_LENGTH_MAX = 255;
 /** Why a text that is meant to begin with `version` does not count as such a record; undefined: it is another text. */
 export function misprintOf(text: string, version: RecordVersion): string | undefined {
   const bare = text.slice(0, 100).replaceAll(/[^\x21-\x7e]|["'\\]/g, "");
-  if (!bare.toLowerCase().startsWith(version.toLowerCase())) return undefined;
+  if (!asciiLowerCase(bare).startsWith(asciiLowerCase(version))) return undefined;
   if (/^\s*["'\u2018-\u201f]/.test(text)) return "it begins with a quotation mark, which is not part of the record";
   if (/^[^\x21-\x7e]/.test(text)) return "it begins with a space or an invisible character";
   if (text.includes("\\;")) return backslashes;
@@ -35,7 +36,7 @@ const backslashes = "it has backslashes before its semicolons, which this zone e
 export function capitalsOf(text: string, tags: readonly string[]): string | undefined {
   for (const part of text.slice(0, 4000).split(";")) {
     const name = part.slice(0, Math.max(0, part.indexOf("="))).trim();
-    const lower = name.toLowerCase();
+    const lower = asciiLowerCase(name);
     if (name !== lower && tags.includes(lower)) return `${name}= must be in small letters: ${lower}=`;
   }
   return undefined;

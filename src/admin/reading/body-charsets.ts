@@ -3,6 +3,7 @@
  * The right name is put before the one that is there, because the first one counts. Most messages come back unchanged.
  */
 import { isUtf8 } from "node:buffer";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { charsetLabel } from "../../message/charset.ts";
 import { parseContentType } from "../../message/content-type.ts";
 

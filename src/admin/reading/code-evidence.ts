@@ -76,7 +76,7 @@ export function announcedAfter(
 function isDirect(between: string): boolean {
   // `Password provvisoria: Lx93pQ7w`: one more word, then the colon.
   if (/^ ?\p{L}{0,20} ?[:：]\s{0,4}$/u.test(between)) return true;
-  if (between.length > 60 || /[.!?。！？;,，、|]|\n\s*\n/.test(between.replace(/^\./, ""))) return false;
+  if (between.length > 60 || /[.!?。！？;,，、|]|\n[^\S\n]*\n/.test(between.replace(/^\./, ""))) return false;
   const rest = (between.match(/[\p{L}\p{N}]+/gu) ?? []).map(plainWord);
   if (/[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]/.test(between)) return between.length <= 8;
   if (rest.every((word) => linkWords.has(word))) return true;
@@ -95,7 +95,7 @@ export function isLabelGap(between: string, announced: boolean): boolean {
   if (between.length > 40 || /[,!?。！？，;|]/.test(between)) return false;
   if (/[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]/.test(between) && between.length > 6) return false;
   const rest = between.match(/[\p{L}\p{N}]+/gu) ?? [];
-  if (/\n\s*\n/.test(between) && (announced || rest.length > 0 || between.includes("."))) return false;
+  if (/\n[^\S\n]*\n/.test(between) && (announced || rest.length > 0 || between.includes("."))) return false;
   if (rest.length > 4 || !rest.every((word) => numberWords.has(plainWord(word)))) return false;
   return !(announced && rest.length === 0 && /[:：\n]/.test(between));
 }

@@ -218,7 +218,7 @@ function isWithinNumber(text: string, start: number, end: number): boolean {
   const before = text.slice(Math.max(0, start - 6), start);
   const after = text.slice(end, end + 12);
   if (/\d[.,:/'\u2019]$|\p{L}\.$|[+\\/@]$/u.test(before)) return true;
-  if (/[*\u2022\u25cf\u00b7xX]{2,} ?$/.test(before) && !after.startsWith("*")) return true;
+  if (/[*\u2022\u25cf\u00b7xX]{2,6} ?$/.test(before) && !after.startsWith("*")) return true;
   if (/[\p{Sc}] ?$/u.test(before) || /^ ?[\p{Sc}%\u2030]/u.test(after)) return true;
   if (/^[.:/'\u2019]\d|^[/@]|^\.[a-z]/i.test(after)) return true;
   // A comma and digits are cents or thousands, except where a word of Chinese follows them: `482913,5分钟内有效`.

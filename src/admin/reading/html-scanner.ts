@@ -3,6 +3,7 @@
  * pass that never goes back: an unfinished comment, tag, style or script swallows the rest. Comments and the contents of
  * styles, scripts and titles are left out.
  */
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { decodeReferences } from "./character-references.ts";
 
 export type HtmlToken =
@@ -53,12 +54,12 @@ function markupAt(html: string, at: number): Markup | undefined {
   if (next !== "/") return undefined;
   if (!isLetter(html.charAt(at + 2))) return at + 2 < html.length ? { end: after(html, ">", at + 2) } : undefined;
   const nameEnd = endOfName(html, at + 2);
-  return { end: after(html, ">", nameEnd), token: { kind: "end", name: html.slice(at + 2, nameEnd).toLowerCase() } };
+  return { end: after(html, ">", nameEnd), token: { kind: "end", name: asciiLowerCase(html.slice(at + 2, nameEnd)) } };
 }
 
 function startTagAt(html: string, at: number): Markup {
   const nameEnd = endOfName(html, at);
-  const name = html.slice(at, nameEnd).toLowerCase();
+  const name = asciiLowerCase(html.slice(at, nameEnd));
   const attributes = new Map<string, string>();
   let position = nameEnd;
   for (;;) {
@@ -81,7 +82,7 @@ function attributeAt(
   // A leading equals sign belongs to the name, so each attribute takes at least one character.
   let nameEnd = start + 1;
   while (nameEnd < html.length && !" \t\n\r\f/>=".includes(html.charAt(nameEnd))) nameEnd++;
-  const name = html.slice(start, nameEnd).toLowerCase();
+  const name = asciiLowerCase(html.slice(start, nameEnd));
   let at = nameEnd;
   while (isSpace(html.charAt(at))) at++;
   if (html.charAt(at) !== "=") return { name, value: "", end: at };
@@ -109,7 +110,7 @@ function endOfComment(html: string, from: number): number {
 function endOfContent(html: string, from: number, name: string): number {
   for (let at = html.indexOf("</", from); at !== -1; at = html.indexOf("</", at + 2)) {
     const end = at + 2 + name.length;
-    if (html.slice(at + 2, end).toLowerCase() === name && !isNameCharacter(html.charAt(end))) return at;
+    if (asciiLowerCase(html.slice(at + 2, end)) === name && !isNameCharacter(html.charAt(end))) return at;
   }
   return html.length;
 }

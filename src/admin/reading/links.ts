@@ -53,8 +53,8 @@ export function findLinks(text: string, html: HtmlContent): readonly Link[] {
 function kindOf(url: string): LinkKind | undefined {
   // One letter is a Windows drive.
   const [, scheme] = /^([a-z][a-z0-9+.-]{1,31}):./i.exec(url) ?? [];
-  if (scheme === undefined || notFollowed.has(scheme.toLowerCase())) return undefined;
-  return kinds.get(scheme.toLowerCase()) ?? "custom";
+  if (scheme === undefined || notFollowed.has(asciiLowerCase(scheme))) return undefined;
+  return kinds.get(asciiLowerCase(scheme)) ?? "custom";
 }
 
 /** As browsers do: drops line breaks and tabs within and spaces around. */

@@ -21,7 +21,7 @@ export function* findUrls(text: string): Generator<string> {
       at = text.indexOf("://", end);
       continue;
     }
-    const bracketed = text[start - 1] === "<" || text.slice(Math.max(0, start - 5), start).toUpperCase() === "<URL:";
+    const bracketed = text[start - 1] === "<" || asciiUpperCase(text.slice(Math.max(0, start - 5), start)) === "<URL:";
     const found = (bracketed && unfold(text, start, end)) || readUrl(text, start, end);
     if (found.end > end) yield found.url;
     at = text.indexOf("://", Math.max(found.end, end));

@@ -6,6 +6,7 @@ import { checkDns } from "../../admin/dns-checks/check-dns.ts";
 import type { OwnKey } from "../../admin/dns-checks/dns-check.ts";
 import { ConfigError } from "../../config/config-problem.ts";
 import type { Settings } from "../../config/settings-schema.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 import { isSelector } from "../../signing/selector.ts";
 import { dkimKeys } from "../api-shapes.ts";
@@ -45,7 +46,7 @@ export const checkDnsCommand: Command = {
     const [argument = ""] = given.positionals;
     const domain = dnsNameKeyOf(argument);
     if (domain?.includes(".") !== true) throw usageError(`"${argument}" is not a domain, such as example.org`);
-    const selectors = given.texts("selector").map((selector) => selector.toLowerCase());
+    const selectors = given.texts("selector").map((selector) => asciiLowerCase(selector));
     for (const selector of selectors) {
       if (!isSelector(selector))
         throw usageError(`"${selector}" is not a DKIM selector`, "Give only the part before ._domainkey.");

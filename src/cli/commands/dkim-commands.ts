@@ -1,5 +1,6 @@
 /** `posthaste dkim …`: the keys that mail is signed with, and the records to publish for them. */
 import { timeWords } from "../../history/words.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { type DkimKey, dkimKeys, removedDkimKey } from "../api-shapes.ts";
 import { type Command, jsonOption, type OptionDeclaration, yesOption } from "../command.ts";
 import type { CliContext } from "../context.ts";
@@ -98,7 +99,7 @@ const remove: Command = {
     const [domain = "", selector = ""] = given.positionals;
     await using api = await openApi(given, context);
     const { keys } = dkimKeys.parse(await ask(api, `/api/v1/dkim/keys?domain=${encodeURIComponent(domain)}`));
-    const key = keys.find((candidate) => candidate.selector === selector.toLowerCase());
+    const key = keys.find((candidate) => candidate.selector === asciiLowerCase(selector));
     if (key === undefined) throw new CliError(ExitCode.data, noSuchKey(domain, selector, keys));
     if (!given.flag("yes") && !(await confirmRemoval(key, keys, context))) {
       context.stderr.write("Nothing was changed.\n");

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Explanation } from "../../history/explain.ts";
 import { formatExplanation } from "../../history/format-explanation.ts";
+import { asciiUpperCase } from "../../lib/ascii-case.ts";
 import { type Command, jsonOption } from "../command.ts";
 import { ask, openApi, serverOptions } from "../data-dir.ts";
 import { CliError, ExitCode, usageError } from "../exit-code.ts";
@@ -23,7 +24,7 @@ export const explainCommand: Command = {
     const [id = ""] = given.positionals;
     if (!/^[0-9A-Za-z]{12}$/.test(id)) throw usageError(`"${id}" is not a queue id: twelve letters and digits`);
     await using api = await openApi(given, context);
-    const answer = await ask(api, `/api/v1/messages/${id.toUpperCase()}`);
+    const answer = await ask(api, `/api/v1/messages/${asciiUpperCase(id)}`);
     if (given.flag("json")) {
       context.stdout.write(`${JSON.stringify(answer)}\n`);
       return ExitCode.ok;

@@ -1,4 +1,5 @@
 /** `posthaste queue list | show | stats`: reading the queue. */
+import { asciiUpperCase } from "../../lib/ascii-case.ts";
 import { queueCounts, type QueuedRecipient, queuePage } from "../api-shapes.ts";
 import { type Command, jsonOption } from "../command.ts";
 import type { CliContext, ServerApi } from "../context.ts";
@@ -52,7 +53,7 @@ const show: Command = {
   run: async (given, context) => {
     const [id = ""] = given.positionals;
     await using api = await openApi(given, context);
-    const recipients = await recipientsOf(api, id.toUpperCase());
+    const recipients = await recipientsOf(api, asciiUpperCase(id));
     const [first] = recipients;
     if (!first) throw new CliError(ExitCode.data, `no message has the queue id ${id}, or it has been pruned`);
     if (given.flag("json")) {

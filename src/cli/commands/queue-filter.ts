@@ -1,4 +1,5 @@
 /** The options that select recipients, in listings and in bulk verbs alike. */
+import { asciiUpperCase } from "../../lib/ascii-case.ts";
 import type { OptionDeclaration } from "../command.ts";
 import type { GivenArguments } from "../given-arguments.ts";
 
@@ -16,5 +17,5 @@ export function filterOf(given: GivenArguments): Record<string, string> {
   const [message] = given.positionals;
   const entries = filterOptions.map(({ name }) => [name, given.text(name)] as const);
   const chosen = entries.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
-  return { ...Object.fromEntries(chosen), ...(message === undefined ? {} : { message: message.toUpperCase() }) };
+  return { ...Object.fromEntries(chosen), ...(message === undefined ? {} : { message: asciiUpperCase(message) }) };
 }

@@ -1,6 +1,7 @@
 /** `posthaste user …`: users in the data directory. Those of the file are only listed. */
 import { resolve } from "node:path";
 import { AccountError } from "../../accounts/user-administration.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { FileError } from "../../ports/files.ts";
 import { userList } from "../api-shapes.ts";
 import { type Command, jsonOption, type OptionDeclaration, yesOption } from "../command.ts";
@@ -195,7 +196,7 @@ function checkAddress(address: string): void {
 
 async function requireUser(api: ServerApi, address: string): Promise<void> {
   const { users } = userList.parse(await ask(api, "/api/v1/users"));
-  const user = users.find((candidate) => candidate.address.toLowerCase() === address.toLowerCase());
+  const user = users.find((candidate) => asciiLowerCase(candidate.address) === asciiLowerCase(address));
   if (!user) throw new CliError(ExitCode.noUser, `there is no user ${address}`, "`posthaste user list` shows all.");
   if (user.source === "file") {
     throw new CliError(ExitCode.data, `${address} is declared in the configuration file; change it there and reload`);

@@ -3,6 +3,7 @@
  * in CRLF, because files on disk usually do not (RFC 5321 §2.3.8).
  */
 import { basename } from "node:path";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { formatDate } from "../../message/date.ts";
 import { encodeWords } from "../../message/encoded-word.ts";
 import { makeMessageId, messageIdRandomBytes } from "../../message/message-id.ts";
@@ -70,14 +71,14 @@ export function makeMessage(
 ): Buffer {
   const at = clock.now();
   const id = makeMessageId({ at, random: random.bytes(messageIdRandomBytes), host: plan.heloName });
-  const given = new Set(parts.extra.map((line) => line.slice(0, line.indexOf(":")).toLowerCase()));
+  const given = new Set(parts.extra.map((line) => asciiLowerCase(line.slice(0, line.indexOf(":")))));
   const standard = [
     `From: <${plan.from === "" ? `postmaster@${plan.heloName}` : plan.from}>`,
     `To: ${plan.to.map((address) => `<${address}>`).join(",\r\n ")}`,
     `Subject: ${encodeWords(parts.subject.replaceAll(/[\r\n]+/g, " ")).replaceAll("?= =?", "?=\r\n =?")}`,
     `Date: ${formatDate(at)}`,
     `Message-ID: ${id}`,
-  ].filter((line) => !given.has(line.slice(0, line.indexOf(":")).toLowerCase()));
+  ].filter((line) => !given.has(asciiLowerCase(line.slice(0, line.indexOf(":")))));
   const header = [...parts.extra, ...standard, "MIME-Version: 1.0"];
   const text = textPart(parts.text);
   if (parts.attachments.length === 0) return Buffer.from([...header, ...text].join("\r\n"));

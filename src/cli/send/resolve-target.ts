@@ -1,4 +1,5 @@
 /** From `--server`, or the recipient's domain, to addresses to connect to, in the order in which they are tried. */
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { parseIpAddress } from "../../lib/ip-network.ts";
 import type { DnsAnswer } from "../../ports/resolver.ts";
 import type { CliContext } from "../context.ts";
@@ -34,7 +35,7 @@ async function addressesOf(host: string, port: number, context: CliContext): Pro
   const target = (address: string): SendTarget => ({ endpoint: { kind: "ip", address, port }, name: host });
   if (parseIpAddress(host)) return [target(host)];
   // RFC 6761 §6.3: never asked for.
-  if (host.toLowerCase() === "localhost") return [target("127.0.0.1"), target("::1")];
+  if (asciiLowerCase(host) === "localhost") return [target("127.0.0.1"), target("::1")];
   const resolver = context.resolver();
   const [ipv6, ipv4] = await Promise.all([resolver.query(host, "AAAA"), resolver.query(host, "A")]);
   const found = [...recordsUnlessFailed(ipv4), ...recordsUnlessFailed(ipv6)];

@@ -73,7 +73,7 @@ export async function sendPlan(given: GivenArguments, context: CliContext): Prom
 /** `host`, `host:port`, `192.0.2.1:25`, `[::1]:25`. */
 export function parseServer(text: string, defaultPort: number): { readonly host: string; readonly port: number } {
   const match =
-    /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s]+)|([0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*))(?::(\d{1,5}))?$/.exec(text);
+    /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s]+)|([0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*))(?::(\d{1,5}))?$/.exec(text);
   const host = match?.[1] ?? match?.[2] ?? match?.[3];
   const port = match?.[4] === undefined ? defaultPort : Number(match[4]);
   if (host === undefined || port < 1 || port > 65_535) {

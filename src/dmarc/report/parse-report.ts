@@ -7,6 +7,7 @@
  */
 import { readXml, XmlError, type XmlHandler } from "../../lib/lenient-xml.ts";
 import { type BuiltReport, ReportBuilder } from "./report-builder.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 
 export type ParsedReport =
   | Extract<BuiltReport, { kind: "report" }>
@@ -96,6 +97,6 @@ function encodingOf(head: Uint8Array): string {
   if (head[0] === 0xfe && head[1] === 0xff) return "utf-16be";
   const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, declarationBytesMax)).toString("latin1");
   const declared = /^[^<]{0,256}<\?xml[^>]{1,200}?encoding\s{0,5}=\s{0,5}["']([\w.-]{1,30})["']/.exec(text)?.[1];
-  const name = declared?.toLowerCase();
+  const name = declared === undefined ? undefined : asciiLowerCase(declared);
   return name !== undefined && encodings.has(name) ? name : "utf-8";
 }

@@ -1,5 +1,6 @@
 /** Puts an aggregate report together from the elements of its XML, by their path; unknown elements are passed over. */
 import { parseIpAddress } from "../../address/ip-address.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { DmarcAlignment, DmarcPolicy } from "../dmarc-outcome.ts";
 import type {
   AggregateReport,
@@ -139,10 +140,10 @@ export class ReportBuilder {
   }
 
   #policy(domain: string): PublishedPolicy {
-    const field = (name: string) => (this.#fields.get(`policy_published/${name}`) ?? "").toLowerCase();
+    const field = (name: string) => asciiLowerCase(this.#fields.get(`policy_published/${name}`) ?? "");
     const testing = oneOf(field("testing"), ["y", "n"]);
     return {
-      domain: domain.toLowerCase(),
+      domain: asciiLowerCase(domain),
       ...optional("discoveryMethod", oneOf(field("discovery_method"), ["psl", "treewalk"])),
       ...optional("p", policyOf(field("p"))),
       ...optional("sp", policyOf(field("sp"))),
@@ -161,18 +162,18 @@ export class ReportBuilder {
     const count = /^\d{1,15}$/.test(field("row/count")) ? Number(field("row/count")) : undefined;
     if (count === undefined) this.problem("a row does not say how many messages it counts");
     const envelopeFrom = fields.get("record/identifiers/envelope_from");
-    const disposition = field("row/policy_evaluated/disposition").toLowerCase();
+    const disposition = asciiLowerCase(field("row/policy_evaluated/disposition"));
     return {
       sourceAddress: source ?? field("row/source_ip"),
       count: count ?? 0,
       disposition: oneOf(disposition, ["none", "quarantine", "reject", "pass"]) ?? "unknown",
-      dkimAligned: field("row/policy_evaluated/dkim").toLowerCase() === "pass",
-      spfAligned: field("row/policy_evaluated/spf").toLowerCase() === "pass",
+      dkimAligned: asciiLowerCase(field("row/policy_evaluated/dkim")) === "pass",
+      spfAligned: asciiLowerCase(field("row/policy_evaluated/spf")) === "pass",
       reasons,
       // Drafts before RFC 7489 called it `identities`.
-      headerFrom: (field("identifiers/header_from") || field("identities/header_from")).toLowerCase(),
-      ...(envelopeFrom === undefined ? {} : { envelopeFrom: envelopeFrom.toLowerCase() }),
-      ...optional("envelopeTo", field("identifiers/envelope_to").toLowerCase()),
+      headerFrom: asciiLowerCase(field("identifiers/header_from") || field("identities/header_from")),
+      ...(envelopeFrom === undefined ? {} : { envelopeFrom: asciiLowerCase(envelopeFrom) }),
+      ...optional("envelopeTo", asciiLowerCase(field("identifiers/envelope_to"))),
       dkim,
       spf,
     };
@@ -183,16 +184,16 @@ export class ReportBuilder {
     this.#group = undefined;
     const field = (name: string) => group.get(name) ?? "";
     const humanResult = optional("humanResult", field("human_result"));
-    const common = { domain: field("domain").toLowerCase(), result: resultOf(field("result")), ...humanResult };
+    const common = { domain: asciiLowerCase(field("domain")), result: resultOf(field("result")), ...humanResult };
     if (path === "record/auth_results/dkim") {
       if (row.dkim.length < resultsMax) row.dkim.push({ ...common, ...optional("selector", field("selector")) });
     } else if (path === "record/auth_results/spf") {
-      const scope = oneOf(field("scope").toLowerCase(), ["mfrom", "helo"]);
+      const scope = oneOf(asciiLowerCase(field("scope")), ["mfrom", "helo"]);
       if (row.spf.length < resultsMax) row.spf.push({ ...common, ...optional("scope", scope) });
     } else if (row.reasons.length < reasonsMax) {
       const direct = field(directText);
       const said = [field("type"), direct].find((text) => text !== "") ?? "";
-      const type = oneOf(said.toLowerCase(), overrideTypes);
+      const type = oneOf(asciiLowerCase(said), overrideTypes);
       const comment = field("comment") || (type === undefined || direct !== said ? direct : "");
       if (said !== "" || comment !== "") row.reasons.push({ type: type ?? "other", ...optional("comment", comment) });
     }
@@ -244,7 +245,7 @@ function alignmentOf(text: string): DmarcAlignment | undefined {
 
 /** A word of RFC 8601, whatever else a reporter wrote. */
 function resultOf(text: string): string {
-  const word = text.toLowerCase();
+  const word = asciiLowerCase(text);
   return /^[a-z]{1,20}$/.test(word) ? word : "unknown";
 }
 

@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import packet from "dns-packet";
 
 import { parseIpAddress } from "../../address/ip-address.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { RecordType, RecordTypes } from "../../ports/resolver.ts";
 
 /** As much as crosses any network in one piece (DNS flag day 2020). */
@@ -179,7 +180,7 @@ function readAddress(data: unknown): string | undefined {
 
 /** "" for the root. */
 function readName(data: unknown): string | undefined {
-  return typeof data === "string" ? data.toLowerCase().replace(/\.$/, "") : undefined;
+  return typeof data === "string" ? asciiLowerCase(data).replace(/\.$/, "") : undefined;
 }
 
 function rawRecord(record: packet.Answer): RawRecord[] {

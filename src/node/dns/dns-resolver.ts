@@ -3,6 +3,7 @@
  * keeps the AD bit, which node's own resolver hides, follows CNAMEs, asks equal questions once, lets nobody's questions
  * wait for all of somebody else's (`dns-turns.ts`), and always answers in bounded time. Validation is the servers' work; the bit is believed only of one that nobody can speak for.
  */
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Random } from "../../ports/random.ts";
@@ -280,7 +281,7 @@ const nobody: Reply = {
 };
 
 function normalName(name: string): string {
-  return (name.endsWith(".") ? name.slice(0, -1) : name).toLowerCase();
+  return asciiLowerCase(name.endsWith(".") ? name.slice(0, -1) : name);
 }
 
 /** localhost never leaves this machine (RFC 6761 §6.3). */

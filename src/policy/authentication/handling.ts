@@ -6,6 +6,7 @@
  */
 import type { AuthorDomain } from "../../dmarc/author-domain.ts";
 import type { DmarcPolicy } from "../../dmarc/dmarc-outcome.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { isWithin } from "./alignment.ts";
 import { type ClientReputation, type EvidenceFacts, forwardingSigns, signsAgainst } from "./evidence.ts";
 import { deferralOfDmarc, failureWords, refusalOfAuthor, refusalOfDmarc, refusalOfSpf } from "./refusals.ts";
@@ -119,7 +120,7 @@ function handleTemporaryFailure({ findings }: HandlingFacts, settings: DmarcSett
   const why = `DMARC cannot be evaluated now: ${dmarc.detail}`;
   if (policy === "none") return delivered({ why: `${why}; the policy asks for nothing`, ...settingOf(local) });
   // The author's very own domain is aligned by any record, also by one that could not be read.
-  const passes = (result: string, domain: string) => result === "pass" && domain.toLowerCase() === authorDomain;
+  const passes = (result: string, domain: string) => result === "pass" && asciiLowerCase(domain) === authorDomain;
   if (passes(spf.result, spf.domain) || dkim.some(({ result, domain }) => passes(result, domain))) {
     return delivered({ why: `${why}; ${authorDomain} itself was authenticated` });
   }

@@ -5,6 +5,7 @@
 import { parseClient, reverseName, sharesPrefix, type SpfClient } from "../../spf/client-address.ts";
 import { queryNameOf } from "../../spf/dns-name.ts";
 import type { Resolver } from "../../ports/resolver.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 
 export interface ReverseDnsOutcome {
   /**
@@ -74,8 +75,8 @@ function usableNames(records: readonly string[]): readonly string[] {
   const names = new Set<string>();
   for (const record of records) {
     if (names.size === namesMax) break;
-    const name = queryNameOf(record)?.toLowerCase();
-    if (name !== undefined) names.add(name);
+    const name = queryNameOf(record);
+    if (name !== undefined) names.add(asciiLowerCase(name));
   }
   return [...names];
 }

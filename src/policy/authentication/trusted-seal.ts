@@ -4,6 +4,7 @@
  */
 import type { ArcOutcome } from "../../arc/arc-outcome.ts";
 import type { DmarcOutcome } from "../../dmarc/dmarc-outcome.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { type MethodResult, parseAuthenticationResults } from "../../message/authentication-results.ts";
 import type { HeaderSection } from "../../message/header-section.ts";
 import { isOfDomain } from "./alignment.ts";
@@ -27,7 +28,7 @@ export function findTrustedSeal(
   if (arc.result !== "pass" || trusted.length === 0) return undefined;
   let instance = arc.instance;
   for (const sealer of arc.sealers) {
-    if (!trusted.includes(sealer.toLowerCase())) return undefined;
+    if (!trusted.includes(asciiLowerCase(sealer))) return undefined;
     const found = resultsOfInstance(header, instance)?.find((result) => speaksForAuthor(result, dmarc));
     if (found !== undefined) return { sealer, found: `${found.method}=${found.result}` };
     instance--;
@@ -55,7 +56,7 @@ function speaksForAuthor({ method, result, properties }: MethodResult, dmarc: Dm
     properties.filter((property) => property.type === type && names.includes(property.property));
   switch (method) {
     case "dmarc":
-      return values("header", "from").some(({ value }) => value.toLowerCase() === dmarc.authorDomain);
+      return values("header", "from").some(({ value }) => asciiLowerCase(value) === dmarc.authorDomain);
     case "dkim":
       return values("header", "d").some(({ value }) => isOfDomain(value, dmarc));
     case "spf":

@@ -270,5 +270,5 @@ function reportOf(
 
 /** A-labels: the address is one that settings have checked. */
 function domainOf(address: string): string {
-  return parseMailbox(address)?.domainKey ?? address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+  return parseMailbox(address)?.domainKey ?? asciiLowerCase(address.slice(address.lastIndexOf("@") + 1));
 }

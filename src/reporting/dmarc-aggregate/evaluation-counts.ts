@@ -6,6 +6,7 @@
  * stranger chooses most of what a row says, so a domain's rows never take more octets than are left for all others.
  */
 import type { DmarcRecord } from "../../dmarc/dmarc-outcome.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { HeaderSection } from "../../message/header-section.ts";
 import { SharedBudget } from "../../lib/shared-budget.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
@@ -223,7 +224,7 @@ function octetsOfRecord(record: DmarcRecord): number {
 }
 
 function isOnlyTo(address: string, recipients: readonly string[]): boolean {
-  return recipients.length > 0 && recipients.every((recipient) => recipient.toLowerCase() === address);
+  return recipients.length > 0 && recipients.every((recipient) => asciiLowerCase(recipient) === address);
 }
 
 /** An aggregate, TLS or failure report, by what the standards demand of their header (RFC 9990, RFC 8460, RFC 5965). */

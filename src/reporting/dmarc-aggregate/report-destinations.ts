@@ -2,7 +2,7 @@
  * Where the reports of a domain go: the mailto addresses of its rua, as far as their owners agree to get reports about it
  * (RFC 9990 §4), with the largest message each takes.
  */
-import { hasNonAscii } from "../../lib/ascii-case.ts";
+import { asciiLowerCase, hasNonAscii } from "../../lib/ascii-case.ts";
 import { parseMailbox } from "../../address/mailbox-text.ts";
 import type { DmarcRecord } from "../../dmarc/dmarc-outcome.ts";
 import { checkExternalDestination } from "../../dmarc/external-destination.ts";
@@ -51,7 +51,7 @@ export async function findDestinations(
       for (const agreed of checked.uris) {
         const destination = parseReportUri(agreed);
         if (destination === undefined || destinations.size >= destinationsMax) continue;
-        destinations.set(destination.address.toLowerCase(), { ...destination, bytesMax });
+        destinations.set(asciiLowerCase(destination.address), { ...destination, bytesMax });
       }
     }
   }

@@ -2,6 +2,7 @@
 import type { DkimOutcome } from "../../dkim/dkim-outcome.ts";
 import type { DmarcOutcome } from "../../dmarc/dmarc-outcome.ts";
 import type { AggregateRow, DkimRowResult, OverrideReason } from "../../dmarc/report/aggregate-report.ts";
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { EvaluationNote } from "./evaluation-note.ts";
 
 /** Real messages bear one to four signatures; each makes the rows of a report more and longer. */
@@ -21,7 +22,7 @@ export function rowOf(note: EvaluationNote): UncountedRow {
     spfAligned: dmarc.spfAligned,
     reasons: reasonsOf(note),
     headerFrom: dmarc.authorDomain ?? "",
-    envelopeFrom: note.envelopeFrom.toLowerCase(),
+    envelopeFrom: asciiLowerCase(note.envelopeFrom),
     dkim: dkimRows(note.dkim, dmarc),
     spf: spf === undefined || spf.domain === "" ? [] : [{ domain: spf.domain, scope: "mfrom", result: spf.result }],
   };
