@@ -5,6 +5,9 @@
  * the command that repeats it. With --record the counts are added to test/fuzz/counts.json and what was worth keeping to
  * test/fuzz/corpus. Exit 1 when anything was found.
  *
+ * `--probe [--target NAME] [--runs N] [--seed S]`: instead, hostile families that grow, for each target, and what takes more
+ * steps than its input grows by. Steps are counted, so the same seed finds the same on any machine.
+ *
  * To measure what that is worth: `--coverage watch` counts blocks and keeps nothing, `off` does neither, and `--afresh`
  * begins without what earlier runs kept. `--table` writes the counts into docs/testing.md.
  */
@@ -14,13 +17,16 @@ import { parseArgs } from "node:util";
 import { readCorpus, writeCorpus } from "../test/fuzz/corpus.ts";
 import { countBlocks, type BlockCoverage } from "../test/fuzz/coverage.ts";
 import { Mutator } from "../test/fuzz/mutator.ts";
+import { findText, probeTarget } from "../test/fuzz/probe-run.ts";
+import { countSteps } from "../test/fuzz/steps.ts";
 import type { FuzzTarget } from "../test/fuzz/target.ts";
 
 const { values: options } = parseArgs({
   options: {
     target: { type: "string" },
     family: { type: "string" },
-    runs: { type: "string", default: "100000" },
+    /** 100,000, or 1,000 probes. */
+    runs: { type: "string" },
     seconds: { type: "string", default: "Infinity" },
     seed: { type: "string" },
     record: { type: "boolean", default: false },
@@ -31,13 +37,17 @@ const { values: options } = parseArgs({
     input: { type: "string" },
     list: { type: "boolean", default: false },
     table: { type: "boolean", default: false },
+    probe: { type: "boolean", default: false },
   },
 });
-const coverage = options.coverage === "off" ? undefined : countBlocks();
+const counter = options.probe ? countSteps() : undefined;
+const coverage = options.coverage === "off" || options.probe ? undefined : countBlocks();
 // Only now, so that the modules are counted.
 const { targets } = await import("../test/fuzz/targets.ts");
 
-const runs = Number(options.runs);
+const runs = Number(options.runs ?? (options.probe ? "1000" : "100000"));
+/** Octets of the smallest input of a probe; the largest has eight times as many. */
+const probeBytes = 4096;
 const countsFile = new URL("../test/fuzz/counts.json", import.meta.url);
 const findsFolder = new URL("../test-results/fuzz/", import.meta.url);
 /** A find repeats itself; so many of one target are enough to look at. */
@@ -215,6 +225,16 @@ if (options.list) {
     if (input.length > target.bytesMax) await boundTime(target, input);
   }
   console.log("nothing found");
+} else if (counter !== undefined) {
+  const seed = Number(options.seed ?? 1);
+  let found = 0;
+  for (const target of chosen()) {
+    const finds = await probeTarget(target, { counter, seed, probes: runs, bytes: probeBytes, findsMax });
+    for (const find of finds) console.error(`${target.name}: ${findText(find)}`);
+    console.log(`${target.name}: ${runs} probes (seed ${seed}), ${finds.length} finds`);
+    found += finds.length;
+  }
+  process.exitCode = found === 0 ? 0 : 1;
 } else {
   let found = 0;
   for (const target of chosen()) {

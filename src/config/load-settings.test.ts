@@ -388,6 +388,19 @@ test("all problems come at once, in order of lines", async () => {
   );
 });
 
+test("tables and arrays that are nested without end are a problem with a place, and read in linear time", async () => {
+  const texts = [
+    `a = ${"[".repeat(5000)}${"]".repeat(5000)}`,
+    `a${".a".repeat(200_000)} = 1`,
+    `[${"a.".repeat(200_000)}a]`,
+  ];
+  for (const text of texts) {
+    const problems = await problemsOf(text);
+    assert.equal(problems.length, 1);
+    assert.match(problems[0]?.message ?? "", /nested/);
+  }
+});
+
 test("the shortest configuration gets every default", async () => {
   const { settings } = await loadSettings(
     file,

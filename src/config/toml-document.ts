@@ -9,6 +9,10 @@ import { formatSettingPath, type SettingPath } from "./setting-path.ts";
 /** Larger files are not configuration; the parser's tree takes some hundred times the text. */
 export const configBytesMax = 4 * 1024 * 1024;
 
+/** No setting is deeper than five; each level costs a note of the whole path. */
+const depthMax = 32;
+const tooDeep = `Tables and arrays may be nested ${depthMax} deep`;
+
 export interface TomlDocument {
   readonly value: Readonly<Record<string, unknown>>;
   /** The key's place for tables and values, the value's for elements of arrays; undefined for what is not in the text. */
@@ -28,6 +32,7 @@ export class TomlSyntaxError extends Error {
 export function parseTomlDocument(text: string): TomlDocument {
   const positions = new Map<string, Position>();
   const note = (path: SettingPath, node: AST.TOMLNode) => {
+    if (path.length > depthMax) throw new TomlSyntaxError(tooDeep, positionOfNode(node));
     const key = formatSettingPath(path);
     if (!positions.has(key)) positions.set(key, positionOfNode(node));
   };
@@ -50,6 +55,8 @@ function parse(text: string): AST.TOMLProgram {
   try {
     return parseTOML(text, { tomlVersion: "1.1" });
   } catch (error) {
+    // The parser goes down by recursion.
+    if (error instanceof RangeError) throw new TomlSyntaxError(tooDeep, { line: 1, column: 1 }, { cause: error });
     if (!(error instanceof ParseError)) throw error;
     const position = { line: error.lineNumber, column: error.column + 1 };
     throw new TomlSyntaxError(error.message, position, { cause: error });

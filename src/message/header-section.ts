@@ -7,6 +7,8 @@
  * means is for those who ask for it.
  */
 import { isAscii, isUtf8 } from "node:buffer";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
+import { GrowingBytes } from "../lib/growing-bytes.ts";
 
 /** Real header sections stay below 100 KB even with a dozen hops that sign; ten times that is generous. */
 export const headerBytesMaxDefault = 1024 * 1024;
@@ -35,8 +37,7 @@ export type HeaderProgress = HeaderResult | { readonly kind: "need-more" };
  */
 export class HeaderCollector {
   readonly #bytesMax: number;
-  #buffer: Buffer = Buffer.alloc(0);
-  #length = 0;
+  readonly #bytes = new GrowingBytes();
   /** Where the line now looked at begins. */
   #lineStart = 0;
   /** Its end is searched from here; 0 while it is not yet known to belong to the header section. */
@@ -48,8 +49,8 @@ export class HeaderCollector {
   }
 
   push(bytes: Buffer): HeaderProgress {
-    this.#append(bytes);
-    const received = this.#buffer.length === this.#length ? this.#buffer : this.#buffer.subarray(0, this.#length);
+    this.#bytes.append(bytes);
+    const received = this.#bytes.view;
     for (;;) {
       if (this.#searchFrom === 0) {
         const line = classifyLine(received, this.#lineStart);
@@ -71,7 +72,7 @@ export class HeaderCollector {
 
   /** The content is over: what has come is all there is. */
   end(): HeaderResult {
-    const received = this.#buffer.subarray(0, this.#length);
+    const received = this.#bytes.view;
     // A last field without CRLF (possible with BDAT) is still a field.
     if (this.#searchFrom !== 0) this.#lineStart = received.length;
     return this.#complete(received);
@@ -84,21 +85,6 @@ export class HeaderCollector {
       header: received.subarray(0, this.#lineStart),
       rest: received.subarray(this.#lineStart),
     };
-  }
-
-  #append(bytes: Buffer): void {
-    if (this.#length === 0) {
-      this.#buffer = bytes;
-    } else {
-      const needed = this.#length + bytes.length;
-      if (needed > this.#buffer.length) {
-        const grown = Buffer.allocUnsafe(Math.max(needed, this.#length * 2));
-        this.#buffer.copy(grown, 0, 0, this.#length);
-        this.#buffer = grown;
-      }
-      bytes.copy(this.#buffer, this.#length);
-    }
-    this.#length += bytes.length;
   }
 }
 
@@ -121,7 +107,7 @@ export class HeaderField {
     this.end = end;
     this.#valueStart = colon + 1;
     // White space before the colon is obsolete syntax, not part of the name (RFC 5322 §4.5).
-    this.name = section.toString("latin1", start, colon).trimEnd().toLowerCase();
+    this.name = asciiLowerCase(section.toString("latin1", start, colon).trimEnd());
   }
 
   /** The whole field as it arrived, folding and CRLF included. */

@@ -9,6 +9,7 @@
  * Tolerant where peers are known to be careless: a code without text, without the space, or with an unknown number is
  * judged by its first digit (RFC 5321 §4.3.2), and a bare LF ends a line.
  */
+import { GrowingBytes } from "../lib/growing-bytes.ts";
 import type { EnhancedStatus } from "./enhanced-status.ts";
 import { printable } from "../lib/printable-text.ts";
 
@@ -42,10 +43,11 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 const HYPHEN = 0x2d;
-const NO_BYTES = Buffer.alloc(0);
 
 export class ReplyReader {
-  #pending: Buffer = NO_BYTES;
+  readonly #pending = new GrowingBytes();
+  /** So many of those have no line end among them. */
+  #searched = 0;
   /** Octets of the current line that were seen and not kept, because it is too long. */
   #lineBytesDropped = 0;
   #code = 0;
@@ -54,8 +56,7 @@ export class ReplyReader {
 
   /** Stores only; {@link ReplyReader.next} parses. The array belongs to the reader from here on. */
   receive(bytes: Uint8Array): void {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#pending = this.#pending.length === 0 ? buffer : Buffer.concat([this.#pending, buffer]);
+    this.#pending.append(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   }
 
   /** Something was received that no reply so far accounts for. */
@@ -71,25 +72,28 @@ export class ReplyReader {
   /** The next whole reply, or undefined until more bytes arrive. Throws {@link ReplySyntaxError}. */
   next(): ReceivedReply | undefined {
     for (;;) {
-      const end = this.#pending.indexOf(LF);
+      const pending = this.#pending.view;
+      const end = pending.indexOf(LF, this.#searched);
       if (end < 0) {
         this.#boundUnfinishedLine();
         return undefined;
       }
       if (end + this.#lineBytesDropped > LINE_BYTES_MAX) throw new ReplySyntaxError("a reply line never ends");
-      const line = this.#pending.subarray(0, end > 0 && this.#pending[end - 1] === CR ? end - 1 : end);
-      this.#pending = end + 1 === this.#pending.length ? NO_BYTES : this.#pending.subarray(end + 1);
+      const line = pending.subarray(0, end > 0 && pending[end - 1] === CR ? end - 1 : end);
+      this.#pending.dropFirst(end + 1);
+      this.#searched = 0;
       this.#lineBytesDropped = 0;
       if (this.#takeLine(line)) return this.#finishReply();
     }
   }
 
   #boundUnfinishedLine(): void {
+    this.#searched = Math.min(this.#pending.length, LINE_BYTES_KEPT);
     const excess = this.#pending.length - LINE_BYTES_KEPT;
     if (excess <= 0) return;
     this.#lineBytesDropped += excess;
     if (this.#lineBytesDropped > LINE_BYTES_MAX) throw new ReplySyntaxError("a reply line never ends");
-    this.#pending = this.#pending.subarray(0, LINE_BYTES_KEPT);
+    this.#pending.cutTo(LINE_BYTES_KEPT);
   }
 
   /** true: it was the reply's last line. */

@@ -5,6 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { hasNonAscii } from "../lib/ascii-case.ts";
 import { announcedContent } from "./command-parser.ts";
+import { GrowingBytes } from "../lib/growing-bytes.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -26,6 +27,8 @@ export class ServerInput {
   /** First octet of `#chunk` not consumed, and first not yet searched for a line end. */
   #offset = 0;
   #searched = 0;
+  /** What `#chunk` is the view of, where a line came in several chunks. */
+  #growing: GrowingBytes | undefined;
   /** Chunks behind `#chunk`. */
   #queue: Buffer[] = [];
   #queuedBytes = 0;
@@ -114,13 +117,19 @@ export class ServerInput {
     this.#chunk = chunk;
     this.#offset = 0;
     this.#searched = 0;
+    this.#growing = undefined;
   }
 
-  /** Puts all other chunks behind the line that has begun, in one copy; false when there are none. */
+  /** Puts all other chunks behind the line that has begun; false when there are none. */
   #mergeQueue(): boolean {
     if (this.#queue.length === 0) return false;
     const searched = this.#searched - this.#offset;
-    this.#start(Buffer.concat([this.#chunk.subarray(this.#offset), ...this.#queue]));
+    const growing = this.#growing ?? new GrowingBytes();
+    if (this.#growing === undefined) growing.append(this.#chunk.subarray(this.#offset));
+    else growing.dropFirst(this.#offset);
+    for (const chunk of this.#queue) growing.append(chunk);
+    this.#start(growing.view);
+    this.#growing = growing;
     this.#searched = searched;
     this.#queue = [];
     this.#queuedBytes = 0;

@@ -40,18 +40,33 @@ export class BlockCoverage {
 /** From here on, modules of `src/` that are loaded count; helpers of tests do not. */
 export function countBlocks(): BlockCoverage {
   const coverage = new BlockCoverage();
-  const source = new URL("../../src/", import.meta.url).href;
   Object.assign(globalThis, { blockCoverage: coverage });
+  instrument("const {reached:reached$,first:first$}=globalThis.blockCoverage;", () => {
+    const block = coverage.known < blocksMax ? coverage.known++ : blocksMax - 1;
+    return `reached$[${block}]||first$(${block})`;
+  });
+  return coverage;
+}
+
+/**
+ * From here on, modules of `src/` that are loaded begin with `head`, and evaluate what `count` gives at the beginning of each
+ * block; helpers of tests do not. `libraries`: nor do others, but for those.
+ */
+export function instrument(head: string, count: () => string, libraries?: RegExp): void {
+  const source = new URL("../../src/", import.meta.url).href;
   registerHooks({
     load(url, context, next) {
+      if (libraries?.test(url) === true) {
+        const loaded = next(url, context);
+        return { ...loaded, source: head + withCounters(String(loaded.source), count) };
+      }
       if (!url.startsWith(source) || url.startsWith(`${source}testing/`) || !url.endsWith(".ts")) {
         return next(url, context);
       }
       const text = stripTypeScriptTypes(readFileSync(fileURLToPath(url), "utf8"));
-      return { format: "module", shortCircuit: true, source: withCounters(text, coverage) };
+      return { format: "module", shortCircuit: true, source: head + withCounters(text, count) };
     },
   });
-  return coverage;
 }
 
 interface SyntaxNode {
@@ -61,13 +76,9 @@ interface SyntaxNode {
   readonly [key: string]: unknown;
 }
 
-/** The same program; no line begins elsewhere. */
-function withCounters(text: string, coverage: BlockCoverage): string {
+/** The same program, and no line begins elsewhere. */
+export function withCounters(text: string, count: () => string): string {
   const insertions: { readonly at: number; readonly order: number; readonly text: string }[] = [];
-  const count = () => {
-    const block = coverage.known < blocksMax ? coverage.known++ : blocksMax - 1;
-    return `reached$[${block}]||first$(${block})`;
-  };
   const insert = (at: number, piece: string) => insertions.push({ at, order: insertions.length, text: piece });
 
   const expression = (node: SyntaxNode) => {
@@ -139,7 +150,7 @@ function withCounters(text: string, coverage: BlockCoverage): string {
   };
   visit(parsers.acorn.parse(text, {} as Parameters<typeof parsers.acorn.parse>[1]) as SyntaxNode);
 
-  let result = "const {reached:reached$,first:first$}=globalThis.blockCoverage;";
+  let result = "";
   let at = 0;
   for (const insertion of insertions.toSorted((a, b) => a.at - b.at || a.order - b.order)) {
     result += text.slice(at, insertion.at) + insertion.text;

@@ -13,6 +13,7 @@ import { readingTargets } from "./targets/reading-targets.ts";
 import { reportTargets } from "./targets/report-targets.ts";
 import { serverTargets } from "./targets/server-targets.ts";
 import { spfTargets } from "./targets/spf-targets.ts";
+import { textTargets } from "./targets/text-targets.ts";
 
 export const targets: readonly FuzzTarget[] = [
   ...serverTargets,
@@ -27,5 +28,6 @@ export const targets: readonly FuzzTarget[] = [
   ...reportTargets,
   ...readingTargets,
   ...spfTargets,
+  ...textTargets,
   ...fileTargets,
 ];

@@ -2,6 +2,7 @@
  * One question to one server, by UDP or TCP, over whatever carries octets to it: how long is waited, which answers count,
  * and what a broken one is. Sockets are in dns-transport; a simulation brings its own.
  */
+import { GrowingBytes } from "../../lib/growing-bytes.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Reading } from "./dns-message.ts";
 
@@ -66,15 +67,15 @@ export function exchangeTcp(options: ExchangeOptions): Promise<Exchange> {
   const { transport, server, query, read } = options;
   const length = Buffer.alloc(2);
   length.writeUInt16BE(query.length);
-  let received = Buffer.alloc(0);
+  const received = new GrowingBytes();
   return untilHeard(options, "no answer in time (TCP)", (finish) =>
     transport.tcp(server, Buffer.concat([length, query]), {
       data: (bytes) => {
         // At most the 65,537 octets of one message, and what one read brings beyond them.
-        received = Buffer.concat([received, bytes]);
-        const announced = received.length < 2 ? undefined : received.readUInt16BE(0);
+        received.append(bytes);
+        const announced = received.length < 2 ? undefined : received.view.readUInt16BE(0);
         if (announced === undefined || received.length < 2 + announced) return;
-        const reading = read(received.subarray(2, 2 + announced));
+        const reading = read(received.view.subarray(2, 2 + announced));
         // By TCP there is one answer, and it is whole.
         const isWhole = reading.kind === "reply" || reading.kind === "broken";
         finish(isWhole ? reading : broken(`${reading.kind} answer by TCP`));
