@@ -1,4 +1,4 @@
-/** All that a machine can say without running the product: format, lint, types, import rules, tidiness, generated files. */
+/** All that a machine can say without running the product: format, lint, types, regular expressions, import rules, tidiness, generated files. */
 import { spawnSync } from "node:child_process";
 
 const node = process.execPath;
@@ -6,6 +6,7 @@ const checks: readonly (readonly [string, readonly string[]])[] = [
   ["format", ["node_modules/prettier/bin/prettier.cjs", "--check", "--log-level", "warn", "."]],
   ["lint", ["node_modules/oxlint/bin/oxlint", "--type-aware", "--deny-warnings", "src", "test", "bench", "scripts"]],
   ["types", ["node_modules/typescript/bin/tsc", "-p", "."]],
+  ["expressions", ["--disable-warning=ExperimentalWarning", "scripts/check-expressions.ts"]],
   ["import rules", ["scripts/check-imports.ts"]],
   ["tidiness", ["scripts/tidy.ts"]],
   ["bounds", ["scripts/check-bounds.ts"]],

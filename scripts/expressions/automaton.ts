@@ -160,7 +160,8 @@ class Builder {
         return { head: { kind: "condition", atTextStart, look: undefined }, tail };
       }
       case "look": {
-        if (node.behind && hasLoop(node.body)) this.problem = "it looks behind without a bound";
+        if (node.behind && repeatsMore(node.body, Number.MAX_SAFE_INTEGER))
+          this.problem = "it looks behind without a bound";
         const look = node.behind ? undefined : this.rest(node.body, { head: { kind: "dead" }, tail: undefined });
         return { head: { kind: "condition", atTextStart: false, look }, tail };
       }
@@ -198,16 +199,18 @@ function split(ways: readonly (Rest | undefined)[]): Rest {
   return { head: { kind: "split", ways }, tail: undefined };
 }
 
-function hasLoop(node: Expression): boolean {
+/** Whether anything in it may come more than so often. */
+export function repeatsMore(node: Expression, often: number): boolean {
+  const more = (part: Expression) => repeatsMore(part, often);
   switch (node.kind) {
     case "repeat":
-      return node.max === Number.POSITIVE_INFINITY || hasLoop(node.body);
+      return node.max > often || more(node.body);
     case "sequence":
-      return node.parts.some(hasLoop);
+      return node.parts.some(more);
     case "choice":
-      return node.options.some(hasLoop);
+      return node.options.some(more);
     case "look":
-      return hasLoop(node.body);
+      return more(node.body);
     case "character":
     case "assertion":
       return false;

@@ -7,7 +7,8 @@
  * What it proves holds for one search, and for a `g` search to the end of the text. It knows nothing of who calls it: a loop
  * that searches one text again from many places, or shortens it by a little each time, is the fuzzer's to find (`--probe`).
  */
-import { anyStart, automatonOf, type Automaton } from "./automaton.ts";
+import { anyStart, automatonOf, repeatsMore, type Automaton } from "./automaton.ts";
+import { parseExpression } from "./syntax.ts";
 
 export type TimeVerdict =
   | { readonly kind: "linear" }
@@ -20,6 +21,8 @@ const expansions = [4, 100];
 const stepsMax = 3_000_000;
 
 export function timeOf(pattern: string, flags: string): TimeVerdict {
+  // It looks at a bounded number of characters from each place.
+  if (!repeatsMore(parseExpression(pattern, flags), 1)) return { kind: "linear" };
   let verdict: TimeVerdict = { kind: "unknown", reason: "nothing was tried" };
   for (const expandMax of expansions) {
     const automaton = automatonOf(pattern, flags, expandMax);

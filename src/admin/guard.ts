@@ -26,7 +26,7 @@ const loopbackHosts = ["localhost", "127.0.0.1", "[::1]"];
 /** undefined: go on. */
 export function refusalOf(request: Request, settings: GuardSettings): Refusal | undefined {
   const host = request.headers.get("host") ?? new URL(request.url).host;
-  const name = host.replace(/:\d+$/, "").toLowerCase();
+  const name = asciiLowerCase(host.replace(/:\d+$/, ""));
   const byAddress = settings.anyAddress === true && parseIpAddress(name.replace(/^\[(.*)\]$/, "$1")) !== undefined;
   if (!byAddress && ![...loopbackHosts, ...settings.hostnames].includes(name)) {
     return { status: 403, error: `Host ${printableJson(host.slice(0, 100))} is not a name of this server` };

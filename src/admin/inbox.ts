@@ -1,4 +1,5 @@
 /** The captured mail: listing, reading, deleting, and waiting for a message that is still to come. */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
 import type { Spool } from "../spool/spool.ts";
@@ -117,7 +118,7 @@ export class Inbox {
 
 function matches(message: CapturedMessage, query: InboxQuery): boolean {
   const has = (text: string, part: string | undefined) =>
-    part === undefined || text.toLowerCase().includes(part.toLowerCase());
+    part === undefined || asciiLowerCase(text).includes(asciiLowerCase(part));
   return (
     has(message.to.join("\n"), query.to) &&
     has(message.from, query.from) &&

@@ -2,6 +2,7 @@
  * Character sets by the names that mail uses. `TextDecoder` knows the labels of the WHATWG Encoding Standard; mail also puts
  * them in quotation marks and uses other separators, vendors' prefixes and code page numbers.
  */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 
 /** No name in use is longer. */
 const labelLengthMax = 64;
@@ -53,7 +54,7 @@ export function decodeCharset(octets: Uint8Array, name: string): string | undefi
 function decoderOf(name: string): TextDecoder | undefined {
   if (name.length > labelLengthMax) return undefined;
   // The language after an asterisk (RFC 2231 §5) does not matter here; no label contains quotation marks.
-  const label = (name.split("*")[0] ?? "").replaceAll(/["'`;,\s]/g, "").toLowerCase();
+  const label = asciiLowerCase((name.split("*")[0] ?? "").replaceAll(/["'`;,\s]/g, ""));
   return tryDecoder(label) ?? tryDecoder(commonLabel(label));
 }
 

@@ -6,6 +6,7 @@
  * Mail that is marked as junk goes into the folder Junk (`.Junk`, as Maildir++ and the servers that read it have it),
  * which is made with its marker file. Whether a mail program shows it is up to its subscriptions, which are not ours.
  */
+import { asciiLowerCase, asciiUpperCase } from "../lib/ascii-case.ts";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import { keepNewest } from "../lib/newest.ts";
 import { FileError, type Files } from "../ports/files.ts";

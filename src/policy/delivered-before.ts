@@ -3,6 +3,7 @@
  * sends it round. Accepting it would mean a report to the reverse-path later, and strangers write header and reverse-path
  * as they like.
  */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { reply } from "../smtp/reply.ts";
 import type { Refusal } from "./decision.ts";
@@ -14,7 +15,7 @@ export function checkDeliveredBefore(
 ): Refusal | undefined {
   const [first] = recipients;
   if (facts.deliveredTo.length === 0 || first === undefined) return undefined;
-  if (!recipients.every(({ address }) => facts.deliveredTo.includes(address.toLowerCase()))) return undefined;
+  if (!recipients.every(({ address }) => facts.deliveredTo.includes(asciiLowerCase(address)))) return undefined;
   return {
     verdict: "reject",
     reply: reply(554, "5.4.6", `Mail loop: Delivered-To says that ${first.address} has had this message already`),

@@ -8,6 +8,7 @@
  * network that it came from.
  */
 import { clientNetwork } from "../accounts/client-network.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { StoredMessage } from "../spool/spool.ts";
 import type { QueueSettings } from "./settings.ts";
@@ -39,7 +40,7 @@ export class LoopBreaker {
     if (from === undefined) return undefined;
     // Reports have no reverse-path; their author keeps those of different servers apart.
     const sender = message.reversePath === "" ? `<> ${message.facts.from ?? ""}` : message.reversePath;
-    const key = `${from}\n${sender}\n${address}`.toLowerCase();
+    const key = asciiLowerCase(`${from}\n${sender}\n${address}`);
     const pair = this.#pairs.get(key) ?? { level: 0, at: now, lastMessage: "" };
     this.#pairs.delete(key);
     this.#pairs.set(key, pair);

@@ -58,7 +58,9 @@ export function instrument(head: string, count: () => string, libraries?: RegExp
     load(url, context, next) {
       if (libraries?.test(url) === true) {
         const loaded = next(url, context);
-        return { ...loaded, source: head + withCounters(String(loaded.source), count) };
+        const text =
+          typeof loaded.source === "string" ? loaded.source : Buffer.from(loaded.source as Uint8Array).toString();
+        return { ...loaded, source: head + withCounters(text, count) };
       }
       if (!url.startsWith(source) || url.startsWith(`${source}testing/`) || !url.endsWith(".ts")) {
         return next(url, context);

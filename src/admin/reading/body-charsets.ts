@@ -76,7 +76,7 @@ function insertionFor(
 ): Insertion | undefined {
   if (charset === undefined) return undefined;
   const label = charsetLabel(charset) ?? guess();
-  if (label === undefined || label === charset.toLowerCase()) return undefined;
+  if (label === undefined || label === asciiLowerCase(charset)) return undefined;
   const type = /^[^:]+:\s*[\w.+-]+\/[\w.+-]+(?=[\s;]|$)/.exec(field);
   return type === null ? undefined : { at: type[0].length, text: `; charset=${label};` };
 }

@@ -1,4 +1,5 @@
 /** The links of a message: the anchors of its HTML and the URLs in its text. */
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { HtmlContent } from "./html-text.ts";
 import { findUrls, urlLengthMax } from "./text-urls.ts";
 

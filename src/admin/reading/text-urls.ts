@@ -2,6 +2,7 @@
  * Finds URLs in running text (RFC 3986 appendix C) in one pass. The characters after a URL and the brackets within it decide
  * where it ends.
  */
+import { asciiUpperCase } from "../../lib/ascii-case.ts";
 /** Browsers and servers take at least 8,000 characters; a URL twice as long is not a link to follow. */
 export const urlLengthMax = 16_384;
 const schemeLengthMax = 32;

@@ -5,6 +5,7 @@
  * Each day and domain is reported once, crashes included: the queue id of the report is recorded before the message is
  * queued under it, and the counts go when it is there. Whoever finds the record asks the spool which of the two it was.
  */
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { parseMailbox } from "../../address/mailbox-text.ts";
 import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
 import type { ReportMessage, ReportMessageInput } from "../../dmarc/report/report-message.ts";
