@@ -170,7 +170,10 @@ function thread(directory: string, count: number): void {
       return {
         kind: "commit",
         now: clock.now(),
-        message: messageRow(storedMessage(message, content.length), message.recipients, false),
+        message: messageRow(storedMessage(message, content.length), message.recipients, {
+          inFile: false,
+          now: clock.now(),
+        }),
         events: eventRows([accepted(message)]),
         claim,
       } as const;

@@ -9,6 +9,7 @@ import { UserStore } from "./accounts/user-store.ts";
 import { adminApp } from "./admin/app.ts";
 import { guardSettings } from "./admin/guard.ts";
 import { Inbox } from "./admin/inbox.ts";
+import { InboxKeeper, type RetentionLimits } from "./admin/inbox-keeper.ts";
 import { controlSocketOf } from "./cli/control-socket.ts";
 import type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "./cli/running-server.ts";
 import { StartError } from "./cli/running-server.ts";
@@ -124,8 +125,11 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   tellAccountProblems();
 
   let current = settings;
-  const inboxFolder = `${dataDir}/captured`;
-  const inbox = new Inbox({ spool, files, clock }, { folder: inboxFolder });
+  const history = new HistoryKeeper({ spool, clock, log }, settings.history.keep);
+  opened.defer(() => history.close());
+  const inbox = new Inbox({ spool, files, clock }, { folder: `${dataDir}/captured`, deleted: () => history.wake() });
+  const inboxKeeper = new InboxKeeper({ captured: spool.captured, clock, log }, retentionLimits(settings));
+  opened.defer(() => inboxKeeper.close());
   const smtp = new SmtpDelivery({
     network,
     clock,
@@ -147,10 +151,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     smtp,
     lmtp: smtp,
     maildir: new MaildirDelivery({ files }, { hostname: settings.hostname }),
-    capture: new CaptureDelivery(
-      { files, spool, clock },
-      { folder: inboxFolder, captured: (message) => inbox.captured(message) },
-    ),
+    capture: new CaptureDelivery(),
     reports: reports.agent,
     discard: new DiscardDelivery(),
   };
@@ -178,9 +179,8 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     random,
     settings: routerSettings(settings, ports.interfaceAddresses),
   });
-  const queue = new Queue({ spool, router, agents, reporter, clock, random, log, settings: settings.queue });
-  const keeper = new HistoryKeeper({ spool, clock, log }, settings.history.keep);
-  opened.defer(() => keeper.close());
+  const { captures } = router;
+  const queue = new Queue({ spool, router, agents, reporter, captures, clock, random, log, settings: settings.queue });
   opened.defer(() => queue.stop({ deadlineMs: queueDeadline.ms }));
 
   const authentication = new SenderAuthentication(
@@ -197,6 +197,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     accounts: directory,
     queue,
     hasMailboxHere: (recipient) => router.endsInMaildir(recipient),
+    captures,
     reporter,
     certificates,
     authentication,
@@ -226,7 +227,8 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
       smtp.reconfigure(smtpDeliverySettings(next.hostname, next.outbound));
       router.reconfigure(routerSettings(next, ports.interfaceAddresses));
       queue.reconfigure(next.queue);
-      keeper.reconfigure(next.history.keep);
+      history.reconfigure(next.history.keep);
+      inboxKeeper.reconfigure(retentionLimits(next));
       signing?.reconfigure(signingSettings(next));
       forwarding?.reconfigure(forwardingOptions(next));
       log.event("settings-reloaded", {});
@@ -282,7 +284,8 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
 
   queue.start();
   signing?.start();
-  keeper.start();
+  history.start();
+  inboxKeeper.start();
   if (!development)
     reports.start({
       wake: () => queue.wake(),
@@ -397,4 +400,8 @@ function startError(error: unknown, part: string, endpoint: Endpoint): unknown {
   return new StartError("start-address-refused", part, `${place} cannot be listened on (${part}): ${why}`, {
     cause: error,
   });
+}
+
+function retentionLimits({ inbox: { messages, keep } }: Settings): RetentionLimits {
+  return { messages, keepMs: keep };
 }

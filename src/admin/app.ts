@@ -51,7 +51,8 @@ const userBody = z.strictObject({ address: z.string().max(320), password: z.stri
 /** `guard` undefined: the control socket. */
 export function adminApp(dependencies: AdminDependencies, guard: GuardSettings | undefined): Hono {
   const { log, inbox, users, explain, reload } = dependencies;
-  const app = new Hono();
+  // A slash at the end makes no difference.
+  const app = new Hono({ strict: false });
 
   app.get("/healthz", (context) => context.json({ status: "ok", version: dependencies.version }));
   app.get("/readyz", (context) =>
@@ -100,7 +101,13 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
     });
   }
 
-  app.notFound((context) => context.json({ error: `nothing is at ${context.req.path}` }, 404));
+  app.notFound((context) => {
+    const { path, method } = context.req;
+    const allowed = methodsAt(app, path);
+    if (allowed.length === 0 || allowed.includes(method)) return context.json({ error: `nothing is at ${path}` }, 404);
+    const error = `${path} takes ${allowed.join(", ")}, not ${method.slice(0, 20)}`;
+    return context.json({ error }, 405, { allow: allowed.join(", ") });
+  });
   app.onError((error, context) => {
     if (error instanceof SpoolError) {
       log.event("spool-failed", { where: `${context.req.method} ${context.req.path}`, error: error.message });
@@ -110,6 +117,17 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
     return context.json({ error: "the request failed; the log says why" }, 500);
   });
   return app;
+}
+
+/** The methods of all routes to a path. */
+function methodsAt(app: Hono, path: string): readonly string[] {
+  const segments = path.replace(/\/$/, "").split("/");
+  const routes = app.routes.filter(({ method, path: route }) => {
+    const pattern = route.replace(/\/$/, "").split("/");
+    const fits = (part: string, at: number) => part === segments[at] || part.startsWith(":");
+    return method !== "ALL" && pattern.length === segments.length && pattern.every(fits);
+  });
+  return [...new Set(routes.map(({ method }) => method))].toSorted();
 }
 
 function usersApi(users: UserDirectory): Hono {

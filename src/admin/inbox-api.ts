@@ -1,71 +1,100 @@
 /** The captured mail over HTTP, with the call that waits for a message. */
 import { type Context, Hono } from "hono";
-import type { Inbox, InboxQuery } from "./inbox.ts";
-
-const defaultWaitMs = 30_000;
-/** Proxies and clients give up on a silent request about here. */
-const waitMsMax = 300_000;
+import { CursorError, type Inbox, type InboxMessage, listingOf } from "./inbox.ts";
+import { describeFilter, type InboxQuery, parseInboxQuery, QueryError, refuseQuery } from "./inbox-query.ts";
+import type { WaitOutcome } from "./inbox-waits.ts";
 
 export function inboxApi(inbox: Inbox): Hono {
   const app = new Hono();
 
-  app.get("/", async (context) => context.json({ messages: await inbox.list(queryOf(context)) }));
+  app.get("/", async (context) => {
+    const { filter, limit, ...range } = parseInboxQuery(context.req.url, ["after", "before", "limit"]);
+    return context.json(await inbox.list(filter, range, limit));
+  });
 
-  app.delete("/", async (context) => context.json({ deleted: await inbox.clear() }));
+  app.delete("/", async (context) => {
+    const { filter } = parseInboxQuery(context.req.url, []);
+    return context.json({ deleted: await inbox.delete({ filter }) });
+  });
 
   app.get("/wait", async (context) => {
-    const timeoutMs = parseWait(context.req.query("timeout"));
-    if (timeoutMs === undefined) {
-      return context.json({ error: "timeout takes a number of seconds, as 30 or 30s, up to 300s" }, 400);
-    }
-    const found = await inbox.wait(queryOf(context), { timeoutMs, signal: context.req.raw.signal });
-    return found
-      ? context.json(found)
-      : context.json({ error: `no matching message arrived within ${timeoutMs / 1000} s` }, 408);
+    const query = parseInboxQuery(context.req.url, ["after", "count", "timeout"]);
+    return await answerWait(context, inbox, query);
   });
 
   app.get("/:id", async (context) => {
-    const message = await inbox.get(context.req.param("id"));
+    refuseQuery(context.req.url);
+    const message = await inbox.get(idOf(context));
     return message ? context.json(message) : notFound(context);
   });
 
   app.get("/:id/raw", async (context) => {
-    const raw = await inbox.raw(context.req.param("id"));
+    refuseQuery(context.req.url);
+    const raw = await inbox.raw(idOf(context));
     if (!raw) return notFound(context);
     return context.body(new Uint8Array(raw), 200, {
       "content-type": "message/rfc822",
       // A browser shows it as a file, never as a page of ours.
-      "content-disposition": `attachment; filename="${context.req.param("id")}.eml"`,
+      "content-disposition": `attachment; filename="${idOf(context)}.eml"`,
       "x-content-type-options": "nosniff",
     });
   });
 
-  app.delete("/:id", async (context) =>
-    (await inbox.delete(context.req.param("id"))) ? context.json({ deleted: 1 }) : notFound(context),
-  );
+  app.delete("/:id", async (context) => {
+    refuseQuery(context.req.url);
+    return (await inbox.delete({ id: idOf(context) })) > 0 ? context.json({ deleted: 1 }) : notFound(context);
+  });
+
+  app.onError((error, context) => {
+    if (error instanceof QueryError || error instanceof CursorError) return context.json({ error: error.message }, 400);
+    throw error;
+  });
 
   return app;
+}
+
+/** Ids are capital letters and digits; people type them as they like. */
+function idOf(context: Context): string {
+  return (context.req.param("id") ?? "").toUpperCase();
 }
 
 function notFound(context: Context): Response {
   return context.json({ error: "no captured message has this id" }, 404);
 }
 
-function queryOf(context: Context): InboxQuery {
-  const { to, from, subject, after } = context.req.query();
-  return {
-    ...(to ? { to } : {}),
-    ...(from ? { from } : {}),
-    ...(subject ? { subject } : {}),
-    ...(after ? { after } : {}),
-  };
+async function answerWait(context: Context, inbox: Inbox, query: InboxQuery): Promise<Response> {
+  const { filter, after, timeoutMs, count = 1 } = query;
+  const { signal } = context.req.raw;
+  const wanted = { filter, count, ...(after === undefined ? {} : { after }), signal };
+  const started = inbox.now();
+  for (;;) {
+    const left = Math.max(0, timeoutMs - (inbox.now() - started));
+    const outcome = await inbox.wait({ ...wanted, timeoutMs: left });
+    if (outcome.kind === "busy") return context.json({ error: "too many requests wait for mail already" }, 503);
+    if (outcome.kind === "timed-out") return context.json(inVain(query, outcome), 504);
+    const read = await Promise.all(outcome.entries.map(({ id }) => inbox.get(id)));
+    const messages = read.filter((message): message is InboxMessage => message !== undefined);
+    // One that was deleted in this moment is waited for anew.
+    if (messages.length < count) continue;
+    return context.json(query.count === undefined ? messages[0] : { messages });
+  }
 }
 
-/** `30`, `30s`, `500ms`, `2m`; undefined when it is none of these. */
-function parseWait(text: string | undefined): number | undefined {
-  if (text === undefined) return defaultWaitMs;
-  const match = /^(\d{1,6}(?:\.\d{1,3})?)(ms|s|m)?$/.exec(text);
-  if (!match) return undefined;
-  const milliseconds = Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[(match[2] ?? "s") as "ms" | "s" | "m"];
-  return milliseconds <= waitMsMax ? milliseconds : undefined;
+/** Clients repeat a 408, and then wait three times as long; 504 they take for an answer. */
+function inVain(
+  { filter, timeoutMs, count = 1 }: InboxQuery,
+  { matched, others, otherCount }: Extract<WaitOutcome, { kind: "timed-out" }>,
+): Record<string, unknown> {
+  const wanted = [count === 1 ? "no message" : `${matched.length} of ${count} messages`, describeFilter(filter)]
+    .filter((words) => words !== "")
+    .join(" ");
+  const meanwhile = otherCount === 0 ? "nothing else did" : `${otherCount} other${otherCount === 1 ? "" : "s"} did`;
+  return {
+    error: `${wanted} arrived within ${timeoutMs / 1000} s; ${meanwhile}`,
+    looked_for: filter,
+    matched: matched.map(listingOf),
+    // Newest first, as in the list.
+    arrived: others.map(listingOf).toReversed(),
+    arrived_count: otherCount,
+  };
 }

@@ -1,128 +1,147 @@
-/** The captured mail: listing, reading, deleting, and waiting for a message that is still to come. */
-import { asciiLowerCase } from "../lib/ascii-case.ts";
+/** The captured mail as people and tests see it: pages of the list, whole messages, deleting, and waiting. */
+import { forwardedForm } from "../queue/forwarded-form.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
-import type { Spool } from "../spool/spool.ts";
-import { type CapturedMessage, capturedNamespace } from "../outbound/captured-message.ts";
+import type { CapturedFilter } from "../spool/captured-filter.ts";
+import type { Arrival, CapturedEntry } from "../spool/captured-mail.ts";
+import { parseQueueId, timeOfQueueId } from "../spool/queue-id.ts";
+import type { Content, Spool } from "../spool/spool.ts";
+import { InboxWaits, type WaitOutcome } from "./inbox-waits.ts";
 import { type ReadableContent, readContent } from "./readable-content.ts";
 
-export type InboxMessage = CapturedMessage & ReadableContent;
+/** A row of the list. */
+export type InboxListing = Pick<CapturedEntry, "id" | "from" | "to" | "subject" | "received_at" | "size" | "junk">;
+export type InboxMessage = InboxListing & ReadableContent;
 
-/** What a wait or a search looks for; every given part must be found, without regard to case. */
-export interface InboxQuery {
-  readonly to?: string;
-  readonly from?: string;
-  readonly subject?: string;
-  /** Only messages newer than the one with this id. */
-  readonly after?: string;
+/** A place in the list: the id of a message, or what a page gave as `next`. */
+export type InboxCursor = string;
+
+export interface InboxRange {
+  readonly after?: InboxCursor;
+  readonly before?: InboxCursor;
 }
 
-/** More waiting requests than this are turned away: each holds a connection open. */
-const waitersMax = 1_000;
+export interface InboxPage {
+  readonly messages: readonly InboxListing[];
+  /** Gives the next page as `before`; null: this is the last. */
+  readonly next: InboxCursor | null;
+  /** Messages in the inbox, whatever the filter. */
+  readonly total: number;
+}
+
+export interface InboxWait {
+  readonly filter: CapturedFilter;
+  readonly after?: InboxCursor;
+  readonly count: number;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export class CursorError extends Error {
+  override readonly name = "CursorError";
+}
 
 export class Inbox {
   readonly #spool: Spool;
-  readonly #files: Files;
   readonly #clock: Clock;
+  readonly #files: Files;
   readonly #folder: string;
-  readonly #waiters = new Set<{ readonly query: InboxQuery; readonly found: (message: CapturedMessage) => void }>();
+  readonly #waits: InboxWaits;
+  readonly #deleted: () => void;
 
   constructor(
-    dependencies: { readonly spool: Spool; readonly files: Files; readonly clock: Clock },
-    settings: { readonly folder: string },
+    parts: { readonly spool: Spool; readonly files: Files; readonly clock: Clock },
+    /** `folder`: where format 1 of the spool kept captured mail. `deleted`: the history of some message may go. */
+    options: { readonly folder: string; readonly deleted?: () => void },
   ) {
-    this.#spool = dependencies.spool;
-    this.#files = dependencies.files;
-    this.#clock = dependencies.clock;
-    this.#folder = settings.folder;
+    this.#spool = parts.spool;
+    this.#clock = parts.clock;
+    this.#files = parts.files;
+    this.#folder = options.folder;
+    this.#deleted = options.deleted ?? (() => undefined);
+    this.#waits = new InboxWaits({ captured: parts.spool.captured, clock: parts.clock });
   }
 
-  /** Newest first. */
-  async list(query: InboxQuery = {}): Promise<readonly CapturedMessage[]> {
-    const messages: CapturedMessage[] = [];
-    let after: string | undefined;
-    for (;;) {
-      const page = await this.#spool.listRecords(capturedNamespace, {
-        limit: 500,
-        ...(after === undefined ? {} : { after }),
-      });
-      for (const { value } of page) messages.push(value as CapturedMessage);
-      const last = page.at(-1);
-      if (last === undefined || page.length < 500) break;
-      after = last.key;
-    }
-    return messages.reverse().filter((message) => matches(message, query));
+  /** Newest first. Throws {@link CursorError}. */
+  async list(filter: CapturedFilter, range: InboxRange, limit: number): Promise<InboxPage> {
+    const { captured } = this.#spool;
+    const bounds = {
+      ...(range.after === undefined ? {} : { after: await this.#arrivalOf(range.after, "after") }),
+      ...(range.before === undefined ? {} : { before: await this.#arrivalOf(range.before, "before") }),
+    };
+    // One more than asked for tells whether there is another page.
+    const found = await captured.list({ filter, order: "newest first", limit: limit + 1, ...bounds });
+    const shown = found.slice(0, limit);
+    const last = shown.at(-1);
+    return {
+      messages: shown.map(({ entry }) => listingOf(entry)),
+      next: found.length > limit && last !== undefined ? cursorOf(last.arrival) : null,
+      total: await captured.count(),
+    };
   }
 
   async get(id: string): Promise<InboxMessage | undefined> {
-    const message = await this.#listing(id);
-    const raw = message && (await this.raw(id));
-    return message && raw ? { ...message, ...(await readContent(raw)) } : undefined;
+    const found = await this.#spool.captured.get(id);
+    const raw = found && (await this.#rawOf(found.entry));
+    return found && raw ? { ...listingOf(found.entry), ...(await readContent(raw)) } : undefined;
   }
 
   /** The message as it would have gone out. */
   async raw(id: string): Promise<Uint8Array | undefined> {
-    // The listing is asked first, so no id leads out of the folder.
-    if ((await this.#listing(id)) === undefined) return undefined;
-    return this.#files.readFile(`${this.#folder}/${id}.eml`);
+    const found = await this.#spool.captured.get(id);
+    return found && (await this.#rawOf(found.entry));
   }
 
-  async delete(id: string): Promise<boolean> {
-    if ((await this.#listing(id)) === undefined) return false;
-    await this.#spool.changeRecords([{ kind: "delete", namespace: capturedNamespace, key: id }]);
-    await this.#files.remove(`${this.#folder}/${id}.eml`);
-    return true;
+  /** What is deleted never comes back, even where the queue still works on it. */
+  async delete(choice: { readonly id?: string; readonly filter?: CapturedFilter }): Promise<number> {
+    const count = await this.#spool.captured.delete(choice);
+    if (count > 0) this.#deleted();
+    return count;
   }
 
-  /** Returns how many messages went. */
-  async clear(): Promise<number> {
-    const messages = await this.list();
-    await this.#spool.changeRecords([{ kind: "clear", namespace: capturedNamespace }]);
-    for (const { id } of messages) await this.#files.remove(`${this.#folder}/${id}.eml`);
-    return messages.length;
+  /** For measuring a wait; no time of day. */
+  now(): number {
+    return this.#clock.monotonicMs();
   }
 
-  /** The newest match, already there or arriving within `timeoutMs`; undefined when the time is over. */
-  async wait(
-    query: InboxQuery,
-    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal },
-  ): Promise<InboxMessage | undefined> {
-    if (this.#waiters.size >= waitersMax) throw new Error("too many requests wait for mail already");
-    // Registered before the look, so that nothing slips in between.
-    const { promise, resolve } = Promise.withResolvers<CapturedMessage | undefined>();
-    const waiter = { query, found: resolve };
-    this.#waiters.add(waiter);
-    const timer = this.#clock.setTimer(timeoutMs, () => resolve(undefined));
-    const abandon = () => resolve(undefined);
-    signal?.addEventListener("abort", abandon, { once: true });
-    try {
-      const there = (await this.list(query))[0];
-      const found = there ?? (await promise);
-      return found === undefined ? undefined : await this.get(found.id);
-    } finally {
-      timer.cancel();
-      signal?.removeEventListener("abort", abandon);
-      this.#waiters.delete(waiter);
-    }
+  /** Throws {@link CursorError}. */
+  async wait({ after, ...wanted }: InboxWait): Promise<WaitOutcome> {
+    const from = after === undefined ? 0 : await this.#arrivalOf(after, "after");
+    return await this.#waits.wait({ ...wanted, after: from });
   }
 
-  /** Told by the capture agent once a message is durable. */
-  captured(message: CapturedMessage): void {
-    for (const { query, found } of this.#waiters) if (matches(message, query)) found(message);
+  async #arrivalOf(cursor: InboxCursor, parameter: string): Promise<Arrival> {
+    const number = /^n(\d{1,15})$/.exec(cursor)?.[1];
+    if (number !== undefined) return Number(number);
+    const found = await this.#spool.captured.get(cursor);
+    if (found !== undefined) return found.arrival;
+    const id = parseQueueId(cursor);
+    if (id === undefined) throw new CursorError(`${parameter} takes the id of a message, or the next of a page`);
+    // Deleted since: what arrived after it arrived after its id was made.
+    return await this.#spool.captured.arrivalBefore(timeOfQueueId(id));
   }
 
-  async #listing(id: string): Promise<CapturedMessage | undefined> {
-    return (await this.#spool.getRecord(capturedNamespace, id)) as CapturedMessage | undefined;
+  async #rawOf(entry: CapturedEntry): Promise<Uint8Array | undefined> {
+    if (entry.in_folder) return await this.#files.readFile(`${this.#folder}/${entry.id}.eml`);
+    const stored = (await this.#spool.message(entry.id))?.message;
+    if (stored === undefined) return undefined;
+    await using content = await this.#spool.openContent(entry.id);
+    if (content === undefined) return undefined;
+    const { headerBlock } = entry.forwarded ? forwardedForm(stored) : stored;
+    return await wholeOf(headerBlock, content);
   }
 }
 
-function matches(message: CapturedMessage, query: InboxQuery): boolean {
-  const has = (text: string, part: string | undefined) =>
-    part === undefined || asciiLowerCase(text).includes(asciiLowerCase(part));
-  return (
-    has(message.to.join("\n"), query.to) &&
-    has(message.from, query.from) &&
-    has(message.subject, query.subject) &&
-    (query.after === undefined || message.id > query.after)
-  );
+export function listingOf({ id, from, to, subject, received_at, size, junk }: CapturedEntry): InboxListing {
+  return { id, from, to, subject, received_at, size, ...(junk === undefined ? {} : { junk }) };
+}
+
+function cursorOf(arrival: Arrival): InboxCursor {
+  return `n${arrival}`;
+}
+
+async function wholeOf(top: string, content: Content): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [Buffer.from(top)];
+  for await (const chunk of content.chunks()) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }

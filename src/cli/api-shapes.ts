@@ -64,7 +64,15 @@ export const capturedListing = z.object({
   size: z.number(),
   junk: z.boolean().optional(),
 });
-export const capturedPage = z.object({ messages: z.array(capturedListing) });
+export type CapturedListing = z.output<typeof capturedListing>;
+export const capturedPage = z.object({
+  messages: z.array(capturedListing),
+  next: z.string().nullable(),
+  total: z.number(),
+});
+export const deletedAnswer = z.object({ deleted: z.number() });
+/** When nothing came in time: what did. */
+export const vainWait = z.object({ error: z.string(), arrived: z.array(capturedListing) });
 
 export const capturedMessage = capturedListing.extend({
   text: z.string().nullish(),
@@ -72,6 +80,8 @@ export const capturedMessage = capturedListing.extend({
   links: z.array(z.string()).default([]),
   codes: z.array(z.string()).default([]),
 });
+export type CapturedMessage = z.output<typeof capturedMessage>;
+export const capturedMessages = z.object({ messages: z.array(capturedMessage) });
 
 const reportLine = z.object({
   id: z.string(),

@@ -99,7 +99,7 @@ test("bulk verbs count first, ask on a terminal, and change nothing without a ye
 test("the API's refusals end commands with its words and a code that fits", async () => {
   for (const [status, code] of [
     [404, 65],
-    [408, 75],
+    [504, 75],
     [400, 64],
     [409, 65],
     [500, 69],
@@ -201,14 +201,16 @@ const captured = {
   codes: ["123456"],
 };
 
+const page = { messages: [captured], next: null, total: 1 };
+
 test("inbox commands speak to the dev server's data unless another is named", async () => {
   const terminal = new TestTerminal();
   const api = ({ path, method }: ApiCall) => ({
-    body: method === "DELETE" ? { deleted: 1 } : /inbox(\?|$)/.test(path) ? { messages: [captured] } : captured,
+    body: method === "DELETE" ? { deleted: 1 } : /inbox(\?|$)/.test(path) ? page : captured,
   });
-  const list = await terminal.run("inbox list --to ann", { api });
+  const list = await terminal.run("inbox list --to ann@example.org --subject-contains Sign", { api });
   assert.deepEqual(list.dataDirs, ["/home/ann/.local/state/posthaste-dev"]);
-  assert.equal(list.calls[0]?.path, "/api/v1/inbox?to=ann");
+  assert.equal(list.calls[0]?.path, "/api/v1/inbox?to=ann%40example.org&subject_contains=Sign");
   assert.match(list.stdout, /4QJ7ZC2M9KXD {2}now {7}900 B {2}app@example\.org {2}ann@example\.org {2}Sign in/);
   const state = await terminal.run("inbox list", { api, environment: { XDG_STATE_HOME: "/state" } });
   assert.deepEqual(state.dataDirs, ["/state/posthaste-dev"]);

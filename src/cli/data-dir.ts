@@ -67,7 +67,10 @@ export async function ask(
   path: string,
   init?: { readonly method?: string; readonly json?: unknown },
 ): Promise<unknown> {
-  const response = await api.request(path, init);
+  return await answerOf(await api.request(path, init));
+}
+
+export async function answerOf(response: Response): Promise<unknown> {
   const text = await response.text();
   const body: unknown = text === "" ? undefined : parseJson(text);
   if (response.ok) return body;
@@ -75,8 +78,8 @@ export async function ask(
   switch (response.status) {
     case 404:
       throw new CliError(ExitCode.data, message);
-    case 408:
     case 503:
+    case 504:
       throw new CliError(ExitCode.tryLater, message);
     case 400:
       throw usageError(message);

@@ -29,6 +29,8 @@ export function developmentSettings(options: DevelopmentOptions): Settings {
       ...(tlsPort === undefined ? [] : hosts.map((host) => ({ kind: "submissions", listen: address(host, tlsPort) }))),
     ],
     route: [{ domain: "*", via: "capture" }],
+    // Captured mail is kept for a week, so what happened to it needs no longer.
+    history: { keep: "7d" },
     admin: { listen: address(hosts[0], httpPort), hostnames },
   });
 }

@@ -8,6 +8,7 @@ import { queueSettings } from "../queue/settings.ts";
 import { reportsSettings } from "../reporting/settings.ts";
 import { dkimSettings } from "../signing/settings.ts";
 import { adminSettings } from "./admin-settings.ts";
+import { inboxSettings } from "./inbox-settings.ts";
 import { listenerSettings } from "./listener-settings.ts";
 import { outboundSettings } from "../outbound/settings.ts";
 import { routeSettings } from "./route-settings.ts";
@@ -43,6 +44,7 @@ export const settingsSchema = z
     dkim: dkimSettings.prefault({}),
     reports: reportsSettings.prefault({}),
     history: historySettings.prefault({}),
+    inbox: inboxSettings.prefault({}),
     log: logSettings.prefault({}),
     admin: adminSettings.prefault({}),
   })

@@ -34,6 +34,11 @@ export class HistoryKeeper {
     this.#arm(60_000);
   }
 
+  /** Something was deleted together with its history: the next round comes at once. */
+  wake(): void {
+    this.#arm(pauseMs);
+  }
+
   reconfigure(keepMs: number): void {
     this.#keepMs = keepMs;
   }
@@ -47,8 +52,9 @@ export class HistoryKeeper {
 
   #arm(delayMs: number): void {
     if (this.#closed) return;
+    this.#timer?.cancel();
     this.#timer = this.#clock.setTimer(delayMs, () => {
-      this.#running = this.#step();
+      this.#running = this.#running.then(() => this.#step());
     });
   }
 

@@ -12,6 +12,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Network, TlsServerOptions } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
+import type { Captures } from "../route/captured-recipients.ts";
 import type { EvaluationRecorder } from "../reporting/dmarc-aggregate/evaluation-note.ts";
 import type { Reporter } from "../reporting/reporter.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
@@ -49,6 +50,8 @@ export interface InboundServices {
   readonly queue: AcceptedMail;
   /** Whether mail for the recipient ends in a Maildir of ours. Absent: nobody knows. */
   readonly hasMailboxHere?: (recipient: { readonly address: string; readonly domain: string }) => boolean;
+  /** Absent: nothing is captured. */
+  readonly captures?: Captures;
   readonly reporter: Pick<Reporter, "expandedReport">;
   /** Absent: no listener offers TLS. */
   readonly certificates?: TlsServerOptions;

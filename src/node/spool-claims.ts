@@ -178,6 +178,7 @@ export class SpoolClaims {
     }
     if (!states.some(([index, , holder]) => holder === token && !changing.has(index))) this.#deleteClaim.run(token);
     for (const report of operation.reports) this.#messages.insert(report, content, now, undefined);
+    this.#messages.captured.listLate(seq, operation.captured, now);
     this.#messages.addEvents(operation.events);
     const othersOpen = states.some(([index, state]) => state <= HELD && !changing.has(index));
     if (othersOpen || final < changes.length) return "settled";

@@ -13,6 +13,15 @@ const BLOCK_BYTES = 256 * 1024;
 /** Larger reads gain nothing; 50 MB are 200 of them. */
 const READ_BYTES = 256 * 1024;
 
+/** Below `content/`. */
+export function contentFileName(id: QueueId): string {
+  return `${folderName(id)}/${id}.eml`;
+}
+
+function folderName(id: QueueId): string {
+  return id.slice(-2);
+}
+
 export class ContentFiles {
   readonly #files: Files;
   readonly #root: string;
@@ -124,11 +133,11 @@ export class ContentFiles {
   }
 
   #folderOf(id: QueueId): string {
-    return `${this.#root}/${id.slice(-2)}`;
+    return `${this.#root}/${folderName(id)}`;
   }
 
   #pathOf(id: QueueId): string {
-    return `${this.#folderOf(id)}/${id}.eml`;
+    return `${this.#root}/${contentFileName(id)}`;
   }
 }
 

@@ -6,6 +6,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../lib/instant.ts";
 import { retryDelayMs } from "../spool/recipient-state.ts";
 import { SpoolError } from "../spool/spool.ts";
+import { CapturedRows } from "./spool-captured-rows.ts";
 import { RECIPIENTS_MAX, firstKey, lastKey } from "./spool-schema.ts";
 import {
   CLAIMED,
@@ -17,6 +18,7 @@ import {
   type SpoolCounts,
 } from "./spool-protocol.ts";
 import { Query } from "./spool-query.ts";
+import { entryFromJson } from "./spool-rows.ts";
 
 /** Hands out the octets of one operation's contents in order. */
 export class ContentCursor {
@@ -45,6 +47,7 @@ export interface FreshClaim {
 export class SpoolMessages {
   /** Recipients in the states scheduled, claimed and held, as the open transaction would leave them. */
   counts: [scheduled: number, claimed: number, held: number];
+  readonly captured: CapturedRows;
   #committed: [number, number, number];
   #nextSeq: number;
   readonly #insertMessage: StatementSync;
@@ -69,6 +72,7 @@ export class SpoolMessages {
     const counts = new Query<[number, number, number]>(database, "SELECT scheduled, claimed, held FROM state").get();
     this.counts = counts ?? [0, 0, 0];
     this.#committed = [...this.counts];
+    this.captured = new CapturedRows(database);
     this.#nextSeq = (new Query<[number | null]>(database, "SELECT max(seq) FROM messages").get()?.[0] ?? 0) + 1;
     this.#insertMessage = database.prepare("INSERT INTO messages VALUES (?, ?, ?, ?)");
     this.#insertOpen = database.prepare("INSERT INTO open_messages VALUES (?, ?)");
@@ -129,6 +133,7 @@ export class SpoolMessages {
       if (state === SCHEDULED) this.noteDue(domain, due);
       claimed ||= fresh !== undefined;
     }
+    if (row.captured !== null) this.captured.list(seq, entryFromJson(row.captured), now);
     if (claimed && claim !== undefined) this.#insertClaim.run(claim.token, seq, Math.ceil(now + claim.leaseMs));
     return claimed;
   }
@@ -154,10 +159,15 @@ export class SpoolMessages {
     return this.#isOpen.get(firstKey(seq), lastKey(seq)) !== undefined;
   }
 
-  /** The last recipient is final: the content goes. */
+  /** The last recipient is final: the content goes, but that of a captured message stays until it is deleted. */
   close(seq: number, now: Instant): Pick<ClosedMessage, "inFile"> {
     this.#deleteOpen.run(seq);
-    this.#insertClosed.run(now, seq);
+    return this.captured.has(seq) ? { inFile: false } : this.dropContent(seq, now);
+  }
+
+  /** Nothing needs the content any more; the history stays for some time from `closedAt` on. */
+  dropContent(seq: number, closedAt: Instant): Pick<ClosedMessage, "inFile"> {
+    this.#insertClosed.run(closedAt, seq);
     if (Number(this.#deleteContent.run(seq).changes) > 0) return { inFile: false };
     return { inFile: Number(this.#deleteFile.run(seq).changes) > 0 };
   }

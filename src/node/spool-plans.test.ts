@@ -32,7 +32,11 @@ test("no statement scans a table that grows, or sorts what it found", async (con
       "SELECT incarnation FROM state",
       "SELECT scheduled, claimed, held FROM state",
       "UPDATE state SET scheduled = ?, claimed = ?, held = ?",
-      // The first row in the table's own order.
+      "SELECT entries FROM captured_state",
+      "UPDATE captured_state SET entries = entries - 1",
+      "UPDATE captured_state SET last_arrival = last_arrival + 1, entries = entries + 1 RETURNING last_arrival",
+      // The first rows in the table's own order.
+      "SELECT arrival, seq, entry, captured_at FROM captured ORDER BY arrival LIMIT ?",
       "SELECT received_at FROM open_messages ORDER BY seq LIMIT 1",
       // No table at all.
       "SELECT total_changes()",

@@ -4,6 +4,7 @@
  * rows travel as tuples. Content of a whole batch travels in one buffer, which is handed over and not copied.
  */
 import type { Instant } from "../lib/instant.ts";
+import type { Arrival, CapturedChoice, CapturedPageRequest } from "../spool/captured-mail.ts";
 import type { ClaimRequest, ClaimTerms, RecipientFilter, RecipientState } from "../spool/spool.ts";
 import { finalStates, openStates } from "../spool/recipient-state.ts";
 import type { SpoolError } from "../spool/spool.ts";
@@ -70,6 +71,8 @@ export interface MessageRow {
   /** The content is in a file already; otherwise its octets follow in the batch's buffer. */
   readonly inFile: boolean;
   readonly recipients: readonly NewRecipientRow[];
+  /** The entry among the captured mail as JSON; null: it is not captured. */
+  readonly captured: string | null;
 }
 
 /** Queue id and JSON of each event, alternating. */
@@ -106,6 +109,32 @@ export interface SettleOperation {
   readonly reports: readonly MessageRow[];
   readonly events: EventRows;
   readonly records: readonly RecordRow[];
+  /** Indexes of recipients to list among the captured mail. */
+  readonly captured: readonly number[];
+}
+
+export interface CapturedDeletion {
+  readonly kind: "delete-captured";
+  readonly now: Instant;
+  readonly choice: CapturedChoice;
+  readonly cursor: CapturedStep["cursor"];
+}
+
+export interface CapturedTrim {
+  readonly kind: "trim-captured";
+  readonly now: Instant;
+  readonly keep: number;
+  readonly before: Instant;
+}
+
+/** One bounded step of a deletion. */
+export interface CapturedStep {
+  readonly removed: number;
+  readonly closed: readonly ClosedMessage[];
+  /** Entries of format 1, whose content is a file in `captured/`. */
+  readonly inFolder: readonly string[];
+  /** undefined: done. */
+  readonly cursor: { readonly after: Arrival; readonly upTo: Arrival } | undefined;
 }
 
 export type Verb = "hold" | "release" | "retry" | "remove";
@@ -155,7 +184,9 @@ export type WriteOperation =
   | { readonly kind: "renew"; readonly now: Instant; readonly tokens: readonly number[]; readonly leaseMs: number }
   | { readonly kind: "next-due"; readonly excludeDomains: readonly string[] }
   | { readonly kind: "prune"; readonly before: Instant; readonly limit: number }
-  | { readonly kind: "records"; readonly changes: readonly RecordRow[] };
+  | { readonly kind: "records"; readonly changes: readonly RecordRow[] }
+  | CapturedDeletion
+  | CapturedTrim;
 
 export type SettleResult = "stale" | "settled" | "closed" | "closed-file";
 
@@ -170,6 +201,8 @@ export interface WriteResults {
   readonly "next-due": Instant | undefined;
   readonly prune: number;
   readonly records: undefined;
+  readonly "delete-captured": CapturedStep;
+  readonly "trim-captured": CapturedStep;
 }
 
 export interface FoundRows {
@@ -195,6 +228,10 @@ export type ReadOperation =
       readonly limit: number;
       readonly now: Instant;
     }
+  | ({ readonly kind: "list-captured" } & CapturedPageRequest)
+  | { readonly kind: "captured-entry"; readonly id: string }
+  | { readonly kind: "captured-before"; readonly time: Instant }
+  | { readonly kind: "count-captured" }
   /** Which of these queue ids have their content in a file. */
   | { readonly kind: "known-files"; readonly ids: readonly string[] }
   /** Messages with their content in a file, from a place in the order of arrival on. */
@@ -207,6 +244,14 @@ export interface ReadResults {
   readonly content: ContentRow | undefined;
   readonly record: string | undefined;
   readonly "list-records": readonly (readonly [key: string, json: string])[];
+  /** Of one window: `next` is where the next one goes on. */
+  readonly "list-captured": {
+    readonly rows: readonly (readonly [arrival: Arrival, json: string])[];
+    readonly next: Arrival | undefined;
+  };
+  readonly "captured-entry": readonly [arrival: Arrival, json: string] | undefined;
+  readonly "captured-before": Arrival;
+  readonly "count-captured": number;
   readonly "known-files": readonly string[];
   readonly "list-files": readonly FileRow[];
 }

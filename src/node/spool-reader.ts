@@ -3,6 +3,7 @@
  * content never delay a commit. Long searches go window by window, so that no snapshot is held for long.
  */
 import { DatabaseSync } from "node:sqlite";
+import { CapturedScan } from "./spool-captured-rows.ts";
 import { filterCondition, filterValues, wantsOnlyOpen } from "./spool-filter.ts";
 import type {
   Batch,
@@ -22,6 +23,8 @@ import { failureOf } from "./spool-failure.ts";
 
 /** How many messages a search looks at in one snapshot. */
 const WINDOW_MESSAGES = 20_000;
+/** How many captured messages one look goes through: some milliseconds, so that other questions get their turn. */
+const WINDOW_CAPTURED = 1000;
 
 type FindRow = readonly [seq: number, ...RecipientRow];
 
@@ -43,6 +46,10 @@ export class SpoolReader {
   readonly #content: Query<[bytes: Uint8Array | null, fileSize: number | null]>;
   readonly #record: Query<[json: string]>;
   readonly #records: Query<[key: string, json: string]>;
+  readonly #captured: CapturedScan;
+  readonly #capturedEntry: Query<[arrival: number, json: string]>;
+  readonly #capturedBefore: Query<[arrival: number]>;
+  readonly #capturedCount: Query<[number]>;
   readonly #knownFile: Query<[1]>;
   readonly #files: Query<[place: number, id: string, size: number]>;
 
@@ -74,6 +81,13 @@ export class SpoolReader {
       `SELECT key, value FROM records WHERE namespace = ?1 AND (?2 IS NULL OR key > ?2)
         AND (expires_at IS NULL OR expires_at > ?3) ORDER BY key LIMIT ?4`,
     );
+    this.#captured = new CapturedScan(database);
+    this.#capturedEntry = new Query(database, "SELECT arrival, entry FROM captured WHERE id = ?");
+    this.#capturedBefore = new Query(
+      database,
+      "SELECT arrival FROM captured WHERE captured_at < ? ORDER BY captured_at DESC, arrival DESC LIMIT 1",
+    );
+    this.#capturedCount = new Query(database, "SELECT entries FROM captured_state");
     this.#knownFile = new Query(
       database,
       "SELECT 1 FROM messages m JOIN content_files f ON f.seq = m.seq WHERE m.id = ?",
@@ -117,6 +131,16 @@ export class SpoolReader {
         return this.#record.get(operation.namespace, operation.key, operation.now)?.[0];
       case "list-records":
         return this.#records.all(operation.namespace, operation.after ?? null, operation.now, operation.limit);
+      case "list-captured": {
+        const { rows, next } = this.#captured.window(operation, WINDOW_CAPTURED);
+        return { rows: rows.map(([arrival, , json]) => [arrival, json]), next };
+      }
+      case "captured-entry":
+        return this.#capturedEntry.get(operation.id);
+      case "captured-before":
+        return this.#capturedBefore.get(operation.time)?.[0] ?? 0;
+      case "count-captured":
+        return this.#capturedCount.get()?.[0] ?? 0;
       case "known-files":
         return operation.ids.filter((id) => this.#knownFile.get(id) !== undefined);
       case "list-files":

@@ -1,6 +1,7 @@
 /** Between the spool's interface and the rows in which the SQLite spool's threads keep it. */
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { Instant } from "../lib/instant.ts";
+import { type CapturedEntry, entryOf } from "../spool/captured-mail.ts";
 import { retryDelayMs } from "../spool/recipient-state.ts";
 import {
   SpoolError,
@@ -27,15 +28,20 @@ import {
 } from "./spool-protocol.ts";
 
 /** What is kept of a recipient as one JSON text, since nothing selects by it. */
-type Parameters = Pick<NewRecipient, "notify" | "originalRecipient" | "forwarded">;
+type Parameters = Pick<NewRecipient, "notify" | "originalRecipient" | "forwarded" | "captured">;
 
 export function storedMessage(given: NewMessage, size: number): StoredMessage {
   const { recipients: _, ...rest } = given;
   return { ...rest, size };
 }
 
-export function messageRow(message: StoredMessage, recipients: readonly NewRecipient[], inFile: boolean): MessageRow {
+export function messageRow(
+  message: StoredMessage,
+  recipients: readonly NewRecipient[],
+  { inFile, now }: { readonly inFile: boolean; readonly now: Instant },
+): MessageRow {
   const { id, receivedAt, reversePath, size } = message;
+  const captured = recipients.filter((recipient) => recipient.captured);
   return {
     id,
     receivedAt,
@@ -44,23 +50,24 @@ export function messageRow(message: StoredMessage, recipients: readonly NewRecip
     size,
     inFile,
     recipients: recipients.map(newRecipientRow),
+    captured: captured.length === 0 ? null : JSON.stringify(entryOf(message, captured, now)),
   };
 }
 
 function newRecipientRow(recipient: NewRecipient): NewRecipientRow {
-  const { address, domain, acceptedAs, notify, originalRecipient, forwarded, held, due } = recipient;
+  const { address, domain, acceptedAs, notify, originalRecipient, forwarded, captured, held, due } = recipient;
   const parameters: Parameters = {
     ...(notify === undefined ? {} : { notify }),
     ...(originalRecipient === undefined ? {} : { originalRecipient }),
     ...(forwarded === undefined ? {} : { forwarded }),
+    ...(captured === undefined ? {} : { captured }),
   };
+  const isPlain = [notify, originalRecipient, forwarded, captured].every((given) => given === undefined);
   return [
     address,
     domain,
     acceptedAs ?? null,
-    notify === undefined && originalRecipient === undefined && forwarded === undefined
-      ? null
-      : JSON.stringify(parameters),
+    isPlain ? null : JSON.stringify(parameters),
     held?.by ?? null,
     held?.reason ?? null,
     due === undefined ? null : wholeMs(due),
@@ -111,6 +118,10 @@ export function messageFromJson(json: string): StoredMessage {
   return JSON.parse(json) as StoredMessage;
 }
 
+export function entryFromJson(json: string): CapturedEntry {
+  return JSON.parse(json) as CapturedEntry;
+}
+
 function changeRow(change: RecipientChange): ChangeRow {
   const { index, to } = change;
   switch (to) {
@@ -131,7 +142,7 @@ function changeRow(change: RecipientChange): ChangeRow {
 }
 
 export function settleOperation(settlement: Settlement, now: Instant): SettleOperation {
-  const { message, token, changes, reports, events, records = [] } = settlement;
+  const { message, token, changes, reports, events, records = [], captured = [] } = settlement;
   return {
     kind: "settle",
     now,
@@ -139,10 +150,11 @@ export function settleOperation(settlement: Settlement, now: Instant): SettleOpe
     token,
     changes: changes.map(changeRow),
     reports: reports.map(({ message: report, content }) =>
-      messageRow(storedMessage(report, content.length), report.recipients, false),
+      messageRow(storedMessage(report, content.length), report.recipients, { inFile: false, now }),
     ),
     events: eventRows(events),
     records: records.map(recordRow),
+    captured,
   };
 }
 

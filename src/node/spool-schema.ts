@@ -4,6 +4,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { SpoolError } from "../spool/spool.ts";
+import { writeCapturedFiles } from "./spool-captured-files.ts";
 
 /** A message has at most so many recipients: a recipient's key is `seq * 65536 + index`. */
 export const RECIPIENTS_MAX = 65_536;
@@ -18,6 +19,8 @@ const APPLICATION_ID = 0x50486173;
 export interface FormatStep {
   readonly up: string;
   readonly down: string;
+  /** What `down` cannot do: files of the older format, durable before its transaction. A crash after it repeats it. */
+  readonly beforeDown?: (database: DatabaseSync) => void;
 }
 
 /** Before the first version there is nothing to go back to. */
@@ -94,6 +97,60 @@ export const formatSteps: FormatSteps = [
   CREATE INDEX records_expiry ON records (expires_at) WHERE expires_at IS NOT NULL;
   `,
   },
+  {
+    // Captured mail had its listing among the records, under its queue id, and its content in a folder of its own.
+    up: `
+  -- One entry a message, in the order of arrival; entry is the CapturedEntry as JSON. A message that is not open and has
+  -- an entry here is not in closed_messages, and keeps its content. seq NULL: the content is the file captured/ID.eml.
+  CREATE TABLE captured (
+    arrival INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    seq INTEGER UNIQUE,
+    captured_at INTEGER NOT NULL,
+    entry TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX captured_by_time ON captured (captured_at, arrival);
+  -- What exact filters look for: a recipient, a sender, a subject.
+  CREATE TABLE captured_terms (
+    term TEXT NOT NULL,
+    arrival INTEGER NOT NULL,
+    PRIMARY KEY (term, arrival)
+  ) STRICT, WITHOUT ROWID;
+  -- One row: the last number given, since none is used twice, and how many entries there are.
+  CREATE TABLE captured_state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    last_arrival INTEGER NOT NULL,
+    entries INTEGER NOT NULL
+  ) STRICT;
+
+  INSERT INTO captured
+    SELECT row_number() OVER (ORDER BY key), key, NULL,
+      coalesce(unixepoch(value ->> '$.received_at'), 0) * 1000, json_set(value, '$.in_folder', json('true'))
+    FROM records WHERE namespace = 'captured';
+  INSERT OR IGNORE INTO captured_terms
+    SELECT 't:' || substr(lower(recipient.value), 1, 200), arrival FROM captured, json_each(entry, '$.to') AS recipient;
+  INSERT OR IGNORE INTO captured_terms
+    SELECT 'f:' || substr(lower(entry ->> '$.from'), 1, 200), arrival FROM captured;
+  INSERT OR IGNORE INTO captured_terms
+    SELECT 's:' || substr(lower(entry ->> '$.subject'), 1, 200), arrival FROM captured;
+  INSERT INTO captured_state SELECT 1, count(*), count(*) FROM captured;
+  DELETE FROM records WHERE namespace = 'captured';
+  `,
+    down: `
+  INSERT OR REPLACE INTO records
+    SELECT 'captured', id, json_remove(entry, '$.authors', '$.forwarded', '$.in_folder'), NULL FROM captured;
+  CREATE TEMP TABLE finished AS
+    SELECT seq, captured_at FROM captured WHERE seq IS NOT NULL AND seq NOT IN (SELECT seq FROM open_messages);
+  INSERT INTO closed_messages SELECT captured_at, seq FROM finished;
+  DELETE FROM contents WHERE seq IN (SELECT seq FROM finished);
+  DELETE FROM content_files WHERE seq IN (SELECT seq FROM finished);
+  DROP TABLE finished;
+  DROP TABLE captured_state;
+  DROP TABLE captured_terms;
+  DROP TABLE captured;
+  `,
+    beforeDown: writeCapturedFiles,
+  },
 ];
 
 /** What this program writes. */
@@ -132,9 +189,10 @@ export function downgrade(database: DatabaseSync, target: number, known: FormatS
   database.exec("PRAGMA synchronous = FULL;");
   const [, ...followers] = known;
   while (version > target) {
-    const { down } = followers[version - 2] ?? { down: "" };
+    const step = followers[version - 2];
+    step?.beforeDown?.(database);
     version--;
-    database.exec(`BEGIN IMMEDIATE; ${down} PRAGMA user_version = ${version}; COMMIT;`);
+    database.exec(`BEGIN IMMEDIATE; ${step?.down ?? ""} PRAGMA user_version = ${version}; COMMIT;`);
   }
 }
 

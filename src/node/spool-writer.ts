@@ -4,6 +4,7 @@
  * each operation gets one of its own. Nothing is ever kept in part.
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { CapturedRemoval } from "./spool-captured-removal.ts";
 import { SpoolClaims } from "./spool-claims.ts";
 import { failureOf, isDiskFailure } from "./spool-failure.ts";
 import { ContentCursor, SpoolMessages } from "./spool-messages.ts";
@@ -35,6 +36,7 @@ export class SpoolWriter {
   readonly #claims: SpoolClaims;
   readonly #verbs: SpoolVerbs;
   readonly #upkeep: SpoolUpkeep;
+  readonly #capturedRemoval: CapturedRemoval;
   readonly #totalChanges: Query<[number]>;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -64,6 +66,7 @@ export class SpoolWriter {
       this.#claims = new SpoolClaims(database, this.#messages, this.incarnation);
       this.#verbs = new SpoolVerbs(database, this.#messages);
       this.#upkeep = new SpoolUpkeep(database, this.#messages);
+      this.#capturedRemoval = new CapturedRemoval(database, this.#messages);
       this.#totalChanges = new Query(database, "SELECT total_changes()");
       this.#begin = database.prepare("BEGIN IMMEDIATE");
       this.#commit = database.prepare("COMMIT");
@@ -178,6 +181,10 @@ export class SpoolWriter {
       case "records":
         this.#upkeep.changeRecords(operation.changes);
         return undefined;
+      case "delete-captured":
+        return this.#capturedRemoval.delete(operation);
+      case "trim-captured":
+        return this.#capturedRemoval.trim(operation);
       default:
         return operation satisfies never;
     }

@@ -27,11 +27,13 @@ import {
   type StoredRecipient,
   type StoredRecord,
 } from "../spool/spool.ts";
+import type { CapturedMail } from "../spool/captured-mail.ts";
 import { SpoolChannel } from "./spool-channel.ts";
 import { SpoolCheckpoints } from "./spool-checkpoints.ts";
 import { ContentCache } from "./spool-content-cache.ts";
 import { checkContentFiles, type ContentCheck } from "./spool-content-check.ts";
 import { asSpoolError, ContentFiles, readChunks } from "./spool-content-files.ts";
+import { SqliteCaptured } from "./sqlite-captured.ts";
 import { SqliteMessageWriter, type Draft } from "./spool-message-writer.ts";
 import type { ClosedMessage, ReadOperation, ResultOf, Verb, WriteOperation } from "./spool-protocol.ts";
 import {
@@ -119,6 +121,8 @@ async function makePrivate(files: Files, path: string, directory: string): Promi
 export class SqliteSpool implements Spool {
   /** The check that follows opening; mail flows meanwhile. Never rejects. */
   readonly checked: Promise<ContentCheck>;
+  readonly captured: CapturedMail;
+  readonly #captured: SqliteCaptured;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #threads: SpoolThreads;
@@ -137,6 +141,14 @@ export class SqliteSpool implements Spool {
     this.#threads = threads;
     this.#contents = contents;
     this.#cache = new ContentCache(options.cacheBytes ?? 64 * MEBIBYTE);
+    this.#captured = new SqliteCaptured({
+      now: () => this.#now(),
+      read: (operation) => this.#read(operation),
+      write: (operation) => this.#write(operation),
+      closed: (message) => this.#forget(message),
+      removeFile: (id) => this.#chore(options.files.remove(`${options.directory}/captured/${id}.eml`)),
+    });
+    this.captured = this.#captured;
     this.checked = checkContentFiles({
       contents,
       read: (operation) => this.#read(operation),
@@ -180,6 +192,8 @@ export class SqliteSpool implements Spool {
       reports.map(({ content }) => content),
     );
     if (result === "stale") return false;
+    const listed = reports.some(({ message }) => message.recipients.some(({ captured }) => captured));
+    if (listed || settlement.captured !== undefined) this.#captured.notify();
     for (const { message, content } of reports) this.#cache.set(message.id, content);
     if (result !== "settled") this.#forget({ id, inFile: result === "closed-file" });
     return true;
@@ -342,7 +356,7 @@ export class SqliteSpool implements Spool {
     const operation = {
       kind: "commit",
       now,
-      message: messageRow(message, recipients, file !== undefined),
+      message: messageRow(message, recipients, { inFile: file !== undefined, now }),
       events: eventRows(events),
       claim,
     } as const;
@@ -358,6 +372,7 @@ export class SqliteSpool implements Spool {
       token = await this.#write(operation, [whole]);
       this.#cache.set(id, whole);
     }
+    if (operation.message.captured !== null) this.#captured.notify();
     return { message, claimed: claim && token !== 0 ? freshClaim(message, given, claim, token, now) : undefined };
   }
 

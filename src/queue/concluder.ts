@@ -7,6 +7,7 @@ import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
+import { type Captures, withCapturedMarked } from "../route/captured-recipients.ts";
 import type {
   Content,
   GeneratedMessage,
@@ -33,6 +34,7 @@ export interface Conclusion {
   readonly recipients: readonly StoredRecipient[];
   readonly outcomes: readonly RecipientOutcome[];
   readonly records?: readonly RecordChange[];
+  readonly captured?: readonly number[];
   readonly route: string;
   readonly durationMs: number;
   /** Our own stop cut the attempt short. */
@@ -43,6 +45,7 @@ export interface ConcluderOptions {
   readonly spool: Spool;
   readonly reporter: ReportMaker;
   readonly recorder: Recorder;
+  readonly captures: Captures | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -135,17 +138,21 @@ export class Concluder {
   }
 
   #record(conclusion: Conclusion, verdicts: readonly Verdict[], attempted: Attempted, made: Reports): void {
-    const { recorder, settled, log } = this.#options;
-    const { claim, records } = conclusion;
+    const { recorder, settled, log, captures } = this.#options;
+    const { claim, records, captured } = conclusion;
     const warned = made.warned.length === 0 ? undefined : new Set(made.warned);
     logReports(log, claim.message, made.reports);
     const settlement = {
       message: claim.message.id,
       token: claim.token,
       changes: verdicts.map((verdict) => changeFor(verdict, warned?.has(verdict.recipient.index) ?? false)),
-      reports: made.reports,
+      reports: made.reports.map(({ message, content }) => ({
+        message: withCapturedMarked(message, captures),
+        content,
+      })),
       events: [...verdicts.map((verdict) => eventFor(verdict, attempted)), ...made.events],
       ...(records !== undefined && { records }),
+      ...(captured !== undefined && { captured }),
     };
     let due: Instant | undefined = made.reports.length > 0 ? attempted.at : undefined;
     for (const verdict of verdicts) {

@@ -20,8 +20,10 @@ export interface RecipientOutcome {
 export interface DeliveryResult {
   /** Exactly one per recipient of the job, in any order. */
   readonly outcomes: readonly RecipientOutcome[];
-  /** Stored in the transaction of the outcome (the captured mail's listing, for instance). */
+  /** Stored in the transaction of the outcome (a report that was received, for instance). */
   readonly records?: readonly RecordChange[];
+  /** Indexes of recipients to list among the captured mail in the transaction of the outcome. */
+  readonly captured?: readonly number[];
 }
 
 export interface DeliveryAgent {

@@ -13,6 +13,7 @@ import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
+import type { Captures } from "../route/captured-recipients.ts";
 import type { Router } from "../route/router.ts";
 import type { ClaimedMessage, ClaimRequest, ClaimTerms, Spool } from "../spool/spool.ts";
 import { type Claim, newClaim } from "./claim.ts";
@@ -39,6 +40,8 @@ export interface QueueOptions {
   readonly router: Router;
   readonly agents: DeliveryAgents;
   readonly reporter: ReportMaker;
+  /** Absent: no report of ours is captured. */
+  readonly captures?: Captures;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -104,6 +107,7 @@ export class Queue {
       spool,
       reporter,
       recorder: this.#recorder,
+      captures: options.captures,
       clock,
       random,
       log,
@@ -264,6 +268,7 @@ export class Queue {
       recipients,
       outcomes: result.outcomes,
       ...(result.records !== undefined && { records: result.records }),
+      ...(result.captured !== undefined && { captured: result.captured }),
       route: hop.description,
       durationMs,
       interrupted,

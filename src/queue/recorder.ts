@@ -124,8 +124,9 @@ export class Recorder {
     for (const entry of entries) {
       if (entry.refusedAlone >= refusalsBeforeBare) {
         // Better a recipient that is recorded as done without its history than one that is delivered again.
-        const { message, token, changes } = entry.settlement;
-        entry.settlement = { message, token, changes, reports: [], events: [] };
+        const { message, token, changes, captured } = entry.settlement;
+        const kept = captured === undefined ? {} : { captured };
+        entry.settlement = { message, token, changes, reports: [], events: [], ...kept };
       }
       this.#try(entry);
     }

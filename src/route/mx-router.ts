@@ -66,6 +66,7 @@ export class MxRouter implements Router {
   readonly #options: MxRouterOptions;
   #settings: RouterSettings;
   #table: RouteTable;
+  #hasCapture: boolean;
   readonly #kept = new Map<string, Kept>();
   #keptOctets = 0;
   readonly #inFlight = new Map<string, Promise<RouteResult>>();
@@ -74,12 +75,14 @@ export class MxRouter implements Router {
     this.#options = options;
     this.#settings = options.settings;
     this.#table = new RouteTable(options.settings.routes);
+    this.#hasCapture = hasCapture(options.settings);
   }
 
   /** From the next recipient on, also for queued mail. */
   reconfigure(settings: RouterSettings): void {
     this.#settings = settings;
     this.#table = new RouteTable(settings.routes);
+    this.#hasCapture = hasCapture(settings);
     this.#kept.clear();
     this.#keptOctets = 0;
     this.#inFlight.clear();
@@ -120,6 +123,10 @@ export class MxRouter implements Router {
     const route = this.#table.find(recipient);
     return route === undefined ? this.#settings.isLocalDomain(recipient.domain) : route.via === "maildir";
   }
+
+  /** Whether the recipient's mail is captured, as the routes are now. Cheap. */
+  readonly captures = (recipient: { readonly address: string; readonly domain: string }): boolean =>
+    this.#hasCapture && this.#table.find(recipient)?.via === "capture";
 
   #byMx(domain: string, tls: TlsLevel): Promise<RouteResult> {
     return this.#remembering(`mx ${tls} ${domain}`, () => this.#lookUpMx(domain, tls));
@@ -332,4 +339,8 @@ function addressLookup(address: string) {
     canonicalName: address,
     ttlSeconds: KEPT_MS_MAX / 1000,
   } as const;
+}
+
+function hasCapture({ routes }: RouterSettings): boolean {
+  return routes.some(({ via }) => via === "capture");
 }

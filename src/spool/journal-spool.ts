@@ -7,6 +7,7 @@ import type { HistoryEvent } from "../events/history-event.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import { FileError, type Files } from "../ports/files.ts";
+import type { CapturedChoice, CapturedMail } from "./captured-mail.ts";
 import { Journal } from "./journal.ts";
 import type { JournalFormat } from "./journal-format.ts";
 import { MemorySpool, MemoryStore } from "./memory-spool.ts";
@@ -62,6 +63,8 @@ type Change =
       readonly reason: string;
     }
   | { readonly kind: "records"; readonly changes: readonly RecordChange[] }
+  | { readonly kind: "captured-delete"; readonly choice: CapturedChoice }
+  | { readonly kind: "captured-trim"; readonly keep: number; readonly before: Instant }
   | { readonly kind: "prune"; readonly before: Instant; readonly limit: number };
 
 interface Waiting {
@@ -80,6 +83,7 @@ interface JournalledChange {
 }
 
 export class JournalSpool implements Spool {
+  readonly captured: CapturedMail;
   readonly #clock: Clock;
   readonly #memory: MemorySpool;
   /** Time as the change that is being made has it. */
@@ -94,6 +98,15 @@ export class JournalSpool implements Spool {
     this.#changeTime = changeTime;
     this.#memory = memory;
     this.#journal = journal;
+    this.captured = {
+      list: async (request) => await this.#now().captured.list(request),
+      get: async (id) => await this.#now().captured.get(id),
+      arrivalBefore: async (time) => await this.#now().captured.arrivalBefore(time),
+      count: async () => await this.#now().captured.count(),
+      delete: (choice) => this.#change<number>({ kind: "captured-delete", choice }),
+      trim: (limits) => this.#change<number>({ kind: "captured-trim", ...limits }),
+      watch: (listener) => memory.captured.watch(listener),
+    };
   }
 
   /** Rejects with {@link SpoolError}: `newer-format` where a newer program wrote the journal, else `no-space` or `failed`. */
@@ -300,6 +313,10 @@ function apply(memory: MemorySpool, change: Change, contents: readonly Uint8Arra
         : memory[change.verb](change.filter, change.by);
     case "records":
       return memory.changeRecords(change.changes);
+    case "captured-delete":
+      return memory.captured.delete(change.choice);
+    case "captured-trim":
+      return memory.captured.trim(change);
     case "prune":
       return memory.prune(change.before, change.limit);
     default:

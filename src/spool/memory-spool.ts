@@ -6,6 +6,8 @@ import { sameIgnoringCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { CapturedMail } from "./captured-mail.ts";
+import { MemoryCaptured } from "./memory-captured.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { isOpen, retryDelayMs, selectedStates } from "./recipient-state.ts";
 import {
@@ -38,6 +40,7 @@ export interface MemorySpoolOptions {
 }
 
 export class MemorySpool implements Spool {
+  readonly captured: CapturedMail;
   readonly #clock: Clock;
   readonly #store: MemoryStore;
   readonly #capacityBytes: number;
@@ -47,6 +50,7 @@ export class MemorySpool implements Spool {
     this.#clock = options.clock;
     this.#store = options.store ?? new MemoryStore();
     this.#capacityBytes = options.capacityBytes ?? Infinity;
+    this.captured = new MemoryCaptured({ store: this.#store, clock: this.#clock, check: () => this.#check() });
     const now = this.#clock.now();
     for (const token of this.#store.claims.keys()) this.#store.loseClaim(token, now);
   }
@@ -148,6 +152,7 @@ export class MemorySpool implements Spool {
     for (const { message, content } of settlement.reports) this.#store.insert(message, content, now);
     for (const change of settlement.changes) this.#store.applyChange(entry, change, now);
     if (!entry.tokens.includes(settlement.token)) this.#store.claims.delete(settlement.token);
+    this.#store.capture(entry, settlement.captured ?? [], now);
     this.#store.closeIfFinal(entry, now);
     this.#store.addEvents(settlement.events);
     for (const change of settlement.records ?? []) this.#store.changeRecord(change);
@@ -169,7 +174,7 @@ export class MemorySpool implements Spool {
 
   async openContent(message: QueueId): Promise<Content | undefined> {
     this.#check();
-    const whole = this.#store.open.get(message)?.content;
+    const whole = this.#store.entries.get(message)?.content;
     if (whole === undefined) return undefined;
     return {
       size: whole.length,

@@ -4,6 +4,7 @@
  */
 import type { Instant } from "../lib/instant.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
+import { type Arrival, type CapturedEntry, entryOf, type ListedEntry, mergedEntry } from "./captured-mail.ts";
 import { dueAfterLostClaim, isOpen, retryDelayMs } from "./recipient-state.ts";
 import {
   SpoolError,
@@ -46,9 +47,13 @@ export class MemoryStore {
   readonly claims = new Map<number, Claim>();
   readonly events = new Map<QueueId, HistoryEvent[]>();
   readonly records = new Map<string, Map<string, MemoryRecord>>();
+  /** In the order of arrival. */
+  readonly captured = new Map<Arrival, CapturedEntry>();
+  readonly capturedWatchers = new Set<() => void>();
   /** Octets of all content. */
   contentBytes = 0;
   #lastToken = 0;
+  #lastArrival = 0;
 
   /** Throws where the message cannot be kept; it is then as if it had never been. */
   checkNew(message: NewMessage): void {
@@ -70,7 +75,29 @@ export class MemoryStore {
     this.entries.set(message.id, entry);
     this.open.set(message.id, entry);
     this.contentBytes += content.length;
+    const captured = recipients.filter((recipient) => recipient.captured);
+    if (captured.length > 0) this.#list(entryOf(message, captured, now));
     return entry;
+  }
+
+  /** Lists a message for recipients that its commit did not list. */
+  capture({ message, recipients }: Entry, indexes: readonly number[], now: Instant): void {
+    const late = recipients.filter(({ index }) => indexes.includes(index));
+    if (late.length > 0) this.#list(entryOf(message, late, now));
+  }
+
+  /** `forget`: the history may go, too, where the message went nowhere else. */
+  removeCaptured({ arrival, entry: { id, to } }: ListedEntry, now: Instant, forget: boolean): void {
+    this.captured.delete(arrival);
+    const entry = this.entries.get(id);
+    if (entry === undefined || this.open.has(id)) return;
+    this.#dropContent(entry);
+    entry.closedAt = forget && to.length >= entry.recipients.length ? 0 : now;
+  }
+
+  findCaptured(id: QueueId): ListedEntry | undefined {
+    for (const [arrival, entry] of this.captured) if (entry.id === id) return { arrival, entry };
+    return undefined;
   }
 
   /** Claims recipients of one message under a new token. */
@@ -113,8 +140,9 @@ export class MemoryStore {
   closeIfFinal(entry: Entry, now: Instant): void {
     if (entry.recipients.some(({ state }) => isOpen(state))) return;
     this.open.delete(entry.message.id);
-    this.contentBytes -= entry.content?.length ?? 0;
-    entry.content = undefined;
+    // Content and history of a captured message stay until it is deleted.
+    if (this.findCaptured(entry.message.id) !== undefined) return;
+    this.#dropContent(entry);
     entry.closedAt = now;
   }
 
@@ -144,6 +172,18 @@ export class MemoryStore {
       default:
         change satisfies never;
     }
+  }
+
+  #list(entry: CapturedEntry): void {
+    const earlier = this.findCaptured(entry.id);
+    if (earlier !== undefined) this.captured.delete(earlier.arrival);
+    this.captured.set(++this.#lastArrival, earlier === undefined ? entry : mergedEntry(earlier.entry, entry));
+    for (const notify of this.capturedWatchers) notify();
+  }
+
+  #dropContent(entry: Entry): void {
+    this.contentBytes -= entry.content?.length ?? 0;
+    entry.content = undefined;
   }
 }
 

@@ -4,6 +4,7 @@
  * twenty bits that start at random in each millisecond and count on. Owns making and reading them, nothing else.
  */
 import { asciiUpperCase } from "../lib/ascii-case.ts";
+import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { QueueId } from "./spool.ts";
@@ -62,4 +63,11 @@ export function parseQueueId(text: string): QueueId | undefined {
   if (text.length !== 12) return undefined;
   const id = asciiUpperCase(text).replaceAll("O", "0").replaceAll(/[IL]/g, "1");
   return /^[0-9A-HJKMNP-TV-Z]{12}$/.test(id) ? id : undefined;
+}
+
+/** When an id of {@link parseQueueId} was made: a time not after the commit of its message. */
+export function timeOfQueueId(id: QueueId): Instant {
+  let milliseconds = 0;
+  for (const digit of id.slice(0, 8)) milliseconds = milliseconds * 32 + alphabet.indexOf(digit);
+  return epoch + milliseconds;
 }

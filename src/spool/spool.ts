@@ -10,6 +10,7 @@ import type { HistoryEvent } from "../events/history-event.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import type { BodyType, NotifyCondition } from "../smtp/envelope.ts";
 import type { TlsFacts } from "../ports/network.ts";
+import type { CapturedMail } from "./captured-mail.ts";
 
 /** Twelve characters of Crockford's base 32, rising with time: `4QJ7ZC2M9KXD`. */
 export type QueueId = string;
@@ -53,6 +54,8 @@ export interface StoredMessage {
   readonly stranger?: StrangersPath;
   /** How it leaves to recipients that are `forwarded`. */
   readonly forwarded?: ForwardedForm;
+  /** Addresses of the From field; known for captured mail only. */
+  readonly authors?: readonly string[];
 }
 
 /** `verified`: SPF passed (for the null reverse-path, DMARC). `forged`: SPF failed. `unknown`: neither. */
@@ -84,6 +87,8 @@ export interface NewRecipient {
   readonly held?: { readonly by: string; readonly reason: string };
   /** Not before this time; absent: now. */
   readonly due?: Instant;
+  /** It is routed to `capture`: the commit lists the message among the captured mail, for all recipients that say so. */
+  readonly captured?: true;
 }
 
 export interface StoredRecipient extends NewRecipient {
@@ -155,9 +160,11 @@ export interface Settlement {
   readonly reports: readonly GeneratedMessage[];
   readonly events: readonly HistoryEvent[];
   readonly records?: readonly RecordChange[];
+  /** Indexes of recipients to list among the captured mail: those that no commit listed. */
+  readonly captured?: readonly number[];
 }
 
-/** Small state of other parts (greylist, bans, captured mail, …): JSON values under a part's own namespace. */
+/** Small state of other parts (greylist, bans, …): JSON values under a part's own namespace. */
 export type RecordChange =
   | {
       readonly kind: "put";
@@ -274,6 +281,8 @@ export interface Spool extends AsyncDisposable {
     page: { readonly limit: number; readonly after?: string },
   ): Promise<readonly StoredRecord[]>;
   changeRecords(changes: readonly RecordChange[]): Promise<void>;
+
+  readonly captured: CapturedMail;
 
   /** Finishes what is under way; later calls reject with `closed`. */
   close(): Promise<void>;

@@ -4,6 +4,7 @@
  */
 import { test } from "node:test";
 import { acceptingContract } from "./spool/accepting.ts";
+import { capturedContract } from "./spool/captured.ts";
 import { claimingContract } from "./spool/claiming.ts";
 import { leaseContract } from "./spool/leases.ts";
 import { lifetimeContract } from "./spool/lifetime.ts";
@@ -25,5 +26,6 @@ export function spoolContract(name: string, makeHarness: () => Promise<SpoolHarn
   settlingContract(name, check);
   operatorContract(name, check);
   recordContract(name, check);
+  capturedContract(name, check);
   lifetimeContract(name, check);
 }

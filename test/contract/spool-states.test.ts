@@ -9,7 +9,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { FORMAT_VERSION } from "../../src/node/spool-schema.ts";
 import type { SqliteSpool, SqliteSpoolOptions } from "../../src/node/sqlite-spool.ts";
-import type { ClaimedMessage, NewRecipient, RecipientState } from "../../src/spool/spool.ts";
+import type { ClaimedMessage, NewRecipient, RecipientState, Spool } from "../../src/spool/spool.ts";
 import {
   accepted,
   contentOf,
@@ -540,7 +540,76 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
     assert.ok((await readFile(`${image}/spool.db`)).equals(before));
     assert.equal(existsSync(`${image}/content/incoming/1-1`), false);
   },
+
+  "S-39": async (scene) => {
+    const message = capturedDraft();
+    await put(scene.spool, message, { claim: terms });
+    const after = await scene.afterCrash();
+    assert.deepEqual(await listedIn(after), [message.id]);
+    assert.deepEqual(await statesOf(after, message.id), ["scheduled"]);
+  },
+
+  "S-40": async (scene) => {
+    for (const content of ["small", LARGE]) {
+      const claimed = await put(scene.spool, capturedDraft(), { claim: terms, content });
+      assert.ok(claimed);
+      assert.equal((await listedIn(await scene.afterCrash())).at(-1), claimed.message.id);
+      await settle(scene.spool, claimed, [delivered(0)]);
+      const after = await scene.afterCrash();
+      assert.equal((await listedIn(after)).at(-1), claimed.message.id);
+      while ((await after.prune(scene.now + 1e12, 100)) > 0);
+      assert.ok((await contentOf(after, claimed.message.id))?.equals(Buffer.from(content)));
+      assert.deepEqual(await statesOf(after, claimed.message.id), ["delivered"]);
+    }
+  },
+
+  "S-41": async (scene) => {
+    const claimed = await scene.claimed();
+    assert.deepEqual(await listedIn(await scene.afterCrash()), []);
+    await settle(scene.spool, claimed, [delivered(0)], { captured: [0] });
+    const after = await scene.afterCrash();
+    assert.deepEqual(await listedIn(after), [claimed.message.id]);
+    assert.ok(await contentOf(after, claimed.message.id));
+  },
+
+  "S-42": async (scene) => {
+    const claimed = await put(scene.spool, capturedDraft(), { claim: terms });
+    assert.ok(claimed);
+    assert.equal(await scene.spool.captured.delete({}), 1);
+    assert.deepEqual(await listedIn(await scene.afterCrash()), []);
+    await settle(scene.spool, claimed, [delivered(0)]);
+    const after = await scene.afterCrash();
+    assert.deepEqual(await listedIn(after), []);
+    assert.equal(await after.openContent(claimed.message.id), undefined);
+  },
+
+  "S-43": async (scene) => {
+    const ids: string[] = [];
+    for (const content of ["small", LARGE]) {
+      const claimed = await put(scene.spool, capturedDraft(), { claim: terms, content });
+      assert.ok(claimed);
+      await settle(scene.spool, claimed, [delivered(0)]);
+      ids.push(claimed.message.id);
+    }
+    assert.deepEqual(await listedIn(await scene.afterCrash()), ids);
+    assert.equal(await scene.spool.captured.delete({}), 2);
+    const after = await scene.afterCrash();
+    assert.deepEqual(await listedIn(after), []);
+    for (const id of ids) assert.equal(await after.openContent(id), undefined);
+    while ((await after.prune(scene.now, 100)) > 0);
+    for (const id of ids) assert.equal(await after.message(id), undefined);
+  },
 };
+
+function capturedDraft() {
+  return draft([recipient("ann@a.test", { captured: true })]);
+}
+
+/** Oldest first. */
+async function listedIn(spool: Spool): Promise<readonly string[]> {
+  const listed = await spool.captured.list({ limit: 10, order: "oldest first" });
+  return listed.map(({ entry }) => entry.id);
+}
 
 const table = await readFile(new URL("../../docs/spool.md", import.meta.url), "utf8");
 const rows = [...table.matchAll(/^\| (S-\d+) +\| (.*?) +\| (.*?) +\| (.*?) +\|/gm)];

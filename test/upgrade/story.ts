@@ -8,7 +8,6 @@ import { readPrivateKey, recordText } from "../../src/dkim/signing-key.ts";
 import { parseDmarcRecord } from "../../src/dmarc/dmarc-record.ts";
 import type { AggregateReport, AggregateRow } from "../../src/dmarc/report/aggregate-report.ts";
 import { RewritingKeys } from "../../src/forwarding/rewriting-keys.ts";
-import { capturedNamespace, type CapturedMessage } from "../../src/outbound/captured-message.ts";
 import { sentNamespace } from "../../src/reporting/dmarc-aggregate/daily-reports.ts";
 import { putDomain, putRow } from "../../src/reporting/dmarc-aggregate/report-rows.ts";
 import {
@@ -31,13 +30,22 @@ const dayMs = 86_400_000;
 const keepMs = 90 * dayMs;
 
 /** Domains of recipients that are not final, and where their mail may go. */
-export const openDomains = ["claimed.test", "later.test", "held.test", "large.test", "elsewhere.test", "origin.test"];
+export const openDomains = [
+  "claimed.test",
+  "later.test",
+  "held.test",
+  "large.test",
+  "elsewhere.test",
+  "origin.test",
+  "captured.test",
+];
 
 /** Ends with a claim that is not settled: the caller copies the files as a crash would leave them. */
 export async function tellStory(spool: Spool, clock: ManualClock): Promise<void> {
   await everyState(spool, clock);
   await everyOption(spool);
   await records(spool, clock);
+  await capturedMail(spool);
   await put(spool, draft(["cara@claimed.test"]), { claim: terms, content: "Subject: claimed\r\n\r\nIn delivery.\r\n" });
 }
 
@@ -141,6 +149,23 @@ async function everyOption(spool: Spool): Promise<void> {
   await put(spool, message, { content: "Subject: options\r\n\r\nGrüße\r\n" });
 }
 
+/** One that was delivered, as most are, in a row and in a file, and one that is still in the queue. */
+async function capturedMail(spool: Spool): Promise<void> {
+  const captured = { captured: true } as const;
+  for (const content of ["Subject: captured\r\n\r\nKept.\r\n", `Subject: large\r\n\r\n${"x".repeat(300_000)}\r\n`]) {
+    const message = draft([recipient("ann@captured.test", captured), recipient("bob@captured.test", captured)], {
+      authors: ["sender@origin.test"],
+    });
+    const claimed = await put(spool, message, { claim: terms, content });
+    assert.ok(claimed);
+    await settle(spool, claimed, [delivered(0), delivered(1)]);
+  }
+  const held = { by: "policy", reason: "for the fixture" };
+  await put(spool, draft([recipient("queued@captured.test", { ...captured, held })]), {
+    content: "Subject: q\r\n\r\nQ.\r\n",
+  });
+}
+
 async function records(spool: Spool, clock: ManualClock): Promise<void> {
   const now = clock.now();
   const day = "2025-12-31";
@@ -166,19 +191,10 @@ async function records(spool: Spool, clock: ManualClock): Promise<void> {
   });
   const keys = await RewritingKeys.open({ spool, clock, random: new SeededRandom(5), log: new CollectingLog() }, []);
   await keys.close();
-  const captured: CapturedMessage = {
-    id: "2C3RD8G0AAAA",
-    from: "ann@example.org",
-    to: ["bob@elsewhere.test"],
-    subject: "captured",
-    received_at: "2026-01-01T00:00:00.000Z",
-    size: 42,
-  };
   const parsed = parseDmarcRecord("v=DMARC1; p=reject; rua=mailto:d@counted.test");
   assert.equal(parsed.kind, "record");
   const { record } = parsed;
   await spool.changeRecords([
-    { kind: "put", namespace: capturedNamespace, key: captured.id, value: captured },
     { kind: "put", namespace: keptNamespace, key: "token", value: "long@origin.test", expiresAt: now + dayMs },
     {
       kind: "put",

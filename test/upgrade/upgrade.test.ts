@@ -22,6 +22,7 @@ import {
   formatSteps,
   migrate,
 } from "../../src/node/spool-schema.ts";
+import type { CapturedEntry } from "../../src/spool/captured-mail.ts";
 import type { Spool } from "../../src/spool/spool.ts";
 import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import { SeededRandom } from "../../src/testing/seeded-random.ts";
@@ -105,7 +106,7 @@ for (const version of versions) {
     await using bench = new SqliteBench();
     const folder = await bench.folder();
     unpackFixture(version, folder);
-    await drain(folder);
+    await drain(folder, version);
   });
 }
 
@@ -127,7 +128,9 @@ async function readRecords(spool: Spool, { clock }: SqliteBench): Promise<void> 
 }
 
 /** A whole server on the spool, in simulated time, with a server for every domain. */
-async function drain(folder: string): Promise<void> {
+async function drain(folder: string, version: number): Promise<void> {
+  // Format 1 had captured mail in a folder of its own.
+  const hasCaptured = version > 1;
   await using world = new SimulatedWorld();
   const { clock } = world;
   await clock.advance(hour);
@@ -150,7 +153,14 @@ async function drain(folder: string): Promise<void> {
   const states = (await spool.find({ states: finals }, { limit: 1000 })).map(
     ({ recipient }) => `${recipient.address} ${recipient.state}`,
   );
+  const capturedStates = [
+    "ann@captured.test delivered",
+    "ann@captured.test delivered",
+    "bob@captured.test delivered",
+    "bob@captured.test delivered",
+  ];
   assert.deepEqual(states.toSorted(), [
+    ...(hasCaptured ? capturedStates : []),
     "cara@claimed.test relayed",
     "delivered@delivered.test delivered",
     "delivered@delivered.test delivered",
@@ -161,6 +171,7 @@ async function drain(folder: string): Promise<void> {
     "jörg@elsewhere.test relayed",
     "lara@large.test relayed",
     "later@later.test relayed",
+    ...(hasCaptured ? ["queued@captured.test relayed"] : []),
     "relayed@relayed.test relayed",
     "removed@removed.test removed",
     "sender@origin.test relayed",
@@ -168,16 +179,20 @@ async function drain(folder: string): Promise<void> {
   const received = [...peers].flatMap(([domain, peer]) =>
     peer.messages.map(({ content }) => `${domain} ${content.toString("latin1")}`),
   );
-  assert.equal(received.length, 7);
+  assert.equal(received.length, hasCaptured ? 8 : 7);
   assert.ok(
     received.some((text) => text.startsWith("large.test") && text.length > 300_000),
     "content of a file",
   );
   assert.ok(received.some((text) => text.startsWith("origin.test") && text.includes("could not be delivered")));
   // It is removed behind the commit that ends the last recipient.
+  const kept = hasCaptured ? 1 : 0;
   const contents = () => globSync("content/*/*.eml", { cwd: folder });
+  for (let round = 0; round < 400 && contents().length > kept; round++) await realDelay(5);
+  assert.equal(contents().length, kept, "content goes with the last recipient, but that of captured mail stays");
+  await spool.captured.delete({});
   for (let round = 0; round < 400 && contents().length > 0; round++) await realDelay(5);
-  assert.deepEqual(contents(), [], "content goes with the last recipient");
+  assert.deepEqual(contents(), [], "until it is deleted");
 }
 
 const finals = ["delivered", "relayed", "failed", "expired", "removed"] as const;
@@ -217,8 +232,55 @@ test("a step up is refused by the program before, in words that help, and taken 
   const spool = await bench.open(folder);
   assert.deepEqual(await tellingOf(spool, namespaces), expectedOf(FORMAT_VERSION));
   await spool.close();
-  await drain(folder);
+  await drain(folder, FORMAT_VERSION);
 });
+
+test("format 2 goes back to format 1 with its captured mail in files, and forward again with nothing lost", async () => {
+  await using bench = new SqliteBench();
+  const folder = await bench.folder();
+  unpackFixture(2, folder);
+  const listed = async (spool: Spool) => await spool.captured.list({ limit: 10, order: "oldest first" });
+  const before = await bench.open(folder);
+  const entries = (await listed(before)).map(({ entry }) => entry);
+  await before.close();
+  assert.equal(entries.length, 3);
+  assert.deepEqual(downgradeSpool(folder, 1), { from: 2, to: 1 });
+  assert.deepEqual(withDatabase(folder, schemaOf), freshSchema(stepsUpTo(1)));
+  for (const [place, start] of ["Subject: captured", "Subject: large", "Subject: q"].entries()) {
+    const entry = entries[place] ?? assert.fail();
+    const text = readFileSync(join(folder, "captured", `${entry.id}.eml`), "latin1");
+    assert.match(text, new RegExp(`^Received: [^]*\\r\\n${start}\\r\\n`));
+    assert.equal(text.length, entry.size);
+  }
+  const left = withDatabase(folder, (database) => database.prepare("SELECT count(*) AS n FROM contents").get()?.["n"]);
+  const open = withDatabase(
+    folder,
+    (database) => database.prepare("SELECT count(*) AS n FROM open_messages").get()?.["n"],
+  );
+  assert.ok(Number(left) <= Number(open), "no content of a message that is done");
+
+  const again = await bench.open(folder);
+  const upgraded = (await listed(again)).map(({ entry }) => entry);
+  // By their ids now: all that format 1 knows of an order.
+  const plain = entries.map((entry) => ({ ...withoutAuthors(entry), in_folder: true }));
+  assert.deepEqual(upgraded.map(({ id }) => id).toSorted(), entries.map(({ id }) => id).toSorted());
+  for (const entry of plain)
+    assert.deepEqual(
+      upgraded.find(({ id }) => id === entry.id),
+      entry,
+    );
+  const toAnn = await again.captured.list({ filter: { to: "ann@captured.test" }, limit: 10, order: "oldest first" });
+  assert.equal(toAnn.length, 2, "and found by their recipients");
+  assert.equal(await again.captured.delete({}), 3);
+  await again.close();
+  assert.deepEqual(globSync("captured/*", { cwd: folder }), []);
+});
+
+function withoutAuthors(entry: CapturedEntry): CapturedEntry {
+  const rest: { authors?: readonly string[] } & Omit<CapturedEntry, "authors"> = { ...entry };
+  delete rest.authors;
+  return rest;
+}
 
 test("below the first format there is nothing to go back to", async () => {
   await using bench = new SqliteBench();

@@ -37,7 +37,7 @@ export async function sendFirstMessage(
 ): Promise<FirstMessage | undefined> {
   try {
     await using api = await context.serverApi({ dataDir });
-    const { messages } = capturedPage.parse(await ask(api, "/api/v1/inbox"));
+    const { messages } = capturedPage.parse(await ask(api, "/api/v1/inbox?limit=1"));
     return messages.length > 0 ? undefined : await sendAndWait(server, api, context);
   } catch (error) {
     if (error instanceof CliError) return { kind: "failed", reason: error.message };

@@ -1,8 +1,16 @@
 /** `posthaste inbox list | show | wait | clear`: the captured mail. */
-import { capturedMessage, capturedPage } from "../api-shapes.ts";
+import {
+  type CapturedListing,
+  type CapturedMessage,
+  capturedMessage,
+  capturedMessages,
+  capturedPage,
+  deletedAnswer,
+  vainWait,
+} from "../api-shapes.ts";
 import { type Command, jsonOption, type OptionDeclaration, yesOption } from "../command.ts";
 import type { CliContext, ServerApi } from "../context.ts";
-import { ask, dataDirOption, configOption, devDataDir, openApi } from "../data-dir.ts";
+import { answerOf, ask, dataDirOption, configOption, devDataDir, openApi } from "../data-dir.ts";
 import { CliError, ExitCode, usageError } from "../exit-code.ts";
 import { GivenArguments } from "../given-arguments.ts";
 import { printable, printableLines } from "../../lib/printable-text.ts";
@@ -15,47 +23,56 @@ const serverOptions = [
 ] as const;
 
 const filterOptions: readonly OptionDeclaration[] = [
-  { name: "to", value: "TEXT", summary: "to an address that contains TEXT" },
-  { name: "from", value: "TEXT", summary: "from an address that contains TEXT" },
-  { name: "subject", value: "TEXT", summary: "with TEXT in the subject" },
-  { name: "after", value: "ID", summary: "newer than the message ID" },
+  { name: "to", value: "ADDRESS", summary: "to this recipient" },
+  { name: "from", value: "ADDRESS", summary: "from this sender: the reverse-path, or an address of the From field" },
+  { name: "subject", value: "TEXT", summary: "with this subject, whole" },
+  ...["to", "from", "subject"].flatMap((name) => [
+    { name: `${name}-contains`, value: "TEXT", summary: `with TEXT in ${partName(name)}` },
+    {
+      name: `${name}-pattern`,
+      value: "PATTERN",
+      summary: `with ${partName(name)} like PATTERN; * stands for any text`,
+    },
+  ]),
 ];
+
+const afterOption = { name: "after", value: "ID", summary: "that arrived after the message ID" } as const;
+
+function partName(name: string): string {
+  return name === "subject" ? "the subject" : name === "to" ? "a recipient" : "a sender";
+}
 
 const list: Command = {
   name: "inbox list",
   summary: "list captured mail, newest first",
-  options: [...filterOptions, jsonOption, ...serverOptions],
+  options: [
+    ...filterOptions,
+    afterOption,
+    { name: "before", value: "ID", summary: "that arrived before the message ID" },
+    { name: "limit", value: "N", summary: "at most so many; default and most 1000" },
+    jsonOption,
+    ...serverOptions,
+  ],
   positionals: [],
   examples: [{ line: "posthaste inbox list --to ann@example.org", does: "what one user got" }],
   run: async (given, context) => {
+    const query = queryOf(given, ["after", "before"]);
+    const limit = given.number("limit", { min: 1, max: 1000 });
+    if (limit !== undefined) query.set("limit", String(limit));
     await using api = await openInbox(given, context);
-    const answer = await ask(api, `/api/v1/inbox?${queryOf(given).toString()}`);
+    const answer = await ask(api, inboxPath(query));
     if (given.flag("json")) {
       context.stdout.write(`${JSON.stringify(answer)}\n`);
       return ExitCode.ok;
     }
-    const { messages } = capturedPage.parse(answer);
+    const { messages, next } = capturedPage.parse(answer);
     if (messages.length === 0) {
       context.stderr.write("No captured mail matches.\n");
       return ExitCode.ok;
     }
-    const now = context.clock.now();
-    const rows = messages.map(({ id, from, to, subject, received_at: receivedAt, size, junk }) => [
-      id,
-      relativeTime(receivedAt, now),
-      sizeText(size),
-      printable(from === "" ? "<>" : from),
-      printable(to.join(", ")),
-      `${junk === true ? "(junk) " : ""}${printable(subject)}`,
-    ]);
-    const { stdout, environment } = context;
-    stdout.write(
-      textTable([["ID", "RECEIVED", "SIZE", "FROM", "TO", "SUBJECT"], ...rows], {
-        columns: tableColumns(stdout),
-        right: [2],
-        style: styleFor(stdout, environment),
-      }),
-    );
+    context.stdout.write(listing(messages, context));
+    const last = messages.at(-1);
+    if (next !== null && last) context.stderr.write(`There is more; go on with --before ${last.id}\n`);
     return ExitCode.ok;
   },
 };
@@ -75,7 +92,7 @@ const show: Command = {
       context.stdout.write(new Uint8Array(await response.arrayBuffer()));
       return ExitCode.ok;
     }
-    return printMessage(await ask(api, `/api/v1/inbox/${encodeURIComponent(id)}`), given, context);
+    return printMessages(await ask(api, `/api/v1/inbox/${encodeURIComponent(id)}`), given, context);
   },
 };
 
@@ -84,6 +101,8 @@ const wait: Command = {
   summary: "wait for a captured message, already there or still to come, and show it",
   options: [
     ...filterOptions,
+    afterOption,
+    { name: "count", value: "N", summary: "wait until there are N, and show the newest N in the order of arrival" },
     { name: "timeout", value: "TIME", summary: "give up after TIME, exit code 75; default 30s" },
     jsonOption,
     ...serverOptions,
@@ -93,24 +112,33 @@ const wait: Command = {
   run: async (given, context) => {
     const timeoutMs = given.durationMs("timeout") ?? 30_000;
     if (timeoutMs > 300_000) throw usageError("--timeout is at most 300s");
-    await using api = await openInbox(given, context, { serverOnly: true });
-    const query = queryOf(given);
+    const query = queryOf(given, ["after"]);
+    const count = given.number("count", { min: 1, max: 100 });
+    if (count !== undefined) query.set("count", String(count));
     query.set("timeout", `${timeoutMs}ms`);
-    return printMessage(await ask(api, `/api/v1/inbox/wait?${query.toString()}`), given, context);
+    await using api = await openInbox(given, context, { serverOnly: true });
+    const response = await api.request(`/api/v1/inbox/wait?${query.toString()}`);
+    if (response.status === 504) return reportInVain(await response.json(), context);
+    return printMessages(await answerOf(response), given, context);
   },
 };
 
 const clear: Command = {
   name: "inbox clear",
-  summary: "delete all captured mail",
-  options: [yesOption, jsonOption, ...serverOptions],
+  summary: "delete captured mail: all of it, or what a filter selects",
+  options: [...filterOptions, yesOption, jsonOption, ...serverOptions],
   positionals: [],
-  examples: [{ line: "posthaste inbox clear --yes", does: "before a test" }],
+  examples: [
+    { line: "posthaste inbox clear --yes", does: "before a test" },
+    { line: "posthaste inbox clear --to ann@example.org --yes", does: "the mail of one user" },
+  ],
   run: async (given, context) => {
+    const query = queryOf(given, []);
     await using api = await openInbox(given, context);
-    const { messages } = capturedPage.parse(await ask(api, "/api/v1/inbox"));
-    const count = plural(messages.length, "message");
-    if (messages.length > 0 && !given.flag("yes")) {
+    const { messages, next, total } = capturedPage.parse(await ask(api, inboxPath(query)));
+    const found = query.size === 0 ? total : messages.length;
+    if (found > 0 && !given.flag("yes")) {
+      const count = `${query.size > 0 && next !== null ? "more than " : ""}${plural(found, "message")}`;
       if (!context.stdin.isTerminal) throw usageError(`${count} would be deleted; off a terminal, --yes says so`);
       const answer = await context.stdin.ask(`Delete ${count} for good? [y/N] `);
       if (!/^y(es)?$/i.test(answer.trim())) {
@@ -118,9 +146,9 @@ const clear: Command = {
         return ExitCode.ok;
       }
     }
-    const answer = await ask(api, "/api/v1/inbox", { method: "DELETE" });
+    const answer = await ask(api, inboxPath(query), { method: "DELETE" });
     if (given.flag("json")) context.stdout.write(`${JSON.stringify(answer)}\n`);
-    else context.stderr.write(`${count} deleted.\n`);
+    else context.stderr.write(`${plural(deletedAnswer.parse(answer).deleted, "message")} deleted.\n`);
     return ExitCode.ok;
   },
 };
@@ -140,24 +168,64 @@ async function openInbox(
   return await openApi(new GivenArguments(values, []), context, options);
 }
 
-function queryOf(given: GivenArguments): URLSearchParams {
-  const entries = filterOptions.map(({ name }): [string, string] => [name, given.text(name) ?? ""]);
-  return new URLSearchParams(entries.filter(([, value]) => value !== ""));
+/** Options of the command line have hyphens where parameters of the API have underscores. */
+function queryOf(given: GivenArguments, ranges: readonly string[]): URLSearchParams {
+  const names = [...filterOptions.map(({ name }) => name), ...ranges];
+  return new URLSearchParams(
+    names.flatMap((name) => {
+      const value = given.text(name);
+      return value === undefined ? [] : [[name.replace("-", "_"), value]];
+    }),
+  );
+}
+
+function inboxPath(query: URLSearchParams): string {
+  return query.size === 0 ? "/api/v1/inbox" : `/api/v1/inbox?${query.toString()}`;
 }
 
 async function newest(api: ServerApi): Promise<string> {
-  const [first] = capturedPage.parse(await ask(api, "/api/v1/inbox")).messages;
+  const [first] = capturedPage.parse(await ask(api, "/api/v1/inbox?limit=1")).messages;
   if (!first) throw new CliError(ExitCode.data, "the inbox is empty");
   return first.id;
 }
 
-function printMessage(answer: unknown, given: GivenArguments, context: CliContext): ExitCode {
+function listing(messages: readonly CapturedListing[], { clock, stdout, environment }: CliContext): string {
+  const now = clock.now();
+  const rows = messages.map(({ id, from, to, subject, received_at: receivedAt, size, junk }) => [
+    id,
+    relativeTime(receivedAt, now),
+    sizeText(size),
+    printable(from === "" ? "<>" : from),
+    printable(to.join(", ")),
+    `${junk === true ? "(junk) " : ""}${printable(subject)}`,
+  ]);
+  return textTable([["ID", "RECEIVED", "SIZE", "FROM", "TO", "SUBJECT"], ...rows], {
+    columns: tableColumns(stdout),
+    right: [2],
+    style: styleFor(stdout, environment),
+  });
+}
+
+/** What came instead is what a person looks at next. */
+function reportInVain(answer: unknown, context: CliContext): ExitCode {
+  const { error, arrived } = vainWait.parse(answer);
+  context.stderr.write(`posthaste: ${printable(error)}\n${arrived.length > 0 ? listing(arrived, context) : ""}`);
+  return ExitCode.tryLater;
+}
+
+function printMessages(answer: unknown, given: GivenArguments, context: CliContext): ExitCode {
   if (given.flag("json")) {
     context.stdout.write(`${JSON.stringify(answer)}\n`);
     return ExitCode.ok;
   }
+  const several = capturedMessages.safeParse(answer);
+  const messages = several.success ? several.data.messages : [capturedMessage.parse(answer)];
+  context.stdout.write(messages.map((message) => messageText(message, context)).join("\n"));
+  return ExitCode.ok;
+}
+
+function messageText(message: CapturedMessage, context: CliContext): string {
   const style = styleFor(context.stdout, context.environment);
-  const message = capturedMessage.parse(answer);
   const lines = [
     `${style.dim("Id:")}      ${message.id}`,
     `${style.dim("From:")}    ${printable(message.from === "" ? "<>" : message.from)}`,
@@ -170,6 +238,5 @@ function printMessage(answer: unknown, given: GivenArguments, context: CliContex
   if (message.codes.length > 0)
     lines.push(`${style.dim("Codes:")} ${message.codes.map((code) => printable(code)).join(", ")}`);
   if (message.links.length > 0) lines.push(style.dim("Links:"), ...message.links.map((link) => `  ${printable(link)}`));
-  context.stdout.write(`${lines.join("\n").trimEnd()}\n`);
-  return ExitCode.ok;
+  return `${lines.join("\n").trimEnd()}\n`;
 }

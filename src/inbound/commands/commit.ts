@@ -3,6 +3,7 @@
  * the report that an expanded alias owes, then the reply. Whatever fails, nothing is half-kept, and the client hears 4yz.
  */
 import type { HeaderSection } from "../../message/header-section.ts";
+import { withCapturedMarked } from "../../route/captured-recipients.ts";
 import { reply } from "../../smtp/reply.ts";
 import type { ClaimedMessage, NewMessage } from "../../spool/spool.ts";
 import type { IncomingContent } from "../incoming-content.ts";
@@ -21,8 +22,9 @@ export interface CompleteMessage {
 
 /** Rejects where the spool does, which then keeps nothing; the transaction is still open. */
 export async function commitMessage(state: SessionState, complete: CompleteMessage): Promise<Verdict> {
-  const { message, event, content, transaction } = complete;
-  const { queue, clock } = state.services;
+  const { event, header, content, transaction } = complete;
+  const { queue, clock, captures } = state.services;
+  const message = withCapturedMarked(complete.message, captures, header);
   if (content.pendingWrite !== undefined) await content.pendingWrite;
   const claim = queue.claimTermsForFresh(message.recipients.map(({ domain }) => domain));
   const { size } = content.writer;
@@ -67,11 +69,12 @@ async function commitExpandedReport(
   state: SessionState,
   { message, header, transaction }: CompleteMessage,
 ): Promise<ClaimedMessage | undefined> {
-  const { queue, reporter, spool } = state.services;
+  const { queue, reporter, spool, captures } = state.services;
   try {
     const owed = await reporter.expandedReport({ message, header, recipients: transaction.expanded });
     if (owed === undefined) return undefined;
-    const { message: report, content } = owed.report;
+    const { content } = owed.report;
+    const report = withCapturedMarked(owed.report.message, captures);
     await using writer = spool.begin();
     const wait = writer.append(content);
     if (wait !== undefined) await wait;
