@@ -32,12 +32,16 @@ export function inboxApi(inbox: Inbox): Hono {
     refuseQuery(context.req.url);
     const raw = await inbox.raw(idOf(context));
     if (!raw) return notFound(context);
-    return context.body(new Uint8Array(raw), 200, {
-      "content-type": "message/rfc822",
-      // A browser shows it as a file, never as a page of ours.
-      "content-disposition": `attachment; filename="${idOf(context)}.eml"`,
-      "x-content-type-options": "nosniff",
-    });
+    return file(context, { content: raw, type: "message/rfc822", filename: `${idOf(context)}.eml` });
+  });
+
+  app.get("/:id/attachments/:index", async (context) => {
+    refuseQuery(context.req.url);
+    const index = context.req.param("index");
+    const attachment = /^\d{1,4}$/.test(index) ? await inbox.attachment(idOf(context), Number(index)) : undefined;
+    return attachment
+      ? file(context, attachment)
+      : context.json({ error: "no captured message has this id and an attachment of this number" }, 404);
   });
 
   app.delete("/:id", async (context) => {
@@ -56,6 +60,25 @@ export function inboxApi(inbox: Inbox): Hono {
 /** Ids are capital letters and digits; people type them as they like. */
 function idOf(context: Context): string {
   return (context.req.param("id") ?? "").toUpperCase();
+}
+
+/** A browser saves it, and never shows it as a page of ours. */
+function file(
+  context: Context,
+  { content, type, filename }: { readonly content: Uint8Array; readonly type: string; readonly filename: string },
+): Response {
+  const ascii = filename.replaceAll(/[^\w. -]/g, "_").slice(0, 200);
+  const encoded = encodeURIComponent(filename.slice(0, 200).toWellFormed()).replaceAll(/['()*]/g, percentEncoded);
+  return context.body(new Uint8Array(content), 200, {
+    "content-type": /^[\w.+-]{1,100}\/[\w.+-]{1,100}$/.test(type) ? type : "application/octet-stream",
+    "content-disposition": `attachment; filename="${ascii}"; filename*=UTF-8''${encoded}`,
+    "x-content-type-options": "nosniff",
+  });
+}
+
+/** What a parameter of Content-Disposition does not bear bare, and encodeURIComponent leaves. */
+function percentEncoded(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
 function notFound(context: Context): Response {

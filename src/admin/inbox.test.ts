@@ -110,6 +110,56 @@ test("a captured message is there raw, as it would have gone out, and gone after
   assert.deepEqual((await remove("/api/v1/inbox")).body, { deleted: 0 });
 });
 
+test("a message has its envelope, its header with names, and its attachments, each with its content", async () => {
+  const { app, capture, get } = world();
+  const boundary = [
+    "ignored",
+    "--b",
+    "",
+    "Your code is 123456",
+    "--b",
+    'Content-Type: text/csv; name="=?utf-8?Q?=C3=BCbersicht?=.csv"',
+    "",
+    "1,2",
+    "--b",
+    "Content-Type: text/html x",
+    'Content-Disposition: attachment; filename="a\\"b<c>.html"',
+    "",
+    "<script>alert(1)</script>",
+    "--b--",
+  ].join("\r\n");
+  const header = "x\r\nCc: Eve <eve@two.test>\r\nContent-Type: multipart/mixed; boundary=b";
+  const id = await capture("bob@two.test", header, boundary);
+  const { body } = await get(`/api/v1/inbox/${id}`);
+  assert.deepEqual(body["envelope"], { from: "ann@sender.test", to: ["bob@two.test"] });
+  assert.deepEqual(body["header_from"], [{ name: "", address: "ann@sender.test" }]);
+  assert.deepEqual(body["cc"], [{ name: "Eve", address: "eve@two.test" }]);
+  assert.deepEqual(body["codes"], ["123456"]);
+  assert.equal(body["left_out"], null);
+  assert.ok((body["headers"] as { name: string }[]).some(({ name }) => name === "Received"));
+  const listed = body["attachments"] as { index: number; filename: string; type: string; size: number }[];
+  assert.deepEqual(
+    listed.map(({ index, filename, type, size }) => [index, filename, type, size]),
+    [
+      [0, "übersicht.csv", "text/csv", 3],
+      [1, 'a"b<c>.html', "text/html x", 25],
+    ],
+  );
+  const download = async (index: string) =>
+    await app.request(`http://localhost/api/v1/inbox/${id}/attachments/${index}`);
+  const csv = await download("0");
+  assert.deepEqual([await csv.text(), csv.headers.get("content-type")], ["1,2", "text/csv"]);
+  assert.equal(
+    csv.headers.get("content-disposition"),
+    "attachment; filename=\"_bersicht.csv\"; filename*=UTF-8''%C3%BCbersicht.csv",
+  );
+  const page = await download("1");
+  assert.equal(page.headers.get("content-type"), "application/octet-stream", "what is no type is not passed on");
+  assert.match(page.headers.get("content-disposition") ?? "", /^attachment; filename="a_b_c_\.html"; /);
+  assert.equal(page.headers.get("x-content-type-options"), "nosniff");
+  for (const index of ["2", "-1", "x", "00000"]) assert.equal((await download(index)).status, 404);
+});
+
 test("what an older version captured into files is read and deleted like the rest", async () => {
   const { files, inbox, spool } = world();
   await files.makeDirectory("/data/captured");

@@ -7,11 +7,15 @@ import type { Arrival, CapturedEntry } from "../spool/captured-mail.ts";
 import { parseQueueId, timeOfQueueId } from "../spool/queue-id.ts";
 import type { Content, Spool } from "../spool/spool.ts";
 import { InboxWaits, type WaitOutcome } from "./inbox-waits.ts";
+import { type MessageAttachment, parseMessage } from "./parsed-message.ts";
 import { type ReadableContent, readContent } from "./readable-content.ts";
 
 /** A row of the list. */
 export type InboxListing = Pick<CapturedEntry, "id" | "from" | "to" | "subject" | "received_at" | "size" | "junk">;
-export type InboxMessage = InboxListing & ReadableContent;
+export interface InboxMessage extends InboxListing, ReadableContent {
+  /** What the client said in MAIL and RCPT, whatever the header says. */
+  readonly envelope: Pick<InboxListing, "from" | "to">;
+}
 
 /** A place in the list: the id of a message, or what a page gave as `next`. */
 export type InboxCursor = string;
@@ -83,7 +87,15 @@ export class Inbox {
   async get(id: string): Promise<InboxMessage | undefined> {
     const found = await this.#spool.captured.get(id);
     const raw = found && (await this.#rawOf(found.entry));
-    return found && raw ? { ...listingOf(found.entry), ...(await readContent(raw)) } : undefined;
+    if (!found || !raw) return undefined;
+    const { from, to } = found.entry;
+    return { ...listingOf(found.entry), envelope: { from, to }, ...(await readContent(raw)) };
+  }
+
+  /** Number `index` of what the message lists. */
+  async attachment(id: string, index: number): Promise<MessageAttachment | undefined> {
+    const raw = await this.raw(id);
+    return raw && (await parseMessage(raw)).attachments[index];
   }
 
   /** The message as it would have gone out. */

@@ -1,30 +1,32 @@
-/** What a person or a test wants of a captured message: text, HTML, attachments by name, links, one-time codes. */
-import PostalMime from "postal-mime";
-import { decodeEncodedWords } from "../message/encoded-word.ts";
-import { withKnownCharsets } from "./reading/body-charsets.ts";
+/** What a person or a test wants of a captured message: header, text, HTML, attachments, links, one-time codes. */
+import { type MessageHeader, parseMessage } from "./parsed-message.ts";
 import { type Findings, findLinksAndCodes } from "./reading/find.ts";
 
-export interface ReadableContent extends Findings {
+export interface ReadableContent extends MessageHeader, Findings {
   readonly text: string;
   readonly html: string;
-  readonly attachments: readonly { readonly filename: string; readonly type: string; readonly size: number }[];
+  /** `index` gets the content: `…/ID/attachments/INDEX`. */
+  readonly attachments: readonly {
+    readonly index: number;
+    readonly filename: string;
+    readonly type: string;
+    readonly disposition: string | null;
+    readonly content_id: string | null;
+    /** Octets of the content, decoded. */
+    readonly size: number;
+  }[];
+  /** What of the message is not shown, and why. */
+  readonly left_out: string | null;
 }
 
-/** Larger messages are shown by their first part only: showing is no reason to take the memory of the server. */
-const parsedBytesMax = 25_000_000;
-
 export async function readContent(raw: Uint8Array): Promise<ReadableContent> {
-  const parsed = await PostalMime.parse(withKnownCharsets(raw.subarray(0, parsedBytesMax)));
-  const { headers, text = "", html = "", attachments } = parsed;
-  const subject = decodeEncodedWords(headers.find(({ key }) => key === "subject")?.value ?? "");
+  const { header, subject, text, html, attachments, leftOut } = await parseMessage(raw);
   return {
+    ...header,
     text,
     html,
     ...findLinksAndCodes({ subject, text, html }),
-    attachments: attachments.map(({ filename, mimeType, content }) => ({
-      filename: filename ?? "",
-      type: mimeType,
-      size: typeof content === "string" ? content.length : content.byteLength,
-    })),
+    attachments: attachments.map(({ content, ...facts }, index) => ({ index, ...facts, size: content.length })),
+    left_out: leftOut ?? null,
   };
 }

@@ -74,11 +74,19 @@ export const deletedAnswer = z.object({ deleted: z.number() });
 /** When nothing came in time: what did. */
 export const vainWait = z.object({ error: z.string(), arrived: z.array(capturedListing) });
 
+const namedAddress = z.object({ name: z.string(), address: z.string() });
+
 export const capturedMessage = capturedListing.extend({
   text: z.string().nullish(),
   html: z.string().nullish(),
   links: z.array(z.string()).default([]),
   codes: z.array(z.string()).default([]),
+  cc: z.array(namedAddress).default([]),
+  header_from: z.array(namedAddress).default([]),
+  attachments: z
+    .array(z.object({ index: z.number(), filename: z.string(), type: z.string(), size: z.number() }))
+    .default([]),
+  left_out: z.string().nullish(),
 });
 export type CapturedMessage = z.output<typeof capturedMessage>;
 export const capturedMessages = z.object({ messages: z.array(capturedMessage) });

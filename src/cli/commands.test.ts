@@ -227,3 +227,45 @@ test("inbox commands speak to the dev server's data unless another is named", as
   const cleared = await terminal.run("inbox clear --yes", { api });
   assert.equal(cleared.calls[1]?.method, "DELETE");
 });
+
+test("inbox show prints a message that has only HTML as text, with names and attachments", async () => {
+  const terminal = new TestTerminal();
+  const message = {
+    ...captured,
+    text: "",
+    html: "<h1>Welcome</h1><p>Open <a href='https://example.org/in'>your page</a></p>",
+    header_from: [{ name: "The Shop", address: "shop@example.org" }],
+    cc: [{ name: "", address: "eve@example.org" }],
+    attachments: [{ index: 0, filename: "a\u001b[31m.pdf", type: "application/pdf", size: 1200 }],
+    left_out: "only the first part is shown",
+  };
+  const { stdout } = await terminal.run("inbox show 4QJ7ZC2M9KXD", { api: () => ({ body: message }) });
+  assert.match(stdout, /Author: {2}The Shop <shop@example\.org>\nCc: {6}eve@example\.org\nSubject: Sign in\n/);
+  assert.match(stdout, /\n\nWelcome\s+Open your page\n/);
+  assert.match(stdout, /Attachments:\n {2}0 {2}a[^\u001b]*\.pdf {2}application\/pdf {2}1\.2 KB\n/);
+  assert.match(stdout, /Note: only the first part is shown\n$/);
+});
+
+test("inbox wait in vain ends with 75 and shows what came instead; without a server it does not wait", async () => {
+  const terminal = new TestTerminal();
+  const body = { error: "no message to a@b.test arrived within 1 s; 1 other did", arrived: [captured] };
+  const vain = await terminal.run("inbox wait --to a@b.test --timeout 1s", { api: () => ({ status: 504, body }) });
+  assert.equal(vain.code, 75);
+  assert.match(vain.stderr, /^posthaste: no message to a@b\.test arrived within 1 s; 1 other did\nID .*\n4QJ7ZC2M9KXD/);
+  const three = await terminal.run("inbox wait --count 2 --subject-pattern Sign*", {
+    api: () => ({ body: { messages: [captured, captured] } }),
+  });
+  assert.equal(three.calls[0]?.path, "/api/v1/inbox/wait?subject_pattern=Sign*&count=2&timeout=30000ms");
+  assert.equal(three.stdout.match(/Subject: Sign in/g)?.length, 2);
+});
+
+test("inbox clear takes a filter and says how much it deleted", async () => {
+  const terminal = new TestTerminal();
+  const api = ({ method }: ApiCall) => ({ body: method === "DELETE" ? { deleted: 1 } : page });
+  const cleared = await terminal.run("inbox clear --to ann@example.org --yes", { api });
+  assert.deepEqual(
+    cleared.calls.map(({ method, path }) => `${method ?? "GET"} ${path}`),
+    ["GET /api/v1/inbox?to=ann%40example.org", "DELETE /api/v1/inbox?to=ann%40example.org"],
+  );
+  assert.match(cleared.stderr, /1 message deleted\.\n$/);
+});

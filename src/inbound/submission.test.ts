@@ -307,6 +307,21 @@ test("in development STARTTLS can be left out, for programs that use it unasked 
   await client.expect("MAIL FROM:<app@example.org>", "250");
 });
 
+test("in development Bcc stays, so that a test sees the leak; the envelope is what was given in RCPT", async () => {
+  await using server = await ReceivingServer.open({ development: true });
+  const client = await server.client("submission");
+  await client.expect("EHLO app.test", "250");
+  await client.envelope("<app@localhost>", "<ann@else.test>");
+  const fields = "Bcc: hidden@else.test\r\nResent-Bcc: hidden@else.test\r\n";
+  assert.match(await client.content(`Subject: x\r\n${fields}\r\nhello`), /^250 /);
+  const { content, recipients } = await server.onlyMessage();
+  assert.ok(content.includes(fields));
+  assert.deepEqual(
+    recipients.map(({ address }) => address),
+    ["ann@else.test"],
+  );
+});
+
 test("in development any login is right, in clear, any sender and any recipient, and nobody is asked", async () => {
   await using server = await ReceivingServer.open({ development: true });
   const client = await server.client("mx");

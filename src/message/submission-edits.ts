@@ -18,6 +18,8 @@ export interface SubmissionContext {
   readonly makeMessageId: () => string;
   /** `local@domain` ready for the wire: the login's address, or the reverse-path. Absent: nobody to name. */
   readonly author?: string;
+  /** Bcc stays, for a test that looks for a leak: what is sent to a test inbox reaches nobody. */
+  readonly keepHidden?: boolean;
 }
 
 export interface EditedHeader {
@@ -39,7 +41,7 @@ export function editSubmission(header: HeaderSection, context: SubmissionContext
     if (field.name === "date") hasDate = true;
     else if (field.name === "from") hasFrom = true;
     else if (field.name === "message-id") messageIds.push(field);
-    else if (hiddenNames.has(field.name)) removed.add(field);
+    else if (hiddenNames.has(field.name) && context.keepHidden !== true) removed.add(field);
   }
   if (removed.size > 0) edits.push("bcc-removed");
 

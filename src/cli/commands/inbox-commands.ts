@@ -1,4 +1,5 @@
 /** `posthaste inbox list | show | wait | clear`: the captured mail. */
+import { readHtml } from "../../admin/reading/html-text.ts";
 import {
   type CapturedListing,
   type CapturedMessage,
@@ -230,13 +231,36 @@ function messageText(message: CapturedMessage, context: CliContext): string {
     `${style.dim("Id:")}      ${message.id}`,
     `${style.dim("From:")}    ${printable(message.from === "" ? "<>" : message.from)}`,
     `${style.dim("To:")}      ${printable(message.to.join(", "))}`,
+    ...namedLine("Author:", message.header_from),
+    ...namedLine("Cc:", message.cc),
     `${style.dim("Subject:")} ${style.bold(printable(message.subject))}`,
     "",
-    printableLines((message.text ?? "(no text)").trimEnd()),
+    printableLines(textToShow(message).trimEnd()),
     "",
   ];
   if (message.codes.length > 0)
     lines.push(`${style.dim("Codes:")} ${message.codes.map((code) => printable(code)).join(", ")}`);
   if (message.links.length > 0) lines.push(style.dim("Links:"), ...message.links.map((link) => `  ${printable(link)}`));
+  if (message.attachments.length > 0) lines.push(style.dim("Attachments:"));
+  for (const { index, filename, type, size } of message.attachments) {
+    lines.push(
+      `  ${index}  ${printable(filename === "" ? "(no name)" : filename)}  ${printable(type)}  ${sizeText(size)}`,
+    );
+  }
+  if (message.left_out) lines.push(`${style.dim("Note:")} ${printable(message.left_out)}`);
   return `${lines.join("\n").trimEnd()}\n`;
+
+  /** Only where it says something that the envelope does not. */
+  function namedLine(label: string, addresses: CapturedMessage["cc"]): readonly string[] {
+    const named = addresses.map(({ name, address }) => printable(name === "" ? address : `${name} <${address}>`));
+    const isNews = named.length > 0 && named.join(", ") !== message.from;
+    return isNews ? [`${style.dim(label)}${" ".repeat(Math.max(1, 9 - label.length))}${named.join(", ")}`] : [];
+  }
+}
+
+/** Of a message that has only HTML: what a reader of it sees. */
+function textToShow({ text, html }: CapturedMessage): string {
+  if (text) return text;
+  const seen = html ? readHtml(html).text : "";
+  return seen.trim() === "" ? "(no text)" : seen;
 }

@@ -187,13 +187,14 @@ function headerEdit(state: SessionState): HeaderEdit | undefined {
 }
 
 function submissionEdit(state: SessionState): HeaderEdit {
-  const { services, settings, client, transaction } = state;
+  const { services, settings, client, transaction, listener } = state;
+  const keepHidden = listener.development === true;
   return (header) => {
     const now = services.clock.now();
     const makeId = () =>
       makeMessageId({ at: now, random: services.random.bytes(messageIdRandomBytes), host: settings.hostname });
     const author = client.login ?? transaction?.reversePathText ?? "";
-    return editSubmission(header, { now, makeMessageId: makeId, author }).header;
+    return editSubmission(header, { now, makeMessageId: makeId, author, keepHidden }).header;
   };
 }
 
