@@ -8,7 +8,7 @@ const intervalMs = 3_600_000;
 /** Rows in one transaction: some milliseconds of the writing thread. */
 const rowsAtOnce = 500;
 /** Between two transactions, so that mail gets its turn. */
-const pauseMs = 50;
+const pauseMs = 10;
 
 export class HistoryKeeper {
   readonly #spool: Pick<Spool, "prune">;

@@ -4,7 +4,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { failureOf } from "./spool-failure.ts";
-import type { Batch, Failure, SpoolThreadData, ThreadReply } from "./spool-protocol.ts";
+import type { Batch, CheckpointOperation, Failure, SpoolThreadData, ThreadReply } from "./spool-protocol.ts";
 import { Query } from "./spool-query.ts";
 
 /** How long the writer may be held up while a search still reads the log; then the next checkpoint tries again. */
@@ -16,23 +16,26 @@ export class SpoolCheckpointer {
   readonly #database: DatabaseSync;
   readonly #copy: Query<Outcome>;
   readonly #copyRestAndStartOver: Query<Outcome>;
+  readonly #copyRestAndTruncate: Query<Outcome>;
 
   constructor(data: SpoolThreadData) {
     this.#database = new DatabaseSync(data.path, { timeout: BUSY_MS });
     this.#database.exec("PRAGMA synchronous = FULL; PRAGMA cache_size = -512;");
     this.#copy = new Query(this.#database, "PRAGMA wal_checkpoint(PASSIVE)");
     this.#copyRestAndStartOver = new Query(this.#database, "PRAGMA wal_checkpoint(RESTART)");
+    this.#copyRestAndTruncate = new Query(this.#database, "PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
   /** Each operation is a checkpoint; nothing is lost where one fails, since everything stays in the log. */
   run(batch: Batch): Extract<ThreadReply, { kind: "answers" }> {
     const failures: Failure[] = [];
-    const results = batch.operations.map((_, index) => {
+    const results = batch.operations.map((operation, index) => {
       try {
         // The second takes what the writer added during the first, so that little is left for the writer to wait for.
         this.#copy.get();
         this.#copy.get();
-        return this.#copyRestAndStartOver.get()?.[1] ?? 0;
+        const { truncate } = operation as CheckpointOperation;
+        return (truncate ? this.#copyRestAndTruncate : this.#copyRestAndStartOver).get()?.[1] ?? 0;
       } catch (error) {
         failures.push({ index, ...failureOf(error) });
         return undefined;

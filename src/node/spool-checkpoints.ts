@@ -29,6 +29,7 @@ export class SpoolCheckpoints {
   readonly #thread: Pick<SpoolChannel, "send">;
   readonly #safe: boolean;
   #rows = 0;
+  #truncateNext = false;
   #running: Promise<void> | undefined;
 
   constructor(thread: Pick<SpoolChannel, "send">, sqliteVersion = process.versions["sqlite"] ?? "0") {
@@ -40,14 +41,30 @@ export class SpoolCheckpoints {
     if (!this.#safe) return;
     this.#rows += rows;
     if (this.#rows < ROWS_BETWEEN || this.#running !== undefined) return;
+    this.#copy(false);
+  }
+
+  /** After much was removed: the database's file is cut only when the log is copied, and the log's by this. */
+  giveSpaceBack(): void {
+    if (!this.#safe) return;
+    if (this.#running === undefined) this.#copy(true);
+    else this.#truncateNext = true;
+  }
+
+  #copy(truncate: boolean): void {
     this.#rows = 0;
     this.#running = this.#thread
-      .send({ kind: "checkpoint" })
+      .send({ kind: "checkpoint", truncate })
       .then(
         () => {},
         // Everything stays in the log, and the next one takes it along; the writer checkpoints by itself in need.
         () => {},
       )
-      .finally(() => (this.#running = undefined));
+      .finally(() => {
+        this.#running = undefined;
+        if (!this.#truncateNext) return;
+        this.#truncateNext = false;
+        this.#copy(true);
+      });
   }
 }

@@ -184,6 +184,7 @@ export type WriteOperation =
   | { readonly kind: "renew"; readonly now: Instant; readonly tokens: readonly number[]; readonly leaseMs: number }
   | { readonly kind: "next-due"; readonly excludeDomains: readonly string[] }
   | { readonly kind: "prune"; readonly before: Instant; readonly limit: number }
+  | { readonly kind: "shrink" }
   | { readonly kind: "records"; readonly changes: readonly RecordRow[] }
   | CapturedDeletion
   | CapturedTrim;
@@ -200,6 +201,8 @@ export interface WriteResults {
   readonly renew: readonly number[];
   readonly "next-due": Instant | undefined;
   readonly prune: number;
+  /** Whether the file became smaller. */
+  readonly shrink: boolean;
   readonly records: undefined;
   readonly "delete-captured": CapturedStep;
   readonly "trim-captured": CapturedStep;
@@ -263,6 +266,8 @@ export type FileRow = readonly [place: number, id: string, size: number];
 
 export interface CheckpointOperation {
   readonly kind: "checkpoint";
+  /** The log's file is to become empty, too. */
+  readonly truncate: boolean;
 }
 
 export type Operation = WriteOperation | ReadOperation | CheckpointOperation;

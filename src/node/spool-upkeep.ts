@@ -68,16 +68,19 @@ export class SpoolUpkeep {
       this.#deleteClosed.run(closedAt, seq);
     }
     if (rows < limit) rows += changes(this.#deleteExpired.run(before, limit - rows));
-    this.#giveSpaceBack();
     return rows;
   }
 
-  /** Most freed pages are soon used again; only when they are more than half of the file it shrinks. */
-  #giveSpaceBack(): void {
+  /**
+   * Most freed pages are soon used again; only when they are more than half of the file it shrinks, by one step. false:
+   * there was nothing to do.
+   */
+  shrink(): boolean {
     const free = this.#freePages.get()?.[0] ?? 0;
     const pages = this.#pages.get()?.[0] ?? 0;
-    if (free <= FREE_PAGES_KEPT || free * 2 <= pages) return;
+    if (free <= FREE_PAGES_KEPT || free * 2 <= pages) return false;
     this.#database.exec(`PRAGMA incremental_vacuum(${VACUUMED_PAGES_MAX})`);
+    return true;
   }
 }
 

@@ -178,6 +178,8 @@ export class SpoolWriter {
         return this.#verbs.step(operation);
       case "prune":
         return this.#upkeep.prune(operation.before, operation.limit);
+      case "shrink":
+        return this.#upkeep.shrink();
       case "records":
         this.#upkeep.changeRecords(operation.changes);
         return undefined;

@@ -449,3 +449,28 @@ test("a write that the system refuses is told as failed, and nothing of it comes
   for (const id of told) assert.deepEqual(await statesOf(spool, id), ["scheduled", "scheduled"]);
   for (const id of refused) assert.equal(await spool.message(id), undefined, `${id} was refused`);
 });
+
+test("deleting captured mail gives its space back to the system", async () => {
+  await using bench = new SqliteBench();
+  const directory = await bench.folder();
+  const spool = await bench.open(directory);
+  const content = "x".repeat(10_000);
+  const sizes = async () =>
+    await Promise.all(["spool.db", "spool.db-wal"].map(async (name) => (await stat(`${directory}/${name}`)).size));
+  for (let round = 0; round < 4; round++) {
+    const messages = Array.from({ length: 1000 }, () => draft([recipient("ann@a.test", { captured: true })]));
+    const claims = await Promise.all(messages.map((message) => put(spool, message, { claim: terms, content })));
+    await Promise.all(claims.map((claimed) => claimed && settle(spool, claimed, [delivered(0)])));
+  }
+  const [full = 0] = await sizes();
+  assert.ok(full > 30_000_000, `${full}`);
+  assert.equal(await spool.captured.delete({}), 4000);
+  while ((await spool.prune(bench.clock.now(), 500)) > 0);
+  // The checkpoint is made by a thread of its own, in real time.
+  for (let round = 0; round < 500 && Math.max(...(await sizes())) > 12_000_000; round++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const [database = 0, log = 0] = await sizes();
+  assert.ok(database < 12_000_000, `${database} octets are left of ${full}`);
+  assert.equal(log, 0);
+});

@@ -96,6 +96,7 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Sqli
   const checkpointer = new SpoolChannel({ ...data, role: "checkpointer", cacheKiB: 0 }, { onGone });
   const checkpoints = new SpoolCheckpoints(checkpointer);
   const threads = { writer, reader, checkpointer };
+  const giveSpaceBack = () => checkpoints.giveSpaceBack();
   const contents = new ContentFiles(options.files, `${options.directory}/content`, incarnation);
   try {
     await contents.prepare();
@@ -104,7 +105,7 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Sqli
     throw asSpoolError(error);
   }
   if (recovered > 0) options.log.event("spool-recovered", { recipients: recovered });
-  return new SqliteSpool(options, threads, contents);
+  return new SqliteSpool(options, threads, { contents, giveSpaceBack });
 }
 
 /** SQLite would make a file that all may read; made empty by us, it and its log are the owner's alone. */
@@ -127,6 +128,7 @@ export class SqliteSpool implements Spool {
   readonly #log: Log;
   readonly #threads: SpoolThreads;
   readonly #contents: ContentFiles;
+  readonly #giveSpaceBack: () => void;
   readonly #cache: ContentCache;
   readonly #closing = new AbortController();
   /** What nobody waits for, until `close` does. */
@@ -135,7 +137,12 @@ export class SqliteSpool implements Spool {
   readonly #underWay = new Set<Promise<unknown>>();
 
   /** Made by {@link openSqliteSpool}. */
-  constructor(options: SqliteSpoolOptions, threads: SpoolThreads, contents: ContentFiles) {
+  constructor(
+    options: SqliteSpoolOptions,
+    threads: SpoolThreads,
+    { contents, giveSpaceBack }: { readonly contents: ContentFiles; readonly giveSpaceBack: () => void },
+  ) {
+    this.#giveSpaceBack = giveSpaceBack;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#threads = threads;
@@ -276,8 +283,11 @@ export class SqliteSpool implements Spool {
     return { scheduled, claimed, held, oldestSeconds: Math.max(0, Math.floor(ageMs / 1000)) };
   }
 
-  prune(before: Instant, limit: number): Promise<number> {
-    return this.#write({ kind: "prune", before, limit });
+  async prune(before: Instant, limit: number): Promise<number> {
+    const removed = await this.#write({ kind: "prune", before, limit });
+    // The last step of a round.
+    if (removed < limit) await this.#shrink();
+    return removed;
   }
 
   async getRecord(namespace: string, key: string): Promise<unknown> {
@@ -316,6 +326,13 @@ export class SqliteSpool implements Spool {
   async kill(): Promise<void> {
     await Promise.all(Object.values(this.#threads).map((thread: SpoolChannel) => thread.kill()));
     await this.checked;
+  }
+
+  /** In steps, so that nobody waits for long. */
+  async #shrink(): Promise<void> {
+    if (!(await this.#write({ kind: "shrink" }))) return;
+    while (await this.#write({ kind: "shrink" }));
+    this.#giveSpaceBack();
   }
 
   #now(): Instant {
