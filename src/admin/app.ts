@@ -4,7 +4,6 @@
  * the guard.
  */
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import { asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Log } from "../ports/log.ts";
@@ -12,6 +11,7 @@ import { SpoolError } from "../spool/spool.ts";
 import { type DkimDirectory, dkimApi } from "./dkim-api.ts";
 import { type GuardSettings, refusalOf } from "./guard.ts";
 import type { Inbox } from "./inbox.ts";
+import { withinLimit } from "./body-limit.ts";
 import { inboxApi } from "./inbox-api.ts";
 import { reportsApi } from "./reports-api.ts";
 import { queueApi, type QueueApiDependencies } from "./queue-api.ts";
@@ -70,15 +70,16 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
     return undefined;
   });
 
-  app.use(
-    bodyLimit({
-      maxSize: bodyBytesMax,
-      onError: (context) =>
-        context.json({ error: `the body of a request may have ${bodyBytesMax} octets at most` }, 413, {
-          connection: "close",
-        }),
-    }),
-  );
+  app.use(async (context, next) => {
+    const request = await withinLimit(context.req.raw, bodyBytesMax);
+    if (request === undefined) {
+      const error = `the body of a request may have ${bodyBytesMax} octets at most`;
+      return context.json({ error }, 413, { connection: "close" });
+    }
+    context.req.raw = request;
+    await next();
+    return undefined;
+  });
 
   app.route("/api/v1/queue", queueApi(dependencies));
 

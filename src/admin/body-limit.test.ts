@@ -56,6 +56,20 @@ test("a body of more than 64 KiB is answered 413 on every path, whether its leng
   assert.deepEqual(added, ["a@example.org"]);
 });
 
+test("over a socket requests without a body, and with one whose length is not told, are answered", async () => {
+  const { app: served, added } = app();
+  const server = await serveHttp({ kind: "ip", address: "127.0.0.1", port: 0 }, served.fetch);
+  const { port } = server.endpoint as { readonly port: number };
+  const ask = async (method: string, path: string, init: RequestInit & { readonly duplex?: "half" } = {}) =>
+    (await fetch(`http://127.0.0.1:${port}${path}`, { method, ...init })).status;
+  assert.equal(await ask("GET", "/api/v1/users"), 200);
+  assert.equal(await ask("DELETE", "/api/v1/users/ann@example.org"), 200);
+  const body = new Blob([JSON.stringify({ address: "a@example.org", password: "secret" })]).stream();
+  assert.equal(await ask("POST", "/api/v1/users", { body, duplex: "half" }), 201);
+  assert.deepEqual(added, ["a@example.org"]);
+  await server.close();
+});
+
 test("over a socket an endless body is answered 413 and the connection is closed", async () => {
   const { app: served } = app();
   const server = await serveHttp({ kind: "ip", address: "127.0.0.1", port: 0 }, served.fetch);
