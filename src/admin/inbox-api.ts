@@ -95,7 +95,7 @@ async function answerWait(context: Context, inbox: Inbox, query: InboxQuery): Pr
     const outcome = await inbox.wait({ ...wanted, timeoutMs: left });
     if (outcome.kind === "busy") return context.json({ error: "too many requests wait for mail already" }, 503);
     if (outcome.kind === "timed-out") return context.json(inVain(query, outcome), 504);
-    const read = await Promise.all(outcome.entries.map(({ id }) => inbox.get(id)));
+    const read = await Promise.all(outcome.ids.map((id) => inbox.get(id)));
     const messages = read.filter((message): message is InboxMessage => message !== undefined);
     // One that was deleted in this moment is waited for anew.
     if (messages.length < count) continue;

@@ -5,6 +5,7 @@
 import type { Clock } from "../ports/clock.ts";
 import { type CapturedFilter, compileFilter } from "../spool/captured-filter.ts";
 import type { Arrival, CapturedEntry, CapturedMail, ListedEntry } from "../spool/captured-mail.ts";
+import type { QueueId } from "../spool/spool.ts";
 
 /** More waiting requests than this are turned away: each holds a connection open. */
 const waitsMax = 1_000;
@@ -15,7 +16,7 @@ const othersMax = 20;
 
 export type WaitOutcome =
   /** In the order of arrival. */
-  | { readonly kind: "found"; readonly entries: readonly CapturedEntry[] }
+  | { readonly kind: "found"; readonly ids: readonly QueueId[] }
   | {
       readonly kind: "timed-out";
       /** Too few. */
@@ -39,8 +40,9 @@ class Wait {
   readonly #after: Arrival;
   readonly #count: number;
   readonly #ended = Promise.withResolvers<"enough" | "time is over">();
-  readonly #found = new Map<Arrival, CapturedEntry>();
-  others: CapturedEntry[] = [];
+  /** Ids only, since an entry with its recipients may be large. */
+  readonly #found = new Map<Arrival, QueueId>();
+  others: QueueId[] = [];
   otherCount = 0;
 
   constructor({ filter, after, count }: WaitRequest) {
@@ -55,20 +57,19 @@ class Wait {
     return this.#ended.promise;
   }
 
-  /** The newest that are wanted, in the order of arrival. */
-  get found(): readonly CapturedEntry[] {
-    const all = [...this.#found].toSorted(([a], [b]) => a - b);
-    return all.slice(-this.#count).map(([, entry]) => entry);
+  /** In the order of arrival. */
+  get found(): readonly QueueId[] {
+    return [...this.#found].toSorted(([a], [b]) => a - b).map(([, id]) => id);
   }
 
   offer({ arrival, entry }: ListedEntry): void {
-    if (arrival <= this.#after) return;
+    if (arrival <= this.#after || this.#found.size >= this.#count) return;
     if (!this.#matches(entry)) {
       this.otherCount++;
-      this.others = [...this.others, entry].slice(-othersMax);
+      this.others = [...this.others, entry.id].slice(-othersMax);
       return;
     }
-    this.#found.set(arrival, entry);
+    this.#found.set(arrival, entry.id);
     if (this.#found.size >= this.#count) this.#ended.resolve("enough");
   }
 
@@ -110,15 +111,22 @@ export class InboxWaits {
       await (this.#following ??= this.#beginToFollow());
       const there = await this.#captured.list({ filter, after, limit: count, order: "newest first" });
       for (const listed of there) wait.offer(listed);
-      if ((await wait.ended) === "enough") return { kind: "found", entries: wait.found };
-      const { found: matched, others, otherCount } = wait;
-      return { kind: "timed-out", matched, others, otherCount };
+      if ((await wait.ended) === "enough") return { kind: "found", ids: wait.found };
+      const { found, others, otherCount } = wait;
+      const [matched, arrived] = [await this.#entriesOf(found), await this.#entriesOf(others)];
+      return { kind: "timed-out", matched, others: arrived, otherCount };
     } finally {
       timer.cancel();
       signal?.removeEventListener("abort", abandon);
       this.#waits.delete(wait);
       if (this.#waits.size === 0) this.#stopFollowing();
     }
+  }
+
+  /** Without what was deleted since. */
+  async #entriesOf(ids: readonly QueueId[]): Promise<readonly CapturedEntry[]> {
+    const listed = await Promise.all(ids.map((id) => this.#captured.get(id)));
+    return listed.flatMap((found) => (found === undefined ? [] : [found.entry]));
   }
 
   async #beginToFollow(): Promise<void> {
