@@ -21,8 +21,8 @@ test("old history goes a little at a time, hour by hour, and a failure is logged
     calls.map(({ at, before, limit }) => [at - 1_000_000_000_000, at - before, limit]),
     [
       [60_000, 86_400_000, 500],
-      [60_050, 86_400_000, 500],
-      [60_100, 86_400_000, 500],
+      [60_010, 86_400_000, 500],
+      [60_020, 86_400_000, 500],
     ],
   );
   keeper.reconfigure(1000);
@@ -32,6 +32,22 @@ test("old history goes a little at a time, hour by hour, and a failure is logged
   await clock.advance(3_600_000);
   assert.equal(calls.length, 5, "goes on after a failure");
   assert.ok(log.events.some(({ name }) => name === "spool-failed"));
+  await keeper.close();
+  assert.equal(clock.pendingTimers, 0);
+});
+
+test("a wake has the next round begin at once, and the rounds after it come hour by hour", async () => {
+  const clock = new ManualClock(1_000_000_000_000);
+  const calls: number[] = [];
+  const prune = () => Promise.resolve(calls.push(clock.now() - 1_000_000_000_000) * 0);
+  const keeper = new HistoryKeeper({ spool: { prune }, clock, log: new CollectingLog() }, 86_400_000);
+  keeper.start();
+  keeper.wake();
+  keeper.wake();
+  await clock.advance(3_600_000);
+  assert.deepEqual(calls, [10]);
+  await clock.advance(10);
+  assert.deepEqual(calls, [10, 3_600_010]);
   await keeper.close();
   assert.equal(clock.pendingTimers, 0);
 });
