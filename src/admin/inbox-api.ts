@@ -1,5 +1,6 @@
 /** The captured mail over HTTP, with the call that waits for a message. */
 import { type Context, Hono } from "hono";
+import { asciiUpperCase } from "../lib/ascii-case.ts";
 import { CursorError, type Inbox, type InboxMessage, listingOf } from "./inbox.ts";
 import { describeFilter, type InboxQuery, parseInboxQuery, QueryError, refuseQuery } from "./inbox-query.ts";
 import type { WaitOutcome } from "./inbox-waits.ts";
@@ -59,7 +60,7 @@ export function inboxApi(inbox: Inbox): Hono {
 
 /** Ids are capital letters and digits; people type them as they like. */
 function idOf(context: Context): string {
-  return (context.req.param("id") ?? "").toUpperCase();
+  return asciiUpperCase(context.req.param("id") ?? "");
 }
 
 /** A browser saves it, and never shows it as a page of ours. */
@@ -78,7 +79,7 @@ function file(
 
 /** What a parameter of Content-Disposition does not bear bare, and encodeURIComponent leaves. */
 function percentEncoded(character: string): string {
-  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  return `%${asciiUpperCase(character.charCodeAt(0).toString(16))}`;
 }
 
 function notFound(context: Context): Response {

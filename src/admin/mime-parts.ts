@@ -2,6 +2,7 @@
  * Where the parts of a message stand, octet by octet: what an attachment really holds, and how many parts there are,
  * before a parser makes objects of them. One pass in linear time; what nests deeper, or has more parts, ends the scan.
  */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { parseContentType } from "../message/content-type.ts";
 
 export interface MimePart {
@@ -87,7 +88,7 @@ function readPartHeader(raw: Buffer, start: number, inDigest: boolean): PartHead
   const fields = new Map<string, string>();
   for (const field of text.replaceAll(/\r?\n(?=[ \t])/g, " ").split(/\r?\n/)) {
     const colon = field.indexOf(":");
-    const name = field.slice(0, colon).trim().toLowerCase();
+    const name = asciiLowerCase(field.slice(0, colon).trim());
     // Of several the first counts, as with the parser that shows the message.
     if (colon > 0 && name.startsWith("content-") && !fields.has(name)) fields.set(name, field.slice(colon + 1).trim());
   }
@@ -118,7 +119,7 @@ function headerText(raw: Buffer, start: number): { readonly text: string; readon
 }
 
 function firstWord(value = ""): string {
-  return (/^[^\s;()]{1,100}/.exec(value)?.[0] ?? "").toLowerCase();
+  return asciiLowerCase(/^[^\s;()]{1,100}/.exec(value)?.[0] ?? "");
 }
 
 function nextDelimiter(raw: Buffer, from: number, open: readonly Multipart[]): Delimiter | undefined {
