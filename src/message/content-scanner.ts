@@ -48,7 +48,7 @@ export class ContentScanner {
     this.#checkLineEnds = options.checkLineEnds ?? false;
     this.#nested = NestedHeaders.of(header);
     this.#scan(header.bytes);
-    // Octets of another character set are no SMTPUTF8: asking for it would keep such mail from peers without it.
+    // Octets of another character set are not what RFC 6532 allows: they never need SMTPUTF8, declared or not.
     this.#utf8OwnHeader = this.#eightBit && isUtf8(header.bytes);
   }
 

@@ -8,7 +8,10 @@ export interface MessageFacts {
   readonly autoSubmitted: boolean;
   /** Addresses of the Delivered-To fields, lower case. */
   readonly deliveredTo: readonly string[];
-  /** The header section, or that of a nested part, has UTF-8 beyond ASCII (RFC 6532): needs SMTPUTF8 (RFC 6531 §3.4). */
+  /**
+   * The header section, or that of a nested part, has UTF-8 beyond ASCII (RFC 6532). It needs SMTPUTF8 if MAIL declared it
+   * (RFC 6531 §3.4); otherwise it is 8-bit content.
+   */
   readonly utf8Header: boolean;
   /** Any octet above 127 anywhere: needs 8BITMIME. */
   readonly eightBit: boolean;

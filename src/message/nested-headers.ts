@@ -1,6 +1,6 @@
 /**
  * Follows the MIME structure of content as it arrives, only to see whether the header of a nested part has UTF-8
- * beyond ASCII: such a message needs SMTPUTF8 although its own header does not (RFC 6531 §3.4, RFC 6532 §3).
+ * beyond ASCII: declared SMTPUTF8, such a message needs it although its own header does not (RFC 6531 §3.4, RFC 6532 §3).
  *
  * Bodies of parts are passed over by searching for a line that begins with two hyphens. Everything kept is bounded:
  * boundaries by depth, a part's header by size, the whole work by a number of parts. Beyond a bound, what lies deeper

@@ -1,7 +1,12 @@
 /**
- * What a message needs of the server that takes it, found from its own octets and addresses and never from a flag that
- * came with it (RFC 6531 §3.4), so that it is the same after every requeue and on every connection. No content is
- * converted here: a server that lacks what is needed does not get the message.
+ * What a message needs of the server that takes it, found from what is stored with it, so that it is the same after every
+ * requeue and on every connection. No content is converted here: a server that lacks what is needed does not get the
+ * message.
+ *
+ * Two things need SMTPUTF8: an address that is not ASCII, and a UTF-8 header of a message whose sender declared SMTPUTF8.
+ * The declaration alone needs nothing (RFC 6531 §3.4). A UTF-8 header alone is plain 8-bit content: shops, scanners and
+ * scripts write such headers without a thought for RFC 6531, every reader shows them, and to declare them for their
+ * senders would have them bounced by the next server that lacks the extension.
  */
 import { Buffer } from "node:buffer";
 import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
@@ -11,7 +16,7 @@ import { impossible, type PeerFacts, type Setback } from "./delivery-verdict.ts"
 
 export interface MessageNeeds {
   readonly body: BodyType;
-  /** The header section, the reverse-path or every recipient is internationalised. */
+  /** The reverse-path or every recipient is not ASCII, or a header is UTF-8 in a message declared SMTPUTF8. */
   readonly smtpUtf8: boolean;
 }
 
@@ -20,13 +25,14 @@ export function messageNeeds(
   headerBlock: Uint8Array,
   recipients: readonly StoredRecipient[],
 ): MessageNeeds {
-  const { binary, eightBit, utf8Header } = message.facts;
+  const { binary, eightBit } = message.facts;
   const utf8HeaderBlock = headerBlock.length !== message.headerBlock.length;
+  const utf8Header = message.facts.utf8Header || utf8HeaderBlock;
   const utf8Addresses =
     !isAscii(message.reversePath) || recipients.every((recipient) => !isAscii(wireAddress(recipient)));
   return {
-    body: binary ? "BINARYMIME" : eightBit || utf8Header || utf8HeaderBlock ? "8BITMIME" : "7BIT",
-    smtpUtf8: utf8Header || utf8HeaderBlock || utf8Addresses,
+    body: binary ? "BINARYMIME" : eightBit || utf8Header ? "8BITMIME" : "7BIT",
+    smtpUtf8: utf8Addresses || (message.smtpUtf8 && utf8Header),
   };
 }
 

@@ -490,14 +490,39 @@ test("EAI-006 EAI-010, trap 22: SMTPUTF8 follows from the message, on a kept con
   const mails = (): readonly string[] => peer.lines.filter((line) => line.startsWith("MAIL"));
   await world.deliver(world.job({ message: { smtpUtf8: true } }));
   assert.doesNotMatch(mails()[0] ?? "", /SMTPUTF8/);
-  const job = world.job({});
+  const job = world.job({ message: { smtpUtf8: true } });
   await world.deliver({ ...job, message: { ...job.message, facts: { ...job.message.facts, utf8Header: true } } });
-  assert.match(mails()[1] ?? "", /SMTPUTF8/);
+  assert.match(mails()[1] ?? "", /BODY=8BITMIME SMTPUTF8/);
   await world.deliver(world.job({}));
   assert.doesNotMatch(mails()[2] ?? "", /SMTPUTF8/);
   await world.deliver(world.job({ message: { reversePath: "бob@our.test" } }));
   assert.match(mails()[3] ?? "", /SMTPUTF8/);
   assert.equal(peer.sessions, 1);
+});
+
+test("EAI-005: a UTF-8 header that nobody declared SMTPUTF8 is 8-bit content, in our own header block, too", async () => {
+  for (const keywords of [["8BITMIME"], MODERN]) {
+    for (const block of [HEADER, `X-Found: grün\r\n${HEADER}`]) {
+      await using world = new World();
+      const peer = await world.peer("192.0.2.1", { keywords });
+      const job = world.job({ message: { headerBlock: block }, content: "Subject: grün\r\n\r\nx\r\n" });
+      const facts = { ...job.message.facts, utf8Header: true, eightBit: true };
+      const [outcome] = await world.deliver({ ...job, message: { ...job.message, facts } });
+      assert.equal(outcome && brief(outcome), "relayed 2.0.0");
+      assert.equal(String(peer.messages[0]?.content), `${block}Subject: grün\r\n\r\nx\r\n`);
+      assert.match(peer.messages[0]?.mail ?? "", / BODY=8BITMIME$/);
+    }
+  }
+});
+
+test("EAI-005: a UTF-8 header that was declared SMTPUTF8 bounces 5.6.7 where the next hop lacks it", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: ["8BITMIME"] });
+  const job = world.job({ message: { smtpUtf8: true } });
+  const facts = { ...job.message.facts, utf8Header: true, eightBit: true };
+  const [outcome] = await world.deliver({ ...job, message: { ...job.message, facts } });
+  assert.equal(outcome && brief(outcome), "bounced 5.6.7");
+  assert.deepEqual(peer.messages, []);
 });
 
 test("DSN-005 DSN-007: parameters reach a peer with DSN and are told as passed on; another gets none", async () => {

@@ -23,7 +23,7 @@ export interface OutgoingEnvelope {
   readonly recipients: readonly OutgoingRecipient[];
   /** What the content is, by its own octets. */
   readonly body: BodyType;
-  /** An address or the header section needs SMTPUTF8 (RFC 6531 §3.4). */
+  /** An address, or a header of a message declared so, needs SMTPUTF8 (RFC 6531 §3.4). */
   readonly smtpUtf8: boolean;
   /** Octets of the whole message. */
   readonly size: number;

@@ -151,7 +151,9 @@ export class Receiver {
         return await listenAt(address);
       },
     };
-    const keywords = ["SIZE 1000000", "8BITMIME", "SMTPUTF8"];
+    const keywords = ["SIZE 1000000", "8BITMIME"];
+    // Half of the servers in the field lack it, and take 8-bit headers none the less.
+    if (chance.is(0.5)) keywords.push("SMTPUTF8");
     if (this.character !== "tarpit") keywords.push("PIPELINING");
     if (this.offersDsn) keywords.push("DSN");
     const greeting = () => this.#greeting();

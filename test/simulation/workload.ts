@@ -184,7 +184,7 @@ export class Workload {
     const body = line.repeat(1 + Math.floor(length / line.length));
     const header =
       `From: <${from === "" ? "daemon@unknown.test" : from}>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n` +
-      `Message-ID: <${marker}@simulation.test>\r\nSubject: ${marker}\r\nX-Simulation: ${marker} ${crc32(body)}\r\n\r\n`;
+      `Message-ID: <${marker}@simulation.test>\r\nSubject: ${marker}${this.#chance.is(0.1) ? " grün" : ""}\r\nX-Simulation: ${marker} ${crc32(body)}\r\n\r\n`;
     const stuffed = body.replaceAll(/(^|\r\n)\./g, "$1..");
     return Buffer.from(`${header}${stuffed}.\r\n`);
   }

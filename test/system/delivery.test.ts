@@ -310,6 +310,35 @@ test("EAI-005: octets of another character set in a header are no reason to keep
   assert.match(peer.messages[0]?.content.toString("latin1") ?? "", /Subject: gr\xfcn\r\n/);
 });
 
+test("EAI-005 EAI-010: a raw UTF-8 header goes as it came to a server without SMTPUTF8, after a restart, too", async () => {
+  const keywords = ["8BITMIME"];
+  const world = new SimulatedWorld();
+  await world.start();
+  await using peer = await world.peer("elsewhere.test", {
+    keywords,
+    answer: ({ verb }) => (verb === "MAIL" ? "451 4.3.0 later" : undefined),
+  });
+  const client = await world.client("mx", relayClient);
+  const nested =
+    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n--b\r\n" +
+    'Content-Disposition: attachment; filename="Rechnung Müller.pdf"\r\n\r\nx\r\n--b--';
+  const contents = ["Subject: grün\r\n\r\nx", 'From: "Jörg" <j@sender.test>\r\n\r\nx', nested];
+  const sent: string[] = [];
+  for (const content of contents) {
+    sent.push(await client.send("<joe@sender.test> BODY=8BITMIME", "far@elsewhere.test", content));
+  }
+  await world.quiet();
+  await world.stop();
+  peer.script = { keywords };
+  await world.start();
+  await world.advance(3_600_000);
+  for (const id of sent) assert.deepEqual(await world.states(id), ["far@elsewhere.test relayed"]);
+  const arrived = peer.messages.map(({ content }) => String(content));
+  for (const content of contents) assert.ok(arrived.some((text) => text.endsWith(`\r\n${content}\r\n`)));
+  for (const { mail } of peer.messages) assert.match(mail, / BODY=8BITMIME$/);
+  await world[Symbol.asyncDispose]();
+});
+
 test("SMUG-009: repaired line ends are repaired before anything reads the header or keeps the content", async () => {
   const listener = baseSettings.listener?.map((one) => ({ ...one, bare_line_ends: "repair" as const })) ?? [];
   await using world = await SimulatedWorld.start({ listener });

@@ -69,7 +69,7 @@ async function sendAndWait(server: RunningServer, api: ServerApi, context: CliCo
   await using session = opened.session;
   const body = text(placeOf(server.admin), context.environment["POSTHASTE_PROGRAM"] ?? "posthaste");
   const bytes = makeMessage({ subject, text: body, extra: [], attachments: [] }, plan, context);
-  const [result] = await session.send({ bytes, eightBit: false, utf8Header: false });
+  const [result] = await session.send({ bytes, eightBit: false });
   const accepted = context.clock.monotonicMs();
   if (result?.kind !== "accepted") return { kind: "failed", reason: "it was refused; the log says why" };
   await session.quit();

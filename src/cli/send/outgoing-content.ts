@@ -2,6 +2,7 @@
  * The message that `posthaste send` sends: a file as it is, or one made from a subject, a text and attachments. Lines end
  * in CRLF, because files on disk usually do not (RFC 5321 §2.3.8).
  */
+import { isAscii } from "node:buffer";
 import { basename } from "node:path";
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { formatDate } from "../../message/date.ts";
@@ -18,7 +19,6 @@ const messageBytesMax = 512 * 1024 * 1024;
 export interface OutgoingContent {
   readonly bytes: Buffer;
   readonly eightBit: boolean;
-  readonly utf8Header: boolean;
 }
 
 /** Gives the content of each message in turn; a made one gets a Message-ID of its own each time. */
@@ -142,7 +142,5 @@ export function withCrlf(bytes: Buffer): Buffer {
 }
 
 function contentOf(bytes: Buffer): OutgoingContent {
-  const end = bytes.indexOf("\r\n\r\n");
-  const header = end === -1 ? bytes : bytes.subarray(0, end);
-  return { bytes, eightBit: bytes.some((octet) => octet > 127), utf8Header: header.some((octet) => octet > 127) };
+  return { bytes, eightBit: !isAscii(bytes) };
 }

@@ -185,13 +185,13 @@ function sessionOver(connection: SmtpClientConnection, plan: SendPlan, ended: ()
     get usable() {
       return connection.usable;
     },
-    send: ({ bytes, eightBit, utf8Header }) =>
+    send: ({ bytes, eightBit }) =>
       connection.transact({
         envelope: {
           reversePath: plan.from,
           recipients: plan.to.map((address) => ({ address })),
           body: eightBit ? "8BITMIME" : "7BIT",
-          smtpUtf8: plan.smtpUtf8 || utf8Header,
+          smtpUtf8: plan.smtpUtf8,
           size: bytes.length,
         },
         content: { kind: "whole", parts: [bytes] },
