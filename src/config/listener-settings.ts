@@ -16,9 +16,9 @@ export const listenerSettings = z
       ),
     bare_line_ends: z
       .enum(["refuse", "repair"])
-      .default("refuse")
+      .optional()
       .describe(
-        "Content with a bare CR or LF: refused with 550 5.5.2, or, for old programs that submit, repaired to CRLF. A reload does not change it.",
+        "Content with a bare LF or CR, by DATA or by BDAT: refused with 550 5.5.2, or repaired to CRLF. Only CRLF.CRLF ever ends the content, and a bare CR in the header section is refused all the same. Default by kind: repair for submission and submissions, whose clients often send LF; refuse for mx and lmtp. A reload does not change it.",
       ),
     early_talk: z
       .enum(["allow", "refuse"])

@@ -160,6 +160,7 @@ function exampleValue(section: string, key: string): string | undefined {
     ".data_dir": '"/var/lib/posthaste"',
     "listener.kind": '"mx"',
     "listener.listen": '"[::]:25"',
+    "listener.bare_line_ends": '"refuse"',
     "tls.certificate": '"fullchain.pem"',
     "tls.key": '"privkey.pem"',
     "domain.name": '"example.org"',

@@ -4,6 +4,7 @@ import type { AccountSettings } from "../accounts/settings.ts";
 import type { ForwardingOptions } from "../forwarding/settings.ts";
 import type { InboundSettings } from "../inbound/services.ts";
 import type { ListenerOptions } from "../inbound/listener-options.ts";
+import { isSubmission } from "../policy/client.ts";
 import { authservIdOf, type SenderAuthenticationSettings } from "../policy/authentication/settings.ts";
 import type { RouterSettings } from "../route/mx-router.ts";
 import type { SigningSettings } from "../signing/open-signing.ts";
@@ -40,7 +41,7 @@ export function listenerOptions(settings: Settings, development: boolean): reado
           {
             kind: listener.kind,
             endpoint,
-            bareLineEnds: listener.bare_line_ends,
+            bareLineEnds: listener.bare_line_ends ?? (isSubmission({ listener: listener.kind }) ? "repair" : "refuse"),
             earlyTalk: listener.early_talk,
             ...open,
           },

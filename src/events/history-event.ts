@@ -4,6 +4,7 @@
  */
 import type { Instant } from "../lib/instant.ts";
 import type { AuthenticationNote } from "./authentication-note.ts";
+import type { ContentRepair } from "./content-repair.ts";
 import type { DeliveryOutcome } from "./delivery-outcome.ts";
 import type { UnsealedReason } from "./unsealed-reason.ts";
 
@@ -52,6 +53,8 @@ export type HistoryEvent =
       readonly signedWith?: readonly string[];
       /** Why the copies that lead elsewhere have no ARC set of ours; absent: they have, or there are none. */
       readonly unsealed?: UnsealedReason;
+      /** What was mended in the content; absent: nothing. */
+      readonly repairs?: readonly ContentRepair[];
     })
   | (OfRecipient & { readonly kind: "recipient-delivered"; readonly attempt: AttemptFacts })
   | (OfRecipient & { readonly kind: "recipient-relayed"; readonly attempt: AttemptFacts })

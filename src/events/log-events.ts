@@ -104,8 +104,8 @@ export const logEvents = {
   ),
   "content-repaired": declare(
     "info",
-    "Bare CR or LF in submitted content was made CRLF, as the listener's bare_line_ends asks.",
-    "A signature over the content, if it had one, no longer verifies.",
+    "Bare LF or CR in content was made CRLF, as the listener's bare_line_ends says, or an mbox line ahead of the header was left out; `repairs` tells which.",
+    "A signature that the client made over bare line ends no longer verifies.",
   ),
   "sender-checked": declare(
     "info",

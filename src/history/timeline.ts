@@ -1,5 +1,6 @@
 /** Tells each event of a message's history in a sentence, in the order in which it happened. */
 import { sentence as ended } from "../lib/sentence.ts";
+import type { ContentRepair } from "../events/content-repair.ts";
 import type { AttemptFacts, HistoryEvent } from "../events/history-event.ts";
 import type { Instant } from "../lib/instant.ts";
 import { authenticationSentences } from "./authentication-words.ts";
@@ -30,13 +31,20 @@ export function timeline(events: readonly HistoryEvent[]): readonly TimelineEntr
 
 function detailsOf(event: HistoryEvent): Pick<TimelineEntry, "details"> {
   if (event.kind !== "message-accepted") return {};
-  const { authentication, signedWith } = event;
+  const { authentication, signedWith, repairs = [] } = event;
   const details = [
+    ...repairs.map((repair) => repairWords[repair]),
     ...(authentication === undefined ? [] : authenticationSentences(authentication)),
     ...(signedWith === undefined ? [] : [`Signed with ${list(signedWith)}.`]),
   ];
   return details.length === 0 ? {} : { details };
 }
+
+const repairWords: Readonly<Record<ContentRepair, string>> = {
+  "bare-lf": "The client sent lines that end in LF alone; they were given CRLF.",
+  "bare-cr": "The client sent lines that end in CR alone; they were given CRLF.",
+  "mbox-line": 'The line "From …" of a mailbox file, ahead of the header, was left out.',
+};
 
 function sentence(event: HistoryEvent): string {
   switch (event.kind) {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { settle } from "../testing/manual-clock.ts";
 import { SpoolError, type MessageWriter, type Spool } from "../spool/spool.ts";
+import { explain } from "../history/explain.ts";
 import { ReceivingServer } from "../testing/receiving-server.ts";
 
 /** The spool with its writer's commit (or append) replaced. */
@@ -378,7 +379,79 @@ test("trap 3: a listener that repairs bare line ends makes no second message of 
   const { content } = await server.onlyMessage();
   assert.ok(content.includes("MAIL FROM:<evil@x>"));
   assert.equal(/(?<!\r)\n|\r(?!\n)/.test(content), false);
-  assert.equal(server.log.of("content-repaired").length, 1);
+  assert.deepEqual(
+    server.log.of("content-repaired").map(({ repairs, hint }) => ({ repairs, hint })),
+    [{ repairs: ["bare-lf"], hint: undefined }],
+  );
+});
+
+test("a bare CR in the header section is refused also where line ends are repaired, and LF there is not", async () => {
+  await using server = await ReceivingServer.open({ bareLineEnds: "repair" });
+  const client = await server.submitter();
+  const send = async (content: string, via: "DATA" | "BDAT") => {
+    await client.envelope("<ann@example.org>", "<bob@example.org>");
+    if (via === "DATA") return await client.content(content);
+    client.send(`BDAT ${content.length} LAST\r\n${content}`);
+    return await client.reply();
+  };
+  for (const via of ["DATA", "BDAT"] as const) {
+    for (const header of [
+      "From: ann@example.org\rBcc: x@example.net\n\nbody\n",
+      "From: ann@example.org\r\r\n\r\nbody\n",
+      "From: ann@example.org\r\n\rbody\n",
+    ]) {
+      assert.match(await send(header, via), /^554 5\.6\.0 The header section has /, `${via} ${JSON.stringify(header)}`);
+    }
+    assert.match(await send("From: ann@example.org\nSubject: x\n\n\rb\rc\n", via), /^250 /);
+  }
+  for (const { content } of await server.messages()) {
+    assert.match(content, /^(?:[^\r\n]+\r\n)+Subject: x\r\n\r\n\r\nb\r\nc\r\n(?:\r\n)?$/);
+  }
+});
+
+test("posthaste dev tells of a repaired line end with a hint", async () => {
+  await using server = await ReceivingServer.open({ bareLineEnds: "repair", development: true });
+  const client = await server.client("submission");
+  await client.envelope("<ann@example.org>", "<bob@example.net>");
+  await client.content("From: ann@example.org\nSubject: x\n\nbody\n");
+  const [event] = server.log.of("content-repaired");
+  assert.match(String(event?.["hint"]), /CRLF/);
+});
+
+test("an mbox line ahead of the header is left out, cut anywhere, and the history says so", async () => {
+  for (const line of [
+    "From root Fri Feb 14 08:55:52 2014",
+    ">From root Fri Feb 14 08:55:52 2014",
+    "From ann@web1.example.org",
+  ]) {
+    const content = `${line}\r\nFrom: root@web1.example\r\nSubject: nightly report\r\n\r\nbody\r\n`;
+    for (const chunkBytes of [1, 7, 1000]) {
+      await using server = await ReceivingServer.open({ chunkBytes });
+      const client = await server.client("mx");
+      await client.envelope("<s@x.example>", "<ann@example.org>");
+      assert.match(await client.content(content), /^250 /);
+      const { content: stored, message } = await server.onlyMessage();
+      assert.equal(stored, `${content.slice(line.length + 2)}\r\n`);
+      assert.equal(message.facts.subject, "nightly report");
+      const { timeline = [] } = (await explain(server.spool, message.id, { now: 0, expireMs: 0 })) ?? {};
+      assert.match(timeline[0]?.details?.join(" ") ?? "", /The line "From …" of a mailbox file, .* was left out\./);
+      assert.deepEqual(
+        server.log.of("content-repaired").map(({ repairs }) => repairs),
+        [["mbox-line"]],
+      );
+    }
+  }
+});
+
+test("a field with white space before its colon is no mbox line", async () => {
+  await using server = await ReceivingServer.open();
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  await client.content("From : x@y.example\r\nSubject: x\r\n\r\nbody\r\n");
+  const { content, message } = await server.onlyMessage();
+  assert.ok(content.startsWith("From : x@y.example\r\n"));
+  assert.equal(message.facts.from, "x@y.example");
+  assert.deepEqual(server.log.of("content-repaired"), []);
 });
 
 test("EXT-018, trap 14: BDAT without a transaction is 503 and its octets are no commands", async () => {
@@ -424,7 +497,8 @@ test("a line that is no field ends the header for every reader: an empty line st
   const client = await server.client("mx");
   const cases = [
     ["Subject: x\r\nno field\r\nFrom: ceo@bank.test\r\n\r\npay", "Subject: x\r\n\r\nno field\r\n"],
-    ["From ann@x.test Thu Jan  1 00:00:00 2026\r\nFrom: ceo@bank.test\r\n\r\npay", "\r\nFrom ann@x.test "],
+    ["From ann@x.test Thu Jan  1 00:00:00 2026\r\nno field\r\nFrom: ceo@bank.test\r\n\r\npay", "\r\nFrom ann@x.test "],
+    ["From ann\tx\x00\r\nFrom: ceo@bank.test\r\n\r\npay", "\r\nFrom ann\tx"],
     [": x\r\nFrom: ceo@bank.test\r\n\r\npay", "\r\n: x\r\n"],
   ] as const;
   for (const [text] of cases) {

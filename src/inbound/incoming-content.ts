@@ -36,6 +36,15 @@ interface Body {
   readonly header: HeaderSection;
   readonly scanner: ContentScanner;
   readonly hashes: BodyHashes | undefined;
+  /** Octets of what came until the empty line was over. */
+  readonly start: number;
+  readonly mboxLineDropped: boolean;
+}
+
+export interface FinishedContent {
+  readonly header: HeaderSection;
+  readonly findings: ContentFindings;
+  readonly mboxLineDropped: boolean;
 }
 
 /** The object of a field. */
@@ -61,7 +70,7 @@ export class IncomingContent {
     this.writer = options.writer;
     this.checks = options.checks;
     this.#options = options;
-    this.#collector = new HeaderCollector({ headerBytesMax: options.headerBytesMax });
+    this.#collector = new HeaderCollector({ headerBytesMax: options.headerBytesMax, dropMboxLine: true });
   }
 
   /** The slices belong to the spool from here on. A promise: wait before the next. */
@@ -84,8 +93,8 @@ export class IncomingContent {
     return this.#wait;
   }
 
-  /** After the last slice. */
-  finish(): { readonly header: HeaderSection; readonly findings: ContentFindings } | ContentFault {
+  /** After the last slice. `firstBareCr`: where it stood in what was pushed, if one was repaired. */
+  finish(firstBareCr?: number): FinishedContent | ContentFault {
     this.#wait = undefined;
     if (this.#body === undefined) {
       const fault = this.#beginBody(this.#collector.end());
@@ -93,8 +102,9 @@ export class IncomingContent {
     }
     const body = this.#body;
     if (body === undefined) throw new Error("a header section without a fault begins a body");
+    if (firstBareCr !== undefined && firstBareCr < body.start) return "stray-octets";
     body.hashes?.end();
-    return { header: body.header, findings: body.scanner.end() };
+    return { header: body.header, findings: body.scanner.end(), mboxLineDropped: body.mboxLineDropped };
   }
 
   /** Of the last append, where there is one to wait for. */
@@ -121,7 +131,8 @@ export class IncomingContent {
     const header = edit === undefined ? received : edit(received);
     const scanner = new ContentScanner(header, { checkLineEnds });
     const hashes = checks?.headerComplete(received, header);
-    this.#body = { header, scanner, hashes };
+    const start = result.mboxLineBytes + result.header.length + emptyLine.length;
+    this.#body = { header, scanner, hashes, start, mboxLineDropped: result.mboxLineBytes > 0 };
     if (header.bytes.length > 0) this.#append(header.bytes);
     if (end.kind === "unseparated") {
       scanner.push(emptyLine);

@@ -1,4 +1,5 @@
 /** The message as it will be stored, with the fields of ours on top of it, and the first line of its history. */
+import type { ContentRepair } from "../events/content-repair.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { makeReceived } from "../message/received-field.ts";
@@ -15,11 +16,17 @@ const junkField = "X-Spam-Flag: YES\r\n";
 
 export type AcceptedEvent = Extract<HistoryEvent, { readonly kind: "message-accepted" }>;
 
+/** What was found in the content. */
+export interface ReadContent {
+  readonly facts: MessageFacts;
+  readonly repairs: readonly ContentRepair[];
+}
+
 export function newMessage(
   state: SessionState,
   id: QueueId,
   transaction: Transaction,
-  facts: MessageFacts,
+  { facts, repairs }: ReadContent,
   additions: ContentAdditions = { signatures: "" },
 ): { readonly message: NewMessage; readonly event: AcceptedEvent } {
   const { client, hello, channel, settings, listener } = state;
@@ -88,6 +95,7 @@ export function newMessage(
     ...(verdict === undefined ? undefined : { authentication: authenticationNote(verdict) }),
     ...(signatures === "" ? undefined : { signedWith: keysNamedIn(signatures) }),
     ...(forwarded?.unsealed === undefined ? undefined : { unsealed: forwarded.unsealed }),
+    ...(repairs.length === 0 ? undefined : { repairs }),
   };
   return { message, event };
 }

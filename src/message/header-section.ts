@@ -17,6 +17,10 @@ const fieldsMax = 10_000;
 /** A line that goes on so far without its colon is no field (RFC 5322 §2.1.1 limits whole lines to 998). */
 const nameLengthMax = 998;
 
+/** Octets of a line (RFC 5322 §2.1.1). */
+const lineLengthMax = 998;
+
+const mboxWord = Buffer.from("From ");
 const lf = 10;
 const cr = 13;
 
@@ -25,7 +29,13 @@ export type HeaderResult =
    * `header` holds whole fields only; `rest` begins with the empty line, or with the line that could not be a field,
    * and ends where the input so far ends. A CR at its beginning is the last octet of the content, or the next one follows.
    */
-  | { readonly kind: "complete"; readonly header: Buffer; readonly rest: Buffer }
+  | {
+      readonly kind: "complete";
+      readonly header: Buffer;
+      readonly rest: Buffer;
+      /** Octets of the mbox line ahead of the header section that were left out; 0: there was none. */
+      readonly mboxLineBytes: number;
+    }
   /** More octets than `headerBytesMax`, or more than 10,000 fields, before the end of the header section. */
   | { readonly kind: "too-large" };
 
@@ -38,14 +48,18 @@ export type HeaderProgress = HeaderResult | { readonly kind: "need-more" };
 export class HeaderCollector {
   readonly #bytesMax: number;
   readonly #bytes = new GrowingBytes();
+  readonly #dropsMboxLine: boolean;
+  #mboxLineBytes = 0;
   /** Where the line now looked at begins. */
   #lineStart = 0;
   /** Its end is searched from here; 0 while it is not yet known to belong to the header section. */
   #searchFrom = 0;
   #fields = 0;
 
-  constructor(options: { readonly headerBytesMax?: number } = {}) {
+  /** `dropMboxLine`: leaves out an mbox line ahead of the first field. */
+  constructor(options: { readonly headerBytesMax?: number; readonly dropMboxLine?: boolean } = {}) {
     this.#bytesMax = options.headerBytesMax ?? headerBytesMaxDefault;
+    this.#dropsMboxLine = options.dropMboxLine ?? false;
   }
 
   push(bytes: Buffer): HeaderProgress {
@@ -54,6 +68,13 @@ export class HeaderCollector {
     for (;;) {
       if (this.#searchFrom === 0) {
         const line = classifyLine(received, this.#lineStart);
+        if (line === "other" && this.#lineStart === 0 && this.#dropsMboxLine) {
+          const mboxLine = findMboxLine(received);
+          if (mboxLine === "undecided") return needMore;
+          this.#mboxLineBytes = mboxLine;
+          this.#lineStart = mboxLine;
+          if (mboxLine > 0) continue;
+        }
         if (line === "other") return this.#complete(received);
         if (line === "undecided") return this.#lineStart > this.#bytesMax ? tooLarge : needMore;
         if (line === "field" && ++this.#fields > fieldsMax) return tooLarge;
@@ -82,8 +103,9 @@ export class HeaderCollector {
     if (this.#lineStart > this.#bytesMax) return tooLarge;
     return {
       kind: "complete",
-      header: received.subarray(0, this.#lineStart),
+      header: received.subarray(this.#mboxLineBytes, this.#lineStart),
       rest: received.subarray(this.#lineStart),
+      mboxLineBytes: this.#mboxLineBytes,
     };
   }
 }
@@ -196,6 +218,29 @@ function classifyLine(bytes: Buffer, start: number): "field" | "continuation" | 
   if (at - start > nameLengthMax) return "other";
   if (at < length) return bytes[at] === 0x3a && nameEnd > start ? "field" : "other";
   return "undecided";
+}
+
+/**
+ * Octets of the mbox line that `bytes` begins with: `From root Fri Feb 14 08:55:52 2014`, which scripts that mail an mbox,
+ * or what a local program gave to sendmail, send ahead of the header. 0 where no field follows it: then nobody knows what
+ * it is.
+ */
+function findMboxLine(bytes: Buffer): number | "undecided" {
+  const from = bytes[0] === 0x3e ? 1 : 0;
+  if (!mboxWord.subarray(0, bytes.length - from).equals(bytes.subarray(from, from + mboxWord.length))) return 0;
+  const searched = Math.min(bytes.length, lineLengthMax);
+  let at = from;
+  while (at < searched && isLineText(bytes[at] ?? 0)) at++;
+  if (at === lineLengthMax) return 0;
+  // The CR, its LF, and the beginning of the line behind them.
+  if (at + 1 >= bytes.length) return "undecided";
+  if (bytes[at] !== cr || bytes[at + 1] !== lf) return 0;
+  const next = classifyLine(bytes, at + 2);
+  return next === "undecided" ? next : next === "field" ? at + 2 : 0;
+}
+
+function isLineText(octet: number): boolean {
+  return octet !== cr && octet !== lf && octet !== 0;
 }
 
 /** Index behind the next CRLF whose LF is at or after `from`; -1 when there is none. */

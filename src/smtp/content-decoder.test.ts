@@ -59,6 +59,7 @@ function repair(sent: string): string {
   return sent
     .replaceAll("\r\n", "\u0100")
     .replace(/(^|\u0100)\./g, "$1")
+    .replaceAll("\n..", "\n.")
     .replace(/[\r\n]/g, "\r\n")
     .replaceAll("\u0100", "\r\n");
 }
@@ -92,7 +93,7 @@ test("EXT-013: all octet values pass unchanged", () => {
 const sequences = [
   "\n.\n", "\n.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r", "\r.\r\n", "\r\r\n.\r\r\n", "\r.\n", "\n.\r", "\r\n\0.\r\n",
   "\r\n.\0\r\n", "\r\n.\r\r\n", "\r\n.\r\0\n", "\r\n .\r\n", "\r\n. \r\n", "\r\n..\r\n", "\u0085.\u0085", "\v.\v", "\f.\f",
-  "\r\n\r.\r\n", "\r\n\n.\r\n", "\r\0\n.\r\n", "\r\n.\t\r\n", "\n\r.\n\r", "\r\n=2E\r\n", "\0\r\n.\r\0\n",
+  "\n..\n", "\n..\r\n", "\r..\r\n", "\n...\r\n", "\r\n\r.\r\n", "\r\n\n.\r\n", "\r\0\n.\r\n", "\r\n.\t\r\n", "\n\r.\n\r", "\r\n=2E\r\n", "\0\r\n.\r\0\n",
 ]; // prettier-ignore
 
 test("SMUG-001 SMUG-002 SMUG-003 SMUG-004 SMUG-005 trap 1 trap 2: nothing but CRLF.CRLF ends data, cut anywhere", () => {
@@ -126,6 +127,30 @@ test("trap 3: repair makes CRLF of bare line ends and never an end of data", () 
   });
   assert.equal(decode(["\n.x\r\n.\r\n"], "repair").content, "\r\n.x\r\n");
   assert.equal(decode([".\r\r\n.\r\n"], "repair").content, "\r\n\r\n");
+});
+
+test("of two dots behind a bare LF one goes, for programs that send LF double it there; a single one stays", () => {
+  const repaired = (wire: string) => decode([`${wire}\r\n.\r\n`], "repair").content;
+  assert.equal(repaired("a\n..b\n.c\n...d\n..\n.\ne"), "a\r\n.b\r\n.c\r\n..d\r\n.\r\n.\r\ne\r\n");
+  // Where the octet before is a bare CR, nobody doubles it.
+  assert.equal(repaired("a\r..b"), "a\r\n..b\r\n");
+});
+
+test("where the first bare CR stands in the repaired content is told, for any cut", () => {
+  for (const [wire, expected] of [
+    ["a\r\nb\n\r\n.\r\n", undefined],
+    ["..a\nb\rc\rd\r\n.\r\n", 5],
+    ["\r\r\n.\r\n", 0],
+    [".\rx\r\n.\r\n", 0],
+  ] as const) {
+    for (let cut = 0; cut <= wire.length; cut++) {
+      const decoder = new ContentDecoder({ bareLineEnds: "repair" });
+      const slices: Uint8Array[] = [];
+      for (const piece of [wire.slice(0, cut), wire.slice(cut)]) decoder.decode(Buffer.from(piece), 0, slices);
+      assert.equal(decoder.firstBareCr, expected, `${JSON.stringify(wire)} ${cut}`);
+      if (expected !== undefined) assert.equal(Buffer.concat(slices)[expected], 0x0d);
+    }
+  }
 });
 
 test("ordinary content is passed through as views, not copied", () => {

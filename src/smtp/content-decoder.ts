@@ -2,9 +2,10 @@
  * The one decoder of what follows DATA (RFC 5321 §4.5.2): finds the end of data, takes away the dots of transparency, and
  * tells of bare line ends. The end is CRLF "." CRLF and nothing else, where the first CRLF may be that of DATA itself.
  *
- * Ordinary content passes through as views of what came in. Repair of bare line ends (for submission by old programs)
- * turns each into CRLF in the content only: a repaired line end neither ends the data nor makes the next dot one of
- * transparency, so repair can never create an end of data that was not sent.
+ * Ordinary content passes through as views of what came in. Repair of bare line ends (for programs that submit) turns each
+ * into CRLF in the content only: a repaired line end never begins an end of data, so repair cannot create one that was not
+ * sent. Of two dots behind a bare LF one is dropped, since programs that send LF double the dot there (Python's smtplib);
+ * a single one stays, since others do not (curl).
  *
  * The result depends on the octets alone, never on how they were cut into pieces.
  */
@@ -33,7 +34,11 @@ const State = {
   dot: 3,
   /** Behind such a dot and CR, both withheld. */
   dotCr: 4,
-  ended: 5,
+  /** Behind a bare LF that was repaired. */
+  lf: 5,
+  /** Behind a bare LF and a dot, which is handed out already. */
+  lfDot: 6,
+  ended: 7,
 } as const;
 type State = (typeof State)[keyof typeof State];
 
@@ -42,6 +47,7 @@ export class ContentDecoder {
   readonly #finder = new BareLineEndFinder();
   #state: State = State.lineStart;
   #size = 0;
+  #firstBareCr: number | undefined;
 
   constructor(options: { readonly bareLineEnds: "refuse" | "repair" }) {
     this.#repair = options.bareLineEnds === "repair";
@@ -62,6 +68,11 @@ export class ContentDecoder {
     return this.#finder.first;
   }
 
+  /** Where the first bare CR stands in the content that was handed out, once it is repaired. */
+  get firstBareCr(): number | undefined {
+    return this.#firstBareCr;
+  }
+
   /**
    * Decodes `chunk` from `start`, adds the content to `slices`, and gives the index behind what it read: the length of the
    * chunk, or the place behind the end of data.
@@ -79,7 +90,7 @@ export class ContentDecoder {
       slices.length = sliceCount;
       this.#state = before;
       const scanned = end !== undefined;
-      end = this.#copy(chunk, start, chunk.length, slices);
+      end = this.#copy(chunk, start, chunk.length, slices, this.#size);
       if (!scanned) this.#finder.scan(chunk, start, end);
     }
     for (let index = sliceCount; index < slices.length; index++) this.#size += slices[index]?.length ?? 0;
@@ -118,9 +129,10 @@ export class ContentDecoder {
 
   /**
    * The slow way: every octet from `start` to `stop` through the table of states, into one copy. Gives the index behind
-   * what it read, which is less than `stop` only at the end of data.
+   * what it read, which is less than `stop` only at the end of data. `position`: where the copy stands in the content, if
+   * this is the last reading of these octets.
    */
-  #copy(chunk: Buffer, start: number, stop: number, slices: Uint8Array[]): number {
+  #copy(chunk: Buffer, start: number, stop: number, slices: Uint8Array[], position?: number): number {
     // Repair makes two octets of one at most; a withheld CR and the repair of a CR of the piece before add one each.
     const out = Buffer.allocUnsafe(2 * (stop - start) + 2);
     let length = 0;
@@ -143,15 +155,22 @@ export class ContentDecoder {
         out[length++] = CR;
         this.#state = State.cr;
       }
+      if (this.#state === State.lfDot && octet === DOT) {
+        this.#state = State.text;
+        continue;
+      }
       const behindCr = this.#state === State.cr;
       if (octet === LF) {
         if (!behindCr && this.#repair) out[length++] = CR;
         out[length++] = LF;
-        this.#state = behindCr ? State.lineStart : State.text;
+        this.#state = behindCr ? State.lineStart : this.#repair ? State.lf : State.text;
       } else {
-        if (behindCr && this.#repair) out[length++] = LF;
+        if (behindCr && this.#repair) {
+          if (position !== undefined) this.#firstBareCr ??= position + length - 1;
+          out[length++] = LF;
+        }
         out[length++] = octet;
-        this.#state = octet === CR ? State.cr : State.text;
+        this.#state = octet === CR ? State.cr : this.#state === State.lf && octet === DOT ? State.lfDot : State.text;
       }
     }
     if (length > 0) slices.push(out.subarray(0, length));

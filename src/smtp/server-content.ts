@@ -6,6 +6,7 @@
 import { BareLineEndFinder, type BareLineEnd } from "./bare-line-ends.ts";
 import { ContentDecoder } from "./content-decoder.ts";
 import type { BodyType } from "./envelope.ts";
+import { LineEndRepair } from "./line-end-repair.ts";
 import type { Reply } from "./reply.ts";
 import type { ContentRefusedEvent } from "./server-event.ts";
 import type { ServerInput } from "./server-input.ts";
@@ -16,7 +17,7 @@ export interface IncomingContentOptions {
   readonly body: BodyType;
   /** 0: no limit. */
   readonly bytesMax: number;
-  /** BDAT is never repaired: its octets travel as they are (RFC 3030 §2). */
+  /** Content that was declared BINARYMIME is never repaired: its octets travel as they are (RFC 3030 §3). */
   readonly bareLineEnds: "refuse" | "repair";
 }
 
@@ -26,8 +27,10 @@ export class IncomingContent {
   readonly via: "DATA" | "BDAT";
   readonly #options: IncomingContentOptions;
   readonly #decoder: ContentDecoder | undefined;
-  /** For BDAT, where the content is text. */
+  /** For BDAT, where the content is text that is not repaired. */
   readonly #finder: BareLineEndFinder | undefined;
+  /** For BDAT, where the content is text that is repaired. */
+  readonly #repair: LineEndRepair | undefined;
   #chunkBytesLeft = 0;
   #lastChunk = false;
   #size = 0;
@@ -37,7 +40,9 @@ export class IncomingContent {
     this.#options = options;
     this.via = options.via;
     if (options.via === "DATA") this.#decoder = new ContentDecoder(options);
-    else if (options.body !== "BINARYMIME") this.#finder = new BareLineEndFinder();
+    else if (options.body === "BINARYMIME") return;
+    else if (options.bareLineEnds === "repair") this.#repair = new LineEndRepair();
+    else this.#finder = new BareLineEndFinder();
   }
 
   /** Octets of content so far, handed on or not. */
@@ -47,15 +52,21 @@ export class IncomingContent {
 
   /** Why the content will be refused, as far as it is known. The order is fixed, so that it is the same for any cut. */
   get refusal(): Refusal | undefined {
-    const { bytesMax, bareLineEnds, via } = this.#options;
+    const { bytesMax, bareLineEnds } = this.#options;
     if (this.#refusedWith !== undefined) return { reason: "driver", reply: this.#refusedWith };
     if (bytesMax > 0 && this.#size > bytesMax) return tooLarge;
-    if (this.bareLineEnd === undefined || (via === "DATA" && bareLineEnds === "repair")) return undefined;
+    if (bareLineEnds === "repair") return this.complete && this.#repair?.endsInCr === true ? bareCr : undefined;
+    if (this.bareLineEnd === undefined) return undefined;
     return this.bareLineEnd === "CR" ? bareCr : bareLf;
   }
 
   get bareLineEnd(): BareLineEnd | undefined {
-    return this.#decoder?.bareLineEnd ?? this.#finder?.first;
+    return this.#decoder?.bareLineEnd ?? this.#finder?.first ?? this.#repair?.first;
+  }
+
+  /** Where the first repaired CR stands in the content that was handed on. */
+  get firstBareCr(): number | undefined {
+    return this.#decoder?.firstBareCr ?? this.#repair?.firstBareCr;
   }
 
   /** The last octet of the content is read. */
@@ -89,9 +100,10 @@ export class IncomingContent {
       this.#size = this.#decoder.size;
     } else {
       const end = Math.min(chunk.length, offset + this.#chunkBytesLeft);
-      slices.push(chunk.subarray(offset, end));
+      const piece = this.#repair?.repair(chunk, offset, end) ?? chunk.subarray(offset, end);
+      slices.push(piece);
       this.#finder?.scan(chunk, offset, end);
-      this.#size += end - offset;
+      this.#size += piece.length;
       this.#chunkBytesLeft -= end - offset;
       input.consume(end);
       if (this.complete) this.#finder?.end();

@@ -108,6 +108,8 @@ export interface ContentEndEvent {
   readonly size: number;
   /** The first bare line end that was repaired (only with `bareLineEnds: "repair"`). */
   readonly bareLineEnd?: "CR" | "LF";
+  /** Where in the content the first repaired CR stands. */
+  readonly firstBareCr?: number;
 }
 
 /** The core drained and refused the content, or the driver asked for it (`refuseContent`); the transaction is over. */

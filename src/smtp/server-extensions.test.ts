@@ -208,13 +208,37 @@ test("SMUG-007: bare line ends in chunks of text get 550, also at the very end a
     [["a\r", "\nb"], "250"],
     [["a", "\nb"], "550 5.5.2"],
   ] as const) {
-    const conversation = withRecipient({ bareLineEnds: "repair" });
+    const conversation = withRecipient();
     const wire = chunks.map(
       (chunk, index) => `BDAT ${chunk.length}${index === chunks.length - 1 ? " LAST" : ""}\r\n${chunk}`,
     );
     const replies = conversation.send(wire.join("")).read().trimEnd().split("\r\n");
     assert.ok(replies.at(-1)?.startsWith(code), JSON.stringify(chunks));
     assert.equal(conversation.messages.length, code === "250" ? 1 : 0);
+  }
+});
+
+test("bare line ends in chunks of text are repaired where the listener says so, for any cut; those of BINARYMIME never", () => {
+  for (const [body, content, stored] of [
+    ["", "a\nb\rc\r\n.\n..\n", "a\r\nb\r\nc\r\n.\r\n..\r\n"],
+    [" BODY=8BITMIME", "\n\r\r\n\n", "\r\n\r\n\r\n\r\n"],
+    [" BODY=BINARYMIME", "a\nb\rc\r", "a\nb\rc\r"],
+  ] as const) {
+    for (let cut = 0; cut <= content.length; cut++) {
+      const conversation = greeted({ bareLineEnds: "repair" });
+      conversation.send(`MAIL FROM:<a@b>${body}\r\nRCPT TO:<c@d>\r\n`);
+      conversation.send(`BDAT ${cut}\r\n${content.slice(0, cut)}`);
+      conversation
+        .send(`BDAT ${content.length - cut} LAST\r\n${content.slice(cut)}`)
+        .play("S: 250\nS: 250\nS: 250\nS: 250");
+      assert.equal(conversation.messages[0]?.content, stored, `${body} ${cut}`);
+    }
+  }
+  // Nothing is left that could make a line end of a CR at the very end.
+  for (const chunks of ["BDAT 3 LAST\r\n\na\r", "BDAT 3\r\n\na\rBDAT 0 LAST\r\n"]) {
+    const conversation = withRecipient({ bareLineEnds: "repair" }).send(chunks);
+    assert.match(conversation.read(), /(?:^|\r\n)550 5\.5\.2 The message has a CR without LF[^\r]*\r\n$/);
+    assert.equal(conversation.messages.length, 0);
   }
 });
 

@@ -4,6 +4,7 @@ import { reply, type Reply } from "./reply.ts";
 import { decodeBase64 } from "./server-arguments.ts";
 import type { IncomingContent } from "./server-content.ts";
 import { runCommand } from "./server-dispatch.ts";
+import type { ContentEndEvent } from "./server-event.ts";
 import type { BadLine, LineFault } from "./server-input.ts";
 import type { SwallowPhase, Transaction } from "./server-phase.ts";
 import { serverReplies } from "./server-replies.ts";
@@ -84,19 +85,26 @@ function readContent(session: ServerSession, transaction: Transaction, content: 
     if (!content.atBoundary) return true;
   }
   session.idleSince = session.now;
-  const { refusal, size, bareLineEnd } = content;
+  const { refusal, size } = content;
   if (refusal !== undefined) {
     session.phase = { kind: "greeted" };
     session.events.push({ kind: "content-refused", size, ...refusal });
     session.writeForEach(content.complete ? transaction.recipients : 1, [refusal.reply]);
     if (refusal.reason === "bare-cr" || refusal.reason === "bare-lf") session.closeIfSentAhead();
   } else if (content.complete) {
-    session.events.push({ kind: "content-end", size, ...(bareLineEnd !== undefined && { bareLineEnd }) });
+    session.events.push({ kind: "content-end", size, ...repairsOf(content) });
   } else {
     session.phase = { kind: "transaction", transaction };
     session.write(reply(250, "2.0.0", `${size} octets received`));
   }
   return true;
+}
+
+function repairsOf({
+  bareLineEnd,
+  firstBareCr,
+}: IncomingContent): Pick<ContentEndEvent, "bareLineEnd" | "firstBareCr"> {
+  return { ...(bareLineEnd !== undefined && { bareLineEnd }), ...(firstBareCr !== undefined && { firstBareCr }) };
 }
 
 function swallow(session: ServerSession, phase: SwallowPhase): boolean {

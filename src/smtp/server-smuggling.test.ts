@@ -27,7 +27,7 @@ function assertNothingForged(conversation: Conversation, sequence: string): void
 
 const sequences = [
   "\n.\n", "\n.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r", "\r.\r\n", "\r\r\n.\r\r\n", "\r\n\0.\r\n", "\r\n.\0\r\n", "\r\n.\r\r\n",
-  "\x85.\x85", "\v.\v", "\f.\f", "\r\n..\r\n", "\r\n .\r\n", "\n\n.\n\n",
+  "\n..\n", "\n..\r\n", "\n...\r\n", "\n.\r", "\r\n.\n\r\n", "\x85.\x85", "\v.\v", "\f.\f", "\r\n..\r\n", "\r\n .\r\n", "\n\n.\n\n",
 ]; // prettier-ignore
 
 test("SMUG-001 SMUG-002 SMUG-003 SMUG-004 SMUG-005: no forged message, for any cut, refused or repaired", () => {

@@ -56,15 +56,12 @@ const clients: Readonly<Record<string, (server: DevServer, subject: string) => C
     args: ["run", `${programs}sendmail.go`],
     env: { GOCACHE: folder.file("go-cache"), GOFLAGS: "-mod=mod", GOTOOLCHAIN: "local", HOME: folder.path },
   }),
-  "curl, with --crlf since it sends the file's line ends": ({ folder, smtpPort }, subject) => {
-    writeFileSync(folder.file("message.txt"), message(subject));
-    const addresses = ["--mail-from", "shop@example.org", "--mail-rcpt", "ann@example.org"];
-    const file = ["--upload-file", folder.file("message.txt"), "--crlf"];
-    return {
-      command: "curl",
-      args: ["--silent", "--show-error", `smtp://127.0.0.1:${smtpPort}`, ...addresses, ...file],
-    };
-  },
+  "Python: smtplib.sendmail with as_bytes(), which sends LF": () => ({
+    command: python,
+    args: [`${programs}smtplib_bytes.py`],
+  }),
+  "curl, with a file of LF lines": (server, subject) => curl(server, subject),
+  "curl, with --crlf": (server, subject) => curl(server, subject, "--crlf"),
   swaks: ({ smtpPort }, subject) => ({
     command: "swaks",
     args: ["--server", `127.0.0.1:${smtpPort}`, "--from", "shop@example.org", "--to", "ann@example.org"].concat(
@@ -117,6 +114,17 @@ const clients: Readonly<Record<string, (server: DevServer, subject: string) => C
     input: "Your code is 123456\n",
   }),
 };
+
+function curl({ folder, smtpPort }: DevServer, subject: string, ...options: readonly string[]): Client {
+  const file = folder.file(`${subject}.txt`);
+  writeFileSync(file, message(subject));
+  const addresses = ["--mail-from", "shop@example.org", "--mail-rcpt", "ann@example.org"];
+  const target = `smtp://127.0.0.1:${smtpPort}`;
+  return {
+    command: "curl",
+    args: ["--silent", "--show-error", target, ...addresses, "--upload-file", file, ...options],
+  };
+}
 
 function muttArguments(home: string, port: number, subject: string, ...commands: readonly string[]): readonly string[] {
   const settings = [`set smtp_url=smtp://127.0.0.1:${port}`, "set from=shop@example.org", "set copy=no", ...commands];
@@ -179,6 +187,29 @@ describe("with the defaults of both sides", { concurrency: 2 }, () => {
         text: "Your code is 123456",
       });
       assert.deepEqual((await server.arrived(subject))["to"], ["ann@example.org"]);
+    }
+  });
+});
+
+describe("lines that end in LF", () => {
+  test("a body with dots and an mbox line ahead arrives as it was meant, from smtplib and from curl", async () => {
+    await using server = await startDev();
+    const body = ["One", ".", ".two", "", "three", ""].join("\n");
+    const text = (subject: string) => message(subject).replace("Your code is 123456\n", body);
+    const mbox = "From shop Fri Feb 14 08:55:52 2014\n";
+    const names = { smtplib: "smtplib-lf-dots", curl: "curl-lf-dots" };
+    const sent = [
+      { command: python, args: [`${programs}smtplib_bytes.py`], env: { MESSAGE: `${mbox}${text(names.smtplib)}` } },
+      curl(server, names.curl),
+    ];
+    writeFileSync(server.folder.file(`${names.curl}.txt`), `${mbox}${text(names.curl)}`);
+    for (const client of sent) {
+      const { status, output } = await run(client, server, "");
+      assert.equal(status, 0, output);
+    }
+    for (const subject of Object.values(names)) {
+      const captured = await server.arrived(subject);
+      assert.equal(String(captured["text"]).trimEnd(), body.trimEnd());
     }
   });
 });

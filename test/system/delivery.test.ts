@@ -343,7 +343,7 @@ test("SMUG-009: repaired line ends are repaired before anything reads the header
   const listener = baseSettings.listener?.map((one) => ({ ...one, bare_line_ends: "repair" as const })) ?? [];
   await using world = await SimulatedWorld.start({ listener });
   await using peer = await world.peer("elsewhere.test");
-  const content = "From: ann@example.org\nBcc: secret@elsewhere.test\rSubject: x\n\nline\rline\r\n";
+  const content = "From: ann@example.org\nBcc: secret@elsewhere.test\nSubject: x\n\nline\rline\r\n";
   await (await world.submitter()).send("ann@example.org", "far@elsewhere.test", content);
   await world.quiet();
   const sent = String(peer.messages[0]?.content);

@@ -34,11 +34,12 @@ export function readMessage(bytes: Uint8Array): MessageFile {
   if (message.length > content.length) {
     notes.push("Lines end in LF in the file; they were given CRLF, as mail has it.");
   }
-  const collector = new HeaderCollector();
+  const collector = new HeaderCollector({ dropMboxLine: true });
   const progress = collector.push(message);
   const result = progress.kind === "need-more" ? collector.end() : progress;
   if (result.kind === "too-large")
     throw new CliError(ExitCode.data, "the header section is larger than a server takes");
+  if (result.mboxLineBytes > 0) notes.push("The first line, of a mailbox file, was left out.");
   const end = judgeHeaderEnd(result.header, result.rest);
   if (end.kind === "ambiguous") {
     throw new CliError(ExitCode.data, `a server refuses this message: ${headerFaultWords[end.fault]}`);

@@ -16,6 +16,7 @@ import type { Decision, Refusal } from "../../policy/decision.ts";
 import { loginNeeded } from "../../policy/sender-permission.ts";
 import { reply, type Reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server-event.ts";
+import type { ContentRepair } from "../../events/content-repair.ts";
 import { SpoolError, type QueueId } from "../../spool/spool.ts";
 import { type ContentFault, IncomingContent, type HeaderEdit } from "../incoming-content.ts";
 import { type ContentAdditions, type ContentChecks, contentChecks, isStranger } from "../content-checks.ts";
@@ -81,16 +82,17 @@ export function receiveContent(state: SessionState, event: ContentEvent): Verdic
 export function endContent(state: SessionState, event: ContentEndEvent): Verdict | Promise<Verdict> {
   const { content, transaction, settings } = state;
   if (content === undefined || transaction === undefined) throw new Error("content ended that did not begin");
-  const finished = content.finish();
+  const finished = content.finish(event.firstBareCr);
   if (typeof finished === "string") return refuse(state, faults[finished]);
-  const { header, findings } = finished;
+  const { header, findings, mboxLineDropped } = finished;
+  const repairs = repairsOf(event, mboxLineDropped);
   const declaredBinary = transaction.parameters.body === "BINARYMIME";
   const facts = buildFacts({ header, findings, declaredBinary, hostName: settings.hostname });
   const looping = checkHopCount(facts, settings.hopLimit) ?? checkMailboxes(state, transaction, facts);
   if (looping !== undefined) return refuse(state, looping);
   const { checks } = content;
   const commit = (additions?: ContentAdditions) => {
-    const made = newMessage(state, content.id, transaction, facts, additions);
+    const made = newMessage(state, content.id, transaction, { facts, repairs }, additions);
     return commitMessage(state, { ...made, header, content, transaction }).then(
       (verdict) => {
         if (additions?.verdict !== undefined) checks?.noteVerdict(additions.verdict);
@@ -103,12 +105,27 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const decided = whenReady(checkOwnership(state, header), (decision) =>
     decision.verdict === "accept" ? proceedContent() : refuse(state, decision),
   );
-  // A repaired line end is worth a word in the log, since a signature over it does not survive.
-  if (event.bareLineEnd !== undefined) {
-    state.log.event("content-repaired", { message: content.id, bare_line_end: event.bareLineEnd });
-  }
+  if (repairs.length > 0) logRepairs(state, content.id, repairs);
   return decided;
 }
+
+function repairsOf({ bareLineEnd }: ContentEndEvent, mboxLineDropped: boolean): readonly ContentRepair[] {
+  if (bareLineEnd === undefined && !mboxLineDropped) return noRepairs;
+  const lineEnds =
+    bareLineEnd === undefined ? [] : [bareLineEnd === "LF" ? ("bare-lf" as const) : ("bare-cr" as const)];
+  return mboxLineDropped ? [...lineEnds, "mbox-line"] : lineEnds;
+}
+
+const noRepairs: readonly ContentRepair[] = [];
+
+/** Worth a line, since a signature over what was repaired does not survive. */
+function logRepairs(state: SessionState, message: QueueId, repairs: readonly ContentRepair[]): void {
+  const hint = repairs.includes("bare-lf") ? bareLfHint : undefined;
+  state.log.event("content-repaired", { message, repairs, hint: state.listener.development ? hint : undefined });
+}
+
+const bareLfHint =
+  "Mail servers of other domains refuse a bare LF. Let the client send CRLF line ends if it will not always send through a submission server like this one.";
 
 /** Waits for what DNS and keys still owe, then commits or refuses. The client may be gone meanwhile. */
 async function commitChecked(
