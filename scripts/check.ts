@@ -1,4 +1,4 @@
-/** All that a machine can say without running the product: format, lint, types, regular expressions, import rules, tidiness, generated files. */
+/** All that a machine can say without running the product: format, lint, types, regular expressions, import rules, tidiness, bounds, planted bugs, generated files. */
 import { spawnSync } from "node:child_process";
 
 const node = process.execPath;
@@ -10,6 +10,7 @@ const checks: readonly (readonly [string, readonly string[]])[] = [
   ["import rules", ["scripts/check-imports.ts"]],
   ["tidiness", ["scripts/tidy.ts"]],
   ["bounds", ["scripts/check-bounds.ts"]],
+  ["planted bugs", ["scripts/check-planted-bugs.ts"]],
   ["requirements", ["scripts/requirements.ts", "--check"]],
   ["generated documents", ["scripts/generate-docs.ts", "--check"]],
 ];

@@ -3,11 +3,12 @@
  * test/simulation/mutants plants one bug in a copy of the sources; simulations run there until one fails. Told is which
  * seed and which checker saw it. The last line is `caught N of N`; exit 1 when a bug was not seen or a patch does not fit.
  */
-import { execFile, execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { applyPatch, patchOf, plantedBugs } from "./planted-bugs.ts";
 import type { Summary } from "./simulate.ts";
 
 const { values: options } = parseArgs({
@@ -18,7 +19,6 @@ const { values: options } = parseArgs({
   },
 });
 const root = path.resolve(import.meta.dirname, "..");
-const patches = path.join(root, "test/simulation/mutants");
 /** The simulation ends what goes round in circles; this ends what never comes back at all, on a busy machine too. */
 const patienceMs = 600_000;
 
@@ -26,10 +26,7 @@ type Verdict =
   | { readonly kind: "caught"; readonly seed: number; readonly problem: string }
   | { readonly kind: "missed"; readonly why: string };
 
-const all = readdirSync(patches)
-  .filter((file) => file.endsWith(".patch"))
-  .map((file) => file.slice(0, -".patch".length))
-  .filter((name) => options.only === undefined || name === options.only);
+const all = plantedBugs().filter((name) => options.only === undefined || name === options.only);
 const queue = [...all];
 let caught = 0;
 const temporary = mkdtempSync(path.join(tmpdir(), "posthaste-mutants-"));
@@ -62,23 +59,16 @@ async function work(copy: string): Promise<void> {
 }
 
 async function judge(folder: string, name: string): Promise<Verdict> {
-  const patch = path.join(patches, `${name}.patch`);
   try {
-    apply(folder, patch, []);
+    applyPatch(name, folder, []);
   } catch (error) {
     return { kind: "missed", why: `the patch does not fit: ${firstLine(String(error))}` };
   }
   try {
-    return await simulations(folder, readFileSync(patch, "utf8").split("\n", 1)[0] ?? "");
+    return await simulations(folder, readFileSync(patchOf(name), "utf8").split("\n", 1)[0] ?? "");
   } finally {
-    apply(folder, patch, ["--reverse"]);
+    applyPatch(name, folder, ["--reverse"]);
   }
-}
-
-function apply(folder: string, patch: string, more: readonly string[]): void {
-  // Nothing above the copy is a repository of ours to git.
-  const env = { ...process.env, GIT_CEILING_DIRECTORIES: temporary };
-  execFileSync("git", ["apply", "--unidiff-zero", ...more, patch], { cwd: folder, env, stdio: "pipe" });
 }
 
 async function simulations(folder: string, bug: string): Promise<Verdict> {
