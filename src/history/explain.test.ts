@@ -113,11 +113,11 @@ test("an attempt is told with route, host, TLS and the words of the reply", asyn
 test("a loop that was held, and what a person did about it, are in the story", async () => {
   const fixture = new QueueFixture({ settings: { loop_limit: 1 } });
   fixture.queue.start();
-  await fixture.accept({ to: ["echo@there.test"], autoSubmitted: true });
-  const { id } = await fixture.accept({ to: ["echo@there.test"], autoSubmitted: true });
+  await fixture.accept({ to: ["echo@there.test"], facts: { ownReceived: true } });
+  const { id } = await fixture.accept({ to: ["echo@there.test"], facts: { ownReceived: true } });
   await fixture.settle();
   const { recipients, timeline } = await explained(fixture, id);
-  assert.match(recipients[0]?.why ?? "", /held by loop-breaker: More than 1 automatic messages/);
+  assert.match(recipients[0]?.why ?? "", /held by loop-breaker: More than 1 messages/);
   assert.match(timeline[0]?.text ?? "", /^Held by loop-breaker: /);
   await fixture.spool.release({ message: id }, "ann (control socket)");
   fixture.queue.wake();

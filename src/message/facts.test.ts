@@ -40,6 +40,7 @@ test("loops: hops are counted, our own Received and every Delivered-To are seen"
   );
   assert.equal(facts.receivedCount, 2);
   assert.equal(facts.ownReceived, true);
+  assert.equal(facts.ownReceivedCount, 1);
   assert.deepEqual(facts.deliveredTo, ["ann@example.org", "bob@example.org"]);
   assert.equal(factsOf("Received: by other; date\r\n\r\n").ownReceived, false);
 });

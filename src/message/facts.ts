@@ -25,7 +25,7 @@ export interface FactsInput {
 
 export function buildFacts({ header, findings, declaredBinary = false, hostName }: FactsInput): MessageFacts {
   let receivedCount = 0;
-  let ownReceived = false;
+  let ownReceivedCount = 0;
   let autoSubmitted = false;
   const deliveredTo: string[] = [];
   let subject: HeaderField | undefined;
@@ -35,7 +35,7 @@ export function buildFacts({ header, findings, declaredBinary = false, hostName 
     switch (field.name) {
       case "received":
         receivedCount++;
-        ownReceived ||= isReceivedBy(field.value, hostName);
+        if (isReceivedBy(field.value, hostName)) ownReceivedCount++;
         break;
       case "auto-submitted":
         autoSubmitted ||= isAutoSubmitted(field.value);
@@ -58,7 +58,8 @@ export function buildFacts({ header, findings, declaredBinary = false, hostName 
   }
   return {
     receivedCount,
-    ownReceived,
+    ownReceived: ownReceivedCount > 0,
+    ...(ownReceivedCount > 0 && { ownReceivedCount }),
     autoSubmitted,
     deliveredTo,
     utf8Header: findings.utf8Header,

@@ -4,6 +4,8 @@ export interface MessageFacts {
   readonly receivedCount: number;
   /** One of the Received fields is ours (`by` our host name): the mail has been here before. */
   readonly ownReceived: boolean;
+  /** How many of them are ours; absent: none, or the message was stored before they were counted. */
+  readonly ownReceivedCount?: number;
   /** `Auto-Submitted` present and not `no` (RFC 3834). */
   readonly autoSubmitted: boolean;
   /** Addresses of the Delivered-To fields, lower case. */

@@ -10,7 +10,7 @@ import type { StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./claim.ts";
 import type { Concluder } from "./concluder.ts";
 import { leavesForwarded } from "./forwarded-form.ts";
-import { hopLimitOutcome, hopLimitReached } from "./hop-limit.ts";
+import { hopLimitOutcome } from "./hop-limit.ts";
 import { LoopBreaker } from "./loop-breaker.ts";
 import type { ReadyBudget } from "./ready-budget.ts";
 import type { ReadPace } from "./read-pace.ts";
@@ -134,23 +134,35 @@ export class Dispatcher {
     const { concluder, clock } = this.#options;
     const settings = this.#options.settings();
     const { message } = claim;
-    if (hopLimitReached(message.facts, settings.hop_limit)) {
-      const outcome = hopLimitOutcome(message.facts, settings.hop_limit);
+    const outcome = hopLimitOutcome(message.facts, settings.hop_limit);
+    if (outcome !== undefined) {
       const outcomes = recipients.map(({ index }) => ({ index, outcome }));
       concluder.conclude({ claim, recipients, outcomes, route: "none (hop limit)", durationMs: 0 });
       return [];
     }
     const now = clock.now();
     const held = new Map<StoredRecipient, string>();
+    const delayed = new Map<StoredRecipient, string>();
     for (const recipient of recipients) {
-      // Asked at the first attempt only: what a person released is not held again.
+      // Asked at the first attempt only: what a person released, or what waited once, goes.
       if (recipient.attempts > 1) continue;
-      const reason = this.#loopBreaker.check(message, recipient.address, settings, now);
-      if (reason !== undefined) held.set(recipient, reason);
+      const verdict = this.#loopBreaker.check(message, recipient.address, settings, now);
+      if (verdict !== undefined) (verdict.kind === "hold" ? held : delayed).set(recipient, verdict.reason);
     }
-    if (held.size === 0) return recipients;
-    concluder.hold(claim, held, "loop-breaker");
-    return recipients.filter((recipient) => !held.has(recipient));
+    if (held.size > 0) concluder.hold(claim, held, "loop-breaker");
+    if (delayed.size > 0) this.#delay(claim, delayed);
+    if (held.size + delayed.size === 0) return recipients;
+    return recipients.filter((recipient) => !held.has(recipient) && !delayed.has(recipient));
+  }
+
+  /** A deferral like any other: tried again by the schedule, and then not asked again. */
+  #delay(claim: Claim, delayed: ReadonlyMap<StoredRecipient, string>): void {
+    const outcomes = Array.from(delayed, ([{ index }, reason]) => ({
+      index,
+      outcome: { kind: "deferred", status: "4.7.0", owner: "policy", reason } as const,
+    }));
+    const recipients = [...delayed.keys()];
+    this.#options.concluder.conclude({ claim, recipients, outcomes, route: "none (rate)", durationMs: 0 });
   }
 
   /** Routed recipients of one message become jobs at their sites. */

@@ -1,11 +1,12 @@
 /**
- * The last line against loops: a rate per pair of sender and recipient. Header counts stop a loop that keeps its
- * headers; two auto-responders that answer each other make a new message each time, and only their rate gives them
- * away. Ordinary mail never counts, however much of it there is.
+ * The last line against loops and floods: a rate per pair of sender and recipient. Mail that has been here before, and
+ * keeps coming, is a loop, and held. Automatic mail (two auto-responders that answer each other, a monitor that cries
+ * each second) makes a new message each time; it is only slowed down, and what is honest among it arrives all the same.
+ * Ordinary mail never counts, however much of it there is.
  *
  * Strangers must not have another's mail held, so what they only claim is not counted: an automatic message counts where
- * we know who sent it, or where it has been here before. The latter can be written by anybody, so it counts against the
- * network that it came from.
+ * we know who sent it. That a message has been here before can be written by anybody, so it counts against the network
+ * that it came from.
  */
 import { clientNetwork } from "../accounts/client-network.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
@@ -24,23 +25,33 @@ interface Pair {
   lastMessage: string;
 }
 
+/** Forty messages of cron and sixty bounces of a mailing are no flood: automatic mail may be so many times more. */
+const automaticFactor = 5;
+
+export interface LoopVerdict {
+  /** Held for a person, or put off once, by the schedule. */
+  readonly kind: "hold" | "delay";
+  readonly reason: string;
+}
+
 export class LoopBreaker {
   readonly #pairs = new Map<string, Pair>();
 
-  /** Why this recipient must be held, or undefined. Called once per claimed recipient. */
+  /** Why this recipient must not be attempted now, or undefined. Called once per claimed recipient. */
   check(
     message: StoredMessage,
     address: string,
     settings: Pick<QueueSettings, "loop_limit" | "loop_window">,
     now: Instant,
-  ): string | undefined {
-    const limit = settings.loop_limit;
-    if (limit === 0 || settings.loop_window === 0 || !mayBePartOfLoop(message)) return undefined;
+  ): LoopVerdict | undefined {
+    if (settings.loop_limit === 0 || settings.loop_window === 0 || !mayBePartOfLoop(message)) return undefined;
+    const kind = message.facts.ownReceived ? "hold" : "delay";
+    const limit = settings.loop_limit * (kind === "hold" ? 1 : automaticFactor);
     const from = sendersProof(message);
     if (from === undefined) return undefined;
     // Reports have no reverse-path; their author keeps those of different servers apart.
     const sender = message.reversePath === "" ? `<> ${message.facts.from ?? ""}` : message.reversePath;
-    const key = asciiLowerCase(`${from}\n${sender}\n${address}`);
+    const key = asciiLowerCase(`${kind}\n${from}\n${sender}\n${address}`);
     const pair = this.#pairs.get(key) ?? { level: 0, at: now, lastMessage: "" };
     this.#pairs.delete(key);
     this.#pairs.set(key, pair);
@@ -52,12 +63,15 @@ export class LoopBreaker {
     }
     this.#forgetQuietPairs();
     if (pair.level <= limit) return undefined;
-    // Held mail does not pile up a debt: when the loop stops, the pair is free again within one window.
+    // What is stopped piles up no debt: when it ends, the pair is free again within one window.
     pair.level = limit + 1;
-    return (
-      `More than ${limit} automatic messages from ${message.reversePath === "" ? "<>" : message.reversePath} to ${address} ` +
-      `within ${Math.round(settings.loop_window / 1_000)} seconds: this looks like a loop (${evidence(message)})`
-    );
+    const named = `from ${message.reversePath === "" ? "<>" : message.reversePath} to ${address}`;
+    const within = `within ${Math.round(settings.loop_window / 1_000)} seconds`;
+    const reason =
+      kind === "hold"
+        ? `More than ${limit} messages ${named} that have been here before ${within}: this looks like a loop`
+        : `More than ${limit} automatic messages ${named} ${within} (${evidence(message)}): slowed down`;
+    return { kind, reason };
   }
 
   /** For tests and statistics. */
@@ -89,7 +103,5 @@ function sendersProof({ stranger, facts, origin }: StoredMessage): string | unde
 }
 
 function evidence(message: StoredMessage): string {
-  if (message.facts.ownReceived) return "it has been here before";
-  if (message.facts.autoSubmitted) return "it says Auto-Submitted";
-  return "it has the null reverse-path";
+  return message.facts.autoSubmitted ? "it says Auto-Submitted" : "it has the null reverse-path";
 }

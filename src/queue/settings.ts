@@ -63,7 +63,7 @@ export const queueSettings = z
       .max(1_000)
       .default(100)
       .describe(
-        "Received fields with which a message counts as looping and fails with 5.4.6. RFC 5321 §6.3. Applies on reload.",
+        "Received fields with which a message counts as looping and fails with 5.4.6, as it does with five of our own. RFC 5321 §6.3. Applies on reload.",
       ),
     loop_limit: z
       .int()
@@ -71,7 +71,7 @@ export const queueSettings = z
       .max(10_000)
       .default(20)
       .describe(
-        "Messages from one sender to one recipient within loop_window after which further ones are held for a person. Only mail that has been here before, is automatic, or has the null reverse-path counts, and a stranger's only where SPF or DMARC shows whose it is; 0 turns it off. Applies on reload.",
+        "Messages that have been here before (that bear our Received field) from one sender to one recipient within loop_window after which further ones are held for a person. Automatic mail, and mail with the null reverse-path, is never held: past five times as much it is put off once; a stranger's counts only where SPF or DMARC shows whose it is. 0 turns both off. Applies on reload.",
       ),
     loop_window: duration({ minMs: 1_000, maxMs: 86_400_000 })
       .prefault("10m")

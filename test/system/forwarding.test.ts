@@ -409,9 +409,7 @@ test("SMTPC-022: we forward to them and they to us: the circle is stopped, with 
   await using origin = await world.peer("origin.test");
   await receive(world, "joe@origin.test", "round@example.org");
   let rounds = 0;
-  let reply = "250";
-  while (reply.startsWith("250") && rounds < 50) {
-    const message = far.messages[rounds] ?? assert.fail("it went no further");
+  for (let message = far.messages[0]; message !== undefined; message = far.messages[rounds]) {
     rounds++;
     const client = await world.client();
     await client.expect(`MAIL FROM:<${reversePath(far, rounds - 1)}>`, "250");
@@ -420,14 +418,14 @@ test("SMTPC-022: we forward to them and they to us: the circle is stopped, with 
     client.write("Received: from mail.example.org by there.test; Thu, 1 Jan 2026 00:00:00 +0000\r\n");
     client.write(message.content);
     client.write(".\r\n");
-    reply = await client.reply();
+    assert.match(await client.reply(), /^250 /);
     await world.quiet();
   }
-  assert.match(reply, /^554 5\.4\.6 /);
-  assert.ok(rounds <= 11, `${rounds} rounds of two fields each`);
+  assert.equal(rounds, 5);
   assert.equal(new Set(far.messages.map((_, index) => reversePath(far, index))).size, 1);
   await world.advance(hour);
-  assert.equal(origin.sessions, 0);
+  // Our own rewritten reverse-path shows that the message left here, so its sender is told.
+  assert.deepEqual(addresses(origin), ["joe@origin.test"]);
 });
 
 test("rewriting turned off leaves the reverse-path, and still honours what was rewritten", async () => {

@@ -2,13 +2,15 @@
  * DATA and BDAT: content into the spool, and the commit behind the `250`. The reply comes after the commit, never before
  * (RFC 5321 §6.1); whatever goes wrong, nothing of the message is kept and the client hears 4yz or 5yz.
  */
+import { parseMailbox } from "../../address/mailbox-text.ts";
 import { checkDeliveredBefore } from "../../policy/delivered-before.ts";
-import { checkHopCount } from "../../policy/hop-limit.ts";
+import { checkHopCount, refuseOwnLoop } from "../../policy/hop-limit.ts";
 import { checkHeaderOwnership } from "../../policy/header-ownership.ts";
 import { isSubmission } from "../../policy/client.ts";
 import { buildFacts } from "../../message/facts.ts";
 import { headerFaultWords } from "../../message/header-end.ts";
 import type { HeaderSection } from "../../message/header-section.ts";
+import { isOwnLoop } from "../../message/own-loop.ts";
 import type { MessageFacts } from "../../message/message-facts.ts";
 import { makeMessageId, messageIdRandomBytes } from "../../message/message-id.ts";
 import { checkHeaderAddresses, editSubmission } from "../../message/submission-edits.ts";
@@ -17,7 +19,7 @@ import { loginNeeded } from "../../policy/sender-permission.ts";
 import { reply, type Reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server-event.ts";
 import type { ContentRepair } from "../../events/content-repair.ts";
-import { SpoolError, type QueueId } from "../../spool/spool.ts";
+import { SpoolError, type NewMessage, type QueueId } from "../../spool/spool.ts";
 import { type ContentFault, IncomingContent, type HeaderEdit } from "../incoming-content.ts";
 import { type ContentAdditions, type ContentChecks, contentChecks, isStranger } from "../content-checks.ts";
 import { withoutForgedResults } from "../forged-results.ts";
@@ -93,7 +95,9 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const { checks } = content;
   const commit = (additions?: ContentAdditions) => {
     const made = newMessage(state, content.id, transaction, { facts, repairs }, additions);
-    return commitMessage(state, { ...made, header, content, transaction }).then(
+    const store = (message: NewMessage) => commitMessage(state, { ...made, message, header, content, transaction });
+    const stored = isOwnLoop(facts) ? commitLoop(state, content, made.message, store) : store(made.message);
+    return stored.then(
       (verdict) => {
         if (additions?.verdict !== undefined) checks?.noteVerdict(additions.verdict);
         return verdict;
@@ -153,6 +157,24 @@ async function commitChecked(
   if (decision.verdict === "accept") return commit(additions);
   if (verdict !== undefined && decision.verdict === "reject") checks.noteVerdict({ ...verdict, decision });
   return refuse(state, decision);
+}
+
+/** A rewritten reverse-path of ours proves that the message left here: whoever is behind it may be told. */
+async function commitLoop(
+  state: SessionState,
+  content: IncomingContent,
+  message: NewMessage,
+  store: (message: NewMessage) => Promise<Verdict>,
+): Promise<Verdict> {
+  const { stranger, reversePath } = message;
+  const sender = parseMailbox(reversePath);
+  const isKnown = stranger === undefined || stranger === "verified" || sender === undefined;
+  const original = isKnown ? undefined : await state.services.forwarding?.reverse(sender);
+  // The client may be gone meanwhile.
+  if (state.content !== content) return noted;
+  const known: NewMessage = original?.kind === "address" ? { ...message, stranger: "verified" } : message;
+  const refusal = refuseOwnLoop(known.stranger);
+  return refusal === undefined ? await store(known) : refuse(state, refusal);
 }
 
 /** Most messages say nothing of an earlier delivery, and then nobody asks where their recipients lead. */
