@@ -3,7 +3,7 @@
  * about an address is answered from memory, at once. A reload makes a new table.
  *
  * Order of precedence at a local domain: the address for reports, user, alias, the same without `+tag`, every name (`recipients = "any"`),
- * postmaster, catch-all.
+ * postmaster and our own senders, catch-all.
  */
 import { domainKeyOf } from "../address/domain.ts";
 import { parseIpAddress } from "../address/ip-address.ts";
@@ -51,6 +51,8 @@ const aliasDepthMax = 10;
 /** Targets of one address after expansion; a list with more members wants list software. */
 const targetsMax = 1000;
 const postmaster = "postmaster";
+/** In From of every report (RFC 3464 §2: an address that takes mail). Other servers lead it to their postmaster, too. */
+const mailerDaemon = "mailer-daemon";
 /** With the space no address has it. */
 const catchAllPrefix = "catch-all ";
 
@@ -65,6 +67,8 @@ export class AccountTable {
   readonly #primary: Domain | undefined;
   readonly #firstUser: Mailbox | undefined;
   readonly #reportKey: string | undefined;
+  /** In From of the daily reports. */
+  readonly #reportSenderKey: string | undefined;
 
   /** Problems do not throw: the first of two equal addresses counts, what leads nowhere resolves as broken. */
   constructor(settings: AccountSettings, storedUsers: readonly StoredUser[]) {
@@ -82,8 +86,9 @@ export class AccountTable {
         });
     }
     this.#primary = this.#domains.values().next().value;
-    const { reportAddress } = settings;
+    const { reportAddress, reportSender } = settings;
     this.#reportKey = reportAddress === undefined ? undefined : mailboxKey(mailboxOf(reportAddress));
+    this.#reportSenderKey = reportSender === undefined ? undefined : mailboxKey(mailboxOf(reportSender));
     for (const [index, { address, password }] of settings.users.entries()) {
       const passwords = password === undefined ? [] : typeof password === "string" ? [password] : password;
       problems.push(...this.#addUser({ address, passwords, origin: "configuration" }, "user", index));
@@ -119,7 +124,7 @@ export class AccountTable {
     return this.#domains.has(domainKey);
   }
 
-  /** Configured domains, and our own host name, where only postmaster is at home. */
+  /** Configured domains, and our own host name, where only postmaster and our own senders are at home. */
   isLocalDomain(domainKey: string): boolean {
     return this.#domains.has(domainKey) || domainKey === this.#hostnameKey;
   }
@@ -129,13 +134,16 @@ export class AccountTable {
     if (domain !== undefined) return this.#resolveAt(domain, mailbox);
     const atHome = mailbox.domainKey === "" || isLiteralOf(mailbox.domainKey, ourAddress);
     if (!atHome && mailbox.domainKey !== this.#hostnameKey) return { kind: "not-local" };
-    const named = isNamed(mailboxKey(mailbox), postmaster);
+    const fullKey = mailboxKey(mailbox);
+    const isSender = fullKey === this.#reportSenderKey;
+    const named = isRole(fullKey) || isSender;
     if (this.#primary !== undefined && (atHome || named)) {
       const { name, key } = this.#primary;
-      return this.#resolveAt(this.#primary, { localPart: mailbox.localPart, domain: name, domainKey: key });
+      const localPart = isSender ? postmaster : mailbox.localPart;
+      return this.#resolveAt(this.#primary, { localPart, domain: name, domainKey: key });
     }
     if (named) return this.#postmaster(undefined);
-    return { kind: "unknown", setting: `hostname ${this.#hostnameKey} has postmaster only` };
+    return { kind: "unknown", setting: `hostname ${this.#hostnameKey} has only postmaster and mailer-daemon` };
   }
 
   #resolveAt(domain: Domain, mailbox: Mailbox): Resolution {
@@ -153,6 +161,9 @@ export class AccountTable {
       return { kind: "local", via: "any", targets: [targetOf(mailbox)], setting };
     }
     if (isNamed(key, postmaster)) return this.#postmaster(domain);
+    if (isNamed(key, mailerDaemon) || key === this.#reportSenderKey) {
+      return this.#resolveAt(domain, { ...mailbox, localPart: postmaster });
+    }
     if (domain.catchAll === undefined) return { kind: "unknown", setting: `domain ${domain.name}` };
     return this.#expansion(
       `${catchAllPrefix}${domain.key}`,
@@ -241,7 +252,8 @@ export class AccountTable {
       const alias = this.#aliases.get(key);
       if (alias !== undefined) return { key, to: alias.to };
     }
-    if (domain.anyRecipient || isNamed(full, postmaster) || domain.catchAll === undefined) return undefined;
+    const leadsToPostmaster = isRole(full) || full === this.#reportSenderKey;
+    if (domain.anyRecipient || leadsToPostmaster || domain.catchAll === undefined) return undefined;
     return { key: `${catchAllPrefix}${domain.key}`, to: [domain.catchAll] };
   }
 
@@ -301,6 +313,11 @@ interface Expansion {
   readonly visited: Set<string>;
   loop: boolean;
   tooLarge: boolean;
+}
+
+/** Names that exist wherever we are at home. */
+function isRole(key: string): boolean {
+  return isNamed(key, postmaster) || isNamed(key, mailerDaemon);
 }
 
 /** An address elsewhere, or one whose name we do not judge: the case of its local-part counts (RFC 5321 §2.4). */

@@ -146,6 +146,39 @@ test("SMTP-033: postmaster exists at every domain, at our name and address, and 
   assert.equal(own.targets[0]?.address, "postmaster@mail.example.org");
 });
 
+test("mailer-daemon and the sender of daily reports lead to postmaster, unless they are mailboxes", async () => {
+  const target = (accounts: Accounts, name: string): string | undefined => {
+    const resolution = accounts.resolve(path(name));
+    return resolution.kind === "local" ? resolution.targets[0]?.user : undefined;
+  };
+  const { accounts } = await open({
+    reportSender: "dmarc@example.org",
+    aliases: [{ address: "postmaster@example.org", to: ["bob@example.org"] }],
+  });
+  for (const name of ["MAILER-DAEMON@mail.example.org", "mailer-daemon@example.org", "dmarc@Example.org"]) {
+    assert.equal(target(accounts, name), "bob@example.org", name);
+  }
+  assert.equal(target(accounts, "mailer-daemon@bücher.example"), target(accounts, "postmaster@bücher.example"));
+  assert.equal(accounts.resolve(path("dmarc@mail.example.org")).kind, "unknown");
+  assert.equal(accounts.resolve(path("mailer-daemon-x@mail.example.org")).kind, "unknown");
+
+  const { accounts: atHost } = await open({ reportSender: "dmarc@mail.example.org" });
+  assert.equal(target(atHost, "dmarc@mail.example.org"), "ann@example.org");
+
+  const { accounts: own } = await open({
+    reportSender: "sales@example.org",
+    aliases: [
+      { address: "mailer-daemon@example.org", to: ["bob@example.org"] },
+      { address: "sales@example.org", to: ["bob@example.org"] },
+    ],
+  });
+  assert.equal(target(own, "mailer-daemon@mail.example.org"), "bob@example.org");
+  assert.equal(target(own, "sales@example.org"), "bob@example.org");
+
+  const { accounts: bare } = await open({ domains: [], users: [], aliases: [] });
+  assert.equal(bare.resolve(path("mailer-daemon@mail.example.org")).kind, "local");
+});
+
 test("a quoted local-part that begins with postmaster@ is not postmaster", async () => {
   const { accounts } = await open();
   for (const name of [

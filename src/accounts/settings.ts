@@ -28,7 +28,7 @@ export const domainSettings = z
       ),
   })
   .describe(
-    "A domain whose mail is local. Postmaster exists at each of them: a user or alias of that name there or at the first domain, else catch_all, else the first user. `<postmaster>` without a domain means the first domain.",
+    "A domain whose mail is local. Postmaster exists at each of them: a user or alias of that name there or at the first domain, else catch_all, else the first user; mailer-daemon leads to it unless it is a user or alias. `<postmaster>` without a domain means the first domain.",
   );
 
 export const userSettings = z
@@ -70,4 +70,6 @@ export interface AccountSettings {
   readonly aliases: readonly AliasSettings[];
   /** Takes reports about our domains; a mailbox that belongs to no user. */
   readonly reportAddress?: string | undefined;
+  /** Daily reports come from it, so it takes mail: unless it is a mailbox, it leads to postmaster. */
+  readonly reportSender?: string | undefined;
 }

@@ -13,7 +13,14 @@ import { formatSettingPath, type SettingPath, valueAt } from "./setting-path.ts"
 import type { Settings } from "./settings-schema.ts";
 
 export function accountSettings({ hostname, domain, user, alias, reports }: Settings): AccountSettings {
-  return { hostname, domains: domain, users: user, aliases: alias, reportAddress: reports.address };
+  return {
+    hostname,
+    domains: domain,
+    users: user,
+    aliases: alias,
+    reportAddress: reports.address,
+    reportSender: reports.from,
+  };
 }
 
 export function inboundSettings({ hostname, limits, relay, queue }: Settings): InboundSettings {

@@ -33,7 +33,7 @@ export const reportsSettings = z
     from: address()
       .optional()
       .describe(
-        "The address that reports are sent from; its domain must be local, and should have SPF and DKIM, since reports that fail DMARC are not read. Default: `address`, else the postmaster of the first domain. Applies on reload.",
+        "The address that reports are sent from; its domain must be local, and should have SPF and DKIM, since reports that fail DMARC are not read. Unless it is a mailbox, mail to it goes to postmaster. Default: `address`, else the postmaster of the first domain. Applies on reload.",
       ),
     organization: line
       .optional()
