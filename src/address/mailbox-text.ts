@@ -30,7 +30,8 @@ export function mailboxKey(mailbox: Mailbox): string {
   return `${localPartKey(mailbox.localPart)}@${mailbox.domainKey}`;
 }
 
-function localPartKey(localPart: string): string {
+/** Whoever names something after a local-part (a folder) names it by this, so that one user has one. */
+export function localPartKey(localPart: string): string {
   if (!hasNonAscii(localPart)) return asciiLowerCase(localPart);
   const key = localPart.normalize("NFC").toLowerCase().normalize("NFC");
   // Unicode makes a k of the Kelvin sign. A name that is not ASCII never becomes one that is.

@@ -148,6 +148,15 @@ test("a Maildir's path follows the recipient, without its tag, and cannot leave 
   assert.equal(maildirPath(template, "{domain}@local.test"), "/m/local.test/{domain}");
 });
 
+test("every way to write an international name leads to one Maildir, and none into another user's", () => {
+  const template = "/m/{user}";
+  for (const user of ["Ünal", "ünal", "ÜNAL", "U\u0308nal", "ünal+shop"]) {
+    assert.equal(maildirPath(template, `${user}@local.test`), "/m/ünal", user);
+  }
+  // The Kelvin sign is no k.
+  assert.notEqual(maildirPath(template, "\u212aarl@local.test"), maildirPath(template, "karl@local.test"));
+});
+
 test("mail marked as junk goes into the folder Junk, which is made with its marker", async () => {
   const files = new MemoryFiles();
   const agent = agentOn(files);

@@ -6,6 +6,7 @@
  * Mail that is marked as junk goes into the folder Junk (`.Junk`, as Maildir++ and the servers that read it have it),
  * which is made with its marker file. Whether a mail program shows it is up to its subscriptions, which are not ours.
  */
+import { localPartKey } from "../address/mailbox-text.ts";
 import { asciiLowerCase, asciiUpperCase } from "../lib/ascii-case.ts";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import { keepNewest } from "../lib/newest.ts";
@@ -121,8 +122,9 @@ const junkFolder = ".Junk";
 const preparedMax = 10_000;
 
 /**
- * The recipient's Maildir: `{user}` is the local-part before any `+tag`, `{domain}` its domain, `{address}` both; lower
- * case. What could leave the folder or confuse a shell is percent-encoded.
+ * The recipient's Maildir: `{user}` is the local-part before any `+tag`, `{domain}` its domain, `{address}` both, in the
+ * form in which users are found: composed and in lower case. What could leave the folder or confuse a shell is
+ * percent-encoded.
  */
 export function maildirPath(template: string, address: string): string {
   const at = address.lastIndexOf("@");
@@ -136,9 +138,7 @@ export function maildirPath(template: string, address: string): string {
 }
 
 function safe(part: string): string {
-  const encoded = asciiLowerCase(part.normalize("NFC")).replaceAll(/[\u0000-\u001f\u007f/\\%~]/g, (character) =>
-    encodeOctet(character),
-  );
+  const encoded = localPartKey(part).replaceAll(/[\u0000-\u001f\u007f/\\%~]/g, (character) => encodeOctet(character));
   return encoded.replace(/^\.+/, (dots) => dots.replaceAll(".", "%2E")) || "_";
 }
 
