@@ -250,7 +250,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     log,
     version: ports.version,
     spool,
-    wake: () => queue.wake(),
+    operate: queue.operate.bind(queue),
     sites: () => ({ queue: queue.stats(), sites: queue.sites() }),
     explain: (id: string) => explain(spool, id, { now: clock.now(), expireMs: current.queue.expire }),
     inbox,

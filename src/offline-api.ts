@@ -40,7 +40,6 @@ export function openOfflineApi(
       spool,
       log,
       version,
-      wake: () => undefined,
       sites: () => [],
       explain: (id) => explain(spool, id, { now: clock.now(), expireMs }),
       inbox: new Inbox({ spool, files, clock }, { folder: `${dataDir}/captured` }),

@@ -21,7 +21,6 @@ function app() {
       log: new CollectingLog(),
       version: "1",
       spool: new MemorySpool({ clock: new ManualClock() }),
-      wake: () => undefined,
       sites: () => ({}),
       explain: () => Promise.resolve(undefined),
       users,

@@ -26,7 +26,6 @@ function world(guard?: GuardSettings) {
       log: new CollectingLog(),
       version: "1",
       explain: async () => undefined,
-      wake: () => undefined,
       sites: () => [],
       ready: () => true,
     },
@@ -369,6 +368,6 @@ test("queue statistics have the documented members, and a bulk verb refuses an e
     });
   assert.equal((await post({})).status, 400);
   assert.deepEqual((await post({ domain: "x.test", dry_run: true })).body, { count: 0, more: false });
-  assert.deepEqual((await post({ all: true })).body, { count: 0 });
+  assert.deepEqual((await post({ all: true })).body, { count: 0, under_way: 0 });
   assert.equal((await post({ domian: "x.test" })).status, 400);
 });

@@ -23,18 +23,25 @@ const bulkSchema = filterSchema.extend({
   reason: z.string().max(500).optional().describe("For hold: why."),
 });
 
+type BulkVerb = "retry" | "hold" | "release" | "remove";
+
 /** How far a dry run counts before it says so. */
 const countedMax = 100_000;
 
 export interface QueueApiDependencies {
   readonly spool: Spool;
-  /** Something may have become due. */
-  readonly wake: () => void;
+  /** Absent where no server runs: nothing is in memory then, and the spool alone is changed. */
+  readonly operate?: (
+    verb: BulkVerb,
+    filter: RecipientFilter,
+    by: string,
+    reason: string,
+  ) => Promise<{ readonly changed: number; readonly underWay: number }>;
   /** What runs per site just now, for people. */
   readonly sites: () => unknown;
 }
 
-export function queueApi({ spool, wake, sites }: QueueApiDependencies): Hono {
+export function queueApi({ spool, sites, operate = onSpool(spool) }: QueueApiDependencies): Hono {
   const app = new Hono();
 
   app.get("/stats", async (context) => {
@@ -70,18 +77,19 @@ export function queueApi({ spool, wake, sites }: QueueApiDependencies): Hono {
     }
     const filter = toFilter(given);
     if (dryRun) return context.json(await countMatches(spool, filter));
-    const by = "operator";
-    const count = await {
-      retry: () => spool.retry(filter, by),
-      hold: () => spool.hold(filter, by, reason ?? "asked for by an operator"),
-      release: () => spool.release(filter, by),
-      remove: () => spool.remove(filter, by),
-    }[context.req.param("verb") as "retry" | "hold" | "release" | "remove"]();
-    wake();
-    return context.json({ count });
+    const verb = context.req.param("verb") as BulkVerb;
+    const { changed, underWay } = await operate(verb, filter, "operator", reason ?? "asked for by an operator");
+    return context.json({ count: changed, under_way: underWay });
   });
 
   return app;
+}
+
+function onSpool(spool: Spool): NonNullable<QueueApiDependencies["operate"]> {
+  return async (verb, filter, by, reason) => {
+    const changed = verb === "hold" ? spool.hold(filter, by, reason) : spool[verb](filter, by);
+    return { changed: await changed, underWay: 0 };
+  };
 }
 
 /** One line, for `error`. */

@@ -27,7 +27,11 @@ export const queueCounts = z.object({
   oldest_seconds: z.number(),
 });
 
-export const countAnswer = z.object({ count: z.number(), more: z.boolean().optional() });
+export const countAnswer = z.object({
+  count: z.number(),
+  more: z.boolean().optional(),
+  under_way: z.number().default(0),
+});
 
 export const userList = z.object({
   users: z.array(z.object({ address: z.string(), source: z.enum(["file", "data"]) })),

@@ -66,7 +66,7 @@ test("nothing found is said on stderr, and a script gets an empty list", async (
 
 test("bulk verbs count first, ask on a terminal, and change nothing without a yes", async () => {
   const api = ({ json }: ApiCall) => ({
-    body: (json as { dry_run?: boolean }).dry_run ? { count: 12, more: false } : { count: 12 },
+    body: (json as { dry_run?: boolean }).dry_run ? { count: 12, more: false } : { count: 12, under_way: 3 },
   });
   const terminal = new TestTerminal();
   const no = await terminal.run("queue hold --domain x.test --data-dir d", { api, terminal: true, answers: ["n"] });
@@ -79,6 +79,7 @@ test("bulk verbs count first, ask on a terminal, and change nothing without a ye
     answers: ["y"],
   });
   assert.equal(yes.code, 0);
+  assert.match(yes.stderr, /12 recipients held; 3 are being delivered and were left alone\./);
   assert.deepEqual(yes.calls[1], {
     path: "/api/v1/queue/hold",
     method: "POST",
@@ -89,7 +90,7 @@ test("bulk verbs count first, ask on a terminal, and change nothing without a ye
   assert.match(piped.stderr, /12 recipients would be held; off a terminal, --yes says so/);
   assert.equal(piped.calls.length, 1);
   const sure = await terminal.run("queue release 4qj7zc2m9kxd --yes --json --data-dir d", { api });
-  assert.deepEqual(JSON.parse(sure.stdout), { count: 12, changed: true });
+  assert.deepEqual(JSON.parse(sure.stdout), { count: 12, under_way: 3, changed: true });
   assert.deepEqual(sure.calls[1]?.json, { state: "held", message: "4QJ7ZC2M9KXD" });
   const dry = await terminal.run("queue remove --all --dry-run --data-dir d", { api });
   assert.equal(dry.calls.length, 1);

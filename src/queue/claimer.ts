@@ -32,6 +32,7 @@ export class Claimer {
   #reading: Promise<void> | undefined;
   #again = false;
   #stopped = false;
+  #paused = false;
   #timer: Timer | undefined;
   #timerAt: Instant = Infinity;
 
@@ -58,6 +59,17 @@ export class Claimer {
       this.#timerAt = Infinity;
       this.wake();
     });
+  }
+
+  /** No claim begins until {@link Claimer.resume}; resolves when the one under way has ended, and its page is admitted. */
+  async pause(): Promise<void> {
+    this.#paused = true;
+    await this.#reading;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.wake();
   }
 
   /** No claim begins after this; resolves when the one under way has ended (its page is still admitted). */
@@ -89,7 +101,7 @@ export class Claimer {
   async #readPages(): Promise<void> {
     const { spool, request, secure, admit } = this.#options;
     for (;;) {
-      const asked = this.#stopped ? undefined : request();
+      const asked = this.#stopped || this.#paused ? undefined : request();
       if (asked === undefined) return;
       const securing = secure();
       if (securing !== undefined) {

@@ -65,12 +65,20 @@ export class Concluder {
   readonly #options: ConcluderOptions;
   /** Conclusions whose reports are being made. */
   readonly #reporting = new Set<Promise<void>>();
+  /** Conclusions that are not recorded yet. */
+  readonly #unrecorded = new Set<Conclusion>();
 
   constructor(options: ConcluderOptions) {
     this.#options = options;
   }
 
+  /** Recipients whose attempt has ended, and whose outcome is not recorded yet. */
+  unrecorded(): Iterable<Pick<Conclusion, "claim" | "recipients">> {
+    return this.#unrecorded;
+  }
+
   conclude(conclusion: Conclusion): void {
+    this.#unrecorded.add(conclusion);
     const { clock, random, settings, log } = this.#options;
     const { message } = conclusion.claim;
     const now = clock.now();
@@ -93,9 +101,9 @@ export class Concluder {
     this.#reporting.add(reporting);
   }
 
-  /** Gives recipients back to the schedule as if they had not been claimed, due at `due`. */
-  putBack(claim: Claim, recipients: readonly StoredRecipient[], due: Instant): void {
-    if (recipients.length === 0) return;
+  /** Gives recipients back to the schedule as if they had not been claimed, due at `due`; then `done`. */
+  putBack(claim: Claim, recipients: readonly StoredRecipient[], due: Instant, done?: () => void): void {
+    if (recipients.length === 0) return done?.();
     const { recorder, settled } = this.#options;
     recorder.record(
       {
@@ -111,7 +119,10 @@ export class Concluder {
         reports: [],
         events: [],
       },
-      () => settled(claim, recipients.length, due),
+      () => {
+        settled(claim, recipients.length, due);
+        done?.();
+      },
     );
   }
 
@@ -159,6 +170,7 @@ export class Concluder {
       if (verdict.kind === "again" && (due === undefined || verdict.due < due)) due = verdict.due;
     }
     recorder.record(settlement, (result) => {
+      this.#unrecorded.delete(conclusion);
       if (result === "stale") {
         log.event("claim-lost", { message: claim.message.id, recipients: verdicts.length });
       }

@@ -67,6 +67,11 @@ export class Deliveries {
     return this.#running.size;
   }
 
+  /** What is under way. */
+  jobs(): readonly ReadyJob[] {
+    return Array.from(this.#running, ({ job }) => job);
+  }
+
   begin(job: ReadyJob): void {
     const running: Running = { job, startedMs: this.#clock.monotonicMs() };
     this.#running.add(running);

@@ -66,8 +66,14 @@ export class Dispatcher {
       concluder.putBack(claim, recipients, clock.now());
       return;
     }
+    if (this.#endsByHops(claim, recipients)) return;
     const passed = this.#screen(claim, recipients);
     if (passed.length > 0) this.#routing.begin(claim, passed);
+  }
+
+  /** Looks routes up once more, with what is configured now, for recipients that were screened before. */
+  dispatchAnew(claim: Claim, recipients: readonly StoredRecipient[]): void {
+    if (!this.#endsByHops(claim, recipients)) this.#routing.begin(claim, recipients);
   }
 
   /** Recipients whose routes are not known yet; their later answers are ignored. */
@@ -130,16 +136,19 @@ export class Dispatcher {
   }
 
   /** What must not be attempted at all: mail that goes in circles. */
+  #endsByHops(claim: Claim, recipients: readonly StoredRecipient[]): boolean {
+    const outcome = hopLimitOutcome(claim.message.facts, this.#options.settings().hop_limit);
+    if (outcome === undefined) return false;
+    const outcomes = recipients.map(({ index }) => ({ index, outcome }));
+    this.#options.concluder.conclude({ claim, recipients, outcomes, route: "none (hop limit)", durationMs: 0 });
+    return true;
+  }
+
+  /** Holds or delays what comes again and again. */
   #screen(claim: Claim, recipients: readonly StoredRecipient[]): readonly StoredRecipient[] {
     const { concluder, clock } = this.#options;
     const settings = this.#options.settings();
     const { message } = claim;
-    const outcome = hopLimitOutcome(message.facts, settings.hop_limit);
-    if (outcome !== undefined) {
-      const outcomes = recipients.map(({ index }) => ({ index, outcome }));
-      concluder.conclude({ claim, recipients, outcomes, route: "none (hop limit)", durationMs: 0 });
-      return [];
-    }
     const now = clock.now();
     const held = new Map<StoredRecipient, string>();
     const delayed = new Map<StoredRecipient, string>();

@@ -15,13 +15,14 @@ import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { Captures } from "../route/captured-recipients.ts";
 import type { Router } from "../route/router.ts";
-import type { ClaimedMessage, ClaimRequest, ClaimTerms, Spool } from "../spool/spool.ts";
+import type { ClaimedMessage, ClaimRequest, ClaimTerms, RecipientFilter, Spool } from "../spool/spool.ts";
 import { type Claim, newClaim } from "./claim.ts";
 import { Claimer } from "./claimer.ts";
 import { Concluder } from "./concluder.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Deliveries, type DeliveryAgents, type DeliveryEnd } from "./deliveries.ts";
 import { leaseMs, Leases } from "./leases.ts";
+import { type OperatorVerb, OperatorVerbs, type VerbResult } from "./operator-verbs.ts";
 import { ReadPace } from "./read-pace.ts";
 import { ReadyBudget } from "./ready-budget.ts";
 import { ReadyQueue } from "./ready-queue.ts";
@@ -31,6 +32,7 @@ import type { QueueSettings } from "./settings.ts";
 import type { Site, SiteStats } from "./site.ts";
 import { siteVerdict } from "./site-health.ts";
 import { replyText } from "./settlement.ts";
+import { Unbegun } from "./unbegun.ts";
 
 export type { DeliveryAgents } from "./deliveries.ts";
 export type { SiteStats } from "./site.ts";
@@ -90,6 +92,8 @@ export class Queue {
   readonly #concluder: Concluder;
   readonly #leases: Leases;
   readonly #claimer: Claimer;
+  readonly #unbegun: Unbegun;
+  readonly #verbs: OperatorVerbs;
 
   /** The last claim was not made for want of room. */
   #moreToRead = false;
@@ -138,6 +142,10 @@ export class Queue {
         this.#pump();
       },
     });
+    const [ready, budget, dispatcher, leases] = [this.#ready, this.#budget, this.#dispatcher, this.#leases];
+    this.#unbegun = new Unbegun({ clock, ready, budget, dispatcher, leases });
+    const [claimer, concluder, deliveries, unbegun] = [this.#claimer, this.#concluder, this.#deliveries, this.#unbegun];
+    this.#verbs = new OperatorVerbs({ spool, clock, claimer, concluder, deliveries, unbegun });
   }
 
   /** Begins to claim and deliver. A queue is started once. */
@@ -179,11 +187,20 @@ export class Queue {
     if (this.#state === "running") this.#claimer.wake();
   }
 
-  /** A changed configuration, in force from the next decision on, also for mail already queued. */
+  /** What an operator asks for, done to all that the filter selects, in memory and on disk, but for what is under way. */
+  operate(verb: OperatorVerb, filter: RecipientFilter, by: string, reason: string): Promise<VerbResult> {
+    return this.#verbs.operate(verb, filter, by, reason);
+  }
+
+  /**
+   * A changed configuration, in force from the next decision on, for everything that is not under way: what waits in
+   * memory is routed anew, so the router must have its changes by now.
+   */
   reconfigure(settings: QueueSettings): void {
     this.#settings = settings;
     this.#terms = { leaseMs, retryDelaysMs: settings.retry };
     this.#ready.reconfigure(settings);
+    if (this.#state === "running") this.#unbegun.rerouteAll();
     this.#pump();
     this.wake();
   }
@@ -235,7 +252,8 @@ export class Queue {
   #admit(claim: Claim): void {
     this.#budget.take(claim);
     this.#leases.add(claim);
-    this.#dispatcher.dispatch(claim);
+    this.#verbs.intercept(claim);
+    if (claim.routing.length > 0) this.#dispatcher.dispatch(claim);
   }
 
   /** Begins what may begin. */
@@ -345,10 +363,7 @@ export class Queue {
 
   #putBackUnbegun(): void {
     const now = this.#clock.now();
-    for (const site of this.#ready.sites()) {
-      for (const { claim, recipients } of this.#ready.drain(site)) this.#concluder.putBack(claim, recipients, now);
-    }
-    for (const claim of this.#leases.claims()) this.#concluder.putBack(claim, this.#dispatcher.takeBack(claim), now);
+    for (const { claim, recipients } of this.#unbegun.takeAll()) this.#concluder.putBack(claim, recipients, now);
   }
 
   /** Waits for `work`, but not longer than `ms`. */

@@ -2,14 +2,13 @@
  * A spool in memory, for simulations and tests: the same semantics as the SQLite spool, nothing durable. What a crash
  * would leave on a disk is a {@link MemoryStore}; a second spool over the same store is the restarted server.
  */
-import { sameIgnoringCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { CapturedMail } from "./captured-mail.ts";
 import { MemoryCaptured } from "./memory-captured.ts";
 import { MemoryStore } from "./memory-store.ts";
-import { isOpen, retryDelayMs, selectedStates } from "./recipient-state.ts";
+import { isMeant, isOpen, retryDelayMs, selectedStates } from "./recipient-state.ts";
 import {
   SpoolError,
   type ClaimedMessage,
@@ -229,7 +228,8 @@ export class MemorySpool implements Spool {
       if (after !== undefined && start === -1 && entry.message.id > after.message) continue;
       for (const recipient of entry.recipients) {
         if (after?.message === entry.message.id && recipient.index <= after.index) continue;
-        if (!matches(filter, entry.message, recipient, selectedStates(filter))) continue;
+        if (!selectedStates(filter).includes(recipient.state)) continue;
+        if (!isMeant(filter, entry.message, recipient)) continue;
         if (found.length === page.limit) return found;
         found.push({ message: entry.message, recipient });
       }
@@ -336,7 +336,7 @@ export class MemorySpool implements Spool {
     let count = 0;
     for (const entry of this.#store.open.values()) {
       for (const recipient of entry.recipients) {
-        if (!matches(filter, entry.message, recipient, states)) continue;
+        if (!states.includes(recipient.state) || !isMeant(filter, entry.message, recipient)) continue;
         const { message, index, address } = recipient;
         entry.recipients[index] = change(recipient, at);
         const facts = { at, message, recipient: index, address, by };
@@ -353,23 +353,6 @@ export class MemorySpool implements Spool {
   #isLive({ expiresAt }: { readonly expiresAt: Instant | undefined }): boolean {
     return expiresAt === undefined || expiresAt > this.#clock.now();
   }
-}
-
-function matches(
-  filter: RecipientFilter,
-  message: StoredMessage,
-  recipient: StoredRecipient,
-  states: readonly RecipientState[],
-): boolean {
-  return (
-    states.includes(recipient.state) &&
-    (filter.message === undefined || filter.message === message.id) &&
-    (filter.from === undefined || sameIgnoringCase(filter.from, message.reversePath)) &&
-    (filter.domain === undefined || sameIgnoringCase(filter.domain, recipient.domain)) &&
-    (filter.to === undefined ||
-      sameIgnoringCase(filter.to, recipient.address) ||
-      (recipient.acceptedAs !== undefined && sameIgnoringCase(filter.to, recipient.acceptedAs)))
-  );
 }
 
 /** The order of UTF-8 octets, in which SQLite keeps texts; it differs from that of UTF-16 units above U+FFFF. */

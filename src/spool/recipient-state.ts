@@ -2,8 +2,9 @@
  * The rules about recipients that every implementation of the spool shares: which states are final, when an attempt
  * that was lost is made again, what a filter selects.
  */
+import { sameIgnoringCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
-import type { ClaimTerms, RecipientFilter, RecipientState } from "./spool.ts";
+import type { ClaimTerms, NewRecipient, RecipientFilter, RecipientState } from "./spool.ts";
 
 /** Not final, in the order in which the stored format numbers them. */
 export const openStates = ["scheduled", "claimed", "held"] as const satisfies readonly RecipientState[];
@@ -41,4 +42,20 @@ export function dueAfterLostClaim(attempts: number, recordedDue: Instant, now: I
 /** The states a filter selects: those it names, otherwise all that are not final. */
 export function selectedStates(filter: RecipientFilter): readonly RecipientState[] {
   return filter.states ?? openStates;
+}
+
+/** Whether a filter means this recipient, whatever state the recipient is in. */
+export function isMeant(
+  filter: RecipientFilter,
+  message: { readonly id: string; readonly reversePath: string },
+  { address, acceptedAs, domain }: Pick<NewRecipient, "address" | "acceptedAs" | "domain">,
+): boolean {
+  return (
+    (filter.message === undefined || filter.message === message.id) &&
+    (filter.from === undefined || sameIgnoringCase(filter.from, message.reversePath)) &&
+    (filter.domain === undefined || sameIgnoringCase(filter.domain, domain)) &&
+    (filter.to === undefined ||
+      sameIgnoringCase(filter.to, address) ||
+      (acceptedAs !== undefined && sameIgnoringCase(filter.to, acceptedAs)))
+  );
 }

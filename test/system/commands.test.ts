@@ -50,6 +50,7 @@ test("hold keeps a recipient from being tried, release lets it go on", async () 
   const free = await world.accept("ann@example.org", "two@elsewhere.test");
   assert.deepEqual(await json(world, "queue", "hold", held, "--reason", "wrong price", "--yes"), {
     count: 1,
+    under_way: 0,
     changed: true,
   });
   peer.script = {};
@@ -64,7 +65,7 @@ test("hold keeps a recipient from being tried, release lets it go on", async () 
     held: 1,
     oldest_seconds: (await world.stats()).oldestSeconds,
   });
-  assert.deepEqual(await json(world, "queue", "release", held, "--yes"), { count: 1, changed: true });
+  assert.deepEqual(await json(world, "queue", "release", held, "--yes"), { count: 1, under_way: 0, changed: true });
   await world.quiet();
   assert.deepEqual(await world.states(held), ["one@elsewhere.test relayed"]);
 });
@@ -88,6 +89,7 @@ test("retry tries at once what would wait, and remove ends it without a report t
   assert.equal((await world.command(["queue", "remove", "--yes", ...server])).code, 64, "not without a filter");
   assert.deepEqual(await json(world, "queue", "remove", "--domain", "elsewhere.test", "--yes"), {
     count: 2,
+    under_way: 0,
     changed: true,
   });
   await world.advance(6 * 24 * hour);

@@ -49,13 +49,16 @@ const verbs: readonly Verb[] = [
   },
 ];
 
+const needs = "Needs an ID or a filter, or --all. Shows how many recipients match and asks before anything changes.";
+const leaves = "What is being delivered at that moment is left alone, and the answer says how much that is.";
+
 export const bulkCommands: readonly Command[] = verbs.map(bulkCommand);
 
 function bulkCommand({ verb, summary, done, question, example, state }: Verb): Command {
   return {
     name: `queue ${verb}`,
     summary,
-    description: "Needs an ID or a filter, or --all. Shows how many recipients match and asks before anything changes.",
+    description: ["hold", "remove"].includes(verb) ? `${needs} ${leaves}` : needs,
     options: [
       ...filterOptions,
       { name: "all", summary: "the whole queue, where no filter is given" },
@@ -99,9 +102,19 @@ function bulkCommand({ verb, summary, done, question, example, state }: Verb): C
       }
       const json = { ...filter, ...(reason === undefined ? {} : { reason }) };
       const changed = countAnswer.parse(await ask(api, path, { method: "POST", json }));
-      if (given.flag("json")) context.stdout.write(`${JSON.stringify({ count: changed.count, changed: true })}\n`);
-      else context.stderr.write(`${plural(changed.count, "recipient")} ${done}.\n`);
+      if (given.flag("json")) {
+        const { count, under_way } = changed;
+        context.stdout.write(`${JSON.stringify({ count, under_way, changed: true })}\n`);
+      } else {
+        context.stderr.write(`${plural(changed.count, "recipient")} ${done}${leftText(changed.under_way)}.\n`);
+      }
       return ExitCode.ok;
     },
   };
+}
+
+/** What the verb could not reach any more. */
+function leftText(underWay: number): string {
+  if (underWay === 0) return "";
+  return `; ${underWay} ${underWay === 1 ? "is being delivered and was" : "are being delivered and were"} left alone`;
 }
