@@ -16,6 +16,9 @@ const limitMin = 512;
 
 export type LineFault = "too-long" | "bare-line-end" | "not-utf8";
 
+/** So many octets of what stands behind a bare LF tell whether it announces content. */
+const announcementMax = 16;
+
 /** A line that is none; told apart from text by being an object. */
 export interface BadLine {
   readonly fault: LineFault;
@@ -32,8 +35,11 @@ export class ServerInput {
   /** Chunks behind `#chunk`. */
   #queue: Buffer[] = [];
   #queuedBytes = 0;
-  /** The rest of a bad line is being dropped; a line that is too long is reported at its end, any other was already. */
-  #dropping: "reported" | BadLine | undefined;
+  /**
+   * The rest of a bad line is being dropped. A line that is too long is reported at its end, any other was already:
+   * `behind-lf` where a client may take what comes next for a line of its own, `rest` where that announces nothing.
+   */
+  #dropping: "behind-lf" | "rest" | BadLine | undefined;
 
   get length(): number {
     return this.#chunk.length - this.#offset + this.#queuedBytes;
@@ -59,8 +65,9 @@ export class ServerInput {
 
   /**
    * The next line without its CRLF, once it is whole. Only CRLF ends a line (RFC 5321 §2.3.8); an LF alone is reported at
-   * once, since a peer that sends lines so would wait for ever, and the rest up to CRLF is then dropped. `limitOf` gives
-   * the limit in octets, CRLF included, for a line that starts with these octets.
+   * once, since a peer that sends lines so would wait for ever, and the rest up to CRLF is then dropped; what is dropped is
+   * reported where it announces a chunk. `limitOf` gives the limit in octets, CRLF included, for a line that starts with
+   * these octets.
    */
   readLine(limitOf: (line: Buffer) => number): string | BadLine | undefined {
     for (;;) {
@@ -79,12 +86,15 @@ export class ServerInput {
       if (genuine) {
         this.#dropping = undefined;
         if (dropping === undefined) return lineBetween(chunk, start, lf, limitOf);
-        if (dropping !== "reported") return dropping;
+        if (typeof dropping === "object") return dropping;
       } else if (dropping === undefined) {
         const excess = isOver(limitOf, chunk, start, lf - 1);
-        this.#dropping = excess ? badLine("too-long", chunk, start) : "reported";
-        if (!excess) return badLine("bare-line-end", chunk, start);
-      }
+        this.#dropping = excess ? badLine("too-long", chunk, start) : "behind-lf";
+        if (!excess) return brokenLine(chunk, start, lf);
+      } else if (dropping === "rest") this.#dropping = "behind-lf";
+      if (dropping !== "behind-lf") continue;
+      const broken = brokenLine(chunk, start, lf);
+      if (broken.announces === "chunk") return broken;
     }
   }
 
@@ -143,6 +153,11 @@ export class ServerInput {
       if (!isOver(limitOf, this.#chunk, this.#offset, end - 1)) return;
       this.#dropping = badLine("too-long", this.#chunk, this.#offset);
     }
+    if (this.#dropping === "behind-lf") {
+      if (end - this.#offset < announcementMax) return;
+      const broken = brokenLine(this.#chunk, this.#offset, end);
+      this.#dropping = broken.announces === "chunk" ? broken : "rest";
+    }
     if (this.#chunk.at(-1) === CR) this.#offset = end - 1;
     else this.consume(end);
   }
@@ -151,10 +166,16 @@ export class ServerInput {
 function lineBetween(chunk: Buffer, start: number, lf: number, limitOf: (line: Buffer) => number): string | BadLine {
   if (isOver(limitOf, chunk, start, lf)) return badLine("too-long", chunk, start);
   const line = chunk.toString("latin1", start, lf - 1);
-  if (line.includes("\r")) return badLine("bare-line-end", chunk, start);
+  if (line.includes("\r")) return brokenLine(chunk, start, lf);
   if (!hasNonAscii(line)) return line;
   const bytes = chunk.subarray(start, lf - 1);
   return isUtf8(bytes) ? bytes.toString("utf8") : badLine("not-utf8", chunk, start);
+}
+
+/** With a bare CR or LF. A chunk may also be announced behind the CR, for a client that takes it for the end of a line. */
+function brokenLine(chunk: Buffer, start: number, end: number): BadLine {
+  const text = chunk.toString("latin1", start, Math.min(end, start + limitMin));
+  return badLine("bare-line-end", chunk, start + 1 + text.search(/\r[ \t]*BDAT/i));
 }
 
 function badLine(fault: LineFault, chunk: Buffer, start: number): BadLine {

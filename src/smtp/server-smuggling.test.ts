@@ -167,3 +167,27 @@ test("a chunk that cannot be measured, or comes where nothing is served, is not 
   refused.send(`BDAT 40 LAST\r\n${forged}`).play("S: 554 No\nS: 503 5.5.1\nS: 421 4.5.0");
   assert.equal(refused.closeCause, "lost-chunk");
 });
+
+test("a chunk announced behind a bare CR or LF, as another program may read it, is not run as commands: 421", () => {
+  const broken = [
+    "\nBDAT 5", "NOOP\nBDAT 5 LAST", "NOOP\n bdat 5", "a\nb\nBDAT 5", `x\n${"y".repeat(40)}\nBDAT 5`, `\n \t BDAT 5${" ".repeat(40)}`,
+    "NOOP\rBDAT 5", "NOOP\r BDAT 5 LAST", "NOOP\nx\rBDAT 5",
+  ]; // prettier-ignore
+  for (const line of broken) {
+    for (const pieces of [[`${line}\r\n${forged}`], [...`${line}\r\n${forged}`]]) {
+      const conversation = withRecipient();
+      for (const piece of pieces) conversation.send(piece);
+      const heard = conversation.read();
+      assert.match(heard, /^(?:500 5\.5\.2 [^\r]*\r\n){1,2}421 4\.5\.0 [^\r]*\r\n$/, JSON.stringify(line));
+      assert.equal(conversation.closeCause, "lost-chunk");
+    }
+  }
+  // Neither the end of a long line that is dropped, nor a word that only begins so elsewhere.
+  for (const line of [`x\n${"y".repeat(40)}BDAT 5`, "NOOP\nNOOP BDAT 5", "\n"]) {
+    for (const pieces of [[`${line}\r\nNOOP\r\n`], [...`${line}\r\nNOOP\r\n`]]) {
+      const conversation = withRecipient();
+      for (const piece of pieces) conversation.send(piece);
+      assert.match(conversation.read(), /^500 5\.5\.2 [^\r]*\r\n250 2\.0\.0 Ok\r\n$/, JSON.stringify(line));
+    }
+  }
+});
