@@ -1,4 +1,7 @@
-/** All that a machine can say without running the product: format, lint, types, regular expressions, import rules, tidiness, bounds, planted bugs, generated files. */
+/**
+ * All that a machine can say without running the product: format, lint, types, regular expressions, import rules,
+ * tidiness, bounds, planted bugs, generated files.
+ */
 import { spawnSync } from "node:child_process";
 
 const node = process.execPath;

@@ -2,8 +2,8 @@
  * Domains, users and aliases of one configuration, together with the stored users, as an immutable table: every question
  * about an address is answered from memory, at once. A reload makes a new table.
  *
- * Order of precedence at a local domain: the address for reports, user, alias, the same without `+tag`, every name (`recipients = "any"`),
- * postmaster and our own senders, catch-all.
+ * Order of precedence at a local domain: the address for reports, user, alias, the same without `+tag`, every name
+ * (`recipients = "any"`), postmaster and our own senders, catch-all.
  */
 import { domainKeyOf } from "../address/domain.ts";
 import { parseIpAddress } from "../address/ip-address.ts";

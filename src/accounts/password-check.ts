@@ -1,7 +1,7 @@
 /**
  * Checks a prepared password against stored verifiers (argon2id, SCRAM) through the thread pool, without telling by time
- * whether the user exists or how the password is stored, and remembers successes for a short while: programs that log in for each message would
- * otherwise keep the thread pool from signing mail.
+ * whether the user exists or how the password is stored, and remembers successes for a short while: programs that log in
+ * for each message would otherwise keep the thread pool from signing mail.
  */
 import { createHmac } from "node:crypto";
 import { keepNewest } from "../lib/newest.ts";

@@ -2,9 +2,9 @@
  * The header section of a message (RFC 5322 §2.2): found at the front of arriving content, and divided into fields.
  *
  * Owns where the header section ends and where each field begins: a line begins a field where a name is followed by a
- * colon, white space between them included (RFC 5322 §4.5), and this is the only place that says so. Promises that any split of the input gives equal
- * results, that no octet is lost (`header` followed by `rest` is the input), and that memory is bounded. What a field
- * means is for those who ask for it.
+ * colon, with or without white space between them (RFC 5322 §4.5), and this is the only place that says so. Promises that
+ * any split of the input gives equal results, that no octet is lost (`header` followed by `rest` is the input), and that
+ * memory is bounded. What a field means is for those who ask for it.
  */
 import { isAscii, isUtf8 } from "node:buffer";
 import { asciiLowerCase } from "../lib/ascii-case.ts";

@@ -51,7 +51,10 @@ export interface ConnectEvent {
   readonly kind: "connect";
 }
 
-/** HELO, EHLO or LHLO; needs a verdict. `proceed` writes the core's own answer with the extensions. An open transaction is dropped by acceptance only; a "reset" then follows. */
+/**
+ * HELO, EHLO or LHLO; needs a verdict. `proceed` writes the core's own answer with the extensions. An open transaction is
+ * dropped by acceptance only; a "reset" then follows.
+ */
 export interface HelloEvent {
   readonly kind: "hello";
   readonly verb: "HELO" | "EHLO" | "LHLO";

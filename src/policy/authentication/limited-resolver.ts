@@ -1,8 +1,8 @@
 /**
  * The resolver of one message: asks each question once, and its patience ends for all of them at once. After
- * {@link LimitedResolver.giveUp} what was answered or is at hand stays, and every other question is answered with a failure,
- * also one that is asked already. So each check ends in its own way of saying "try again later", and none needs a timer. A look-up
- * that is left behind is bounded by the resolver that makes it; how many there are, by the checks.
+ * {@link LimitedResolver.giveUp} what was answered or is at hand stays, and every other question is answered with a
+ * failure, even one that is under way. So each check ends in its own way of saying "try again later", and none needs a
+ * timer. A look-up that is left behind is bounded by the resolver that makes it; how many there are, by the checks.
  *
  * For answers that are at hand, as most are on a busy server, no promise waits and no timer is set.
  */
