@@ -150,7 +150,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   const agents = {
     smtp,
     lmtp: smtp,
-    maildir: new MaildirDelivery({ files }, { hostname: settings.hostname }),
+    maildir: new MaildirDelivery({ files, log }, { hostname: settings.hostname }),
     capture: new CaptureDelivery(),
     reports: reports.agent,
     discard: new DiscardDelivery(),

@@ -39,6 +39,8 @@ export type DeliveryOutcome =
       readonly diagnostic?: Diagnostic;
       /** true: nothing was wrong with the recipient; it just did not fit this transaction (452 after others). Retry soon. */
       readonly soon?: true;
+      /** true: no attempt can mend it, a person has to look. The recipient is held. */
+      readonly hold?: true;
     }
   | {
       readonly kind: "bounced";

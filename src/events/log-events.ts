@@ -223,6 +223,16 @@ export const logEvents = {
     "The spool could not commit: the disk is full or fails.",
     "A client hears 451 or 452 and keeps its message; the queue tries again.",
   ),
+  "spool-damaged": declare(
+    "error",
+    "A part of the spool cannot be read: the disk has lost something of the file or the message told.",
+    "What lies there is left out or held, and all other mail goes on. Stop the server and run `posthaste spool check`; `posthaste spool salvage` makes a whole spool of what can be read.",
+  ),
+  "local-delivery-failed": declare(
+    "warn",
+    "Mail could not be put into a mailbox or folder of this machine; path and cause are told.",
+    "It waits in the queue and is tried again.",
+  ),
   "spool-thread-gone": declare(
     "error",
     "A thread of the spool ended by itself.",

@@ -88,7 +88,7 @@ export class ContentFiles {
       return await this.#files.open(this.#pathOf(id), "read");
     } catch (error) {
       if (error instanceof FileError && error.code === "ENOENT") return undefined;
-      throw asSpoolError(error);
+      throw unreadable(error, `the content of ${id} cannot be opened`);
     }
   }
 
@@ -243,12 +243,18 @@ export class IncomingFile {
 export async function* readChunks(file: OpenFile, size: number): AsyncIterable<Uint8Array> {
   for (let at = 0; at < size;) {
     const bytes = await file.read(at, Math.min(READ_BYTES, size - at)).catch((error: unknown) => {
-      throw asSpoolError(error);
+      throw unreadable(error, `the content cannot be read after ${at} of ${size} octets`);
     });
-    if (bytes.length === 0) throw new SpoolError("failed", `Content ends after ${at} of ${size} octets`);
+    if (bytes.length === 0) throw new SpoolError("damaged", `the content ends after ${at} of ${size} octets`);
     at += bytes.length;
     yield bytes;
   }
+}
+
+/** The system says EIO where a sector cannot be read any more; a disk that is gone as a whole takes no outcome either. */
+function unreadable(error: unknown, text: string): SpoolError {
+  const isSector = error instanceof FileError && error.code === "EIO";
+  return isSector ? new SpoolError("damaged", `${text} (EIO)`, { cause: error }) : asSpoolError(error);
 }
 
 export function asSpoolError(error: unknown): SpoolError {

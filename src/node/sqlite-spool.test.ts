@@ -272,8 +272,15 @@ test("content that ends early is an error, never a shorter message", async () =>
   const spool = await bench.open(directory);
   const message = draft(["ann@a.test"]);
   await put(spool, message, { content: LARGE });
+  await using open = await spool.openContent(message.id);
+  assert.ok(open);
   await truncate(`${directory}/content/${message.id.slice(-2)}/${message.id}.eml`, 300_000);
-  await assert.rejects(contentOf(spool, message.id), isSpoolError("failed"));
+  await assert.rejects(async () => {
+    for await (const chunk of open.chunks()) assert.ok(chunk.length > 0);
+  }, isSpoolError("damaged"));
+  // Opened only now, it is found before anything is read; what waits for it is held.
+  assert.equal(await contentOf(spool, message.id), undefined);
+  assert.deepEqual(await statesOf(spool, message.id), ["held"]);
 });
 
 test("when its thread dies, what was under way and all that follows fails; what was told is there afterwards", async () => {

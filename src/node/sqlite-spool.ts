@@ -218,7 +218,7 @@ export class SqliteSpool implements Spool {
     if (row === undefined) return undefined;
     if (row.kind === "bytes") return wholeContent(row.bytes);
     const { size } = row;
-    const file = await this.#contents.open(message);
+    const file = (await this.#contents.isWhole(message, size)) ? await this.#contents.open(message) : undefined;
     if (file === undefined) {
       await this.#holdDamaged(message);
       return undefined;

@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { DeliveryJob, RecipientOutcome } from "../queue/delivery-agent.ts";
+import { logFault, outcomeOfFault } from "../queue/fault-outcome.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { NextHop } from "../route/next-hop.ts";
 import type { Content, StoredRecipient } from "../spool/spool.ts";
@@ -274,11 +275,10 @@ export class DeliveryAttempt {
   }
 
   #settleAfterFault(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
-    this.#context.log.event("internal-error", { message: this.#job.message.id, where: "delivery", error: text });
+    logFault(this.#context.log, this.#hop.description, this.#job.message.id, error);
     const settled = new Set(this.#outcomes.map(({ index }) => index));
     this.#pending = this.#job.recipients.filter(({ index }) => !settled.has(index));
-    this.#settlePending(finding("4.3.0", "local-trouble", `the attempt failed here: ${text}`));
+    this.#settlePending(outcomeOfFault(error));
   }
 
   #stopSoon(): void {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CollectingLog } from "../testing/collecting-log.ts";
 import { deliveryJob } from "../testing/delivery-fixture.ts";
+import { SpoolError } from "../spool/spool.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import { MaildirDelivery, maildirPath } from "./maildir-delivery.ts";
 
@@ -11,7 +13,8 @@ const hop = {
   description: "maildir",
 } as const;
 const options = { signal: new AbortController().signal };
-const agentOn = (files: MemoryFiles) => new MaildirDelivery({ files }, { hostname: "mx.test" });
+const agentOn = (files: MemoryFiles) =>
+  new MaildirDelivery({ files, log: new CollectingLog() }, { hostname: "mx.test" });
 
 async function onlyFileIn(files: MemoryFiles, folder: string): Promise<string> {
   const names = await files.list(folder);
@@ -146,6 +149,10 @@ test("a Maildir's path follows the recipient, without its tag, and cannot leave 
   assert.equal(maildirPath(template, "+x@local.test"), "/m/local.test/+x");
   assert.equal(maildirPath("/m/{address}", "a$&b@local.test"), "/m/a$&b@local.test");
   assert.equal(maildirPath(template, "{domain}@local.test"), "/m/local.test/{domain}");
+  // Users are found however their name is written, and have one mailbox.
+  for (const written of ["jürgen", "JU\u0308RGEN+tag", "JÜRGEN"]) {
+    assert.equal(maildirPath(template, `${written}@local.test`), "/m/local.test/jürgen");
+  }
 });
 
 test("every way to write an international name leads to one Maildir, and none into another user's", () => {
@@ -171,4 +178,88 @@ test("mail marked as junk goes into the folder Junk, which is made with its mark
   // Again, by an agent that knows nothing of it: the marker may be there.
   await agentOn(files).deliver(junk(), options);
   assert.equal((await files.list(`${folder}/new`)).length, 1);
+});
+
+test("a folder of the Maildir that somebody removed is made again in the same attempt", async () => {
+  for (const folder of ["tmp", "new"]) {
+    const files = new MemoryFiles();
+    const agent = agentOn(files);
+    const job = (id: string) => deliveryJob({ hop, to: ["ann@local.test"], content: "\r\n", message: { id } });
+    await agent.deliver(job("4QJ7ZC2M9KXD"), options);
+    // What an open finds where the folder is gone.
+    const operation = folder === "tmp" ? "open" : "rename";
+    files.failNext(operation, "ENOENT");
+    const { outcomes } = await agent.deliver(job("4QJ7ZC2M9KXE"), options);
+    assert.equal(outcomes[0]?.outcome.kind, "delivered", folder);
+    assert.equal((await files.list("/mail/local.test/ann/Maildir/new")).length, 2);
+    assert.ok(files.trace.filter((step) => step === "makeDirectory /mail/local.test/ann/Maildir/tmp").length >= 2);
+  }
+});
+
+test("a path that is too long for the system fails at once with 5.1.3, since no later attempt could do better", async () => {
+  const files = new MemoryFiles();
+  files.failNext("makeDirectory", "ENAMETOOLONG");
+  const { outcomes } = await agentOn(files).deliver(
+    deliveryJob({ hop, to: ["ann@local.test"], content: "\r\n" }),
+    options,
+  );
+  assert.equal(outcomes[0]?.outcome.kind, "bounced");
+  assert.equal(outcomes[0]?.outcome.status, "5.1.3");
+});
+
+test("a mailbox whose name is longer than 255 octets gets a shorter name of its own", () => {
+  const domain = `${"b".repeat(60)}.test`;
+  const long = (last: string) => maildirPath("/m/{address}", `${"~".repeat(63)}${last}@${domain}`);
+  const name = long("a").slice("/m/".length);
+  assert.ok(Buffer.byteLength(name) <= 255, name);
+  assert.match(name, /^(?:%7E){63}a@b+~[0-9a-f]{32}$/);
+  assert.notEqual(long("a"), long("b"));
+  assert.equal(long("a"), long("A"), "the same mailbox, however it is written");
+  const wide = maildirPath("/m/{address}", `${"ü".repeat(32)}@${"é".repeat(100)}.test`).slice("/m/".length);
+  assert.ok(Buffer.byteLength(wide) <= 255);
+  assert.ok(!wide.includes("\ufffd"), "no character is cut in two");
+  assert.equal(maildirPath("/m/{user}", "ann@local.test"), "/m/ann");
+});
+
+test("what goes wrong in the middle settles those that have the message already", async () => {
+  const to = ["ann@local.test", "bob@local.test", "cid@local.test"];
+  const log = new CollectingLog();
+  const files = new MemoryFiles();
+  const agent = new MaildirDelivery({ files, log }, { hostname: "mx.test" });
+  const whole = deliveryJob({ hop, to, content: "\r\nx\r\n" });
+  let opened = 0;
+  const { outcomes } = await agent.deliver(
+    {
+      ...whole,
+      openContent: async () => {
+        if (++opened === 2) throw new SpoolError("damaged", "the content ends after 1 of 5 octets");
+        if (opened === 3) throw new Error("a fault");
+        return await whole.openContent();
+      },
+    },
+    options,
+  );
+  assert.deepEqual(
+    outcomes.map(({ outcome }) => [outcome.kind, outcome.kind === "deferred" && outcome.hold === true]),
+    [
+      ["delivered", false],
+      ["deferred", true],
+      ["deferred", false],
+    ],
+  );
+  assert.deepEqual(log.names, ["spool-damaged", "internal-error"]);
+  assert.deepEqual(await files.list("/mail/local.test/bob/Maildir/tmp"), []);
+});
+
+test("a mailbox that cannot be written is told with its path and the cause; the sender never hears of the path", async () => {
+  const log = new CollectingLog();
+  const files = new MemoryFiles();
+  files.failNext("open", "EACCES");
+  const agent = new MaildirDelivery({ files, log }, { hostname: "mx.test" });
+  const { outcomes } = await agent.deliver(deliveryJob({ hop, to: ["ann@local.test"], content: "\r\n" }), options);
+  const [told] = log.of("local-delivery-failed");
+  assert.equal(told?.["where"], "/mail/local.test/ann/Maildir");
+  assert.match(String(told?.["error"]), /EACCES/);
+  const outcome = outcomes[0]?.outcome;
+  assert.equal(outcome?.kind === "deferred" && outcome.reason, "the mailbox could not be written (EACCES)");
 });

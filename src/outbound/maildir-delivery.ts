@@ -6,12 +6,15 @@
  * Mail that is marked as junk goes into the folder Junk (`.Junk`, as Maildir++ and the servers that read it have it),
  * which is made with its marker file. Whether a mail program shows it is up to its subscriptions, which are not ours.
  */
+import { createHash } from "node:crypto";
 import { localPartKey } from "../address/mailbox-text.ts";
 import { asciiLowerCase, asciiUpperCase } from "../lib/ascii-case.ts";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import { keepNewest } from "../lib/newest.ts";
 import { FileError, type Files } from "../ports/files.ts";
+import type { Log } from "../ports/log.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
+import { logFault, outcomeOfFault } from "../queue/fault-outcome.ts";
 import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import { finalContent } from "./final-content.ts";
 
@@ -22,13 +25,16 @@ export interface MaildirSettings {
 
 export class MaildirDelivery implements DeliveryAgent {
   readonly #files: Files;
+  readonly #log: Log;
   readonly #hostname: string;
   /** Maildirs known to exist, so that they are looked for once. */
   readonly #prepared = new Map<string, true>();
 
-  constructor(dependencies: { readonly files: Files }, settings: MaildirSettings) {
+  constructor(dependencies: { readonly files: Files; readonly log: Log }, settings: MaildirSettings) {
     this.#files = dependencies.files;
-    this.#hostname = settings.hostname.replaceAll(/[/:]/g, "_");
+    this.#log = dependencies.log;
+    // A name has room for 255 octets, and the queue id and the time stand before this.
+    this.#hostname = settings.hostname.replaceAll(/[/:]/g, "_").slice(0, 200);
   }
 
   async deliver(job: DeliveryJob, { signal }: { readonly signal: AbortSignal }): Promise<DeliveryResult> {
@@ -59,18 +65,35 @@ export class MaildirDelivery implements DeliveryAgent {
     const inbox = maildirPath(job.hop.path, recipient.address);
     const maildir = message.junk === true ? `${inbox}/${junkFolder}` : inbox;
     try {
-      await this.#prepare(inbox);
-      if (maildir !== inbox) await this.#prepare(maildir, { marker: true });
-      await this.#write(maildir, job, message, recipient);
+      await this.#put(inbox, maildir, job, recipient);
     } catch (error) {
-      if (error instanceof FileError) return outcomeOfFileError(error);
-      throw error;
+      // Whatever it was, it is this recipient's: who has the message already does not get it again.
+      logFault(this.#log, maildir, message.id, error);
+      return error instanceof FileError ? outcomeOfFileError(error) : outcomeOfFault(error);
     }
     return {
       kind: "delivered",
       status: "2.0.0",
       diagnostic: { type: "x-posthaste", text: `delivered to Maildir ${maildir}` },
     };
+  }
+
+  async #put(inbox: string, maildir: string, job: DeliveryJob, recipient: StoredRecipient): Promise<void> {
+    const prepare = async (): Promise<void> => {
+      await this.#prepare(inbox);
+      if (maildir !== inbox) await this.#prepare(maildir, { marker: true });
+    };
+    await prepare();
+    try {
+      await this.#write(maildir, job, job.message, recipient);
+    } catch (error) {
+      if (!(error instanceof FileError) || error.code !== "ENOENT") throw error;
+      // Somebody removed a folder that was there when we last looked.
+      this.#prepared.delete(inbox);
+      this.#prepared.delete(maildir);
+      await prepare();
+      await this.#write(maildir, job, job.message, recipient);
+    }
   }
 
   async #write(maildir: string, job: DeliveryJob, message: StoredMessage, recipient: StoredRecipient): Promise<void> {
@@ -134,7 +157,25 @@ export function maildirPath(template: string, address: string): string {
   const domain = safe(at === -1 ? "" : address.slice(at + 1));
   const parts = { user, domain, address: domain === "" ? user : `${user}@${domain}` };
   // In one pass: a local-part that looks like a placeholder is not replaced again.
-  return template.replaceAll(/\{(user|domain|address)\}/g, (_, name: keyof typeof parts) => parts[name]);
+  const path = template.replaceAll(/\{(user|domain|address)\}/g, (_, name: keyof typeof parts) => parts[name]);
+  return path.length <= nameBytesMax / 3 ? path : path.split("/").map(shortName).join("/");
+}
+
+/** What file systems have room for in one name; a character has three octets at most, or four in two of UTF-16. */
+const nameBytesMax = 255;
+
+/** A long name becomes its beginning and a hash; no other name has that `~`, which is encoded. */
+function shortName(name: string): string {
+  if (Buffer.byteLength(name) <= nameBytesMax) return name;
+  const hash = createHash("sha256").update(name).digest("hex").slice(0, 32);
+  let kept = 0;
+  let octets = 0;
+  for (const character of name) {
+    octets += Buffer.byteLength(character);
+    if (octets > nameBytesMax - 1 - hash.length) break;
+    kept += character.length;
+  }
+  return `${name.slice(0, kept)}~${hash}`;
 }
 
 function safe(part: string): string {
@@ -157,6 +198,10 @@ function outcomeOfFileError(error: FileError): DeliveryOutcome {
       return deferred("4.2.2", "the mailbox is over its quota");
     case "ENOSPC":
       return deferred("4.3.1", "the disk with the mailboxes is full");
+    case "ENAMETOOLONG": {
+      const reason = "the address is too long for the path of a mailbox";
+      return { kind: "bounced", status: "5.1.3", owner: "local-trouble", reason };
+    }
     default:
       return deferred("4.3.0", `the mailbox could not be written (${error.code})`);
   }

@@ -8,14 +8,15 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { type Captures, withCapturedMarked } from "../route/captured-recipients.ts";
-import type {
-  Content,
-  GeneratedMessage,
-  RecipientChange,
-  RecordChange,
-  Spool,
-  StoredMessage,
-  StoredRecipient,
+import {
+  type Content,
+  type GeneratedMessage,
+  type RecipientChange,
+  type RecordChange,
+  type Spool,
+  SpoolError,
+  type StoredMessage,
+  type StoredRecipient,
 } from "../spool/spool.ts";
 import type { Claim } from "./claim.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
@@ -202,9 +203,9 @@ function reportsWithheld(message: StoredMessage, verdicts: readonly Verdict[], r
   return { ...noReports, events: [{ kind: "report-withheld", at, message: message.id, reason, recipients }] };
 }
 
-/** Rejects when the content is gone, which is a fault of the spool: the attempt is then a deferral. */
+/** Rejects with `damaged` where the content is gone or not whole. */
 export async function openContentOf(spool: Spool, message: string): Promise<Content> {
   const content = await spool.openContent(message);
-  if (content === undefined) throw new Error(`The content of ${message} is not in the spool`);
+  if (content === undefined) throw new SpoolError("damaged", `the content of ${message} is missing or damaged`);
   return content;
 }

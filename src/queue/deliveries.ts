@@ -4,6 +4,7 @@ import type { Log } from "../ports/log.ts";
 import type { Spool } from "../spool/spool.ts";
 import { openContentOf } from "./concluder.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "./delivery-agent.ts";
+import { logFault, outcomeOfFault } from "./fault-outcome.ts";
 import { forwardedForm } from "./forwarded-form.ts";
 import type { ReadyJob } from "./site.ts";
 
@@ -84,7 +85,7 @@ export class Deliveries {
     };
     this.#agents[job.hop.kind].deliver(delivery, this.#options).then(
       (result) => this.#end(running, result, false),
-      (error: unknown) => this.#fault(running, error instanceof Error ? error.message : String(error)),
+      (error: unknown) => this.#fault(running, error),
     );
   }
 
@@ -103,23 +104,16 @@ export class Deliveries {
   giveUpStuck(): void {
     const before = this.#clock.monotonicMs() - stuckMs;
     for (const running of this.#running) {
-      if (running.startedMs < before) this.#fault(running, "The delivery did not end within 6 hours");
+      if (running.startedMs < before) this.#fault(running, new Error("the delivery did not end within 6 hours"));
     }
   }
 
-  #fault(running: Running, reason: string): void {
+  #fault(running: Running, error: unknown): void {
     if (!this.#running.has(running)) return;
     const { job } = running;
-    this.#log.event("internal-error", { message: job.claim.message.id, where: job.hop.description, error: reason });
-    const outcomes = job.recipients.map(({ index }) => ({
-      index,
-      outcome: {
-        kind: "deferred",
-        status: "4.3.0",
-        owner: "local-trouble",
-        reason: `The attempt failed unexpectedly: ${reason}`,
-      } as const,
-    }));
+    logFault(this.#log, job.hop.description, job.claim.message.id, error);
+    const outcome = outcomeOfFault(error);
+    const outcomes = job.recipients.map(({ index }) => ({ index, outcome }));
     this.#end(running, { outcomes }, true);
   }
 

@@ -14,6 +14,9 @@ export interface Attempted {
   readonly at: Instant;
 }
 
+/** Who holds what cannot be delivered as it is. */
+const holder = "queue";
+
 export function changeFor(verdict: Verdict, warned: boolean): RecipientChange {
   const { recipient, outcome } = verdict;
   const { index } = recipient;
@@ -24,6 +27,7 @@ export function changeFor(verdict: Verdict, warned: boolean): RecipientChange {
         : replyText(outcome);
     return { index, to: verdict.to, reply };
   }
+  if (verdict.kind === "hold") return { index, to: "held", by: holder, reason: verdict.outcome.reason };
   return {
     index,
     to: "scheduled",
@@ -50,6 +54,11 @@ export function eventFor(verdict: Verdict, attempted: Attempted): HistoryEvent {
     attempt,
   };
   if (verdict.kind === "again") return { ...common, kind: "recipient-deferred", due: verdict.due };
+  if (verdict.kind === "hold") {
+    const { at, message, address } = common;
+    const { reason } = verdict.outcome;
+    return { kind: "recipient-held", at, message, recipient: recipient.index, address, by: holder, reason };
+  }
   switch (verdict.to) {
     case "delivered":
       return { ...common, kind: "recipient-delivered" };
@@ -81,6 +90,10 @@ export function logVerdict(log: Log, verdict: Verdict, attempted: Attempted): vo
   if (diagnostic?.remoteAddress !== undefined) fields["remote_address"] = diagnostic.remoteAddress;
   if (diagnostic?.tls !== undefined) fields["tls"] = diagnostic.tls;
   if (outcome.kind === "deferred" || outcome.kind === "bounced") fields["owner"] = outcome.owner;
+  if (verdict.kind === "hold") {
+    log.event("recipient-held", { ...fields, by: holder, reason: verdict.outcome.reason });
+    return;
+  }
   if (verdict.kind === "again") {
     log.event("recipient-deferred", { ...fields, due: new Date(verdict.due).toISOString() });
     return;

@@ -28,7 +28,11 @@ export type Verdict =
       readonly uncounted: boolean;
       readonly willRetryUntil: Instant;
       readonly delayWarningDue: boolean;
-    };
+    }
+  /** For a person, who is told the outcome's reason. */
+  | { readonly kind: "hold"; readonly recipient: StoredRecipient; readonly outcome: HeldOutcome };
+
+export type HeldOutcome = DeliveryOutcome & { readonly kind: "deferred" };
 
 export interface VerdictContext {
   readonly message: StoredMessage;
@@ -90,6 +94,7 @@ function deferral(
   someAccepted: boolean,
   { message, settings, random, now, interrupted }: VerdictContext,
 ): Verdict {
+  if (outcome.hold === true) return { kind: "hold", recipient, outcome };
   const willRetryUntil = expireAt(message, settings);
   // What the other side said while we were stopping counts as ever.
   if (interrupted && outcome.owner === "local-trouble") {
@@ -120,6 +125,7 @@ function deferral(
  * costs nothing.
  */
 export function mayOweReport(verdict: Verdict): boolean {
+  if (verdict.kind === "hold") return false;
   if (verdict.kind === "again") return verdict.delayWarningDue;
   if (verdict.to === "failed" || verdict.to === "expired") return true;
   return verdict.recipient.notify?.includes("SUCCESS") ?? false;
@@ -127,6 +133,7 @@ export function mayOweReport(verdict: Verdict): boolean {
 
 export function asReportable(verdict: Verdict): ReportableAttempt {
   const { recipient, outcome } = verdict;
+  if (verdict.kind === "hold") return { recipient, outcome };
   if (verdict.kind === "final") return { recipient, outcome, ...(verdict.to === "expired" && { expired: true }) };
   const { willRetryUntil, delayWarningDue } = verdict;
   return { recipient, outcome, willRetryUntil, delayWarningDue };

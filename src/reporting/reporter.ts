@@ -17,6 +17,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { NotifyCondition } from "../smtp/envelope.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 import type { Content, GeneratedMessage, NewMessage, QueueId, StoredMessage } from "../spool/spool.ts";
 import { readOriginal, withoutContent } from "./original-message.ts";
 import type { FindReportDestination, ReportDestination } from "./report-destination.ts";
@@ -187,11 +188,7 @@ export class Reporter {
       await using content = await openContent();
       return await readOriginal(message, content, { wholeBytesMax });
     } catch (error) {
-      this.#options.log.event("internal-error", {
-        message: message.id,
-        where: "reading a message for its report",
-        error: String(error),
-      });
+      logTrouble(this.#options.log, "reading a message for its report", error, { message: message.id });
       return withoutContent(message);
     }
   }

@@ -3,7 +3,8 @@ import type { Log, LogFields } from "../ports/log.ts";
 import { SpoolError } from "./spool.ts";
 
 export function logTrouble(log: Log, where: string, error: unknown, fields: LogFields = {}): void {
-  log.event(error instanceof SpoolError ? "spool-failed" : "internal-error", {
+  const isDamage = error instanceof SpoolError && error.code === "damaged";
+  log.event(isDamage ? "spool-damaged" : error instanceof SpoolError ? "spool-failed" : "internal-error", {
     ...fields,
     where,
     error: error instanceof Error ? error.message : String(error),

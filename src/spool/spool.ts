@@ -232,10 +232,13 @@ export interface MessageWriter extends AsyncDisposable {
   abort(): Promise<void>;
 }
 
-/** `no-space` is answered `452 4.3.1`, `failed` `451 4.3.0`. After `closed` nothing more is accepted. */
+/**
+ * `no-space` is answered `452 4.3.1`, `failed` `451 4.3.0`. `damaged`: what is asked for lies where the disk has lost
+ * something; the rest of the spool works. After `closed` nothing more is accepted.
+ */
 export class SpoolError extends Error {
   override readonly name = "SpoolError";
-  readonly code: "no-space" | "failed" | "closed" | "newer-format";
+  readonly code: "no-space" | "failed" | "damaged" | "closed" | "newer-format";
   constructor(code: SpoolError["code"], message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -253,6 +256,9 @@ export interface Spool extends AsyncDisposable {
   settle(settlement: Settlement): Promise<boolean>;
   /** Earliest due time of a scheduled recipient (not of `excludeDomains`), or the end of the earliest lease. */
   nextDue(excludeDomains: readonly string[]): Promise<Instant | undefined>;
+  /**
+   * undefined: the content is gone, or is not whole any more. Reading may find that, too; it then rejects with `damaged`.
+   */
   openContent(message: QueueId): Promise<Content | undefined>;
 
   hold(filter: RecipientFilter, by: string, reason: string): Promise<number>;

@@ -501,6 +501,9 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
     await unlink(`${scene.directory}/content/${id.slice(-2)}/${id}.eml`);
     assert.equal(await scene.spool.openContent(id), undefined);
     assert.deepEqual(await scene.first(id), ["claimed", 1, LATER]);
+    const short = await scene.claimed(["bob@b.test"], LARGE);
+    await truncate(`${scene.directory}/content/${short.message.id.slice(-2)}/${short.message.id}.eml`, 10);
+    assert.equal(await scene.spool.openContent(short.message.id), undefined);
     assert.equal(
       await settle(scene.spool, claimed, [{ index: 0, to: "held", by: "queue", reason: "no content" }]),
       true,
