@@ -75,23 +75,66 @@ test("SMTP-028: control octets are refused, and octets above 127 without SMTPUTF
   assert.equal(failureOf('<"test©"@x>', utf8), "none");
 });
 
-test("SMTP-029: labels are letters, digits and inner hyphens", () => {
-  const bad = [
-    "b_c.example",
-    "-x.example",
-    "x-.example",
-    "x..y",
-    ".x",
-    "x.",
-    "x y",
-    "x,y",
-    "",
-    `${"a".repeat(64)}.example`,
-  ];
+test("SMTP-029: labels are letters, digits, underscores and inner hyphens", () => {
+  const bad = ["-x.example", "x-.example", "x..y", ".x", "x.", "x y", "x,y", "", `${"a".repeat(64)}.example`];
   for (const domain of bad) assert.equal(failureOf(`<a@${domain}>`), "syntax", domain);
-  for (const domain of ["x", "3com.example", "r3---sn.example", "a-b.c", "1.2.3.4"]) {
+  for (const domain of [
+    "x",
+    "my_app.local",
+    "_x.example",
+    "x_",
+    "3com.example",
+    "r3---sn.example",
+    "a-b.c",
+    "1.2.3.4",
+  ]) {
     assert.equal(failureOf(`<a@${domain}>`), "none", domain);
   }
+});
+
+test("dots may stand anywhere in a local-part, and are written in quotes where the grammar wants them", () => {
+  for (const localPart of ["try..this..0511", "xxx.yyy.", ".lead", "...a...", "a.b"]) {
+    const mailbox = mailboxOf(`<${localPart}@docomo.example>`);
+    assert.equal(mailbox.localPart, localPart);
+    const written = formatMailbox(mailbox);
+    assert.equal(written, localPart === "a.b" ? "a.b@docomo.example" : `"${localPart}"@docomo.example`);
+    assert.deepEqual(parseMailbox(written), mailbox);
+  }
+  for (const path of ["<.@x>", "<..@x>", "<@x>"]) assert.equal(failureOf(path), "syntax", path);
+});
+
+test("for a client of our own brackets may be missing, and a domain that is missing is completed", () => {
+  const own = { smtpUtf8: false, completeWith: "mail.example.org" };
+  const read = (text: string, options: Parameters<typeof parseForwardPath>[1] = own) => {
+    const parsed = parseForwardPath(text, options);
+    return parsed.kind === "path" ? `${formatMailbox(parsed.path)}|${text.slice(parsed.end)}` : parsed.text;
+  };
+  assert.equal(read("ann@example.org"), "ann@example.org|");
+  assert.equal(read("ann@example.org NOTIFY=NEVER"), "ann@example.org| NOTIFY=NEVER");
+  assert.equal(read("<root>"), "root@mail.example.org|");
+  assert.equal(read("root SIZE=1"), "root@mail.example.org| SIZE=1");
+  assert.equal(read('<"a b">'), '"a b"@mail.example.org|');
+  assert.equal(read("<@a.example,@b.example:root>"), "root@mail.example.org|");
+  assert.equal(read("<postmaster>"), "postmaster|");
+  for (const bad of [
+    "<root",
+    "root>",
+    "ann@example.org>",
+    "<ann@example.org",
+    "<ann@>",
+    "ann@",
+    "",
+    "<>",
+    "a b@c",
+    "<a,b>",
+    `<${"a".repeat(65)}>`,
+  ]) {
+    assert.equal(parseForwardPath(bad, own).kind, bad === "a b@c" ? "path" : "failure", bad);
+  }
+  // What follows the blank is no parameter, and is refused as such.
+  assert.equal(read("a b@c"), "a@mail.example.org| b@c");
+  assert.match(read("ann@example.org", ascii), /angle brackets/);
+  assert.match(read("<root>", ascii), /no domain/);
 });
 
 test("SMTP-030: address literals are parsed and normalised", () => {

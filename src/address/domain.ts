@@ -42,9 +42,9 @@ export function dnsNameKeyOf(name: string): string | undefined {
 const dnsNameBytesMax = 253;
 const dnsNamePattern = /^[\w-]{1,63}(?:\.[\w-]{1,63})*$/;
 
-/** Name or literal in ASCII only, as HELO wants it (RFC 5321 §4.1.1.1). */
+/** Name or literal in ASCII only and without underscores, as HELO wants it (RFC 5321 §4.1.1.1). */
 export function isAsciiDomain(domain: string): boolean {
-  return !hasNonAscii(domain) && domainKeyOf(domain) !== undefined;
+  return !hasNonAscii(domain) && !domain.includes("_") && domainKeyOf(domain) !== undefined;
 }
 
 function literalKeyOf(literal: string): string | undefined {
@@ -72,7 +72,7 @@ function nameKeyOf(name: string): string | undefined {
       labelStart = index + 1;
     } else if (code > 127) {
       plain = false;
-    } else if (!isLetterDigitHyphen(code)) {
+    } else if (!isNameCharacter(code)) {
       return undefined;
     }
   }
@@ -94,11 +94,12 @@ function labelKeyOf(label: string): string | undefined {
   if (!hasNonAscii(label)) {
     const key = asciiLowerCase(label);
     if (!key.startsWith("xn--")) return key;
+    if (key.includes("_")) return undefined;
     // A-labels must be what their own U-label turns into (RFC 5890 §2.3.2.1); "xn--a" is nobody's.
     const unicode = domainToUnicode(key);
     return hasNonAscii(unicode) && domainToASCII(unicode) === key ? key : undefined;
   }
-  if (!label.isWellFormed()) return undefined;
+  if (!label.isWellFormed() || label.includes("_")) return undefined;
   const key = domainToASCII(label);
   if (!key.startsWith("xn--")) return undefined;
   // Letter by letter: lower-casing a whole word would turn a last Σ into ς, which IDNA keeps apart.
@@ -106,14 +107,17 @@ function labelKeyOf(label: string): string | undefined {
   return domainToUnicode(key) === folded.normalize("NFC") ? key : undefined;
 }
 
-function isLetterDigitHyphen(code: number): boolean {
+/** Deviation: underscores, which SMTP's grammar lacks, stand in the names of containers and of internal networks. */
+function isNameCharacter(code: number): boolean {
   return (
     (code >= 0x61 && code <= 0x7a) ||
     (code >= 0x41 && code <= 0x5a) ||
     (code >= 0x30 && code <= 0x39) ||
-    code === hyphen
+    code === hyphen ||
+    code === underscore
   );
 }
 
 const dot = 0x2e;
 const hyphen = 0x2d;
+const underscore = 0x5f;

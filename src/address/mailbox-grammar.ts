@@ -77,21 +77,27 @@ export function scanLocalPart(text: string, start: number): ScannedLocalPart | A
   return text.charCodeAt(start) === quote ? scanQuoted(text, start) : scanDotString(text, start);
 }
 
-/** Whether a local-part can stand without quotes. */
+/** Whether a local-part can stand without quotes in what we write. */
 export function isDotString(localPart: string): boolean {
   const scanned = scanDotString(localPart, 0);
-  return scanned.kind === "local-part" && scanned.end === localPart.length;
+  if (scanned.kind !== "local-part" || scanned.end !== localPart.length) return false;
+  return !localPart.startsWith(".") && !localPart.endsWith(".") && !localPart.includes("..");
 }
 
+/**
+ * Deviation: dots may stand anywhere, in a row, first and last, where RFC 5321 §4.1.2 wants quotes. Large providers have
+ * given out such addresses, and their users write them without. We write them in quotes.
+ */
 function scanDotString(text: string, start: number): ScannedLocalPart | AddressFailure {
   let end = start;
-  let previous: number = dot;
+  let hasText = false;
   for (; end < text.length; end++) {
     const code = text.charCodeAt(end);
-    if (code === dot ? previous === dot : !isAtext(code)) break;
-    previous = code;
+    if (code === dot) continue;
+    if (!isAtext(code)) break;
+    hasText = true;
   }
-  if (end === start || previous === dot) return addressFailure("syntax", "The local-part is malformed");
+  if (!hasText) return addressFailure("syntax", "The local-part is malformed");
   return { kind: "local-part", value: text.slice(start, end), end };
 }
 

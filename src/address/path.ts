@@ -19,16 +19,18 @@ export type { AddressFailure, AddressFailureReason } from "./mailbox-grammar.ts"
 export interface PathOptions {
   /** The command carries SMTPUTF8 (RFC 6531 §3.4). */
   readonly smtpUtf8: boolean;
+  /** For clients of our own: angle brackets may be missing, and an address without a domain gets this one. */
+  readonly completeWith?: string;
 }
 
 export interface ParsedPath<P> {
   readonly kind: "path";
   readonly path: P;
-  /** Index behind the closing bracket. */
+  /** Index behind the closing bracket, or behind the address where it has no brackets. */
   readonly end: number;
 }
 
-/** Path of MAIL; `null` is the null reverse-path `<>`. `text` begins with the opening bracket. */
+/** Path of MAIL; `null` is the null reverse-path `<>`. `text` is all that follows `FROM:`. */
 export function parseReversePath(text: string, options: PathOptions): ParsedPath<Mailbox | null> | AddressFailure {
   if (text.startsWith("<>")) return { kind: "path", path: null, end: 2 };
   return parsePath(text, options);
@@ -44,13 +46,19 @@ export function parseForwardPath(text: string, options: PathOptions): ParsedPath
 }
 
 function parsePath(text: string, options: PathOptions): ParsedPath<Mailbox> | AddressFailure {
-  if (!text.startsWith("<")) return addressFailure("syntax", "A path stands in angle brackets");
-  const start = text.charAt(1) === "@" ? endOfSourceRoute(text) : 1;
+  const { completeWith } = options;
+  const bracketed = text.startsWith("<");
+  if (!bracketed && completeWith === undefined) {
+    return addressFailure("syntax", "The address needs angle brackets: <ann@example.org>");
+  }
+  const start = bracketed ? (text.charAt(1) === "@" ? endOfSourceRoute(text) : 1) : 0;
   if (start === undefined) return addressFailure("syntax", "The source route is malformed");
-  const scanned: ScannedMailbox | AddressFailure = scanMailbox(text, start);
-  if (scanned.kind === "failure") return explainMissingDomain(text, start, scanned);
-  if (text.charAt(scanned.end) !== ">") return addressFailure("syntax", "The closing angle bracket is missing");
-  const end = scanned.end + 1;
+  const scanned = scanAddress(text, start, completeWith);
+  if (scanned.kind === "failure") return scanned;
+  const next = text.charAt(scanned.end);
+  if (bracketed && next !== ">") return addressFailure("syntax", "The closing angle bracket is missing");
+  if (!bracketed && next !== "" && next !== " ") return addressFailure("syntax", "The address needs angle brackets");
+  const end = scanned.end + (bracketed ? 1 : 0);
   if (!options.smtpUtf8 && hasNonAscii(text.slice(0, end))) {
     return addressFailure("non-ascii", "An address outside ASCII needs SMTPUTF8");
   }
@@ -70,9 +78,15 @@ function endOfSourceRoute(text: string): number | undefined {
   }
 }
 
-function explainMissingDomain(text: string, start: number, failure: AddressFailure): AddressFailure {
+/** A mailbox, completed where its domain is missing and `completeWith` is there. */
+function scanAddress(text: string, start: number, completeWith: string | undefined): ScannedMailbox | AddressFailure {
+  const scanned = scanMailbox(text, start);
+  if (scanned.kind === "mailbox") return scanned;
   const local = scanLocalPart(text, start);
-  return local.kind === "local-part" && text.charAt(local.end) === ">"
-    ? addressFailure("syntax", "The address has no domain")
-    : failure;
+  if (local.kind === "failure" || text.charAt(local.end) === "@") return scanned;
+  if (completeWith === undefined) {
+    return text.charAt(local.end) === ">" ? addressFailure("syntax", "The address has no domain") : scanned;
+  }
+  const completed = scanMailbox(`${text.slice(start, local.end)}@${completeWith}`, 0);
+  return completed.kind === "mailbox" ? { ...completed, end: local.end } : completed;
 }

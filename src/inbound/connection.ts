@@ -69,8 +69,6 @@ export class Connection implements ConnectionHandler {
     this.#stream = stream;
     this.#openedAt = services.clock.monotonicMs();
     this.#heardAtMs = this.#openedAt;
-    const certificates = services.certificates !== undefined;
-    this.#protocol = new ServerProtocol(protocolSettings(listener, settings, certificates), this.#openedAt);
     this.#session = new Session({
       services,
       settings,
@@ -86,6 +84,9 @@ export class Connection implements ConnectionHandler {
         },
       },
     });
+    const { client } = this.#session;
+    const certificates = services.certificates !== undefined;
+    this.#protocol = new ServerProtocol(protocolSettings(listener, settings, { certificates, client }), this.#openedAt);
   }
 
   /** In the turn in which the stream was accepted. */

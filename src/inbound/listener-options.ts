@@ -1,6 +1,6 @@
 /** The kinds of listener: what each one offers, asks for, and refuses. */
 import { offeredMechanisms } from "../sasl/mechanisms.ts";
-import type { ListenerKind } from "../policy/client.ts";
+import { type Client, type ListenerKind, sendsOwnMail } from "../policy/client.ts";
 import type { Endpoint } from "../ports/network.ts";
 import { defaultServerProtocolSettings, type ServerProtocolSettings } from "../smtp/server-protocol-settings.ts";
 import type { InboundSettings } from "./services.ts";
@@ -46,7 +46,7 @@ export function hasImplicitTls(kind: ListenerKind): boolean {
 export function protocolSettings(
   { kind, endpoint, bareLineEnds, earlyTalk = "allow", development, startTls }: ListenerOptions,
   { hostname, limits }: InboundSettings,
-  certificates: boolean,
+  { certificates, client }: { readonly certificates: boolean; readonly client: Client },
 ): ServerProtocolSettings {
   const submission = kind === "submission" || kind === "submissions";
   const tlsActive = hasImplicitTls(kind);
@@ -65,6 +65,7 @@ export function protocolSettings(
     messageBytesMax: limits.message_size,
     recipientsMax: limits.recipients,
     bareLineEnds,
+    completesAddresses: sendsOwnMail(client),
     earlyTalk,
     errorsMax: limits.errors,
     refusedRecipientsMax: limits.refused_recipients,

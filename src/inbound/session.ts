@@ -81,6 +81,10 @@ export class Session {
     return this.#state.messages;
   }
 
+  get client(): Client {
+    return this.#state.client;
+  }
+
   get memory(): SessionMemory {
     return this.#state.memory;
   }

@@ -8,7 +8,7 @@
 import type { Resolution } from "../accounts/account-directory.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { reply } from "../smtp/reply.ts";
-import type { Client } from "./client.ts";
+import { type Client, sendsOwnMail } from "./client.ts";
 import type { Decision } from "./decision.ts";
 
 const relayDenied: Decision = {
@@ -41,9 +41,10 @@ export function checkRelay(client: Client): Decision {
 
 /**
  * For recipients of domains whose names another server knows (`recipients = "any"`): that server may still read routes
- * out of local-parts, so strangers cannot send them through us.
+ * out of local-parts, so strangers cannot send them through us. Who may relay gains nothing by a route, and names like
+ * `x%y` are what programs make of an encoded address.
  */
 export function checkRouteInLocalPart(mailbox: Mailbox, resolution: Resolution, client: Client): Decision | undefined {
-  if (resolution.kind !== "local" || resolution.via !== "any" || client.login !== undefined) return undefined;
+  if (resolution.kind !== "local" || resolution.via !== "any" || sendsOwnMail(client)) return undefined;
   return /[@%!]/.test(mailbox.localPart) ? routed : undefined;
 }

@@ -40,16 +40,21 @@ export function parseCommand(line: string): Command {
 }
 
 /**
- * The text from `<` on of `FROM:<…` or `TO:<…`, or undefined. Deviation: spaces before the bracket are tolerated, since
- * many programs send them, and they change no meaning.
+ * The argument of MAIL or RCPT without blanks behind its first colon. Deviation: they are tolerated, tabs too, since many
+ * programs send them, and they change no meaning.
  */
+export function withoutBlanksBehindColon(argument: string): string {
+  const start = argument.indexOf(":") + 1;
+  const next = argument.charAt(start);
+  return next === " " || next === "\t" ? argument.slice(0, start) + trimBlanks(argument.slice(start)) : argument;
+}
+
+/** The text behind `FROM:` or `TO:`, or undefined. */
 export function pathTextOf(argument: string, keyword: "FROM:" | "TO:"): string | undefined {
   const { length } = keyword;
   if (argument.length <= length) return undefined;
   if (asciiUpperCase(argument.slice(0, length)) !== keyword) return undefined;
-  let start = length;
-  while (argument.charCodeAt(start) === 0x20) start++;
-  return argument.slice(start);
+  return argument.slice(length);
 }
 
 export interface Chunk {

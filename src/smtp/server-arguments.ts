@@ -1,6 +1,7 @@
 /** Arguments of the commands that lead to an event: each function gives the event, or the reply that refuses. */
 import { isAsciiDomain } from "../address/domain.ts";
 import { asciiUpperCase, hasNonAscii } from "../lib/ascii-case.ts";
+import { printable } from "../lib/printable-text.ts";
 import type { AddressFailure } from "../address/mailbox-grammar.ts";
 import { parseForwardPath, parseReversePath } from "../address/path.ts";
 import { pathTextOf } from "./command-parser.ts";
@@ -10,41 +11,57 @@ import { parseMailParameters } from "./mail-parameters.ts";
 import { parseRecipientParameters } from "./recipient-parameters.ts";
 import { reply, type Reply } from "./reply.ts";
 import type { AuthEvent, HelloEvent, MailEvent, RecipientEvent, VerifyEvent } from "./server-event.ts";
+import type { ServerProtocolSettings } from "./server-protocol-settings.ts";
 import { serverReplies } from "./server-replies.ts";
 
-/** Octets of a name in HELO: those of a domain (RFC 5321 §4.5.3.1.2). */
+export type AddressSettings = Pick<ServerProtocolSettings, "hostname" | "completesAddresses" | "messageBytesMax">;
+
+/** Characters of a name in HELO that are kept: those of a domain (RFC 5321 §4.5.3.1.2). */
 const helloNameMax = 255;
 
-/** Names that are no domain are let through and marked: much real mail comes from machines that do not know theirs. */
-export function parseHello(verb: HelloEvent["verb"], name: string): HelloEvent | Reply {
-  if (name.length > helloNameMax || !/^[!-~]+$/.test(name)) return serverReplies.helloSyntax;
-  return { kind: "hello", verb, name, wellFormed: isAsciiDomain(name) };
+/**
+ * Whatever is given is let through, and marked where it is no domain: much real mail comes from machines that do not know
+ * theirs, and none is refused for it (RFC 5321 §4.1.4).
+ */
+export function parseHello(verb: HelloEvent["verb"], given: string): HelloEvent | Reply {
+  if (given === "") return serverReplies.helloSyntax;
+  const name = printable(given.slice(0, helloNameMax).toWellFormed(), "?");
+  return { kind: "hello", verb, name, wellFormed: given.length <= helloNameMax && isAsciiDomain(name) };
 }
 
-export function parseMail(argument: string, messageBytesMax: number): MailEvent | Reply {
+export function parseMail(argument: string, settings: AddressSettings): MailEvent | Reply {
   const text = pathTextOf(argument, "FROM:");
   if (text === undefined) return serverReplies.mailSyntax;
   // Whether UTF-8 is allowed is told by a parameter behind the path.
-  const path = parseReversePath(text, { smtpUtf8: true });
+  const path = parseReversePath(text, { smtpUtf8: true, ...completionOf(settings) });
   if (path.kind === "failure") return reply(501, "5.1.7", path.text);
   const parameters = parseMailParameters(text.slice(path.end));
   if (isReply(parameters)) return parameters;
   if (parameters.smtpUtf8 !== true && hasNonAscii(text)) return reply(550, "5.6.7", needsSmtpUtf8);
+  const { messageBytesMax } = settings;
   // RFC 1870 §6.1: refused before it is sent.
   if (messageBytesMax > 0 && (parameters.size ?? 0) > messageBytesMax) return serverReplies.tooLarge;
   return { kind: "mail", reversePath: path.path, parameters };
 }
 
 /** `transaction` are the parameters of MAIL. */
-export function parseRecipient(argument: string, transaction: MailParameters): RecipientEvent | Reply {
+export function parseRecipient(
+  argument: string,
+  transaction: MailParameters,
+  settings: AddressSettings,
+): RecipientEvent | Reply {
   const text = pathTextOf(argument, "TO:");
   if (text === undefined) return serverReplies.recipientSyntax;
   const smtpUtf8 = transaction.smtpUtf8 === true;
-  const path = parseForwardPath(text, { smtpUtf8 });
+  const path = parseForwardPath(text, { smtpUtf8, ...completionOf(settings) });
   if (path.kind === "failure") return refusalOf(path);
   const parameters = parseRecipientParameters(text.slice(path.end), { smtpUtf8 });
   if (isReply(parameters)) return parameters;
   return { kind: "recipient", forwardPath: path.path, parameters };
+}
+
+function completionOf({ completesAddresses, hostname }: AddressSettings): { readonly completeWith?: string } {
+  return completesAddresses ? { completeWith: hostname } : {};
 }
 
 export function parseVerify(kind: VerifyEvent["kind"], argument: string): VerifyEvent | Reply {

@@ -1,5 +1,12 @@
 /** What each command does in a session: asks the driver by an event, or answers by itself. */
-import { announcedContent, hasControlCharacter, parseChunk, parseCommand, type Verb } from "./command-parser.ts";
+import {
+  announcedContent,
+  hasControlCharacter,
+  parseChunk,
+  parseCommand,
+  type Verb,
+  withoutBlanksBehindColon,
+} from "./command-parser.ts";
 import { reply, type Reply } from "./reply.ts";
 import { isReply, parseAuth, parseHello, parseMail, parseRecipient, parseVerify } from "./server-arguments.ts";
 import { offeredMechanisms } from "./server-extensions.ts";
@@ -9,12 +16,15 @@ import type { ServerSession } from "./server-session.ts";
 
 /** Runs one command line, without its CRLF. */
 export function runCommand(session: ServerSession, line: string): void {
-  const { verb, argument } = parseCommand(line);
+  const { verb, argument: given } = parseCommand(line);
   if (session.phase.kind === "refused" && verb !== "QUIT") {
     const { refusal } = session.phase;
     return announcedContent(line) === "chunk" ? session.refuseLostChunk(refusal) : session.refuse(verb ?? "", refusal);
   }
-  if (verb === undefined || !speaks(session, verb)) return unknownCommand(session, line);
+  if (verb === undefined) return unknownCommand(session, line);
+  if (!speaks(session, verb))
+    return session.refuse(verb, verb === "LHLO" ? serverReplies.ehloHere : serverReplies.lhloHere);
+  const argument = verb === "MAIL" || verb === "RCPT" ? withoutBlanksBehindColon(given) : given;
   if (hasControlCharacter(argument)) {
     if (verb === "BDAT") return session.refuseLostChunk(serverReplies.controlCharacter);
     return session.refuse(verb, serverReplies.controlCharacter);
@@ -75,17 +85,17 @@ function unknownCommand(session: ServerSession, line: string): void {
 }
 
 function mail(session: ServerSession, argument: string): void {
-  const { transactionsMax, messageBytesMax } = session.settings;
+  const { transactionsMax } = session.settings;
   if (transactionsMax !== undefined && session.transactions >= transactionsMax) {
     return session.closeWith(serverReplies.tooManyTransactions, "transactions");
   }
-  session.ask("MAIL", parseMail(argument, messageBytesMax));
+  session.ask("MAIL", parseMail(argument, session.settings));
 }
 
 function recipient(session: ServerSession, argument: string): void {
   const transaction = session.transaction;
   if (transaction === undefined) return;
-  const event = parseRecipient(argument, transaction.parameters);
+  const event = parseRecipient(argument, transaction.parameters, session.settings);
   // The earlier recipients stay (RFC 5321 §4.5.3.1.10).
   const full = transaction.recipients >= session.settings.recipientsMax;
   session.ask("RCPT", full && !isReply(event) ? serverReplies.tooManyRecipients : event);
@@ -147,7 +157,12 @@ function startTls(session: ServerSession, argument: string): void {
 function auth(session: ServerSession, argument: string): void {
   const { tls } = session.settings.authMechanisms;
   const offered = offeredMechanisms(session.settings, session.tlsActive);
-  if (offered.length === 0 && tls.length === 0) return session.refuse("AUTH", serverReplies.notImplemented);
+  if (offered.length === 0 && tls.length === 0) {
+    return session.refuse(
+      "AUTH",
+      session.settings.kind === "mx" ? serverReplies.loginElsewhere : serverReplies.notImplemented,
+    );
+  }
   if (session.authenticated) return session.refuse("AUTH", serverReplies.loggedIn);
   session.ask("AUTH", parseAuth(argument, offered, tls));
 }

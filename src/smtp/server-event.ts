@@ -58,7 +58,7 @@ export interface ConnectEvent {
 export interface HelloEvent {
   readonly kind: "hello";
   readonly verb: "HELO" | "EHLO" | "LHLO";
-  /** As given: printable ASCII without space, at most 255 octets. */
+  /** As given, the first 255 characters; what cannot be shown is `?`. Anything may stand there, blanks and UTF-8 too. */
   readonly name: string;
   /** The name is a domain or an address literal by RFC 5321 §4.1.2; real clients send much else. */
   readonly wellFormed: boolean;

@@ -169,7 +169,9 @@ function lineBetween(chunk: Buffer, start: number, lf: number, limitOf: (line: B
   if (line.includes("\r")) return brokenLine(chunk, start, lf);
   if (!hasNonAscii(line)) return line;
   const bytes = chunk.subarray(start, lf - 1);
-  return isUtf8(bytes) ? bytes.toString("utf8") : badLine("not-utf8", chunk, start);
+  if (isUtf8(bytes)) return bytes.toString("utf8");
+  // The name of a machine in another character set is no reason to refuse its mail (RFC 5321 §4.1.4).
+  return /^(?:ehlo|helo|lhlo) /i.test(line) ? line : badLine("not-utf8", chunk, start);
 }
 
 /** With a bare CR or LF. A chunk may also be announced behind the CR, for a client that takes it for the end of a line. */

@@ -23,6 +23,11 @@ export interface ServerProtocolSettings {
   /** Transactions per session, announced as MAILMAX; absent is no limit. */
   readonly transactionsMax?: number;
   readonly bareLineEnds: "refuse" | "repair";
+  /**
+   * The client is one of our own: an address needs no angle brackets, and one without a domain gets our hostname. Other
+   * servers hear 501.
+   */
+  readonly completesAddresses: boolean;
   /** Close a session whose client sends before the greeting, or right behind EHLO or DATA, without waiting. */
   readonly earlyTalk: "allow" | "refuse";
   /** VRFY and EXPN become events; otherwise VRFY is answered 252 and EXPN 502 by the core. */
@@ -53,6 +58,7 @@ export const defaultServerProtocolSettings = {
   messageBytesMax: 50_000_000,
   recipientsMax: 1000,
   bareLineEnds: "refuse",
+  completesAddresses: false,
   earlyTalk: "allow",
   verifyEnabled: false,
   helpText: ["Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT", "See RFC 5321"],

@@ -118,11 +118,12 @@ test("20260816 20260817: content with a bare CR or LF leaves for nobody, whoever
   await using world = await SimulatedWorld.start();
   await using peer = await world.peer("elsewhere.test", { keywords: ["8BITMIME"] });
   const smuggled = "\n.\nMAIL FROM:<evil@x.test>\nRCPT TO:<victim@elsewhere.test>\nDATA\nsmuggled\n";
-  for (const open of [
-    () => world.client("mx", relayClient),
-    () => world.submitter(),
-    () => world.client("lmtp", relayClient),
-  ]) {
+  for (const [open, expected] of [
+    [() => world.client("mx", relayClient), /^550 5\.5\.2 /],
+    // Repaired: one message, which holds all of it.
+    [() => world.submitter(), /^250 /],
+    [() => world.client("lmtp", relayClient), /^550 5\.5\.2 /],
+  ] as const) {
     const client = await open();
     for (const ends of ["\n", "\r"]) {
       await client.expect("MAIL FROM:<ann@example.org>", "250");
@@ -133,7 +134,7 @@ test("20260816 20260817: content with a bare CR or LF leaves for nobody, whoever
       }
       await client.expect("DATA", "354");
       client.write(`From: ann@example.org\r\n\r\nx${smuggled.replaceAll("\n", ends)}\r\n.\r\n`);
-      assert.match(await client.reply(), /^5/);
+      assert.match(await client.reply(), expected);
       await client.expect("RSET", "250");
     }
     // Where the content may have them by agreement, a next hop without that agreement gets nothing of it.
@@ -155,10 +156,11 @@ test("20260816 20260817: content with a bare CR or LF leaves for nobody, whoever
 test("20260817: nothing that a client says of itself begins a line of ours", async () => {
   await using world = await SimulatedWorld.start();
   const client = await world.client();
-  for (const name of ["x\rInjected: yes", "x\tInjected: yes", "x\0y", `${"x".repeat(600)}`]) {
+  for (const name of ["x\rInjected: yes", "x\tInjected: yes", "x\0y"]) {
     client.write(`EHLO ${name}\r\n`);
     assert.match(await client.reply(), /^5/, JSON.stringify(name));
   }
+  await client.expect(`EHLO ${"x".repeat(600)}\u0085Injected: yes`, "250");
   await client.expect("EHLO client.test", "250");
   await client.send(`"a\\"b c"@x.test`, "ann@example.org", letter.trimEnd());
   await world.quiet();

@@ -1,6 +1,7 @@
 /** The server core from every phase, and the parsers of its command lines. */
 import assert from "node:assert/strict";
-import { parseChunk, parseCommand, pathTextOf } from "../../../src/smtp/command-parser.ts";
+import { formatMailbox } from "../../../src/address/mailbox-text.ts";
+import { parseChunk, parseCommand, pathTextOf, withoutBlanksBehindColon } from "../../../src/smtp/command-parser.ts";
 import { splitParameters } from "../../../src/smtp/esmtp-parameters.ts";
 import { isPrintableXtext } from "../../../src/smtp/mail-parameters.ts";
 import { reply, type Reply } from "../../../src/smtp/reply.ts";
@@ -28,7 +29,7 @@ const base: ServerProtocolSettings = {
 const settings: readonly ServerProtocolSettings[] = [
   base,
   { ...base, kind: "lmtp" },
-  { ...base, kind: "submission", authRequired: true },
+  { ...base, kind: "submission", authRequired: true, completesAddresses: true },
   { ...base, bareLineEnds: "repair" },
   { ...base, verifyEnabled: true, errorsMax: 3, refusedRecipientsMax: 2 },
   { ...base, tlsRequired: true },
@@ -381,29 +382,18 @@ const commands: FuzzTarget = {
   stretchMax: 64 * 1024,
   run(input) {
     const line = input.toString("utf8");
-    const { verb, argument } = parseCommand(line);
-    assert.equal(argument, argument.replace(/^[ \t]+/, ""));
+    const { verb, argument: given } = parseCommand(line);
+    assert.equal(given, given.replace(/^[ \t]+/, ""));
+    const argument = withoutBlanksBehindColon(given);
+    assert.doesNotMatch(argument, /^[^:]*:[ \t]/);
     const chunk = parseChunk(argument);
     if (chunk !== undefined) assert.ok(Number.isSafeInteger(chunk.size) && chunk.size >= 0);
     const text = pathTextOf(argument, "FROM:");
     if (text !== undefined) splitParameters(text);
     const hello = parseHello("EHLO", argument);
-    if ("kind" in hello) assert.match(hello.name, /^[!-~]{1,255}$/);
-    const mail = parseMail(argument, 1000);
-    if ("code" in mail) assert.ok(mail.code >= 500 && mail.code < 560);
-    else {
-      assert.ok((mail.parameters.size ?? 0) <= 1000);
-      for (const value of [mail.parameters.envelopeId, mail.parameters.auth]) {
-        assert.ok(value === undefined || value === "<>" || isPrintableXtext(value));
-      }
-    }
-    const recipient = parseRecipient(argument, { smtpUtf8: true });
-    if ("code" in recipient) assert.ok(recipient.code >= 500 && recipient.code < 560);
-    else {
-      const { notify = [] } = recipient.parameters;
-      assert.ok(!notify.includes("NEVER") || notify.length === 1);
-      assert.ok(!/[\0-\x20\x7f]/.test(recipient.parameters.originalRecipient ?? ""));
-    }
+    if ("kind" in hello) assert.match(hello.name, /^[^\0-\x1f\x7f-\x9f]{1,255}$/);
+    for (const completesAddresses of [false, true])
+      checkPaths(argument, { ...base, completesAddresses, messageBytesMax: 1000 });
     const login = parseAuth(argument, ["PLAIN"], ["PLAIN"]);
     if ("kind" in login) assert.equal(login.mechanism, "PLAIN");
     const octets = decodeBase64(argument);
@@ -411,5 +401,24 @@ const commands: FuzzTarget = {
     assert.ok(verb === undefined || line.toUpperCase().startsWith(verb));
   },
 };
+
+function checkPaths(argument: string, chosen: ServerProtocolSettings): void {
+  const mail = parseMail(argument, chosen);
+  if ("code" in mail) assert.ok(mail.code >= 500 && mail.code < 560);
+  else {
+    assert.ok((mail.parameters.size ?? 0) <= 1000);
+    for (const value of [mail.parameters.envelopeId, mail.parameters.auth]) {
+      assert.ok(value === undefined || value === "<>" || isPrintableXtext(value));
+    }
+  }
+  if ("kind" in mail && mail.reversePath !== null) assert.ok(formatMailbox(mail.reversePath).includes("@"));
+  const recipient = parseRecipient(argument, { smtpUtf8: true }, chosen);
+  if ("code" in recipient) assert.ok(recipient.code >= 500 && recipient.code < 560);
+  else {
+    const { notify = [] } = recipient.parameters;
+    assert.ok(!notify.includes("NEVER") || notify.length === 1);
+    assert.ok(!/[\0-\x20\x7f]/.test(recipient.parameters.originalRecipient ?? ""));
+  }
+}
 
 export const serverTargets: readonly FuzzTarget[] = [core, interruptions, commands];
