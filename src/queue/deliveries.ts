@@ -44,6 +44,7 @@ export class Deliveries {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #ended: (end: DeliveryEnd) => void;
+  readonly #mayConnect: (job: ReadyJob, address: string) => boolean;
   readonly #abort = new AbortController();
   readonly #options = { signal: this.#abort.signal };
   readonly #running = new Set<Running>();
@@ -56,12 +57,15 @@ export class Deliveries {
     readonly log: Log;
     /** Called once for each delivery, never in the turn in which it began. */
     readonly ended: (end: DeliveryEnd) => void;
+    /** Whether the delivery may connect to this address, too. */
+    readonly mayConnect: (job: ReadyJob, address: string) => boolean;
   }) {
     this.#agents = options.agents;
     this.#spool = options.spool;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#ended = options.ended;
+    this.#mayConnect = options.mayConnect;
   }
 
   get running(): number {
@@ -82,6 +86,7 @@ export class Deliveries {
       recipients: job.recipients,
       hop: job.hop,
       openContent: () => openContentOf(this.#spool, message.id),
+      mayConnect: (address) => this.#mayConnect(job, address),
     };
     this.#agents[job.hop.kind].deliver(delivery, this.#options).then(
       (result) => this.#end(running, result, false),

@@ -10,6 +10,11 @@ export interface DeliveryJob {
   readonly hop: NextHop;
   /** May be called more than once (a second host, a reconnect). The caller disposes of what it gets. */
   readonly openContent: () => Promise<Content>;
+  /**
+   * To be asked before each connection; false: so many deliveries are under way to that address that this one must leave
+   * it alone. The last address that was allowed is the one that counts.
+   */
+  readonly mayConnect?: (address: string) => boolean;
 }
 
 export interface RecipientOutcome {

@@ -204,9 +204,11 @@ export class Dispatcher {
       else group.recipients.push(recipient);
     }
     if (unrouted.length > 0) this.#concludeUnrouted(claim, unrouted);
-    const size = this.#options.settings().recipients_per_transaction;
+    const sizeMax = this.#options.settings().recipients_per_transaction;
     for (const forwarded of [false, true]) {
       for (const [site, { hop, recipients }] of forwarded ? bySite.forwarded : bySite.plain) {
+        // Each mailbox has its own turn, so that one that hangs holds up no other.
+        const size = hop.kind === "maildir" ? 1 : sizeMax;
         for (let from = 0; from < recipients.length; from += size) {
           this.#enqueue(claim, hop, { site, forwarded }, recipients.slice(from, from + size));
         }

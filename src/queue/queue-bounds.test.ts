@@ -104,7 +104,7 @@ for (let seed = 1; seed <= 20; seed++) {
 }
 
 test("a flood to one site starves none: others are delivered while it waits", async () => {
-  const fixture = new QueueFixture({ settings: { deliveries: 10, deliveries_per_site: 4 } });
+  const fixture = new QueueFixture({ settings: { deliveries: 13, deliveries_per_site: 4 } });
   const { agent, queue } = fixture;
   queue.start();
   agent.blocked = true;
@@ -141,7 +141,7 @@ test("within a site the order of arrival holds", async () => {
 });
 
 test("the ready stage is bounded: fresh mail beyond it is only scheduled, and follows when there is room", async () => {
-  const fixture = new QueueFixture({ settings: { ready: 40, deliveries: 5 } });
+  const fixture = new QueueFixture({ settings: { ready: 40, deliveries: 6 } });
   const { agent, queue, spool } = fixture;
   queue.start();
   agent.blocked = true;

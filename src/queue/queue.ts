@@ -29,7 +29,7 @@ import { ReadyQueue } from "./ready-queue.ts";
 import { Recorder } from "./recorder.ts";
 import type { ReportMaker } from "./report-maker.ts";
 import type { QueueSettings } from "./settings.ts";
-import type { Site, SiteStats } from "./site.ts";
+import type { ReadyJob, Site, SiteStats } from "./site.ts";
 import { siteVerdict } from "./site-health.ts";
 import { replyText } from "./settlement.ts";
 import { Unbegun } from "./unbegun.ts";
@@ -57,9 +57,11 @@ export interface QueueStats {
   readonly paused?: string;
   readonly ready: number;
   readonly readyMax: number;
-  /** Deliveries under way. */
+  /** Deliveries under way to other servers. */
   readonly running: number;
   readonly runningMax: number;
+  /** Deliveries under way into mailboxes and other places of this server. */
+  readonly runningLocal: number;
   /** Settlements that wait for the spool. */
   readonly unrecorded: number;
 }
@@ -105,7 +107,14 @@ export class Queue {
     this.#settings = settings;
     this.#terms = { leaseMs, retryDelaysMs: settings.retry };
     this.#ready = new ReadyQueue(settings);
-    this.#deliveries = new Deliveries({ agents, spool, clock, log, ended: (end) => this.#ended(end) });
+    this.#deliveries = new Deliveries({
+      agents,
+      spool,
+      clock,
+      log,
+      ended: (end) => this.#ended(end),
+      mayConnect: (job, address) => this.#mayConnect(job, address),
+    });
     this.#recorder = new Recorder({ spool, clock, log, onResumed: () => this.#resumed() });
     this.#concluder = new Concluder({
       spool,
@@ -212,8 +221,9 @@ export class Queue {
       ...(paused !== undefined && { paused }),
       ready: this.#budget.taken,
       readyMax: this.#budget.max,
-      running: this.#deliveries.running,
+      running: this.#ready.slots.network,
       runningMax: this.#settings.deliveries,
+      runningLocal: this.#deliveries.running - this.#ready.slots.network,
       unrecorded,
     };
   }
@@ -223,7 +233,7 @@ export class Queue {
     const now = this.#clock.now();
     const shown: SiteStats[] = [];
     for (const site of this.#ready.sites()) {
-      const isIdle = site.running === 0 && site.waiting.length === 0 && site.health.isPlain(now);
+      const isIdle = site.running === 0 && site.waiting.size === 0 && site.health.isPlain(now);
       if (options.all === true || !isIdle) shown.push(site.stats(this.#settings, now));
     }
     return shown;
@@ -260,12 +270,10 @@ export class Queue {
   #pump(): void {
     if (this.#state !== "running" || this.#recorder.paused !== undefined) return;
     const now = this.#clock.now();
-    while (this.#deliveries.running < this.#settings.deliveries) {
-      const job = this.#ready.next(now);
-      if (job === undefined) break;
+    for (let job = this.#ready.next(now); job !== undefined; job = this.#ready.next(now)) {
       if (job.claim.lost) {
         this.#log.event("claim-lost", { message: job.claim.message.id, recipients: job.recipients.length });
-        this.#ready.ended(job.site, now);
+        this.#ready.ended(job, now);
         this.#settled(job.claim, job.recipients.length, undefined);
       } else {
         this.#deliveries.begin(job);
@@ -291,17 +299,27 @@ export class Queue {
       durationMs,
       interrupted,
     });
-    if (!saysNothing) this.#learn(site, result.outcomes, now);
-    this.#ready.ended(site, now);
+    if (!saysNothing) this.#learn(site, result.outcomes, durationMs);
+    this.#ready.ended(job, now);
     this.#pump();
   }
 
+  /** A delivery goes on at another address, and another delivery may have its place. */
+  #mayConnect({ slot }: ReadyJob, address: string): boolean {
+    if (slot === undefined || slot.address === address) return true;
+    const may = this.#ready.slots.moveTo(slot, address);
+    if (may) this.#pump();
+    return may;
+  }
+
   /** What the outcomes say about the site. */
-  #learn(site: Site, outcomes: DeliveryEnd["result"]["outcomes"], now: Instant): void {
+  #learn(site: Site, outcomes: DeliveryEnd["result"]["outcomes"], durationMs: number): void {
+    const now = this.#clock.now();
     const [first] = outcomes;
     if (first !== undefined) site.lastReply = replyText(first.outcome);
     const verdict = siteVerdict(outcomes.map(({ outcome }) => outcome));
     if (verdict === undefined) return;
+    if (verdict === "contact") site.health.noteAnswer(durationMs, now);
     const normal = site.normalLimit(this.#settings);
     const change = site.health.record(verdict, normal, now);
     if (change === undefined) return;

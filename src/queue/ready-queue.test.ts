@@ -2,8 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { queueSettings } from "./settings.ts";
-import type { ReadyJob } from "./site.ts";
+import type { NextHop } from "../route/next-hop.ts";
+import type { ReadyJob, Site } from "./site.ts";
 import { ReadyQueue } from "./ready-queue.ts";
+
+/** Nothing else of a job is looked at here. */
+function jobAt(site: Site, hop: NextHop, domain: string): ReadyJob {
+  const claim = { message: { origin: {}, reversePath: "a@from.test" } };
+  return { site, hop, claim, recipients: [{ domain, address: `b@${domain}` }] } as unknown as ReadyJob;
+}
 
 test("a site forgets its domains when nothing waits there any more", () => {
   const ready = new ReadyQueue(queueSettings.parse({}));
@@ -13,11 +20,10 @@ test("a site forgets its domains when nothing waits there any more", () => {
     for (let number = 0; number < 500; number++) {
       const domain = `d${round}-${number}.test`;
       site.remember(domain);
-      // Nothing else of a job is looked at here.
-      ready.push({ site, hop, recipients: [{ domain }] } as unknown as ReadyJob, 100_000, 0);
+      ready.push(jobAt(site, hop, domain), 100_000, 0);
     }
     assert.equal(site.domains.size, 500);
-    while (ready.next(0) !== undefined) ready.ended(site, 0);
+    for (let job = ready.next(0); job !== undefined; job = ready.next(0)) ready.ended(job, 0);
     assert.equal(site.domains.size, 0);
   }
 });
@@ -28,7 +34,7 @@ test("no more than 10,000 sites are remembered; idle ones go first, and those at
     ({ kind: "maildir", site: `s${number}`, path: "/x", description: "maildir" }) as const;
   for (let number = 0; number < 100; number++) {
     const site = ready.siteFor(hop(number));
-    ready.push({ site, hop: hop(number), recipients: [{ domain: "d.test" }] } as unknown as ReadyJob, 100_000, 0);
+    ready.push(jobAt(site, hop(number), "d.test"), 100_000, 0);
   }
   for (let number = 100; number < 25_000; number++) {
     ready.siteFor(hop(number));

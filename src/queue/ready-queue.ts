@@ -1,12 +1,13 @@
 /**
  * The ready stage: what is claimed, routed and waits for its turn. Sites take turns, one delivery each, so a flood to
- * one of them starves none; within a site the order of arrival holds. Bounded by who fills it (`queue.ts`), in all and
- * for each site.
+ * one of them starves none; within a site senders take turns (`lanes.ts`). Which of them may begin is bounded by slots
+ * (`slots.ts`); what waits, in all and for each site, by who fills it (`queue.ts`).
  */
 import type { Instant } from "../lib/instant.ts";
 import type { NextHop } from "../route/next-hop.ts";
 import type { QueueSettings } from "./settings.ts";
 import { type ReadyJob, Site } from "./site.ts";
+import { Slots } from "./slots.ts";
 
 /** Sites remembered, busy or not. An idle one costs under a kilobyte; what it knew is learnt again in one attempt. */
 const sitesMax = 10_000;
@@ -15,6 +16,7 @@ const excludedDomainsMax = 1_000;
 
 export class ReadyQueue {
   #settings: QueueSettings;
+  readonly slots = new Slots(() => this.#settings);
   readonly #sites = new Map<string, Site>();
   readonly #full = new Set<Site>();
   readonly #turn: Site[] = [];
@@ -55,35 +57,44 @@ export class ReadyQueue {
       site.hasRoomAt = Math.floor(share / 4);
       this.#full.add(site);
     }
+    // A report may be all that kept the site waiting.
+    if (job.claim.message.reversePath !== "") this.slots.forget(site);
     this.#offerTurn(site, now);
   }
 
   /** The next job in turn, now counted as running at its site; undefined when no site may begin one. */
   next(now: Instant): ReadyJob | undefined {
-    for (let site = this.#turn.shift(); site !== undefined; site = this.#turn.shift()) {
+    for (;;) {
+      const site = this.#turn.shift();
+      if (site === undefined) {
+        // Each of these begins something, waits for a slot of another sort, or has nothing to begin: this ends.
+        const wakened = this.slots.wakened();
+        if (wakened.length === 0) return undefined;
+        for (const one of wakened) this.#offerTurn(one, now);
+        continue;
+      }
       site.inTurn = false;
-      if (!site.mayBegin(this.#settings, now)) continue;
-      const job = site.waiting.shift();
-      if (job === undefined) continue;
-      this.#count(job, -1);
-      this.#left(site, job.recipients.length);
-      site.running++;
-      this.#offerTurn(site, now);
-      return job;
+      const job = site.mayBegin(this.#settings, now) ? this.#begin(site, now) : undefined;
+      if (job !== undefined) return job;
     }
-    return undefined;
   }
 
-  /** A running job ended. */
-  ended(site: Site, now: Instant): void {
+  /** A job that {@link ReadyQueue.next} gave ended. */
+  ended(job: ReadyJob, now: Instant): void {
+    const { site, slot } = job;
+    if (slot !== undefined) this.slots.release(slot);
+    site.waiting.ended(job);
     site.running--;
+    // It may have answered just now, and need no longer wait for a slot that strangers have.
+    if (site.health.isProven(now)) this.slots.forget(site);
     this.#offerTurn(site, now);
   }
 
   /** Takes away everything that waits at a site. */
   drain(site: Site): readonly ReadyJob[] {
-    const jobs = site.waiting.splice(0);
+    const jobs = site.waiting.drain();
     for (const job of jobs) this.#count(job, -1);
+    this.slots.forget(site);
     this.#left(site, site.waitingRecipients);
     return jobs;
   }
@@ -121,8 +132,25 @@ export class ReadyQueue {
     return this.#sites.values();
   }
 
+  /** Takes the site's next job and a slot for it; undefined where there is none, and the site then waits for one. */
+  #begin(site: Site, now: Instant): ReadyJob | undefined {
+    let job = site.waiting.next();
+    if (job !== undefined && this.slots.refusesReportsOnly(job, now)) {
+      job = site.waiting.next(({ claim }) => claim.message.reversePath !== "") ?? job;
+    }
+    if (job === undefined) return undefined;
+    job.slot = this.slots.take(job, now);
+    if (job.slot === undefined) return undefined;
+    site.waiting.take(job);
+    this.#count(job, -1);
+    this.#left(site, job.recipients.length);
+    site.running++;
+    this.#offerTurn(site, now);
+    return job;
+  }
+
   #offerTurn(site: Site, now: Instant): void {
-    if (site.inTurn || !site.mayBegin(this.#settings, now)) return;
+    if (site.inTurn || site.waitsFor !== undefined || !site.mayBegin(this.#settings, now)) return;
     site.inTurn = true;
     this.#turn.push(site);
   }
@@ -150,7 +178,7 @@ export class ReadyQueue {
   #forgetIdleSites(): void {
     for (const [key, site] of this.#sites) {
       if (this.#sites.size < sitesMax * 0.9) return;
-      if (site.running === 0 && site.waiting.length === 0) this.#sites.delete(key);
+      if (site.running === 0 && site.waiting.size === 0) this.#sites.delete(key);
     }
   }
 }

@@ -32,14 +32,16 @@ export const queueSettings = z
       .min(1)
       .max(10_000)
       .default(500)
-      .describe("Deliveries under way at once, to all sites together. Applies on reload."),
+      .describe(
+        "Deliveries under way at once to other servers, all sites together. A quarter is kept for sites that answered promptly within the last hour. Applies on reload.",
+      ),
     deliveries_per_site: z
       .int()
       .min(1)
       .max(1_000)
       .default(20)
       .describe(
-        "Deliveries under way at once to one SMTP site (the domains that share one set of MX hosts); lowered for a while when the site answers 421. Applies on reload.",
+        "Deliveries under way at once to one SMTP site (the domains that share one set of MX hosts); lowered for a while when the site answers 421. One IP address gets twice as many, however many sites it serves. Applies on reload.",
       ),
     recipients_per_transaction: z
       .int()

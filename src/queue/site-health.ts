@@ -23,6 +23,9 @@ const failuresDespiteDoubt = 3;
 const recoveryMs = 5 * 60_000;
 /** Twenty connections told 421 at the same time are one wish, not twenty. */
 const oneWishMs = 10_000;
+/** Who keeps a delivery for longer gets no slot of those that are kept for sites that answer. */
+const promptMs = 60_000;
+const provenForMs = 3_600_000;
 
 /** What a job's outcomes, taken together, tell about the site; undefined when they tell nothing. */
 export function siteVerdict(outcomes: readonly DeliveryOutcome[]): SiteVerdict | undefined {
@@ -50,6 +53,7 @@ export class SiteHealth {
   #rests = 0;
   #restingUntil: Instant | undefined;
   #lastContactAt: Instant | undefined;
+  #lastPromptMs = -Infinity;
   #lowered: { limit: number; until: Instant; since: Instant } | undefined;
 
   /** Deliveries that may be under way now. After a rest one of them finds out whether the site is back. */
@@ -73,6 +77,16 @@ export class SiteHealth {
   /** Nothing should be attempted before this time. */
   restingUntil(now: Instant): Instant | undefined {
     return this.#restingUntil !== undefined && this.#restingUntil > now ? this.#restingUntil : undefined;
+  }
+
+  /** A delivery of so many milliseconds ended with an answer. */
+  noteAnswer(durationMs: number, nowMs: number): void {
+    if (durationMs <= promptMs) this.#lastPromptMs = nowMs;
+  }
+
+  /** It answered promptly of late, so it may have the slots that are kept for such sites. */
+  isProven(nowMs: number): boolean {
+    return nowMs - this.#lastPromptMs < provenForMs;
   }
 
   /** Takes one job's verdict in; tells what changed by it. */

@@ -4,7 +4,9 @@ import type { Instant } from "../lib/instant.ts";
 import type { StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./claim.ts";
 import type { QueueSettings } from "./settings.ts";
+import { type Lane, Lanes } from "./lanes.ts";
 import { SiteHealth } from "./site-health.ts";
+import type { Pool, Slot } from "./slots.ts";
 
 /**
  * Domains remembered per site while recipients wait there, to be left out of claims while it is full. A provider may host
@@ -37,6 +39,10 @@ export interface ReadyJob {
   readonly site: Site;
   /** The message leaves in its forwarded form. */
   readonly forwarded: boolean;
+  /** What it takes while it is under way. */
+  slot?: Slot | undefined;
+  /** Where it waits at its site. */
+  lane?: Lane | undefined;
 }
 
 export class Site {
@@ -45,8 +51,7 @@ export class Site {
   readonly description: string;
   readonly health = new SiteHealth();
   readonly domains = new Set<string>();
-  /** First come, first served. */
-  readonly waiting: ReadyJob[] = [];
+  readonly waiting = new Lanes();
   /** Recipients in `waiting`. */
   waitingRecipients = 0;
   /** Deliveries under way. */
@@ -56,6 +61,8 @@ export class Site {
   hasRoomAt = 0;
   /** Stands in the round of sites that may begin a delivery. */
   inTurn = false;
+  /** Instead, it stands among those that wait for a slot. */
+  waitsFor: Pool | undefined;
   lastReply: string | undefined;
 
   constructor(key: string, hop: NextHop) {
@@ -86,7 +93,7 @@ export class Site {
   }
 
   mayBegin(settings: QueueSettings, now: Instant): boolean {
-    return this.waiting.length > 0 && this.running < this.health.limit(this.normalLimit(settings), now);
+    return this.waiting.isReady && this.running < this.health.limit(this.normalLimit(settings), now);
   }
 
   remember(domain: string): void {

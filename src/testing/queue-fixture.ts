@@ -2,6 +2,7 @@
  * A queue with everything around it simulated: a spool in memory, a clock that stands still, a router that answers from
  * a table, agents that answer from a function, and reports reduced to their envelope.
  */
+import { crc32 } from "node:zlib";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
@@ -64,8 +65,14 @@ export const unreachable: DeliveryOutcome = {
 };
 
 export function smtpHop(site: string): NextHop {
-  const hosts = [{ name: `mx.${site}`, addresses: ["192.0.2.1"] }];
+  const hosts = [{ name: `mx.${site}`, addresses: [addressOf(site)] }];
   return { kind: "smtp", site, hosts, port: 25, tls: "opportunistic", implicitTls: false, description: `mx ${site}` };
+}
+
+/** One for each site. */
+function addressOf(site: string): string {
+  const sum = crc32(site);
+  return `10.${(sum >>> 16) & 255}.${(sum >>> 8) & 255}.${sum & 255}`;
 }
 
 /** Each domain is its own site, unless told otherwise. */

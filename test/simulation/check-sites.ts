@@ -1,7 +1,7 @@
 /** What sites have to bear: how many deliveries at once, and what follows when they say that it is too much, or nothing. */
 import type { DeliveryOutcome } from "../../src/events/delivery-outcome.ts";
 import type { WorldView } from "./checkers.ts";
-import { atOnce, bySite, type Delivery, roundedMs } from "./deliveries.ts";
+import { atOnce, bySite, type Delivery, isOfServer, roundedMs } from "./deliveries.ts";
 
 const minuteMs = 60_000;
 
@@ -24,7 +24,8 @@ export function checkSessions({ receivers, numbers, machine, faults }: WorldView
 export function checkLimits(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
   const { numbers } = view;
   const problems: string[] = [];
-  for (const ofLife of Map.groupBy(deliveries, ({ life }) => life).values()) {
+  const ofServers = deliveries.filter(({ route }) => isOfServer(route));
+  for (const ofLife of Map.groupBy(ofServers, ({ life }) => life).values()) {
     const most = Math.max(...atOnce(ofLife));
     if (most > numbers.deliveries) problems.push(`${most} deliveries at once, where ${numbers.deliveries} may be`);
   }
@@ -83,10 +84,6 @@ function ofSteadySites({ receivers }: WorldView, deliveries: readonly Delivery[]
   return deliveries.filter(
     ({ route, domain }) => route.startsWith("relay ") || (isOfServer(route) && !moved.has(domain)),
   );
-}
-
-function isOfServer(route: string): boolean {
-  return route.startsWith("mx ") || route.startsWith("relay ");
 }
 
 function saysBusy({ diagnostic }: DeliveryOutcome): boolean {

@@ -1,4 +1,4 @@
-/** Who waits for whom: sites take turns, and within a site mail goes in the order in which it came. */
+/** Who waits for whom: sites take turns, senders at a site do, and one sender's mail goes in the order in which it came. */
 import type { Rows, WorldView } from "./checkers.ts";
 import { bySite, type Delivery, roundedMs } from "./deliveries.ts";
 import { mayBeCrowded } from "./receivers.ts";
@@ -37,11 +37,13 @@ export function checkFairness(view: WorldView, rows: Rows): readonly string[] {
   return problems;
 }
 
-/** First come, first served: what waits for a site is not overtaken by what comes later. */
+/** What one sender has waiting for a site is not overtaken by what the sender hands over later. */
 export function checkOrder(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
   const problems: string[] = [];
   if (view.numbers.ready < roomyReady) return problems;
-  for (const ofSite of bySite(deliveries.filter(isFirst))) {
+  for (const ofSite of bySite(deliveries.filter(isFirst)).flatMap((same) => [
+    ...Map.groupBy(same, ({ lane }) => lane).values(),
+  ])) {
     // In the order in which they began: the newest of those that went before is the one to compare with.
     let newest: Delivery | undefined;
     for (const delivery of ofSite) {
@@ -54,6 +56,21 @@ export function checkOrder(view: WorldView, deliveries: readonly Delivery[]): re
     }
   }
   return problems;
+}
+
+/** Mail into mailboxes of ours is delivered within a minute, whatever becomes of mail to others. */
+export function checkLocal(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
+  const { machine, faults, numbers, workload } = view;
+  if (faults.diskTrouble || numbers.ready < roomyReady) return [];
+  return deliveries.flatMap((delivery) => {
+    const { accepted, to, route, message, lane } = delivery;
+    if (route !== "maildir" || !isFirst(delivery) || to - accepted < minuteMs) return [];
+    if (workload.operations.some((at) => at >= accepted && at <= to)) return [];
+    // A crash or a stop leaves what it had to the next life.
+    if (!machine.lives.some((life) => life.from <= accepted && to <= life.to)) return [];
+    if (faults.happened("user-removed")) return [];
+    return [`${message} for ${lane} waited ${Math.round((to - accepted) / 1000)} s for a mailbox of ours`];
+  });
 }
 
 /** A site that is well and has a delivery to spare waits for one turn of each other, not for all that they have. */

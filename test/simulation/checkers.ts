@@ -13,7 +13,7 @@ import { checkAnswers, checkNames } from "./check-names.ts";
 import { checkDailyReports, checkReports } from "./check-reports.ts";
 import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./check-schedule.ts";
 import { checkBusySites, checkLimits, checkRests, checkSessions, checkStorms } from "./check-sites.ts";
-import { checkFairness, checkOrder, checkTurns } from "./check-turns.ts";
+import { checkFairness, checkLocal, checkOrder, checkTurns } from "./check-turns.ts";
 import { deliveriesOf } from "./deliveries.ts";
 import type { FaultInjector } from "./faults.ts";
 import type { Machine } from "./machine.ts";
@@ -71,6 +71,7 @@ export async function checkEnd(view: WorldView): Promise<readonly string[]> {
     ...checkFairness(view, rows),
     ...checkOrder(view, deliveries),
     ...checkTurns(view, deliveries),
+    ...checkLocal(view, deliveries),
     ...checkLog(machine),
   ];
 }
@@ -88,8 +89,8 @@ export async function checkNow({ machine }: WorldView, lastTrouble: number): Pro
   const { sites } = (await machine.api("/api/v1/queue/sites")) as {
     readonly sites: { readonly queue: QueueStats; readonly sites: readonly SiteStats[] };
   };
-  // Every delivery that there may be is under way.
-  if (sites.queue.running >= sites.queue.runningMax) return [];
+  // Every delivery that there may be is under way; what was not answered of late gets three quarters, its reports half.
+  if (sites.queue.running * 2 >= sites.queue.runningMax) return [];
   // That a site rests is a reason, and that it has all the deliveries that it may have; the queue's being paused is none.
   const busy = sites.sites.filter(({ restingUntil, running, limit }) => restingUntil !== undefined || running >= limit);
   const told = JSON.stringify(busy);

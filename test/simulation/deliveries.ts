@@ -4,6 +4,7 @@
  */
 import type { DeliveryOutcome } from "../../src/events/delivery-outcome.ts";
 import type { HistoryEvent } from "../../src/events/history-event.ts";
+import { senderOf } from "../../src/queue/lanes.ts";
 import type { Rows, WorldView } from "./checkers.ts";
 
 export interface Delivery {
@@ -13,6 +14,8 @@ export interface Delivery {
   /** The next hop: one to a site, as long as the names of its hosts stay. */
   readonly route: string;
   readonly domain: string;
+  /** Whose turn it was: the sender's, and into a mailbox the mailbox's. */
+  readonly lane: string;
   readonly from: number;
   readonly to: number;
   /** Which of the server's lives; what it knows of sites ends with it. */
@@ -32,7 +35,9 @@ export function deliveriesOf({ machine, faults }: WorldView, rows: Rows): readon
   if (faults.clockJumps > 0) return [];
   const deliveries = rows.flatMap(({ message, events }) => {
     const attempted = events.filter((event): event is Attempted => "attempt" in event && event.attempt.durationMs > 0);
-    const together = Map.groupBy(attempted, ({ at, attempt }) => `${at} ${attempt.durationMs} ${attempt.route}`);
+    const together = Map.groupBy(attempted, ({ at, attempt, address }) =>
+      [at, attempt.durationMs, attempt.route, ...(isOfServer(attempt.route) ? [] : [address])].join(" "),
+    );
     return [...together.values()].flatMap((same): readonly Delivery[] => {
       const [first] = same;
       if (first === undefined) return [];
@@ -41,6 +46,7 @@ export function deliveriesOf({ machine, faults }: WorldView, rows: Rows): readon
         message: message.id,
         accepted: message.receivedAt,
         route: attempt.route,
+        lane: isOfServer(attempt.route) ? senderOf(message) : address,
         domain: address.slice(address.lastIndexOf("@") + 1),
         from: at - attempt.durationMs,
         to: at,
@@ -52,6 +58,11 @@ export function deliveriesOf({ machine, faults }: WorldView, rows: Rows): readon
     });
   });
   return deliveries.toSorted((a, b) => a.from - b.from);
+}
+
+/** To another server, not into a mailbox. */
+export function isOfServer(route: string): boolean {
+  return route.startsWith("mx ") || route.startsWith("relay ");
 }
 
 /** Those of one life to one site. */

@@ -1,0 +1,50 @@
+/** Turns within a site: by sender, and by message of one sender. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { QueueFixture } from "../testing/queue-fixture.ts";
+
+const minute = 60_000;
+const settings = { deliveries_per_site: 1, recipients_per_transaction: 2 };
+
+test("one user's message does not wait for the end of another's 400", async () => {
+  const fixture = new QueueFixture({ settings });
+  const { agent, queue } = fixture;
+  queue.start();
+  agent.blocked = true;
+  for (let number = 0; number < 200; number++) {
+    await fixture.accept({ reversePath: "news@shop.test", to: [`u${number}@there.test`] });
+  }
+  await fixture.accept({ reversePath: "ann@home.test", to: ["ann@there.test"] });
+  await fixture.settle();
+  for (let turn = 0; turn < 3; turn++) {
+    agent.unblock();
+    await fixture.settle();
+  }
+  assert.ok(agent.attempted.slice(0, 3).includes("ann@there.test"), agent.attempted.slice(0, 4).join(" "));
+});
+
+test("a small message waits for one transaction of a large one of the same sender, and the order stays", async () => {
+  const fixture = new QueueFixture({ settings });
+  const { agent, queue } = fixture;
+  queue.start();
+  agent.blocked = true;
+  await fixture.accept({ to: Array.from({ length: 20 }, (_, number) => `list${number}@there.test`) });
+  await fixture.accept({ to: ["first@there.test"] });
+  await fixture.accept({ to: ["second@there.test"] });
+  await fixture.settle();
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.advance(minute);
+  // The second transaction of the large one had its turn before the small ones came.
+  assert.deepEqual(agent.attempted.slice(0, 8), [
+    "list0@there.test",
+    "list1@there.test",
+    "list2@there.test",
+    "list3@there.test",
+    "first@there.test",
+    "second@there.test",
+    "list4@there.test",
+    "list5@there.test",
+  ]);
+  assert.equal(agent.attempted.length, 22);
+});

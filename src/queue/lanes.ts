@@ -1,0 +1,141 @@
+/**
+ * What waits at one site, in lanes that take turns: one lane to a sender, so that nobody waits for the end of another's
+ * mailing. Within a lane messages take turns, too, one transaction each, so that a small message waits for one
+ * transaction of a large one; they begin in the order in which they came.
+ *
+ * At a mailbox store a lane is a mailbox, of which two deliveries at a time are enough: one whose file system hangs then
+ * holds up nobody else.
+ */
+import type { StoredMessage } from "../spool/spool.ts";
+import type { Claim } from "./claim.ts";
+import type { ReadyJob } from "./site.ts";
+
+const perMailboxMax = 2;
+
+export interface Lane {
+  readonly key: string;
+  readonly runningMax: number;
+  /** Transactions of each message; the first message is next. */
+  readonly messages: Map<Claim, ReadyJob[]>;
+  running: number;
+  inRound: boolean;
+}
+
+export class Lanes {
+  readonly #lanes = new Map<string, Lane>();
+  /** Lanes that may begin something, in turn. */
+  readonly #round: Lane[] = [];
+  #size = 0;
+
+  /** Transactions that wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether there is one that may begin. */
+  get isReady(): boolean {
+    return this.#round.length > 0;
+  }
+
+  push(job: ReadyJob): void {
+    const { key, runningMax } = laneOf(job);
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) {
+      lane = { key, runningMax, messages: new Map(), running: 0, inRound: false };
+      this.#lanes.set(key, lane);
+    }
+    job.lane = lane;
+    const jobs = lane.messages.get(job.claim);
+    if (jobs === undefined) lane.messages.set(job.claim, [job]);
+    else jobs.push(job);
+    this.#size++;
+    this.#offer(lane);
+  }
+
+  /** The next in turn that `suits`; the caller may {@link Lanes.take} it. */
+  next(suits?: (job: ReadyJob) => boolean): ReadyJob | undefined {
+    for (const lane of this.#round) {
+      const job = headOf(lane);
+      if (job !== undefined && (suits === undefined || suits(job))) return job;
+    }
+    return undefined;
+  }
+
+  /** What {@link Lanes.next} gave now runs. */
+  take(job: ReadyJob): void {
+    const { lane } = job;
+    if (lane === undefined) return;
+    const jobs = lane.messages.get(job.claim);
+    jobs?.shift();
+    lane.messages.delete(job.claim);
+    if (jobs !== undefined && jobs.length > 0) lane.messages.set(job.claim, jobs);
+    this.#size--;
+    lane.running++;
+    const at = this.#round[0] === lane ? 0 : this.#round.indexOf(lane);
+    this.#round.splice(at, 1);
+    lane.inRound = false;
+    this.#offer(lane);
+  }
+
+  ended(job: ReadyJob): void {
+    const { lane } = job;
+    if (lane === undefined) return;
+    lane.running--;
+    if (lane.running === 0 && lane.messages.size === 0) this.#lanes.delete(lane.key);
+    else this.#offer(lane);
+  }
+
+  /** Takes away everything that waits and that `suits`. */
+  drain(suits: (job: ReadyJob) => boolean = () => true): readonly ReadyJob[] {
+    const drained: ReadyJob[] = [];
+    for (const lane of this.#lanes.values()) {
+      for (const [claim, jobs] of lane.messages) {
+        const kept: ReadyJob[] = [];
+        for (const job of jobs) (suits(job) ? drained : kept).push(job);
+        if (kept.length === 0) lane.messages.delete(claim);
+        else lane.messages.set(claim, kept);
+      }
+      if (lane.messages.size > 0) continue;
+      if (lane.inRound) this.#round.splice(this.#round.indexOf(lane), 1);
+      lane.inRound = false;
+      if (lane.running === 0) this.#lanes.delete(lane.key);
+    }
+    this.#size -= drained.length;
+    return drained;
+  }
+
+  *[Symbol.iterator](): Iterator<ReadyJob> {
+    for (const lane of this.#lanes.values()) for (const jobs of lane.messages.values()) yield* jobs;
+  }
+
+  #offer(lane: Lane): void {
+    if (lane.inRound || lane.messages.size === 0 || lane.running >= lane.runningMax) return;
+    lane.inRound = true;
+    this.#round.push(lane);
+  }
+}
+
+function headOf(lane: Lane): ReadyJob | undefined {
+  for (const jobs of lane.messages.values()) return jobs[0];
+  return undefined;
+}
+
+function laneOf({ claim, recipients, hop }: ReadyJob): Pick<Lane, "key" | "runningMax"> {
+  const [only] = recipients;
+  const isMailbox = hop.kind === "maildir" || (hop.kind === "lmtp" && recipients.length === 1);
+  if (isMailbox && only !== undefined) return { key: `to ${mailboxOf(only.address)}`, runningMax: perMailboxMax };
+  return { key: senderOf(claim.message), runningMax: Infinity };
+}
+
+/** Without its `+tag`. */
+function mailboxOf(address: string): string {
+  const at = address.lastIndexOf("@");
+  const tag = address.indexOf("+");
+  return (tag > 0 && tag < at ? address.slice(0, tag) + address.slice(at) : address).toLowerCase();
+}
+
+/** Whose mail it is: the account that logged in, else the domain of the reverse-path. */
+export function senderOf({ origin, reversePath }: Pick<StoredMessage, "origin" | "reversePath">): string {
+  if (origin.login !== undefined) return `login ${origin.login}`;
+  return reversePath === "" ? "<>" : `from ${reversePath.slice(reversePath.lastIndexOf("@") + 1).toLowerCase()}`;
+}

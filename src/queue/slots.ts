@@ -1,0 +1,168 @@
+/**
+ * Slots: how many deliveries may be under way at once, and for whom. One stranger whose servers never answer must not
+ * hold up anybody else, so no kind of work can take every slot:
+ *
+ * - Local agents have slots of their own, apart from those of the network.
+ * - A quarter of the network's slots is for sites that answered promptly of late.
+ * - Reports, which anybody can make us owe, take at most half of them where the site has not answered.
+ * - One IP address gets twice what one site gets, however many names it has.
+ */
+import type { NextHop } from "../route/next-hop.ts";
+import type { QueueSettings } from "./settings.ts";
+import type { ReadyJob, Site } from "./site.ts";
+
+/** Per kind of local agent: a few stores that hang leave room for the others. */
+const localMax = 100;
+const sitesPerAddress = 2;
+
+/** Slots of one sort, and the sites that wait for one of them, in the order in which they came. */
+export class Pool {
+  readonly max: () => number;
+  /** Of the deliveries to one address. */
+  readonly address: string | undefined;
+  readonly waiting = new Set<Site>();
+  taken = 0;
+
+  constructor(max: () => number, address?: string) {
+    this.max = max;
+    this.address = address;
+  }
+
+  get hasRoom(): boolean {
+    return this.taken < this.max();
+  }
+}
+
+/** What one delivery has taken, until it ends. */
+export interface Slot {
+  readonly pools: Pool[];
+  address: string | undefined;
+}
+
+export class Slots {
+  readonly #settings: () => Pick<QueueSettings, "deliveries" | "deliveries_per_site">;
+  readonly #network: Pool;
+  /** Network deliveries to sites that have not answered of late. */
+  readonly #unproven: Pool;
+  readonly #unprovenReports: Pool;
+  readonly #local = new Map<NextHop["kind"], Pool>();
+  /** Addresses of deliveries under way. */
+  readonly #addresses = new Map<string, Pool>();
+  /** Pools for which a site waits. */
+  readonly #wanted = new Set<Pool>();
+
+  constructor(settings: () => Pick<QueueSettings, "deliveries" | "deliveries_per_site">) {
+    this.#settings = settings;
+    this.#network = new Pool(() => settings().deliveries);
+    this.#unproven = new Pool(() => settings().deliveries - Math.floor(settings().deliveries / 4));
+    this.#unprovenReports = new Pool(() => Math.ceil(settings().deliveries / 2));
+  }
+
+  /** Deliveries under way to other servers. */
+  get network(): number {
+    return this.#network.taken;
+  }
+
+  /** Takes what the job needs; where there is no room, its site waits for it, and the answer is undefined. */
+  take(job: ReadyJob, nowMs: number): Slot | undefined {
+    const pools = this.#poolsFor(job, nowMs);
+    const address = firstAddress(job.hop);
+    const there = address === undefined ? undefined : this.#addresses.get(address);
+    const full = pools.find((pool) => !pool.hasRoom) ?? (there?.hasRoom === false ? there : undefined);
+    if (full !== undefined) {
+      full.waiting.add(job.site);
+      job.site.waitsFor = full;
+      this.#wanted.add(full);
+      return undefined;
+    }
+    for (const pool of pools) pool.taken++;
+    const slot: Slot = { pools, address: undefined };
+    if (address !== undefined) this.#enterAddress(slot, address);
+    return slot;
+  }
+
+  /** Whether only a report is kept from beginning: other mail of the site may still begin. */
+  refusesReportsOnly({ claim, hop, site }: ReadyJob, nowMs: number): boolean {
+    if (hop.kind !== "smtp" || claim.message.reversePath !== "" || site.health.isProven(nowMs)) return false;
+    return !this.#unprovenReports.hasRoom && this.#unproven.hasRoom && this.#network.hasRoom;
+  }
+
+  /** The delivery goes on at another address; false: too many are under way there. */
+  moveTo(slot: Slot, address: string): boolean {
+    if (slot.address === address) return true;
+    // One that was given up as stuck has no slot any more.
+    if (slot.pools.length === 0 || this.#addresses.get(address)?.hasRoom === false) return false;
+    this.#leaveAddress(slot);
+    this.#enterAddress(slot, address);
+    return true;
+  }
+
+  release(slot: Slot): void {
+    for (const pool of slot.pools) pool.taken--;
+    slot.pools.length = 0;
+    this.#leaveAddress(slot);
+  }
+
+  /** The site no longer waits: it has something else to begin, or nothing any more. */
+  forget(site: Site): void {
+    const pool = site.waitsFor;
+    if (pool === undefined) return;
+    site.waitsFor = undefined;
+    pool.waiting.delete(site);
+    if (pool.waiting.size > 0) return;
+    this.#wanted.delete(pool);
+    this.#dropUnused(pool);
+  }
+
+  /** Sites, one for each pool, that waited for what there is room for now. */
+  wakened(): readonly Site[] {
+    const sites: Site[] = [];
+    for (const pool of this.#wanted) {
+      const [site] = pool.waiting;
+      if (site === undefined || !pool.hasRoom) continue;
+      this.forget(site);
+      sites.push(site);
+    }
+    return sites;
+  }
+
+  #poolsFor({ claim, hop, site }: ReadyJob, nowMs: number): Pool[] {
+    if (hop.kind !== "smtp") return [this.#localPool(hop.kind)];
+    if (site.health.isProven(nowMs)) return [this.#network];
+    if (claim.message.reversePath !== "") return [this.#network, this.#unproven];
+    return [this.#network, this.#unproven, this.#unprovenReports];
+  }
+
+  #localPool(kind: NextHop["kind"]): Pool {
+    let pool = this.#local.get(kind);
+    if (pool === undefined) this.#local.set(kind, (pool = new Pool(() => localMax)));
+    return pool;
+  }
+
+  #enterAddress(slot: Slot, address: string): void {
+    let pool = this.#addresses.get(address);
+    if (pool === undefined) {
+      pool = new Pool(() => this.#settings().deliveries_per_site * sitesPerAddress, address);
+      this.#addresses.set(address, pool);
+    }
+    pool.taken++;
+    slot.address = address;
+  }
+
+  #leaveAddress(slot: Slot): void {
+    const pool = slot.address === undefined ? undefined : this.#addresses.get(slot.address);
+    slot.address = undefined;
+    if (pool === undefined) return;
+    pool.taken--;
+    this.#dropUnused(pool);
+  }
+
+  #dropUnused({ address, taken, waiting }: Pool): void {
+    if (address !== undefined && taken === 0 && waiting.size === 0) this.#addresses.delete(address);
+  }
+}
+
+/** Where the attempt begins. */
+function firstAddress(hop: NextHop): string | undefined {
+  return hop.kind === "smtp" ? hop.hosts[0]?.addresses[0] : undefined;
+}
