@@ -3,26 +3,33 @@
  *
  * Owns the order in which kept connections and addresses are tried. Promises one outcome per recipient; that the
  * attempt ends, since each round of its loop either settles a recipient, uses up a kept connection, or goes on to the
- * next address; and that once the whole message was sent to one server it is not sent to another in the same attempt.
+ * next address, and has a bound in all; that once the whole message was sent to one server it is not sent to another in
+ * the same attempt; and that what one server lacks is final only where every server of the site lacks it.
  */
 import { Buffer } from "node:buffer";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { DeliveryJob, RecipientOutcome } from "../queue/delivery-agent.ts";
 import { logFault, outcomeOfFault } from "../queue/fault-outcome.ts";
 import type { Timer } from "../ports/clock.ts";
-import type { NextHop } from "../route/next-hop.ts";
 import type { Content, StoredRecipient } from "../spool/spool.ts";
 import { isWirePath, type OutgoingEnvelope } from "../smtp/client-commands.ts";
 import type { OutgoingTransaction, RecipientResult } from "../smtp/client-transaction.ts";
+import { AttemptSetbacks } from "./attempt-setbacks.ts";
+import { reuseKey, hostNamesOf, type SmtpHop, targetsOf } from "./attempt-targets.ts";
 import { addressText, setUpConnection, type SetupContext, type Target } from "./connection-setup.ts";
 import type { ConnectionReuse, OpenSession } from "./connection-reuse.ts";
 import { isAscii, lacking, lackingUtf8, messageNeeds, wireAddress, type MessageNeeds } from "./delivery-needs.ts";
 import { finding, impossible, outcomeOf, type PeerFacts, type Setback } from "./delivery-verdict.ts";
 
-export type SmtpHop = Extract<NextHop, { readonly kind: "smtp" | "lmtp" }>;
-
 /** How long a transaction under way may go on after we were asked to stop: its verdict spares a duplicate. */
 const STOP_GRACE_MS = 5_000;
+/** After so long no further address is asked. */
+const SETUP_MS = 10 * 60_000;
+/** All that a patient client allows a server is far more than any honest one needs (RFC 5321 §4.5.3.2). */
+const TRANSACTIONS_MS = 30 * 60_000;
+const PER_RECIPIENT_MS = 5 * 60_000;
+const OCTETS_PER_MS = 1;
+const LONGEST_MS = 5.5 * 3_600_000;
 
 export class DeliveryAttempt {
   readonly #job: DeliveryJob;
@@ -36,12 +43,18 @@ export class DeliveryAttempt {
   readonly #outcomes: RecipientOutcome[] = [];
   #pending: StoredRecipient[];
   #nextTarget = 0;
-  /** What stands for the recipients that no server took a decision on: the worst that can still be mended wins. */
-  #setback: Setback | undefined;
-  /** A server was reached that lacks what the message needs. */
-  #lack: Setback | undefined;
+  readonly #setbacks: AttemptSetbacks;
+  /** Recipients that the present server cannot take. */
+  #aside: StoredRecipient[] = [];
+  /** A server of the site talked to us: what breaks after that may lie with the message. */
+  #answered = false;
+  /** An address was left out, since too many of our deliveries are under way to it. */
+  #leftOut = false;
+  /** The attempt has had the time that it may take. */
+  #isOver = false;
   #session: OpenSession | undefined;
   #stopTimer: Timer | undefined;
+  readonly #setUpUntilMs: number;
 
   constructor(job: DeliveryJob, hop: SmtpHop, context: SetupContext, reuse: ConnectionReuse) {
     this.#job = job;
@@ -53,6 +66,8 @@ export class DeliveryAttempt {
     this.#headerBlock = Buffer.from(job.message.headerBlock, "utf8");
     this.#needs = messageNeeds(job.message, this.#headerBlock, job.recipients);
     this.#pending = [...job.recipients];
+    this.#setbacks = new AttemptSetbacks(hostNamesOf(hop));
+    this.#setUpUntilMs = context.clock.monotonicMs() + SETUP_MS;
   }
 
   /** Never rejects: what was settled before a fault of ours must not be attempted again. */
@@ -61,11 +76,13 @@ export class DeliveryAttempt {
     const { signal } = this.#context;
     const stop = (): void => this.#stopSoon();
     signal.addEventListener("abort", stop, { once: true });
+    const bound = this.#context.clock.setTimer(this.#longestMs(), () => this.#end());
     try {
       await this.#work();
     } catch (error) {
       this.#settleAfterFault(error);
     } finally {
+      bound.cancel();
       this.#stopTimer?.cancel();
       signal.removeEventListener("abort", stop);
     }
@@ -77,25 +94,37 @@ export class DeliveryAttempt {
       if (this.#context.signal.aborted) {
         return this.#settlePending(finding("4.3.2", "local-trouble", "this server is stopping"));
       }
+      if (this.#isOver) return this.#settleRest();
       const kept = this.#takeKept();
       if (kept !== undefined) {
         await this.#use(kept, true);
+        this.#takeUpAside();
         continue;
       }
       const target = this.#targets[this.#nextTarget];
-      if (target === undefined) return this.#settlePending(this.#finalSetback());
-      const result = await setUpConnection(target, this.#context);
-      if (result.kind === "ready") {
-        await this.#useFresh({
-          connection: result.connection,
-          host: target.host,
-          address: addressText(target.endpoint),
-        });
-        continue;
-      }
-      this.#remember(result.setback);
-      this.#nextTarget = result.tryNext ? this.#nextTarget + 1 : this.#targets.length;
+      const isLate = this.#nextTarget > 0 && this.#context.clock.monotonicMs() > this.#setUpUntilMs;
+      if (target === undefined || isLate) return this.#settleRest();
+      if (this.#mayConnect(target)) await this.#connect(target);
     }
+  }
+
+  async #connect(target: Target): Promise<void> {
+    const { host, endpoint } = target;
+    const result = await setUpConnection(target, this.#context);
+    if (result.kind === "ready") {
+      return await this.#useFresh({ connection: result.connection, host, address: addressText(endpoint) });
+    }
+    this.#setbacks.addOfHost(host, result.setback);
+    this.#nextTarget = result.tryNext ? this.#nextTarget + 1 : this.#targets.length;
+  }
+
+  #mayConnect({ host, endpoint }: Target): boolean {
+    if (endpoint.kind !== "ip" || this.#job.mayConnect?.(endpoint.address) !== false) return true;
+    const where = `${host} [${endpoint.address}]`;
+    this.#setbacks.add(finding("4.4.5", "local-trouble", `too many deliveries are under way to ${where} just now`));
+    this.#leftOut = true;
+    this.#nextTarget++;
+    return false;
   }
 
   /** An address that took a connection and nothing else, not even a refusal, is not asked again. */
@@ -103,9 +132,15 @@ export class DeliveryAttempt {
     const settledBefore = this.#outcomes.length;
     const target = this.#nextTarget;
     await this.#use(session, false);
-    if (this.#outcomes.length > settledBefore || this.#nextTarget > target) return;
+    const hasAside = this.#takeUpAside();
+    if (this.#nextTarget > target) return;
+    if (hasAside) {
+      this.#nextTarget++;
+      return;
+    }
+    if (this.#outcomes.length > settledBefore) return;
     const peer = peerFacts(session);
-    this.#remember(finding("4.4.2", "remote-trouble", `${peer.host} closed the connection before any mail`, peer));
+    this.#setbacks.add(finding("4.4.2", "remote-trouble", `${peer.host} closed the connection before any mail`, peer));
     this.#nextTarget++;
   }
 
@@ -117,7 +152,8 @@ export class DeliveryAttempt {
     try {
       const lack = lacking(this.#needs, connection.capabilities, peer);
       if (lack !== undefined) {
-        this.#lack ??= lack;
+        this.#setbacks.addLack(peer.host, lack);
+        this.#answered = true;
         this.#nextTarget++;
         return;
       }
@@ -140,14 +176,8 @@ export class DeliveryAttempt {
     const { capabilities } = connection;
     await using content = await this.#job.openContent();
     const size = this.#headerBlock.length + content.size;
-    if (capabilities.sizeMax !== undefined && size > capabilities.sizeMax) {
-      const reason = `the message has ${size} octets, and ${peer.host} takes at most ${capabilities.sizeMax}`;
-      this.#settlePending(impossible("5.3.4", "content", reason, peer));
-      return false;
-    }
-
     let batch = this.#pending.splice(0, capabilities.limits.recipientsMax ?? this.#pending.length);
-    if (!capabilities.smtpUtf8) batch = this.#settleInternational(batch, peer);
+    if (!capabilities.smtpUtf8) batch = this.#putInternationalAside(batch, peer);
     if (batch.length === 0) return true;
     const envelope = this.#envelope(batch, size);
     // A server that ends a session after some messages, kept or not, says nothing against itself.
@@ -182,9 +212,10 @@ export class DeliveryAttempt {
       const result = results[index];
       if (result === undefined) throw new Error("a recipient has no result");
       const outcome = outcomeOf(result, peer, success);
+      if (result.kind === "broken" && result.mailAccepted === true) this.#answered = true;
       if (isAboutHost(result)) {
         undecided.push(recipient);
-        if (!facts.used && outcome.kind !== "delivered" && outcome.kind !== "relayed") this.#remember(outcome);
+        if (!facts.used && outcome.kind !== "delivered" && outcome.kind !== "relayed") this.#setbacks.add(outcome);
       } else {
         this.#settle(recipient, outcome);
       }
@@ -221,7 +252,9 @@ export class DeliveryAttempt {
   #takeKept(): OpenSession | undefined {
     return this.#reuse.take(this.#key, (session) => {
       const known = this.#hop.kind === "lmtp" || this.#hop.hosts.some(({ name }) => name === session.host);
-      return known && lacking(this.#needs, session.connection.capabilities, peerFacts(session)) === undefined;
+      const { capabilities } = session.connection;
+      if (!known || lacking(this.#needs, capabilities, peerFacts(session)) !== undefined) return false;
+      return capabilities.smtpUtf8 || this.#pending.some((recipient) => isAscii(wireAddress(recipient)));
     });
   }
 
@@ -245,18 +278,37 @@ export class DeliveryAttempt {
     });
   }
 
-  /** Recipients that need SMTPUTF8 by themselves do not hold up the others. */
-  #settleInternational(batch: StoredRecipient[], peer: PeerFacts): StoredRecipient[] {
+  /** Recipients that need SMTPUTF8 by themselves do not hold up the others, and wait for a server that has it. */
+  #putInternationalAside(batch: StoredRecipient[], peer: PeerFacts): StoredRecipient[] {
     if (batch.every((recipient) => isAscii(wireAddress(recipient)))) return batch;
+    this.#answered = true;
     return batch.filter((recipient) => {
       if (isAscii(wireAddress(recipient))) return true;
-      this.#settle(recipient, lackingUtf8(peer));
+      this.#setbacks.addLackFor(recipient, peer.host, lackingUtf8(peer));
+      this.#aside.push(recipient);
       return false;
     });
   }
 
+  /** Whether there were any. */
+  #takeUpAside(): boolean {
+    const aside = this.#aside;
+    this.#aside = [];
+    this.#pending.unshift(...aside);
+    return aside.length > 0;
+  }
+
   #settle(recipient: StoredRecipient, outcome: DeliveryOutcome): void {
-    this.#outcomes.push({ index: recipient.index, outcome });
+    const { index } = recipient;
+    const site =
+      outcome.kind !== "deferred" ? undefined : this.#answered ? "answered" : this.#leftOut ? "not-asked" : undefined;
+    this.#outcomes.push({ index, outcome, ...(site !== undefined && { site }) });
+  }
+
+  /** There is nobody left to ask. */
+  #settleRest(): void {
+    for (const recipient of this.#pending) this.#settle(recipient, this.#finalSetback(recipient));
+    this.#pending = [];
   }
 
   #settlePending(outcome: DeliveryOutcome): void {
@@ -264,14 +316,24 @@ export class DeliveryAttempt {
     this.#pending = [];
   }
 
-  /** One host that may recover keeps the mail waiting, whatever the others said. */
-  #remember(setback: Setback): void {
-    if (this.#setback?.kind !== "deferred" || setback.kind === "deferred") this.#setback = setback;
+  #finalSetback(recipient: StoredRecipient): Setback {
+    const setback = this.#setbacks.finalFor(recipient);
+    if (setback !== undefined) return setback;
+    return this.#isOver
+      ? finding("4.4.2", "remote-trouble", `${this.#hop.description} took longer than any honest delivery`)
+      : finding("4.4.1", "remote-trouble", `no address is known for ${this.#hop.description}`);
   }
 
-  #finalSetback(): Setback {
-    const none = finding("4.4.1", "remote-trouble", `no address is known for ${this.#hop.description}`);
-    return this.#lack ?? this.#setback ?? none;
+  #longestMs(): number {
+    const octetsMs = this.#needs.size / OCTETS_PER_MS;
+    return Math.min(LONGEST_MS, TRANSACTIONS_MS + octetsMs + PER_RECIPIENT_MS * this.#job.recipients.length);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    const minutes = Math.round(this.#longestMs() / 60_000);
+    const detail = `the attempt took longer than ${minutes} minutes`;
+    this.#session?.connection.abandon({ kind: "lost", command: "idle", detail });
   }
 
   #settleAfterFault(error: unknown): void {
@@ -302,40 +364,6 @@ function isAboutHost(result: RecipientResult): boolean {
     default:
       return result satisfies never;
   }
-}
-
-/** What may share a connection has all of this in common. */
-function reuseKey(hop: SmtpHop): string {
-  const login = hop.credentials === undefined ? "" : `${hop.credentials.username}\0${hop.credentials.password}`;
-  const where = hop.kind === "smtp" ? `${hop.port} ${hop.implicitTls}` : lmtpEndpointText(hop.endpoint);
-  return `${hop.kind} ${hop.site} ${where} ${hop.tls}\0${login}`;
-}
-
-function lmtpEndpointText(endpoint: Extract<SmtpHop, { readonly kind: "lmtp" }>["endpoint"]): string {
-  return endpoint.kind === "unix"
-    ? endpoint.path
-    : `${endpoint.hosts.map(({ name }) => name).join(",")} ${endpoint.port}`;
-}
-
-function targetsOf(hop: SmtpHop, addressesMax: number): readonly Target[] {
-  const common = {
-    dialect: hop.kind,
-    site: hop.site,
-    tls: hop.tls,
-    implicitTls: hop.kind === "smtp" && hop.implicitTls,
-    credentials: hop.credentials,
-  };
-  const where = hop.kind === "lmtp" ? hop.endpoint : { kind: "hosts" as const, hosts: hop.hosts, port: hop.port };
-  if (where.kind === "unix") return [{ ...common, host: "localhost", endpoint: where }];
-  return where.hosts
-    .flatMap(({ name, addresses }) =>
-      addresses.map((address) => ({
-        ...common,
-        host: name,
-        endpoint: { kind: "ip", address, port: where.port } as const,
-      })),
-    )
-    .slice(0, addressesMax);
 }
 
 function peerFacts({ connection, host, address }: OpenSession): PeerFacts {

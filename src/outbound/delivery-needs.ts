@@ -15,6 +15,8 @@ import type { BodyType } from "../smtp/envelope.ts";
 import { impossible, type PeerFacts, type Setback } from "./delivery-verdict.ts";
 
 export interface MessageNeeds {
+  /** Octets as sent. */
+  readonly size: number;
   readonly body: BodyType;
   /** The reverse-path or every recipient is not ASCII, or a header is UTF-8 in a message declared SMTPUTF8. */
   readonly smtpUtf8: boolean;
@@ -31,6 +33,7 @@ export function messageNeeds(
   const utf8Addresses =
     !isAscii(message.reversePath) || recipients.every((recipient) => !isAscii(wireAddress(recipient)));
   return {
+    size: headerBlock.length + message.size,
     body: binary ? "BINARYMIME" : eightBit || utf8Header ? "8BITMIME" : "7BIT",
     smtpUtf8: utf8Addresses || (message.smtpUtf8 && utf8Header),
   };
@@ -50,6 +53,10 @@ export function isAscii(text: string): boolean {
 
 /** Why the message, to any recipient, cannot go to this server; undefined: it can. */
 export function lacking(needs: MessageNeeds, peer: Capabilities, facts: PeerFacts): Setback | undefined {
+  if (peer.sizeMax !== undefined && needs.size > peer.sizeMax) {
+    const reason = `the message has ${needs.size} octets, and ${facts.host} takes at most ${peer.sizeMax}`;
+    return impossible("5.3.4", "content", reason, facts);
+  }
   if (needs.smtpUtf8 && !peer.smtpUtf8) return lackingUtf8(facts);
   if (needs.body === "BINARYMIME" && !peer.binaryMime) {
     const reason = `the message is binary, and ${facts.host} does not take BINARYMIME; nothing was converted`;
@@ -60,6 +67,18 @@ export function lacking(needs: MessageNeeds, peer: Capabilities, facts: PeerFact
     return impossible("5.6.3", "content", reason, facts);
   }
   return undefined;
+}
+
+/** Until every server of the site was asked, one that lacks something decides nothing. */
+export function lackingForNow(lack: Setback, unasked: Setback | undefined): Setback {
+  const reason = `${lack.reason}; the other servers of the site have yet to be asked${unasked === undefined ? "" : ` (${unasked.reason})`}`;
+  return {
+    kind: "deferred",
+    status: "4.4.1",
+    owner: "remote-trouble",
+    reason,
+    ...(lack.diagnostic && { diagnostic: lack.diagnostic }),
+  };
 }
 
 /** RFC 6531 §3.5: an internationalised message or address never goes to a server without SMTPUTF8. */

@@ -791,3 +791,110 @@ test("two messages at once to one site use two connections, and both are kept", 
   assert.equal(peer.sessions, 2);
   assert.equal(peer.messages.length, 4);
 });
+
+const eightBitFacts = {
+  receivedCount: 0,
+  ownReceived: false,
+  autoSubmitted: false,
+  deliveredTo: [],
+  utf8Header: false,
+  eightBit: true,
+  binary: false,
+};
+
+test("what a backup host lacks is no verdict while the primary is down: the mail waits for the primary", async () => {
+  for (const [what, keywords, message] of [
+    ["8BITMIME", ["SIZE 1000000"], { facts: eightBitFacts }],
+    ["SIZE", ["SIZE 20"], {}],
+    ["SMTPUTF8 for the sender", CLASSIC, { reversePath: "bö@our.test" }],
+  ] as const) {
+    await using world = new World();
+    const backup = await world.peer("192.0.2.2", { keywords });
+    const { outcomes } = await world.agent.deliver(world.job({ hop: smtpHop(2), message }), {
+      signal: world.stop.signal,
+    });
+    const [only] = outcomes;
+    assert.equal(only?.outcome.kind, "deferred", what);
+    assert.equal(only.site, "answered", "the backup is there for other mail");
+    assert.ok(!backup.verbs.includes("MAIL"));
+  }
+});
+
+test("what every host of the site lacks is final, also where one address of a host is down", async () => {
+  await using world = new World();
+  for (const address of ["192.0.2.1", "192.0.2.2"]) await world.peer(address, { keywords: ["SIZE 20"] });
+  const [primary, backup] = hosts(2);
+  assert.ok(primary !== undefined && backup !== undefined);
+  const both = [{ ...primary, addresses: ["192.0.2.99", ...primary.addresses] }, backup];
+  const [outcome] = await world.deliver(world.job({ hop: { ...smtpHop(2), hosts: both } }));
+  assert.equal(outcome && brief(outcome), "bounced 5.3.4");
+});
+
+test("a recipient that needs SMTPUTF8 is sent through the host that has it, the others through the first", async () => {
+  await using world = new World();
+  const plain = await world.peer("192.0.2.1", { keywords: CLASSIC });
+  const modern = await world.peer("192.0.2.2", { keywords: MODERN });
+  const outcomes = await world.deliver(world.job({ hop: smtpHop(2), to: ["ann@example.org", "bö@example.org"] }));
+  assert.deepEqual(outcomes.map(brief), ["relayed 2.0.0", "relayed 2.0.0"]);
+  assert.deepEqual(
+    [plain, modern].map(({ messages }) => messages.map(({ recipients }) => recipients.length)),
+    [[1], [1]],
+  );
+});
+
+test("a recipient that needs SMTPUTF8 waits while the host that may have it is down", async () => {
+  await using world = new World();
+  await world.peer("192.0.2.1", { keywords: CLASSIC });
+  const job = world.job({ hop: smtpHop(2), to: ["ann@example.org", "bö@example.org"] });
+  assert.deepEqual((await world.deliver(job)).map(brief), ["relayed 2.0.0", "deferred 4.4.1"]);
+});
+
+test("a connection lost after MAIL was accepted says that the site answered; before, it does not", async () => {
+  for (const [verb, expected] of [
+    ["RCPT", "answered"],
+    ["DATA", "answered"],
+    [".", "answered"],
+    ["MAIL", undefined],
+    ["EHLO", undefined],
+  ] as const) {
+    await using world = new World();
+    await world.peer("192.0.2.1", { keywords: [], answer: (command) => (command.verb === verb ? CLOSE : undefined) });
+    const { outcomes } = await world.agent.deliver(world.job({}), { signal: world.stop.signal });
+    assert.equal(outcomes[0]?.outcome.kind, "deferred");
+    assert.equal(outcomes[0].site, expected, verb);
+  }
+});
+
+test("each host of a site gets one of the ten addresses before any gets a second", async () => {
+  await using world = new World();
+  const many = Array.from({ length: 12 }, (_, index) => `192.0.2.${100 + index}`);
+  const backup = await world.peer("192.0.2.2", { keywords: MODERN });
+  const [, second] = hosts(2);
+  assert.ok(second !== undefined);
+  const hop = { ...smtpHop(2), hosts: [{ name: "mx1.example.org", addresses: many }, second] };
+  const [outcome] = await world.deliver(world.job({ hop }));
+  assert.equal(outcome?.kind, "relayed");
+  assert.equal(backup.messages.length, 1);
+  assert.equal(world.eventsNamed("connection-failed").length, 9);
+});
+
+test("an address to which too many deliveries are under way is left alone, and the next one is asked", async () => {
+  await using world = new World();
+  const crowded = await world.peer("192.0.2.1", { keywords: MODERN });
+  const free = await world.peer("192.0.2.2", { keywords: MODERN });
+  const mayConnect = (address: string) => address !== "192.0.2.1";
+  assert.equal((await world.deliver({ ...world.job({ hop: smtpHop(2) }), mayConnect }))[0]?.kind, "relayed");
+  assert.deepEqual([crowded.messages.length, free.messages.length], [0, 1]);
+  const result = await world.agent.deliver({ ...world.job({}), mayConnect }, { signal: world.stop.signal });
+  assert.equal(result.outcomes[0]?.site, "not-asked");
+  assert.equal(result.outcomes[0].outcome.status, "4.4.5");
+});
+
+test("an attempt has a bound in all: of ten hosts that never greet, three are waited for", async () => {
+  await using world = new World();
+  for (let number = 1; number <= 10; number++) await world.peer(`192.0.2.${number}`, { greeting: STALL });
+  const began = world.clock.monotonicMs();
+  const [outcome] = await world.deliverWithTime(world.job({ hop: smtpHop(10) }));
+  assert.equal(outcome?.kind, "deferred");
+  assert.ok(world.clock.monotonicMs() - began <= 15 * 60_000 + 1_000);
+});

@@ -20,6 +20,11 @@ export interface DeliveryJob {
 export interface RecipientOutcome {
   readonly index: number;
   readonly outcome: DeliveryOutcome;
+  /**
+   * What a failure says about the site, where the outcome does not tell: `answered` where a server of it was there and the
+   * message may be what broke the connection; `not-asked` where we did not ask it.
+   */
+  readonly site?: "answered" | "not-asked";
 }
 
 export interface DeliveryResult {

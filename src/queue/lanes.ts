@@ -52,11 +52,10 @@ export class Lanes {
     this.#offer(lane);
   }
 
-  /** The next in turn that `suits`; the caller may {@link Lanes.take} it. */
-  next(suits?: (job: ReadyJob) => boolean): ReadyJob | undefined {
+  /** The next in turn, or the first that `suits`; the caller may {@link Lanes.take} it. */
+  next(suits: (job: ReadyJob) => boolean = anyJob): ReadyJob | undefined {
     for (const lane of this.#round) {
-      const job = headOf(lane);
-      if (job !== undefined && (suits === undefined || suits(job))) return job;
+      for (const [job] of lane.messages.values()) if (job !== undefined && suits(job)) return job;
     }
     return undefined;
   }
@@ -86,7 +85,7 @@ export class Lanes {
   }
 
   /** Takes away everything that waits and that `suits`. */
-  drain(suits: (job: ReadyJob) => boolean = () => true): readonly ReadyJob[] {
+  drain(suits: (job: ReadyJob) => boolean = anyJob): readonly ReadyJob[] {
     const drained: ReadyJob[] = [];
     for (const lane of this.#lanes.values()) {
       for (const [claim, jobs] of lane.messages) {
@@ -115,9 +114,8 @@ export class Lanes {
   }
 }
 
-function headOf(lane: Lane): ReadyJob | undefined {
-  for (const jobs of lane.messages.values()) return jobs[0];
-  return undefined;
+function anyJob(): boolean {
+  return true;
 }
 
 function laneOf({ claim, recipients, hop }: ReadyJob): Pick<Lane, "key" | "runningMax"> {

@@ -29,7 +29,7 @@ import { ReadyQueue } from "./ready-queue.ts";
 import { Recorder } from "./recorder.ts";
 import type { ReportMaker } from "./report-maker.ts";
 import type { QueueSettings } from "./settings.ts";
-import type { ReadyJob, Site, SiteStats } from "./site.ts";
+import type { ReadyJob, SiteStats } from "./site.ts";
 import { siteVerdict } from "./site-health.ts";
 import { replyText } from "./settlement.ts";
 import { Unbegun } from "./unbegun.ts";
@@ -287,7 +287,7 @@ export class Queue {
   }
 
   #ended({ job, durationMs, result, saysNothing, interrupted }: DeliveryEnd): void {
-    const { claim, recipients, hop, site } = job;
+    const { claim, recipients, hop } = job;
     const now = this.#clock.now();
     this.#concluder.conclude({
       claim,
@@ -299,7 +299,7 @@ export class Queue {
       durationMs,
       interrupted,
     });
-    if (!saysNothing) this.#learn(site, result.outcomes, durationMs);
+    if (!saysNothing) this.#learn(job, result.outcomes, durationMs);
     this.#ready.ended(job, now);
     this.#pump();
   }
@@ -313,13 +313,21 @@ export class Queue {
   }
 
   /** What the outcomes say about the site. */
-  #learn(site: Site, outcomes: DeliveryEnd["result"]["outcomes"], durationMs: number): void {
+  #learn(job: ReadyJob, outcomes: DeliveryEnd["result"]["outcomes"], durationMs: number): void {
+    const { site } = job;
     const now = this.#clock.now();
     const [first] = outcomes;
     if (first !== undefined) site.lastReply = replyText(first.outcome);
-    const verdict = siteVerdict(outcomes.map(({ outcome }) => outcome));
+    const verdict = siteVerdict(outcomes);
     if (verdict === undefined) return;
-    if (verdict === "contact") site.health.noteAnswer(durationMs, now);
+    if (verdict === "contact") {
+      site.health.noteAnswer(durationMs, now);
+      site.clearSuspects();
+    } else if (verdict !== "busy") {
+      // One that broke the connection before says nothing new by breaking it again.
+      if (verdict === "lost" && site.isSuspect(job)) return;
+      site.suspect(job);
+    }
     const normal = site.normalLimit(this.#settings);
     const change = site.health.record(verdict, normal, now);
     if (change === undefined) return;

@@ -64,15 +64,11 @@ export class ReadyQueue {
 
   /** The next job in turn, now counted as running at its site; undefined when no site may begin one. */
   next(now: Instant): ReadyJob | undefined {
+    // Each round begins something, or leaves a site to wait for a slot or for mail: this ends.
     for (;;) {
+      this.#turnToWakened(now);
       const site = this.#turn.shift();
-      if (site === undefined) {
-        // Each of these begins something, waits for a slot of another sort, or has nothing to begin: this ends.
-        const wakened = this.slots.wakened();
-        if (wakened.length === 0) return undefined;
-        for (const one of wakened) this.#offerTurn(one, now);
-        continue;
-      }
+      if (site === undefined) return undefined;
       site.inTurn = false;
       const job = site.mayBegin(this.#settings, now) ? this.#begin(site, now) : undefined;
       if (job !== undefined) return job;
@@ -135,6 +131,9 @@ export class ReadyQueue {
   /** Takes the site's next job and a slot for it; undefined where there is none, and the site then waits for one. */
   #begin(site: Site, now: Instant): ReadyJob | undefined {
     let job = site.waiting.next();
+    if (job !== undefined && site.health.isProbing && site.isSuspect(job)) {
+      job = site.waiting.next((other) => !site.isSuspect(other)) ?? job;
+    }
     if (job !== undefined && this.slots.refusesReportsOnly(job, now)) {
       job = site.waiting.next(({ claim }) => claim.message.reversePath !== "") ?? job;
     }
@@ -147,6 +146,15 @@ export class ReadyQueue {
     site.running++;
     this.#offerTurn(site, now);
     return job;
+  }
+
+  /** Who waited for a slot comes before those that stand in the round. */
+  #turnToWakened(now: Instant): void {
+    for (const site of this.slots.wakened()) {
+      if (!site.mayBegin(this.#settings, now)) continue;
+      site.inTurn = true;
+      this.#turn.unshift(site);
+    }
   }
 
   #offerTurn(site: Site, now: Instant): void {

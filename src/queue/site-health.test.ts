@@ -29,7 +29,15 @@ test("what outcomes say about a site", () => {
     [[deferredReply("421 4.3.2 closing", "DATA"), relayed], "busy"],
     [[], undefined],
   ] as const;
-  for (const [outcomes, expected] of cases) assert.equal(siteVerdict(outcomes), expected, JSON.stringify(outcomes));
+  for (const [outcomes, expected] of cases) {
+    assert.equal(siteVerdict(outcomes.map((outcome) => ({ outcome }))), expected, JSON.stringify(outcomes));
+  }
+});
+
+test("a connection that breaks after MAIL was accepted counts against the message, not the site", () => {
+  assert.equal(siteVerdict([{ outcome: lost, site: "answered" }]), "contact");
+  assert.equal(siteVerdict([{ outcome: unreachable, site: "answered" }]), "contact", "a backup answered");
+  assert.equal(siteVerdict([{ outcome: lost, site: "not-asked" }]), undefined);
 });
 
 test("rests grow from one minute to a quarter of an hour and stay there; contact ends them", () => {

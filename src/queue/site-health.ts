@@ -4,12 +4,13 @@
  *
  * A refusal of one message or one recipient, at MAIL or RCPT or after, says nothing about the site (RFC 5321 §4.5.4.1).
  */
-import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts";
+import type { Diagnostic } from "../events/delivery-outcome.ts";
 import type { Instant } from "../lib/instant.ts";
+import type { RecipientOutcome } from "./delivery-agent.ts";
 
 /**
  * `contact`: the site talked to us. `busy`: it wants fewer of us. `unreachable`: none of its hosts let us in. `lost`: the
- * connection broke or fell silent at some point, which one odd message may cause as well as a broken site.
+ * connection broke or fell silent before MAIL was accepted; after that it counts against the message, not the site.
  */
 export type SiteVerdict = "contact" | "busy" | "unreachable" | "lost";
 
@@ -28,19 +29,22 @@ const promptMs = 60_000;
 const provenForMs = 3_600_000;
 
 /** What a job's outcomes, taken together, tell about the site; undefined when they tell nothing. */
-export function siteVerdict(outcomes: readonly DeliveryOutcome[]): SiteVerdict | undefined {
+export function siteVerdict(outcomes: readonly Pick<RecipientOutcome, "outcome" | "site">[]): SiteVerdict | undefined {
   let unreachable = 0;
   let lost = 0;
-  for (const outcome of outcomes) {
+  let notAsked = 0;
+  for (const { outcome, site } of outcomes) {
     const { diagnostic } = outcome;
     if (diagnostic?.type === "smtp" && diagnostic.code === 421) return "busy";
-    if (outcome.kind !== "deferred") continue;
-    if (isRefusedAtTheDoor(outcome.status, diagnostic)) unreachable++;
+    if (outcome.kind !== "deferred" || site === "answered") continue;
+    if (site === "not-asked") notAsked++;
+    else if (isRefusedAtTheDoor(outcome.status, diagnostic)) unreachable++;
     else if (outcome.status === "4.4.2" && diagnostic?.type !== "smtp") lost++;
   }
-  if (outcomes.length === 0) return undefined;
-  if (unreachable === outcomes.length) return "unreachable";
-  return unreachable + lost === outcomes.length ? "lost" : "contact";
+  const asked = outcomes.length - notAsked;
+  if (asked === 0) return undefined;
+  if (unreachable === asked) return "unreachable";
+  return unreachable + lost === asked ? "lost" : "contact";
 }
 
 function isRefusedAtTheDoor(status: string, diagnostic: Diagnostic | undefined): boolean {
@@ -77,6 +81,11 @@ export class SiteHealth {
   /** Nothing should be attempted before this time. */
   restingUntil(now: Instant): Instant | undefined {
     return this.#restingUntil !== undefined && this.#restingUntil > now ? this.#restingUntil : undefined;
+  }
+
+  /** It failed, and the next delivery finds out whether it is back. */
+  get isProbing(): boolean {
+    return this.#rests > 0;
   }
 
   /** A delivery of so many milliseconds ended with an answer. */

@@ -14,6 +14,8 @@ import type { Pool, Slot } from "./slots.ts";
  */
 const domainsMax = 1_000;
 
+const suspectsMax = 100;
+
 /** A snapshot for people and the API. */
 export interface SiteStats {
   readonly site: string;
@@ -64,6 +66,8 @@ export class Site {
   /** Instead, it stands among those that wait for a slot. */
   waitsFor: Pool | undefined;
   lastReply: string | undefined;
+  /** Messages whose deliveries failed since a server of the site last answered: they may be what it fails on. */
+  readonly #suspects = new Set<string>();
 
   constructor(key: string, hop: NextHop) {
     this.key = key;
@@ -94,6 +98,19 @@ export class Site {
 
   mayBegin(settings: QueueSettings, now: Instant): boolean {
     return this.waiting.isReady && this.running < this.health.limit(this.normalLimit(settings), now);
+  }
+
+  /** Whether something else is the better one to find out with, where the site is back after a rest. */
+  isSuspect({ claim }: ReadyJob): boolean {
+    return this.#suspects.has(claim.message.id);
+  }
+
+  suspect({ claim }: ReadyJob): void {
+    if (this.#suspects.size < suspectsMax) this.#suspects.add(claim.message.id);
+  }
+
+  clearSuspects(): void {
+    if (this.#suspects.size > 0) this.#suspects.clear();
   }
 
   remember(domain: string): void {

@@ -106,3 +106,16 @@ test("two deliveries at a time are under way for one mailbox: one that hangs hol
   await fixture.advance(minute);
   assert.equal(local.jobs.length, 43);
 });
+
+test("who waits for a slot gets the next one, though the site that had it has more to send", async () => {
+  const { fixture, network } = stuckNetwork({ settings: { deliveries: 1, deliveries_per_site: 1 } });
+  fixture.queue.start();
+  for (let number = 0; number < 20; number++) await fixture.accept({ to: [`u${number}@busy.test`] });
+  await fixture.accept({ to: ["u@other.test"] });
+  await fixture.settle();
+  for (let turn = 0; turn < 2; turn++) {
+    network.unblock();
+    await fixture.settle();
+  }
+  assert.ok(network.attempted.slice(0, 3).includes("u@other.test"), network.attempted.join(" "));
+});

@@ -14,6 +14,7 @@ import type { ReadyJob, Site } from "./site.ts";
 /** Per kind of local agent: a few stores that hang leave room for the others. */
 const localMax = 100;
 const sitesPerAddress = 2;
+const nobody: readonly Site[] = [];
 
 /** Slots of one sort, and the sites that wait for one of them, in the order in which they came. */
 export class Pool {
@@ -116,6 +117,7 @@ export class Slots {
 
   /** Sites, one for each pool, that waited for what there is room for now. */
   wakened(): readonly Site[] {
+    if (this.#wanted.size === 0) return nobody;
     const sites: Site[] = [];
     for (const pool of this.#wanted) {
       const [site] = pool.waiting;

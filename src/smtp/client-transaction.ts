@@ -32,8 +32,16 @@ export type RecipientResult =
   | { readonly kind: "refused"; readonly reply: ReceivedReply; readonly command: TransactionCommand }
   /** 452 or 552 to RCPT after others were accepted: this recipient fits a later transaction (RFC 5321 §4.5.3.1.10). */
   | { readonly kind: "too-many"; readonly reply: ReceivedReply }
-  /** No verdict. `contentSent`: the whole content had left and only the final reply is missing: it may have arrived. */
-  | { readonly kind: "broken"; readonly failure: ClientFailure; readonly contentSent: boolean };
+  /**
+   * No verdict. `contentSent`: the whole content had left and only the final reply is missing: it may have arrived.
+   * `mailAccepted`: MAIL was answered with 2yz, so what broke the connection may lie with the message.
+   */
+  | {
+      readonly kind: "broken";
+      readonly failure: ClientFailure;
+      readonly contentSent: boolean;
+      readonly mailAccepted?: true;
+    };
 
 export interface TransactionContext {
   readonly peer: Capabilities;
@@ -76,6 +84,7 @@ export class ClientTransaction {
   /** In `recipient`: the one whose reply is next. In `final` of LMTP: how many accepted ones were answered. */
   #cursor = 0;
   #mailRefused = false;
+  #mailAccepted = false;
   /** DATA or the whole content left before the recipients were answered. */
   #flightComplete = false;
   #contentSent = false;
@@ -231,7 +240,9 @@ export class ClientTransaction {
     // While RCPT is still unanswered, content that left early cannot have been taken over.
     const contentSent = this.#contentSent && (this.#step === "final" || this.#step === "content");
     this.#results.forEach((result, index) => {
-      if (result === undefined) this.#results[index] = { kind: "broken", failure, contentSent };
+      if (result !== undefined) return;
+      const mailAccepted = this.#mailAccepted ? { mailAccepted: true as const } : {};
+      this.#results[index] = { kind: "broken", failure, contentSent, ...mailAccepted };
     });
     this.#finish("close");
   }
@@ -251,6 +262,8 @@ export class ClientTransaction {
       this.#refuse(reply, "MAIL");
       // Commands that already left are answered all the same.
       if (!pipelining) return this.#finish("clean");
+    } else {
+      this.#mailAccepted = true;
     }
     this.#step = "recipient";
     if (!pipelining) this.#sendRecipient(0);

@@ -1,0 +1,63 @@
+/** The addresses that one attempt may ask, and what connections of different attempts must have in common to be shared. */
+import type { HopHost, NextHop } from "../route/next-hop.ts";
+import type { Target } from "./connection-setup.ts";
+
+export type SmtpHop = Extract<NextHop, { readonly kind: "smtp" | "lmtp" }>;
+
+/**
+ * At most `addressesMax`, in the order of the hosts. Each host gets one before any gets a second, so that a host with a
+ * long list of addresses does not keep the attempt from its backup.
+ */
+export function targetsOf(hop: SmtpHop, addressesMax: number): readonly Target[] {
+  const common = {
+    dialect: hop.kind,
+    site: hop.site,
+    tls: hop.tls,
+    implicitTls: hop.kind === "smtp" && hop.implicitTls,
+    credentials: hop.credentials,
+  };
+  const where = hop.kind === "lmtp" ? hop.endpoint : { kind: "hosts" as const, hosts: hop.hosts, port: hop.port };
+  if (where.kind === "unix") return [{ ...common, host: "localhost", endpoint: where }];
+  const shares = sharesOf(where.hosts, addressesMax);
+  return where.hosts.flatMap(({ name, addresses }, index) =>
+    addresses.slice(0, shares[index]).map((address) => ({
+      ...common,
+      host: name,
+      endpoint: { kind: "ip", address, port: where.port } as const,
+    })),
+  );
+}
+
+/** Of every server, also of those that the attempt has no time for. */
+export function hostNamesOf(hop: SmtpHop): readonly string[] {
+  if (hop.kind === "smtp") return hop.hosts.map(({ name }) => name);
+  return hop.endpoint.kind === "hosts" ? hop.endpoint.hosts.map(({ name }) => name) : ["localhost"];
+}
+
+/** How many addresses of each host. */
+function sharesOf(hosts: readonly HopHost[], addressesMax: number): readonly number[] {
+  const shares = hosts.map(() => 0);
+  const rounds = Math.max(0, ...hosts.map(({ addresses }) => addresses.length));
+  let left = addressesMax;
+  for (let round = 0; round < rounds && left > 0; round++) {
+    hosts.forEach(({ addresses }, index) => {
+      if (left === 0 || addresses.length <= round) return;
+      shares[index] = round + 1;
+      left--;
+    });
+  }
+  return shares;
+}
+
+/** What may share a connection has all of this in common. */
+export function reuseKey(hop: SmtpHop): string {
+  const login = hop.credentials === undefined ? "" : `${hop.credentials.username}\0${hop.credentials.password}`;
+  const where = hop.kind === "smtp" ? `${hop.port} ${hop.implicitTls}` : lmtpEndpointText(hop.endpoint);
+  return `${hop.kind} ${hop.site} ${where} ${hop.tls}\0${login}`;
+}
+
+function lmtpEndpointText(endpoint: Extract<SmtpHop, { readonly kind: "lmtp" }>["endpoint"]): string {
+  return endpoint.kind === "unix"
+    ? endpoint.path
+    : `${endpoint.hosts.map(({ name }) => name).join(",")} ${endpoint.port}`;
+}
