@@ -6,6 +6,7 @@
  * At a mailbox store a lane is a mailbox, of which two deliveries at a time are enough: one whose file system hangs then
  * holds up nobody else.
  */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { StoredMessage } from "../spool/spool.ts";
 import type { Claim } from "./claim.ts";
 import type { ReadyJob } from "./site.ts";
@@ -129,11 +130,11 @@ function laneOf({ claim, recipients, hop }: ReadyJob): Pick<Lane, "key" | "runni
 function mailboxOf(address: string): string {
   const at = address.lastIndexOf("@");
   const tag = address.indexOf("+");
-  return (tag > 0 && tag < at ? address.slice(0, tag) + address.slice(at) : address).toLowerCase();
+  return asciiLowerCase(tag > 0 && tag < at ? address.slice(0, tag) + address.slice(at) : address);
 }
 
 /** Whose mail it is: the account that logged in, else the domain of the reverse-path. */
 export function senderOf({ origin, reversePath }: Pick<StoredMessage, "origin" | "reversePath">): string {
   if (origin.login !== undefined) return `login ${origin.login}`;
-  return reversePath === "" ? "<>" : `from ${reversePath.slice(reversePath.lastIndexOf("@") + 1).toLowerCase()}`;
+  return reversePath === "" ? "<>" : `from ${asciiLowerCase(reversePath.slice(reversePath.lastIndexOf("@") + 1))}`;
 }

@@ -81,8 +81,7 @@ export class ReadyQueue {
     if (slot !== undefined) this.slots.release(slot);
     site.waiting.ended(job);
     site.running--;
-    // It may have answered just now, and need no longer wait for a slot that strangers have.
-    if (site.health.isProven(now)) this.slots.forget(site);
+    if (site.health.isProven(now)) this.slots.noteProven(site);
     this.#offerTurn(site, now);
   }
 

@@ -115,6 +115,11 @@ export class Slots {
     this.#dropUnused(pool);
   }
 
+  /** It answered just now, and need no longer wait for a slot that strangers have. */
+  noteProven(site: Site): void {
+    if (site.waitsFor === this.#unproven || site.waitsFor === this.#unprovenReports) this.forget(site);
+  }
+
   /** Sites, one for each pool, that waited for what there is room for now. */
   wakened(): readonly Site[] {
     if (this.#wanted.size === 0) return nobody;
