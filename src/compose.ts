@@ -30,7 +30,7 @@ import { MessageForwarding } from "./forwarding/message-forwarding.ts";
 import { explain } from "./history/explain.ts";
 import { HistoryKeeper } from "./history/history-keeper.ts";
 import { Inbound } from "./inbound/inbound.ts";
-import { ListenerError } from "./inbound/listener-options.ts";
+import { hasImplicitTls, ListenerError } from "./inbound/listener-options.ts";
 import type { InboundServices } from "./inbound/services.ts";
 import { InTurn } from "./lib/in-turn.ts";
 import { formatListenAddress } from "./lib/setting-types.ts";
@@ -109,7 +109,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   const lock = ports.lock(dataDir);
   opened.defer(() => lock.release());
   const spool = opened.use(await ports.openSpool(dataDir));
-  const certificates = opened.use(await openCertificates(settings, ports));
+  const certificates = opened.use(await openCertificates(plan, ports));
   const ids = new QueueIds(clock, random);
   const store = new UserStore(spool);
   const accounts = development
@@ -328,11 +328,17 @@ function connectionLimits({ settings: { limits }, mode }: ServerPlan, ports: Ser
   return new ConnectionLimits(limits, clock, { ceiling, dropped: (address, reason) => dropped.note(address, reason) });
 }
 
-async function openCertificates(settings: Settings, { files, clock, log }: ServerPorts): Promise<CertificateStore> {
+async function openCertificates(
+  { settings, mode, startTls = true }: ServerPlan,
+  { files, clock, log }: ServerPorts,
+): Promise<CertificateStore> {
+  const offered =
+    mode === "production" || startTls || listenerOptions(settings, true).some(({ kind }) => hasImplicitTls(kind));
   const { data_dir: dataDirectory, hostname } = settings;
   try {
     return await CertificateStore.open({
       paths: certificatePaths(settings),
+      offered,
       dataDirectory,
       hostname,
       files,

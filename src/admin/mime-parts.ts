@@ -106,8 +106,8 @@ function readPartHeader(raw: Buffer, start: number, inDigest: boolean): PartHead
   };
 }
 
-/** Up to the empty line, which is left out; a delimiter in between is not looked for. */
-function headerText(raw: Buffer, start: number): { readonly text: string; readonly end: number } {
+/** The header section that begins at `start`. `end` is after the empty line; a delimiter in between is not looked for. */
+export function headerText(raw: Buffer, start: number): { readonly text: string; readonly end: number } {
   for (let at = start; at < raw.length;) {
     const lineEnd = raw.indexOf(10, at);
     const next = lineEnd === -1 ? raw.length : lineEnd + 1;

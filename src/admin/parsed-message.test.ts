@@ -188,6 +188,27 @@ test("a message that nests without end is shown in part, and says so", async () 
   assert.match(leftOut ?? "", /levels/);
 });
 
+test("the header of a message whose parts cannot be parsed is shown, and says so", async () => {
+  const longHeader = Array.from({ length: 25_000 }, () => ` ${"a".repeat(78)}`);
+  const { header, subject, text, leftOut } = await parseMessage(
+    lines(
+      "From: Ann <ann@example.org>",
+      "Subject: =?utf-8?q?gr=C3=BCn?=",
+      "Content-Type: multipart/mixed; boundary=b",
+      "",
+      "--b",
+      "X-Long:",
+      ...longHeader,
+      "",
+      "text",
+      "--b--",
+    ),
+  );
+  assert.deepEqual(header.header_from, [{ name: "Ann", address: "ann@example.org" }]);
+  assert.deepEqual([subject, text], ["grün", ""]);
+  assert.match(leftOut ?? "", /^the parts of this message cannot be shown: /);
+});
+
 test("the scan takes steps in proportion to the message, whatever its delimiters", () => {
   // Counted in octets that are looked at: each search begins where the last one ended.
   const hostile = [

@@ -5,7 +5,7 @@
 import PostalMime, { type Address, type Attachment, type Email } from "postal-mime";
 import { decodeEncodedWords } from "../message/encoded-word.ts";
 import { withKnownCharsets } from "./reading/body-charsets.ts";
-import { decodedBody, type MimePart, partsMax, scanParts } from "./mime-parts.ts";
+import { decodedBody, headerText, type MimePart, partsMax, scanParts } from "./mime-parts.ts";
 
 /** Larger messages are shown by their first part only: showing is no reason to take the memory of the server. */
 const parsedBytesMax = 25_000_000;
@@ -74,22 +74,31 @@ export async function parseMessage(raw: Uint8Array): Promise<ParsedMessage> {
   };
 }
 
+/** Where the parser gives up on the parts, the header is shown all the same. */
 async function parse(bytes: Buffer): Promise<{ readonly email: Email; readonly problem?: string }> {
-  const options = {
+  try {
+    return { email: await parseMime(bytes) };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { email: await parseHeaderOnly(bytes), problem: `the parts of this message cannot be shown: ${reason}` };
+  }
+}
+
+async function parseHeaderOnly(bytes: Buffer): Promise<Email> {
+  try {
+    return await parseMime(bytes.subarray(0, headerText(bytes, 0).end));
+  } catch {
+    return { headers: [], headerLines: [], attachments: [] };
+  }
+}
+
+function parseMime(bytes: Buffer): Promise<Email> {
+  return PostalMime.parse(withKnownCharsets(bytes), {
     forceRfc822Attachments: true,
     attachmentEncoding: "arraybuffer",
     maxNestingDepth: nestingMax,
     maxHeadersSize: headerBytesMax,
-  } as const;
-  try {
-    return { email: await PostalMime.parse(withKnownCharsets(bytes), options) };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return {
-      email: { headers: [], headerLines: [], attachments: [] },
-      problem: `the message cannot be shown: ${reason}`,
-    };
-  }
+  });
 }
 
 function headerOf(email: Email): MessageHeader {

@@ -23,7 +23,7 @@ async function world() {
     await files.replaceFile(paths.key, Buffer.from(pair.keyPem));
     return pair;
   };
-  const options = { paths, dataDirectory: "/data", hostname: "mail.example.org", files, clock, log };
+  const options = { paths, offered: true, dataDirectory: "/data", hostname: "mail.example.org", files, clock, log };
   return { clock, files, log, put, options };
 }
 
@@ -64,6 +64,12 @@ test("without files a self-signed pair is made privately, warned of, and kept ov
     clock: new ManualClock(clock.now() + 826 * 86_400_000),
   });
   assert.notEqual(renewed.context().certificatePem, renamed.context().certificatePem);
+});
+
+test("a self-signed certificate that no listener offers is not warned of", async () => {
+  const { log, options } = await world();
+  await using _store = await CertificateStore.open({ ...options, paths: undefined, offered: false });
+  assert.deepEqual(log.names, []);
 });
 
 test("changed files are taken within half a minute; the version grows", async () => {

@@ -24,6 +24,8 @@ export interface CertificatePaths {
 
 export interface CertificateStoreOptions {
   readonly paths: CertificatePaths | undefined;
+  /** Whether a listener offers TLS; a self-signed certificate that no client sees needs no warning. */
+  readonly offered: boolean;
   readonly dataDirectory: string;
   readonly hostname: string;
   readonly files: Files;
@@ -53,17 +55,19 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
 
   /** Rejects with CertificateError where the configured files cannot serve. */
   static async open(options: CertificateStoreOptions): Promise<CertificateStore> {
-    const { paths, log, files } = options;
+    const { paths, offered, log, files } = options;
     const real = paths ?? (await selfSignedPaths(options));
     const seen = await fingerprint(files, real);
     const pair = await readPair(files, real);
     const facts = checkPair(pair);
     const store = new CertificateStore(options, real, { ...pair, version: 1 });
     store.#seen = seen;
-    log.event(paths === undefined ? "certificate-self-signed" : "certificate-loaded", {
-      path: real.certificate,
-      ...described(facts),
-    });
+    if (paths !== undefined || offered) {
+      log.event(paths === undefined ? "certificate-self-signed" : "certificate-loaded", {
+        path: real.certificate,
+        ...described(facts),
+      });
+    }
     store.#lookAgainLater();
     return store;
   }
