@@ -163,6 +163,8 @@ function chainAt(text: string, words: readonly Word[], index: number): Found | u
   const last = groups.at(-1);
   if (first === undefined || last === undefined || groups.length < 2) return undefined;
   const characters = groups.map((word) => word.text).join("");
+  // `spark-lemon-4821-tree`: words and digits that are typed together.
+  if (groups.length > 2 && !/\d/.test(last.text) && /\p{Ll}/u.test(last.text)) return { next };
   if (
     prefixWords.has(first.text) ||
     groups.some((word) => !/^(?:[A-Z0-9]+|(?=[A-Za-z]*\d)[A-Za-z0-9]+)$/.test(word.text))
