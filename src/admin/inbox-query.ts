@@ -57,7 +57,7 @@ function readValues(given: URLSearchParams, known: readonly string[]): ReadonlyM
   for (const [name, value] of given) {
     const shown = JSON.stringify(name.slice(0, 50));
     if (!known.includes(name))
-      throw new QueryError(`${shown} is no parameter of this request${suggestion(name, known)}`);
+      throw new QueryError(`${shown} is not a parameter of this request${suggestion(name, known)}`);
     if (values.has(name)) throw new QueryError(`${shown} is given twice`);
     if (value === "") throw new QueryError(`${shown} is empty; leave it out, or give it a value`);
     if (value.length > valueLengthMax) throw new QueryError(`${shown} is longer than ${valueLengthMax} characters`);
@@ -89,7 +89,7 @@ function addressOf(name: "to" | "from", value: string): string {
   const hint = value.includes(" ")
     ? "; a + in a query means a space, so write it as %2B"
     : `; ${name}_contains looks for a part`;
-  throw new QueryError(`${name} takes a whole address, and ${shown} is none${hint}`);
+  throw new QueryError(`${name} takes a whole address, and ${shown} is not one${hint}`);
 }
 
 function wholeNumber(name: string, text: string, max: number): number {

@@ -289,24 +289,24 @@ test("unknown, empty and repeated parameters are refused in words, and nothing i
   const { capture, get, idsAt } = world();
   const id = await capture("bob@two.test", "one");
   const cases: readonly (readonly [method: string, path: string, error: RegExp])[] = [
-    ["GET", "?tto=bob@two.test", /^"tto" is no parameter of this request; did you mean to\?$/],
-    ["GET", "?To=bob@two.test", /^"To" is no parameter .*did you mean to\?$/],
-    ["GET", "?format=json", /^"format" is no parameter of this request; there are to, from, subject,/],
+    ["GET", "?tto=bob@two.test", /^"tto" is not a parameter of this request; did you mean to\?$/],
+    ["GET", "?To=bob@two.test", /^"To" is not a parameter .*did you mean to\?$/],
+    ["GET", "?format=json", /^"format" is not a parameter of this request; there are to, from, subject,/],
     ["GET", "/wait?to=", /^"to" is empty/],
     ["GET", "/wait?to=a@two.test&to=b@two.test", /^"to" is given twice$/],
-    ["GET", "/wait?limit=3", /^"limit" is no parameter/],
-    ["GET", "/wait?to=bob", /^to takes a whole address, and "bob" is none; to_contains looks for a part$/],
+    ["GET", "/wait?limit=3", /^"limit" is not a parameter/],
+    ["GET", "/wait?to=bob", /^to takes a whole address, and "bob" is not one; to_contains looks for a part$/],
     ["GET", "/wait?to=bob+tag@two.test", /a \+ in a query means a space, so write it as %2B$/],
     ["GET", "/wait?timeout=never", /^timeout takes a time such as 30s/],
     ["GET", "/wait?timeout=301", /^timeout takes/],
     ["GET", "/wait?count=0", /^count takes a whole number from 1 to 100$/],
     ["GET", "?limit=1e3", /^limit takes a whole number from 1 to 1000$/],
     ["GET", `?subject=${"x".repeat(1001)}`, /^"subject" is longer than 1000 characters$/],
-    ["DELETE", "?tto=bob@two.test", /^"tto" is no parameter/],
+    ["DELETE", "?tto=bob@two.test", /^"tto" is not a parameter/],
     ["DELETE", "?to=", /^"to" is empty/],
     ["DELETE", "?to=x@two.test&to=y@two.test", /^"to" is given twice$/],
-    ["DELETE", "?after=4QJ7ZC2M9KXD", /^"after" is no parameter/],
-    ["DELETE", `/${id}?to=bob@two.test`, /^"to" is no parameter of this request, which takes none$/],
+    ["DELETE", "?after=4QJ7ZC2M9KXD", /^"after" is not a parameter/],
+    ["DELETE", `/${id}?to=bob@two.test`, /^"to" is not a parameter of this request, which takes none$/],
   ];
   for (const [method, path, error] of cases) {
     const { status, body } = await get(`/api/v1/inbox${path}`, { method });
