@@ -118,7 +118,8 @@ export class Machine {
         this.#ports(life),
       );
       const server = await Promise.race([starting, life.death]);
-      if (server === undefined) return;
+      // The end may come in the very turn in which the start is through.
+      if (server === undefined || life.isDead) return;
       this.#server = server;
       this.lives.push({ from: this.clock.monotonicMs(), to: Number.POSITIVE_INFINITY });
     } catch (error) {
