@@ -94,6 +94,8 @@ export interface ReceiverParts {
   readonly chance: Chance;
   /** A message came whose reverse-path is an address that we made of its sender's. */
   readonly forwarded: (reversePath: string, marker: string) => void;
+  /** The network hands over a reply in one piece. */
+  readonly repliesWhole: boolean;
 }
 
 /** How often one that moves does so, at least and at most. */
@@ -297,8 +299,10 @@ export class Receiver {
         if (chance.is(0.04)) this.line.goSilent();
         return undefined;
       case "lies":
-        // Takes over what it never read.
-        if (verb === "DATA" && chance.is(0.1)) return { reply: "354 go\r\n250 2.0.0 Ok", close: true };
+        // Takes over what it never read. Where the 250 comes in a later piece than the 354, the content has left before it,
+        // and nobody could tell this lie from an acceptance.
+        if (verb === "DATA" && this.#parts.repliesWhole && chance.is(0.1))
+          return { reply: "354 go\r\n250 2.0.0 Ok", close: true };
         // Wrong classes, codes that nobody knows, status of another class.
         if (!chance.is(0.1)) return undefined;
         return chance.pick(["299 5.0.0 hm", "250", "399 go on", "599 4.1.1 odd", "xyz", "250-never\r\n250 ended"]);

@@ -51,7 +51,8 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
       const isFlooded = index === 1 && numbers.flooded;
       const character = index === 0 ? "healthy" : shape.pick(isFlooded ? soonBusy : characters);
       const forwarded = (reversePath: string, marker: string) => workload.bounce(reversePath, marker);
-      const parts = { clock, chance: new Chance(seed, `receiver ${index}`), forwarded };
+      const repliesWhole = machine.chunkBytes > 1_000;
+      const parts = { clock, chance: new Chance(seed, `receiver ${index}`), forwarded, repliesWhole };
       const receiver = new Receiver(`d${index}.test`, `198.51.100.${100 + index}`, character, parts);
       await receiver.listen(machine.network, machine.dns);
       return receiver;
