@@ -14,7 +14,7 @@ import type { Instant } from "../lib/instant.ts";
 import type { StoredMessage } from "../spool/spool.ts";
 import type { QueueSettings } from "./settings.ts";
 
-/** Pairs remembered: at about 200 octets each, 2 MB at most. The pair that was quiet longest is forgotten first. */
+/** Pairs remembered: some 200 octets each, 3 KB if strangers make them long. The one that was quiet longest goes first. */
 const pairsMax = 10_000;
 
 interface Pair {

@@ -59,7 +59,9 @@ function endAuth(state: SessionState, username: string, result: LoginResult, mal
     case "throttled": {
       const seconds = Math.ceil(result.retryAfterMs / 1000);
       state.log.event("login-failed", { ...fields, reason: "too-many-failures", retry_after_seconds: seconds });
-      return answer(reply(454, "4.7.0", `Too many failed logins, try again in ${seconds} seconds`));
+      return answer(
+        reply(454, "4.7.0", `Too many failed logins, try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}`),
+      );
     }
     case "unavailable":
       state.log.event("login-failed", { ...fields, reason: "unavailable", error: result.reason });
