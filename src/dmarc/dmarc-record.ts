@@ -43,7 +43,7 @@ export function parseDmarcRecord(text: string): ParsedDmarcRecord {
   if (!isDmarcRecord(text)) return { kind: "other", problems: ["The record does not begin with v=DMARC1"] };
   const problems: string[] = [];
   const tags = readTags(text, problems);
-  if (typeof tags === "string") return { kind: "other", problems: [`The tag ${tags} stands there twice`] };
+  if (typeof tags === "string") return { kind: "other", problems: [`the tag ${tags} appears twice`] };
 
   const choose = <T extends string>(tag: string, values: readonly T[]): T | undefined => {
     const value = tags.get(tag);
@@ -88,7 +88,7 @@ function misspelt(tag: string, value: string, values: readonly string[]): string
   return `${tag}= says "${shown}"; ${advice}`;
 }
 
-/** Names in any case (RFC 9989 §4.8, RFC 5234 §2.3), to be asked for in lower case; a text names a tag that stands there twice. */
+/** Names in any case (RFC 9989 §4.8, RFC 5234 §2.3), to be asked for in lower case; a text names a tag that appears twice. */
 function readTags(text: string, problems: string[]): ReadonlyMap<string, string> | string {
   const tags = new Map<string, string>();
   for (const part of text.split(";", tagsMax)) {

@@ -109,7 +109,7 @@ class Describer {
     let otherwise: QualifierResult | undefined;
     for (const directive of record.directives) {
       if (otherwise !== undefined) {
-        problems.push(`"${directive.text}" stands behind "all" and is never looked at`);
+        problems.push(`"${directive.text}" comes after "all" and is never evaluated`);
         break;
       }
       terms.push(await this.#describeTerm(directive, domain, path));
@@ -117,7 +117,7 @@ class Describer {
       if (directive.kind === "ptr") problems.push(`"${directive.text}" should not be used (RFC 7208 §5.5)`);
     }
     const ignored = otherwise === undefined ? undefined : / (redirect=[^ ]*)/i.exec(text)?.[1];
-    if (ignored !== undefined) problems.push(`"${ignored}" is never looked at, because "all" stands beside it`);
+    if (ignored !== undefined) problems.push(`"${ignored}" is never evaluated, because the record also has "all"`);
     if (record.redirect !== undefined) {
       const { text: modifier, target } = record.redirect;
       const redirect = await this.#describeTarget({ text: modifier, kind: "redirect", target }, domain, path);

@@ -158,7 +158,10 @@ test("spf: look-ups, voids, the end, and addresses that may not send", async () 
   assert.equal((await spf("v=spf1 ptr mx -all")).status, "yellow");
   const both = await spf("v=spf1 mx redirect=other.example -all");
   assert.deepEqual(
-    [both.status, /"redirect=other\.example" is never looked at, because "all"/.test(sentences(both))],
+    [
+      both.status,
+      /"redirect=other\.example" is never evaluated, because the record also has "all"/.test(sentences(both)),
+    ],
     ["yellow", true],
   );
   const dead = await spf("v=spf1 mx include:gone.example exp=why.example.org -all");
@@ -178,7 +181,7 @@ test("spf: none, several, invalid, quoted, cut off, doubled", async () => {
   assert.match((await texts("v=spf1 ip:192.0.2.1 -all")).sentence, /did you mean ip4/);
   assert.match((await texts('"v=spf1 mx -all"')).sentence, /begins with a quotation mark/);
   assert.match((await texts(" v=spf1 mx -all")).sentence, /begins with a space/);
-  assert.match((await texts("v=spf1; mx -all")).sentence, /must begin with v=spf1/);
+  assert.match((await texts("v=spf1; mx -all")).sentence, /v=spf1 must be followed by a space/);
   assert.match((await texts('v=spf1 include:a.example" "ip4:192.0.2.1 -all')).sentence, /quotation marks within/);
   assert.match((await texts('v=spf1 mx include:a.example"')).sentence, /unpaired quotation mark/);
   assert.match(
@@ -213,7 +216,7 @@ test("dkim: sound, weak, testing, revoked, wrong, broken", async () => {
     [[rsaRecord.replace("p=MIIB", "p=MI\u00a0IB")], "red", /it has the character U\+00A0 inside/],
     [[rsaRecord.replace("p=MIIB", "p=MI IB")], "yellow", /has spaces inside p=/],
     [[rsaRecord.replace("p=", "P=")], "red", /P= must be in small letters: p=/],
-    [[`${rsaRecord}; k=rsa; k=rsa`], "red", /the tag k= stands there twice/],
+    [[`${rsaRecord}; k=rsa; k=rsa`], "red", /the tag k= appears twice/],
     [[rsaRecord.slice(0, 255)], "red", /it was cut off, 17\d of 294 octets/],
     [[`"${rsaRecord}"`], "red", /quotation marks within|begins with a quotation mark/],
     [[rsaRecord.replaceAll(";", "\\;")], "red", /backslashes before its semicolons/],
@@ -329,8 +332,8 @@ test("mta-sts: none, several, broken, no host", async () => {
   for (const [record, why] of [
     ["v=STSv1;", /needs an id/],
     ["v=STSv1; id=a-b", /needs an id/],
-    ["v=STSv1; id=a;;", /nothing stands between two of its semicolons/],
-    ["v=STSv1;; id=a", /nothing stands between two/],
+    ["v=STSv1; id=a;;", /nothing between two of its semicolons/],
+    ["v=STSv1;; id=a", /nothing between two/],
     ["v=STSv1; id=a; id=b;", /several ids/],
     ["v=STSv1; ID=a;", /ID= must be in small letters: id=/],
     ["v=STSv1; id=a; x y=z", /"x y=z" breaks the grammar/],
@@ -358,6 +361,31 @@ test("MTA-STS records of the published set follow the grammar of RFC 8461 to the
   for (const { txt, ok } of vectors) {
     const { status, sentence } = await check("mta-sts", withTexts("_mta-sts.example.org", txt));
     assert.equal(status === "green", ok, `${txt}: ${sentence}`);
+  }
+});
+
+test("a text that nearly begins as the record should is named, with what is wrong", async () => {
+  const at = { spf: "example.org", dkim: "mail._domainkey.example.org", dmarc: "_dmarc.example.org" } as const;
+  const names = { ...at, "mta-sts": "_mta-sts.example.org", "tls-rpt": "_smtp._tls.example.org" } as const;
+  const cases = [
+    ["spf", "spf1 mx -all", /begins with "spf1"; it must begin with v=spf1$/],
+    ["spf", "v=spf mx -all", /begins with "v=spf"; it must begin with v=spf1$/],
+    ["spf", "v:spf1 mx -all", /begins with "v:spf1"/],
+    ["spf", "mx v=spf1 -all", /v=spf1 must come first$/],
+    ["dmarc", "v=DMARC1 p=reject", /v=DMARC1 must be followed by a semicolon$/],
+    ["dmarc", "p=reject; v=DMARC1", /v=DMARC1 must come first$/],
+    ["dmarc", "v=DMRAC1; p=reject", /begins with "v=DMRAC1"/],
+    ["dkim", "DKIM1; k=rsa", /begins with "DKIM1"; it must begin with v=DKIM1$/],
+    ["mta-sts", "STSv1; id=1", /begins with "STSv1"/],
+    ["tls-rpt", "v=TLSRPT1; rua=mailto:a@example.org", /begins with "v=TLSRPT1"; it must begin with v=TLSRPTv1$/],
+  ] as const;
+  for (const [name, record, why] of cases) {
+    const { status, sentence } = await check(name, withTexts(names[name], record));
+    assert.deepEqual([status, why.test(sentence)], ["red", true], `${record}: ${sentence}`);
+  }
+  const others = ["v=verifydomain MS=1", "spf2.0/pra mx -all", "google-site-verification=spf1", "dmarc"];
+  for (const other of others) {
+    assert.match((await check("spf", withTexts("example.org", other))).sentence, /has no SPF record/, other);
   }
 });
 

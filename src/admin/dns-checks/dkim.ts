@@ -138,7 +138,7 @@ function doubledTag(text: string): string | undefined {
   const seen = new Set<string>();
   for (const part of text.split(";")) {
     const [, name] = /^\s*([a-z][a-z0-9_]{0,19})\s*=/.exec(part) ?? [];
-    if (name !== undefined && seen.has(name)) return `the tag ${name}= stands there twice`;
+    if (name !== undefined && seen.has(name)) return `the tag ${name}= appears twice`;
     if (name !== undefined) seen.add(name);
   }
   return undefined;

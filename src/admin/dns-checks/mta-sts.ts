@@ -51,7 +51,7 @@ function faultOf(text: string): string | undefined {
   const fields = text.split(";").map(trimBlanks);
   if (fields.at(-1) === "") fields.pop();
   const [, ...rest] = fields;
-  if (rest.includes("")) return "nothing stands between two of its semicolons";
+  if (rest.includes("")) return "there is nothing between two of its semicolons";
   const capitals = capitalsOf(text, ["id"]);
   if (capitals !== undefined) return capitals;
   const ids = rest.filter((field) => field.startsWith("id="));

@@ -3,6 +3,7 @@
  * a name to which the zone editor added the domain once more.
  */
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
+import { nearest } from "../../lib/nearest.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 
 /** A record's first words, exactly as they must be written. */
@@ -14,11 +15,25 @@ const STRING_LENGTH_MAX = 255;
 /** Why a text that is meant to begin with `version` does not count as such a record; undefined: it is another text. */
 export function misprintOf(text: string, version: RecordVersion): string | undefined {
   const bare = text.slice(0, 100).replaceAll(/[^\x21-\x7e]|["'\\]/g, "");
-  if (!asciiLowerCase(bare).startsWith(asciiLowerCase(version))) return undefined;
+  if (!asciiLowerCase(bare).startsWith(asciiLowerCase(version))) return resemblance(text, version);
   if (/^\s*["'\u2018-\u201f]/.test(text)) return "it begins with a quotation mark, which is not part of the record";
   if (/^[^\x21-\x7e]/.test(text)) return "it begins with a space or an invisible character";
   if (text.includes("\\;")) return backslashes;
+  if (text.startsWith(version)) {
+    const separator = version === "v=spf1" ? "a space" : "a semicolon";
+    return `${version} must be followed by ${separator}`;
+  }
   return `it must begin with ${version}, in just this form`;
+}
+
+/** For a text that begins otherwise, but nearly so: `spf1 mx`, `v=TLSRPT1; …`, `p=reject; v=DMARC1`. */
+function resemblance(text: string, version: RecordVersion): string | undefined {
+  const [, mark = "", word = ""] = /^["']?(v[=:]?)?([A-Za-z]{1,20}\d{0,2})\b/i.exec(text) ?? [];
+  const meant = version.slice(2);
+  const isNear = mark === "" ? asciiLowerCase(word) === asciiLowerCase(meant) : nearest(word, [meant]) !== undefined;
+  if (isNear) return `it begins with "${mark}${word}"; it must begin with ${version}`;
+  const isLater = text.slice(0, 4000).split(/[;\s]/).includes(version);
+  return isLater ? `${version} must come first` : undefined;
 }
 
 /** What is visibly broken in a record, whatever it says. */
@@ -30,7 +45,7 @@ export function damageOf(text: string): string | undefined {
   return undefined;
 }
 
-const backslashes = "it has backslashes before its semicolons, which this zone editor does not want";
+const backslashes = "it has backslashes before its semicolons, which must be removed";
 
 /** For records whose tags must be written as they are, the first that is in capitals. */
 export function capitalsOf(text: string, tags: readonly string[]): string | undefined {
