@@ -105,7 +105,7 @@ Those of sysexits.h.
 | --- | --- |
 | 0 | done |
 | 64 | the command line is wrong |
-| 65 | what was given is wrong, or was refused for good |
+| 65 | the input is wrong, or was permanently refused |
 | 67 | there is no such user |
 | 69 | a server or service is not there |
 | 70 | a fault of Posthaste; please report it |

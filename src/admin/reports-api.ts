@@ -17,7 +17,7 @@ const querySchema = z.strictObject({
   domain: z.string().max(255).optional().describe("Only reports about this domain."),
   kind: z.enum(["dmarc", "tls", "unreadable"]).optional().describe("Only reports of this kind."),
   limit: z.coerce.number().int().min(1).max(1000).default(100).describe("At most so many."),
-  after: z.string().max(15).optional().describe("Go on behind the report with this id."),
+  after: z.string().max(15).optional().describe("Continue after the report with this id."),
 });
 
 /** How many reports a search looks at before it gives what it has: a second's work. */

@@ -83,7 +83,7 @@ export const limitsSettings = z
     free_space: byteSize()
       .prefault("100MB")
       .describe(
-        "Space that stays free on the disk of data_dir, with room for the message; below it mail is put off with 452 4.3.1. Applies on reload.",
+        "Space that stays free on the disk of data_dir, with room for the message; below it mail is deferred with 452 4.3.1. Applies on reload.",
       ),
     header_size: byteSize({ min: 65_536, max: 16_777_216 })
       .prefault("1MiB")

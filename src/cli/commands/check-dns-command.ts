@@ -36,7 +36,7 @@ export const checkDnsCommand: Command = {
     jsonOption,
     ...serverOptions,
   ],
-  positionals: [{ name: "DOMAIN", summary: "the domain of the addresses: the part behind the @" }],
+  positionals: [{ name: "DOMAIN", summary: "the domain of the addresses: the part after the @" }],
   examples: [
     { line: "posthaste check dns example.org", does: "every check, with the records to publish" },
     { line: "posthaste check dns example.org --address 192.0.2.25", does: "may this server send for it?" },

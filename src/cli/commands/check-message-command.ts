@@ -202,7 +202,7 @@ function verdictSentence(verdict: SenderVerdict): string {
     case "refused":
       return `It would be refused with "${replyText(verdict) ?? ""}": ${why}`;
     case "deferred":
-      return `It would be put off with "${replyText(verdict) ?? ""}": ${why}`;
+      return `It would be deferred with "${replyText(verdict) ?? ""}": ${why}`;
     default:
       return outcome satisfies never;
   }

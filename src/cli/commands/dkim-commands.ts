@@ -10,12 +10,12 @@ import type { GivenArguments } from "../given-arguments.ts";
 import { printable } from "../../lib/printable-text.ts";
 import { styleFor } from "../style.ts";
 
-const domainArgument = { name: "DOMAIN", summary: "the domain that signs: the part behind the @ of senders" } as const;
+const domainArgument = { name: "DOMAIN", summary: "the domain that signs: the part after the @ of senders" } as const;
 
 const selectorOption: OptionDeclaration = {
   name: "selector",
   value: "NAME",
-  summary: "name of the key; of two, -rsa and -ed25519 are put behind it; default: a name with today's date",
+  summary: "name of the key; for two keys, -rsa and -ed25519 are appended; default: a name with today's date",
 };
 
 const algorithmOption: OptionDeclaration = {

@@ -141,7 +141,7 @@ const clear: Command = {
     if (found > 0 && !given.flag("yes")) {
       const count = `${query.size > 0 && next !== null ? "more than " : ""}${plural(found, "message")}`;
       if (!context.stdin.isTerminal) throw usageError(`${count} would be deleted; off a terminal, --yes says so`);
-      const answer = await context.stdin.ask(`Delete ${count} for good? [y/N] `);
+      const answer = await context.stdin.ask(`Permanently delete ${count}? [y/N] `);
       if (!/^y(es)?$/i.test(answer.trim())) {
         context.stderr.write("Nothing was deleted.\n");
         return ExitCode.ok;

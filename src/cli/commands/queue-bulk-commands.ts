@@ -44,7 +44,7 @@ const verbs: readonly Verb[] = [
     verb: "remove",
     summary: "remove recipients from the queue, without a report to anybody",
     done: "removed",
-    question: "Remove them for good?",
+    question: "Remove them permanently?",
     example: "posthaste queue remove --to spamtrap@example.org --dry-run",
   },
 ];

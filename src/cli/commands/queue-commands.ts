@@ -16,7 +16,7 @@ const list: Command = {
   options: [
     ...filterOptions,
     { name: "limit", value: "N", summary: "at most N recipients; default 100" },
-    { name: "after", value: "POSITION", summary: "go on behind the last row of the page before" },
+    { name: "after", value: "POSITION", summary: "continue after the last row of the previous page" },
     jsonOption,
     ...serverOptions,
   ],

@@ -21,7 +21,7 @@ const list: Command = {
     { name: "domain", value: "D", summary: "only reports about this domain" },
     { name: "kind", value: "KIND", choices: ["dmarc", "tls", "unreadable"], summary: "only reports of this kind" },
     { name: "limit", value: "N", summary: "at most N reports; default 100" },
-    { name: "after", value: "ID", summary: "go on behind the last report of the page before" },
+    { name: "after", value: "ID", summary: "continue after the last report of the previous page" },
     jsonOption,
     ...serverOptions,
   ],

@@ -10,7 +10,7 @@ export const sendCommand: Command = {
   name: "send",
   summary: "send a message by SMTP and show the dialogue, TLS and timings",
   description:
-    "Exit codes: 0 accepted, 65 refused for good, 69 nobody there or no TLS, 75 refused for now, 77 login refused.\nPasswords never show in the dialogue.",
+    "Exit codes: 0 accepted, 65 permanently refused, 69 no server or no TLS, 75 temporarily refused, 77 login refused.\nPasswords never show in the dialogue.",
   options: [
     {
       name: "server",

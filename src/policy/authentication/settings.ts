@@ -28,7 +28,7 @@ export const authenticationSettings = z
       .enum(["mark", "reject"])
       .default("mark")
       .describe(
-        "What follows from SPF alone (RFC 7208 §8). mark: nothing but the field, DMARC decides. reject: fail is refused with 550 5.7.23, permerror with 550 5.7.24, temperror put off with 451 4.4.3; this refuses forwarded mail too, whatever DKIM says. none, neutral and softfail never refuse. Applies on reload.",
+        "What follows from SPF alone (RFC 7208 §8). mark: nothing but the field, DMARC decides. reject: fail is refused with 550 5.7.23, permerror with 550 5.7.24, temperror is deferred with 451 4.4.3; this refuses forwarded mail too, whatever DKIM says. none, neutral and softfail never refuse. Applies on reload.",
       ),
     received_spf: z
       .boolean()
@@ -82,7 +82,7 @@ export const dmarcSettings = z
       .enum(["defer", "deliver"])
       .default("defer")
       .describe(
-        "When DNS trouble hides whether mail passes, and its author's domain asks for more than p=none or could not be asked: defer answers 451 4.7.1, so that the client tries again; deliver takes it as it is. It is never refused for good. Applies on reload.",
+        "When DNS trouble hides whether mail passes, and its author's domain asks for more than p=none or could not be asked: defer answers 451 4.7.1, so that the client tries again; deliver takes it as it is. It is never permanently refused. Applies on reload.",
       ),
     override: z
       .array(policyOverride)
