@@ -30,12 +30,12 @@ export const logEvents = {
   "settings-refused": declare(
     "error",
     "A changed configuration has errors and was not taken.",
-    "The server goes on with the former one.",
+    "The server keeps using the previous one.",
   ),
   "sessions-limited": declare(
     "warn",
     "The system lets the process open fewer files than limits.connections would need.",
-    "Clients beyond the number of sessions told hear 421. Raise the limit (`LimitNOFILE=`, `ulimit -n`).",
+    "Clients beyond `sessions` get 421. Raise the limit (`LimitNOFILE=`, `ulimit -n`).",
   ),
   "accept-failed": declare(
     "error",
@@ -49,7 +49,7 @@ export const logEvents = {
   ),
   "admin-token-made": declare(
     "info",
-    "The configuration has no token for the API, so one was made and kept in the file told.",
+    "The configuration has no token for the API, so one was created in the file that the event names.",
     "Requests to `admin.listen` must carry it; commands use the control socket and need none.",
   ),
   "listener-opened": declare("info", "A listener accepts connections.", "Sessions begin."),
@@ -67,10 +67,10 @@ export const logEvents = {
   "account-problem": declare(
     "warn",
     "An alias, a catch-all or a user made by `posthaste user` does not fit the rest of the configuration.",
-    "What is right goes on; mail for the address told may be put off or refused.",
+    "Everything else keeps working; mail for that address may be deferred or refused.",
   ),
   "session-opened": declare("debug", "A client connected.", "The greeting is sent."),
-  "session-closed": declare("debug", "A session ended; the cause is told.", "Nothing."),
+  "session-closed": declare("debug", "A session ended, for the cause given.", "Nothing."),
   "session-tls": declare("debug", "TLS was established in a session.", "The client says EHLO again."),
   "session-tls-failed": declare("info", "A TLS handshake with a client failed.", "The session is closed."),
   "connections-dropped": declare(
@@ -87,19 +87,19 @@ export const logEvents = {
   "command-refused": declare(
     "info",
     "A command was refused before anything was decided about it: its syntax, its place, a limit.",
-    "The session goes on until the limit of errors. The same refusal again is not logged.",
+    "The session continues until the limit of errors. The same refusal again is not logged.",
   ),
   "login-succeeded": declare("info", "A client logged in.", "It may submit for its addresses."),
   "login-failed": declare("warn", "A login was refused.", "The client may try again until the limit of errors."),
-  "mail-refused": declare("info", "A reverse-path was refused; the reason is told.", "No transaction begins."),
+  "mail-refused": declare("info", "A reverse-path was refused, for the reason given.", "No transaction begins."),
   "recipient-refused": declare(
     "info",
-    "A recipient was refused; the reason is told.",
-    "The transaction goes on without it.",
+    "A recipient was refused, for the reason given.",
+    "The transaction continues without it.",
   ),
   "content-refused": declare(
     "info",
-    "Content was refused after it arrived; the reason is told.",
+    "Content was refused after it arrived, for the reason given.",
     "Nothing of it is kept.",
   ),
   "content-repaired": declare(
@@ -109,12 +109,12 @@ export const logEvents = {
   ),
   "sender-checked": declare(
     "info",
-    "SPF, DKIM, ARC, DMARC and reverse DNS of a stranger's message were evaluated; what they say and what follows is told.",
-    "The message is delivered, delivered to Junk, refused or put off, as `handling` says.",
+    "SPF, DKIM, ARC, DMARC and reverse DNS of a stranger's message were evaluated, with these results.",
+    "The message is delivered, delivered to Junk, refused or deferred, as `handling` says.",
   ),
   "sender-check-failed": declare(
     "error",
-    "A check of a message's sender failed for a fault of this server, which is told.",
+    "A check of a message's sender failed because of an error in this server.",
     "It counts as temporary trouble; please report it.",
   ),
   "message-accepted": declare(
@@ -124,13 +124,13 @@ export const logEvents = {
   ),
   "forwarding-keys-changed": declare(
     "info",
-    "The keys that sign rewritten reverse-paths were changed: one was made, or the time of old ones is over.",
+    "The keys that sign rewritten reverse-paths were changed: one was created, or old ones expired.",
     "The newest signs from now on; the ones before it still verify while addresses made with them are valid.",
   ),
   "forwarding-unsealed": declare(
     "warn",
     "Mail to an address of this domain was forwarded without an ARC seal, because there is no RSA key to seal with.",
-    "It is told once a day for each domain; `posthaste dkim generate` makes a key.",
+    "Logged once a day for each domain; `posthaste dkim generate` creates a key.",
   ),
   "recipient-delivered": declare("info", "A recipient's copy is in the final mailbox.", "Nothing."),
   "recipient-relayed": declare(
@@ -138,11 +138,19 @@ export const logEvents = {
     "Another server accepted a recipient's copy.",
     "Nothing; it is that server's from here on.",
   ),
-  "recipient-deferred": declare("info", "An attempt failed for now.", "Another attempt follows at the time told."),
-  "recipient-failed": declare("warn", "A recipient failed for good.", "The sender gets a report, where one is owed."),
+  "recipient-deferred": declare(
+    "info",
+    "An attempt failed temporarily.",
+    "The next attempt follows at the time given.",
+  ),
+  "recipient-failed": declare(
+    "warn",
+    "Delivery to a recipient failed permanently.",
+    "The sender gets a report, if one is due.",
+  ),
   "recipient-expired": declare(
     "warn",
-    "A recipient's time in the queue is over.",
+    "A recipient was in the queue for too long.",
     "The sender gets a report, where one is owed.",
   ),
   "recipient-held": declare(
@@ -155,7 +163,7 @@ export const logEvents = {
     "A delivery status notification was queued.",
     "It is delivered to the reverse-path.",
   ),
-  "report-withheld": declare("info", "No report was made; the reason is told.", "Nothing."),
+  "report-withheld": declare("info", "No report was made, for the reason given.", "Nothing."),
   "report-undeliverable": declare(
     "warn",
     "A report could not be delivered and is dropped: there is never a report on a report.",
@@ -168,13 +176,13 @@ export const logEvents = {
   ),
   "dmarc-report-not-sent": declare(
     "info",
-    "A domain asks for aggregate reports, and this day's could not be sent; the reason is told.",
+    "A domain asks for aggregate reports, and this day's could not be sent, for the reason given.",
     "The counts of the day are dropped.",
   ),
   "dmarc-counts-dropped": declare(
     "warn",
     "More different senders were seen in a day than aggregate reports have room for.",
-    "The messages told are missing from the reports; mail is not affected.",
+    "The messages counted here are missing from the reports; mail is not affected.",
   ),
   "report-received": declare(
     "info",
@@ -189,7 +197,7 @@ export const logEvents = {
   "report-unreadable": declare(
     "warn",
     "Mail to the address for reports held no report that could be read.",
-    "It is listed with the reason by `posthaste reports list`; nobody is told.",
+    "`posthaste reports list` shows it with the reason; no notice is sent.",
   ),
   "queue-paused": declare(
     "warn",
@@ -205,13 +213,13 @@ export const logEvents = {
   "site-resting": declare(
     "warn",
     "None of a site's hosts could be reached.",
-    "Until the time told its recipients are deferred without an attempt; then one delivery finds out.",
+    "Until the time given, its recipients are deferred without an attempt; then one delivery tests it.",
   ),
   "site-recovered": declare("info", "A site that rested was reached.", "Deliveries to it go on at full strength."),
   "site-limited": declare(
     "info",
     "A site answered 421: it wants fewer connections.",
-    "Fewer are made; the number doubles at the time told, until it is normal again.",
+    "Fewer are made; the number doubles at the time given, until it is normal again.",
   ),
   "spool-recovered": declare(
     "info",
@@ -225,12 +233,12 @@ export const logEvents = {
   ),
   "spool-damaged": declare(
     "error",
-    "A part of the spool cannot be read: the disk has lost something of the file or the message told.",
-    "What lies there is left out or held, and all other mail goes on. Stop the server and run `posthaste spool check`; `posthaste spool salvage` makes a whole spool of what can be read.",
+    "A part of the spool cannot be read: the disk has lost something of the file or message named.",
+    "What is stored there is skipped or held; all other mail is delivered as usual. Stop the server and run `posthaste spool check`; `posthaste spool salvage` makes a whole spool of what can be read.",
   ),
   "local-delivery-failed": declare(
     "warn",
-    "Mail could not be put into a mailbox or folder of this machine; path and cause are told.",
+    "Mail could not be written to a mailbox or folder of this machine; the event has path and cause.",
     "It waits in the queue and is tried again.",
   ),
   "spool-thread-gone": declare(
@@ -242,12 +250,12 @@ export const logEvents = {
   "tls-fell-back": declare(
     "warn",
     "Opportunistic TLS failed before MAIL; the connection was made again in clear.",
-    "The attempt goes on in clear.",
+    "The attempt continues without TLS.",
   ),
   "dns-busy": declare(
     "warn",
     "DNS questions were given up because too many others waited, `count` of them since the last such line. `purpose`: `inbound` checks who sent a message, `outbound` finds next hops, `upkeep` is the server's own; `client` is the network or domain of the last one.",
-    "Checks count it as a temporary error; deliveries are tried again. If it goes on, the DNS servers are slow, or a client sends mail that names many servers that do not answer.",
+    "Checks count it as a temporary error; deliveries are tried again. If it continues, the DNS servers are slow, or a client sends mail that names many servers that do not answer.",
   ),
   "dns-failed": declare("warn", "A DNS look-up failed for now.", "What needed it is deferred."),
   "dkim-key-generated": declare(
@@ -279,7 +287,7 @@ export const logEvents = {
   ),
   "dkim-key-retired": declare(
     "info",
-    "The time of a replaced DKIM key is over; its private half was deleted.",
+    "A replaced DKIM key has expired; its private key was deleted.",
     "Remove its record from DNS.",
   ),
   "dkim-key-removed": declare("info", "The record of a retired DKIM key is gone from DNS.", "The key is forgotten."),
@@ -293,11 +301,11 @@ export const logEvents = {
     "DNS has something else than our key under a DKIM key's name.",
     "The key does not sign; `posthaste dkim show` prints the record to publish.",
   ),
-  "dkim-key-problem": declare("warn", "A declared DKIM key cannot be used; the reason is told.", "It does not sign."),
+  "dkim-key-problem": declare("warn", "A declared DKIM key cannot be used, for the reason given.", "It does not sign."),
   "signing-failed": declare(
     "error",
     "A message could not be signed, although there is a key for it.",
-    "It goes on unsigned.",
+    "It is sent unsigned.",
   ),
   "control-command": declare("info", "A command came over the control socket.", "It is carried out."),
   "http-request-refused": declare(
