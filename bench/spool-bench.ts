@@ -175,6 +175,7 @@ function thread(directory: string, count: number): void {
           now: clock.now(),
         }),
         events: eventRows([accepted(message)]),
+        records: [],
         claim,
       } as const;
     });

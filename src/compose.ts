@@ -57,6 +57,7 @@ import type { Resolver } from "./ports/resolver.ts";
 import { openReports } from "./open-reports.ts";
 import { Queue } from "./queue/queue.ts";
 import type { ReportWork } from "./reporting/report-work.ts";
+import { ReportGatherer } from "./reporting/report-gatherer.ts";
 import { Reporter } from "./reporting/reporter.ts";
 import { findReportDestinations } from "./report-destinations.ts";
 import { MxRouter } from "./route/mx-router.ts";
@@ -180,7 +181,19 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     settings: routerSettings(settings, ports.interfaceAddresses),
   });
   const { captures } = router;
-  const queue = new Queue({ spool, router, agents, reporter, captures, clock, random, log, settings: settings.queue });
+  const gatherer = new ReportGatherer({ reporter, spool, clock, log, captures, wake: () => queue.wake() });
+  opened.defer(() => gatherer.close());
+  const queue = new Queue({
+    spool,
+    router,
+    agents,
+    reporter: gatherer,
+    captures,
+    clock,
+    random,
+    log,
+    settings: settings.queue,
+  });
   opened.defer(() => queue.stop({ deadlineMs: queueDeadline.ms }));
 
   const authentication = new SenderAuthentication(
@@ -282,6 +295,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   const admin = await openHttp(ports, "admin", settings.admin.listen, fetchGuarded);
   opened.defer(() => admin.close());
 
+  await gatherer.start();
   queue.start();
   signing?.start();
   history.start();

@@ -2,8 +2,7 @@
  * Receives one message for the SQLite spool: small content gathers in memory, larger content goes to a file while it
  * arrives. Making it durable is the owner's part.
  */
-import type { HistoryEvent } from "../events/history-event.ts";
-import { SpoolError, type ClaimTerms, type MessageWriter, type NewMessage } from "../spool/spool.ts";
+import { SpoolError, type CommitOptions, type MessageWriter, type NewMessage } from "../spool/spool.ts";
 import type { IncomingFile } from "./spool-content-files.ts";
 
 /** Content up to this size is kept in the database. */
@@ -18,8 +17,7 @@ const PIECES_MAX = 32;
 /** A message that has arrived whole. */
 export interface Draft {
   readonly given: NewMessage;
-  readonly claim: ClaimTerms | undefined;
-  readonly events: readonly HistoryEvent[];
+  readonly options: CommitOptions;
   readonly chunks: readonly Uint8Array[];
   readonly file: IncomingFile | undefined;
   readonly size: number;
@@ -62,17 +60,13 @@ export class SqliteMessageWriter implements MessageWriter {
     return wait;
   }
 
-  async commit(
-    message: NewMessage,
-    options: { readonly claim?: ClaimTerms; readonly events: readonly HistoryEvent[] },
-  ): ReturnType<MessageWriter["commit"]> {
+  async commit(message: NewMessage, options: CommitOptions): ReturnType<MessageWriter["commit"]> {
     if (this.#finished) throw new SpoolError("failed", "The message is committed or aborted already");
     this.#finished = true;
     const file = this.#file;
     const chunks = this.#takeChunks();
     try {
-      const { claim, events } = options;
-      return await this.#owner.commit({ given: message, claim, events, chunks, file, size: this.#size });
+      return await this.#owner.commit({ given: message, options, chunks, file, size: this.#size });
     } catch (error) {
       await file?.discard();
       throw error;

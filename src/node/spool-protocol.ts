@@ -97,6 +97,7 @@ export interface CommitOperation {
   readonly now: Instant;
   readonly message: MessageRow;
   readonly events: EventRows;
+  readonly records: readonly RecordRow[];
   readonly claim: ClaimTerms | undefined;
 }
 

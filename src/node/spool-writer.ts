@@ -161,6 +161,7 @@ export class SpoolWriter {
         const fresh = claim && { ...claim, token: this.#claims.nextToken() };
         const claimed = this.#messages.insert(message, content, now, fresh);
         this.#messages.addEvents(operation.events);
+        this.#upkeep.changeRecords(operation.records);
         return fresh !== undefined && claimed ? fresh.token : 0;
       }
       case "settle": {

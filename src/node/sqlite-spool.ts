@@ -364,7 +364,8 @@ export class SqliteSpool implements Spool {
   }
 
   async #commit(draft: Draft): ReturnType<MessageWriter["commit"]> {
-    const { given, claim, events, chunks, file, size } = draft;
+    const { given, options, chunks, file, size } = draft;
+    const { claim, events, records = [] } = options;
     const { id, recipients } = given;
     this.#check();
     if (claim !== undefined) retryDelayMs(claim, 1);
@@ -375,6 +376,7 @@ export class SqliteSpool implements Spool {
       now,
       message: messageRow(message, recipients, { inFile: file !== undefined, now }),
       events: eventRows(events),
+      records: records.map(recordRow),
       claim,
     } as const;
     let token: number;

@@ -7,7 +7,9 @@ export interface Claim {
   readonly token: number;
   /** Claimed by its own commit, not read from the schedule. */
   readonly fresh: boolean;
-  /** Recipients not yet settled. */
+  /** Recipients that were claimed. */
+  readonly size: number;
+  /** Of them, those not yet settled. */
   open: number;
   /** Recipients whose route is still being looked up. */
   routing: readonly StoredRecipient[];
@@ -20,6 +22,7 @@ export function newClaim(claimed: ClaimedMessage, fresh: boolean): Claim {
     message: claimed.message,
     token: claimed.token,
     fresh,
+    size: claimed.recipients.length,
     open: claimed.recipients.length,
     routing: claimed.recipients,
     lost: false,

@@ -10,25 +10,28 @@ import type { Random } from "../ports/random.ts";
 import { type Captures, withCapturedMarked } from "../route/captured-recipients.ts";
 import {
   type Content,
-  type GeneratedMessage,
   type RecipientChange,
   type RecordChange,
   type Spool,
   SpoolError,
-  type StoredMessage,
   type StoredRecipient,
 } from "../spool/spool.ts";
 import type { Claim } from "./claim.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
 import type { Recorder } from "./recorder.ts";
-import type { ReportMaker } from "./report-maker.ts";
+import { expireAt } from "./expiry.ts";
+import type { MadeReports, ReportMaker } from "./report-maker.ts";
 import type { QueueSettings } from "./settings.ts";
-import { type Attempted, changeFor, eventFor, logReports, logVerdict } from "./settlement.ts";
+import { type Attempted, changeFor, eventFor, logReports, logVerdict, replyText } from "./settlement.ts";
 import { asReportable, mayOweReport, type Verdict, verdictsOn } from "./verdict.ts";
 
 /** Tries at making the reports of one attempt. Failing outcomes wait in memory meanwhile, so it is short. */
 const reportTries = 3;
 const reportRetryMs = 2_000;
+/** Whoever is tried again within this time may have something to tell in the same report. */
+const comesSoonMs = 60_000;
+/** After that the recipient is tried again. */
+const reportPutOffMs = 300_000;
 
 export interface Conclusion {
   readonly claim: Claim;
@@ -55,12 +58,7 @@ export interface ConcluderOptions {
   readonly settled: (claim: Claim, recipients: number, due: Instant | undefined) => void;
 }
 
-interface Reports {
-  readonly reports: readonly GeneratedMessage[];
-  readonly events: readonly HistoryEvent[];
-  readonly warned: readonly number[];
-}
-const noReports: Reports = { reports: [], events: [], warned: [] };
+const noReports: MadeReports = { reports: [], events: [], warned: [], records: [], onRecorded: () => undefined };
 
 export class Concluder {
   readonly #options: ConcluderOptions;
@@ -96,8 +94,12 @@ export class Concluder {
       this.#record(conclusion, verdicts, attempted, noReports);
       return;
     }
-    const reporting = this.#makeReports(message, verdicts)
-      .then((reports) => this.#record(conclusion, verdicts, attempted, reports))
+    const reporting = this.#makeReports(conclusion, verdicts)
+      .then((reports) =>
+        reports === undefined
+          ? this.#putOffUnreported(conclusion, verdicts, attempted)
+          : this.#record(conclusion, verdicts, attempted, reports),
+      )
       .finally(() => this.#reporting.delete(reporting));
     this.#reporting.add(reporting);
   }
@@ -105,8 +107,7 @@ export class Concluder {
   /** Gives recipients back to the schedule as if they had not been claimed, due at `due`; then `done`. */
   putBack(claim: Claim, recipients: readonly StoredRecipient[], due: Instant, done?: () => void): void {
     if (recipients.length === 0) return done?.();
-    const { recorder, settled } = this.#options;
-    recorder.record(
+    this.#options.recorder.record(
       {
         message: claim.message.id,
         token: claim.token,
@@ -121,7 +122,7 @@ export class Concluder {
         events: [],
       },
       () => {
-        settled(claim, recipients.length, due);
+        this.#settled(claim, recipients.length, due);
         done?.();
       },
     );
@@ -129,7 +130,7 @@ export class Concluder {
 
   /** Holds recipients for a person, each with its reason. */
   hold(claim: Claim, held: ReadonlyMap<StoredRecipient, string>, by: string): void {
-    const { recorder, settled, clock, log } = this.#options;
+    const { recorder, clock, log } = this.#options;
     const message = claim.message.id;
     const at = clock.now();
     const changes: RecipientChange[] = [];
@@ -140,7 +141,7 @@ export class Concluder {
       events.push({ kind: "recipient-held", at, message, recipient: index, address, by, reason });
     }
     recorder.record({ message, token: claim.token, changes, reports: [], events }, () =>
-      settled(claim, held.size, undefined),
+      this.#settled(claim, held.size, undefined),
     );
   }
 
@@ -149,8 +150,8 @@ export class Concluder {
     while (this.#reporting.size > 0) await Promise.all(this.#reporting);
   }
 
-  #record(conclusion: Conclusion, verdicts: readonly Verdict[], attempted: Attempted, made: Reports): void {
-    const { recorder, settled, log, captures } = this.#options;
+  #record(conclusion: Conclusion, verdicts: readonly Verdict[], attempted: Attempted, made: MadeReports): void {
+    const { recorder, log, captures } = this.#options;
     const { claim, records, captured } = conclusion;
     const warned = made.warned.length === 0 ? undefined : new Set(made.warned);
     logReports(log, claim.message, made.reports);
@@ -163,7 +164,7 @@ export class Concluder {
         content,
       })),
       events: [...verdicts.map((verdict) => eventFor(verdict, attempted)), ...made.events],
-      ...(records !== undefined && { records }),
+      ...((records !== undefined || made.records.length > 0) && { records: [...(records ?? []), ...made.records] }),
       ...(captured !== undefined && { captured }),
     };
     let due: Instant | undefined = made.reports.length > 0 ? attempted.at : undefined;
@@ -175,32 +176,82 @@ export class Concluder {
       if (result === "stale") {
         log.event("claim-lost", { message: claim.message.id, recipients: verdicts.length });
       }
-      settled(claim, verdicts.length, due);
+      if (result === "recorded") made.onRecorded();
+      this.#settled(claim, verdicts.length, due);
     });
   }
 
-  /** Never rejects: an outcome is not held back because its report cannot be made. */
-  async #makeReports(message: StoredMessage, verdicts: readonly Verdict[]): Promise<Reports> {
-    const { reporter, clock, log } = this.#options;
+  #settled(claim: Claim, recipients: number, due: Instant | undefined): void {
+    this.#options.settled(claim, recipients, due);
+    if (claim.open <= 0) this.#options.reporter.claimEnded(claim.message.id);
+  }
+
+  /** Never rejects. Undefined: it failed again and again. */
+  async #makeReports(
+    { claim, recipients }: Conclusion,
+    verdicts: readonly Verdict[],
+  ): Promise<MadeReports | undefined> {
+    const { reporter, clock, log, spool } = this.#options;
+    const { message } = claim;
     const attempts = verdicts.map(asReportable);
-    const openContent = () => openContentOf(this.#options.spool, message.id);
+    const openContent = () => openContentOf(spool, message.id);
+    const soon = clock.now() + comesSoonMs;
+    const comesSoon = verdicts.some((verdict) => verdict.kind === "again" && verdict.due <= soon);
+    const whole = claim.fresh && recipients.length === claim.size && !comesSoon;
     for (let tries = 1; ; tries++) {
       try {
-        return await reporter.reportsFor({ message, attempts, openContent });
+        return await reporter.reportsFor({ message, attempts, openContent, whole });
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         log.event("internal-error", { message: message.id, where: "making a report", error: reason });
-        if (tries >= reportTries)
-          return reportsWithheld(message, verdicts, `It could not be made: ${reason}`, clock.now());
+        if (tries >= reportTries) return undefined;
         await clock.sleep(reportRetryMs);
       }
     }
   }
+
+  /** Nobody is given up in silence: who could not be reported is tried again, and reported then. */
+  #putOffUnreported(conclusion: Conclusion, verdicts: readonly Verdict[], attempted: Attempted): void {
+    const { clock, log, settings } = this.#options;
+    const { message } = attempted;
+    const due = clock.now() + reportPutOffMs;
+    const willRetryUntil = expireAt(message, settings());
+    const told = verdicts.map((verdict): Verdict => {
+      if (!isGivenUp(verdict)) return verdict;
+      const { recipient, outcome } = verdict;
+      const reason = `No report could be made on this, so it is tried again: ${replyText(outcome)}`;
+      const putOff: Verdict = {
+        kind: "again",
+        recipient,
+        outcome: { kind: "deferred", status: "4.3.0", owner: "local-trouble", reason },
+        due,
+        uncounted: false,
+        willRetryUntil,
+        delayWarningDue: false,
+      };
+      logVerdict(log, putOff, attempted);
+      return putOff;
+    });
+    // Success is worth no second delivery.
+    const untold = told.filter((verdict) => verdict.kind === "final" && mayOweReport(verdict));
+    const events: HistoryEvent[] =
+      untold.length === 0
+        ? []
+        : [
+            {
+              kind: "report-withheld",
+              at: clock.now(),
+              message: message.id,
+              reason: "It could not be made.",
+              recipients: untold.map(({ recipient }) => recipient.address),
+            },
+          ];
+    this.#record(conclusion, told, attempted, { ...noReports, events });
+  }
 }
 
-function reportsWithheld(message: StoredMessage, verdicts: readonly Verdict[], reason: string, at: Instant): Reports {
-  const recipients = verdicts.filter(mayOweReport).map(({ recipient }) => recipient.address);
-  return { ...noReports, events: [{ kind: "report-withheld", at, message: message.id, reason, recipients }] };
+function isGivenUp(verdict: Verdict): boolean {
+  return verdict.kind === "final" && (verdict.to === "failed" || verdict.to === "expired");
 }
 
 /** Rejects with `damaged` where the content is gone or not whole. */

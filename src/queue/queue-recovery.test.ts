@@ -175,16 +175,20 @@ test("found by simulation: what is refused for long with everything else is not 
   assert.equal(fixture.agent.attempted.filter((address) => address === "gone@there.test").length, 1);
 });
 
-test("a report that cannot be made does not keep the outcome from being recorded; the history tells", async () => {
+test("who fails while no report can be made is put off, tried again and reported then: nobody is given up in silence", async () => {
   const fixture = new QueueFixture();
-  fixture.reporter.failures = 100;
-  fixture.agent.answer = () => bouncedReply();
+  fixture.reporter.failures = 3;
+  fixture.agent.answer = (_, { address }) => (address === "gone@there.test" ? bouncedReply() : relayed);
   fixture.queue.start();
   const { id } = await fixture.accept({ to: ["gone@there.test"] });
   await fixture.advance(minute);
+  const [putOff] = await fixture.recipients(id);
+  assert.equal(putOff?.state, "scheduled");
+  assert.match(putOff.lastReply ?? "", /^4\.3\.0 No report could be made on this, so it is tried again: 550 5\.1\.1 /);
+  assert.deepEqual(await fixture.reports(), []);
+  await fixture.advance(10 * minute);
   assert.deepEqual(await fixture.states(id), ["failed"]);
-  const withheld = (await fixture.spool.events(id)).find(({ kind }) => kind === "report-withheld");
-  assert.ok(withheld?.kind === "report-withheld" && /could not be made/.test(withheld.reason));
+  assert.deepEqual(await fixture.reports(), ["sender@here.test failed: gone@there.test"]);
 });
 
 test("trap: permanently failed mail is not tried again after a restart, even if its report had trouble", async () => {

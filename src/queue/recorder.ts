@@ -25,6 +25,8 @@ const longestRetryMs = 30_000;
 /** Refusals of one settlement, while other writes succeed, before its bare changes are tried, and before it is given up. */
 const refusalsBeforeBare = 5;
 const refusalsBeforeGivingUp = 10;
+/** After its failure could not be recorded with its report. */
+const untoldRetryMs = 1_800_000;
 
 export class Recorder {
   readonly #spool: Spool;
@@ -123,13 +125,31 @@ export class Recorder {
     this.#refused.clear();
     for (const entry of entries) {
       if (entry.refusedAlone >= refusalsBeforeBare) {
-        // Better a recipient that is recorded as done without its history than one that is delivered again.
-        const { message, token, changes, captured } = entry.settlement;
-        const kept = captured === undefined ? {} : { captured };
-        entry.settlement = { message, token, changes, reports: [], events: [], ...kept };
+        entry.settlement = this.#bare(entry.settlement);
       }
       this.#try(entry);
     }
+  }
+
+  /**
+   * Better a recipient that is recorded as done without its history than one that is delivered again. Whoever was given up
+   * is tried again, so that it is not without a report.
+   */
+  #bare({ message, token, changes, reports, records = [], captured }: Settlement): Settlement {
+    const due = this.#clock.now() + untoldRetryMs;
+    const owes = reports.length > 0 || records.length > 0;
+    return {
+      message,
+      token,
+      changes: changes.map((change) =>
+        owes && (change.to === "failed" || change.to === "expired")
+          ? { index: change.index, to: "scheduled", due, reply: change.reply }
+          : change,
+      ),
+      reports: [],
+      events: [],
+      ...(captured !== undefined && { captured }),
+    };
   }
 
   /** A write of no consequence: whether the spool refuses everything, or only what we keep asking for. */

@@ -21,7 +21,8 @@ import { logTrouble } from "../spool/spool-trouble.ts";
 import type { Content, GeneratedMessage, NewMessage, QueueId, StoredMessage } from "../spool/spool.ts";
 import { readOriginal, withoutContent } from "./original-message.ts";
 import type { FindReportDestination, ReportDestination } from "./report-destination.ts";
-import { type Attempt, reportNeed, type WithheldReason } from "./owed-reports.ts";
+import type { GatheredAction, OwedRecipient, OwedReport, ReportedOn } from "./owed-record.ts";
+import { type Attempt, type ReportNeed, reportNeed, type WithheldReason } from "./owed-reports.ts";
 
 /** Above this only the header is returned, whatever RET asks for (RFC 3461 §6.2): a mailbox is not filled by failures. */
 export const returnedBytesMaxDefault = 100 * 1024;
@@ -61,6 +62,15 @@ export interface Reports {
   readonly warned: readonly number[];
 }
 
+export interface OwedReports extends Omit<Reports, "reports"> {
+  readonly owed: readonly OwedReport[];
+}
+
+interface Needed {
+  readonly attempt: Attempt;
+  readonly need: ReportNeed;
+}
+
 /** One recipient that stands for several, as it was accepted. */
 export interface ExpandedRecipient {
   readonly address: string;
@@ -69,7 +79,7 @@ export interface ExpandedRecipient {
 }
 
 /** The order in which reports leave: bad news first. */
-const actions = ["failed", "delayed", "relayed", "delivered"] as const satisfies readonly ReportAction[];
+const actions = ["failed", "delayed", "relayed", "delivered"] as const satisfies readonly GatheredAction[];
 
 const withheldTexts = {
   "null-reverse-path": "The message has the null reverse-path, so there is nobody to report to.",
@@ -78,6 +88,10 @@ const withheldTexts = {
   "unverified-loop":
     "The header says that the message was here before, and nothing shows that it comes from its reverse-path.",
 } as const satisfies Record<WithheldReason, string>;
+/** A message's failures are told together when so long has passed since the first, or before, if nothing is to come. */
+const gatherMs = 60_000;
+/** Warnings wait for the others of their round. */
+const gatherWarningsMs = 3_600_000;
 const nobodyText = "The reverse-path is in a domain of ours and nobody's address: it was forged, or its user is gone.";
 
 export class Reporter {
@@ -88,44 +102,99 @@ export class Reporter {
   }
 
   /** Rejects only for a fault of ours; content that cannot be read makes a report without it. */
-  async reportsFor({ message, attempts, openContent }: ReportsInput): Promise<Reports> {
-    const needs = attempts.map((attempt) => ({ attempt, need: reportNeed(message, attempt) }));
-    const at = this.#options.clock.now();
+  async reportsFor(input: ReportsInput): Promise<Reports> {
+    const { message } = input;
+    const needs = needsOf(input);
     const reports: GeneratedMessage[] = [];
     const events: HistoryEvent[] = [];
     const anyOwed = needs.some(({ need }) => need.kind === "owed");
     const destination = anyOwed ? await this.#destination(message.reversePath) : nobody;
     for (const action of actions) {
-      const owed = needs.filter(({ need }) => need.kind === "owed" && need.action === action);
-      if (owed.length === 0) continue;
+      const recipients = this.#owedRecipients(needs, action);
+      if (recipients.length === 0) continue;
       if (destination.kind === "nobody") {
-        const untold = owed.map(({ attempt }) => attempt.recipient.address);
-        events.push({ kind: "report-withheld", at, message: message.id, reason: nobodyText, recipients: untold });
+        events.push(this.#withheld(message.id, nobodyText, recipients));
         continue;
       }
-      const original = await this.#original(message, openContent, action);
-      const recipients = owed.map(({ attempt }) => reportedRecipient(attempt, at));
-      const report = await this.#signed(this.#make(action, message, original, recipients, destination));
-      reports.push(report);
-      events.push({
-        kind: "report-queued",
-        at,
-        message: message.id,
-        report: report.message.id,
-        action,
-        recipients: recipients.map(({ address }) => address),
-      });
+      const original = await this.#original(message, input.openContent, action);
+      const made = await this.#reportAndEvent(action, message, original, recipients, destination);
+      reports.push(made.report);
+      events.push(made.event);
     }
-    for (const reason of Object.keys(withheldTexts) as WithheldReason[]) {
-      const withheld = needs.filter(({ need }) => need.kind === "withheld" && need.reason === reason);
-      if (withheld.length === 0) continue;
-      const recipients = withheld.map(({ attempt }) => attempt.recipient.address);
-      events.push({ kind: "report-withheld", at, message: message.id, reason: withheldTexts[reason], recipients });
+    events.push(...this.#withheldEvents(message, needs));
+    return { reports, events, warned: warnedOf(needs) };
+  }
+
+  /** The same decisions, with the reports left to be made later, from what these records say. */
+  async owe(input: ReportsInput): Promise<OwedReports> {
+    const { message } = input;
+    const needs = needsOf(input);
+    const owed: OwedReport[] = [];
+    for (const action of actions) {
+      const recipients = this.#owedRecipients(needs, action);
+      if (recipients.length === 0) continue;
+      const original = await this.#original(message, input.openContent, action);
+      const tellBy = this.#options.clock.now() + (action === "delayed" ? gatherWarningsMs : gatherMs);
+      owed.push({ about: reportedOn(message), action, tellBy, original, recipients });
     }
-    const warned = needs.flatMap(({ attempt, need }) =>
-      need.kind !== "none" && need.action === "delayed" ? [attempt.recipient.index] : [],
+    return { owed, events: this.#withheldEvents(message, needs), warned: warnedOf(needs) };
+  }
+
+  /** One report of what was owed for one message, all with the same action. Undefined: there is nobody to tell any more. */
+  async gathered(
+    owed: Pick<OwedReport, "about" | "action" | "original">,
+    recipients: readonly OwedRecipient[],
+  ): Promise<{ readonly report: GeneratedMessage; readonly event: HistoryEvent } | undefined> {
+    const { about, action, original } = owed;
+    const destination = await this.#destination(about.reversePath);
+    if (destination.kind === "nobody") return undefined;
+    return await this.#reportAndEvent(action, about, original, recipients, destination);
+  }
+
+  #owedRecipients(needs: readonly Needed[], action: ReportAction): readonly OwedRecipient[] {
+    const at = this.#options.clock.now();
+    return needs.flatMap(({ attempt, need }) =>
+      need.kind === "owed" && need.action === action
+        ? [{ index: attempt.recipient.index, told: reportedRecipient(attempt, at) }]
+        : [],
     );
-    return { reports, events, warned };
+  }
+
+  #withheldEvents(message: StoredMessage, needs: readonly Needed[]): readonly HistoryEvent[] {
+    return (Object.keys(withheldTexts) as WithheldReason[]).flatMap((reason) => {
+      const withheld = needs.filter(({ need }) => need.kind === "withheld" && need.reason === reason);
+      const recipients = withheld.map(({ attempt }) => ({ told: { address: attempt.recipient.address } }));
+      return recipients.length === 0 ? [] : [this.#withheld(message.id, withheldTexts[reason], recipients)];
+    });
+  }
+
+  #withheld(
+    message: QueueId,
+    reason: string,
+    recipients: readonly { readonly told: Pick<ReportedRecipient, "address"> }[],
+  ): HistoryEvent {
+    const addresses = recipients.map(({ told }) => told.address);
+    return { kind: "report-withheld", at: this.#options.clock.now(), message, reason, recipients: addresses };
+  }
+
+  async #reportAndEvent(
+    action: ReportAction,
+    about: ReportedOn,
+    original: ReportedMessage,
+    recipients: readonly OwedRecipient[],
+    destination: KnownDestination,
+  ): Promise<{ readonly report: GeneratedMessage; readonly event: HistoryEvent }> {
+    const told = recipients.map((recipient) => recipient.told);
+    const report = await this.#signed(this.#make(action, about, original, told, destination));
+    const event: HistoryEvent = {
+      kind: "report-queued",
+      at: report.message.receivedAt,
+      message: about.id,
+      report: report.message.id,
+      action,
+      recipients: told.map(({ address }) => address),
+    };
+    return { report, event };
   }
 
   /**
@@ -145,21 +214,15 @@ export class Reporter {
     if (destination.kind === "nobody") return undefined;
     const ours = withoutContent(message);
     const original = { ...ours, header: Buffer.concat([ours.header, header.bytes]) };
-    const recipients = owed.map(({ address, originalRecipient }): ReportedRecipient => ({
-      address,
-      status: "2.0.0",
-      ...(originalRecipient !== undefined && { originalRecipient }),
+    const recipients = owed.map(({ address, originalRecipient }, index) => ({
+      index,
+      told: {
+        address,
+        status: "2.0.0",
+        ...(originalRecipient !== undefined && { originalRecipient }),
+      } satisfies ReportedRecipient,
     }));
-    const report = await this.#signed(this.#make("expanded", message, original, recipients, destination));
-    const event: HistoryEvent = {
-      kind: "report-queued",
-      at: report.message.receivedAt,
-      message: message.id,
-      report: report.message.id,
-      action: "expanded",
-      recipients: owed.map(({ address }) => address),
-    };
-    return { report, event };
+    return await this.#reportAndEvent("expanded", message, original, recipients, destination);
   }
 
   /** With our signatures, where there are keys for our name: made before the report is stored, not when it is sent. */
@@ -195,7 +258,7 @@ export class Reporter {
 
   #make(
     action: ReportAction,
-    about: Omit<StoredMessage, "size">,
+    about: ReportedOn,
     original: ReportedMessage,
     recipients: readonly ReportedRecipient[],
     destination: KnownDestination,
@@ -236,6 +299,21 @@ export class Reporter {
       },
     };
   }
+}
+
+function needsOf({ message, attempts }: ReportsInput): readonly Needed[] {
+  return attempts.map((attempt) => ({ attempt, need: reportNeed(message, attempt) }));
+}
+
+function warnedOf(needs: readonly Needed[]): readonly number[] {
+  return needs.flatMap(({ attempt, need }) =>
+    need.kind !== "none" && need.action === "delayed" ? [attempt.recipient.index] : [],
+  );
+}
+
+/** What of a stored message a report needs later. */
+function reportedOn({ id, reversePath, traceparent }: StoredMessage): ReportedOn {
+  return { id, reversePath, ...(traceparent !== undefined && { traceparent }) };
 }
 
 type KnownDestination = Extract<ReportDestination, { readonly kind: "known" }>;

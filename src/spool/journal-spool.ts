@@ -47,6 +47,7 @@ type Change =
       readonly message: NewMessage;
       readonly claim?: ClaimTerms;
       readonly events: readonly HistoryEvent[];
+      readonly records?: readonly RecordChange[];
     }
   | { readonly kind: "claim"; readonly request: ClaimRequest }
   | { readonly kind: "renew"; readonly tokens: readonly number[]; readonly leaseMs: number }
@@ -150,10 +151,10 @@ export class JournalSpool implements Spool {
         size += bytes.length;
         return undefined;
       },
-      commit: async (message, { claim, events }) => {
+      commit: async (message, options) => {
         if (finished) throw new SpoolError("failed", "The message is committed or aborted already");
         finished = true;
-        const change: Change = { kind: "commit", message, events, ...(claim === undefined ? {} : { claim }) };
+        const change: Change = { kind: "commit", message, ...options };
         return await this.#change<Awaited<ReturnType<MessageWriter["commit"]>>>(change, [Buffer.concat(chunks)]);
       },
       abort: finish,
@@ -291,10 +292,10 @@ function apply(memory: MemorySpool, change: Change, contents: readonly Uint8Arra
       return Promise.resolve();
     case "commit": {
       const writer = memory.begin();
-      const { message, claim, events } = change;
+      const { kind: _, message, ...options } = change;
       // It keeps content in memory, so there is nothing to wait for.
       for (const content of contents) writer.append(content)?.catch(() => undefined);
-      return writer.commit(message, claim === undefined ? { events } : { claim, events });
+      return writer.commit(message, options);
     }
     case "claim":
       return memory.claim(change.request);

@@ -67,7 +67,7 @@ export class MemorySpool implements Spool {
         size += bytes.length;
         return undefined;
       },
-      commit: async (message, { claim, events }) => {
+      commit: async (message, { claim, events, records = [] }) => {
         this.#check();
         if (finished) throw new SpoolError("failed", "The message is committed or aborted already");
         finished = true;
@@ -76,6 +76,7 @@ export class MemorySpool implements Spool {
         const now = this.#clock.now();
         const entry = this.#store.insert(message, Buffer.concat(chunks), now);
         this.#store.addEvents(events);
+        for (const change of records) this.#store.changeRecord(change);
         const due = entry.recipients.filter((recipient) => recipient.state === "scheduled" && recipient.due <= now);
         const indexes = due.map(({ index }) => index);
         const claimed = claim && due.length > 0 ? this.#store.take(entry, indexes, claim, now) : undefined;

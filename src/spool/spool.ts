@@ -212,6 +212,12 @@ export interface SpoolStats {
   readonly oldestSeconds: number;
 }
 
+export interface CommitOptions {
+  readonly claim?: ClaimTerms;
+  readonly events: readonly HistoryEvent[];
+  readonly records?: readonly RecordChange[];
+}
+
 /** Receives one message. Dispose without commit aborts and leaves nothing. */
 export interface MessageWriter extends AsyncDisposable {
   /**
@@ -222,12 +228,13 @@ export interface MessageWriter extends AsyncDisposable {
   readonly size: number;
   /**
    * Resolves after the fsync that made message, recipients and first event durable (RFC 5321 §6.1). With `claim`, the
-   * recipients that are due come back claimed, so fresh mail needs no second transaction.
+   * recipients that are due come back claimed, so fresh mail needs no second transaction. `records` change in the same
+   * transaction.
    * Rejects with {@link SpoolError}; nothing is then kept.
    */
   commit(
     message: NewMessage,
-    options: { readonly claim?: ClaimTerms; readonly events: readonly HistoryEvent[] },
+    options: CommitOptions,
   ): Promise<{ readonly message: StoredMessage; readonly claimed: ClaimedMessage | undefined }>;
   abort(): Promise<void>;
 }

@@ -137,7 +137,9 @@ export class ScriptedAgent implements DeliveryAgent {
   }
 }
 
-/** One report per message and action, to the reverse-path; none to the null one. */
+const nothingGathered = { records: [], onRecorded: () => undefined };
+
+/** One report per attempt and action, to the reverse-path; none to the null one. */
 export class EnvelopeReporter implements ReportMaker {
   readonly asked: (readonly ReportableAttempt[])[] = [];
   failures = 0;
@@ -165,6 +167,7 @@ export class EnvelopeReporter implements ReportMaker {
         reports: [],
         events: [{ kind: "report-withheld" as const, at, message: message.id, reason, recipients }],
         warned: [],
+        ...nothingGathered,
       };
     }
     const about = [
@@ -187,8 +190,11 @@ export class EnvelopeReporter implements ReportMaker {
       reports: made.map(({ report }) => report),
       events: made.map(({ event }) => event),
       warned: delayed.map(({ recipient }) => recipient.index),
+      ...nothingGathered,
     };
   }
+
+  claimEnded(): void {}
 }
 
 export interface MessageSketch {

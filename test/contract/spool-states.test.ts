@@ -602,6 +602,24 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
     while ((await after.prune(scene.now, 100)) > 0);
     for (const id of ids) assert.equal(await after.message(id), undefined);
   },
+
+  "S-44": async (scene) => {
+    const claimed = await scene.claimed();
+    const owed = { namespace: "owed-reports", key: `${claimed.message.id}/failed/0` };
+    await settle(scene.spool, claimed, [{ index: 0, to: "failed", reply: "550 no" }], {
+      records: [{ kind: "put", ...owed, value: { told: "later" } }],
+    });
+    const before = await scene.afterCrash();
+    assert.deepEqual(await before.getRecord(owed.namespace, owed.key), { told: "later" });
+    assert.equal(await contentOf(before, claimed.message.id), undefined);
+    const report = draft(["sender@origin.test"], { reversePath: "", reportOn: claimed.message.id });
+    await using writer = scene.spool.begin();
+    await writer.append(Buffer.from("the report"));
+    await writer.commit(report, { events: [accepted(report)], records: [{ kind: "delete", ...owed }] });
+    const after = await scene.afterCrash();
+    assert.equal(await after.getRecord(owed.namespace, owed.key), undefined);
+    assert.deepEqual(await scene.first(report.id, after), ["scheduled", 0, 0]);
+  },
 };
 
 function capturedDraft() {

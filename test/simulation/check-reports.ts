@@ -1,6 +1,6 @@
 /** What senders are told: each report that is owed, none that is not, none twice, and nothing in answer to `<>`. */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
-import type { StoredRecipient } from "../../src/spool/spool.ts";
+import type { Spool, StoredRecipient } from "../../src/spool/spool.ts";
 import { isUncounted } from "./check-schedule.ts";
 import type { Row, Rows, WorldView } from "./checkers.ts";
 
@@ -74,6 +74,29 @@ function passedOn(_: WorldView, { index }: StoredRecipient, events: Row["events"
   return relayed?.kind === "recipient-relayed" && relayed.attempt.outcome.kind === "relayed"
     ? relayed.attempt.outcome.dsnPassedOn
     : false;
+}
+
+/** Whatever a report was owed for has been told by the end; nothing waits for it for ever. */
+export async function checkOwed(spool: Spool): Promise<readonly string[]> {
+  const left = await spool.listRecords("owed-reports", { limit: 100 });
+  return left.map(({ key }) => `a report is owed for ever: ${key}`);
+}
+
+/** For so long the failures of one message wait for each other. */
+const gatherMs = 60_000;
+
+/** One message, one report: failures that came within a minute are told together. */
+export function checkGathered({ machine, faults }: WorldView, rows: Rows): readonly string[] {
+  // What a crash gave back, or a clock that was set, or a person, may fail at any time after the others.
+  if (machine.deaths.length > 0 || faults.clockJumps > 0 || faults.diskTrouble) return [];
+  return rows.flatMap(({ message, events }) => {
+    if (events.some(({ kind }) => kind === "recipient-retried" || kind === "recipient-released")) return [];
+    const failed = events.filter((event) => event.kind === "report-queued" && event.action === "failed");
+    return failed.flatMap(({ at }, index) => {
+      const before = failed[index - 1]?.at ?? -Infinity;
+      return at - before >= gatherMs ? [] : [`${message.id}: two reports of failure within ${at - before} ms`];
+    });
+  });
 }
 
 /** RFC 9990: each day once for each domain that asks for it, and not forgotten. */

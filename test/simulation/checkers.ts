@@ -10,7 +10,7 @@ import { finalStates, openStates } from "../../src/spool/recipient-state.ts";
 import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../../src/spool/spool.ts";
 import { checkCopies, checkDrained, checkFinalStates, checkMailboxes, checkNothingLost } from "./check-copies.ts";
 import { checkAnswers, checkNames } from "./check-names.ts";
-import { checkDailyReports, checkReports } from "./check-reports.ts";
+import { checkDailyReports, checkGathered, checkOwed, checkReports } from "./check-reports.ts";
 import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./check-schedule.ts";
 import { checkBusySites, checkLimits, checkRests, checkSessions, checkStorms } from "./check-sites.ts";
 import { checkFairness, checkLocal, checkOrder, checkTurns } from "./check-turns.ts";
@@ -55,6 +55,8 @@ export async function checkEnd(view: WorldView): Promise<readonly string[]> {
     ...checkCopies(view, rows),
     ...checkCauses(view, rows),
     ...checkReports(view, rows),
+    ...checkGathered(view, rows),
+    ...(await checkOwed(spool)),
     ...checkDailyReports(view, rows),
     ...checkStory(view, rows),
     ...checkAttempts(view, rows),

@@ -58,6 +58,29 @@ test("SMTP-048 DSN-012 DSN-013 DSN-014 DSN-015 DSN-021: a refusal comes back as 
   assert.doesNotMatch(report.returned.text, /the body of it/);
 });
 
+test("one message to many sites that refuse it gives its sender one report, and one warning where they put it off", async () => {
+  await using world = await SimulatedWorld.start({ queue: { retry: ["30m"] } });
+  const sites = Array.from({ length: 12 }, (_, n) => `site${n}.test`);
+  let answer = "550 5.1.1 no such user";
+  const script = { answer: ({ line }: { readonly line: string }) => (line.startsWith("RCPT") ? answer : undefined) };
+  const peers = await Promise.all(sites.map((site) => world.peer(site, script)));
+  const all = sites.map((site) => `x@${site}`);
+  await sendAs(world, "<ann@example.org>", all);
+  await world.advance(minute);
+  const [refused, ...more] = await world.reports("ann@example.org");
+  assert.equal(more.length, 0);
+  assert.equal(refused?.recipients.length, sites.length);
+
+  answer = "450 4.2.0 later";
+  await sendAs(world, "<bob@example.org>", all);
+  await world.advance(6 * hour);
+  const [late, ...others] = await world.reports("bob@example.org");
+  assert.equal(others.length, 0);
+  assert.equal(late?.recipients.length, sites.length);
+  assert.deepEqual(new Set(late.recipients.map((fields) => fields.get("action"))), new Set(["delayed"]));
+  for (const peer of peers) await peer[Symbol.asyncDispose]();
+});
+
 test("DSN-016: with RET=FULL a failure returns the whole message", async () => {
   await using world = await SimulatedWorld.start();
   await using _peer = await world.peer("elsewhere.test", {

@@ -9,6 +9,7 @@ import { parseDmarcRecord } from "../../src/dmarc/dmarc-record.ts";
 import type { AggregateReport, AggregateRow } from "../../src/dmarc/report/aggregate-report.ts";
 import { RewritingKeys } from "../../src/forwarding/rewriting-keys.ts";
 import { sentNamespace } from "../../src/reporting/dmarc-aggregate/daily-reports.ts";
+import { owedRecord } from "../../src/reporting/owed-record.ts";
 import { putDomain, putRow } from "../../src/reporting/dmarc-aggregate/report-rows.ts";
 import {
   commonOf,
@@ -205,6 +206,21 @@ async function records(spool: Spool, clock: ManualClock): Promise<void> {
     },
     putDomain(day, "counted.test", "run", { record, seenAt: now }),
     putRow(day, "counted.test", "run", 0, row),
+    owedRecord({
+      about: { id: "2C3RD8G0EEEE", reversePath: "sender@origin.test" },
+      action: "failed",
+      tellBy: now + 60_000,
+      original: {
+        id: "2C3RD8G0EEEE",
+        receivedAt: now,
+        subject: "gathered",
+        header: Buffer.from("Subject: gathered\r\n"),
+        utf8Header: false,
+        eightBit: false,
+        binary: false,
+      },
+      recipients: [{ index: 0, told: { address: "gone@gathered.test", status: "5.1.1", lastAttemptAt: now } }],
+    }),
     ...storeReport(
       received,
       keepDmarcReport(commonOf(received, 1), { report: receivedReport(now), problems: [], octetsMax: 10_000 }),

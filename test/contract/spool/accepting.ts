@@ -93,6 +93,28 @@ export function acceptingContract(name: string, check: Check): void {
       assert.equal((await spool.events(message.id)).length, 1);
     });
 
+    check("records that come with a message change in its transaction, or not at all", async ({ spool }) => {
+      await spool.changeRecords([{ kind: "put", namespace: "owed", key: "a", value: 1 }]);
+      for (const size of [10, 600_000]) {
+        const key = `told-${size}`;
+        const records = [
+          { kind: "delete", namespace: "owed", key: "a" },
+          { kind: "put", namespace: "owed", key, value: 2 },
+        ] as const;
+        const report = draft(["ann@a.test"]);
+        await using writer = spool.begin();
+        await writer.append(Buffer.alloc(size, "x"));
+        await writer.commit(report, { events: [], records });
+        assert.equal(await spool.getRecord("owed", "a"), undefined);
+        assert.equal(await spool.getRecord("owed", key), 2);
+        await using refused = spool.begin();
+        await refused.append(Buffer.alloc(size, "x"));
+        const clear = [{ kind: "clear", namespace: "owed" }] as const;
+        await assert.rejects(refused.commit(report, { events: [], records: clear }), isSpoolError("failed"));
+        assert.equal(await spool.getRecord("owed", key), 2, "the id was taken, so nothing is changed");
+      }
+    });
+
     check("a message without a recipient is refused", async ({ spool }) => {
       await assert.rejects(put(spool, draft([])), isSpoolError("failed"));
     });
