@@ -66,12 +66,19 @@ test("reverse-paths of our own domains stay, all others become addresses of ours
   assert.match(await rewriting.rewrite(rewritten.replace("mail.example.org", "other.test")), /^SRS1=/);
 });
 
-test("only addresses at the forwarding domain are turned back", async () => {
+test("addresses that we made come back under a former domain or hostname, and under no other name does a forgery", async () => {
   const fixture = new Fixture({ domain: "Fwd.bücher.example" });
   const rewritten = await fixture.rewriting.rewrite("joe@origin.test");
   assert.match(rewritten, /@fwd\.xn--bcher-kva\.example$/);
   assert.equal(await fixture.back(rewritten), "joe@origin.test");
-  assert.equal(await fixture.back(rewritten.replace(/@.*/, "@mail.example.org")), undefined);
+  assert.equal(await fixture.back(rewritten.replace(/@.*/, "@former.example.org")), "joe@origin.test");
+  fixture.rewriting.reconfigure(options());
+  assert.equal(await fixture.back(rewritten), "joe@origin.test", "the domain was changed");
+  const forged = rewritten.replace(/^SRS0=.{8}/, "SRS0=AAAAAAAA");
+  assert.equal(await fixture.back(forged.replace(/@.*/, "@mail.example.org")), "forged");
+  assert.equal(await fixture.back(forged), undefined, "an ordinary address of somebody else's");
+  await fixture.clock.advance(23 * day);
+  assert.equal(await fixture.back(rewritten), "expired");
   assert.equal(await fixture.back("postmaster@fwd.bücher.example"), undefined);
 });
 

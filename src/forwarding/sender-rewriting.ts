@@ -63,9 +63,10 @@ export class SenderRewriting {
 
   /** Where mail to this recipient goes; `undefined`: it is no rewritten reverse-path of ours. */
   reverse(recipient: Mailbox): ReversedRecipient | undefined | Promise<ReversedRecipient> {
-    if (recipient.domainKey !== this.#domain) return undefined;
     const { clock, keys } = this.#parts;
     const reversed = reverseSrs(recipient.localPart, keys.all, clock.now());
+    // Under another name it is ours where one of our keys made it: the domain, or the host, was called so before.
+    if (reversed?.kind === "forged" && recipient.domainKey !== this.#domain) return undefined;
     return reversed?.kind === "stored" ? this.#kept(reversed.token) : reversed;
   }
 

@@ -25,7 +25,7 @@ export const forwardingSettings = z
       )
       .optional()
       .describe(
-        "Domain of rewritten reverse-paths; default: hostname. Its mail must come to this server, and its SPF record must allow this server to send. One that is used for nothing else keeps what is forwarded apart from your own mail. After a change, bounces to the former domain are refused. Applies on reload.",
+        "Domain of rewritten reverse-paths; default: hostname. Its mail must come to this server, and its SPF record must allow this server to send. One that is used for nothing else keeps what is forwarded apart from your own mail. After a change, bounces to the former domain are still taken as long as its mail comes here. Applies on reload.",
       ),
     seal: z
       .boolean()

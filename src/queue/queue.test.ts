@@ -238,6 +238,7 @@ test("SMTPC-016: SMTPC-017: recipients beyond the peer's limit follow within sec
   assert.deepEqual(new Set(await fixture.states(id)), new Set(["relayed"]));
   assert.equal(new Set(agent.attempted).size, 150);
   assert.equal(agent.attempted.length, 200, "each of the fifty was asked about twice, nobody else");
+  assert.equal(agent.jobs.length, 2, "and they came together, not one by one");
 });
 
 test("SMTPC-016: a peer that accepts nobody is not asked again at once, whatever it says", async () => {

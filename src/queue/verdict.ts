@@ -52,12 +52,14 @@ export function verdictsOn(
   // The common case is one recipient; a long list is looked up by index.
   const [only] = outcomes;
   if (recipients.length === 1 && outcomes.length === 1 && only !== undefined && only.index === recipients[0]?.index) {
-    return [verdictOn(recipients[0], only.outcome, false, context)];
+    return [verdictOn(recipients[0], only.outcome, undefined, context)];
   }
   const byIndex = new Map(outcomes.map(({ index, outcome }) => [index, outcome]));
   const someAccepted = outcomes.some(({ outcome }) => outcome.kind === "relayed" || outcome.kind === "delivered");
+  // One time for all that did not fit: at times of their own each would come in a transaction of its own.
+  const leftoversDue = someAccepted ? soonAt(context.now, context.random) : undefined;
   return recipients.map((recipient) =>
-    verdictOn(recipient, byIndex.get(recipient.index) ?? unanswered, someAccepted, context),
+    verdictOn(recipient, byIndex.get(recipient.index) ?? unanswered, leftoversDue, context),
   );
 }
 
@@ -72,7 +74,7 @@ const unanswered: DeliveryOutcome = {
 function verdictOn(
   recipient: StoredRecipient,
   outcome: DeliveryOutcome,
-  someAccepted: boolean,
+  leftoversDue: Instant | undefined,
   context: VerdictContext,
 ): Verdict {
   switch (outcome.kind) {
@@ -82,7 +84,7 @@ function verdictOn(
     case "bounced":
       return { kind: "final", recipient, outcome, to: "failed" };
     case "deferred":
-      return deferral(recipient, outcome, someAccepted, context);
+      return deferral(recipient, outcome, leftoversDue, context);
     default:
       return outcome satisfies never;
   }
@@ -91,7 +93,7 @@ function verdictOn(
 function deferral(
   recipient: StoredRecipient,
   outcome: DeliveryOutcome & { readonly kind: "deferred" },
-  someAccepted: boolean,
+  leftoversDue: Instant | undefined,
   { message, settings, random, now, interrupted }: VerdictContext,
 ): Verdict {
   if (outcome.hold === true) return { kind: "hold", recipient, outcome };
@@ -101,9 +103,16 @@ function deferral(
     return { kind: "again", recipient, outcome, due: now, uncounted: true, willRetryUntil, delayWarningDue: false };
   }
   // Bounded by progress: each such round delivered to somebody, so there are at most as many as recipients.
-  if (outcome.soon === true && someAccepted) {
-    const due = soonAt(now, random);
-    return { kind: "again", recipient, outcome, due, uncounted: true, willRetryUntil, delayWarningDue: false };
+  if (outcome.soon === true && leftoversDue !== undefined) {
+    return {
+      kind: "again",
+      recipient,
+      outcome,
+      due: leftoversDue,
+      uncounted: true,
+      willRetryUntil,
+      delayWarningDue: false,
+    };
   }
   if (hasExpired(message, settings, now)) return { kind: "final", recipient, outcome, to: "expired" };
   const due = nextAttemptAt(

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { parseRouteHost } from "./static-route.ts";
+import { parseRouteHost, RouteTable } from "./static-route.ts";
 
 test("hosts of routes: names, addresses, ports, unix sockets", () => {
   for (const [text, expected] of [
@@ -23,5 +23,20 @@ test("hosts of routes: names, addresses, ports, unix sockets", () => {
     ["", undefined],
   ] as const) {
     assert.deepEqual(parseRouteHost(text, 25), expected, text);
+  }
+});
+
+test("a route for one address holds for its tags, and for no other address", () => {
+  const table = new RouteTable([
+    { domain: "bob+lists@ours.test", via: "discard" },
+    { domain: "bob@ours.test", via: "lmtp", host: "unix:/run/lmtp" },
+  ]);
+  const found = (address: string) => table.find({ address, domain: "ours.test" })?.via;
+  for (const address of ["bob@ours.test", "BOB@ours.test", "bob+shop@ours.test", "Bob+a+b@ours.test"]) {
+    assert.equal(found(address), "lmtp", address);
+  }
+  assert.equal(found("bob+lists@ours.test"), "discard", "an address with its tag may have a route of its own");
+  for (const address of ["bobby@ours.test", "+bob@ours.test", "ann+bob@ours.test"]) {
+    assert.equal(found(address), undefined, address);
   }
 });

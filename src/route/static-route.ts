@@ -2,6 +2,7 @@
  * Routes as configured (`[[route]]`): which recipients one is for, and where it leads. The first that matches in the order
  * of the file wins; looking it up costs a few map reads, however many there are.
  */
+import { withoutTag } from "../accounts/account-key.ts";
 import { domainKeyOf } from "../address/domain.ts";
 import { isLoopback, parseIpAddress } from "../address/ip-address.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
@@ -74,7 +75,10 @@ export class RouteTable {
     let index = Math.min(this.#forAll, this.#byDomain.get(domain) ?? none);
     if (this.#byAddress.size > 0) {
       const key = addressKey(address, address.lastIndexOf("@"), domain);
+      const untagged = withoutTag(key);
       index = Math.min(index, this.#byAddress.get(key) ?? none);
+      // `bob+shop@…` is bob: his mail goes where his route says.
+      if (untagged !== undefined) index = Math.min(index, this.#byAddress.get(untagged) ?? none);
     }
     if (this.#byParent.size > 0) {
       for (let dot = domain.indexOf("."); dot !== -1; dot = domain.indexOf(".", dot + 1)) {
