@@ -41,6 +41,8 @@ export type DeliveryOutcome =
       readonly soon?: true;
       /** true: no attempt can mend it, a person has to look. The recipient is held. */
       readonly hold?: true;
+      /** true: nobody was contacted, because the site rests or has no route just now. It does not count as an attempt. */
+      readonly notTried?: true;
     }
   | {
       readonly kind: "bounced";

@@ -15,6 +15,7 @@ import { LoopBreaker } from "./loop-breaker.ts";
 import type { ReadyBudget } from "./ready-budget.ts";
 import type { ReadPace } from "./read-pace.ts";
 import type { ReadyQueue } from "./ready-queue.ts";
+import type { RetryWishes } from "./retry-wishes.ts";
 import type { RoutedRecipient } from "./route-message.ts";
 import { RoutingStage } from "./routing-stage.ts";
 import type { QueueSettings } from "./settings.ts";
@@ -32,6 +33,8 @@ export interface DispatcherOptions {
   /** Told what became of what was read. */
   readonly pace: ReadPace;
   readonly concluder: Concluder;
+  /** What a person wants tried although its site rests. */
+  readonly wishes: RetryWishes;
   readonly settings: () => QueueSettings;
   /** false: the queue stops, and nothing new becomes ready. */
   readonly isOpen: () => boolean;
@@ -122,7 +125,7 @@ export class Dispatcher {
     return (this.#routing.countOf(domain) + this.#options.ready.waitingOf(domain)) * 2 >= share;
   }
 
-  /** A counted deferral without a connection: each recipient moves on along its own schedule, and expires in time. */
+  /** A deferral without a connection: each recipient moves on along its own schedule, and expires in time. */
   deferResting({ claim, recipients, hop, site }: ReadyJob, now: Instant): void {
     const until = new Date(site.health.restingUntil(now) ?? now).toISOString();
     const outcome = {
@@ -130,6 +133,7 @@ export class Dispatcher {
       status: "4.4.1",
       owner: "remote-trouble",
       reason: `Not tried, because ${hop.description} could not be reached a moment ago and rests until ${until}: ${site.lastReply ?? "no answer"}`,
+      notTried: true,
     } as const;
     const outcomes = recipients.map(({ index }) => ({ index, outcome }));
     this.#options.concluder.conclude({ claim, recipients, outcomes, route: hop.description, durationMs: 0 });
@@ -153,8 +157,8 @@ export class Dispatcher {
     const held = new Map<StoredRecipient, string>();
     const delayed = new Map<StoredRecipient, string>();
     for (const recipient of recipients) {
-      // Asked at the first attempt only: what a person released, or what waited once, goes.
-      if (recipient.attempts > 1) continue;
+      // Asked once: what a person released, or what waited before, goes.
+      if (recipient.attempts > 1 || recipient.lastReply !== undefined) continue;
       const verdict = this.#loopBreaker.check(message, recipient.address, settings, now);
       if (verdict !== undefined) (verdict.kind === "hold" ? held : delayed).set(recipient, verdict.reason);
     }
@@ -224,9 +228,10 @@ export class Dispatcher {
   }
 
   #concludeUnrouted(claim: Claim, unrouted: readonly RoutedRecipient[]): void {
-    const outcomes = unrouted.flatMap(({ recipient: { index }, result }) =>
-      result.kind === "hop" ? [] : [{ index, outcome: result }],
-    );
+    const outcomes = unrouted.flatMap(({ recipient: { index }, result }) => {
+      if (result.kind === "hop") return [];
+      return [{ index, outcome: result.kind === "deferred" ? { ...result, notTried: true as const } : result }];
+    });
     const recipients = unrouted.map(({ recipient }) => recipient);
     this.#options.concluder.conclude({ claim, recipients, outcomes, route: "none", durationMs: 0 });
   }
@@ -237,7 +242,7 @@ export class Dispatcher {
     { site, forwarded }: Pick<ReadyJob, "site" | "forwarded">,
     recipients: readonly StoredRecipient[],
   ): void {
-    const { clock, random, ready, budget, pace, concluder, isOpen } = this.#options;
+    const { clock, random, ready, budget, pace, concluder, wishes, isOpen } = this.#options;
     const now = clock.now();
     const job: ReadyJob = { claim, recipients, hop, site, forwarded };
     if (!isOpen()) {
@@ -245,8 +250,11 @@ export class Dispatcher {
       return;
     }
     if (site.health.restingUntil(now) !== undefined) {
-      this.deferResting(job, now);
-      return;
+      if (!wishes.includes(job)) {
+        this.deferResting(job, now);
+        return;
+      }
+      site.health.wake(now);
     }
     const share = budget.siteShare(claim.fresh);
     if (site.full && site.waitingRecipients >= share) {

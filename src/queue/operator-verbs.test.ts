@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Spool } from "../spool/spool.ts";
-import { deferredReply, QueueFixture, relayed, smtpHop } from "../testing/queue-fixture.ts";
+import { deferredReply, QueueFixture, relayed, smtpHop, unreachable } from "../testing/queue-fixture.ts";
 import { queueSettings } from "./settings.ts";
 
 const minute = 60_000;
+const hour = 60 * minute;
 
 /** Two deliveries at a time, both of which wait until they are let go. */
 function busy(settings = {}): QueueFixture {
@@ -275,4 +276,117 @@ test("a lowered hop limit and a changed size of transactions hold for what waits
   assert.deepEqual(await fixture.states(looping.id), ["failed"]);
   const sizes = agent.jobs.filter(({ message }) => message.id === long.id).map(({ recipients }) => recipients.length);
   assert.deepEqual(sizes, [2, 1]);
+});
+
+/** A site that could not be reached, with mail that failed there and mail that was not tried. */
+async function restingSite(): Promise<{ readonly fixture: QueueFixture; readonly ids: readonly string[] }> {
+  const fixture = new QueueFixture();
+  fixture.agent.answer = () => unreachable;
+  fixture.queue.start();
+  const ids: string[] = [];
+  for (let index = 0; index < 3; index++) {
+    ids.push((await fixture.accept({ to: [`user${index}@down.test`] })).id);
+    await fixture.settle();
+  }
+  assert.equal(fixture.agent.jobs.length, 1, "the others were not tried");
+  assert.equal(fixture.queue.sites()[0]?.restingUntil, fixture.clock.now() + minute);
+  return { fixture, ids };
+}
+
+test("what was not tried because its site rests does not count as an attempt", async () => {
+  const { fixture, ids } = await restingSite();
+  const attempts = await Promise.all(ids.map(async (id) => (await fixture.recipients(id))[0]?.attempts));
+  assert.deepEqual(attempts, [1, 0, 0]);
+  const [event] = await fixture.spool.events(ids[2] ?? "");
+  assert.equal(event?.kind === "recipient-deferred" && event.attempt.outcome.kind === "deferred", true);
+  assert.match(JSON.stringify(event), /"notTried":true/);
+});
+
+test("a look-up that fails does not count as an attempt, and the waits grow all the same", async () => {
+  const fixture = new QueueFixture();
+  const { router, queue, clock } = fixture;
+  const reason = "The DNS did not answer";
+  router.table.set("dark.test", { kind: "deferred", status: "4.4.3", owner: "local-trouble", reason });
+  queue.start();
+  const { id } = await fixture.accept({ to: ["a@dark.test"] });
+  await fixture.advance(20 * hour);
+  const [recipient] = await fixture.recipients(id);
+  assert.equal(recipient?.attempts, 0);
+  assert.ok((recipient?.due ?? 0) > clock.now(), "it waits");
+  const looks = router.asked;
+  assert.ok(looks >= 8 && looks <= 13, `${looks} look-ups in 20 hours`);
+  router.table.delete("dark.test");
+  await fixture.advance(5 * hour);
+  assert.deepEqual(await fixture.states(id), ["relayed"]);
+});
+
+for (const [what, filter, tried] of [
+  ["all", {}, 3],
+  ["the domain", { domain: "Down.test" }, 3],
+  ["one recipient", { to: "user2@down.test" }, 1],
+] as const) {
+  test(`retry of ${what} ends the rest of the site and tries at once`, async () => {
+    const { fixture } = await restingSite();
+    const { queue, agent } = fixture;
+    agent.answer = () => relayed;
+    assert.deepEqual(await queue.operate("retry", filter, "operator", ""), { changed: tried, underWay: 0 });
+    await fixture.settle();
+    assert.equal(agent.jobs.length - 1, tried);
+    assert.deepEqual(fixture.log.of("site-recovered").length, 1);
+  });
+}
+
+test("release ends the rest, too; retry of other mail does not", async () => {
+  const { fixture, ids } = await restingSite();
+  const { queue, agent } = fixture;
+  const [, , last = ""] = ids;
+  await queue.operate("hold", { message: last }, "operator", "x");
+  await queue.operate("retry", { domain: "elsewhere.test" }, "operator", "");
+  const { id } = await fixture.accept({ to: ["late@down.test"] });
+  await fixture.settle();
+  assert.equal(agent.jobs.length, 1);
+  assert.deepEqual(await fixture.states(id), ["scheduled"]);
+  agent.answer = () => relayed;
+  await queue.operate("release", { message: last }, "operator", "");
+  await fixture.settle();
+  assert.deepEqual(agent.attempted, ["user0@down.test", "user2@down.test"]);
+});
+
+test("retry while the site is still down makes one connection, and those who wait behind it lose nothing", async () => {
+  const { fixture, ids } = await restingSite();
+  const { queue, agent } = fixture;
+  await queue.operate("retry", {}, "operator", "");
+  await fixture.settle();
+  assert.equal(agent.jobs.length, 2);
+  const attempts = await Promise.all(ids.map(async (id) => (await fixture.recipients(id))[0]?.attempts));
+  assert.deepEqual(attempts, [2, 0, 0], "the oldest found out");
+});
+
+test("a reload ends rests, since it may have mended what they are for", async () => {
+  const { fixture } = await restingSite();
+  const { queue, agent } = fixture;
+  queue.reconfigure(queueSettings.parse({}));
+  assert.equal(queue.sites()[0]?.restingUntil, undefined);
+  agent.answer = () => relayed;
+  const { id } = await fixture.accept({ to: ["late@down.test"] });
+  await fixture.settle();
+  assert.deepEqual(await fixture.states(id), ["relayed"]);
+});
+
+test("automatic mail that waits for a resting site is not counted as a loop each time it comes back", async () => {
+  const fixture = new QueueFixture({ settings: { loop_limit: 2, loop_window: "1h" } });
+  const { queue, agent } = fixture;
+  agent.answer = () => unreachable;
+  queue.start();
+  const own = { ownReceived: true };
+  const ids = [
+    (await fixture.accept({ to: ["a@down.test"], facts: own })).id,
+    (await fixture.accept({ to: ["a@down.test"], facts: own })).id,
+  ];
+  await fixture.settle();
+  for (let round = 0; round < 4; round++) {
+    await queue.operate("retry", {}, "operator", "");
+    await fixture.settle();
+  }
+  for (const id of ids) assert.deepEqual(await fixture.states(id), ["scheduled"]);
 });

@@ -11,6 +11,7 @@ import type { Claim } from "./claim.ts";
 import type { Claimer } from "./claimer.ts";
 import type { Concluder } from "./concluder.ts";
 import type { Deliveries } from "./deliveries.ts";
+import type { RetryWishes } from "./retry-wishes.ts";
 import type { ClaimPart, Unbegun } from "./unbegun.ts";
 
 export type OperatorVerb = "hold" | "release" | "retry" | "remove";
@@ -29,6 +30,7 @@ export interface OperatorVerbsOptions {
   readonly concluder: Concluder;
   readonly deliveries: Deliveries;
   readonly unbegun: Unbegun;
+  readonly wishes: RetryWishes;
 }
 
 /** A spool that cannot take recipients back within this time cannot hold them either. */
@@ -54,7 +56,7 @@ export class OperatorVerbs {
 
   /** Rejects where the spool does. */
   async operate(verb: OperatorVerb, filter: RecipientFilter, by: string, reason: string): Promise<VerbResult> {
-    const { spool, claimer } = this.#options;
+    const { spool, claimer, wishes } = this.#options;
     switch (verb) {
       case "hold":
         return await this.#inTurn.run(() => this.#takeAndAct(filter, (some) => spool.hold(some, by, reason)));
@@ -62,6 +64,8 @@ export class OperatorVerbs {
         return await this.#inTurn.run(() => this.#takeAndAct(filter, (some) => spool.remove(some, by)));
       case "release":
       case "retry": {
+        // Before they come back: nothing of what a person asks for is turned away because its site rests.
+        wishes.add(filter);
         const changed = await spool[verb](filter, by);
         claimer.wake();
         return { changed, underWay: verb === "retry" ? countOf(this.#underWay(filter)) : 0 };

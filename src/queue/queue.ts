@@ -30,6 +30,7 @@ import { Recorder } from "./recorder.ts";
 import type { ReportMaker } from "./report-maker.ts";
 import type { QueueSettings } from "./settings.ts";
 import type { ReadyJob, SiteStats } from "./site.ts";
+import { RetryWishes } from "./retry-wishes.ts";
 import { siteVerdict } from "./site-health.ts";
 import { replyText } from "./settlement.ts";
 import { Unbegun } from "./unbegun.ts";
@@ -95,6 +96,7 @@ export class Queue {
   readonly #leases: Leases;
   readonly #claimer: Claimer;
   readonly #unbegun: Unbegun;
+  readonly #wishes = new RetryWishes();
   readonly #verbs: OperatorVerbs;
 
   /** The last claim was not made for want of room. */
@@ -135,6 +137,7 @@ export class Queue {
       budget: this.#budget,
       pace: this.#pace,
       concluder: this.#concluder,
+      wishes: this.#wishes,
       settings: () => this.#settings,
       isOpen: () => this.#state === "running",
       onReady: () => this.#pump(),
@@ -154,7 +157,8 @@ export class Queue {
     const [ready, budget, dispatcher, leases] = [this.#ready, this.#budget, this.#dispatcher, this.#leases];
     this.#unbegun = new Unbegun({ clock, ready, budget, dispatcher, leases });
     const [claimer, concluder, deliveries, unbegun] = [this.#claimer, this.#concluder, this.#deliveries, this.#unbegun];
-    this.#verbs = new OperatorVerbs({ spool, clock, claimer, concluder, deliveries, unbegun });
+    const wishes = this.#wishes;
+    this.#verbs = new OperatorVerbs({ spool, clock, claimer, concluder, deliveries, unbegun, wishes });
   }
 
   /** Begins to claim and deliver. A queue is started once. */
@@ -203,12 +207,14 @@ export class Queue {
 
   /**
    * A changed configuration, in force from the next decision on, for everything that is not under way: what waits in
-   * memory is routed anew, so the router must have its changes by now.
+   * memory is routed anew, so the router must have its changes by now. Rests end, since what they are for may be mended:
+   * one delivery finds out.
    */
   reconfigure(settings: QueueSettings): void {
     this.#settings = settings;
     this.#terms = { leaseMs, retryDelaysMs: settings.retry };
     this.#ready.reconfigure(settings);
+    for (const site of this.#ready.sites()) site.health.wake(this.#clock.now());
     if (this.#state === "running") this.#unbegun.rerouteAll();
     this.#pump();
     this.wake();
@@ -341,6 +347,7 @@ export class Queue {
         this.#log.event("site-limited", { ...fields, limit, until: isoTime(limitedUntil) });
         return;
       case "resting":
+        site.wishesBeforeRest = this.#wishes.count;
         this.#log.event("site-resting", { ...fields, until: isoTime(restingUntil) });
         for (const waiting of this.#ready.drain(site)) this.#dispatcher.deferResting(waiting, now);
         return;

@@ -19,6 +19,15 @@ export function retryDelayMs(retryDelaysMs: readonly number[], attempts: number)
   return retryDelaysMs[Math.min(Math.max(attempts, 1), retryDelaysMs.length) - 1] ?? longestWishMs;
 }
 
+/** How many attempts a recipient of this age has had, where each wait was as configured; at least one. */
+export function attemptsWithin(ageMs: number, retryDelaysMs: readonly number[]): number {
+  let attempts = 1;
+  for (let at = retryDelaysMs[0] ?? 0; at <= ageMs && attempts < retryDelaysMs.length; attempts++) {
+    at += retryDelaysMs[attempts] ?? 0;
+  }
+  return attempts;
+}
+
 export interface RetryQuestion {
   readonly now: Instant;
   /** Attempts begun, the one that just failed included. */

@@ -98,6 +98,14 @@ export class SiteHealth {
     return nowMs - this.#lastPromptMs < provenForMs;
   }
 
+  /** Ends a rest before its time: one delivery finds out whether the site is back. false: it did not rest. */
+  wake(now: Instant): boolean {
+    if (this.restingUntil(now) === undefined) return false;
+    this.#restingUntil = undefined;
+    this.#rests = 1;
+    return true;
+  }
+
   /** Takes one job's verdict in; tells what changed by it. */
   record(verdict: SiteVerdict, normal: number, now: Instant): "limited" | "resting" | "recovered" | undefined {
     switch (verdict) {

@@ -66,6 +66,8 @@ export class Site {
   /** Instead, it stands among those that wait for a slot. */
   waitsFor: Pool | undefined;
   lastReply: string | undefined;
+  /** Of {@link RetryWishes}, when its rest began. */
+  wishesBeforeRest = 0;
   /** Messages whose deliveries failed since a server of the site last answered: they may be what it fails on. */
   readonly #suspects = new Set<string>();
 

@@ -9,7 +9,7 @@ import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
 import { expireAt, hasExpired, warningDue } from "./expiry.ts";
 import type { ReportableAttempt } from "./report-maker.ts";
-import { nextAttemptAt, soonAt } from "./retry-schedule.ts";
+import { attemptsWithin, nextAttemptAt, soonAt } from "./retry-schedule.ts";
 import type { QueueSettings } from "./settings.ts";
 
 export type Verdict =
@@ -115,10 +115,14 @@ function deferral(
     };
   }
   if (hasExpired(message, settings, now)) return { kind: "final", recipient, outcome, to: "expired" };
+  const notTried = outcome.notTried === true;
   const due = nextAttemptAt(
     {
       now,
-      attempts: recipient.attempts,
+      // What never was tried must not come back every few minutes until it is given up.
+      attempts: notTried
+        ? Math.max(recipient.attempts, attemptsWithin(now - message.receivedAt, settings.retry))
+        : recipient.attempts,
       retryDelaysMs: settings.retry,
       expireAt: willRetryUntil,
       ...(outcome.diagnostic?.type === "smtp" && { text: outcome.diagnostic.text }),
@@ -126,7 +130,7 @@ function deferral(
     random,
   );
   const delayWarningDue = warningDue(message, recipient, settings, now);
-  return { kind: "again", recipient, outcome, due, uncounted: false, willRetryUntil, delayWarningDue };
+  return { kind: "again", recipient, outcome, due, uncounted: notTried, willRetryUntil, delayWarningDue };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** When recipients are tried: never sooner than the schedule says, not much later, and not for longer than their time. */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
+import { attemptsWithin } from "../../src/queue/retry-schedule.ts";
 import type { Row, Rows, WorldView } from "./checkers.ts";
 import { answersSoon, mayBeCrowded } from "./receivers.ts";
 import { scheduleMs, shortenedExpiry } from "./world.ts";
@@ -17,7 +18,7 @@ export function checkAttempts(view: WorldView, rows: Rows): readonly string[] {
     for (const { index, address } of recipients) {
       for (const event of deferralsOf(events, index)) {
         const { number } = event.attempt;
-        const [least, most] = waitAfter(event);
+        const [least, most] = waitAfter(event, message.receivedAt);
         const wait = event.due - event.at;
         // The last attempt is made at the age of expiry, which a reload may have changed.
         const expires = message.receivedAt + shortenedExpiry * numbers.expireMs;
@@ -118,6 +119,11 @@ function nextAttempt(events: Row["events"], { recipient, at }: Deferral): Attemp
   return events.find((one): one is Attempt => "attempt" in one && one.recipient === recipient && one.at > at);
 }
 
+/** Nobody was contacted. */
+function wasNotTried({ attempt: { outcome } }: Deferral): boolean {
+  return outcome.kind === "deferred" && outcome.notTried === true;
+}
+
 /** The peer asked for the rest in another transaction, or our own stop cut it short. */
 export function isUncounted({ attempt: { outcome } }: Deferral): boolean {
   return (
@@ -127,11 +133,13 @@ export function isUncounted({ attempt: { outcome } }: Deferral): boolean {
 }
 
 /** The least and the longest wait: by the schedule, spread by a fifth, or as the peer wishes and a little more. */
-function waitAfter(event: Deferral): readonly [number, number] {
+function waitAfter(event: Deferral, accepted: number): readonly [number, number] {
   const { number, outcome } = event.attempt;
   if (isUncounted(event)) return [0, 5_000];
+  // What was not tried does not count; it waits as long as if it had failed each time.
+  const step = wasNotTried(event) ? Math.max(number, attemptsWithin(event.at - accepted, scheduleMs)) : number;
   if (outcome.diagnostic?.text.includes("try again in 300 seconds") === true) return [300_000, 315_000];
-  const delayMs = delayAfter(number);
+  const delayMs = delayAfter(step);
   return [0.8 * delayMs, 1.2 * delayMs];
 }
 

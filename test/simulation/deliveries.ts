@@ -20,7 +20,7 @@ export interface Delivery {
   readonly to: number;
   /** Which of the server's lives; what it knows of sites ends with it. */
   readonly life: number;
-  /** Of its recipients, the lowest. */
+  /** Of its recipients, the lowest; what was put off without an attempt has had its turn. */
   readonly attempt: number;
   readonly outcomes: readonly DeliveryOutcome[];
 }
@@ -51,7 +51,7 @@ export function deliveriesOf({ machine, faults }: WorldView, rows: Rows): readon
         from: at - attempt.durationMs,
         to: at,
         life: machine.lives.findIndex((life) => life.from <= at && at <= life.to),
-        attempt: Math.min(...same.map((event) => event.attempt.number)),
+        attempt: Math.min(...same.map((event) => roundOf(event, events))),
         outcomes: same.map((event) => event.attempt.outcome),
       };
       return [delivery];
@@ -77,4 +77,11 @@ export function atOnce(deliveries: readonly Delivery[]): readonly number[] {
     running = [...running.filter(({ to }) => to - roundedMs > delivery.from), delivery];
     return running.length;
   });
+}
+
+function roundOf(event: Attempted, events: readonly HistoryEvent[]): number {
+  const before = events.filter(
+    (one) => one.kind === "recipient-deferred" && one.recipient === event.recipient && one.at < event.at,
+  );
+  return Math.max(event.attempt.number, before.length + 1);
 }
