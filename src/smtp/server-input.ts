@@ -36,8 +36,9 @@ export class ServerInput {
   #queue: Buffer[] = [];
   #queuedBytes = 0;
   /**
-   * The rest of a bad line is being dropped. A line that is too long is reported at its end, any other was already:
-   * `behind-lf` where a client may take what comes next for a line of its own, `rest` where that announces nothing.
+   * The rest of a bad line is being dropped. A line that is too long is reported at its end, any other was already. Behind
+   * an LF a client may take what comes next for a line of its own: a chunk that it announces is reported at the next LF,
+   * and `rest` is what announces nothing.
    */
   #dropping: "behind-lf" | "rest" | BadLine | undefined;
 
@@ -90,10 +91,15 @@ export class ServerInput {
       } else if (dropping === undefined) {
         const excess = isOver(limitOf, chunk, start, lf - 1);
         this.#dropping = excess ? badLine("too-long", chunk, start) : "behind-lf";
-        if (!excess) return brokenLine(chunk, start, lf);
-      } else if (dropping === "rest") this.#dropping = "behind-lf";
+        if (!excess) return brokenLine(chunk, start, Math.min(lf, start + limitMin));
+      } else if (dropping === "rest") {
+        this.#dropping = "behind-lf";
+      } else if (typeof dropping === "object" && dropping.fault === "bare-line-end") {
+        this.#dropping = "behind-lf";
+        return dropping;
+      }
       if (dropping !== "behind-lf") continue;
-      const broken = brokenLine(chunk, start, lf);
+      const broken = brokenLine(chunk, start, Math.min(lf, start + announcementMax));
       if (broken.announces === "chunk") return broken;
     }
   }
@@ -155,7 +161,7 @@ export class ServerInput {
     }
     if (this.#dropping === "behind-lf") {
       if (end - this.#offset < announcementMax) return;
-      const broken = brokenLine(this.#chunk, this.#offset, end);
+      const broken = brokenLine(this.#chunk, this.#offset, this.#offset + announcementMax);
       this.#dropping = broken.announces === "chunk" ? broken : "rest";
     }
     if (this.#chunk.at(-1) === CR) this.#offset = end - 1;
@@ -166,7 +172,7 @@ export class ServerInput {
 function lineBetween(chunk: Buffer, start: number, lf: number, limitOf: (line: Buffer) => number): string | BadLine {
   if (isOver(limitOf, chunk, start, lf)) return badLine("too-long", chunk, start);
   const line = chunk.toString("latin1", start, lf - 1);
-  if (line.includes("\r")) return brokenLine(chunk, start, lf);
+  if (line.includes("\r")) return brokenLine(chunk, start, Math.min(lf, start + limitMin));
   if (!hasNonAscii(line)) return line;
   const bytes = chunk.subarray(start, lf - 1);
   if (isUtf8(bytes)) return bytes.toString("utf8");
@@ -176,8 +182,8 @@ function lineBetween(chunk: Buffer, start: number, lf: number, limitOf: (line: B
 
 /** With a bare CR or LF. A chunk may also be announced behind the CR, for a client that takes it for the end of a line. */
 function brokenLine(chunk: Buffer, start: number, end: number): BadLine {
-  const text = chunk.toString("latin1", start, Math.min(end, start + limitMin));
-  return badLine("bare-line-end", chunk, start + 1 + text.search(/\r[ \t]*BDAT/i));
+  const text = chunk.toString("latin1", start, end);
+  return { fault: "bare-line-end", announces: announcedContent(text.slice(text.search(/\r[ \t]*BDAT/i) + 1)) };
 }
 
 function badLine(fault: LineFault, chunk: Buffer, start: number): BadLine {

@@ -183,7 +183,13 @@ test("a chunk announced behind a bare CR or LF, as another program may read it, 
     }
   }
   // Neither the end of a long line that is dropped, nor a word that only begins so elsewhere.
-  for (const line of [`x\n${"y".repeat(40)}BDAT 5`, "NOOP\nNOOP BDAT 5", "\n"]) {
+  for (const line of [
+    `x\n${"y".repeat(40)}BDAT 5`,
+    `x\n${"\r".repeat(40)}BDAT 5`,
+    `x\n${" ".repeat(40)}BDAT 5`,
+    "NOOP\nNOOP BDAT 5",
+    "\n",
+  ]) {
     for (const pieces of [[`${line}\r\nNOOP\r\n`], [...`${line}\r\nNOOP\r\n`]]) {
       const conversation = withRecipient();
       for (const piece of pieces) conversation.send(piece);
