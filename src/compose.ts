@@ -57,6 +57,7 @@ import type { Resolver } from "./ports/resolver.ts";
 import { openReports } from "./open-reports.ts";
 import { Queue } from "./queue/queue.ts";
 import type { ReportWork } from "./reporting/report-work.ts";
+import { HeldMailKeeper } from "./reporting/held-mail-keeper.ts";
 import { ReportGatherer } from "./reporting/report-gatherer.ts";
 import { Reporter } from "./reporting/reporter.ts";
 import { findReportDestinations } from "./report-destinations.ts";
@@ -183,6 +184,12 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   const { captures } = router;
   const gatherer = new ReportGatherer({ reporter, spool, clock, log, captures, wake: () => queue.wake() });
   opened.defer(() => gatherer.close());
+  const findDestination = findReportDestinations({ accounts: directory, ...(forwarding && { forwarding }) });
+  const heldMail = new HeldMailKeeper({
+    ...{ spool, gatherer, clock, random, log, findDestination, nextId: () => ids.next(), wake: () => queue.wake() },
+    settings: () => ({ hostname: current.hostname, expireMs: current.queue.expire }),
+  });
+  opened.defer(() => heldMail.close());
   const queue = new Queue({
     spool,
     router,
@@ -269,6 +276,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     inbox,
     reload,
     ready: () => ready,
+    heldMail: () => heldMail.held,
     ...(signing && { dkim: signing.keys }),
     ...(accounts
       ? { users: userDirectory({ settings: () => accountSettings(current), accounts, store, crypto, clock }) }
@@ -299,6 +307,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   queue.start();
   signing?.start();
   history.start();
+  heldMail.start();
   inboxKeeper.start();
   if (!development)
     reports.start({

@@ -41,6 +41,8 @@ export interface AdminDependencies extends QueueApiDependencies {
   readonly reload?: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly error: string }>;
   /** Not yet, or no longer, taking mail. */
   readonly ready: () => boolean;
+  /** Mail that is held and older than a day. */
+  readonly heldMail?: () => { readonly recipients: number; readonly oldest: number } | undefined;
 }
 
 /** Everything that is sent here is a few names, a password, or a filter. */
@@ -56,7 +58,9 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
 
   app.get("/healthz", (context) => context.json({ status: "ok", version: dependencies.version }));
   app.get("/readyz", (context) =>
-    dependencies.ready() ? context.json({ status: "ready" }) : context.json({ status: "not ready" }, 503),
+    dependencies.ready()
+      ? context.json({ status: "ready", ...heldWords(dependencies.heldMail?.()) })
+      : context.json({ status: "not ready" }, 503),
   );
 
   app.use(async (context, next) => {
@@ -154,4 +158,10 @@ function usersApi(users: UserDirectory): Hono {
     throw error;
   });
   return app;
+}
+
+/** A warning beside the status: mail is taken and delivered all the same. */
+function heldWords(held: { readonly recipients: number; readonly oldest: number } | undefined) {
+  if (held === undefined) return {};
+  return { held_over_a_day: { recipients: held.recipients, oldest: new Date(held.oldest).toISOString() } };
 }

@@ -158,6 +158,11 @@ export const logEvents = {
     "A recipient is held and waits for a person.",
     "`posthaste queue release` sends it on, `remove` drops it.",
   ),
+  "mail-held-long": declare(
+    "warn",
+    "Recipients are held whose messages are older than a day; told once a day, also to the postmaster.",
+    "`posthaste queue list --state held` shows them, `queue release` sends them on, `queue remove` drops them; when their time is over, they expire and their senders are told.",
+  ),
   "report-queued": declare(
     "info",
     "A delivery status notification was queued.",

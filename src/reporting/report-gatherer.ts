@@ -114,6 +114,14 @@ export class ReportGatherer {
     };
   }
 
+  /** Writes down what recipients owe that were given up without an attempt. Resolves when it is durable. */
+  async owe(input: ReportsInput): Promise<void> {
+    const { reports: _, records, onRecorded } = await this.reportsFor({ ...input, whole: false });
+    await this.#options.spool.changeRecords(records);
+    onRecorded();
+    this.claimEnded(input.message.id);
+  }
+
   /** A claim of this message has ended: perhaps there was no other, and nothing more is to come. */
   claimEnded(message: QueueId): void {
     if (this.#waiting.has(message)) this.#look(message);

@@ -42,7 +42,10 @@ function checkTold(view: WorldView, { message, recipients, events }: Row, byId: 
     const may = (condition: "FAILURE" | "DELAY") => notify === undefined || notify.includes(condition);
     const canBeTold = message.reversePath !== "";
     const success = notify?.includes("SUCCESS") === true;
-    const failed = state === "failed" || state === "expired";
+    const heldTooLong = events.some(
+      (event) => event.kind === "recipient-removed" && event.recipient === recipient.index && event.by === "expiry",
+    );
+    const failed = state === "failed" || state === "expired" || heldTooLong;
     const owed = {
       failed: canBeTold && failed && may("FAILURE") ? 1 : 0,
       delivered: canBeTold && state === "delivered" && success ? 1 : 0,

@@ -9,6 +9,7 @@ import { parseDmarcRecord } from "../../src/dmarc/dmarc-record.ts";
 import type { AggregateReport, AggregateRow } from "../../src/dmarc/report/aggregate-report.ts";
 import { RewritingKeys } from "../../src/forwarding/rewriting-keys.ts";
 import { sentNamespace } from "../../src/reporting/dmarc-aggregate/daily-reports.ts";
+import { noticesNamespace } from "../../src/reporting/held-mail-keeper.ts";
 import { owedRecord } from "../../src/reporting/owed-record.ts";
 import { putDomain, putRow } from "../../src/reporting/dmarc-aggregate/report-rows.ts";
 import {
@@ -206,6 +207,7 @@ async function records(spool: Spool, clock: ManualClock): Promise<void> {
     },
     putDomain(day, "counted.test", "run", { record, seenAt: now }),
     putRow(day, "counted.test", "run", 0, row),
+    { kind: "put", namespace: noticesNamespace, key: "last", value: now },
     owedRecord({
       about: { id: "2C3RD8G0EEEE", reversePath: "sender@origin.test" },
       action: "failed",

@@ -1,0 +1,232 @@
+/**
+ * Nothing is held in silence, nor for ever. What is held and older than a day is told each day in the log and to the
+ * postmaster, and stands in `/readyz`; at the age of `queue.expire` it is given up, and its sender gets a report.
+ *
+ * Giving up takes two steps, and a crash between them must not have the sender told twice: what is owed is written down
+ * first, and not again where the history has the report.
+ */
+import { formatDate } from "../message/date.ts";
+import { makeMessageId, messageIdRandomBytes } from "../message/message-id.ts";
+import { makeReceived } from "../message/received-field.ts";
+import type { Instant } from "../lib/instant.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Random } from "../ports/random.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
+import type { FoundRecipient, NewMessage, QueueId, Spool } from "../spool/spool.ts";
+import type { FindReportDestination } from "./report-destination.ts";
+import type { ReportGatherer } from "./report-gatherer.ts";
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+/** After a start there is mail to be seen to first. */
+const firstDelayMs = 120_000;
+const pageMax = 500;
+/** Lines of a notice; the command shows the others. */
+const listedMax = 20;
+
+export const noticesNamespace = "held-notices";
+const lastKey = "last";
+
+export interface HeldMail {
+  /** Recipients that are held and whose message is older than a day. */
+  readonly recipients: number;
+  /** When the oldest of them was received. */
+  readonly oldest: Instant;
+}
+
+export interface HeldMailKeeperOptions {
+  readonly spool: Spool;
+  readonly gatherer: Pick<ReportGatherer, "owe">;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly nextId: () => QueueId;
+  readonly findDestination: FindReportDestination;
+  readonly settings: () => { readonly hostname: string; readonly expireMs: number };
+  /** A message was queued. */
+  readonly wake: () => void;
+}
+
+export class HeldMailKeeper {
+  readonly #options: HeldMailKeeperOptions;
+  #held: HeldMail | undefined;
+  #timer: Timer | undefined;
+  #working: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: HeldMailKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** What the last round found; undefined: nothing. */
+  get held(): HeldMail | undefined {
+    return this.#held;
+  }
+
+  start(): void {
+    this.#arm(firstDelayMs);
+  }
+
+  /** Resolves when nothing is being written any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#working;
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#closed) return;
+    this.#timer = this.#options.clock.setTimer(delayMs, () => {
+      this.#working = this.#round()
+        .catch((error: unknown) => logTrouble(this.#options.log, "looking through held mail", error))
+        .finally(() => this.#arm(hourMs));
+    });
+  }
+
+  async #round(): Promise<void> {
+    const { clock, settings } = this.#options;
+    const now = clock.now();
+    const { expireMs } = settings();
+    let recipients = 0;
+    let oldest = now;
+    const shown: FoundRecipient[] = [];
+    for await (const found of this.#heldBefore(now - dayMs)) {
+      if (this.#closed) return;
+      const { receivedAt } = found.message;
+      if (now >= receivedAt + expireMs) {
+        await this.#giveUp(found);
+        continue;
+      }
+      recipients++;
+      oldest = Math.min(oldest, receivedAt);
+      if (shown.length < listedMax) shown.push(found);
+    }
+    this.#held = recipients === 0 ? undefined : { recipients, oldest };
+    if (this.#held !== undefined) await this.#tell(this.#held, shown, now);
+  }
+
+  /** What of it is given up meanwhile changes nothing of the pages to come. */
+  async *#heldBefore(time: Instant): AsyncGenerator<FoundRecipient> {
+    let after: { readonly message: QueueId; readonly index: number } | undefined;
+    for (;;) {
+      const page = await this.#options.spool.find(
+        { states: ["held"] },
+        { limit: pageMax, ...(after !== undefined && { after }) },
+      );
+      for (const found of page) if (found.message.receivedAt <= time) yield found;
+      const last = page.at(-1)?.recipient;
+      if (page.length < pageMax || last === undefined) return;
+      after = { message: last.message, index: last.index };
+    }
+  }
+
+  async #giveUp({ message, recipient }: FoundRecipient): Promise<void> {
+    const { spool, gatherer, log } = this.#options;
+    const { address, held } = recipient;
+    const by = held?.by ?? "nobody";
+    const reason = `It was held by ${by}, and nobody released it: ${held?.reason ?? "no reason"}`;
+    const events = await spool.events(message.id);
+    const told = events.some(
+      (event) => event.kind === "report-queued" && event.action === "failed" && event.recipients.includes(address),
+    );
+    if (!told) {
+      const outcome = { kind: "deferred", status: "4.7.0", owner: "policy", reason } as const;
+      await gatherer.owe({
+        message,
+        attempts: [{ recipient, outcome, expired: true }],
+        openContent: async () => {
+          const content = await spool.openContent(message.id);
+          if (content === undefined) throw new Error(`The content of ${message.id} is not in the spool`);
+          return content;
+        },
+      });
+    }
+    await spool.remove({ message: message.id, to: address, states: ["held"] }, "expiry");
+    log.event("recipient-expired", {
+      message: message.id,
+      from: message.reversePath,
+      recipient: address,
+      reply: reason,
+    });
+  }
+
+  /** Once a day, restarts or not. */
+  async #tell({ recipients, oldest }: HeldMail, shown: readonly FoundRecipient[], now: Instant): Promise<void> {
+    const { spool, log } = this.#options;
+    const last = await spool.getRecord(noticesNamespace, lastKey);
+    if (typeof last === "number" && last <= now && now < last + dayMs) return;
+    log.event("mail-held-long", { recipients, oldest: new Date(oldest).toISOString() });
+    const notice = await this.#notice(recipients, shown, now);
+    const records = [{ kind: "put", namespace: noticesNamespace, key: lastKey, value: now }] as const;
+    if (notice === undefined) {
+      await spool.changeRecords(records);
+      return;
+    }
+    await using writer = spool.begin();
+    await writer.append(notice.content);
+    await writer.commit(notice.message, { events: [], records });
+    this.#options.wake();
+  }
+
+  async #notice(recipients: number, shown: readonly FoundRecipient[], now: Instant) {
+    const { random, nextId, findDestination, settings } = this.#options;
+    const { hostname } = settings();
+    const postmaster = `postmaster@${hostname}`;
+    const destination = await findDestination(postmaster);
+    if (destination.kind === "nobody") return undefined;
+    const id = nextId();
+    const from = `Mail Delivery System <mailer-daemon@${hostname}>`;
+    const subject = `${recipients === 1 ? "1 recipient is" : `${recipients} recipients are`} held on ${hostname}`;
+    const messageId = makeMessageId({ at: now, random: random.bytes(messageIdRandomBytes), host: hostname });
+    const text = [
+      `From: ${from}`,
+      `To: <${postmaster}>`,
+      `Subject: ${subject}`,
+      `Date: ${formatDate(now)}`,
+      `Message-ID: ${messageId}`,
+      "Auto-Submitted: auto-generated",
+      "MIME-Version: 1.0",
+      "Content-Type: text/plain; charset=us-ascii",
+      "",
+      "This mail is held and older than a day. Nobody gets it before somebody releases it,",
+      "and when its time in the queue is over its sender is told that it failed.",
+      "",
+      ...shown.map(({ message, recipient }) => lineOf(message.id, recipient.address, recipient.held)),
+      ...(recipients > shown.length ? [`... and ${recipients - shown.length} more`] : []),
+      "",
+      "posthaste queue list --state held     shows all of it",
+      "posthaste queue release MESSAGE       sends one on",
+      "posthaste queue remove MESSAGE        drops one",
+      "",
+    ].join("\r\n");
+    const message: NewMessage = {
+      id,
+      receivedAt: now,
+      reversePath: "",
+      origin: { listener: "local", protocol: "local" },
+      body: "7BIT",
+      smtpUtf8: false,
+      facts: {
+        receivedCount: 0,
+        ownReceived: false,
+        autoSubmitted: true,
+        deliveredTo: [],
+        utf8Header: false,
+        eightBit: false,
+        binary: false,
+        subject,
+        messageId,
+        from,
+      },
+      headerBlock: makeReceived({ byHost: hostname, id, at: now }),
+      recipients: destination.recipients.map((recipient) => ({ ...recipient, notify: ["NEVER"] })),
+    };
+    return { message, content: Buffer.from(text) };
+  }
+}
+
+function lineOf(id: QueueId, address: string, held: FoundRecipient["recipient"]["held"]): string {
+  const line = `${id}  ${address}  held by ${held?.by ?? "nobody"}: ${held?.reason ?? ""}`;
+  return line.replaceAll(/[^ -~]/g, "?").slice(0, 500);
+}
