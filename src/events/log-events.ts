@@ -87,7 +87,7 @@ export const logEvents = {
   "command-refused": declare(
     "info",
     "A command was refused before anything was decided about it: its syntax, its place, a limit.",
-    "The session continues until the limit of errors. The same refusal again is not logged.",
+    "The session continues until the limit of errors. A repeated temporary refusal is not logged again.",
   ),
   "login-succeeded": declare("info", "A client logged in.", "It may submit for its addresses."),
   "login-failed": declare("warn", "A login was refused.", "The client may try again until the limit of errors."),

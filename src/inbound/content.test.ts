@@ -402,6 +402,7 @@ test("a bare CR in the header section is refused also where line ends are repair
     ]) {
       assert.match(await send(header, via), /^554 5\.6\.0 The header section has /, `${via} ${JSON.stringify(header)}`);
     }
+    assert.match(await send("From: ann@example.org\nX: a\rb\n\nbody\n", via), /: CR in the field "X", character 5$/);
     assert.match(await send("From: ann@example.org\nSubject: x\n\n\rb\rc\n", via), /^250 /);
   }
   for (const { content } of await server.messages()) {

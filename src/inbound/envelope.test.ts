@@ -93,6 +93,29 @@ test("SMTP-033: postmaster is taken everywhere, in any letter case", async () =>
   );
 });
 
+test("addresses without brackets or domain are completed for relay networks and in development, and refused from strangers", async () => {
+  await using relaying = await ReceivingServer.open({ relayNetworks: ["198.51.100.0/24"] });
+  await using development = await ReceivingServer.open({ development: true });
+  for (const [server, kind] of [
+    [relaying, "mx"],
+    [development, "submission"],
+  ] as const) {
+    const client = await server.client(kind);
+    await client.expect("MAIL FROM: root", "250");
+    await client.expect("RCPT TO:\tfar@elsewhere.test NOTIFY=NEVER", "250");
+    await client.content("Subject: x\r\n\r\nhello");
+    const { message, recipients } = await server.onlyMessage();
+    assert.equal(message.reversePath, "root@mail.example.org");
+    assert.equal(recipients[0]?.address, "far@elsewhere.test");
+  }
+  await using server = await ReceivingServer.open();
+  const stranger = await server.client("mx");
+  await stranger.expect("MAIL FROM:root", "501");
+  await stranger.expect("MAIL FROM:<root>", "501");
+  await stranger.expect("MAIL FROM:<a..b@docomo.example>", "250");
+  await stranger.expect("RCPT TO:ann@example.org", "501");
+});
+
 test("SMTP-034: the longest local-part, domain and path are accepted", async () => {
   await using server = await ReceivingServer.open({ relayNetworks: ["198.51.100.0/24"] });
   const client = await server.client("mx");

@@ -3,7 +3,7 @@
  * submissions, edited; everything is scanned once and appended as it comes. Nothing but the header section is held in memory.
  */
 import { ContentScanner, type ContentFindings } from "../message/content-scanner.ts";
-import { judgeHeaderEnd, type HeaderFault } from "../message/header-end.ts";
+import { judgeHeaderEnd, type HeaderFault, placeInHeader } from "../message/header-end.ts";
 import {
   HeaderCollector,
   parseHeaderFields,
@@ -36,9 +36,9 @@ interface Body {
   readonly header: HeaderSection;
   readonly scanner: ContentScanner;
   readonly hashes: BodyHashes | undefined;
-  /** Octets of what came until the empty line was over. */
-  readonly start: number;
-  readonly mboxLineDropped: boolean;
+  /** The header section as it came. */
+  readonly received: Buffer;
+  readonly mboxLineBytes: number;
 }
 
 export interface FinishedContent {
@@ -64,6 +64,7 @@ export class IncomingContent {
   /** Of the content, in memory and counted. */
   #held = 0;
   #wait: Promise<void> | undefined;
+  #faultPlace: string | undefined;
 
   constructor(options: IncomingContentOptions) {
     this.id = options.id;
@@ -102,9 +103,17 @@ export class IncomingContent {
     }
     const body = this.#body;
     if (body === undefined) throw new Error("a header section without a fault begins a body");
-    if (firstBareCr !== undefined && firstBareCr < body.start) return "stray-octets";
+    if (firstBareCr !== undefined && firstBareCr < body.mboxLineBytes + body.received.length + emptyLine.length) {
+      this.#faultPlace = placeInHeader(body.received, firstBareCr - body.mboxLineBytes);
+      return "stray-octets";
+    }
     body.hashes?.end();
-    return { header: body.header, findings: body.scanner.end(), mboxLineDropped: body.mboxLineDropped };
+    return { header: body.header, findings: body.scanner.end(), mboxLineDropped: body.mboxLineBytes > 0 };
+  }
+
+  /** Where in the header section the fault is that was found, if that is known. */
+  get faultPlace(): string | undefined {
+    return this.#faultPlace;
   }
 
   /** Of the last append, where there is one to wait for. */
@@ -124,15 +133,17 @@ export class IncomingContent {
   #beginBody(result: HeaderResult): ContentFault | undefined {
     if (result.kind === "too-large") return "header-too-large";
     const end = judgeHeaderEnd(result.header, result.rest);
-    if (end.kind === "ambiguous") return end.fault;
+    if (end.kind === "ambiguous") {
+      this.#faultPlace = end.place;
+      return end.fault;
+    }
     const received = parseHeaderFields(result.header);
     if (!this.#options.hold(received.bytes.length + fieldOverhead * received.fields.length)) return "memory-short";
     const { edit, checkLineEnds, checks } = this.#options;
     const header = edit === undefined ? received : edit(received);
     const scanner = new ContentScanner(header, { checkLineEnds });
     const hashes = checks?.headerComplete(received, header);
-    const start = result.mboxLineBytes + result.header.length + emptyLine.length;
-    this.#body = { header, scanner, hashes, start, mboxLineDropped: result.mboxLineBytes > 0 };
+    this.#body = { header, scanner, hashes, received: result.header, mboxLineBytes: result.mboxLineBytes };
     if (header.bytes.length > 0) this.#append(header.bytes);
     if (end.kind === "unseparated") {
       scanner.push(emptyLine);

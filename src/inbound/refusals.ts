@@ -15,9 +15,8 @@ const handshakeHint =
 const tlsPortHint =
   "The client began with TLS. Switch TLS off in the client, or start with --tls-port PORT and send it there.";
 
-/** The same refusal again, such as one recipient too many after another, is not repeated. */
-export function noteRefused(state: SessionState, { verb, reply }: RefusedEvent): Verdict {
-  logRefused(state, verb, reply, hintFor(verb, reply));
+export function noteRefused(state: SessionState, { verb, reply, argument }: RefusedEvent): Verdict {
+  logRefused(state, { verb, reply, argument, hint: hintFor(verb, reply) });
   return noted;
 }
 
@@ -28,17 +27,29 @@ export function handshakeHintFor(listener: ListenerOptions): string | undefined 
 
 /** TLS, or HTTP, on a port that speaks SMTP in clear. */
 export function noteNotSmtp(state: SessionState): void {
-  logRefused(state, "", serverReplies.notSmtp, tlsPortHint);
+  logRefused(state, { verb: "", reply: serverReplies.notSmtp, hint: tlsPortHint });
 }
 
-function logRefused(state: SessionState, verb: string, refusal: Reply, hint: string | undefined): void {
+interface LoggedRefusal {
+  readonly verb: string;
+  readonly reply: Reply;
+  readonly argument?: string | undefined;
+  readonly hint: string | undefined;
+}
+
+/**
+ * A temporary refusal again, such as one recipient too many after another, is not repeated; it counts as no error, so there
+ * could be any number.
+ */
+function logRefused(state: SessionState, { verb, reply: refusal, argument, hint }: LoggedRefusal): void {
   const { code, status = "", lines } = refusal;
   const reply = [code, status, ...lines].join(" ");
-  if (state.refusal === reply) return;
+  if (code < 500 && state.refusal === reply) return;
   state.refusal = reply;
   state.log.event("command-refused", {
     client: state.client.address,
     command: verb === "" ? undefined : verb,
+    argument,
     reply,
     hint: state.listener.development ? hint : undefined,
   });

@@ -63,19 +63,25 @@ test("a failed handshake is logged and ends the session", async () => {
   assert.equal(server.inbound.sessions, 0);
 });
 
-test("what the protocol core refuses by itself is logged: the same refusal once, and no hint in production", async () => {
+test("each refusal of the protocol core is a line of the log, with the address that was meant, and no hint in production", async () => {
   await using server = await ReceivingServer.open();
   const client = await server.client("mx");
   await client.expect("MAIL FROM:<s@x.example>", "250");
   await client.expect("RCPT TO:<root>", "501");
   await client.expect("RCPT TO:<root>", "501");
-  await client.expect("AUTH CRAM-MD5", "50");
+  await client.expect("RCPT TO:ann", "501");
+  await client.expect("RSET", "250");
+  await client.expect("AUTH PLAIN c2VjcmV0", "502");
+  await client.expect(`NOOP ${"x".repeat(3000)}`, "500");
   const refused = server.log.of("command-refused");
   assert.deepEqual(
-    refused.map(({ command, hint }) => [command, hint]),
+    refused.map(({ command, argument, hint }) => [command, argument, hint]),
     [
-      ["RCPT", undefined],
-      ["AUTH", undefined],
+      ["RCPT", "TO:<root>", undefined],
+      ["RCPT", "TO:<root>", undefined],
+      ["RCPT", "TO:ann", undefined],
+      ["AUTH", undefined, undefined],
+      [undefined, undefined, undefined],
     ],
   );
   assert.match(String(refused[0]?.["reply"]), /^501 5\.1\.3 /);

@@ -334,3 +334,22 @@ test("in development any login is right, in clear, any sender and any recipient,
   assert.match(await client.content("Subject: x\r\n\r\nhello"), /^250 /);
   assert.equal((await server.messages()).length, 2);
 });
+
+test("cron's From field without a domain gets the login's address, and posthaste dev shows it as it came", async () => {
+  const content = "From: root (Cron Daemon)\r\nTo: root\r\nSubject: Cron <root@web1> backup\r\n\r\ndone";
+  await using server = await ReceivingServer.open();
+  const client = await server.submitter();
+  await client.envelope("<ann@example.org>", "<bob@example.org>");
+  assert.match(await client.content(content), /^250 /);
+  assert.match((await server.onlyMessage()).content, /^From: "root \(Cron Daemon\)" <ann@example\.org>\r$/m);
+  await client.envelope("<ann@example.org>", "<bob@example.org>");
+  assert.match(
+    await client.content(content.replace("root (Cron Daemon)", "root@")),
+    /^554 5\.6\.0 An address is malformed \(From field, character 1\)/,
+  );
+  await using development = await ReceivingServer.open({ development: true });
+  const application = await development.client("submission");
+  await application.envelope("<root@web1>", "<bob@example.org>");
+  assert.match(await application.content(content), /^250 /);
+  assert.match((await development.onlyMessage()).content, /^From: root \(Cron Daemon\)\r$/m);
+});

@@ -30,6 +30,8 @@ export interface MalformedAddressList {
   readonly kind: "malformed";
   /** Short ASCII text for the peer; nothing of its input is repeated. */
   readonly reason: string;
+  /** Index in the value of what is wrong, or of the address or group that is. */
+  readonly at: number;
 }
 
 export interface AddressListOptions {
@@ -43,7 +45,7 @@ export interface AddressListOptions {
 /** `value`: the unfolded value of one field. An empty value is an empty list. */
 export function parseAddressList(value: string, options: AddressListOptions = {}): AddressList | MalformedAddressList {
   const tokens = tokenizeAddresses(value);
-  if (typeof tokens === "string") return { kind: "malformed", reason: tokens };
+  if (!("length" in tokens)) return { kind: "malformed", ...tokens };
   return new ListParser(tokens, options.unroutable ?? false).parse();
 }
 
@@ -65,11 +67,13 @@ class ListParser {
 
   parse(): AddressList | MalformedAddressList {
     for (;;) {
+      const at = this.#tokens[this.#at]?.at ?? 0;
       const problem = this.#element();
-      if (problem !== undefined) return { kind: "malformed", reason: problem };
+      if (problem !== undefined) return { kind: "malformed", reason: problem, at };
       if (this.#at >= this.#tokens.length) break;
     }
-    if (this.#group !== undefined) return { kind: "malformed", reason: "A group lacks its semicolon" };
+    if (this.#group !== undefined)
+      return { kind: "malformed", reason: "A group lacks its semicolon", at: this.#tokens.at(-1)?.at ?? 0 };
     return { kind: "list", mailboxes: this.#mailboxes, groups: this.#groups };
   }
 

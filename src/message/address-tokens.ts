@@ -5,6 +5,14 @@ export interface AddressToken {
   /** Without the quotes and backslashes of a quoted string; a literal keeps its brackets. */
   readonly text: string;
   readonly spaceBefore: boolean;
+  /** Index of its first character in the value. */
+  readonly at: number;
+}
+
+/** What is wrong with a value, and where: the index of a character. */
+export interface AddressProblem {
+  readonly reason: string;
+  readonly at: number;
 }
 
 /** 2,000 addresses of ordinary length. A field beyond that is refused, not read half. */
@@ -19,12 +27,13 @@ const domainLiteral = /\[[^[\]\\\r\n]*\]/y;
 const special = /[<>@,;:.]/y;
 const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
 
-/** A text says what is wrong. */
-export function tokenizeAddresses(value: string): readonly AddressToken[] | string {
-  if (value.length > valueLengthMax) return "The field is too long";
-  if (control.test(value)) return "The field has control characters";
+export function tokenizeAddresses(value: string): readonly AddressToken[] | AddressProblem {
+  if (value.length > valueLengthMax) return { reason: "The field is too long", at: valueLengthMax };
+  const controlAt = value.search(control);
+  if (controlAt !== -1) return { reason: "The field has a control character", at: controlAt };
   const tokens: AddressToken[] = [];
   let at = 0;
+  let start = 0;
   let spaceBefore = false;
   const take = (pattern: RegExp): RegExpExecArray | null => {
     pattern.lastIndex = at;
@@ -33,29 +42,30 @@ export function tokenizeAddresses(value: string): readonly AddressToken[] | stri
     return match;
   };
   const add = (kind: AddressToken["kind"], text: string): void => {
-    tokens.push({ kind, text, spaceBefore });
+    tokens.push({ kind, text, spaceBefore, at: start });
     spaceBefore = false;
   };
   while (at < value.length) {
+    start = at;
     let match: RegExpExecArray | null;
     if (take(blank) !== null) {
       spaceBefore = true;
     } else if (value[at] === "(") {
       const end = endOfComment(value, at);
-      if (end === undefined) return "A comment is not closed";
+      if (end === undefined) return { reason: "A comment is not closed", at };
       at = end;
       spaceBefore = true;
     } else if ((match = take(atom)) !== null) {
       add("atom", match[0]);
     } else if ((match = take(quotedString)) !== null) {
-      if (match[2] === "") return "A quoted string is not closed";
+      if (match[2] === "") return { reason: "A quoted string is not closed", at: start };
       add("quoted", (match[1] ?? "").replaceAll(/\\([^])/g, "$1"));
     } else if ((match = take(special)) !== null) {
       add("special", match[0]);
     } else if ((match = take(domainLiteral)) !== null) {
       add("literal", match[0]);
     } else {
-      return "The field has a character that must be quoted";
+      return { reason: "A character must be in quotes", at };
     }
   }
   return tokens;

@@ -19,6 +19,18 @@ const cases: Readonly<Record<string, readonly string[]>> = {
   "stray-octets": ["A: 1\nB: 2\r\n\r\n", "A: 1\rB: 2\r\n\r\n", "A: \0\r\n\r\n", "A: 1\r\n\nB", "A: 1\r\n\rB", "A: 1\r", "\n", "\r", "\nFrom: a@b.test\r\n", "A: 1\r\r\n\r\n"],
 }; // prettier-ignore
 
+test("a reply about a stray octet names its field and its place there", () => {
+  const placeOf = (header: string) => {
+    const end = judgeHeaderEnd(Buffer.from(header, "latin1"), Buffer.from("\r\n"));
+    return end.kind === "ambiguous" ? end.place : undefined;
+  };
+  assert.equal(placeOf("A: 1\r\nSubject: a\rb\r\nC: 2\r\n"), 'CR in the field "Subject", character 11');
+  assert.equal(placeOf("A: 1\r\n\tx\r\n y\0\r\n"), 'NUL in the field "A", character 13');
+  assert.equal(placeOf("A : 1\nB: 2\r\n"), 'LF in the field "A", character 6');
+  assert.equal(placeOf(`${"n".repeat(60)}: \0\r\n`), "NUL in its octet 63");
+  assert.equal(placeOf("A: 1\r\n"), undefined);
+});
+
 for (const [expected, contents] of Object.entries(cases)) {
   test(`what ends a header section: ${expected}`, () => {
     for (const content of contents) assert.equal(judge(content), expected, JSON.stringify(content));

@@ -16,7 +16,7 @@ export type HeaderEnd =
   | { readonly kind: "separated" }
   /** What follows is neither field nor empty line: an empty line belongs before it. */
   | { readonly kind: "unseparated" }
-  | { readonly kind: "ambiguous"; readonly fault: HeaderFault };
+  | { readonly kind: "ambiguous"; readonly fault: HeaderFault; readonly place?: string };
 
 export type HeaderFault =
   /** White space where the first field begins: the line would continue the last of our own fields (RFC 5322 §2.2.3). */
@@ -34,7 +34,8 @@ export const headerFaultWords: Readonly<Record<HeaderFault, string>> = {
 /** `header` and `rest` as {@link HeaderCollector} gives them for the whole of a message's beginning. */
 export function judgeHeaderEnd(header: Buffer, rest: Buffer): HeaderEnd {
   if (header.length === 0 && isBlank(rest[0])) return beginsWithWhiteSpace;
-  if (hasStrayOctets(header)) return strayOctets;
+  const stray = strayOctetIn(header);
+  if (stray !== -1) return { ...strayOctets, place: placeInHeader(header, stray) };
   const [first, second] = rest;
   if (first === undefined || (first === cr && second === lf)) return separated;
   return first === cr || first === lf ? strayOctets : unseparated;
@@ -42,16 +43,41 @@ export function judgeHeaderEnd(header: Buffer, rest: Buffer): HeaderEnd {
 
 /** CR, LF or NUL by itself in a header section: programs disagree on what that means, and where its fields end. */
 export function hasStrayOctets(header: Buffer): boolean {
+  return strayOctetIn(header) !== -1;
+}
+
+/** Index of the first one; -1: none. */
+function strayOctetIn(header: Buffer): number {
   for (let at = 0; at < header.length; at++) {
     const octet = header[at] ?? 0;
     if (octet > cr) continue;
     if (octet === cr && header[at + 1] === lf) at++;
-    else if (octet === 0 || octet === lf || octet === cr) return true;
+    else if (octet === 0 || octet === lf || octet === cr) return at;
   }
-  return false;
+  return -1;
 }
+
+/** For replies: `CR in the field "Subject", character 12`. Characters are octets of the field, its name included. */
+export function placeInHeader(header: Buffer, index: number): string {
+  let start = 0;
+  let end = header.indexOf(crlf);
+  while (end !== -1 && end + crlf.length <= index) {
+    if (!isBlank(header[end + crlf.length])) start = end + crlf.length;
+    end = header.indexOf(crlf, end + crlf.length);
+  }
+  const name = /^[!-9;-~]{1,40}(?=[ \t]*:)/.exec(header.toString("latin1", start, start + shownMax))?.[0];
+  const octet = header[index];
+  const what = octet === cr ? "CR" : octet === lf ? "LF" : "NUL";
+  return name === undefined
+    ? `${what} in its octet ${index + 1}`
+    : `${what} in the field "${name}", character ${index - start + 1}`;
+}
+
+/** Octets of a line in which the field's name is looked for. */
+const shownMax = 80;
+const crlf = Buffer.from("\r\n");
 
 const separated: HeaderEnd = { kind: "separated" };
 const unseparated: HeaderEnd = { kind: "unseparated" };
 const beginsWithWhiteSpace: HeaderEnd = { kind: "ambiguous", fault: "begins-with-white-space" };
-const strayOctets: HeaderEnd = { kind: "ambiguous", fault: "stray-octets" };
+const strayOctets = { kind: "ambiguous", fault: "stray-octets" } as const satisfies HeaderEnd;

@@ -45,6 +45,38 @@ for (const bad of ["", "<>", "no brackets@x", "<<a@b>>", "<a@b", "<a b@c>"]) {
   });
 }
 
+for (const [given, completed] of [
+  ["From: root (Cron Daemon)", 'From: "root (Cron Daemon)" <ann@example.org>'],
+  ["From: root", 'From: "root" <ann@example.org>'],
+  ["From:\r\n root", 'From: "root" <ann@example.org>'],
+  ['From: "root\\" x"', 'From: "\\"root\\\\\\" x\\"" <ann@example.org>'],
+  ["From: Cron Daemon <root>", "From: Cron Daemon <ann@example.org>"],
+  ["From: =?utf-8?q?Cron?= <root> (web1)", "From: =?utf-8?q?Cron?= <ann@example.org> (web1)"],
+  ["From: <root>", "From: <ann@example.org>"],
+  ["From: a@b\r\nSender: root", 'Sender: "root" <ann@example.org>\r\nFrom: a@b'],
+] as const) {
+  test(`an author without a domain becomes the login's address: ${JSON.stringify(given)}`, () => {
+    const rest = "Date: x\r\nMessage-ID: <x@y>\r\n";
+    const { text, edits } = edit(`${given}\r\n${rest}`, { completesAuthors: true });
+    assert.equal(text, `${completed}\r\n${rest}`);
+    assert.deepEqual(edits, ["author-completed"]);
+    // Without a login nobody knows who it is.
+    assert.deepEqual(edit(`${given}\r\n${rest}`).edits, []);
+    const checked = checkHeaderAddresses(parseHeaderFields(Buffer.from(text)));
+    assert.equal(checked.kind, "ok");
+  });
+}
+
+for (const given of [
+  "From: ann@example.org", "From: root, bob", "From: root bob", "From: root <ann@example.org>", "From: root@", "From: <root", "From: root>", "From: a <b> <c>", "From: g: root;",
+  "From: (root)", "From: ", "From: root\r\nFrom: root", "From: r\u00f6ot", `From: ${"x".repeat(201)}`, "From: <>", "From: a <b> c",
+] as const) {
+  test(`an author who is anything but one name without a domain is left: ${JSON.stringify(given.slice(0, 30))}`, () => {
+    const header = `${given}\r\nDate: x\r\nMessage-ID: <x@y>\r\n`;
+    assert.deepEqual(edit(header, { completesAuthors: true }), { text: header, edits: [] });
+  });
+} // prettier-ignore
+
 test("SUB-006: two Message-IDs are none", () => {
   const { text, edits } = edit(`${complete}Message-ID: <z@y>\r\n`);
   assert.equal(text.match(/^message-id:/gim)?.length, 1);
@@ -82,7 +114,10 @@ test("SUB-007: the authors and the sender are found, however they are written", 
 });
 
 test("SUB-004: a From or Sender that cannot be read in one way only is refused", () => {
-  assert.match(check("From: <a@@b>\r\n"), /^From: An address is malformed/);
+  assert.match(check("From: <a@@b>\r\n"), /^From: An address is malformed \(From field, character 1\)/);
+  assert.match(check("From: a@b, root, c@d\r\n"), /^From: An address is malformed \(From field, character 6\)/);
+  assert.match(check('From: a@b, "c\r\n'), /^From: A quoted string is not closed \(From field, character 6\)/);
+  assert.match(check("From: a@b\0\r\n"), /^From: The field has a control character \(From field, character 4\)/);
   assert.match(check("Subject: x\r\n"), /^From: The message has no From/);
   assert.match(check("From:\r\n"), /^From: The From field names nobody/);
   assert.match(check("From: nobody:;\r\n"), /^From: The From field names nobody/);

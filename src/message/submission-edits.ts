@@ -1,16 +1,19 @@
 /**
  * What a submission server does to the header of what its own users send (RFC 6409 §8): it adds a Date, a Message-ID and
- * a From where they are missing, replaces a Message-ID that is none, and removes Bcc. Nothing else is touched, and the
+ * a From where they are missing, replaces a Message-ID that is none, completes an author without a domain, and removes Bcc. Nothing else is touched, and the
  * body never is. docs/lifecycle.md lists these edits; mail received on port 25 gets none of them (RFC 5321 §6.4).
  */
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import type { Instant } from "../lib/instant.ts";
-import { parseAddressList } from "./address-list.ts";
+import { type MalformedAddressList, parseAddressList } from "./address-list.ts";
+import { completedAuthor } from "./completed-author.ts";
 import { formatDate } from "./date.ts";
 import { type HeaderField, type HeaderSection, parseHeaderFields } from "./header-section.ts";
 import { isValidMessageId } from "./message-id.ts";
 
-export type SubmissionEdit = "date-added" | "message-id-added" | "message-id-replaced" | "from-added" | "bcc-removed";
+export type SubmissionEdit =
+  "date-added" | "message-id-added" | "message-id-replaced" | "from-added" | "author-completed" | "bcc-removed";
 
 export interface SubmissionContext {
   readonly now: Instant;
@@ -18,6 +21,8 @@ export interface SubmissionContext {
   readonly makeMessageId: () => string;
   /** `local@domain` ready for the wire: the login's address, or the reverse-path. Absent: nobody to name. */
   readonly author?: string;
+  /** `author` is the login's: it takes the place of an author without a domain. */
+  readonly completesAuthors?: boolean;
   /** Bcc stays, for a test that looks for a leak: what is sent to a test inbox reaches nobody. */
   readonly keepHidden?: boolean;
 }
@@ -54,6 +59,11 @@ export function editSubmission(header: HeaderSection, context: SubmissionContext
     added += `From: ${context.author}\r\n`;
     edits.push("from-added");
   }
+  for (const [field, text] of completedAuthors(header, context)) {
+    removed.add(field);
+    added += text;
+    if (!edits.includes("author-completed")) edits.push("author-completed");
+  }
   const [messageId] = messageIds;
   if (messageIds.length !== 1 || messageId === undefined || !isValidMessageId(messageId.value)) {
     for (const field of messageIds) removed.add(field);
@@ -62,6 +72,23 @@ export function editSubmission(header: HeaderSection, context: SubmissionContext
   }
   if (edits.length === 0) return { header, edits };
   return { header: rewrite(header, added, removed), edits };
+}
+
+/** From and Sender, each if it is there once and names somebody without a domain, with the field that replaces it. */
+function completedAuthors(
+  header: HeaderSection,
+  { author = "", completesAuthors = false }: SubmissionContext,
+): ReadonlyMap<HeaderField, string> {
+  const completed = new Map<HeaderField, string>();
+  if (!completesAuthors || author === "") return completed;
+  for (const name of ["From", "Sender"] as const) {
+    const fields = header.all(asciiLowerCase(name));
+    const [field] = fields;
+    if (field === undefined || fields.length > 1 || field.value.includes("@")) continue;
+    const value = completedAuthor(field.value, author);
+    if (value !== undefined) completed.set(field, `${name}: ${value}\r\n`);
+  }
+  return completed;
 }
 
 /** New fields go on top, where no signature and no order of the others is disturbed. */
@@ -75,6 +102,10 @@ function rewrite(header: HeaderSection, added: string, removed: ReadonlySet<Head
   }
   pieces.push(header.bytes.subarray(keptFrom));
   return parseHeaderFields(Buffer.concat(pieces));
+}
+
+function placed(field: "From" | "Sender", { reason, at }: MalformedAddressList): string {
+  return `${reason} (${field} field, character ${at + 1})`;
 }
 
 export type HeaderAddressCheck =
@@ -97,7 +128,7 @@ export function checkHeaderAddresses(header: HeaderSection): HeaderAddressCheck 
   if (fromField === undefined) return { kind: "bad", field: "From", reason: "The message has no From field" };
   if (fromFields.length > 1) return { kind: "bad", field: "From", reason: "The message has several From fields" };
   const from = parseAddressList(fromField.value);
-  if (from.kind === "malformed") return { kind: "bad", field: "From", reason: from.reason };
+  if (from.kind === "malformed") return { kind: "bad", field: "From", reason: placed("From", from) };
   if (from.mailboxes.length === 0) return { kind: "bad", field: "From", reason: "The From field names nobody" };
 
   const senderFields = header.all("sender");
@@ -105,7 +136,7 @@ export function checkHeaderAddresses(header: HeaderSection): HeaderAddressCheck 
   if (senderField === undefined) return { kind: "ok", from: from.mailboxes.map(({ mailbox }) => mailbox) };
   if (senderFields.length > 1) return { kind: "bad", field: "Sender", reason: "The message has several Sender fields" };
   const sender = parseAddressList(senderField.value);
-  if (sender.kind === "malformed") return { kind: "bad", field: "Sender", reason: sender.reason };
+  if (sender.kind === "malformed") return { kind: "bad", field: "Sender", reason: placed("Sender", sender) };
   const [only] = sender.mailboxes;
   if (only === undefined || sender.mailboxes.length > 1) {
     return { kind: "bad", field: "Sender", reason: "The Sender field does not name exactly one mailbox" };

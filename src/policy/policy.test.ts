@@ -46,6 +46,15 @@ test("SMTP-047: routes inside a local-part do not pass through us to a server th
   for (const text of ["u%evil.test@backend.test", "evil.test!u@backend.test", '"u@evil.test"@backend.test']) {
     assert.equal(summary(checkRouteInLocalPart(path(text), any, stranger)), "550 5.7.1 route-in-local-part", text);
     assert.equal(checkRouteInLocalPart(path(text), any, user), undefined, text);
+    // Who may relay gains nothing by a route: relay networks, and posthaste dev.
+    for (const own of [
+      { ...stranger, relayNetwork: true },
+      { ...stranger, listener: "submission" as const },
+    ]) {
+      assert.equal(checkRouteInLocalPart(path(text), any, own), undefined, text);
+    }
+    const lmtp = { ...stranger, listener: "lmtp" as const, relayNetwork: true };
+    assert.equal(summary(checkRouteInLocalPart(path(text), any, lmtp)), "550 5.7.1 route-in-local-part", text);
   }
   assert.equal(checkRouteInLocalPart(path("u@backend.test"), any, stranger), undefined);
 });

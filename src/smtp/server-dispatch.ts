@@ -24,7 +24,9 @@ export function runCommand(session: ServerSession, line: string): void {
   if (verb === undefined) return unknownCommand(session, line);
   if (!speaks(session, verb))
     return session.refuse(verb, verb === "LHLO" ? serverReplies.ehloHere : serverReplies.lhloHere);
-  const argument = verb === "MAIL" || verb === "RCPT" ? withoutBlanksBehindColon(given) : given;
+  const hasPath = verb === "MAIL" || verb === "RCPT";
+  const argument = hasPath ? withoutBlanksBehindColon(given) : given;
+  if (hasPath) session.argument = argument.slice(0, argumentShown);
   if (hasControlCharacter(argument)) {
     if (verb === "BDAT") return session.refuseLostChunk(serverReplies.controlCharacter);
     return session.refuse(verb, serverReplies.controlCharacter);
@@ -66,6 +68,9 @@ export function runCommand(session: ServerSession, line: string): void {
       return verb satisfies never;
   }
 }
+
+/** Characters of an address (RFC 5321 §4.5.3.1), as many as the log repeats. */
+const argumentShown = 320;
 
 /** LMTP has LHLO in the place of HELO and EHLO, which get 500 (RFC 2033 §4.1). */
 function speaks(session: ServerSession, verb: Verb): boolean {

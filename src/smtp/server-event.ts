@@ -172,6 +172,8 @@ export interface RefusedEvent {
   /** Upper case, or "" when no verb was recognised. */
   readonly verb: string;
   readonly reply: Reply;
+  /** Of MAIL and RCPT as given, the first 320 characters: whose address it was. */
+  readonly argument?: string;
 }
 
 /** Always the last event. The driver sends what `takeOutput` still gives and closes the connection. */

@@ -53,6 +53,7 @@ function readCommand(session: ServerSession): boolean {
   const line = session.input.readLine(session.lineLimit);
   if (line === undefined) return false;
   session.idleSince = session.now;
+  session.argument = undefined;
   const { dataRefused } = session;
   session.dataRefused = false;
   if (dataRefused && isNoCommand(line)) {

@@ -37,6 +37,8 @@ export class ServerSession {
   readonly lineLimit: (line: Buffer) => number;
   tlsActive: boolean;
   authenticated = false;
+  /** Of the MAIL or RCPT that is being run, for the log. */
+  argument: string | undefined;
   /** The first octets in clear were no TLS record. */
   knownNotTls = false;
   /** The last command was DATA and was refused: a client that did not wait may send its message all the same. */
@@ -70,7 +72,8 @@ export class ServerSession {
 
   refuse(verb: Verb | "", refusal: Reply): void {
     this.write(refusal);
-    this.events.push({ kind: "refused", verb, reply: refusal });
+    const { argument } = this;
+    this.events.push({ kind: "refused", verb, reply: refusal, ...(argument !== undefined && { argument }) });
     this.budget.countError(refusal);
     if (verb === "DATA") this.dataRefused = true;
     this.closeIfExhausted();

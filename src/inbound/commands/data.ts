@@ -50,6 +50,13 @@ const faults: Readonly<Record<ContentFault, Decision>> = {
   },
 };
 
+function faultDecision(fault: ContentFault, { faultPlace }: IncomingContent): Decision {
+  const decision = faults[fault];
+  if (decision.verdict === "accept" || faultPlace === undefined) return decision;
+  const { code, status, lines } = decision.reply;
+  return { ...decision, reply: reply(code, status, `${lines.join(" ")}: ${faultPlace}`) };
+}
+
 export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict {
   const { services, settings, transaction } = state;
   const space = services.freeSpace.check(event.declaredSize ?? 0);
@@ -74,7 +81,7 @@ export function receiveContent(state: SessionState, event: ContentEvent): Verdic
   if (content === undefined) return noted;
   const result = content.push(event.slices);
   if (result === undefined) return noted;
-  if (typeof result === "string") return refuseContent(state, faults[result]);
+  if (typeof result === "string") return refuseContent(state, faultDecision(result, content));
   return result.then(
     () => noted,
     (error: unknown) => refuseContent(state, spoolDecision(state, content.id, error)),
@@ -85,7 +92,7 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const { content, transaction, settings } = state;
   if (content === undefined || transaction === undefined) throw new Error("content ended that did not begin");
   const finished = content.finish(event.firstBareCr);
-  if (typeof finished === "string") return refuse(state, faults[finished]);
+  if (typeof finished === "string") return refuse(state, faultDecision(finished, content));
   const { header, findings, mboxLineDropped } = finished;
   const repairs = repairsOf(event, mboxLineDropped);
   const declaredBinary = transaction.parameters.body === "BINARYMIME";
@@ -233,7 +240,8 @@ function submissionEdit(state: SessionState): HeaderEdit {
     const makeId = () =>
       makeMessageId({ at: now, random: services.random.bytes(messageIdRandomBytes), host: settings.hostname });
     const author = client.login ?? transaction?.reversePathText ?? "";
-    return editSubmission(header, { now, makeMessageId: makeId, author, keepHidden }).header;
+    const completesAuthors = client.login !== undefined && parseMailbox(client.login) !== undefined;
+    return editSubmission(header, { now, makeMessageId: makeId, author, completesAuthors, keepHidden }).header;
   };
 }
 
