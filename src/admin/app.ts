@@ -7,6 +7,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Log } from "../ports/log.ts";
+import type { SiteControl } from "../queue/site-control.ts";
 import { SpoolError } from "../spool/spool.ts";
 import { type DkimDirectory, dkimApi } from "./dkim-api.ts";
 import { type GuardSettings, refusalOf } from "./guard.ts";
@@ -14,6 +15,7 @@ import type { Inbox } from "./inbox.ts";
 import { withinLimit } from "./body-limit.ts";
 import { inboxApi } from "./inbox-api.ts";
 import { reportsApi } from "./reports-api.ts";
+import { sitesApi } from "./sites-api.ts";
 import { queueApi, type QueueApiDependencies } from "./queue-api.ts";
 
 /** Users kept in the data directory; those of the file are listed and read-only. */
@@ -31,6 +33,8 @@ export class UserError extends Error {
 
 export interface AdminDependencies extends QueueApiDependencies {
   readonly log: Log;
+  /** Absent where no server runs. */
+  readonly siteControl?: SiteControl;
   readonly version: string;
   /** undefined: not known. JSON as documented in docs/queue.md. */
   readonly explain: (id: string) => Promise<unknown>;
@@ -86,6 +90,8 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
   });
 
   app.route("/api/v1/queue", queueApi(dependencies));
+
+  app.route("/api/v1/sites", sitesApi(dependencies.siteControl));
 
   app.route("/api/v1/reports", reportsApi(dependencies.spool));
 

@@ -93,7 +93,7 @@ function onSpool(spool: Spool): NonNullable<QueueApiDependencies["operate"]> {
 }
 
 /** One line, for `error`. */
-function sentenceOf({ issues }: z.ZodError): string {
+export function sentenceOf({ issues }: z.ZodError): string {
   return issues.map(({ path, message }) => (path.length > 0 ? `${path.join(".")}: ${message}` : message)).join("; ");
 }
 

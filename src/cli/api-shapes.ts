@@ -33,6 +33,24 @@ export const countAnswer = z.object({
   under_way: z.number().default(0),
 });
 
+export const siteShown = z.object({
+  site: z.string(),
+  description: z.string(),
+  waiting: z.number(),
+  running: z.number(),
+  limit: z.number(),
+  normal_limit: z.number(),
+  limited_until: z.string().nullable(),
+  resting_until: z.string().nullable(),
+  rest_reason: z.string().nullable(),
+  last_reply: z.string().nullable(),
+});
+export type SiteShown = z.output<typeof siteShown>;
+
+export const siteList = z.object({ sites: z.array(siteShown) });
+
+export const wokenSite = siteShown.extend({ retried: z.number() });
+
 export const userList = z.object({
   users: z.array(z.object({ address: z.string(), source: z.enum(["file", "data"]) })),
 });

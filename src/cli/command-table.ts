@@ -13,6 +13,7 @@ import { queueCommands } from "./commands/queue-commands.ts";
 import { reportsCommands } from "./commands/reports-commands.ts";
 import { sendCommand } from "./commands/send-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
+import { siteCommands } from "./commands/site-commands.ts";
 import { spoolCommands } from "./commands/spool-commands.ts";
 import { userCommands } from "./commands/user-commands.ts";
 import type { CommandGroup } from "./help.ts";
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   explainCommand,
   ...queueCommands,
   ...bulkCommands,
+  ...siteCommands,
   sendCommand,
   ...userCommands,
   ...dkimCommands,
@@ -38,6 +40,7 @@ export const commands: readonly Command[] = [
 export const commandGroups: readonly CommandGroup[] = [
   { name: "check", summary: "check a configuration, a domain's DNS, or a message" },
   { name: "queue", summary: "look at the queue and change it" },
+  { name: "site", summary: "look at where mail goes, and let a site rest" },
   { name: "user", summary: "make and change users" },
   { name: "dkim", summary: "keys that outgoing mail is signed with" },
   { name: "inbox", summary: "read captured mail" },

@@ -270,3 +270,29 @@ test("inbox clear takes a filter and says how much it deleted", async () => {
   );
   assert.match(cleared.stderr, /1 message deleted\.\n$/);
 });
+
+test("site rest sends how long and why, and shows the site; site list tells why one rests", async () => {
+  const site = {
+    ...{ site: "smtp mx a.test:25", description: "mx a.test", waiting: 3, running: 1, limit: 1, normal_limit: 20 },
+    ...{ limited_until: null, resting_until: "2100-01-01T00:00:00.000Z", rest_reason: "they are moving" },
+    last_reply: "421 4.3.2 closing",
+  };
+  const terminal = new TestTerminal();
+  const rest = await terminal.run(
+    ["site", "rest", "a.test", "--for", "2h", "--reason", "they are moving", "--data-dir", "d"],
+    { api: () => ({ body: site }) },
+  );
+  assert.equal(rest.code, 0);
+  assert.deepEqual(rest.calls, [
+    { path: "/api/v1/sites/rest", method: "POST", json: { site: "a.test", for: "2h", reason: "they are moving" } },
+  ]);
+  assert.match(rest.stdout, /1 of at most 1 deliveries under way \(normally 20\)/);
+  assert.match(rest.stdout, /rests, until 2100-01-01T00:00:00\.000Z \(in .*\): they are moving/);
+  assert.equal((await terminal.run("site rest a.test --for 2h --data-dir d", {})).code, 64, "a reason is needed");
+  const list = await terminal.run("site list --data-dir d", { api: () => ({ body: { sites: [site] } }) });
+  assert.match(list.stdout, /^SITE .*\nsmtp mx a\.test:25 +1\/1 +3 +in .*: they are moving +421 4\.3\.2 closing\n$/);
+  const wake = await terminal.run("site wake a.test --json --data-dir d", {
+    api: () => ({ body: { ...site, retried: 2 } }),
+  });
+  assert.equal((JSON.parse(wake.stdout) as { retried: number }).retried, 2);
+});

@@ -220,6 +220,12 @@ export const logEvents = {
     "None of a site's hosts could be reached.",
     "Until the time given, its recipients are deferred without an attempt; then one delivery tests it.",
   ),
+  "site-rest-ordered": declare(
+    "info",
+    "An operator ordered a site to rest; the event has the reason.",
+    "Until the time given, its recipients are deferred without an attempt.",
+  ),
+  "site-woken": declare("info", "An operator ended a site's rest.", "What was put off for it is tried now."),
   "site-recovered": declare("info", "A site that rested was reached.", "Deliveries to it go on at full strength."),
   "site-limited": declare(
     "info",

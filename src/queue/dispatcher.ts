@@ -127,12 +127,18 @@ export class Dispatcher {
 
   /** A deferral without a connection: each recipient moves on along its own schedule, and expires in time. */
   deferResting({ claim, recipients, hop, site }: ReadyJob, now: Instant): void {
-    const until = new Date(site.health.restingUntil(now) ?? now).toISOString();
+    for (const { domain } of recipients) site.notePutOff(domain);
+    const until = new Date(site.restingUntil(now) ?? now).toISOString();
+    const ordered = site.restOrdered(now);
+    const reason =
+      ordered === undefined
+        ? `${hop.description} could not be reached a moment ago and rests until ${until}: ${site.lastReply ?? "no answer"}`
+        : `${ordered.by} lets ${hop.description} rest until ${until}: ${ordered.reason}`;
     const outcome = {
       kind: "deferred",
-      status: "4.4.1",
-      owner: "remote-trouble",
-      reason: `Not tried, because ${hop.description} could not be reached a moment ago and rests until ${until}: ${site.lastReply ?? "no answer"}`,
+      status: ordered === undefined ? "4.4.1" : "4.3.2",
+      owner: ordered === undefined ? "remote-trouble" : "policy",
+      reason: `Not tried, because ${reason}`,
       notTried: true,
     } as const;
     const outcomes = recipients.map(({ index }) => ({ index, outcome }));
@@ -249,8 +255,8 @@ export class Dispatcher {
       concluder.putBack(claim, recipients, now);
       return;
     }
-    if (site.health.restingUntil(now) !== undefined) {
-      if (!wishes.includes(job)) {
+    if (site.restingUntil(now) !== undefined) {
+      if (site.restOrdered(now) !== undefined || !wishes.includes(job)) {
         this.deferResting(job, now);
         return;
       }

@@ -289,7 +289,7 @@ async function restingSite(): Promise<{ readonly fixture: QueueFixture; readonly
     await fixture.settle();
   }
   assert.equal(fixture.agent.jobs.length, 1, "the others were not tried");
-  assert.equal(fixture.queue.sites()[0]?.restingUntil, fixture.clock.now() + minute);
+  assert.equal(fixture.queue.sites.list()[0]?.restingUntil, fixture.clock.now() + minute);
   return { fixture, ids };
 }
 
@@ -366,7 +366,7 @@ test("a reload ends rests, since it may have mended what they are for", async ()
   const { fixture } = await restingSite();
   const { queue, agent } = fixture;
   queue.reconfigure(queueSettings.parse({}));
-  assert.equal(queue.sites()[0]?.restingUntil, undefined);
+  assert.equal(queue.sites.list()[0]?.restingUntil, undefined);
   agent.answer = () => relayed;
   const { id } = await fixture.accept({ to: ["late@down.test"] });
   await fixture.settle();

@@ -298,7 +298,7 @@ test("421 lowers how many deliveries a site gets, and the snapshot says until wh
   });
   await fixture.accept({ to: ["a@there.test"] });
   await fixture.settle();
-  const [site] = queue.sites();
+  const [site] = queue.sites.list();
   assert.equal(site?.limit, 4);
   assert.equal(site?.normalLimit, 8);
   assert.equal(site?.limitedUntil, clock.now() + 5 * minute);

@@ -376,7 +376,7 @@ test("an unreachable site is left alone for a minute, visibly, and found again b
   queue.start();
   const first = await fixture.accept({ to: ["a@down.test"] });
   await fixture.settle();
-  const [site] = queue.sites();
+  const [site] = queue.sites.list();
   assert.equal(site?.restingUntil, clock.now() + minute);
   assert.equal(site?.lastReply, "4.4.1 No host answered");
   const second = await fixture.accept({ to: ["b@down.test"] });
@@ -389,7 +389,7 @@ test("an unreachable site is left alone for a minute, visibly, and found again b
   await fixture.advance(10 * minute);
   assert.deepEqual(await fixture.states(first.id), ["relayed"]);
   assert.deepEqual(await fixture.states(second.id), ["relayed"]);
-  assert.deepEqual(queue.sites(), []);
+  assert.deepEqual(queue.sites.list(), []);
   assert.equal(fixture.log.of("site-resting").length, 2, "down.test and up.test");
   assert.equal(fixture.log.of("site-recovered").length, 2);
 });

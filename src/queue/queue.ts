@@ -29,8 +29,9 @@ import { ReadyQueue } from "./ready-queue.ts";
 import { Recorder } from "./recorder.ts";
 import type { ReportMaker } from "./report-maker.ts";
 import type { QueueSettings } from "./settings.ts";
-import type { ReadyJob, SiteStats } from "./site.ts";
+import type { ReadyJob } from "./site.ts";
 import { RetryWishes } from "./retry-wishes.ts";
+import { SiteControl } from "./site-control.ts";
 import { siteVerdict } from "./site-health.ts";
 import { replyText } from "./settlement.ts";
 import { Unbegun } from "./unbegun.ts";
@@ -97,6 +98,7 @@ export class Queue {
   readonly #claimer: Claimer;
   readonly #unbegun: Unbegun;
   readonly #wishes = new RetryWishes();
+  readonly sites: SiteControl;
   readonly #verbs: OperatorVerbs;
 
   /** The last claim was not made for want of room. */
@@ -158,6 +160,8 @@ export class Queue {
     this.#unbegun = new Unbegun({ clock, ready, budget, dispatcher, leases });
     const [claimer, concluder, deliveries, unbegun] = [this.#claimer, this.#concluder, this.#deliveries, this.#unbegun];
     const wishes = this.#wishes;
+    const retry = async (filter: RecipientFilter) => (await this.operate("retry", filter, "operator", "")).changed;
+    this.sites = new SiteControl({ ready, dispatcher, router, clock, log, settings: () => this.#settings, retry });
     this.#verbs = new OperatorVerbs({ spool, clock, claimer, concluder, deliveries, unbegun, wishes });
   }
 
@@ -232,17 +236,6 @@ export class Queue {
       runningLocal: this.#deliveries.running - this.#ready.slots.network,
       unrecorded,
     };
-  }
-
-  /** Sites with work, with a rest or a lowered limit; others only with `all`. */
-  sites(options: { readonly all?: boolean } = {}): readonly SiteStats[] {
-    const now = this.#clock.now();
-    const shown: SiteStats[] = [];
-    for (const site of this.#ready.sites()) {
-      const isIdle = site.running === 0 && site.waiting.size === 0 && site.health.isPlain(now);
-      if (options.all === true || !isIdle) shown.push(site.stats(this.#settings, now));
-    }
-    return shown;
   }
 
   #claimRequest(): ClaimRequest | undefined {

@@ -185,7 +185,7 @@ export class ReadyQueue {
   #forgetIdleSites(): void {
     for (const [key, site] of this.#sites) {
       if (this.#sites.size < sitesMax * 0.9) return;
-      if (site.running === 0 && site.waiting.size === 0) this.#sites.delete(key);
+      if (site.running === 0 && site.waiting.size === 0 && site.rest === undefined) this.#sites.delete(key);
     }
   }
 }

@@ -28,8 +28,10 @@ export interface SiteStats {
   readonly normalLimit: number;
   /** When a lowered limit is raised again. */
   readonly limitedUntil?: Instant;
-  /** Until then nothing is attempted at the site, because it could not be reached. */
+  /** Until then nothing is attempted at the site, because it could not be reached, or because a person says so. */
   readonly restingUntil?: Instant;
+  /** What a person gave as the reason. */
+  readonly restReason?: string;
   readonly lastReply?: string;
 }
 
@@ -45,6 +47,13 @@ export interface ReadyJob {
   slot?: Slot | undefined;
   /** Where it waits at its site. */
   lane?: Lane | undefined;
+}
+
+/** A rest that a person ordered. */
+export interface OrderedRest {
+  readonly until: Instant;
+  readonly by: string;
+  readonly reason: string;
 }
 
 export class Site {
@@ -68,6 +77,10 @@ export class Site {
   lastReply: string | undefined;
   /** Of {@link RetryWishes}, when its rest began. */
   wishesBeforeRest = 0;
+  /** What a person ordered; nothing but its end or that person ends it. */
+  rest: OrderedRest | undefined;
+  /** Domains of recipients that were put off while it rested. */
+  readonly putOff = new Set<string>();
   /** Messages whose deliveries failed since a server of the site last answered: they may be what it fails on. */
   readonly #suspects = new Set<string>();
 
@@ -119,10 +132,24 @@ export class Site {
     if (this.domains.size < domainsMax) this.domains.add(domain);
   }
 
+  /** Nothing should be attempted before this time. */
+  restingUntil(now: Instant): Instant | undefined {
+    return this.restOrdered(now)?.until ?? this.health.restingUntil(now);
+  }
+
+  restOrdered(now: Instant): OrderedRest | undefined {
+    return this.rest !== undefined && this.rest.until > now ? this.rest : undefined;
+  }
+
+  notePutOff(domain: string): void {
+    if (this.putOff.size < domainsMax) this.putOff.add(domain);
+  }
+
   stats(settings: QueueSettings, now: Instant): SiteStats {
     const normalLimit = this.normalLimit(settings);
     const limitedUntil = this.health.limitedUntil(normalLimit, now);
-    const restingUntil = this.health.restingUntil(now);
+    const restingUntil = this.restingUntil(now);
+    const ordered = this.restOrdered(now);
     return {
       site: this.key,
       description: this.description,
@@ -132,6 +159,7 @@ export class Site {
       normalLimit,
       ...(limitedUntil !== undefined && { limitedUntil }),
       ...(restingUntil !== undefined && { restingUntil }),
+      ...(ordered !== undefined && { restReason: ordered.reason }),
       ...(this.lastReply !== undefined && { lastReply: this.lastReply }),
     };
   }

@@ -1,0 +1,94 @@
+/**
+ * What an operator does to one site: lets it rest for a time and a reason, whoever answers there, or wakes it, so that
+ * what was put off is tried now. Ordered rests are kept in memory: a restart ends them.
+ */
+import { domainKeyOf } from "../address/domain.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Router } from "../route/router.ts";
+import type { RecipientFilter } from "../spool/spool.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { ReadyQueue } from "./ready-queue.ts";
+import type { QueueSettings } from "./settings.ts";
+import type { Site, SiteStats } from "./site.ts";
+
+export interface SiteControlOptions {
+  readonly ready: ReadyQueue;
+  readonly dispatcher: Dispatcher;
+  readonly router: Router;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly settings: () => QueueSettings;
+  /** Makes recipients due now; returns how many. */
+  readonly retry: (filter: RecipientFilter) => Promise<number>;
+}
+
+/** Sites that a person may let rest at the same time: they are never forgotten before their end. */
+const restsMax = 1_000;
+
+export class SiteControl {
+  readonly #options: SiteControlOptions;
+
+  constructor(options: SiteControlOptions) {
+    this.#options = options;
+  }
+
+  /** Sites with work, with a rest or a lowered limit; others only with `all`. */
+  list({ all = false }: { readonly all?: boolean } = {}): readonly SiteStats[] {
+    const { ready, clock, settings } = this.#options;
+    const now = clock.now();
+    const shown: SiteStats[] = [];
+    for (const site of ready.sites()) {
+      const isIdle = site.running === 0 && site.waiting.size === 0 && site.health.isPlain(now);
+      if (all || !isIdle || site.restOrdered(now) !== undefined) shown.push(site.stats(settings(), now));
+    }
+    return shown;
+  }
+
+  /** `name`: the site's key, its description, or a domain or address whose mail goes there. */
+  async show(name: string): Promise<SiteStats | undefined> {
+    const { clock, settings } = this.#options;
+    return (await this.#find(name))?.stats(settings(), clock.now());
+  }
+
+  /** undefined: no such site. */
+  async rest(name: string, order: { readonly ms: number; readonly by: string; readonly reason: string }) {
+    const { ready, dispatcher, clock, log, settings } = this.#options;
+    const site = await this.#find(name);
+    if (site === undefined) return undefined;
+    const now = clock.now();
+    const rests = [...ready.sites()].filter((one) => one.restOrdered(now) !== undefined).length;
+    if (rests >= restsMax && site.restOrdered(now) === undefined) return "too-many";
+    const { by, reason } = order;
+    site.rest = { until: now + order.ms, by, reason };
+    log.event("site-rest-ordered", { site: site.key, until: new Date(site.rest.until).toISOString(), by, reason });
+    for (const job of ready.drain(site)) dispatcher.deferResting(job, now);
+    return site.stats(settings(), now);
+  }
+
+  /** Ends any rest of the site, and makes due what was put off for it. undefined: no such site. */
+  async wake(name: string, by: string): Promise<{ readonly site: SiteStats; readonly retried: number } | undefined> {
+    const { clock, log, settings, retry } = this.#options;
+    const site = await this.#find(name);
+    if (site === undefined) return undefined;
+    site.rest = undefined;
+    site.health.wake(clock.now());
+    log.event("site-woken", { site: site.key, by });
+    const domains = [...site.putOff];
+    site.putOff.clear();
+    let retried = 0;
+    for (const domain of domains) retried += await retry({ domain });
+    return { site: site.stats(settings(), clock.now()), retried };
+  }
+
+  async #find(name: string): Promise<Site | undefined> {
+    const { ready, router } = this.#options;
+    for (const site of ready.sites()) if (site.key === name || site.description === name) return site;
+    const domain = domainKeyOf(name.slice(name.lastIndexOf("@") + 1));
+    if (domain === undefined) return undefined;
+    // A route's pattern may name one address.
+    const address = name.includes("@") ? name : `postmaster@${domain}`;
+    const found = await router.route({ address, domain });
+    return found.kind === "hop" ? ready.siteFor(found.hop) : undefined;
+  }
+}
