@@ -247,6 +247,11 @@ export const logEvents = {
     "A part of the spool cannot be read: the disk has lost something of the file or message named.",
     "What is stored there is skipped or held; all other mail is delivered as usual. Stop the server and run `posthaste spool check`; `posthaste spool salvage` makes a whole spool of what can be read.",
   ),
+  "spool-check-skipped": declare(
+    "info",
+    "The database of the spool is too large, or its disk too slow, to be checked before the start; `skipped` says which.",
+    "The server starts. Damage is told when it is met; `posthaste spool check`, with the server stopped, looks at everything.",
+  ),
   "local-delivery-failed": declare(
     "warn",
     "Mail could not be written to a mailbox or folder of this machine; the event has path and cause.",

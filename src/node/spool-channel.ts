@@ -43,6 +43,8 @@ export type Opened = Extract<ThreadReply, { kind: "opened" }>;
 export interface SpoolChannelOptions {
   /** Hears how many rows each batch wrote. */
   readonly onRowsChanged?: (rows: number) => void;
+  /** Hears what the thread found damaged. */
+  readonly onDamage?: (notes: readonly string[]) => void;
   /** The thread has ended or could not begin, and nobody asked it to: nothing that is sent will be done any more. */
   readonly onGone?: (error: SpoolError) => void;
 }
@@ -52,6 +54,7 @@ export class SpoolChannel {
   readonly opened: Promise<Opened>;
   readonly #worker: Worker;
   readonly #onRowsChanged: (rows: number) => void;
+  readonly #onDamage: (notes: readonly string[]) => void;
   readonly #buffers: ArrayBuffer[] = [];
   #gathering: Waiting[] = [];
   #patient: Waiting[] = [];
@@ -66,6 +69,7 @@ export class SpoolChannel {
 
   constructor(data: SpoolThreadData, options: SpoolChannelOptions = {}) {
     this.#onRowsChanged = options.onRowsChanged ?? (() => {});
+    this.#onDamage = options.onDamage ?? (() => {});
     // Unbuilt in a clone, JavaScript in the package: the thread's root has the same extension as this file.
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
     this.#worker = new Worker(new URL(`../spool-thread${extension}`, import.meta.url), {
@@ -224,7 +228,14 @@ export class SpoolChannel {
     return buffer ?? new ArrayBuffer(size === 0 ? 0 : Math.max(BUFFER_BYTES_MIN, size));
   }
 
-  #onAnswers({ results, failures, rowsChanged, counts, buffer }: Extract<ThreadReply, { kind: "answers" }>): void {
+  #onAnswers({
+    results,
+    failures,
+    rowsChanged,
+    counts,
+    buffer,
+    damage,
+  }: Extract<ThreadReply, { kind: "answers" }>): void {
     const waiting = this.#underWay.shift() ?? [];
     if (counts !== undefined) this.#counts = counts;
     if (buffer !== undefined && buffer.byteLength > 0) {
@@ -235,6 +246,7 @@ export class SpoolChannel {
       }
     }
     this.#onRowsChanged(rowsChanged);
+    if (damage !== undefined) this.#onDamage(damage);
     const failed = new Map(failures.map((failure) => [failure.index, failure]));
     for (const [index, { resolve, reject }] of waiting.entries()) {
       const failure = failed.size === 0 ? undefined : failed.get(index);

@@ -14,12 +14,14 @@ import {
   CLAIMED,
   HELD,
   SCHEDULED,
+  type ChangeRow,
   type ClaimedRows,
   type ClaimOperation,
   type RecipientRow,
   type SettleOperation,
   type SettleResult,
 } from "./spool-protocol.ts";
+import { type SpoolDamage, unlessDamaged } from "./spool-damage.ts";
 import { Query } from "./spool-query.ts";
 import { RECIPIENTS_MAX, firstKey, lastKey, recipientColumns, seqOf } from "./spool-schema.ts";
 
@@ -27,6 +29,8 @@ import { RECIPIENTS_MAX, firstKey, lastKey, recipientColumns, seqOf } from "./sp
 const DOMAINS_PAGE = 256;
 /** How many claims that ended are returned to the schedule in one transaction. */
 const LOST_MAX = 1000;
+/** So many rows of recipients fit on one page at most. */
+const PAGE_ROWS_MAX = 200;
 /** Tokens of one incarnation; those of the next begin above. */
 const TOKENS_PER_INCARNATION = 2 ** 32;
 
@@ -35,12 +39,15 @@ interface Due {
   readonly due: Instant;
 }
 
+type OneRow = [index: number, state: number, token: number | null, attempts: number, due: number, domain: string];
+
 export class SpoolClaims {
   readonly #messages: SpoolMessages;
+  readonly #damage: SpoolDamage;
   #lastToken: number;
   readonly #dueDomains: Query<[domain: string, due: number]>;
   readonly #dueOfDomain: Query<[key: number, due: number]>;
-  readonly #firstOfDomain: Query<[due: number]>;
+  readonly #firstOfDomain: Query<[key: number, due: number]>;
   readonly #setDomain: StatementSync;
   readonly #deleteDomain: StatementSync;
   readonly #recipient: Query<RecipientRow>;
@@ -52,6 +59,7 @@ export class SpoolClaims {
   readonly #endedClaims: Query<[token: number, seq: number]>;
   readonly #earliestLease: Query<[leaseEnd: number | null]>;
   readonly #heldBy: Query<[key: number, attempts: number, due: number, domain: string]>;
+  readonly #one: Query<OneRow>;
   readonly #return: StatementSync;
   readonly #states: Query<[index: number, state: number, token: number | null]>;
   readonly #finish: StatementSync;
@@ -59,8 +67,9 @@ export class SpoolClaims {
   readonly #hold: StatementSync;
   readonly #domainOf: Query<[domain: string]>;
 
-  constructor(database: DatabaseSync, messages: SpoolMessages, incarnation: number) {
+  constructor(database: DatabaseSync, messages: SpoolMessages, incarnation: number, damage: SpoolDamage) {
     this.#messages = messages;
+    this.#damage = damage;
     this.#lastToken = incarnation * TOKENS_PER_INCARNATION;
     this.#dueDomains = new Query(
       database,
@@ -72,7 +81,7 @@ export class SpoolClaims {
     );
     this.#firstOfDomain = new Query(
       database,
-      "SELECT due FROM recipients WHERE state = 0 AND domain = ? ORDER BY due LIMIT 1",
+      "SELECT key, due FROM recipients WHERE state = 0 AND domain = ? ORDER BY due LIMIT ?",
     );
     this.#setDomain = database.prepare("UPDATE domains SET due = ? WHERE domain = ?");
     this.#deleteDomain = database.prepare("DELETE FROM domains WHERE domain = ?");
@@ -90,6 +99,10 @@ export class SpoolClaims {
     this.#heldBy = new Query(
       database,
       "SELECT key, attempts, due, domain FROM recipients WHERE key BETWEEN ? AND ? AND token = ?",
+    );
+    this.#one = new Query(
+      database,
+      "SELECT key & 65535, state, token, attempts, due, domain FROM recipients WHERE key = ?",
     );
     this.#return = database.prepare("UPDATE recipients SET state = 0, token = NULL, due = ? WHERE key = ?");
     this.#states = new Query(
@@ -125,15 +138,25 @@ export class SpoolClaims {
       else group.push(key);
     }
     const claimed: ClaimedRows[] = [];
+    let taken = 0;
     for (const [seq, keys] of groups) {
-      const token = this.nextToken();
-      this.#insertClaim.run(token, seq, Math.ceil(now + operation.leaseMs));
       keys.sort((a, b) => a - b);
-      const recipients = keys.map((key) => this.#takeRecipient(key, token, operation));
-      claimed.push({ json: this.#messageOf.get(seq)?.[0] ?? "", token, recipients });
+      const json = this.#damage.readMessage(keys, () => this.#messageOf.get(seq)?.[0]);
+      const token = this.nextToken();
+      const recipients: RecipientRow[] = [];
+      for (const key of keys) {
+        const row = json === undefined ? undefined : this.#takeRecipient(key, token, operation);
+        // Its index has what the table has lost.
+        if (row === undefined) this.#damage.leaveOut(key);
+        else recipients.push(row);
+      }
+      if (json === undefined || recipients.length === 0) continue;
+      this.#insertClaim.run(token, seq, Math.ceil(now + operation.leaseMs));
+      claimed.push({ json, token, recipients });
+      taken += recipients.length;
     }
-    this.#messages.counts[SCHEDULED] -= due.length;
-    this.#messages.counts[CLAIMED] += due.length;
+    this.#messages.counts[SCHEDULED] -= taken;
+    this.#messages.counts[CLAIMED] += taken;
     for (const [domain, noted] of visited) this.#correctDomain(domain, noted);
     return claimed;
   }
@@ -147,9 +170,10 @@ export class SpoolClaims {
   returnEnded(now: Instant, limit: number, leaseEnd: Instant = now): number {
     let returned = 0;
     for (const [token, seq] of this.#endedClaims.all(leaseEnd, limit)) {
-      for (const [key, attempts, recorded, domain] of this.#heldBy.all(firstKey(seq), lastKey(seq), token)) {
+      for (const [key, attempts, recorded, domain] of this.#holdersOf(seq, token)) {
         const due = dueAfterLostClaim(attempts, recorded, now);
-        this.#return.run(due, key);
+        if (this.#damage.has(key)) continue;
+        this.#damage.change(key, () => this.#return.run(due, key));
         this.#messages.noteDue(domain, due);
         returned++;
       }
@@ -164,16 +188,18 @@ export class SpoolClaims {
     const { token, now, changes } = operation;
     const seq = this.#messages.seqOf(operation.message);
     if (seq === undefined) return "stale";
-    const states = this.#states.all(firstKey(seq), lastKey(seq));
+    const states = this.#statesOf(seq);
     if (!states.some(([, , holder]) => holder === token)) return "stale";
     const changing = new Set<number>();
     for (const [index] of changes) {
+      if (this.#damage.has(firstKey(seq) + index)) continue;
       if (states[index]?.[2] !== token) return "stale";
       if (changing.has(index)) throw new SpoolError("failed", "A settlement changes a recipient twice");
       changing.add(index);
     }
     let final = 0;
     for (const change of changes) {
+      if (!changing.has(change[0])) continue;
       if (this.#applyChange(firstKey(seq) + change[0], change, now)) final++;
     }
     if (!states.some(([index, , holder]) => holder === token && !changing.has(index))) this.#deleteClaim.run(token);
@@ -181,8 +207,24 @@ export class SpoolClaims {
     this.#messages.captured.listLate(seq, operation.captured, now);
     this.#messages.addEvents(operation.events);
     const othersOpen = states.some(([index, state]) => state <= HELD && !changing.has(index));
-    if (othersOpen || final < changes.length) return "settled";
-    return this.#messages.close(seq, now).inFile ? "closed-file" : "closed";
+    if (othersOpen || final < changes.length || this.#damage.hasMessage(seq)) return "settled";
+    let inFile = false;
+    this.#damage.changeMessage(seq, () => {
+      ({ inFile } = this.#messages.close(seq, now));
+    });
+    return inFile ? "closed-file" : "closed";
+  }
+
+  /** The new states alone: no reply, event or report, and the message stays open. */
+  settleBarely({ message, token, now, changes }: SettleOperation): SettleResult {
+    const seq = this.#messages.seqOf(message);
+    if (seq === undefined) return "stale";
+    for (const [index, state, due, , , warned, uncounted] of changes) {
+      const key = firstKey(seq) + index;
+      if (!this.#damage.has(key)) this.#applyChange(key, [index, state, due, "", null, warned, uncounted], now);
+    }
+    this.#deleteClaim.run(token);
+    return "settled";
   }
 
   nextDue(excludeDomains: readonly string[]): Instant | undefined {
@@ -191,7 +233,8 @@ export class SpoolClaims {
     let exact = Infinity;
     this.#walkDomains(Infinity, (domain, due) => {
       if (due >= exact) return "stop";
-      if (!excluded.has(domain)) exact = Math.min(exact, this.#correctDomain(domain, due) ?? Infinity);
+      if (!excluded.has(domain) && !this.#damage.hasDomain(domain))
+        exact = Math.min(exact, this.#correctDomain(domain, due) ?? Infinity);
       return "go on";
     });
     earliest = Math.min(earliest, exact);
@@ -212,9 +255,9 @@ export class SpoolClaims {
     let last = now;
     this.#walkDomains(now, (domain, earliest) => {
       if (due.length >= limit && earliest >= last) return "stop";
-      if (excluded.has(domain)) return "go on";
+      if (excluded.has(domain) || this.#damage.hasDomain(domain)) return "go on";
       visited.set(domain, earliest);
-      for (const [key, at] of this.#dueOfDomain.all(domain, last, perDomain)) due.push({ key, due: at });
+      for (const [key, at] of this.#dueIn(domain, last, perDomain)) due.push({ key, due: at });
       // Twice the limit, so that one sort serves many domains.
       if (due.length >= 2 * limit || (due.length >= limit && last === now)) {
         due = due.toSorted(earlier).slice(0, limit);
@@ -239,40 +282,87 @@ export class SpoolClaims {
 
   /** Notes when the domain's first scheduled recipient is really due, and returns it. */
   #correctDomain(domain: string, noted: Instant): Instant | undefined {
-    const due = this.#firstOfDomain.get(domain)?.[0];
+    const { recipients } = this.#damage;
+    const rows = this.#damage.readDomain(domain, () => this.#firstOfDomain.all(domain, 1 + recipients));
+    const due = (recipients === 0 ? rows[0] : rows.find(([key]) => !this.#damage.has(key)))?.[1];
+    if (due === undefined && rows.length > 0) return undefined;
     if (due === undefined) this.#deleteDomain.run(domain);
     else if (due !== noted) this.#setDomain.run(due, domain);
     return due;
   }
 
-  #takeRecipient(key: number, token: number, operation: ClaimOperation): RecipientRow {
-    const row = this.#recipient.get(key);
-    if (row === undefined) throw new SpoolError("failed", `Recipient ${key % RECIPIENTS_MAX} vanished while claimed`);
+  #dueIn(domain: string, until: Instant, limit: number): readonly (readonly [key: number, due: number])[] {
+    const { recipients } = this.#damage;
+    const rows = this.#damage.readDomain(domain, () => this.#dueOfDomain.all(domain, until, limit + recipients));
+    return recipients === 0 ? rows : rows.filter(([key]) => !this.#damage.has(key)).slice(0, limit);
+  }
+
+  #holdersOf(
+    seq: number,
+    token: number,
+  ): readonly (readonly [key: number, attempts: number, due: number, domain: string])[] {
+    const readable = this.#damage.readableOf(seq);
+    if (readable === undefined) {
+      return this.#damage.read(seq, () => this.#heldBy.all(firstKey(seq), lastKey(seq), token));
+    }
+    return this.#oneByOne(seq, readable).flatMap((row) =>
+      row !== undefined && row[2] === token ? [[firstKey(seq) + row[0], row[3], row[4], row[5]] as const] : [],
+    );
+  }
+
+  /** By index. One that cannot be read counts as waiting: its message does not close. */
+  #statesOf(seq: number): readonly (readonly [index: number, state: number, token: number | null])[] {
+    const readable = this.#damage.readableOf(seq);
+    if (readable === undefined) return this.#damage.read(seq, () => this.#states.all(firstKey(seq), lastKey(seq)));
+    return this.#oneByOne(seq, readable).map((row, index) =>
+      row ? [row[0], row[1], row[2]] : [index, SCHEDULED, null],
+    );
+  }
+
+  #oneByOne(seq: number, readable: readonly boolean[]): readonly (OneRow | undefined)[] {
+    return readable.map((isReadable, index) => (isReadable ? this.#one.get(firstKey(seq) + index) : undefined));
+  }
+
+  /** With no transaction open: finds which rows of a message can be read. What is behind a damaged end is not known. */
+  probe(seq: number): void {
+    const readable: boolean[] = [];
+    for (let unreadable = 0; readable.length < RECIPIENTS_MAX && unreadable < PAGE_ROWS_MAX;) {
+      const row = unlessDamaged<OneRow | "damaged" | undefined>(
+        () => this.#one.get(firstKey(seq) + readable.length),
+        () => "damaged",
+      );
+      if (row === undefined) break;
+      unreadable = row === "damaged" ? unreadable + 1 : 0;
+      readable.push(row !== "damaged");
+    }
+    this.#damage.setReadable(seq, readable);
+  }
+
+  /** undefined: there is no such row. */
+  #takeRecipient(key: number, token: number, operation: ClaimOperation): RecipientRow | undefined {
+    const row = this.#damage.read(seqOf(key), () => this.#recipient.get(key));
+    if (row === undefined) return undefined;
     const [index, , , before, ...rest] = row;
     const attempts = before + 1;
     const due = Math.ceil(operation.now + retryDelayMs(operation, attempts));
-    this.#take.run(token, attempts, due, key);
+    this.#damage.change(key, () => this.#take.run(token, attempts, due, key));
     return [index, CLAIMED, due, attempts, ...rest];
   }
 
   /** true: the recipient is final. */
-  #applyChange(key: number, change: SettleOperation["changes"][number], now: Instant): boolean {
+  #applyChange(key: number, change: ChangeRow, now: Instant): boolean {
     const [, state, due, text, by, warned, uncounted] = change;
+    const reply = this.#damage.isShortened(key) ? "" : text;
+    this.#damage.change(key, () => {
+      if (state === SCHEDULED) this.#defer.run(due, reply, warned, uncounted, key);
+      else if (state === HELD) this.#hold.run(by, text, key);
+      else this.#finish.run(state, reply, now, key);
+    });
     this.#messages.counts[CLAIMED]--;
-    switch (state) {
-      case SCHEDULED:
-        this.#defer.run(due, text, warned, uncounted, key);
-        this.#messages.counts[SCHEDULED]++;
-        this.#messages.noteDue(this.#domainOf.get(key)?.[0] ?? "", due);
-        return false;
-      case HELD:
-        this.#hold.run(by, text, key);
-        this.#messages.counts[HELD]++;
-        return false;
-      default:
-        this.#finish.run(state, text, now, key);
-        return true;
-    }
+    if (state === SCHEDULED) this.#messages.noteDue(this.#domainOf.get(key)?.[0] ?? "", due);
+    if (state !== SCHEDULED && state !== HELD) return true;
+    this.#messages.counts[state]++;
+    return false;
   }
 }
 

@@ -7,6 +7,7 @@ import type { Instant } from "../lib/instant.ts";
 import { retryDelayMs } from "../spool/recipient-state.ts";
 import { SpoolError } from "../spool/spool.ts";
 import { CapturedRows } from "./spool-captured-rows.ts";
+import { unlessDamaged } from "./spool-damage.ts";
 import { RECIPIENTS_MAX, firstKey, lastKey } from "./spool-schema.ts";
 import {
   CLAIMED,
@@ -73,7 +74,7 @@ export class SpoolMessages {
     this.counts = counts ?? [0, 0, 0];
     this.#committed = [...this.counts];
     this.captured = new CapturedRows(database);
-    this.#nextSeq = (new Query<[number | null]>(database, "SELECT max(seq) FROM messages").get()?.[0] ?? 0) + 1;
+    this.#nextSeq = lastSeq(database) + 1;
     this.#insertMessage = database.prepare("INSERT INTO messages VALUES (?, ?, ?, ?)");
     this.#insertOpen = database.prepare("INSERT INTO open_messages VALUES (?, ?)");
     this.#insertContent = database.prepare("INSERT INTO contents VALUES (?, ?)");
@@ -192,4 +193,13 @@ export class SpoolMessages {
     const [scheduled, claimed, held] = this.counts;
     return { scheduled, claimed, held, oldestReceivedAt: this.#oldest.get()?.[0] };
   }
+}
+
+/** Where the end of the messages cannot be read, their recipients tell, so that no number is given twice. */
+function lastSeq(database: DatabaseSync): number {
+  const last = (sql: string) => new Query<[number | null]>(database, sql).get()?.[0] ?? 0;
+  return unlessDamaged(
+    () => last("SELECT max(seq) FROM messages"),
+    () => last("SELECT max(key) / 65536 FROM recipients"),
+  );
 }

@@ -300,6 +300,13 @@ export interface SpoolCounts {
   readonly oldestReceivedAt: Instant | undefined;
 }
 
+/** How much of the database was looked at before the start went on. */
+export interface StartCheck {
+  readonly bytes: number;
+  /** Why it was left out; undefined: the whole database was checked. */
+  readonly skipped?: string;
+}
+
 export type ThreadReply =
   | {
       readonly kind: "opened";
@@ -307,6 +314,8 @@ export type ThreadReply =
       /** Recipients whose claim an earlier process left. */
       readonly recovered: number;
       readonly counts: SpoolCounts | undefined;
+      readonly check: StartCheck | undefined;
+      readonly damage: readonly string[];
     }
   | { readonly kind: "refused"; readonly code: SpoolError["code"]; readonly text: string }
   | {
@@ -316,6 +325,8 @@ export type ThreadReply =
       readonly failures: readonly Failure[];
       /** How many rows the batch wrote. */
       readonly rowsChanged: number;
+      /** What was found damaged since the answer before. */
+      readonly damage?: readonly string[];
       readonly counts: SpoolCounts | undefined;
       /** The batch's buffer, for the next one. */
       readonly buffer?: ArrayBuffer;

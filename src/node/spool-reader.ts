@@ -4,6 +4,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { CapturedScan } from "./spool-captured-rows.ts";
+import { unlessDamaged } from "./spool-damage.ts";
 import { filterCondition, filterValues, wantsOnlyOpen } from "./spool-filter.ts";
 import type {
   Batch,
@@ -170,11 +171,24 @@ export class SpoolReader {
     }
     const afterKey = after === undefined ? -1 : firstKey(afterSeq) + after.index;
     const found: FindRow[] = [];
+    let window = WINDOW_MESSAGES;
     while (found.length < limit && highest >= lowest) {
-      const from = search.window.get(lowest, highest, WINDOW_MESSAGES)?.[0];
+      const from = search.window.get(lowest, highest, window)?.[0];
       if (typeof from !== "number") break;
-      found.push(...search.rows.all(...values, from, highest, afterSeq, afterKey, limit - found.length));
-      highest = from - 1;
+      const rows = unlessDamaged(
+        () => search.rows.all(...values, from, highest, afterSeq, afterKey, limit - found.length),
+        () => undefined,
+      );
+      if (rows !== undefined) {
+        found.push(...rows);
+        highest = from - 1;
+        window = Math.min(WINDOW_MESSAGES, window * 4);
+      } else if (window === 1) {
+        // The message lies on the damaged page: the others are shown.
+        highest = from - 1;
+      } else {
+        window = Math.ceil(window / 4);
+      }
     }
     return this.#withMessages(found);
   }
@@ -188,8 +202,11 @@ export class SpoolReader {
         last.recipients.push(recipient);
         continue;
       }
-      const json = this.#messageOf.get(seq)?.[0];
-      // Pruned between two statements.
+      const json = unlessDamaged(
+        () => this.#messageOf.get(seq)?.[0],
+        () => undefined,
+      );
+      // Damaged, or pruned between two statements.
       if (json !== undefined) groups.push({ seq, json, recipients: [recipient] });
     }
     return groups.map(({ json, recipients }) => ({ json, recipients }));

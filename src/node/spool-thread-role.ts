@@ -38,10 +38,11 @@ function openRole(data: SpoolThreadData, answer: (reply: ThreadReply) => void): 
   if (data.role === "writer") {
     const writer = new SpoolWriter(data);
     const { incarnation, recovered } = writer;
-    answer({ kind: "opened", incarnation, recovered, counts: writer.counts() });
+    const { check } = writer;
+    answer({ kind: "opened", incarnation, recovered, counts: writer.counts(), check, damage: writer.damage() });
     return writer;
   }
   const role = data.role === "reader" ? new SpoolReader(data) : new SpoolCheckpointer(data);
-  answer({ kind: "opened", incarnation: 0, recovered: 0, counts: undefined });
+  answer({ kind: "opened", incarnation: 0, recovered: 0, counts: undefined, check: undefined, damage: [] });
   return role;
 }

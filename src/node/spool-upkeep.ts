@@ -1,6 +1,7 @@
 /** Records of other parts, and what removes old rows: pruning in bounded steps, and giving freed space back. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../lib/instant.ts";
+import type { SpoolDamage } from "./spool-damage.ts";
 import type { SpoolMessages } from "./spool-messages.ts";
 import type { RecordRow } from "./spool-protocol.ts";
 import { Query } from "./spool-query.ts";
@@ -13,6 +14,7 @@ const VACUUMED_PAGES_MAX = 512;
 
 export class SpoolUpkeep {
   readonly #database: DatabaseSync;
+  readonly #damage: SpoolDamage;
   readonly #messages: SpoolMessages;
   readonly #putRecord: StatementSync;
   readonly #deleteRecord: StatementSync;
@@ -26,8 +28,9 @@ export class SpoolUpkeep {
   readonly #freePages: Query<[number]>;
   readonly #pages: Query<[number]>;
 
-  constructor(database: DatabaseSync, messages: SpoolMessages) {
+  constructor(database: DatabaseSync, damage: SpoolDamage, messages: SpoolMessages) {
     this.#database = database;
+    this.#damage = damage;
     this.#messages = messages;
     this.#putRecord = database.prepare("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)");
     this.#deleteRecord = database.prepare("DELETE FROM records WHERE namespace = ? AND key = ?");
@@ -60,15 +63,29 @@ export class SpoolUpkeep {
     let rows = 0;
     for (const [closedAt, seq] of this.#closedBefore.all(before, limit)) {
       if (rows >= limit) return rows;
-      rows += changes(this.#deleteEvents.run(this.#messages.idOf(seq), limit - rows));
-      // A message with more events than the limit goes in several steps.
-      if (rows >= limit) return rows;
-      rows += changes(this.#deleteRecipients.run(firstKey(seq), lastKey(seq)));
-      rows += changes(this.#deleteMessage.run(seq));
+      const { removed, isGone } = this.#pruneMessage(seq, limit - rows);
+      rows += removed;
+      if (!isGone) return rows;
       this.#deleteClosed.run(closedAt, seq);
     }
     if (rows < limit) rows += changes(this.#deleteExpired.run(before, limit - rows));
     return rows;
+  }
+
+  /** A message with more events than the limit goes in several steps. */
+  #pruneMessage(seq: number, limit: number): { readonly removed: number; readonly isGone: boolean } {
+    // What is behind it must not wait for a damaged page: its rows stay, and are not looked at again.
+    if (this.#damage.hasMessage(seq)) return { removed: 0, isGone: true };
+    let removed = 0;
+    let isGone = false;
+    this.#damage.changeMessage(seq, () => {
+      removed = changes(this.#deleteEvents.run(this.#messages.idOf(seq), limit));
+      if (removed >= limit) return;
+      removed += changes(this.#deleteRecipients.run(firstKey(seq), lastKey(seq)));
+      removed += changes(this.#deleteMessage.run(seq));
+      isGone = true;
+    });
+    return { removed, isGone };
   }
 
   /**

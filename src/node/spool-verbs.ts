@@ -5,6 +5,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { RecipientState } from "../spool/spool.ts";
+import type { SpoolDamage } from "./spool-damage.ts";
 import { filterCondition, filterValues } from "./spool-filter.ts";
 import type { SpoolMessages } from "./spool-messages.ts";
 import { HELD, SCHEDULED, stateNumber, type Verb, type VerbOperation, type VerbStep } from "./spool-protocol.ts";
@@ -33,14 +34,18 @@ const movedTo: Readonly<Record<Verb, RecipientState>> = {
 
 export class SpoolVerbs {
   readonly #messages: SpoolMessages;
+  readonly #damage: SpoolDamage;
+  /** How many messages one step looks at. */
+  #lookAt = LOOKED_AT_MAX;
   readonly #windowEnd: Query<[seq: number | null]>;
   readonly #select: Query<Row>;
   readonly #hold: StatementSync;
   readonly #schedule: StatementSync;
   readonly #remove: StatementSync;
 
-  constructor(database: DatabaseSync, messages: SpoolMessages) {
+  constructor(database: DatabaseSync, messages: SpoolMessages, damage: SpoolDamage) {
     this.#messages = messages;
+    this.#damage = damage;
     this.#windowEnd = new Query(
       database,
       "SELECT max(seq) FROM (SELECT seq FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ?)",
@@ -68,11 +73,14 @@ export class SpoolVerbs {
     if (window === undefined) return { changed: 0, cursor: undefined, closed: [] };
     const [first, last] = window;
     const values = filterValues(filter, movedFrom[verb]);
-    const rows = this.#select.all(...values, first, last, cursor, CHANGED_MAX);
+    const rows = this.#rowsOf(first, last, () => this.#select.all(...values, first, last, cursor, CHANGED_MAX));
     const to = stateNumber(movedTo[verb]);
     const touched = new Map<number, string>();
+    let changed = 0;
     for (const [key, id, address, domain, from] of rows) {
-      this.#change(operation, key, domain);
+      if (this.#damage.has(key)) continue;
+      this.#damage.change(key, () => this.#change(operation, key, domain));
+      changed++;
       const { counts } = this.#messages;
       if (from === SCHEDULED || from === HELD) counts[from]--;
       if (to === SCHEDULED || to === HELD) counts[to]++;
@@ -87,7 +95,19 @@ export class SpoolVerbs {
     }
     const lastRow = rows.length === CHANGED_MAX ? rows.at(-1) : undefined;
     const next = lastRow !== undefined ? lastRow[0] + 1 : filter.message === undefined ? lastKey(last) + 1 : undefined;
-    return { changed: rows.length, cursor: next, closed };
+    return { changed, cursor: next, closed };
+  }
+
+  /** Where a damaged page is among them, the next try looks at fewer messages, and at last leaves the one out. */
+  #rowsOf(first: number, last: number, select: () => readonly Row[]): readonly Row[] {
+    if (first === last && this.#damage.hasMessage(first)) return [];
+    const look = (): readonly Row[] => {
+      const rows = select();
+      this.#lookAt = Math.min(LOOKED_AT_MAX, this.#lookAt * 8);
+      return rows;
+    };
+    if (first === last) return this.#damage.changeMessage(first, look);
+    return this.#damage.readMany(look, () => (this.#lookAt = Math.ceil(this.#lookAt / 8)));
   }
 
   /** The messages that this step looks at; undefined: none are left. */
@@ -97,8 +117,10 @@ export class SpoolVerbs {
       return seq === undefined ? undefined : [seq, seq];
     }
     const first = seqOf(cursor);
-    const last = this.#windowEnd.get(first, LOOKED_AT_MAX)?.[0];
-    return typeof last === "number" ? [first, last] : undefined;
+    const last = this.#windowEnd.get(first, this.#lookAt)?.[0];
+    if (typeof last !== "number") return undefined;
+    // The one message that is looked at may be behind a gap.
+    return [this.#lookAt === 1 ? last : first, last];
   }
 
   #change({ verb, now, by, reason }: VerbOperation, key: number, domain: string): void {

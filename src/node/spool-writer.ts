@@ -6,10 +6,20 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { CapturedRemoval } from "./spool-captured-removal.ts";
 import { SpoolClaims } from "./spool-claims.ts";
-import { failureOf, isDiskFailure } from "./spool-failure.ts";
+import { SpoolDamage } from "./spool-damage.ts";
+import { failureOf, isDiskFailure, SQLITE_CORRUPT, sqliteCode } from "./spool-failure.ts";
 import { ContentCursor, SpoolMessages } from "./spool-messages.ts";
-import type { Batch, Failure, Operation, SpoolThreadData, ThreadReply, WriteOperation } from "./spool-protocol.ts";
+import type {
+  Batch,
+  Failure,
+  Operation,
+  SpoolThreadData,
+  StartCheck,
+  ThreadReply,
+  WriteOperation,
+} from "./spool-protocol.ts";
 import { Query } from "./spool-query.ts";
+import { quickCheck } from "./spool-quick-check.ts";
 import { migrate } from "./spool-schema.ts";
 import { SpoolUpkeep } from "./spool-upkeep.ts";
 import { SpoolVerbs } from "./spool-verbs.ts";
@@ -25,13 +35,18 @@ const LOG_FILE_BYTES_MAX = 64 * 1024 * 1024;
 /** How long a transaction waits for a checkpoint to let it begin: only a disk that stalls takes so long. */
 const CHECKPOINT_WAIT_MAX_MS = 30_000;
 
+/** Rows beside one damaged page, each found by a transaction that is lost: two pages of some thirty, twice. */
+const TRIES_MAX = 500;
+
 type Answers = Extract<ThreadReply, { kind: "answers" }>;
 
 export class SpoolWriter {
   readonly incarnation: number;
   /** Recipients whose claim an earlier process left. */
   readonly recovered: number;
+  readonly check: StartCheck;
   readonly #database: DatabaseSync;
+  readonly #damage = new SpoolDamage();
   readonly #messages: SpoolMessages;
   readonly #claims: SpoolClaims;
   readonly #verbs: SpoolVerbs;
@@ -57,15 +72,16 @@ export class SpoolWriter {
         PRAGMA journal_size_limit = ${LOG_FILE_BYTES_MAX};
         PRAGMA temp_store = MEMORY;
       `);
+      this.check = quickCheck(database, data.path, this.#damage);
       if (data.databaseBytesMax > 0) {
         database.exec(`PRAGMA max_page_count = ${Math.ceil(data.databaseBytesMax / 4096)}`);
       }
       database.exec("UPDATE state SET incarnation = incarnation + 1");
       this.incarnation = new Query<[number]>(database, "SELECT incarnation FROM state").get()?.[0] ?? 0;
       this.#messages = new SpoolMessages(database);
-      this.#claims = new SpoolClaims(database, this.#messages, this.incarnation);
-      this.#verbs = new SpoolVerbs(database, this.#messages);
-      this.#upkeep = new SpoolUpkeep(database, this.#messages);
+      this.#claims = new SpoolClaims(database, this.#messages, this.incarnation, this.#damage);
+      this.#verbs = new SpoolVerbs(database, this.#messages, this.#damage);
+      this.#upkeep = new SpoolUpkeep(database, this.#damage, this.#messages);
       this.#capturedRemoval = new CapturedRemoval(database, this.#messages);
       this.#totalChanges = new Query(database, "SELECT total_changes()");
       this.#begin = database.prepare("BEGIN IMMEDIATE");
@@ -86,12 +102,16 @@ export class SpoolWriter {
         operations.map((operation, index) => this.#apply(operation, new ContentCursor(content, offsets[index] ?? 0))),
       );
     } catch (failure) {
-      const hopeless = operations.length === 1 || isDiskFailure(failure);
+      const isDamage = sqliteCode(failure) === SQLITE_CORRUPT;
+      for (const seq of this.#damage.takeUnprobed()) this.#claims.probe(seq);
+      const hopeless = (operations.length === 1 && !isDamage) || isDiskFailure(failure);
       results = operations.map((operation, index) => {
         try {
           if (hopeless) throw failure;
-          return this.#transaction(() => this.#apply(operation, new ContentCursor(content, offsets[index] ?? 0)));
+          return this.#alone(() => this.#apply(operation, new ContentCursor(content, offsets[index] ?? 0)));
         } catch (error) {
+          const bare = this.#settleBarely(operation, error);
+          if (bare !== undefined) return bare;
           failures.push({ index, ...failureOf(error) });
           return undefined;
         }
@@ -99,6 +119,11 @@ export class SpoolWriter {
       if (isDiskFailure(failure)) this.#overwriteFailedCommit();
     }
     return { kind: "answers", results, failures, ...this.#facts() };
+  }
+
+  /** What is damaged, as far as it is known by now. */
+  damage(): readonly string[] {
+    return this.#damage.takeNotes();
   }
 
   counts(): Answers["counts"] {
@@ -110,14 +135,43 @@ export class SpoolWriter {
   }
 
   /** What goes along with every answer. It must not fail: what it tells about is committed. */
-  #facts(): Pick<Answers, "rowsChanged" | "counts"> {
+  #facts(): Pick<Answers, "rowsChanged" | "counts" | "damage"> {
     try {
       const changed = this.#totalChanges.get()?.[0] ?? 0;
       const rowsChanged = changed - this.#changedBefore;
       this.#changedBefore = changed;
-      return { rowsChanged, counts: this.#messages.toldCounts() };
+      const damage = this.#damage.takeNotes();
+      return { rowsChanged, counts: this.#messages.toldCounts(), ...(damage.length > 0 && { damage }) };
     } catch {
       return { rowsChanged: 0, counts: undefined };
+    }
+  }
+
+  /** In a transaction of its own; where it meets damage, again without what lies there. */
+  #alone<T>(body: () => T): T {
+    for (let tries = 1; ; tries++) {
+      const { found } = this.#damage;
+      try {
+        return this.#transaction(body);
+      } catch (error) {
+        for (const seq of this.#damage.takeUnprobed()) this.#claims.probe(seq);
+        const isLess = sqliteCode(error) === SQLITE_CORRUPT && this.#damage.found > found;
+        if (!isLess || tries >= TRIES_MAX) throw error;
+      }
+    }
+  }
+
+  /**
+   * An outcome beside a damaged page: a longer row, or its message's end, may need that page. The bare states do not, and
+   * spare a second delivery. undefined: that does not help either.
+   */
+  #settleBarely(operation: Operation, failure: unknown): unknown {
+    if (operation.kind !== "settle" || sqliteCode(failure) !== SQLITE_CORRUPT) return undefined;
+    this.#damage.note(`of the outcomes of ${operation.message} only the bare states can be kept`);
+    try {
+      return this.#alone(() => this.#claims.settleBarely(operation));
+    } catch {
+      return undefined;
     }
   }
 
@@ -197,7 +251,7 @@ export class SpoolWriter {
   #recover(now: number): number {
     let recovered = 0;
     for (;;) {
-      const returned = this.#transaction(() => this.#claims.returnEnded(now, 1000, Infinity));
+      const returned = this.#alone(() => this.#claims.returnEnded(now, 1000, Infinity));
       if (returned === 0) return recovered;
       recovered += returned;
     }

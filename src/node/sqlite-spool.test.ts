@@ -72,7 +72,7 @@ test("a file that is no database is refused", async () => {
   await using bench = new SqliteBench();
   const directory = await bench.folder();
   await writeFile(`${directory}/spool.db`, "This is a letter to aunt Emma, not a database. ".repeat(100));
-  await assert.rejects(bench.open(directory), isSpoolError("failed"));
+  await assert.rejects(bench.open(directory), isSpoolError("damaged"));
 });
 
 test("a folder that is not there is refused", async () => {

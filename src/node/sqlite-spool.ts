@@ -89,8 +89,13 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Sqli
   // A writer that cannot begin is what this function rejects with.
   const onGone = (error: SpoolError) => (isOpen ? options.onThreadGone?.(error) : undefined);
   const onRowsChanged = (rows: number) => checkpoints.noteChanged(rows);
-  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB }, { onGone, onRowsChanged });
-  const { incarnation, recovered } = await writer.opened;
+  const onDamage = (notes: readonly string[]) => {
+    for (const error of notes) options.log.event("spool-damaged", { path, error });
+  };
+  const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB }, { onGone, onRowsChanged, onDamage });
+  const { incarnation, recovered, check, damage } = await writer.opened;
+  onDamage(damage);
+  if (check?.skipped !== undefined) options.log.event("spool-check-skipped", { path, ...check });
   isOpen = true;
   const reader = new SpoolChannel({ ...data, role: "reader", cacheKiB: Math.ceil(cacheKiB / 4) }, { onGone });
   const checkpointer = new SpoolChannel({ ...data, role: "checkpointer", cacheKiB: 0 }, { onGone });

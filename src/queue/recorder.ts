@@ -99,9 +99,12 @@ export class Recorder {
   #refusal(entry: Entry, error: unknown): void {
     entry.failures++;
     const reason = error instanceof Error ? error.message : String(error);
-    if (entry.refusedAlone >= refusalsBeforeGivingUp) {
-      this.#log.event("internal-error", {
-        message: entry.settlement.message,
+    // Where its rows lie the disk has lost something: that stops this one, and no other will fare better by waiting.
+    const isDamage = error instanceof SpoolError && error.code === "damaged";
+    if (isDamage || entry.refusedAlone >= refusalsBeforeGivingUp) {
+      const { message } = entry.settlement;
+      this.#log.event(isDamage ? "spool-damaged" : "internal-error", {
+        message,
         where: "recording outcomes",
         error: reason,
       });
