@@ -20,6 +20,7 @@ import { NodeFiles } from "./node/node-files.ts";
 import { NodeNetwork } from "./node/node-network.ts";
 import { coloursWanted, ReadableLog } from "./node/readable-log.ts";
 import { SystemClock } from "./node/system-clock.ts";
+import { checkSpool } from "./node/spool-check.ts";
 import { downgradeSpool } from "./node/spool-downgrade.ts";
 import { FORMAT_VERSION } from "./node/spool-schema.ts";
 import type { SqliteSpool, SqliteSpoolOptions } from "./node/sqlite-spool.ts";
@@ -88,6 +89,17 @@ const context: CliContext = {
       return downgradeSpool(dataDir, target);
     } catch (error) {
       throw new CliError(ExitCode.data, (error as Error).message);
+    } finally {
+      lock.release();
+    }
+  },
+  checkSpool: async (dataDir, progress) => {
+    if (!existsSync(join(dataDir, "spool.db"))) throw new CliError(ExitCode.unavailable, `no spool is in ${dataDir}`);
+    const lock = lockOrExplain(dataDir);
+    try {
+      return checkSpool(dataDir, progress);
+    } catch (error) {
+      throw new CliError(ExitCode.data, `${dataDir}/spool.db cannot be read: ${(error as Error).message}`);
     } finally {
       lock.release();
     }

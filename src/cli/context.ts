@@ -68,6 +68,18 @@ export interface CliContext extends ConfigSources {
     dataDir: string,
     target: number | undefined,
   ) => Promise<{ readonly from: number; readonly to: number }>;
+  /** Looks at a spool that no server holds, page by page. Rejects as `downgradeSpool` does. */
+  readonly checkSpool: (
+    dataDir: string,
+    progress: (done: number, all: number) => void,
+  ) => Promise<{
+    readonly pages: number;
+    readonly messages: number;
+    readonly recipients: number;
+    readonly faults: readonly string[];
+    readonly badPages: readonly { readonly page: number; readonly table: string; readonly reason: string }[];
+    readonly damaged: readonly { readonly message: string; readonly lost: string }[];
+  }>;
   /** Rejects with `CliError` for what people can mend: ports taken, a data_dir in use. */
   readonly startServer: (plan: ServerPlan) => Promise<RunningServer>;
   /**

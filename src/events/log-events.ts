@@ -245,7 +245,7 @@ export const logEvents = {
   "spool-damaged": declare(
     "error",
     "A part of the spool cannot be read: the disk has lost something of the file or message named.",
-    "What is stored there is skipped or held; all other mail is delivered as usual. Stop the server and run `posthaste spool check`; `posthaste spool salvage` makes a whole spool of what can be read.",
+    "What is stored there is skipped or held; all other mail is delivered as usual. Stop the server and run `posthaste spool check`, which tells what each message has lost.",
   ),
   "spool-check-skipped": declare(
     "info",

@@ -1,11 +1,13 @@
 /** Damaged pages of the real database: what lies on them is left out and told, everything else goes on. */
 import assert from "node:assert/strict";
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, truncateSync, writeSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { delivered, draft, put, request, settle, statesOf } from "../../test/contract/spool-fixture.ts";
 import { SqliteBench } from "../../test/contract/sqlite-harness.ts";
 import { DatabasePages, PAGE_BYTES } from "./database-pages.ts";
+import { SeededRandom } from "../testing/seeded-random.ts";
+import { checkSpool } from "./spool-check.ts";
 import { SpoolDamage } from "./spool-damage.ts";
 import { quickCheck } from "./spool-quick-check.ts";
 
@@ -103,6 +105,60 @@ test("a damaged page of messages: those on it are left out, the others flow", as
   const spool = await bench.open(directory);
   const claims = await spool.claim(request({ limit: 1000, perDomainMax: 1000 }));
   assert.equal(claims.length, MESSAGES - lost.length);
+});
+
+test("spool check: nothing to tell of a whole spool; of a damaged one each page and each message that lost recipients", async () => {
+  await using bench = new SqliteBench();
+  const { directory, lost } = await damagedSpool(bench, "recipients");
+  let steps = 0;
+  const { pages, messages, recipients, badPages, damaged, faults } = checkSpool(directory, () => steps++);
+  assert.equal(steps, pages);
+  assert.equal(messages, MESSAGES);
+  assert.equal(recipients, MESSAGES * RECIPIENTS - lost.length);
+  assert.deepEqual(
+    badPages.map(({ table }) => table),
+    ["recipients"],
+  );
+  assert.ok(faults.length > 0);
+  const told = damaged.reduce((sum, { lost: what }) => sum + Number.parseInt(what, 10), 0);
+  assert.ok(told > 0 && told <= lost.length && damaged.length <= 2, JSON.stringify(damaged));
+  const whole = await bench.folder();
+  const spool = await bench.open(whole);
+  await put(spool, draft(addresses));
+  const large = draft(["ann@far.test"]);
+  await put(spool, large, { content: Buffer.alloc(400_000, "x") });
+  await spool.close();
+  const clean = checkSpool(whole, () => {});
+  assert.deepEqual([clean.badPages, clean.damaged, clean.faults, clean.messages], [[], [], [], 2]);
+  truncateSync(`${whole}/content/${large.id.slice(-2)}/${large.id}.eml`, 10);
+  assert.match(checkSpool(whole, () => {}).damaged[0]?.lost ?? "", /has 10 octets of 400000/);
+});
+
+test("flipped octets: every row on other pages is read as it was", async () => {
+  await using bench = new SqliteBench();
+  const directory = await bench.folder();
+  const spool = await bench.open(directory);
+  for (let count = 0; count < MESSAGES; count++) await put(spool, draft(addresses));
+  await spool.close();
+  const path = `${directory}/spool.db`;
+  const rowsNow = () => {
+    using pages = new DatabasePages(path);
+    return [...pages.rows()].map((row) => ({ page: row.page, text: JSON.stringify(row) }));
+  };
+  const before = rowsNow();
+  const random = new SeededRandom(16);
+  const leaves = [...new Set(before.map(({ page }) => page))].filter((page) => page > 1);
+  for (let round = 0; round < 20; round++) {
+    const page = leaves[random.bytes(2).reduce((sum, octet) => sum * 256 + octet, 0) % leaves.length] ?? 0;
+    const at = (page - 1) * PAGE_BYTES;
+    const good = readFileSync(path).subarray(at, at + PAGE_BYTES);
+    const file = openSync(path, "r+");
+    writeSync(file, random.bytes(64), 0, 64, at + (random.bytes(1)[0] ?? 0) * 15);
+    const left = new Set(rowsNow().map(({ text }) => text));
+    for (const row of before) if (row.page !== page) assert.ok(left.has(row.text), `page ${row.page}`);
+    writeSync(file, good, 0, PAGE_BYTES, at);
+    closeSync(file);
+  }
 });
 
 test("the check at the start tells damage, and is left out where it would hold the start up", async () => {
