@@ -272,6 +272,27 @@ test("a token that the configuration drops at a reload leaves the API no more op
   await server.stop();
 });
 
+test("/readyz is 503 while a disk without room has mail refused, and 200 when there is room again", async () => {
+  const world = new World();
+  const { files, clock } = world.terminal;
+  const server = await world.start(production);
+  const status = async () => (await world.json("127.0.0.1:8025", "/readyz")).status;
+  assert.equal(await status(), 200);
+  for (const [space, expected] of [
+    [1000, 503],
+    [Number.POSITIVE_INFINITY, 200],
+  ] as const) {
+    files.space = space;
+    await clock.advance(1000);
+    // The answer comes from memory, and has the system asked.
+    await status();
+    await clock.advance(0);
+    assert.equal(await status(), expected);
+  }
+  assert.equal(world.log.of("space-short").length, 1);
+  await server.stop();
+});
+
 test("a data directory that others may enter is narrowed, unless it holds somebody else's files", async () => {
   const world = new World();
   const { files } = world.terminal;

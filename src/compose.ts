@@ -157,6 +157,8 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     reports: reports.agent,
     discard: new DiscardDelivery(),
   };
+  const reserve = settings.limits.free_space;
+  const freeSpace = await FreeSpace.open({ files, clock, log, path: dataDir, reserve });
   opened.defer(() => smtp.close());
   const forwarding = development
     ? undefined
@@ -227,7 +229,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     memory: new SharedBudget(settings.limits.session_memory),
     connectionLimits: connectionLimits(plan, ports),
     messageRate: new MessageRate(settings.limits.client_message_rate),
-    freeSpace: await FreeSpace.open({ files, clock, path: dataDir, reserve: settings.limits.free_space }),
+    freeSpace,
   });
   opened.defer(() => inbound.shutdown({ deadlineMs: queueDeadline.ms }));
 
@@ -276,7 +278,8 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     explain: (id: string) => explain(spool, id, { now: clock.now(), expireMs: current.queue.expire }),
     inbox,
     reload,
-    ready: () => ready,
+    // A full disk and a spool that takes no outcome refuse mail as a server does that is going.
+    ready: () => ready && freeSpace.check(0).verdict === "accept" && queue.stats().paused === undefined,
     heldMail: () => heldMail.held,
     ...(signing && { dkim: signing.keys }),
     ...(accounts

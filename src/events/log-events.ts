@@ -247,6 +247,12 @@ export const logEvents = {
     "A part of the spool cannot be read: the disk has lost something of the file or message named.",
     "What is stored there is skipped or held; all other mail is delivered as usual. Stop the server and run `posthaste spool check`, which tells what each message has lost.",
   ),
+  "space-short": declare(
+    "warn",
+    "The disk with the data directory has less room than `limits.free_space` keeps free.",
+    "Mail is refused with 452 and `/readyz` is 503 until there is room; deliveries go on.",
+  ),
+  "space-enough": declare("info", "The disk with the data directory has room again.", "Mail is taken."),
   "spool-check-skipped": declare(
     "info",
     "The database of the spool is too large, or its disk too slow, to be checked before the start; `skipped` says which.",

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
+import type { Log } from "../ports/log.ts";
 import { reply } from "../smtp/reply.ts";
 import type { Decision } from "./decision.ts";
 
@@ -17,24 +18,36 @@ const noSpace: Decision = {
   setting: "limits.free_space",
 };
 
+export interface FreeSpaceOptions {
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where mail is stored. */
+  readonly path: string;
+  /** Octets that stay free. */
+  readonly reserve: number;
+}
+
 export class FreeSpace {
   readonly #files: Files;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #path: string;
+  #isShort = false;
   #reserve: number;
   #free = Number.POSITIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
 
-  private constructor(options: { files: Files; clock: Clock; path: string; reserve: number }) {
+  private constructor(options: FreeSpaceOptions) {
+    this.#log = options.log;
     this.#files = options.files;
     this.#clock = options.clock;
     this.#path = options.path;
     this.#reserve = options.reserve;
   }
 
-  /** `path`: where mail is stored; `reserve`: octets that stay free. */
-  static async open(options: { files: Files; clock: Clock; path: string; reserve: number }): Promise<FreeSpace> {
+  static async open(options: FreeSpaceOptions): Promise<FreeSpace> {
     const space = new FreeSpace(options);
     await space.refresh();
     return space;
@@ -56,6 +69,16 @@ export class FreeSpace {
     await this.#asking;
   }
 
+  /** Once when mail begins to be refused, and once when it is taken again. */
+  #tell(): void {
+    const isShort = this.#free < this.#reserve;
+    if (isShort === this.#isShort) return;
+    this.#isShort = isShort;
+    const path = this.#path;
+    if (isShort) this.#log.event("space-short", { path, free: this.#free, reserve: this.#reserve });
+    else this.#log.event("space-enough", { path, reserve: this.#reserve });
+  }
+
   /** Asks the system now. Never rejects: a disk that cannot be asked is left to fail where it is written. */
   async refresh(): Promise<void> {
     this.#askedAt = this.#clock.monotonicMs();
@@ -66,5 +89,6 @@ export class FreeSpace {
     } finally {
       this.#asking = undefined;
     }
+    this.#tell();
   }
 }

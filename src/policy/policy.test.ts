@@ -4,6 +4,7 @@ import type { Resolution } from "../accounts/account-directory.ts";
 import { parseForwardPath } from "../address/path.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { settle, ManualClock } from "../testing/manual-clock.ts";
+import { CollectingLog } from "../testing/collecting-log.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import type { Client } from "./client.ts";
 import type { Decision } from "./decision.ts";
@@ -145,7 +146,8 @@ test("a rate limit refills steadily, and forgets clients that are quiet", () => 
 test("EXT-001: without space mail is put off with 452, and the disk is asked at most once a second", async () => {
   const clock = new ManualClock();
   const files = new MemoryFiles({ space: 1_000_000 });
-  const space = await FreeSpace.open({ files, clock, path: "/", reserve: 500_000 });
+  const log = new CollectingLog();
+  const space = await FreeSpace.open({ files, clock, log, path: "/", reserve: 500_000 });
   assert.equal(summary(space.check(0)), "accept enough-space");
   assert.equal(summary(space.check(300_000)), "452 4.3.1 no-space");
   files.space = 100;
@@ -156,8 +158,12 @@ test("EXT-001: without space mail is put off with 452, and the disk is asked at 
   assert.equal(summary(space.check(0)), "452 4.3.1 no-space");
   await settle();
   assert.equal(files.trace.filter((line) => line.startsWith("freeBytes")).length, 2);
+  assert.deepEqual(log.of("space-short"), [{ path: "/", free: 100, reserve: 500_000 }]);
   space.reconfigure(50);
   assert.equal(summary(space.check(0)), "accept enough-space");
+  await space.refresh();
+  await space.refresh();
+  assert.equal(log.of("space-enough").length, 1, "told once");
 });
 
 test("a message that passed too many servers is refused as a loop", () => {

@@ -141,7 +141,7 @@ export class ReceivingServer implements AsyncDisposable {
           dropped: (address, reason) => dropped.note(address, reason),
         }),
         messageRate: new MessageRate(limits.client_message_rate),
-        freeSpace: await FreeSpace.open({ files, clock, path: "/", reserve: limits.free_space }),
+        freeSpace: await FreeSpace.open({ files, clock, log, path: "/", reserve: limits.free_space }),
         ...options.services?.({ clock, log }),
       },
       {
