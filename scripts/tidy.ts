@@ -74,6 +74,7 @@ const datesIn = new Set([
   "src/inbound/commands/data.ts",
   "src/inbound/new-message.ts",
   "src/outbound/capture-delivery.ts",
+  "src/outbound/delivery-attempt.ts",
   "src/outbound/smtp-client-connection.ts",
   "src/policy/authentication/sender-authentication.ts",
 ]);

@@ -136,7 +136,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     network,
     clock,
     log,
-    settings: smtpDeliverySettings(settings.hostname, settings.outbound),
+    settings: smtpDeliverySettings(settings.hostname, settings.outbound, settings.queue.warn_after),
   });
   const signing = development
     ? undefined
@@ -246,7 +246,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
       queueDeadline.ms = next.stop_within;
       inbound.reconfigure(inboundSettings(next));
       authentication.reconfigure(senderAuthenticationSettings(next));
-      smtp.reconfigure(smtpDeliverySettings(next.hostname, next.outbound));
+      smtp.reconfigure(smtpDeliverySettings(next.hostname, next.outbound, next.queue.warn_after));
       router.reconfigure(routerSettings(next, ports.interfaceAddresses));
       queue.reconfigure(next.queue);
       history.reconfigure(next.history.keep);

@@ -12,6 +12,7 @@ function peers() {
     address: "192.0.2.1",
     connection: {
       usable: true,
+      mayQuit: true,
       quit: () => {
         counts.quit++;
         return new Promise<void>(() => {});

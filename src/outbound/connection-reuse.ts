@@ -14,6 +14,8 @@ export interface OpenSession {
   readonly connection: SmtpClientConnection;
   readonly host: string;
   readonly address: string;
+  /** It was opened with HELO because the server hangs up on EHLO. */
+  readonly hungUpOnEhlo?: true;
 }
 
 interface Parked {
@@ -64,10 +66,9 @@ export class ConnectionReuse {
     this.#timer ??= this.#clock.setTimer(idleMs, () => this.#sweep());
   }
 
-  /** Says QUIT, and owns the wait for its answer. */
-  quit(session: OpenSession): void {
-    const { connection } = session;
-    if (this.#quitting.size >= QUITTING_MAX) return connection.destroy();
+  /** Says QUIT where the server can read it, and owns the wait for its answer. */
+  quit({ connection }: Pick<OpenSession, "connection">): void {
+    if (!connection.mayQuit || this.#quitting.size >= QUITTING_MAX) return connection.destroy();
     const quitting = connection.quit().finally(() => {
       connection.destroy();
       this.#quitting.delete(quitting);

@@ -6,6 +6,7 @@ import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork, type TlsOutcome } from "../testing/memory-network.ts";
 import { CLOSE, ScriptedPeer, STALL, type PeerScript } from "../testing/scripted-peer.ts";
+import { ConnectionReuse } from "./connection-reuse.ts";
 import { setUpConnection, type SetupResult } from "./connection-setup.ts";
 
 interface Case {
@@ -16,6 +17,7 @@ interface Case {
   readonly implicitTls?: boolean;
   readonly address?: string;
   readonly unix?: true;
+  readonly firstAttempt?: true;
 }
 
 interface Seen {
@@ -47,6 +49,7 @@ async function setUp(options: Case): Promise<Seen> {
       : ({ kind: "ip", address: options.address ?? "192.0.2.1", port: 25 } as const);
   const script = { ...(options.script ?? withTls), ...(options.implicitTls && { implicitTls: true }) };
   const peer = await ScriptedPeer.listen(network, endpoint, script);
+  const reuse = new ConnectionReuse(clock);
   let result: SetupResult | undefined;
   const setup = setUpConnection(
     {
@@ -71,8 +74,11 @@ async function setUp(options: Case): Promise<Seen> {
         connectTimeoutMs: 30_000,
         tlsTimeoutMs: 30_000,
         timeouts: STANDARD_TIMEOUTS,
+        refusalPatienceMs: 4 * 3_600_000,
       },
       signal: new AbortController().signal,
+      mayUseHelo: options.firstAttempt !== true,
+      leave: (connection) => reuse.quit({ connection }),
       message: "4QJ7ZC2M9KXD",
     },
   ).then((given) => (result = given));
@@ -150,6 +156,39 @@ test("the fall-back happens once: a second failure is the address's", async () =
   const seen = await setUp({ tls: "opportunistic", script, handshake: failed });
   assert.equal(seen.ending, "deferred 4.4.2");
   assert.equal(seen.peer.sessions, 2);
+});
+
+test("HELO follows where EHLO was hung up on, unless TLS or a login is needed, and only once", async () => {
+  const onEhlo: PeerScript = { answer: ({ verb }) => (verb === "EHLO" ? CLOSE : undefined) };
+  for (const [tls, ending, log] of [
+    ["none", "clear", []],
+    ["opportunistic", "clear", ["tls-fell-back"]],
+    ["required", "deferred 4.4.2", []],
+    ["verified", "deferred 4.4.2", []],
+  ] as const) {
+    const seen = await setUp({ tls, script: onEhlo });
+    assert.equal(seen.ending, ending, tls);
+    assert.deepEqual(seen.log.names, log, tls);
+    assert.deepEqual(seen.peer.verbs, ending === "clear" ? ["EHLO", "HELO"] : ["EHLO"]);
+  }
+  assert.deepEqual((await setUp({ tls: "none", script: onEhlo, credentials: login })).peer.verbs, ["EHLO"]);
+  // Any server hangs up once in a while, and HELO would take its TLS and its extensions away.
+  const first = await setUp({ tls: "opportunistic", script: onEhlo, firstAttempt: true });
+  assert.deepEqual([first.ending, first.peer.verbs], ["deferred 4.4.2", ["EHLO"]]);
+  const onBoth: PeerScript = { answer: () => CLOSE };
+  const seen = await setUp({ tls: "opportunistic", script: onBoth });
+  assert.deepEqual([seen.ending, seen.peer.verbs], ["deferred 4.4.2", ["EHLO", "HELO"]]);
+  const silent = await setUp({ tls: "opportunistic", script: { answer: () => STALL } });
+  assert.deepEqual([silent.ending, silent.peer.verbs], ["deferred 4.4.2", ["EHLO"]]);
+});
+
+test("whoever is left without mail is told QUIT where it can read it", async () => {
+  const noTls = await setUp({ tls: "required", script: withoutTls });
+  assert.deepEqual(noTls.peer.verbs, ["EHLO", "QUIT"]);
+  const refuses = await setUp({ tls: "none", script: { answer: ({ verb }) => (verb === "QUIT" ? STALL : "554 no") } });
+  assert.deepEqual(refuses.peer.verbs, ["EHLO", "HELO", "QUIT"]);
+  const busy = await setUp({ tls: "none", script: { greeting: { reply: "421 4.3.2 busy", close: true } } });
+  assert.deepEqual(busy.peer.verbs, []);
 });
 
 test("TLS-009, trap 8: replies injected before the handshake end the attempt, without a second one in clear", async () => {

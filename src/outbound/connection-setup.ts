@@ -1,6 +1,7 @@
 /**
  * Brings one connection to one address to the point where a transaction can begin: connect, greeting, EHLO, TLS, EHLO
- * again, login. Owns the rules of TLS towards other servers:
+ * again, login. A server that hangs up on EHLO is greeted with HELO on a second connection, where neither TLS nor a login
+ * is needed; one that refuses us is told QUIT. Owns the rules of TLS towards other servers:
  *
  * | level | STARTTLS not offered or refused | handshake fails or stalls | certificate not valid |
  * | --- | --- | --- | --- |
@@ -40,31 +41,64 @@ export interface SetupContext {
   readonly log: Log;
   readonly settings: SmtpDeliverySettings;
   readonly signal: AbortSignal;
+  /** Takes over a connection that is of no use: says QUIT if the server can read it, and closes. */
+  readonly leave: (connection: SmtpClientConnection) => void;
   /** Queue id, for the log. */
   readonly message: string;
+  /** HELO may follow a connection that was closed on EHLO. Not at the first attempt: any busy server may hang up once. */
+  readonly mayUseHelo: boolean;
 }
 
 export type SetupResult =
-  | { readonly kind: "ready"; readonly connection: SmtpClientConnection }
+  /** `hungUpOnEhlo`: HELO was said for that reason, so what the server can do is not known. */
+  | { readonly kind: "ready"; readonly connection: SmtpClientConnection; readonly hungUpOnEhlo?: true }
   /** `tryNext` false: another address would answer the same, or must not be asked (a refused login). */
   | { readonly kind: "failed"; readonly setback: Setback; readonly tryNext: boolean };
 
-type Attempt = SetupResult | { readonly kind: "tls-trouble"; readonly reason: string; readonly setback: Setback };
+type Attempt =
+  | SetupResult
+  | { readonly kind: "tls-trouble"; readonly reason: string; readonly setback: Setback }
+  /** The connection was closed instead of an answer to EHLO. */
+  | { readonly kind: "hung-up"; readonly reason: string; readonly setback: Setback };
+
+interface Manner {
+  readonly startTls: boolean;
+  /** HELO instead of EHLO. */
+  readonly plain: boolean;
+}
 
 export async function setUpConnection(target: Target, context: SetupContext): Promise<SetupResult> {
-  const first = await attempt(target, context, target.tls !== "none" && !target.implicitTls);
-  if (first.kind !== "tls-trouble") return first;
-  const mayGoClear = target.tls === "opportunistic" && target.credentials === undefined;
-  if (!mayGoClear || context.signal.aborted) return { kind: "failed", setback: first.setback, tryNext: true };
-  context.log.event("tls-fell-back", {
-    message: context.message,
-    site: target.site,
-    host: target.host,
-    address: addressText(target.endpoint),
-    reason: first.reason,
+  const first = await attempt(target, context, {
+    startTls: target.tls !== "none" && !target.implicitTls,
+    plain: false,
   });
-  const second = await attempt(target, context, false);
-  return second.kind === "tls-trouble" ? { kind: "failed", setback: second.setback, tryNext: true } : second;
+  if (first.kind === "ready" || first.kind === "failed") return first;
+  const tlsIsOptional = target.tls === "none" || (target.tls === "opportunistic" && !target.implicitTls);
+  const mayBegin = !context.signal.aborted && (first.kind !== "hung-up" || context.mayUseHelo);
+  const mayGoClear = tlsIsOptional && target.credentials === undefined && mayBegin;
+  if (!mayGoClear) return { kind: "failed", setback: first.setback, tryNext: true };
+  const second = await attemptInClear(target, context, first);
+  if (second.kind === "ready" && first.kind === "hung-up") return { ...second, hungUpOnEhlo: true };
+  return second.kind === "ready" || second.kind === "failed"
+    ? second
+    : { kind: "failed", setback: second.setback, tryNext: true };
+}
+
+async function attemptInClear(
+  target: Target,
+  context: SetupContext,
+  first: Exclude<Attempt, SetupResult>,
+): Promise<Attempt> {
+  if (target.tls !== "none") {
+    context.log.event("tls-fell-back", {
+      message: context.message,
+      site: target.site,
+      host: target.host,
+      address: addressText(target.endpoint),
+      reason: first.reason,
+    });
+  }
+  return await attempt(target, context, { startTls: false, plain: first.kind === "hung-up" });
 }
 
 /** `192.0.2.1` or `unix:/path`. */
@@ -72,7 +106,7 @@ export function addressText(endpoint: Endpoint): string {
   return endpoint.kind === "unix" ? `unix:${endpoint.path}` : endpoint.address;
 }
 
-async function attempt(target: Target, context: SetupContext, startTls: boolean): Promise<Attempt> {
+async function attempt(target: Target, context: SetupContext, manner: Manner): Promise<Attempt> {
   const peer: PeerFacts = { host: target.host, address: addressText(target.endpoint), tls: undefined };
   let connection: SmtpClientConnection;
   try {
@@ -84,8 +118,8 @@ async function attempt(target: Target, context: SetupContext, startTls: boolean)
   const stop = (): void => connection.abandon(STOPPED);
   context.signal.addEventListener("abort", stop, { once: true });
   try {
-    const result = await converse(connection, target, context, startTls, peer);
-    if (result.kind !== "ready") connection.destroy();
+    const result = await converse(connection, target, context, manner, peer);
+    if (result.kind !== "ready") context.leave(connection);
     return result;
   } finally {
     context.signal.removeEventListener("abort", stop);
@@ -98,13 +132,19 @@ async function converse(
   connection: SmtpClientConnection,
   target: Target,
   context: SetupContext,
-  startTls: boolean,
+  { startTls, plain }: Manner,
   clearPeer: PeerFacts,
 ): Promise<Attempt> {
   const greeting = await connection.greet();
   if (greeting.kind === "failed") return hostFailed(greeting.failure, connection, clearPeer);
-  const hello = await connection.hello();
-  if (hello.kind === "failed") return hostFailed(hello.failure, connection, clearPeer);
+  const hello = await connection.hello({ plain });
+  if (hello.kind === "failed") {
+    const { failure } = hello;
+    // Servers that do not know EHLO are to answer 500 (RFC 5321 §4.1.4); some hang up. They take HELO on a new connection.
+    return failure.kind === "lost" && failure.command === "EHLO"
+      ? { kind: "hung-up", reason: failure.detail, setback: failureSetback(failure, clearPeer) }
+      : hostFailed(failure, connection, clearPeer);
+  }
 
   if (startTls) {
     const trouble = await secure(connection, target, context, clearPeer);
@@ -183,8 +223,7 @@ function mayCarryCredentials(connection: SmtpClientConnection, endpoint: Endpoin
 
 /**
  * A greeting or EHLO refused with 5yz says that this host takes no mail from us; others of the site may (RFC 7504 §3,
- * RFC 5321 §3.1). When every address said so the mail bounces, with the peer's own words, as a sender wants to know
- * now and not in five days.
+ * RFC 5321 §3.1). What becomes of the mail when every address said so is in door-refusal.ts.
  */
 function hostFailed(failure: ClientFailure, connection: SmtpClientConnection, peer: PeerFacts): SetupResult {
   const setback = failureSetback(failure, { ...peer, tls: connection.tls });

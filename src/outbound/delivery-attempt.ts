@@ -19,7 +19,8 @@ import { reuseKey, hostNamesOf, type SmtpHop, targetsOf } from "./attempt-target
 import { addressText, setUpConnection, type SetupContext, type Target } from "./connection-setup.ts";
 import type { ConnectionReuse, OpenSession } from "./connection-reuse.ts";
 import { isAscii, lacking, lackingUtf8, messageNeeds, wireAddress, type MessageNeeds } from "./delivery-needs.ts";
-import { finding, impossible, outcomeOf, type PeerFacts, type Setback } from "./delivery-verdict.ts";
+import { withPatience } from "./door-refusal.ts";
+import { finding, forNow, impossible, outcomeOf, type PeerFacts, type Setback } from "./delivery-verdict.ts";
 
 /** How long a transaction under way may go on after we were asked to stop: its verdict spares a duplicate. */
 const STOP_GRACE_MS = 5_000;
@@ -112,7 +113,9 @@ export class DeliveryAttempt {
     const { host, endpoint } = target;
     const result = await setUpConnection(target, this.#context);
     if (result.kind === "ready") {
-      return await this.#useFresh({ connection: result.connection, host, address: addressText(endpoint) });
+      const { connection, hungUpOnEhlo } = result;
+      const address = addressText(endpoint);
+      return await this.#useFresh({ connection, host, address, ...(hungUpOnEhlo && { hungUpOnEhlo }) });
     }
     this.#setbacks.addOfHost(host, result.setback);
     this.#nextTarget = result.tryNext ? this.#nextTarget + 1 : this.#targets.length;
@@ -152,7 +155,8 @@ export class DeliveryAttempt {
     try {
       const lack = lacking(this.#needs, connection.capabilities, peer);
       if (lack !== undefined) {
-        this.#setbacks.addLack(peer.host, lack);
+        if (session.hungUpOnEhlo) this.#setbacks.add(forNow(lack));
+        else this.#setbacks.addLack(peer.host, lack);
         this.#answered = true;
         this.#nextTarget++;
         return;
@@ -177,7 +181,7 @@ export class DeliveryAttempt {
     await using content = await this.#job.openContent();
     const size = this.#headerBlock.length + content.size;
     let batch = this.#pending.splice(0, capabilities.limits.recipientsMax ?? this.#pending.length);
-    if (!capabilities.smtpUtf8) batch = this.#putInternationalAside(batch, peer);
+    if (!capabilities.smtpUtf8) batch = this.#putInternationalAside(batch, session, peer);
     if (batch.length === 0) return true;
     const envelope = this.#envelope(batch, size);
     // A server that ends a session after some messages, kept or not, says nothing against itself.
@@ -279,12 +283,14 @@ export class DeliveryAttempt {
   }
 
   /** Recipients that need SMTPUTF8 by themselves do not hold up the others, and wait for a server that has it. */
-  #putInternationalAside(batch: StoredRecipient[], peer: PeerFacts): StoredRecipient[] {
+  #putInternationalAside(batch: StoredRecipient[], session: OpenSession, peer: PeerFacts): StoredRecipient[] {
     if (batch.every((recipient) => isAscii(wireAddress(recipient)))) return batch;
     this.#answered = true;
     return batch.filter((recipient) => {
       if (isAscii(wireAddress(recipient))) return true;
-      this.#setbacks.addLackFor(recipient, peer.host, lackingUtf8(peer));
+      const lack = lackingUtf8(peer);
+      if (session.hungUpOnEhlo) this.#setbacks.add(forNow(lack));
+      else this.#setbacks.addLackFor(recipient, peer.host, lack);
       this.#aside.push(recipient);
       return false;
     });
@@ -318,7 +324,10 @@ export class DeliveryAttempt {
 
   #finalSetback(recipient: StoredRecipient): Setback {
     const setback = this.#setbacks.finalFor(recipient);
-    if (setback !== undefined) return setback;
+    const { clock, settings } = this.#context;
+    const { receivedAt } = this.#job.message;
+    const patience = { receivedAt, now: clock.now(), patienceMs: settings.refusalPatienceMs };
+    if (setback !== undefined) return withPatience(setback, patience);
     return this.#isOver
       ? finding("4.4.2", "remote-trouble", `${this.#hop.description} took longer than any honest delivery`)
       : finding("4.4.1", "remote-trouble", `no address is known for ${this.#hop.description}`);

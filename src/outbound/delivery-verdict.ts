@@ -134,6 +134,12 @@ export function impossible(status: EnhancedStatus<5>, owner: FaultOwner, reason:
   return { kind: "bounced", status, owner, reason, diagnostic };
 }
 
+/** The same finding where it may be no more true tomorrow (RFC 3463 §2: subject and detail mean the same in every class). */
+export function forNow(setback: Setback): Setback {
+  if (setback.kind === "deferred") return setback;
+  return { ...setback, kind: "deferred", status: `4${setback.status.slice(1)}` as EnhancedStatus<4> };
+}
+
 function quote(reply: ReceivedReply): string {
   return cut(replyText(reply), QUOTE_LENGTH_MAX);
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { parseIpAddress } from "../lib/ip-network.ts";
 import { duration } from "../lib/setting-types.ts";
+import { refusalPatienceMs } from "./door-refusal.ts";
 import { STANDARD_TIMEOUTS, type ClientTimeouts } from "../smtp/client-timeouts.ts";
 
 /** Tests scale waits down; nobody gains from waiting longer than an hour for one reply. */
@@ -82,11 +83,18 @@ export interface SmtpDeliverySettings {
   readonly connectTimeoutMs: number;
   readonly tlsTimeoutMs: number;
   readonly timeouts: ClientTimeouts;
+  /** How old a message becomes before a refusal of us by every host of its site is final. */
+  readonly refusalPatienceMs: number;
 }
 
-export function smtpDeliverySettings(hostname: string, settings: OutboundSettings): SmtpDeliverySettings {
+export function smtpDeliverySettings(
+  hostname: string,
+  settings: OutboundSettings,
+  warnAfterMs: number,
+): SmtpDeliverySettings {
   const { timeout } = settings;
   return {
+    refusalPatienceMs: refusalPatienceMs(warnAfterMs),
     heloName: hostname,
     bindAddresses: settings.bind,
     keepIdleMs: settings.keep_idle,

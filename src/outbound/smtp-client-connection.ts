@@ -5,7 +5,8 @@
  * class serves deliveries and `posthaste send`, which watches the dialogue through `onDialogue`.
  *
  * Steps, one at a time: `greet`, `hello`, then as wanted `startTls` and `hello` again, `authenticate`, `transact` any
- * number of times, `quit`. After an answer of kind `failed` the connection is closed.
+ * number of times, `quit`. After an answer of kind `failed` the connection is closed, or takes `quit` and nothing else
+ * ({@link SmtpClientConnection.mayQuit}).
  */
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
@@ -125,6 +126,11 @@ export class SmtpClientConnection implements AsyncDisposable {
     return this.#protocol.ready;
   }
 
+  /** The server can be told QUIT: it waits for a command, or has refused us at its greeting or EHLO. */
+  get mayQuit(): boolean {
+    return this.#protocol.mayQuit;
+  }
+
   /** Transactions begun on this connection. */
   get transactions(): number {
     return this.#protocol.transactions;
@@ -134,8 +140,9 @@ export class SmtpClientConnection implements AsyncDisposable {
     return (await this.#step((now) => this.#protocol.greet(now))) as Answer<"greeted">;
   }
 
-  async hello(): Promise<Answer<"hello-done">> {
-    return (await this.#step((now) => this.#protocol.hello(now))) as Answer<"hello-done">;
+  /** `plain`: HELO instead of EHLO. */
+  async hello(options: { readonly plain?: boolean } = {}): Promise<Answer<"hello-done">> {
+    return (await this.#step((now) => this.#protocol.hello(now, options))) as Answer<"hello-done">;
   }
 
   /** STARTTLS and the handshake; `hello` is next, whatever was offered before is forgotten (RFC 3207 §4.2). */
@@ -186,7 +193,7 @@ export class SmtpClientConnection implements AsyncDisposable {
   /** Says QUIT and waits for the answer, a few seconds at most; then the connection is closed. */
   async quit(): Promise<void> {
     if (this.#protocol.closed) return;
-    await this.#step((now) => this.#protocol.quit(now));
+    await this.#begin((now) => this.#protocol.quit(now));
   }
 
   /** Gives the connection up; the step under way is answered with `failure`. */
@@ -204,7 +211,12 @@ export class SmtpClientConnection implements AsyncDisposable {
   }
 
   #step(begin: (now: Instant) => void): Promise<ClientEvent> {
-    if (this.#failure !== undefined) return Promise.resolve({ kind: "failed", failure: this.#failure });
+    return this.#failure === undefined
+      ? this.#begin(begin)
+      : Promise.resolve({ kind: "failed", failure: this.#failure });
+  }
+
+  #begin(begin: (now: Instant) => void): Promise<ClientEvent> {
     const { promise, resolve } = Promise.withResolvers<ClientEvent>();
     this.#answer = resolve;
     begin(this.#clock.monotonicMs());

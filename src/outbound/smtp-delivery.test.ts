@@ -45,6 +45,7 @@ class World implements AsyncDisposable {
         connectTimeoutMs: 30_000,
         tlsTimeoutMs: 30_000,
         timeouts: STANDARD_TIMEOUTS,
+        refusalPatienceMs: 4 * 3_600_000,
         ...settings,
       },
     });
@@ -252,14 +253,14 @@ test("a first MX that never answers does not use up the time of the second", asy
   assert.ok(world.clock.now() - start <= 60_000);
 });
 
-test("SMTPC-008: 521 and 554 greetings lead to the next MX, and bounce when all say so", async () => {
+test("SMTPC-008: 521 and 554 greetings lead to the next MX and are told QUIT; 521 bounces when all say so", async () => {
   await using world = new World();
   const first = await world.peer("192.0.2.1", { greeting: "521 mx1 takes no mail" });
   const second = await world.peer("192.0.2.2");
   assert.equal((await world.deliver(world.job({ hop: { hosts: hosts(2) } })))[0]?.kind, "relayed");
-  assert.deepEqual(first.lines, []);
-  second.script = { greeting: "554 no service" };
+  assert.deepEqual(first.lines, ["QUIT"]);
   await world.clock.advance(5_000);
+  second.script = { greeting: "521 mx2 takes no mail" };
   const [outcome] = await world.deliver(world.job({ hop: { hosts: hosts(2) } }));
   assert.ok(outcome?.kind === "bounced");
   const [only] = await world.deliver(world.job({ hop: { hosts: hosts(1) } }));
@@ -267,6 +268,50 @@ test("SMTPC-008: 521 and 554 greetings lead to the next MX, and bounce when all 
   // One that may recover keeps the mail waiting.
   const [mixed] = await world.deliver(world.job({ hop: { hosts: hosts(3) } }));
   assert.ok(mixed?.kind === "deferred" && mixed.status === "4.4.1");
+});
+
+test("554 of every MX at greeting or EHLO puts mail off until a warning would be due, then bounces it", async () => {
+  const listed = "554 5.7.1 192.0.2.9 is listed, see https://bl.test/192.0.2.9";
+  const scripts: readonly PeerScript[] = [
+    { greeting: listed },
+    { answer: ({ verb }) => (verb === "EHLO" || verb === "HELO" ? listed : undefined) },
+  ];
+  for (const script of scripts) {
+    await using world = new World({ refusalPatienceMs: 3_600_000 });
+    await world.peer("192.0.2.1", script);
+    await world.peer("192.0.2.2", script);
+    const job = world.job({ hop: { hosts: hosts(2) } });
+    const [young] = await world.deliver(job);
+    assert.ok(young?.kind === "deferred" && young.status === "4.7.1" && young.owner === "our-reputation");
+    assert.match(young.reason, /is listed, see https:\/\/bl\.test.*so the mail waits$/);
+    assert.equal(young.diagnostic?.text, listed);
+    await world.clock.advance(3_600_000);
+    const [old] = await world.deliver(job);
+    assert.ok(old?.kind === "bounced" && old.status === "5.7.1" && old.diagnostic?.text === listed);
+  }
+});
+
+test("a refusal at MAIL is about the message and bounces at once", async () => {
+  await using world = new World();
+  await world.peer("192.0.2.1", { answer: ({ verb }) => (verb === "MAIL" ? "554 5.7.1 no" : undefined) });
+  const [outcome] = await world.deliver(world.job({}));
+  assert.equal(outcome && brief(outcome), "bounced 5.7.1");
+});
+
+test("a server that hangs up on EHLO gets the mail by HELO, from the second attempt on", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { answer: ({ verb }) => (verb === "EHLO" ? CLOSE : undefined) });
+  assert.deepEqual((await world.deliver(world.job({}))).map(brief), ["deferred 4.4.2"]);
+  const again = { to: [{ address: "ann@example.org", attempts: 2 }] };
+  assert.deepEqual((await world.deliver(world.job(again))).map(brief), ["relayed 2.0.0"]);
+  assert.deepEqual(peer.verbs.slice(0, 4), ["EHLO", "EHLO", "HELO", "MAIL"]);
+  // What it lacks by HELO it may have by EHLO: never a reason to give up.
+  const job = world.job({
+    to: [{ address: "ann@example.org", attempts: 3 }],
+    message: { reversePath: "бob@our.test" },
+  });
+  await world.clock.advance(5_000);
+  assert.deepEqual((await world.deliver(job)).map(brief), ["deferred 4.6.7"]);
 });
 
 test("SMTPC-008: 556 to RCPT is permanent", async () => {

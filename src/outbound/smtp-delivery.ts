@@ -10,6 +10,7 @@ import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delive
 import { ConnectionReuse } from "./connection-reuse.ts";
 import { DeliveryAttempt } from "./delivery-attempt.ts";
 import type { SmtpDeliverySettings } from "./settings.ts";
+import type { SmtpClientConnection } from "./smtp-client-connection.ts";
 
 export interface SmtpDeliveryOptions {
   readonly network: Network;
@@ -39,7 +40,14 @@ export class SmtpDelivery implements DeliveryAgent {
     const { hop } = job;
     if (hop.kind !== "smtp" && hop.kind !== "lmtp") throw new Error(`hops of kind ${hop.kind} are served elsewhere`);
     const { network, clock, log } = this.#options;
-    const context = { network, clock, log, settings: this.#settings, signal: options.signal, message: job.message.id };
+    const context = {
+      ...{ network, clock, log },
+      settings: this.#settings,
+      signal: options.signal,
+      message: job.message.id,
+      mayUseHelo: job.recipients.every(({ attempts }) => attempts > 1),
+      leave: (connection: SmtpClientConnection) => this.#reuse.quit({ connection }),
+    };
     return { outcomes: await new DeliveryAttempt(job, hop, context, this.#reuse).run() };
   }
 

@@ -179,15 +179,72 @@ test("LMTP says LHLO, and has nothing to fall back on", () => {
   assert.ok(event?.kind === "failed" && failureText(event.failure) === "LHLO: 500 unknown");
 });
 
-test("SMTPC-008: a greeting of 521 or 554 ends the session before any command", () => {
+test("SMTPC-008: after a greeting that refuses, QUIT is the only command; after 421 there is none", () => {
   for (const code of [521, 554, 421, 450]) {
     const dialogue = new Dialogue();
     dialogue.core.greet(0);
     const [event] = dialogue.peer(`${code} no mail here`);
     assert.ok(event?.kind === "failed" && event.failure.kind === "refused" && event.failure.reply.code === code);
     assert.equal(dialogue.sent(), "");
+    assert.deepEqual([dialogue.core.closed, dialogue.core.mayQuit], code === 421 ? [true, false] : [false, true]);
+    if (code === 421) continue;
+    assert.throws(() => dialogue.core.hello(0), /not possible while refused/);
+    dialogue.core.quit(0);
+    assert.equal(dialogue.sent(), "QUIT\r\n");
+    assert.deepEqual(dialogue.peer("221 bye"), [{ kind: "quit-done" }]);
     assert.equal(dialogue.core.closed, true);
   }
+});
+
+test("a server that refused EHLO and HELO is told QUIT, whatever else it says, and is told of once", () => {
+  const dialogue = new Dialogue();
+  dialogue.core.greet(0);
+  dialogue.peer("220 hello");
+  dialogue.core.hello(0);
+  dialogue.peer("550 no EHLO from you");
+  const [event] = dialogue.peer("550 no HELO from you");
+  assert.ok(event?.kind === "failed" && failureText(event.failure) === "HELO: 550 no HELO from you");
+  assert.deepEqual(dialogue.peer("250 no, stay"), []);
+  assert.equal(dialogue.core.mayQuit, true);
+  assert.deepEqual(dialogue.peer("nonsense"), []);
+  assert.deepEqual([dialogue.core.mayQuit, dialogue.core.closed], [false, true]);
+});
+
+test("the peer's own words are kept when what it says is no reply, or comes at the wrong time", () => {
+  const cases: readonly (readonly [peer: string, detail: string])[] = [
+    ["You are blocked, see https://bl.test/1", 'no reply code in "You are blocked, see https://bl.test/1"'],
+    ["220-one\r\n554 blocked: listed", 'a reply changes from 220 to 554: "220 one 554 blocked: listed"'],
+    ["354 go on", '"354 go on" is no answer to greeting'],
+  ];
+  for (const [peer, detail] of cases) {
+    const dialogue = new Dialogue();
+    dialogue.core.greet(0);
+    const [event] = dialogue.peer(peer);
+    assert.ok(
+      event?.kind === "failed" && failureText(event.failure).includes(detail),
+      `${peer}: ${JSON.stringify(event)}`,
+    );
+  }
+  const cut = new Dialogue();
+  cut.core.greet(0);
+  cut.peer("554-5.7.1 Listed by bl.test");
+  cut.core.receive(Buffer.from("554 see https://bl"));
+  cut.core.endOfStream(undefined, 0);
+  const event = cut.core.nextEvent(0);
+  assert.ok(event?.kind === "failed" && event.failure.kind === "lost");
+  assert.equal(
+    event.failure.detail,
+    'the connection was closed within a reply to greeting: "554 5.7.1 Listed by bl.test 554 see https://bl"',
+  );
+});
+
+test("what is quoted of a peer is one printable line of bounded length", () => {
+  const dialogue = new Dialogue();
+  dialogue.core.greet(0);
+  const [event] = dialogue.peer(`x\u001b[31m\u0000${"y".repeat(5_000)}`);
+  assert.ok(event?.kind === "failed" && event.failure.kind === "protocol-error");
+  assert.match(event.failure.detail, /^no reply code in "x\?\[31m\?y+…?"$/);
+  assert.ok(event.failure.detail.length < 330);
 });
 
 test("SMTPC-011: no content leaves without a 354, in either kind of flight", () => {

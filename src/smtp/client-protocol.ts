@@ -4,8 +4,8 @@
  * Owns greeting, EHLO with HELO as fall-back, STARTTLS, AUTH, one transaction at a time, QUIT, and the wait for each
  * reply (RFC 5321 §4.5.3.2). Promises that every call of `greet`, `hello`, `startTls`, `authenticate`, `transact` and
  * `quit` is answered by exactly one event: its own, or `failed`; that octets which arrive ahead of what they answer end
- * the session instead of answering the next command (RFC 3207 §4.2, RFC 2920 §3.1); and that each state takes a bounded
- * number of replies.
+ * the session instead of answering the next command (RFC 3207 §4.2, RFC 2920 §3.1); that each state takes a bounded
+ * number of replies; and that a server which refuses us at its greeting or EHLO can still be told QUIT (RFC 5321 §3.1).
  *
  * Leaves to the driver: sockets, the TLS handshake, one timer, and whether TLS or a login is wanted. Times are
  * milliseconds of one monotonic clock.
@@ -17,7 +17,14 @@ import type { ClientFailure } from "./client-failure.ts";
 import { ClientOutput } from "./client-output.ts";
 import type { ClientTimeouts } from "./client-timeouts.ts";
 import { ClientTransaction, type OutgoingTransaction, type RecipientResult } from "./client-transaction.ts";
-import { isIntermediate, replyText, ReplyReader, ReplySyntaxError, type ReceivedReply } from "./reply-reader.ts";
+import {
+  isIntermediate,
+  quotedReply,
+  replyText,
+  ReplyReader,
+  ReplySyntaxError,
+  type ReceivedReply,
+} from "./reply-reader.ts";
 
 export interface ClientProtocolOptions {
   readonly dialect: "smtp" | "lmtp";
@@ -56,6 +63,8 @@ type ClientPhase =
   | { readonly kind: "authentication"; readonly login: ClientLogin }
   | { readonly kind: "ready" }
   | { readonly kind: "transaction"; readonly transaction: ClientTransaction }
+  /** The greeting or EHLO was refused and `failed` was told. The server waits for QUIT (RFC 5321 §3.1); nothing else follows. */
+  | { readonly kind: "refused" }
   | { readonly kind: "quitting" }
   | { readonly kind: "closed" };
 
@@ -95,6 +104,12 @@ export class ClientProtocol {
     return this.#phase.kind === "closed";
   }
 
+  /** The server can read a QUIT now: no command is under way, no handshake, no content. */
+  get mayQuit(): boolean {
+    const { kind } = this.#phase;
+    return kind === "ready" || kind === "greeted" || kind === "refused";
+  }
+
   /** Transactions begun in this session. */
   get transactions(): number {
     return this.#transactions;
@@ -110,11 +125,15 @@ export class ClientProtocol {
     this.#enter({ kind: "greeting" }, now);
   }
 
-  /** EHLO, and HELO where that is refused for good; LHLO for LMTP. Again after TLS was established. */
-  hello(now: Instant): void {
+  /**
+   * EHLO, and HELO where that is refused for good; LHLO for LMTP. Again after TLS was established. `plain`: HELO at once,
+   * for a server that is known to hang up on EHLO.
+   */
+  hello(now: Instant, options: { readonly plain?: boolean } = {}): void {
     this.#expect("greeted");
     if (this.#failIfAhead()) return;
-    this.#sayHello(this.#options.dialect === "lmtp" ? "LHLO" : "EHLO", now);
+    const verb = this.#options.dialect === "lmtp" ? "LHLO" : options.plain === true ? "HELO" : "EHLO";
+    this.#sayHello(verb, now);
   }
 
   startTls(now: Instant): void {
@@ -190,7 +209,9 @@ export class ClientProtocol {
       this.#enter({ kind: "closed" }, now);
       return;
     }
-    const cut = this.#reader.hasBytes ? "within a reply" : `while ${this.#awaitedName()} was unanswered`;
+    const cut = this.#reader.insideReply
+      ? `within a reply to ${this.#awaitedName()}: "${this.#reader.unfinishedText}"`
+      : `while ${this.#awaitedName()} was unanswered`;
     const detail = `the connection ${reason === undefined ? "was closed" : `was lost (${reason})`} ${cut}`;
     this.#fail({ kind: "lost", command: this.#awaitedName(), detail });
   }
@@ -281,13 +302,15 @@ export class ClientProtocol {
       case "quitting":
         this.#events.push({ kind: "quit-done" });
         return this.#enter({ kind: "closed" }, now);
+      case "refused":
+        return;
       case "ready":
       case "greeted":
         // A kept connection is told "421, closing" like this; anything else unasked for is no conversation.
-        return reply.code === 421 ? this.#refused("idle", reply) : this.#failUnasked();
+        return reply.code === 421 ? this.#refused("idle", reply) : this.#failUnasked(reply);
       case "new":
       case "handshake":
-        return this.#failUnasked();
+        return this.#failUnasked(reply);
       case "closed":
         return;
       default:
@@ -364,7 +387,10 @@ export class ClientProtocol {
   }
 
   #refused(command: string, reply: ReceivedReply): void {
+    const { kind } = this.#phase;
+    const awaitsQuit = (kind === "greeting" || kind === "hello") && reply.code !== 421;
     this.#fail({ kind: "refused", command, reply });
+    if (awaitsQuit) this.#phase = { kind: "refused" };
   }
 
   /**
@@ -375,22 +401,29 @@ export class ClientProtocol {
     if (!this.#reader.hasBytes) return false;
     const reply = this.#nextReply();
     if (reply?.code === 421) this.#refused(this.#awaitedName(), reply);
-    else this.#failUnasked();
+    else this.#failUnasked(reply);
     return true;
   }
 
   #failUnexpected(reply: ReceivedReply): void {
     const command = this.#awaitedName();
-    this.#fail({ kind: "protocol-error", command, detail: `${reply.code} is no answer to ${command}` });
+    this.#fail({ kind: "protocol-error", command, detail: `${quotedReply(reply)} is no answer to ${command}` });
   }
 
-  #failUnasked(): void {
-    const detail = "the server sent something that nobody had asked for";
+  /** `reply`: what was read of it; else what is here, whole or not. */
+  #failUnasked(reply?: ReceivedReply): void {
+    const said = reply === undefined ? `"${this.#reader.unfinishedText}"` : quotedReply(reply);
+    const detail = `the server sent ${said} although nothing was asked of it`;
     this.#fail({ kind: "protocol-error", command: this.#awaitedName(), detail });
   }
 
   #fail(failure: ClientFailure): void {
     if (this.#phase.kind === "closed") return;
+    if (this.#phase.kind === "refused") {
+      // Told already.
+      this.#phase = { kind: "closed" };
+      return;
+    }
     if (this.#phase.kind === "transaction") {
       const { transaction } = this.#phase;
       transaction.fail(failure);
@@ -441,6 +474,7 @@ function awaitedIn(phase: ClientPhase): { readonly command: string; readonly tim
     case "new":
     case "greeted":
     case "ready":
+    case "refused":
     case "closed":
       return { command: "idle" };
     default:

@@ -15,7 +15,7 @@ import type { ClientFailure } from "./client-failure.ts";
 import type { ClientOutput } from "./client-output.ts";
 import type { ClientTimeouts } from "./client-timeouts.ts";
 import { BareLineEndError, ContentEncoder } from "./content-encoder.ts";
-import { isIntermediate, type ReceivedReply } from "./reply-reader.ts";
+import { isIntermediate, quotedReply, type ReceivedReply } from "./reply-reader.ts";
 
 export interface OutgoingTransaction {
   readonly envelope: OutgoingEnvelope;
@@ -414,12 +414,12 @@ export class ClientTransaction {
     const { command } = this.awaited;
     const unsent = this.#step === "content" || this.#step === "final" ? "the content" : command;
     this.#contentSent = false;
-    this.fail({ kind: "protocol-error", command, detail: `${reply.code} came before ${unsent} was sent` });
+    this.fail({ kind: "protocol-error", command, detail: `${quotedReply(reply)} came before ${unsent} was sent` });
   }
 
   #violation(reply: ReceivedReply): void {
     const { command } = this.awaited;
-    this.fail({ kind: "protocol-error", command, detail: `${reply.code} is no answer to ${command}` });
+    this.fail({ kind: "protocol-error", command, detail: `${quotedReply(reply)} is no answer to ${command}` });
   }
 
   #finish(aftermath: Aftermath): void {

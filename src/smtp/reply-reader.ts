@@ -22,7 +22,7 @@ export interface ReceivedReply {
   readonly lines: readonly string[];
 }
 
-/** The peer's bytes are no reply; the connection cannot be used any more. */
+/** The peer's bytes are no reply; the connection cannot be used any more. The message quotes what the peer said. */
 export class ReplySyntaxError extends Error {
   override readonly name = "ReplySyntaxError";
 }
@@ -38,6 +38,8 @@ const LINE_BYTES_MAX = 64 * 1024;
 const LINES_MAX = 200;
 /** What one reply may occupy in memory; further text is dropped. */
 const REPLY_BYTES_KEPT = 64 * 1024;
+/** What a failure quotes of a malformed reply: enough for the reason and the link in it. */
+const QUOTED_LENGTH_MAX = 300;
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -69,6 +71,11 @@ export class ReplyReader {
     return this.hasBytes;
   }
 
+  /** What has come of the next reply, whole lines and the beginning of another, as one printable line. */
+  get unfinishedText(): string {
+    return this.#said(this.#pending.view);
+  }
+
   /** The next whole reply, or undefined until more bytes arrive. Throws {@link ReplySyntaxError}. */
   next(): ReceivedReply | undefined {
     for (;;) {
@@ -78,7 +85,7 @@ export class ReplyReader {
         this.#boundUnfinishedLine();
         return undefined;
       }
-      if (end + this.#lineBytesDropped > LINE_BYTES_MAX) throw new ReplySyntaxError("a reply line never ends");
+      if (end + this.#lineBytesDropped > LINE_BYTES_MAX) throw new ReplySyntaxError(this.#endless());
       const line = pending.subarray(0, end > 0 && pending[end - 1] === CR ? end - 1 : end);
       this.#pending.dropFirst(end + 1);
       this.#searched = 0;
@@ -92,17 +99,21 @@ export class ReplyReader {
     const excess = this.#pending.length - LINE_BYTES_KEPT;
     if (excess <= 0) return;
     this.#lineBytesDropped += excess;
-    if (this.#lineBytesDropped > LINE_BYTES_MAX) throw new ReplySyntaxError("a reply line never ends");
+    if (this.#lineBytesDropped > LINE_BYTES_MAX) throw new ReplySyntaxError(this.#endless());
     this.#pending.cutTo(LINE_BYTES_KEPT);
   }
 
   /** true: it was the reply's last line. */
   #takeLine(line: Buffer): boolean {
     const code = codeOf(line);
-    if (code === undefined) throw new ReplySyntaxError(`no reply code in ${JSON.stringify(shown(line))}`);
+    if (code === undefined) throw new ReplySyntaxError(`no reply code in "${this.#said(line)}"`);
     if (this.#lines.length === 0) this.#code = code;
-    else if (code !== this.#code) throw new ReplySyntaxError(`a reply changes from ${this.#code} to ${code}`);
-    if (this.#lines.length === LINES_MAX) throw new ReplySyntaxError(`a reply has more than ${LINES_MAX} lines`);
+    else if (code !== this.#code) {
+      throw new ReplySyntaxError(`a reply changes from ${this.#code} to ${code}: "${this.#said(line)}"`);
+    }
+    if (this.#lines.length === LINES_MAX) {
+      throw new ReplySyntaxError(`a reply has more than ${LINES_MAX} lines: "${this.#said(line)}"`);
+    }
 
     const separator = line[3];
     const start = separator === SPACE || separator === HYPHEN ? 4 : 3;
@@ -112,6 +123,21 @@ export class ReplyReader {
     this.#replyBytes += kept.length;
     this.#lines.push(printable(kept.toString("utf8"), "?"));
     return separator !== HYPHEN;
+  }
+
+  #endless(): string {
+    return `a reply line never ends: "${this.unfinishedText}"`;
+  }
+
+  /** The lines so far and then `line`, cut to what a person reads. */
+  #said(line: Buffer): string {
+    const before =
+      this.#lines.length === 0 ? "" : `${[this.#code, ...this.#lines].join(" ").slice(0, QUOTED_LENGTH_MAX)} `;
+    const text = line
+      .toString("utf8", 0, QUOTED_LENGTH_MAX)
+      .trimEnd()
+      .replaceAll(/[\r\n]+/g, " ");
+    return cut(before + printable(text, "?"));
   }
 
   #finishReply(): ReceivedReply {
@@ -154,6 +180,11 @@ export function replyText(reply: ReceivedReply): string {
   return [String(reply.code), first, ...others].filter((part) => part !== "").join(" ");
 }
 
+/** For a sentence about a reply that breaks the protocol: its own words, quoted and cut. */
+export function quotedReply(reply: ReceivedReply): string {
+  return `"${cut(replyText(reply))}"`;
+}
+
 /** 3yz: the server waits for more, so it is an answer only where more is on its way (RFC 5321 §4.2.1). */
 export function isIntermediate(reply: ReceivedReply): boolean {
   return reply.code >= 300 && reply.code < 400;
@@ -174,6 +205,6 @@ function digit(octet: number | undefined): number | undefined {
   return octet !== undefined && octet >= 0x30 && octet <= 0x39 ? octet - 0x30 : undefined;
 }
 
-function shown(line: Buffer): string {
-  return printable(line.subarray(0, 80).toString("utf8"), "?");
+function cut(text: string): string {
+  return text.length <= QUOTED_LENGTH_MAX ? text : `${text.slice(0, QUOTED_LENGTH_MAX - 1)}…`;
 }

@@ -156,7 +156,8 @@ function checkRefusals({ workload, faults }: WorldView): readonly string[] {
 
 /**
  * Nothing fails without a cause: a recipient that failed was refused by a server with 5yz, and one that a server refused
- * with 5yz is not tried again.
+ * with 5yz is not tried again. A server that refuses us before it has heard of any mail is not believed while the message
+ * is young.
  */
 function checkCauses({ receivers }: WorldView, rows: Rows): readonly string[] {
   const problems: string[] = [];
@@ -165,7 +166,10 @@ function checkCauses({ receivers }: WorldView, rows: Rows): readonly string[] {
   );
   for (const { message, recipients, events } of rows) {
     for (const event of events) {
-      if (event.kind === "recipient-deferred" && /^5\d\d /.test(replyOf(event))) {
+      if (event.kind === "recipient-failed" && isDoorRefusal(event) && event.at - message.receivedAt < warnAfterMs) {
+        problems.push(`${message.id} for ${event.address} failed at once by ${replyOf(event)}, said to all our mail`);
+      }
+      if (event.kind === "recipient-deferred" && /^5\d\d /.test(replyOf(event)) && !isDoorRefusal(event)) {
         problems.push(`${message.id} for ${event.address} was refused with ${replyOf(event)} and is tried again`);
       }
     }
@@ -179,9 +183,20 @@ function checkCauses({ receivers }: WorldView, rows: Rows): readonly string[] {
   return problems;
 }
 
-function replyOf({ attempt }: Extract<HistoryEvent, { kind: "recipient-deferred" }>): string {
+type UnsuccessfulAttempt = Extract<HistoryEvent, { kind: "recipient-deferred" | "recipient-failed" }>;
+
+function replyOf({ attempt }: UnsuccessfulAttempt): string {
   return attempt.outcome.diagnostic?.text ?? "";
 }
+
+/** 554 and the like before any mail was spoken of. */
+function isDoorRefusal({ attempt }: UnsuccessfulAttempt): boolean {
+  const { code = 0, command = "" } = attempt.outcome.diagnostic ?? {};
+  return code >= 500 && /^(?:greeting|EHLO|HELO)$/.test(command);
+}
+
+/** The default of `queue.warn_after`, which these worlds keep. */
+const warnAfterMs = 4 * 3_600_000;
 
 /** The last event of each recipient tells the state that it is in, the only final one it has; and so did the log. */
 function checkStory({ machine }: WorldView, rows: Rows): readonly string[] {

@@ -27,6 +27,7 @@ export const characters = [
   "goes-silent",
   "moves",
   "lies",
+  "lists-us",
 ] as const;
 export type Character = (typeof characters)[number];
 
@@ -40,13 +41,15 @@ export const soonBusy: readonly Character[] = [
   "tarpit",
 ];
 
+const maySay5yz: ReadonlySet<Character> = new Set(["refuses-some", "lies", "lists-us"]);
 /** Of these no recipient fails, but one that does not exist. */
 export const neverRefuses: ReadonlySet<Character> = new Set(
-  characters.filter((character) => character !== "refuses-some" && character !== "lies"),
+  characters.filter((character) => !maySay5yz.has(character)),
 );
 /** They take what they are given within seconds, though perhaps not the first time. */
 export const answersSoon: ReadonlySet<Character> = new Set(["healthy", "greylister", "moves"]);
 
+const listed = "554 5.7.1 Your address is listed, see https://bl.test/";
 const tooBusy = { reply: "421 4.3.2 Too busy", close: true } as const;
 
 /** They keep a delivery for minutes. */
@@ -202,6 +205,8 @@ export class Receiver {
     if (this.#healed) return ordinary;
     if (this.character === "busy-421" && chance.is(0.1)) return tooBusy;
     if (this.character === "drops-connections" && chance.is(0.1)) return CLOSE;
+    // A listing of an hour, every five hours.
+    if (this.character === "lists-us" && this.#parts.clock.now() % (5 * 3_600_000) < 3_600_000) return listed;
     return this.character === "slow-to-answer" && chance.is(0.03) ? STALL : ordinary;
   }
 
@@ -267,6 +272,7 @@ export class Receiver {
       case "leisurely":
       case "tarpit":
       case "moves":
+      case "lists-us":
         return undefined;
       case "greylister": {
         if (verb !== "RCPT") return undefined;
