@@ -1,22 +1,22 @@
 /**
  * When a deferred recipient is tried again (RFC 5321 §4.5.4.1): by the configured waits, spread so that mail which
- * failed together does not return together; at the time the server asked for, where it named one; and never later than
- * the age at which the recipient is given up, so that the last attempt is made at that age.
+ * failed together does not return together; at the time the server asked for, where it named one (retry-wish.ts); and
+ * never later than the age at which the recipient is given up, so that the last attempt is made at that age.
  */
 import type { Instant } from "../lib/instant.ts";
 import type { Random } from "../ports/random.ts";
-import { asciiLowerCase } from "../lib/ascii-case.ts";
+import { wishedDelayMs } from "./retry-wish.ts";
 
 /** ±20 %: enough to spread a burst, little enough that the schedule stays recognisable. */
 const spread = 0.2;
-/** A server's own wish is honoured up to here; beyond, the schedule decides. */
-const longestWishMs = 3_600_000;
-/** Texts are searched no further than a reply line is long (RFC 5321 §4.5.3.1.5). */
-const longestText = 512;
+/** Whatever a server asks for: sooner would only cost both sides a connection. */
+const shortestWishMs = 20_000;
+/** For a schedule without entries. */
+const emptyScheduleMs = 3_600_000;
 
 /** The wait after attempt number `attempts` (from 1); the last one repeats. */
 export function retryDelayMs(retryDelaysMs: readonly number[], attempts: number): number {
-  return retryDelaysMs[Math.min(Math.max(attempts, 1), retryDelaysMs.length) - 1] ?? longestWishMs;
+  return retryDelaysMs[Math.min(Math.max(attempts, 1), retryDelaysMs.length) - 1] ?? emptyScheduleMs;
 }
 
 /** How many attempts a recipient of this age has had, where each wait was as configured; at least one. */
@@ -46,7 +46,7 @@ export function nextAttemptAt(question: RetryQuestion, random: Random): Instant 
     wish === undefined
       ? retryDelayMs(retryDelaysMs, question.attempts) * (1 - spread + 2 * spread * random.next())
       : // A little later than asked, never earlier: the other side's clock decides.
-        Math.max(wish * (1 + 0.05 * random.next()), retryDelayMs(retryDelaysMs, 1));
+        Math.max(wish, shortestWishMs) * (1 + 0.05 * random.next());
   return Math.max(now + 1, Math.min(Math.ceil(now + delayMs), question.expireAt));
 }
 
@@ -56,16 +56,4 @@ export function nextAttemptAt(question: RetryQuestion, random: Random): Instant 
  */
 export function soonAt(now: Instant, random: Random): Instant {
   return Math.ceil(now + 1_000 + 4_000 * random.next());
-}
-
-const wishPattern =
-  /\b(?:try|retry|again|come|back|wait|gr[ae]ylist\w{0,9})\b[^0-9]{0,40}\b(\d{1,5})\s*(s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?)\b/i;
-
-/** "Greylisted, try again in 300 seconds": what a temporary reply asks for; undefined for none and for more than an hour. */
-export function wishedDelayMs(text: string): number | undefined {
-  const match = wishPattern.exec(text.slice(0, longestText));
-  if (match === null) return undefined;
-  const unit = asciiLowerCase(match[2]?.[0] ?? "");
-  const wishMs = Number(match[1]) * (unit === "h" ? 3_600_000 : unit === "m" ? 60_000 : 1_000);
-  return wishMs > 0 && wishMs <= longestWishMs ? wishMs : undefined;
 }

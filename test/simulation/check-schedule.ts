@@ -138,7 +138,7 @@ function waitAfter(event: Deferral, accepted: number): readonly [number, number]
   if (isUncounted(event)) return [0, 5_000];
   // What was not tried does not count; it waits as long as if it had failed each time.
   const step = wasNotTried(event) ? Math.max(number, attemptsWithin(event.at - accepted, scheduleMs)) : number;
-  if (outcome.diagnostic?.text.includes("try again in 300 seconds") === true) return [300_000, 315_000];
+  if (/Greylist/.test(outcome.diagnostic?.text ?? "")) return [300_000, 315_000];
   const delayMs = delayAfter(step);
   return [0.8 * delayMs, 1.2 * delayMs];
 }

@@ -49,6 +49,12 @@ export const neverRefuses: ReadonlySet<Character> = new Set(
 /** They take what they are given within seconds, though perhaps not the first time. */
 export const answersSoon: ReadonlySet<Character> = new Set(["healthy", "greylister", "moves"]);
 
+/** All ask for five minutes. */
+const greylistings = [
+  "451 4.7.1 Greylisted, try again in 300 seconds",
+  "451 4.7.1 Greylisting in action, please come back in 00:05:00",
+  "450 4.7.1 Greylisted for 5 min",
+];
 const listed = "554 5.7.1 Your address is listed, see https://bl.test/";
 const tooBusy = { reply: "421 4.3.2 Too busy", close: true } as const;
 
@@ -278,7 +284,7 @@ export class Receiver {
         if (verb !== "RCPT") return undefined;
         const first = this.#seen.get(line) ?? clock.now();
         this.#seen.set(line, first);
-        return clock.now() - first < 280_000 ? "451 4.7.1 Greylisted, try again in 300 seconds" : undefined;
+        return clock.now() - first < 280_000 ? chance.pick(greylistings) : undefined;
       }
       case "rate-limiter": {
         if (verb !== "MAIL") return undefined;

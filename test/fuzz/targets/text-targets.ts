@@ -12,7 +12,7 @@ import { ContentScanner } from "../../../src/message/content-scanner.ts";
 import { buildFacts } from "../../../src/message/facts.ts";
 import { parseHeaderFields } from "../../../src/message/header-section.ts";
 import { commentText, printableText, quotedText } from "../../../src/message/safe-text.ts";
-import { wishedDelayMs } from "../../../src/queue/retry-schedule.ts";
+import { wishedDelayMs } from "../../../src/queue/retry-wish.ts";
 import { parsePlain } from "../../../src/sasl/plain.ts";
 import { parseScramVerifier } from "../../../src/sasl/scram-verifier.ts";
 import { decodeBase64 } from "../../../src/sasl/strict-base64.ts";
