@@ -137,6 +137,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     clock,
     log,
     settings: smtpDeliverySettings(settings.hostname, settings.outbound, settings.queue.warn_after),
+    signing: () => signing?.messages,
   });
   const signing = development
     ? undefined

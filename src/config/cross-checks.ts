@@ -142,9 +142,9 @@ function accountProblems({ hostname, domain, user, alias }: Settings): CrossProb
 }
 
 const keysOfRoutes = {
-  mx: { needed: undefined, allowed: ["tls"] },
-  relay: { needed: "host", allowed: ["host", "auth", "tls"] },
-  lmtp: { needed: "host", allowed: ["host", "auth", "tls"] },
+  mx: { needed: undefined, allowed: ["tls", "convert"] },
+  relay: { needed: "host", allowed: ["host", "auth", "tls", "convert"] },
+  lmtp: { needed: "host", allowed: ["host", "auth", "tls", "convert"] },
   maildir: { needed: undefined, allowed: ["path"] },
   capture: { needed: undefined, allowed: [] },
   discard: { needed: undefined, allowed: [] },
@@ -167,7 +167,7 @@ function routeProblems(route: Settings["route"][number], index: number): CrossPr
       'write host as "relay.test:2525", "192.0.2.1:25" or "[2001:db8::1]:25", for lmtp also as "unix:/path"';
     problems.push({ code: "config-route-incomplete", path: ["route", index, "host"], message });
   }
-  for (const key of ["host", "path", "auth", "tls"] as const) {
+  for (const key of ["host", "path", "auth", "tls", "convert"] as const) {
     if (route[key] === undefined || (allowed as readonly string[]).includes(key)) continue;
     const message = `via = "${route.via}" makes no use of ${key}; remove it, or choose another via`;
     problems.push({ code: "config-route-unused-key", path: ["route", index, key], message });

@@ -175,6 +175,7 @@ function exampleValue(section: string, key: string): string | undefined {
     "route.path": '"/var/mail/{domain}/{user}"',
     "route.auth": '{ username = "u", password = { file = "relay.secret" } }',
     "route.tls": '"verified"',
+    "route.convert": "false",
     "dkim.key.domain": '"example.org"',
     "dkim.key.selector": '"mail"',
     "dkim.key.key": '{ file = "mail.example.org.pem" }',

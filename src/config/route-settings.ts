@@ -40,6 +40,12 @@ export const routeSettings = z
       .describe(
         "TLS towards the next hop; default opportunistic, with auth verified. Port 465 begins with TLS. Applies on reload.",
       ),
+    convert: z
+      .boolean()
+      .optional()
+      .describe(
+        "Whether 8-bit content is converted to quoted-printable or base64 where the server does not offer 8BITMIME and no signature breaks; false reports it with 5.6.3 instead. Default true. Applies on reload. (RFC 6152)",
+      ),
   })
   .describe("A rule for where mail of some recipients goes.");
 

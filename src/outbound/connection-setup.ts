@@ -18,6 +18,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { NetworkError, type Endpoint, type Network, type TlsClientOptions } from "../ports/network.ts";
 import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
+import type { MessageSigning } from "../signing/message-signing.ts";
 import type { ClientFailure } from "../smtp/client-failure.ts";
 import { failureSetback, finding, temporaryRefusal, type PeerFacts, type Setback } from "./delivery-verdict.ts";
 import type { SmtpDeliverySettings } from "./settings.ts";
@@ -45,6 +46,8 @@ export interface SetupContext {
   readonly leave: (connection: SmtpClientConnection) => void;
   /** Queue id, for the log. */
   readonly message: string;
+  /** What makes our own signatures, if any. */
+  readonly signing?: (() => MessageSigning | undefined) | undefined;
   /** HELO may follow a connection that was closed on EHLO. Not at the first attempt: any busy server may hang up once. */
   readonly mayUseHelo: boolean;
 }

@@ -19,6 +19,7 @@ import { reuseKey, hostNamesOf, type SmtpHop, targetsOf } from "./attempt-target
 import { addressText, setUpConnection, type SetupContext, type Target } from "./connection-setup.ts";
 import type { ConnectionReuse, OpenSession } from "./connection-reuse.ts";
 import { isAscii, lacking, lackingUtf8, messageNeeds, wireAddress, type MessageNeeds } from "./delivery-needs.ts";
+import { type SendableForm, SendableForms } from "./sendable-form.ts";
 import { withPatience } from "./door-refusal.ts";
 import { finding, forNow, impossible, outcomeOf, type PeerFacts, type Setback } from "./delivery-verdict.ts";
 
@@ -39,7 +40,7 @@ export class DeliveryAttempt {
   readonly #reuse: ConnectionReuse;
   readonly #key: string;
   readonly #targets: readonly Target[];
-  readonly #headerBlock: Buffer;
+  readonly #forms: SendableForms;
   readonly #needs: MessageNeeds;
   readonly #outcomes: RecipientOutcome[] = [];
   #pending: StoredRecipient[];
@@ -64,8 +65,12 @@ export class DeliveryAttempt {
     this.#reuse = reuse;
     this.#key = reuseKey(hop);
     this.#targets = targetsOf(hop, context.settings.addressesPerAttempt);
-    this.#headerBlock = Buffer.from(job.message.headerBlock, "utf8");
-    this.#needs = messageNeeds(job.message, this.#headerBlock, job.recipients);
+    const headerBlock = Buffer.from(job.message.headerBlock, "utf8");
+    this.#needs = messageNeeds(job.message, headerBlock, job.recipients);
+    this.#forms = new SendableForms(
+      { headerBlock, body: this.#needs.body, openContent: job.openContent },
+      { needs: this.#needs, mayConvert: hop.convert !== false, signing: context.signing?.() },
+    );
     this.#pending = [...job.recipients];
     this.#setbacks = new AttemptSetbacks(hostNamesOf(hop));
     this.#setUpUntilMs = context.clock.monotonicMs() + SETUP_MS;
@@ -153,8 +158,9 @@ export class DeliveryAttempt {
     const { connection } = session;
     this.#session = session;
     try {
-      const lack = lacking(this.#needs, connection.capabilities, peer);
-      if (lack !== undefined) {
+      const found = await this.#forms.formFor(connection.capabilities, peer);
+      if (found.kind === "lack") {
+        const { lack } = found;
         if (session.hungUpOnEhlo) this.#setbacks.add(forNow(lack));
         else this.#setbacks.addLack(peer.host, lack);
         this.#answered = true;
@@ -162,7 +168,7 @@ export class DeliveryAttempt {
         return;
       }
       while (this.#pending.length > 0 && this.#mayBegin(session) && !this.#context.signal.aborted) {
-        if (!(await this.#transact(session, peer, kept))) return;
+        if (!(await this.#transact(session, found.form, peer, kept))) return;
       }
     } finally {
       this.#session = undefined;
@@ -175,29 +181,34 @@ export class DeliveryAttempt {
   }
 
   /** false: this session is of no more use to this attempt. */
-  async #transact(session: OpenSession, peer: PeerFacts, kept: boolean): Promise<boolean> {
+  async #transact(session: OpenSession, form: SendableForm, peer: PeerFacts, kept: boolean): Promise<boolean> {
     const { connection } = session;
     const { capabilities } = connection;
-    await using content = await this.#job.openContent();
-    const size = this.#headerBlock.length + content.size;
+    await using content = await form.openContent();
+    const size = form.headerBlock.length + content.size;
     let batch = this.#pending.splice(0, capabilities.limits.recipientsMax ?? this.#pending.length);
     if (!capabilities.smtpUtf8) batch = this.#putInternationalAside(batch, session, peer);
     if (batch.length === 0) return true;
-    const envelope = this.#envelope(batch, size);
+    const envelope = { ...this.#envelope(batch, size), body: form.body };
     // A server that ends a session after some messages, kept or not, says nothing against itself.
     const used = kept || connection.transactions > 0;
-    const results = await this.#send(session, envelope, content);
+    const results = await this.#send(session, envelope, form.headerBlock, content);
     return this.#judge(batch, results, { peer, used, dsn: capabilities.dsn, usable: connection.usable });
   }
 
-  #send(session: OpenSession, envelope: OutgoingEnvelope, content: Content): Promise<readonly RecipientResult[]> {
+  #send(
+    session: OpenSession,
+    envelope: OutgoingEnvelope,
+    headerBlock: Buffer,
+    content: Content,
+  ): Promise<readonly RecipientResult[]> {
     const { whole } = content;
     const transaction: OutgoingTransaction = {
       envelope,
-      content: whole === undefined ? { kind: "stream" } : { kind: "whole", parts: [this.#headerBlock, whole] },
+      content: whole === undefined ? { kind: "stream" } : { kind: "whole", parts: [headerBlock, whole] },
     };
     return whole === undefined
-      ? session.connection.transact(transaction, headerFirst(this.#headerBlock, content.chunks()))
+      ? session.connection.transact(transaction, headerFirst(headerBlock, content.chunks()))
       : session.connection.transact(transaction);
   }
 

@@ -480,7 +480,7 @@ test("EXT-014 EXT-024: 8-bit and binary content never go to a peer that does not
     await using world = new World();
     const peer = await world.peer("192.0.2.1", { keywords });
     const content = "binary" in facts ? "a: b\r\n\r\nx\0y\nz" : "a: b\r\n\r\nüé\r\n";
-    const job = world.job({ content });
+    const job = world.job({ content, hop: { convert: false } });
     const [outcome] = await world.deliver({
       ...job,
       message: { ...job.message, facts: { ...job.message.facts, ...facts } },
@@ -491,6 +491,63 @@ test("EXT-014 EXT-024: 8-bit and binary content never go to a peer that does not
     else assert.match(mail ?? "", "binary" in facts ? /BODY=BINARYMIME$/ : /BODY=8BITMIME$/);
     if (peer.messages[0]) assert.equal(peer.messages[0].content.toString(), HEADER + content);
   }
+});
+
+test("EXT-014: 8-bit content is converted for a server without 8BITMIME, alike at every attempt, and others get it as it is", async () => {
+  const text = `Subject: x\r\n\r\n${"A naïve text of many lines\r\n.".repeat(400)}\r\n`;
+  const sent = new Set<string>();
+  for (const pieces of [undefined, 7, 1000]) {
+    for (const keywords of [[], ["PIPELINING", "CHUNKING", "SIZE 100000"]]) {
+      await using world = new World();
+      const peer = await world.peer("192.0.2.1", { keywords });
+      const job = world.job({ content: text, ...(pieces !== undefined && { pieces }) });
+      const facts = { ...job.message.facts, eightBit: true };
+      assert.deepEqual((await world.deliver({ ...job, message: { ...job.message, facts } })).map(brief), [
+        "relayed 2.0.0",
+      ]);
+      sent.add(String(peer.messages[0]?.content));
+      const mail = peer.messages[0]?.mail ?? "";
+      assert.doesNotMatch(mail, /BODY=/);
+      if (keywords.length > 0) assert.match(mail, new RegExp(` SIZE=${peer.messages[0]?.content.length}$`));
+    }
+  }
+  const [only, ...others] = sent;
+  assert.deepEqual(others, []);
+  assert.match(
+    only ?? "",
+    /^Received: [^\n]+\nSubject: x\r\nMIME-Version: 1\.0\r\nContent-Type: text\/plain; charset=utf-8\r\n/,
+  );
+  assert.match(only ?? "", /\r\n\r\nA na=C3=AFve text of many lines\r\n\.A na=C3=AFve/);
+});
+
+test("EXT-014: what cannot be converted without harm is bounced 5.6.3 with the reason, and the next MX is asked first", async () => {
+  for (const [headerBlock, content, reason] of [
+    [HEADER, "DKIM-Signature: v=1\r\n\r\nä\r\n", /has a DKIM signature that is not ours/],
+    [HEADER, "Subject: ä\r\n\r\nx\r\n", /a header is not ASCII/],
+    [`ARC-Message-Signature: i=1\r\n${HEADER}`, "Subject: x\r\n\r\nä\r\n", /has an ARC seal/],
+    [`DKIM-Signature: v=1\r\n${HEADER}`, "Subject: x\r\n\r\nä\r\n", /our signature could not be made/],
+  ] as const) {
+    await using world = new World();
+    const first = await world.peer("192.0.2.1", { keywords: ["PIPELINING"] });
+    const second = await world.peer("192.0.2.2", { keywords: ["8BITMIME"] });
+    const job = world.job({ content, message: { headerBlock }, hop: { hosts: hosts(2) } });
+    const message = { ...job.message, facts: { ...job.message.facts, eightBit: true } };
+    assert.deepEqual((await world.deliver({ ...job, message })).map(brief), ["relayed 2.0.0"]);
+    assert.equal(String(second.messages[0]?.content), headerBlock + content);
+    await world.clock.advance(5_000);
+    const [outcome] = await world.deliver({ ...job, message, hop: { ...smtpHop(1), hosts: hosts(1) } });
+    assert.equal(outcome && brief(outcome), "bounced 5.6.3");
+    assert.match(outcome?.kind === "bounced" ? outcome.reason : "", reason);
+    assert.deepEqual(first.messages, []);
+  }
+});
+
+test("EXT-014: a converted message larger than the server takes is bounced 5.3.4", async () => {
+  await using world = new World();
+  await world.peer("192.0.2.1", { keywords: ["SIZE 160"] });
+  const job = world.job({ content: `Subject: x\r\n\r\n${"ä".repeat(30)}\r\n` });
+  const message = { ...job.message, facts: { ...job.message.facts, eightBit: true } };
+  assert.deepEqual((await world.deliver({ ...job, message })).map(brief), ["bounced 5.3.4"]);
 });
 
 test("SMTPC-019: content with a bare LF whose facts are wrong is bounced and never becomes a message", async () => {
@@ -855,7 +912,8 @@ test("what a backup host lacks is no verdict while the primary is down: the mail
   ] as const) {
     await using world = new World();
     const backup = await world.peer("192.0.2.2", { keywords });
-    const { outcomes } = await world.agent.deliver(world.job({ hop: smtpHop(2), message }), {
+    const hop = { ...smtpHop(2), convert: false };
+    const { outcomes } = await world.agent.deliver(world.job({ hop, message }), {
       signal: world.stop.signal,
     });
     const [only] = outcomes;

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
+import type { MessageSigning } from "../signing/message-signing.ts";
 import type { Network } from "../ports/network.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
 import { ConnectionReuse } from "./connection-reuse.ts";
@@ -17,6 +18,8 @@ export interface SmtpDeliveryOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly settings: SmtpDeliverySettings;
+  /** Makes our signatures anew over content that is converted for a server without 8BITMIME. */
+  readonly signing?: () => MessageSigning | undefined;
 }
 
 /** Serves hops of kind `smtp` and `lmtp`. */
@@ -39,9 +42,9 @@ export class SmtpDelivery implements DeliveryAgent {
   async deliver(job: DeliveryJob, options: { readonly signal: AbortSignal }): Promise<DeliveryResult> {
     const { hop } = job;
     if (hop.kind !== "smtp" && hop.kind !== "lmtp") throw new Error(`hops of kind ${hop.kind} are served elsewhere`);
-    const { network, clock, log } = this.#options;
+    const { network, clock, log, signing } = this.#options;
     const context = {
-      ...{ network, clock, log },
+      ...{ network, clock, log, signing },
       settings: this.#settings,
       signal: options.signal,
       message: job.message.id,

@@ -95,6 +95,14 @@ export class MxRouter implements Router {
 
   route(recipient: { readonly address: string; readonly domain: string }): Promise<RouteResult> {
     const route = this.#table.find(recipient);
+    const found = this.#routeBy(route, recipient);
+    return route?.convert === false ? found.then(withoutConversion) : found;
+  }
+
+  #routeBy(
+    route: StaticRoute | undefined,
+    recipient: { readonly address: string; readonly domain: string },
+  ): Promise<RouteResult> {
     if (route === undefined) {
       const local = this.#settings.isLocalDomain(recipient.domain);
       return local ? hop(maildirHop(this.#settings.maildirPath)) : this.#byMx(recipient.domain, "opportunistic");
@@ -286,6 +294,12 @@ export class MxRouter implements Router {
     this.#keptOctets -= this.#kept.get(key)?.octets ?? 0;
     this.#kept.delete(key);
   }
+}
+
+/** A site of its own: what waits there goes out under the route's own terms. */
+function withoutConversion(result: RouteResult): RouteResult {
+  if (result.kind !== "hop" || (result.hop.kind !== "smtp" && result.hop.kind !== "lmtp")) return result;
+  return { kind: "hop", hop: { ...result.hop, site: `${result.hop.site} unconverted`, convert: false } };
 }
 
 function cutToKept({ name, ipv4, ipv6 }: MailHost): MailHost {

@@ -27,6 +27,8 @@ export type NextHop =
       /** TLS from the first octet (a relay host on 465). */
       readonly implicitTls: boolean;
       readonly credentials?: HopCredentials;
+      /** false: 8-bit content is reported with 5.6.3 where the server lacks 8BITMIME, not converted. */
+      readonly convert?: boolean | undefined;
       /** For people: `mx example.org` or `relay relay.test:2525`. */
       readonly description: string;
     }
@@ -38,6 +40,8 @@ export type NextHop =
         | { readonly kind: "hosts"; readonly hosts: readonly HopHost[]; readonly port: number };
       readonly tls: TlsLevel;
       readonly credentials?: HopCredentials;
+      /** false: 8-bit content is reported with 5.6.3 where the server lacks 8BITMIME, not converted. */
+      readonly convert?: boolean | undefined;
       readonly description: string;
     }
   /** `path` is a template: `{user}`, `{domain}`, `{address}` are replaced by the recipient's, made safe for a path. */

@@ -19,6 +19,8 @@ export interface StaticRoute {
   readonly path?: string | undefined;
   readonly auth?: HopCredentials | undefined;
   readonly tls?: TlsLevel | undefined;
+  /** Default true. */
+  readonly convert?: boolean | undefined;
 }
 
 /** Where a relay or LMTP route connects to. */

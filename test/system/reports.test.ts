@@ -274,7 +274,9 @@ test("SMTPC-013: a peer that accepts the content and never answers is left after
 });
 
 test("EXT-014 EXT-024: content that the next hop cannot take is reported with 5.6.3 and never sent", async () => {
-  await using world = await SimulatedWorld.start();
+  await using world = await SimulatedWorld.start({
+    route: [{ domain: "elsewhere.test", via: "mx", convert: false }],
+  });
   await using peer = await world.peer("elsewhere.test", { keywords: ["CHUNKING"] });
   const client = await world.client("mx", relayClient);
   await client.expect("MAIL FROM:<ann@example.org> BODY=8BITMIME", "250");
