@@ -230,7 +230,7 @@ export class Receiver {
     if (message === undefined || message.content.length === 0) return answer;
     const header = message.content.toString("latin1", 0, message.content.indexOf("\r\n\r\n") + 2);
     const [, marker = "report", sum] = /^X-Simulation: (\S+) (\d+)\r$/m.exec(header) ?? [];
-    const body = message.content.subarray(header.length + 2);
+    const body = decoded(header, message.content.subarray(header.length + 2));
     const whole = sum === undefined || crc32(body) === Number(sum);
     const id = /^Received: [\s\S]*?\bid (\w{12})\b/m.exec(header)?.[1] ?? "";
     const author = /^From: .*?([^\s<>]+@[^\s<>]+)/m.exec(header)?.[1] ?? "";
@@ -322,4 +322,16 @@ export class Receiver {
         return this.character satisfies never;
     }
   }
+}
+
+/** As a reader sees it: a server greeted with HELO gets 8-bit content converted. */
+function decoded(header: string, body: Buffer): Buffer {
+  const [, encoding] = /^Content-Transfer-Encoding: (quoted-printable|base64)\r$/m.exec(header) ?? [];
+  if (encoding === "base64") return Buffer.from(body.toString("latin1"), "base64");
+  if (encoding !== "quoted-printable") return body;
+  const text = body.toString("latin1").replaceAll("=\r\n", "");
+  return Buffer.from(
+    text.replaceAll(/=([0-9A-F]{2})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))),
+    "latin1",
+  );
 }
