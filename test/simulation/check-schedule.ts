@@ -120,7 +120,7 @@ function nextAttempt(events: Row["events"], { recipient, at }: Deferral): Attemp
 }
 
 /** Nobody was contacted. */
-function wasNotTried({ attempt: { outcome } }: Deferral): boolean {
+export function wasNotTried({ attempt: { outcome } }: Deferral): boolean {
   return outcome.kind === "deferred" && outcome.notTried === true;
 }
 

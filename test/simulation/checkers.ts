@@ -14,6 +14,7 @@ import { checkDailyReports, checkGathered, checkOwed, checkReports } from "./che
 import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./check-schedule.ts";
 import { checkBusySites, checkLimits, checkRests, checkSessions, checkStorms } from "./check-sites.ts";
 import { checkFairness, checkLocal, checkOrder, checkTurns } from "./check-turns.ts";
+import { checkCounts, checkReloads, checkRetries, checkVerbs } from "./check-operators.ts";
 import { deliveriesOf } from "./deliveries.ts";
 import type { FaultInjector } from "./faults.ts";
 import type { Machine } from "./machine.ts";
@@ -74,6 +75,10 @@ export async function checkEnd(view: WorldView): Promise<readonly string[]> {
     ...checkOrder(view, deliveries),
     ...checkTurns(view, deliveries),
     ...checkLocal(view, deliveries),
+    ...checkVerbs(view, rows),
+    ...checkRetries(view, rows),
+    ...checkReloads(view, rows),
+    ...checkCounts(view, rows),
     ...checkLog(machine),
   ];
 }

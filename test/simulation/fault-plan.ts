@@ -124,3 +124,15 @@ export function planFaults(
   });
   return faults.toSorted((a, b) => a.atMs - b.atMs);
 }
+
+/** Another route for mail that waits in memory: where it goes is decided anew. */
+export function reloadsAmid(floods: readonly { readonly atMs: number }[], chance: Chance): readonly Fault[] {
+  return floods
+    .filter(() => chance.is(0.3))
+    .map(({ atMs }) => ({
+      atMs: atMs + chance.below(30_000),
+      kind: "route-changes",
+      lastsMs: chance.below(30 * minute),
+      receiver: 1,
+    }));
+}

@@ -61,6 +61,8 @@ export class Machine {
   /** Connections that were asked for. */
   readonly dialled: { readonly at: number; readonly address: string }[] = [];
   readonly sessionsOut = new SessionsOut();
+  /** Reloads: asked for, in force (never, where the server refused or was gone), and with which routes. */
+  readonly reloads: { readonly from: number; to: number; readonly route: NonNullable<SettingsInput["route"]> }[] = [];
   /** Attempts that the schedule gave out, of all lives, by recipient. */
   readonly claims = new Map<string, ClaimedAttempt[]>();
   /** Which program is installed: the newest format of the spool that it knows. */
@@ -182,7 +184,11 @@ export class Machine {
   /** With a part of the settings replaced. */
   async reload(change: Partial<SettingsInput>): Promise<void> {
     this.#settings = { ...this.#settings, ...change };
-    await this.#server?.reload();
+    const server = this.#server;
+    const reload = { from: this.clock.now(), to: Number.POSITIVE_INFINITY, route: this.#settings.route ?? [] };
+    this.reloads.push(reload);
+    const result = await server?.reload();
+    if (result?.ok === true && server === this.#server) reload.to = this.clock.now();
   }
 
   /** A request to the API over the control socket. */

@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { Chance } from "./chance.ts";
 import { checkAtRest, checkEnd, checkNow, summary, type WorldView } from "./checkers.ts";
-import { type Fault, planFaults } from "./fault-plan.ts";
+import { type Fault, planFaults, reloadsAmid } from "./fault-plan.ts";
 import { FaultInjector } from "./faults.ts";
 import { lineOf, type LoggedEvent, Machine } from "./machine.ts";
 import { characters, Receiver, soonBusy } from "./receivers.ts";
@@ -63,7 +63,10 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
     .slice(1, numbers.flooded ? 2 : 1)
     .map((receiver) => ({ atMs: shape.below(withinMs), receiver, letters: 20 + shape.below(60) }));
   const busyAtMs = [...burstsWithin(withinMs), ...floods.map(({ atMs }) => atMs)];
-  const faults = given ?? planFaults(new Chance(seed, "faults"), { withinMs, receivers: receivers.length, busyAtMs });
+  const faults = given ?? [
+    ...planFaults(new Chance(seed, "faults"), { withinMs, receivers: receivers.length, busyAtMs }),
+    ...reloadsAmid(floods, new Chance(seed, "reloads")),
+  ];
   const injector = new FaultInjector(machine, receivers, numbers, new Chance(seed, "fault details"));
   // Large content in tiny pieces says nothing that small content does not.
   const workload = new Workload(machine, receivers, new Chance(seed, "workload"), machine.chunkBytes * 2000);
@@ -73,7 +76,11 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
   await passing.until(machine.start());
   injector.schedule(faults);
   workload.schedule(10 + shape.below(60), withinMs);
-  for (const flood of floods) workload.flood(flood);
+  const operators = new Chance(seed, "operators");
+  for (const flood of floods) {
+    workload.flood(flood);
+    workload.operateOn(flood, operators);
+  }
   const lastTroubleOf = (now: number) =>
     Math.max(0, ...faults.map(({ atMs, lastsMs }) => atMs + lastsMs).filter((at) => at <= now));
   const start = clock.monotonicMs();

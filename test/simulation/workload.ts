@@ -26,6 +26,14 @@ export interface Flood {
   readonly letters: number;
 }
 
+/** A verb of an operator that the server has carried out, between those times; without a domain, on everything. */
+export interface CarriedOut {
+  readonly verb: "retry" | "hold" | "release" | "remove";
+  readonly domain: string | undefined;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Who sends, in which way. */
 interface Sender {
   readonly from: string;
@@ -41,6 +49,8 @@ export class Workload {
   readonly sent: Sent[] = [];
   /** Times at which an operator had recipients held, tried again, released or removed, in monotonic time. */
   readonly operations: number[] = [];
+  /** The same, where the server answered; in its own time. */
+  readonly verbs: CarriedOut[] = [];
   readonly #machine: Machine;
   readonly #receivers: readonly Receiver[];
   readonly #chance: Chance;
@@ -95,9 +105,29 @@ export class Workload {
     this.#later(Math.floor(this.#chance.between(1_000, 600_000)), bounce);
   }
 
-  async operate(verb: "retry" | "hold" | "release" | "remove", filter: { readonly domain?: string }): Promise<void> {
-    this.operations.push(this.#machine.clock.monotonicMs());
-    await this.#machine.api(`/api/v1/queue/${verb}`, { ...filter, all: true }).catch(() => undefined);
+  /** While mail for one receiver waits in memory, an operator holds it and lets it go, or wants it tried. */
+  operateOn({ atMs, receiver: { domain } }: Flood, chance: Chance): void {
+    const { clock } = this.#machine;
+    const at = atMs + chance.below(25_000);
+    const act = (afterMs: number, verb: CarriedOut["verb"]) =>
+      clock.setTimer(at + afterMs, () => void this.operate(verb, { domain }));
+    if (chance.is(0.6)) {
+      act(0, chance.pick(["hold", "hold", "remove"]));
+      act(chance.below(1_000_000), "release");
+    }
+    act(120_000 + chance.below(600_000), "retry");
+  }
+
+  async operate(verb: CarriedOut["verb"], filter: { readonly domain?: string }): Promise<void> {
+    const { clock } = this.#machine;
+    this.operations.push(clock.monotonicMs());
+    const from = clock.now();
+    const life = this.#machine.lives.at(-1);
+    const answer = await this.#machine.api(`/api/v1/queue/${verb}`, { ...filter, all: true }).catch(() => undefined);
+    const isDone = typeof answer === "object" && answer !== null && "count" in answer;
+    // What a server answers that died meanwhile reaches nobody.
+    if (isDone && this.#machine.isUp && life === this.#machine.lives.at(-1))
+      this.verbs.push({ verb, domain: filter.domain, from, to: clock.now() });
   }
 
   #later(delayMs: number, sent: Sent): void {
