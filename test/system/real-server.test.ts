@@ -129,7 +129,7 @@ test(
       route: [{ domain: "elsewhere.test", via: "relay", host: `127.0.0.1:${port}`, tls: "none" }],
     });
     const retried = await controlRequest(socket, "/api/v1/queue/retry", { method: "POST", json: { message: id } });
-    assert.deepEqual(await retried.json(), { count: 1 });
+    assert.deepEqual(await retried.json(), { count: 1, under_way: 0 });
     await server.event("recipient-relayed");
     assert.equal(peer.messages.length, 1);
     assert.match(String(peer.messages[0]?.content), /Subject: kept/);

@@ -57,11 +57,17 @@ test("forgeries of a bank's automatic mail do not have the bank's own mail held"
   assert.match(String((await world.mailbox("bob@example.org")).at(-1)), /Subject: your code/);
 });
 
-test("SMTPC-022: automatic mail that is what it says is still held when it loops", async () => {
+test("SMTPC-022: mail that has been here is held when it loops; automatic mail that has not is delivered", async () => {
   await using world = await start();
   const mail = { from: "noreply@bank.test", to: ["<bob@example.org>"], client: bankServer };
-  for (let number = 0; number < 22; number++) await send(world, { ...mail, content: automatic(`echo ${number}`) });
+  const beenHere = "Received: from x by mail.example.org; Thu, 1 Jan 2026 00:00:00 +0000\r\n";
+  for (let number = 0; number < 22; number++) {
+    await send(world, { ...mail, content: automatic(`echo ${number}`, beenHere) });
+    await send(world, { ...mail, content: automatic(`alert ${number}`) });
+  }
   assert.deepEqual((await held(world)).toSorted(), ["echo 20", "echo 21"]);
+  const delivered = (await world.mailbox("bob@example.org")).filter((message) => /Subject: alert/.test(message));
+  assert.equal(delivered.length, 22);
 });
 
 test("a Delivered-To that names the only mailbox is refused before the 250, and nobody gets a report", async () => {

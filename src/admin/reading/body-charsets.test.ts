@@ -33,11 +33,12 @@ test("charset='UTF8' and its kin are decoded as what they mean", async () => {
   }
 });
 
-test("each part of a multipart has its own character set, those of attached messages too", async () => {
+test("each part of a multipart has its own character set, those of a multipart inside it too", async () => {
   const raw = [
     "Content-Type: multipart/mixed; boundary=\"outer 1\"\r\n\r\n--outer 1\r\n",
     "Content-Type: text/plain; charset='latin1'\r\n\r\ngr\u00fcn\r\n--outer 1\r\n",
-    "Content-Type: message/rfc822\r\n\r\nContent-Type: text/plain; charset='win-1251'\r\n\r\n\u00ef\u00f0\r\n--outer 1--\r\n",
+    "Content-Type: multipart/mixed; boundary=inner\r\n\r\n--inner\r\n",
+    "Content-Type: text/plain; charset='win-1251'\r\n\r\n\u00ef\u00f0\r\n--inner--\r\n--outer 1--\r\n",
   ].join(""); // prettier-ignore
   const { text } = await readContent(Buffer.from(raw, "latin1"));
   assert.match(text, /grün/);
