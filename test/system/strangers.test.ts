@@ -66,7 +66,9 @@ test("SMTPC-022: mail that has been here is held when it loops; automatic mail t
     await send(world, { ...mail, content: automatic(`alert ${number}`) });
   }
   assert.deepEqual((await held(world)).toSorted(), ["echo 20", "echo 21"]);
-  const delivered = (await world.mailbox("bob@example.org")).filter((message) => /Subject: alert/.test(message));
+  const delivered = (await world.mailbox("bob@example.org")).filter((message) =>
+    /Subject: alert/.test(String(message)),
+  );
   assert.equal(delivered.length, 22);
 });
 
