@@ -57,18 +57,39 @@ function checkTold(view: WorldView, { message, recipients, events }: Row, byId: 
         `${message.id} of <${message.reversePath}> for ${address} (${notify?.join() ?? "no NOTIFY"}) is ${state}, and its sender was told ${told(action)} times that it is ${action}`,
       );
     }
-    const late = events.some(
+    const lateAt = events.find(
       (event) =>
         event.kind === "recipient-deferred" &&
         event.recipient === recipient.index &&
         event.at >= message.receivedAt + view.numbers.warnAfterMs &&
         !isUncounted(event),
-    );
+    )?.at;
+    const late = lateAt !== undefined;
     const delayed = told("delayed");
-    if (delayed !== (canBeTold && may("DELAY") && late ? 1 : 0) && !(delayed === 0 && senderWasGone))
+    // A warning waits for those of the message's other recipients. Whoever is done meanwhile is late no more.
+    const doneMeanwhile =
+      late && events.some((event) => isEndOf(recipient, event) && event.at - lateAt <= warningsGatherMs);
+    const mayBeUntold = senderWasGone || doneMeanwhile;
+    if (delayed !== (canBeTold && may("DELAY") && late ? 1 : 0) && !(delayed === 0 && mayBeUntold))
       problems.push(`${message.id} for ${address} was reported as delayed ${delayed} times`);
   }
   return problems;
+}
+
+/** Warnings of one message are gathered for an hour at most; a disk that refuses, or a machine that is down, adds to it. */
+const warningsGatherMs = 2 * 3_600_000;
+
+function isEndOf({ index }: StoredRecipient, event: HistoryEvent): boolean {
+  switch (event.kind) {
+    case "recipient-delivered":
+    case "recipient-relayed":
+    case "recipient-failed":
+    case "recipient-expired":
+    case "recipient-removed":
+      return event.recipient === index;
+    default:
+      return false;
+  }
 }
 
 /** Whether the next server was told to report. */
