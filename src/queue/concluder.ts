@@ -16,6 +16,7 @@ import {
   SpoolError,
   type StoredRecipient,
 } from "../spool/spool.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 import type { Claim } from "./claim.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
 import type { Recorder } from "./recorder.ts";
@@ -202,8 +203,7 @@ export class Concluder {
       try {
         return await reporter.reportsFor({ message, attempts, openContent, whole });
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        log.event("internal-error", { message: message.id, where: "making a report", error: reason });
+        logTrouble(log, "making a report", error, { message: message.id });
         if (tries >= reportTries) return undefined;
         await clock.sleep(reportRetryMs);
       }

@@ -191,6 +191,24 @@ test("who fails while no report can be made is put off, tried again and reported
   assert.deepEqual(await fixture.reports(), ["sender@here.test failed: gone@there.test"]);
 });
 
+test("found by simulation: a disk that takes no report is trouble of the disk in the log, and no fault of ours", async () => {
+  for (const [failure, event] of [
+    [new SpoolError("no-space", "the disk is full"), "spool-failed"],
+    [new Error("the report writer is broken"), "internal-error"],
+  ] as const) {
+    const fixture = new QueueFixture();
+    Object.assign(fixture.reporter, { failures: 1, failure });
+    fixture.agent.answer = () => bouncedReply();
+    fixture.queue.start();
+    const { id } = await fixture.accept({ to: ["gone@there.test"] });
+    await fixture.advance(minute);
+    assert.deepEqual(await fixture.states(id), ["failed"]);
+    const told = { message: id, where: "making a report", error: failure.message };
+    assert.deepEqual([...fixture.log.of("spool-failed"), ...fixture.log.of("internal-error")], [told], event);
+    assert.equal(fixture.log.of(event).length, 1);
+  }
+});
+
 test("trap: permanently failed mail is not tried again after a restart, even if its report had trouble", async () => {
   const before = new QueueFixture();
   before.reporter.failures = 1;

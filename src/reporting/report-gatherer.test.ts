@@ -244,7 +244,11 @@ test("a report that cannot be stored stays owed, is tried again, and is made onc
   await conclude(0, bouncedReply());
   await world.advance(0);
   assert.equal(await world.owed(), 1);
-  assert.equal(world.log.of("internal-error").length, 1);
+  assert.deepEqual(
+    world.log.of("spool-failed").map(({ where, error }) => [where, error]),
+    [["making a report", "full"]],
+  );
+  assert.deepEqual(world.log.of("internal-error"), []);
   await world.advance(60_000);
   assert.deepEqual(await world.told(), ["failed: u0@d0.test"]);
   assert.equal(await world.owed(), 0);

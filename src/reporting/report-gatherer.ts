@@ -13,6 +13,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { type Captures, withCapturedMarked } from "../route/captured-recipients.ts";
 import type { GeneratedMessage, QueueId, RecordChange, Spool, StoredRecord } from "../spool/spool.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 import {
   type GatheredAction,
   keysOf,
@@ -198,8 +199,7 @@ export class ReportGatherer {
       for (const action of [...waiting.tellByMs.keys()]) await this.#tellOf(message, action, waiting);
       waiting.retryMs = firstRetryMs;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#options.log.event("internal-error", { message, where: "making a report", error: reason });
+      logTrouble(this.#options.log, "making a report", error, { message });
       pauseMs = waiting.retryMs;
       waiting.retryMs = Math.min(longestRetryMs, waiting.retryMs * 2);
     }

@@ -143,6 +143,7 @@ const nothingGathered = { records: [], onRecorded: () => undefined };
 export class EnvelopeReporter implements ReportMaker {
   readonly asked: (readonly ReportableAttempt[])[] = [];
   failures = 0;
+  failure = new Error("the report writer is broken");
   readonly #ids: QueueIds;
   readonly #clock: ManualClock;
 
@@ -155,7 +156,7 @@ export class EnvelopeReporter implements ReportMaker {
     this.asked.push(attempts);
     if (this.failures > 0) {
       this.failures--;
-      throw new Error("the report writer is broken");
+      throw this.failure;
     }
     const failed = attempts.filter(({ outcome, expired }) => outcome.kind === "bounced" || expired === true);
     const delayed = attempts.filter(({ delayWarningDue }) => delayWarningDue === true);
