@@ -56,12 +56,17 @@ export function checkBusySites(view: WorldView, deliveries: readonly Delivery[])
   return problems;
 }
 
-/** A site that could not be reached is left alone for a minute at least, unless it just worked. */
+/**
+ * A site that could not be reached is left alone for a minute at least, unless it just worked, or a person ended the rest.
+ * After that, one delivery finds out, and others wait for its end.
+ */
 export function checkRests(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
   const problems: string[] = [];
+  const ends = endsOfRests(view);
   for (const ofSite of bySite(ofSteadySites(view, deliveries))) {
     const failed = ofSite.filter(({ outcomes }) => outcomes.every(wasUnreachable));
     const worked = ofSite.filter((delivery) => !failed.includes(delivery));
+    const counts = atOnce(ofSite);
     const endedWithin = (some: readonly Delivery[], from: number, to: number) =>
       some.some((one) => one.to > from && one.to <= to);
     for (const failure of failed) {
@@ -69,13 +74,58 @@ export function checkRests(view: WorldView, deliveries: readonly Delivery[]): re
       // What was under way when another one failed does not prolong the rest, and may end after it.
       if (endedWithin(failed, from - roundedMs, to - 0.001) || endedWithin(worked, to - minuteMs - roundedMs, to))
         continue;
-      const next = ofSite.find((one) => one.from > to + roundedMs);
-      if (next === undefined || next.from > to + minuteMs - roundedMs || endedWithin(worked, to, next.from)) continue;
-      problems.push(`${route} could not be reached, and was tried again after ${Math.round(next.from - to)} ms`);
+      const probe = ofSite.findIndex((one) => one.from > to + roundedMs);
+      const next = ofSite[probe];
+      if (next === undefined || endedWithin(worked, to, next.from)) continue;
+      // Between two reloads all mail of a site is for one domain, so who ends its rest asked for just that domain's.
+      const isEnded = ends.some(
+        ({ domain, at }) => at >= to && at <= next.from + roundedMs && (domain ?? next.domain) === next.domain,
+      );
+      if (next.from <= to + minuteMs - roundedMs && !isEnded) {
+        problems.push(`${route} could not be reached, and was tried again after ${Math.round(next.from - to)} ms`);
+        break;
+      }
+      // Until any delivery ends: one that failed may have been answered before, which the history does not tell.
+      const over = ofSite.findIndex(
+        (one, index) => index >= probe && (counts[index] ?? 0) > 1 && !endedWithin(ofSite, to, one.from + roundedMs),
+      );
+      if (over < 0) continue;
+      problems.push(
+        `${route} could not be reached, and ${counts[over]} deliveries at once found out whether it is back`,
+      );
       break;
     }
   }
   return problems;
+}
+
+/** A rest lasts for as long as the log said when it began, unless the site recovered, or a person ended the rest. */
+export function checkRestsLast(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
+  const { machine } = view;
+  const ends = endsOfRests(view);
+  const told = machine.events.filter(({ name }) => name === "site-resting" || name === "site-recovered");
+  return bySite(ofSteadySites(view, deliveries)).flatMap((ofSite) => {
+    const [{ life, route } = { life: -1, route: "" }] = ofSite;
+    const { from, to } = machine.lives[life] ?? { from: Infinity, to: Infinity };
+    const own = told.filter(({ at, fields }) => fields["description"] === route && at >= from && at <= to);
+    return own.flatMap(({ at: began, name, fields }) => {
+      const until = Date.parse(String(fields["until"]));
+      const early = ofSite.find((one) => one.from > began + roundedMs && one.from < until - roundedMs);
+      if (name !== "site-resting" || early === undefined) return [];
+      const isMeanwhile = (at: number) => at >= began && at <= early.from + roundedMs;
+      if (own.some((other) => other.name === "site-recovered" && isMeanwhile(other.at))) return [];
+      if (ends.some(({ domain, at }) => isMeanwhile(at) && (domain ?? early.domain) === early.domain)) return [];
+      return [
+        `${route} was to rest until ${String(fields["until"])}, and was tried ${Math.round(until - early.from)} ms before`,
+      ];
+    });
+  });
+}
+
+/** When a person ended rests: by a reload those of all sites, by retry or release those of a domain's, or of all. */
+function endsOfRests({ machine, workload }: WorldView): readonly { readonly domain?: string; readonly at: number }[] {
+  const reloads = machine.events.filter(({ name }) => name === "settings-reloaded").map(({ at }) => ({ at }));
+  return [...reloads, ...workload.wishes.map(({ domain, at }) => (domain === undefined ? { at } : { domain, at }))];
 }
 
 /** Where the description of the next hop means one site all the time. */
@@ -95,8 +145,10 @@ function wasUnreachable({ kind, status, diagnostic }: DeliveryOutcome): boolean 
 }
 
 /** Where nobody answers, few knocks are enough, however much mail waits. */
-export function checkStorms({ receivers, machine, faults }: WorldView): readonly string[] {
+export function checkStorms(view: WorldView): readonly string[] {
+  const { receivers, machine, faults } = view;
   const problems: string[] = [];
+  const ends = endsOfRests(view);
   if (faults.happened("route-changes")) return problems;
   for (const receiver of receivers) {
     for (const cut of faults.cutOff(receiver)) {
@@ -109,7 +161,11 @@ export function checkStorms({ receivers, machine, faults }: WorldView): readonly
       // A server that begins anew finds out anew, and so does one that is told other names; each of three MX hosts counts.
       const starts = machine.lives.filter((life) => life.from > cut.from && life.from < to).length;
       const renamings = receiver.names.changes.filter((change) => change.from < to && from < change.to).length;
-      if (knocks > 24 * (1 + starts + renamings))
+      // After a rest that a person ended, the next ones last 2, 4, 8 and 15 minutes again: up to four knocks more at each.
+      const woken = ends.filter(
+        ({ domain, at }) => at > cut.from && at < to && (domain ?? receiver.domain) === receiver.domain,
+      ).length;
+      if (knocks > 24 * (1 + starts + renamings) + 12 * woken)
         problems.push(`${receiver.domain} was cut off, and ${knocks} connections were tried within an hour`);
     }
   }

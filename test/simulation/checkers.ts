@@ -12,7 +12,7 @@ import { checkCopies, checkDrained, checkFinalStates, checkMailboxes, checkNothi
 import { checkAnswers, checkNames } from "./check-names.ts";
 import { checkDailyReports, checkGathered, checkOwed, checkReports } from "./check-reports.ts";
 import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./check-schedule.ts";
-import { checkBusySites, checkLimits, checkRests, checkSessions, checkStorms } from "./check-sites.ts";
+import { checkBusySites, checkLimits, checkRests, checkRestsLast, checkSessions, checkStorms } from "./check-sites.ts";
 import { checkFairness, checkLocal, checkOrder, checkTurns } from "./check-turns.ts";
 import { checkCounts, checkReloads, checkRetries, checkVerbs } from "./check-operators.ts";
 import { deliveriesOf } from "./deliveries.ts";
@@ -68,6 +68,7 @@ export async function checkEnd(view: WorldView): Promise<readonly string[]> {
     ...checkLimits(view, deliveries),
     ...checkBusySites(view, deliveries),
     ...checkRests(view, deliveries),
+    ...checkRestsLast(view, deliveries),
     ...checkStorms(view),
     ...checkNames(view),
     ...checkAnswers(view, rows),

@@ -51,6 +51,8 @@ export class Workload {
   readonly operations: number[] = [];
   /** The same, where the server answered; in its own time. */
   readonly verbs: CarriedOut[] = [];
+  /** When somebody asked for recipients to be tried, whether it was answered or not; in the server's time. */
+  readonly wishes: { readonly domain: string | undefined; readonly at: number }[] = [];
   readonly #machine: Machine;
   readonly #receivers: readonly Receiver[];
   readonly #chance: Chance;
@@ -122,6 +124,7 @@ export class Workload {
     const { clock } = this.#machine;
     this.operations.push(clock.monotonicMs());
     const from = clock.now();
+    if (verb === "retry" || verb === "release") this.wishes.push({ domain: filter.domain, at: from });
     const life = this.#machine.lives.at(-1);
     const answer = await this.#machine.api(`/api/v1/queue/${verb}`, { ...filter, all: true }).catch(() => undefined);
     const isDone = typeof answer === "object" && answer !== null && "count" in answer;
