@@ -162,17 +162,18 @@ function checkRefusals({ workload, faults }: WorldView): readonly string[] {
 
 /**
  * Nothing fails without a cause: a recipient that failed was refused by a server with 5yz, and one that a server refused
- * with 5yz is not tried again. A server that refuses us before it has heard of any mail is not believed while the message
- * is young.
+ * with 5yz is not tried again. A server that refuses us before it has heard of any mail is not believed until the
+ * message is as old as this world's warning of a delay.
  */
-function checkCauses({ receivers }: WorldView, rows: Rows): readonly string[] {
+function checkCauses({ receivers, numbers }: WorldView, rows: Rows): readonly string[] {
   const problems: string[] = [];
   const friendly = new Set(
     receivers.filter(({ character }) => neverRefuses.has(character)).map(({ domain }) => domain),
   );
   for (const { message, recipients, events } of rows) {
     for (const event of events) {
-      if (event.kind === "recipient-failed" && isDoorRefusal(event) && event.at - message.receivedAt < warnAfterMs) {
+      const age = event.at - message.receivedAt;
+      if (event.kind === "recipient-failed" && isDoorRefusal(event) && age < numbers.warnAfterMs) {
         problems.push(`${message.id} for ${event.address} failed at once by ${replyOf(event)}, said to all our mail`);
       }
       if (event.kind === "recipient-deferred" && /^5\d\d /.test(replyOf(event)) && !isDoorRefusal(event)) {
@@ -200,9 +201,6 @@ function isDoorRefusal({ attempt }: UnsuccessfulAttempt): boolean {
   const { code = 0, command = "" } = attempt.outcome.diagnostic ?? {};
   return code >= 500 && /^(?:greeting|EHLO|HELO)$/.test(command);
 }
-
-/** The default of `queue.warn_after`, which these worlds keep. */
-const warnAfterMs = 4 * 3_600_000;
 
 /** The last event of each recipient tells the state that it is in, the only final one it has; and so did the log. */
 function checkStory({ machine }: WorldView, rows: Rows): readonly string[] {
