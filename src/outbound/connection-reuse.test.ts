@@ -36,3 +36,23 @@ test("no more than 500 idle connections are kept; others end at once", () => {
   for (let count = 0; count < 800; count++) reuse.park(`site ${count}`, session(), 1000);
   assert.deepEqual(counts, { quit: 300, destroyed: 0 });
 });
+
+test("where no kept connection suits, the oldest ends: the caller opens another in its place", () => {
+  const { counts, session } = peers();
+  const reuse = new ConnectionReuse(new ManualClock());
+  reuse.park("site", session(), 1000);
+  reuse.park("site", session(), 1000);
+  assert.equal(
+    reuse.take("site", () => false),
+    undefined,
+  );
+  assert.deepEqual(counts, { quit: 1, destroyed: 0 });
+  assert.notEqual(
+    reuse.take("site", () => true),
+    undefined,
+  );
+  assert.equal(
+    reuse.take("site", () => true),
+    undefined,
+  );
+});

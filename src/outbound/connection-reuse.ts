@@ -40,7 +40,10 @@ export class ConnectionReuse {
     this.#clock = clock;
   }
 
-  /** The most recently parked one that is alive and suits; it is the caller's from here on. */
+  /**
+   * The most recently parked one that is alive and suits; it is the caller's from here on. Where none suits, the caller
+   * opens another in the place of the oldest, which ends: a kept connection counts for the site's server like any other.
+   */
   take(key: string, suits: (session: OpenSession) => boolean): OpenSession | undefined {
     const parked = this.#parked.get(key);
     if (parked === undefined) return undefined;
@@ -52,6 +55,10 @@ export class ConnectionReuse {
       if (session.connection.usable) return session;
       session.connection.destroy();
     }
+    const oldest = parked.shift();
+    if (oldest === undefined) return undefined;
+    this.#count--;
+    this.quit(oldest.session);
     return undefined;
   }
 
