@@ -115,12 +115,27 @@ export function checkGathered({ machine, faults }: WorldView, rows: Rows): reado
   if (machine.deaths.length > 0 || faults.clockJumps > 0 || faults.diskTrouble) return [];
   return rows.flatMap(({ message, events }) => {
     if (events.some(({ kind }) => kind === "recipient-retried" || kind === "recipient-released")) return [];
-    const failed = events.filter((event) => event.kind === "report-queued" && event.action === "failed");
-    return failed.flatMap(({ at }, index) => {
-      const before = failed[index - 1]?.at ?? -Infinity;
-      return at - before >= gatherMs ? [] : [`${message.id}: two reports of failure within ${at - before} ms`];
+    const failed = events.filter(
+      (event): event is ReportQueued => event.kind === "report-queued" && event.action === "failed",
+    );
+    const began = failed.map((report) => firstFailure(events, report));
+    return began.flatMap((at, index) => {
+      const before = began[index - 1] ?? -Infinity;
+      return at - before >= gatherMs
+        ? []
+        : [`${message.id}: two reports of failures that came within ${at - before} ms`];
     });
   });
+}
+
+/** When the first of these recipients failed: from then on a report waits for others. */
+function firstFailure(events: Row["events"], { at, recipients }: ReportQueued): number {
+  const times = events.flatMap((event) =>
+    (event.kind === "recipient-failed" || event.kind === "recipient-expired") && recipients.includes(event.address)
+      ? [event.at]
+      : [],
+  );
+  return Math.min(at, ...times);
 }
 
 /** RFC 9990: each day once for each domain that asks for it, and not forgotten. */
