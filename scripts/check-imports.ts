@@ -1,6 +1,6 @@
 /**
  * Holds the import list of ARCHITECTURE.md: imports point down the list, folders on one row do not import each other,
- * only composition roots import `node/`, tests alone import `testing/`, and what reaches for time, chance, network or
+ * only the composition roots, `main.ts` and `server/`, import `node/`, tests alone import `testing/`, and what reaches for time, chance, network or
  * disk stays in `node/`. Prints each breach with its line; exit 1 when there is one.
  */
 import { globSync, readFileSync } from "node:fs";
@@ -9,6 +9,7 @@ import path from "node:path";
 /** Top first. A file may import its own row's own folder and every row below. */
 const rows: readonly (readonly string[])[] = [
   ["(root)"],
+  ["server"],
   ["cli"],
   ["admin"],
   ["config"],
@@ -29,6 +30,10 @@ const rows: readonly (readonly string[])[] = [
   ["lib"],
 ];
 const rank = new Map(rows.flatMap((folders, row) => folders.map((folder) => [folder, row] as const)));
+/** What may lie right under `src`. */
+const rootFiles: ReadonlySet<string> = new Set(["main.ts", "index.ts"]);
+/** They give the real ports to everything else. */
+const compositionRoots: ReadonlySet<string> = new Set(["(root)", "server"]);
 /** What `node/` may see: interfaces and what is below them, and the types of `config`. */
 const seenByNode = new Set([
   "node",
@@ -66,6 +71,8 @@ for (const file of globSync("src/**/*.ts").toSorted()) {
   const folder = folderOf(file);
   const isTest = file.endsWith(".test.ts") || folder === "testing";
   const text = readFileSync(file, "utf8");
+  if (folder === "(root)" && !rootFiles.has(path.basename(file)))
+    breaches.push(`${file}: belongs into a folder; only ${[...rootFiles].join(" and ")} lie right under src`);
   const lineOf = (index: number) => text.slice(0, index).split("\n").length;
   if (folder !== "node" && folder !== "(root)" && !isTest) {
     const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, (comment) => comment.replaceAll(/[^\n]/g, " "));
@@ -80,14 +87,14 @@ for (const file of globSync("src/**/*.ts").toSorted()) {
     const target = match[1] ?? match[2] ?? "";
     const where = `${file}:${lineOf(match.index)}`;
     if (ioModules.test(target) && folder !== "node" && folder !== "(root)" && !isTest) {
-      breaches.push(`${where}: imports ${target}; only src/node and the composition roots may`);
+      breaches.push(`${where}: imports ${target}; only src/node and src/main.ts may`);
     }
     if (!target.startsWith(".")) continue;
     const other = folderOf(path.join(path.dirname(file), target));
     if (other === folder || isTest) continue;
     if (other === "testing") breaches.push(`${where}: product code imports testing/`);
     else if (other === "node") {
-      if (folder !== "(root)") breaches.push(`${where}: only the composition roots import node/`);
+      if (!compositionRoots.has(folder)) breaches.push(`${where}: only the composition roots import node/`);
     } else if (folder === "node") {
       if (!seenByNode.has(other)) breaches.push(`${where}: node/ may not see ${other}/`);
     } else {

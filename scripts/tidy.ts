@@ -40,7 +40,7 @@ const knowUnsafeCharacters: ReadonlySet<string> = new Set([
 /** Started by name rather than imported. */
 const roots = [
   /\.test\.ts$/,
-  /^src\/(main|index|spool-thread|report-thread|edge-thread)\.ts$/,
+  /^src\/(main|index|node\/spool-thread|server\/sending\/report-thread)\.ts$/,
   /^scripts\//,
   /^bench\//,
   /^test\/(interop|crash|faults|system|browser|oracle)\//,

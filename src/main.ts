@@ -152,7 +152,7 @@ function interruption(): AbortSignal {
 /** What only a server needs is loaded here: other commands should answer at once. */
 async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const { settings } = plan;
-  const { createServer } = await import("./compose.ts");
+  const { createServer } = await import("./server/create-server.ts");
   const { serveHttp } = await import("./node/http-server.ts");
   const { log, showLog } =
     plan.mode === "production" ? { log: await productionLog(plan), showLog: undefined } : developmentLog(plan);
@@ -160,7 +160,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const resolver = await makeResolver(settings.dns.servers, log);
   const { openFilesLimit } = await import("./node/open-files-limit.ts");
   const openFilesMax = await openFilesLimit(files);
-  const { openReportThread } = await import("./open-report-thread.ts");
+  const { openReportThread } = await import("./server/sending/open-report-thread.ts");
   const started = createServer(plan, {
     version,
     ...(openFilesMax === undefined ? {} : { openFilesMax }),
@@ -266,7 +266,7 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
   }
   // What opening finds is for the server's log; a command speaks for itself.
   const log: Log = { event: () => undefined, with: () => log };
-  const { openOfflineApi } = await import("./offline-api.ts");
+  const { openOfflineApi } = await import("./server/offline/offline-api.ts");
   const lock = lockOrExplain(dataDir);
   const spool = await openSpoolOrExplain({ directory: dataDir, clock, files, log });
   return openOfflineApi(target, { spool, lock, files, clock, crypto, log, version });

@@ -1,4 +1,4 @@
-/** A whole server as commands see it; `compose.ts` makes one from settings and ports. */
+/** A whole server as commands see it; `server/create-server.ts` makes one from settings and ports. */
 import type { Settings } from "../config/settings-schema.ts";
 import type { Endpoint } from "../ports/network.ts";
 

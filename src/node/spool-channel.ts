@@ -72,7 +72,7 @@ export class SpoolChannel {
     this.#onDamage = options.onDamage ?? (() => {});
     // Unbuilt in a clone, JavaScript in the package: the thread's root has the same extension as this file.
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
-    this.#worker = new Worker(new URL(`../spool-thread${extension}`, import.meta.url), {
+    this.#worker = new Worker(new URL(`./spool-thread${extension}`, import.meta.url), {
       workerData: data,
       // A program given by --eval says with this flag what it is written in; it must not be said of a file.
       ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) ? { execArgv: [] } : {}),

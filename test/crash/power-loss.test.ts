@@ -12,7 +12,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { createServer } from "../../src/compose.ts";
+import { createServer } from "../../src/server/create-server.ts";
 import { settingsSchema } from "../../src/config/settings-schema.ts";
 import { lockDataDir } from "../../src/node/data-dir-lock.ts";
 import { serveHttp } from "../../src/node/http-server.ts";

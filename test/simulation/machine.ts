@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { RunningServer } from "../../src/cli/running-server.ts";
-import { createServer, type ServerPorts } from "../../src/compose.ts";
+import { createServer, type ServerPorts } from "../../src/server/create-server.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
 import type { LogEventName } from "../../src/events/log-events.ts";
 import type { Log, LogFields } from "../../src/ports/log.ts";

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RunningServer } from "../../src/cli/running-server.ts";
-import { createServer } from "../../src/compose.ts";
+import { createServer } from "../../src/server/create-server.ts";
 import { type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
 import { lockDataDir } from "../../src/node/data-dir-lock.ts";
 import { serveHttp } from "../../src/node/http-server.ts";

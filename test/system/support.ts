@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import PostalMime, { type Email } from "postal-mime";
 import type { RunningServer, ServerPlan } from "../../src/cli/running-server.ts";
-import { createServer, type ServerPorts } from "../../src/compose.ts";
+import { createServer, type ServerPorts } from "../../src/server/create-server.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
 import type { Connection } from "../../src/ports/network.ts";
 import type { Resolver } from "../../src/ports/resolver.ts";

@@ -4,7 +4,7 @@
  *
  * One budget for the whole message bounds the work: levels, parts, and octets of all that is opened and read, so that a
  * message costs a second at the very most. That is far longer than a turn of the event loop may take: this belongs into a
- * thread of its own (`report-thread.ts`).
+ * thread of its own (`server/sending/report-thread.ts`).
  */
 import { looksLikeXml, parseAggregateReport } from "../../dmarc/report/parse-report.ts";
 import { unpack } from "../../lib/unpack.ts";

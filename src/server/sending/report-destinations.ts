@@ -3,12 +3,12 @@
  * reverse-path of ours is turned back to the original sender's, an alias leads to its targets, and an address that is
  * nobody's, though its domain is ours, gets nothing: it was forged, or its user is gone.
  */
-import type { AccountDirectory } from "./accounts/account-directory.ts";
-import { formatMailbox, parseMailbox } from "./address/mailbox-text.ts";
-import type { Mailbox } from "./address/mailbox.ts";
-import { looksLikeSrs } from "./address/srs.ts";
-import type { Forwarding } from "./forwarding/forwarding.ts";
-import type { FindReportDestination, ReportDestination } from "./reporting/report-destination.ts";
+import type { AccountDirectory } from "../../accounts/account-directory.ts";
+import { formatMailbox, parseMailbox } from "../../address/mailbox-text.ts";
+import type { Mailbox } from "../../address/mailbox.ts";
+import { looksLikeSrs } from "../../address/srs.ts";
+import type { Forwarding } from "../../forwarding/forwarding.ts";
+import type { FindReportDestination, ReportDestination } from "../../reporting/report-destination.ts";
 
 export function findReportDestinations(parts: {
   readonly accounts: Pick<AccountDirectory, "resolve">;

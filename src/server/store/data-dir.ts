@@ -2,11 +2,11 @@
  * The data directory before anything is in it: made, and readable by nobody but this user, since mail, private keys and
  * the token of the API are in there.
  */
-import { socketPathProblem } from "./cli/control-socket.ts";
-import { StartError } from "./cli/running-server.ts";
-import { FileError, type Files } from "./ports/files.ts";
-import type { Log } from "./ports/log.ts";
-import type { Random } from "./ports/random.ts";
+import { socketPathProblem } from "../../cli/control-socket.ts";
+import { StartError } from "../../cli/running-server.ts";
+import { FileError, type Files } from "../../ports/files.ts";
+import type { Log } from "../../ports/log.ts";
+import type { Random } from "../../ports/random.ts";
 
 const PRIVATE = 0o700;
 const FOR_OTHERS = 0o077;

@@ -1,4 +1,4 @@
 /** Root of the spool's worker threads: the writer, the reader that searches beside it, and the checkpointer. */
-import { runSpoolThread } from "./node/spool-thread-role.ts";
+import { runSpoolThread } from "./spool-thread-role.ts";
 
 runSpoolThread();

@@ -1,9 +1,9 @@
 /** The real thread for reports: it reads and makes what this thread would, while this one takes its turns. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { AggregateReport } from "./dmarc/report/aggregate-report.ts";
+import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
 import { openReportThread } from "./open-report-thread.ts";
-import { workInThisThread } from "./reporting/report-work.ts";
+import { workInThisThread } from "../../reporting/report-work.ts";
 
 const rowCount = 5000;
 const report: AggregateReport = {

@@ -1,19 +1,19 @@
 /** The API over a spool that no server holds: what commands speak to when nothing runs. */
-import { UserStore } from "./accounts/user-store.ts";
-import { adminApp } from "./admin/app.ts";
-import { Inbox } from "./admin/inbox.ts";
-import type { ServerApi, ServerTarget } from "./cli/context.ts";
-import { accountSettings } from "./config/settings-views.ts";
-import { explain } from "./history/explain.ts";
-import type { Clock } from "./ports/clock.ts";
-import type { Crypto } from "./ports/crypto.ts";
-import type { Files } from "./ports/files.ts";
-import type { Log } from "./ports/log.ts";
-import type { Spool } from "./spool/spool.ts";
-import { KeyAdministration } from "./signing/key-administration.ts";
-import { KeyStore } from "./signing/key-store.ts";
-import { keepPublishedMsOf } from "./signing/open-signing.ts";
-import { userDirectory } from "./user-directory.ts";
+import { UserStore } from "../../accounts/user-store.ts";
+import { adminApp } from "../../admin/app.ts";
+import { Inbox } from "../../admin/inbox.ts";
+import type { ServerApi, ServerTarget } from "../../cli/context.ts";
+import { accountSettings } from "../../config/settings-views.ts";
+import { explain } from "../../history/explain.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Crypto } from "../../ports/crypto.ts";
+import type { Files } from "../../ports/files.ts";
+import type { Log } from "../../ports/log.ts";
+import type { Spool } from "../../spool/spool.ts";
+import { KeyAdministration } from "../../signing/key-administration.ts";
+import { KeyStore } from "../../signing/key-store.ts";
+import { keepPublishedMsOf } from "../../signing/open-signing.ts";
+import { userDirectory } from "../http-side/user-directory.ts";
 
 /** The queue's default, where no configuration is known. */
 const usualExpireMs = 5 * 86_400_000;

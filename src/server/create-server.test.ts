@@ -4,19 +4,19 @@
  */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { RunningServer, ServerPlan } from "./cli/running-server.ts";
-import { StartError } from "./cli/running-server.ts";
-import { createServer, type ServerPorts } from "./compose.ts";
-import { developmentSettings } from "./config/development-settings.ts";
-import { type SettingsInput, settingsSchema } from "./config/settings-schema.ts";
-import type { Endpoint } from "./ports/network.ts";
-import { MemorySpool, MemoryStore } from "./spool/memory-spool.ts";
-import { TestTerminal } from "./testing/cli-terminal.ts";
-import { CollectingLog } from "./testing/collecting-log.ts";
-import { settle } from "./testing/manual-clock.ts";
-import { ScriptedPeer } from "./testing/scripted-peer.ts";
-import { SeededRandom } from "./testing/seeded-random.ts";
-import { TestCrypto } from "./testing/test-crypto.ts";
+import type { RunningServer, ServerPlan } from "../cli/running-server.ts";
+import { StartError } from "../cli/running-server.ts";
+import { createServer, type ServerPorts } from "./create-server.ts";
+import { developmentSettings } from "../config/development-settings.ts";
+import { type SettingsInput, settingsSchema } from "../config/settings-schema.ts";
+import type { Endpoint } from "../ports/network.ts";
+import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
+import { TestTerminal } from "../testing/cli-terminal.ts";
+import { CollectingLog } from "../testing/collecting-log.ts";
+import { settle } from "../testing/manual-clock.ts";
+import { ScriptedPeer } from "../testing/scripted-peer.ts";
+import { SeededRandom } from "../testing/seeded-random.ts";
+import { TestCrypto } from "../testing/test-crypto.ts";
 
 class World {
   readonly terminal = new TestTerminal();

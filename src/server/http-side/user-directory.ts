@@ -1,11 +1,11 @@
 /** `posthaste user` and the API's users: the administration of accounts, as the HTTP side wants it. */
-import type { Accounts } from "./accounts/accounts.ts";
-import type { AccountSettings } from "./accounts/settings.ts";
-import { AccountError, UserAdministration } from "./accounts/user-administration.ts";
-import type { UserStore } from "./accounts/user-store.ts";
-import { type UserDirectory, UserError } from "./admin/app.ts";
-import type { Clock } from "./ports/clock.ts";
-import type { PasswordCrypto } from "./ports/crypto.ts";
+import type { Accounts } from "../../accounts/accounts.ts";
+import type { AccountSettings } from "../../accounts/settings.ts";
+import { AccountError, UserAdministration } from "../../accounts/user-administration.ts";
+import type { UserStore } from "../../accounts/user-store.ts";
+import { type UserDirectory, UserError } from "../../admin/app.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { PasswordCrypto } from "../../ports/crypto.ts";
 
 export function userDirectory(parts: {
   /** Those in force. */

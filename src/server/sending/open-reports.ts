@@ -1,18 +1,18 @@
 /** Puts together what reports need: counting and sending those we owe, and the agent that takes those sent to us. */
-import { formatMailbox, mailboxKey, parseMailbox } from "./address/mailbox-text.ts";
-import type { Settings } from "./config/settings-schema.ts";
-import { ReportDelivery } from "./outbound/report-delivery.ts";
-import type { Clock } from "./ports/clock.ts";
-import type { Log } from "./ports/log.ts";
-import type { Random } from "./ports/random.ts";
-import type { Resolver } from "./ports/resolver.ts";
-import type { DeliveryAgent } from "./queue/delivery-agent.ts";
-import { DailyReports, type DailyReportsSettings } from "./reporting/dmarc-aggregate/daily-reports.ts";
-import { EvaluationCounts, type EvaluationCountsSettings } from "./reporting/dmarc-aggregate/evaluation-counts.ts";
-import type { EvaluationRecorder } from "./reporting/dmarc-aggregate/evaluation-note.ts";
-import { ReportKeeper } from "./reporting/received/report-keeper.ts";
-import { type ReportWork, workInThisThread } from "./reporting/report-work.ts";
-import type { QueueId, Spool } from "./spool/spool.ts";
+import { formatMailbox, mailboxKey, parseMailbox } from "../../address/mailbox-text.ts";
+import type { Settings } from "../../config/settings-schema.ts";
+import { ReportDelivery } from "../../outbound/report-delivery.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Log } from "../../ports/log.ts";
+import type { Random } from "../../ports/random.ts";
+import type { Resolver } from "../../ports/resolver.ts";
+import type { DeliveryAgent } from "../../queue/delivery-agent.ts";
+import { DailyReports, type DailyReportsSettings } from "../../reporting/dmarc-aggregate/daily-reports.ts";
+import { EvaluationCounts, type EvaluationCountsSettings } from "../../reporting/dmarc-aggregate/evaluation-counts.ts";
+import type { EvaluationRecorder } from "../../reporting/dmarc-aggregate/evaluation-note.ts";
+import { ReportKeeper } from "../../reporting/received/report-keeper.ts";
+import { type ReportWork, workInThisThread } from "../../reporting/report-work.ts";
+import type { QueueId, Spool } from "../../spool/spool.ts";
 
 export interface ReportsParts {
   readonly spool: Spool;

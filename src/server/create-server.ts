@@ -2,19 +2,19 @@
  * Puts a whole server together from settings and ports, and takes it apart again. `main.ts` gives the real ports; tests
  * and simulations give theirs and start as many servers as they like in one process.
  */
-import { Accounts } from "./accounts/accounts.ts";
-import type { AccountDirectory } from "./accounts/account-directory.ts";
-import { AnyAccounts } from "./accounts/any-accounts.ts";
-import { UserStore } from "./accounts/user-store.ts";
-import { adminApp } from "./admin/app.ts";
-import { guardSettings } from "./admin/guard.ts";
-import { Inbox } from "./admin/inbox.ts";
-import { InboxKeeper, type RetentionLimits } from "./admin/inbox-keeper.ts";
-import { controlSocketOf } from "./cli/control-socket.ts";
-import type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "./cli/running-server.ts";
-import { StartError } from "./cli/running-server.ts";
-import { ConfigError } from "./config/config-problem.ts";
-import type { Settings } from "./config/settings-schema.ts";
+import { Accounts } from "../accounts/accounts.ts";
+import type { AccountDirectory } from "../accounts/account-directory.ts";
+import { AnyAccounts } from "../accounts/any-accounts.ts";
+import { UserStore } from "../accounts/user-store.ts";
+import { adminApp } from "../admin/app.ts";
+import { guardSettings } from "../admin/guard.ts";
+import { Inbox } from "../admin/inbox.ts";
+import { InboxKeeper, type RetentionLimits } from "../admin/inbox-keeper.ts";
+import { controlSocketOf } from "../cli/control-socket.ts";
+import type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "../cli/running-server.ts";
+import { StartError } from "../cli/running-server.ts";
+import { ConfigError } from "../config/config-problem.ts";
+import type { Settings } from "../config/settings-schema.ts";
 import {
   accountSettings,
   certificatePaths,
@@ -25,48 +25,48 @@ import {
   routerSettings,
   signingSettings,
   senderAuthenticationSettings,
-} from "./config/settings-views.ts";
-import { MessageForwarding } from "./forwarding/message-forwarding.ts";
-import { explain } from "./history/explain.ts";
-import { HistoryKeeper } from "./history/history-keeper.ts";
-import { Inbound } from "./inbound/inbound.ts";
-import { hasImplicitTls, ListenerError } from "./inbound/listener-options.ts";
-import type { InboundServices } from "./inbound/services.ts";
-import { InTurn } from "./lib/in-turn.ts";
-import { formatListenAddress } from "./lib/setting-types.ts";
-import { SharedBudget } from "./lib/shared-budget.ts";
-import { CertificateError } from "./node/certificates.ts";
-import { CertificateStore } from "./node/certificate-store.ts";
-import { CaptureDelivery } from "./outbound/capture-delivery.ts";
-import { DiscardDelivery } from "./outbound/discard-delivery.ts";
-import { MaildirDelivery } from "./outbound/maildir-delivery.ts";
-import { smtpDeliverySettings } from "./outbound/settings.ts";
-import { SmtpDelivery } from "./outbound/smtp-delivery.ts";
-import { SenderAuthentication } from "./policy/authentication/sender-authentication.ts";
-import { ConnectionLimits, sessionsWithin } from "./policy/connection-limits.ts";
-import { DroppedConnections } from "./policy/dropped-connections.ts";
-import { FreeSpace } from "./policy/free-space.ts";
-import { MessageRate } from "./policy/message-rate.ts";
-import type { Clock } from "./ports/clock.ts";
-import type { Crypto } from "./ports/crypto.ts";
-import type { Files } from "./ports/files.ts";
-import type { Log } from "./ports/log.ts";
-import { type Endpoint, type Network, NetworkError } from "./ports/network.ts";
-import type { Random } from "./ports/random.ts";
-import type { Resolver } from "./ports/resolver.ts";
-import { openReports } from "./open-reports.ts";
-import { Queue } from "./queue/queue.ts";
-import type { ReportWork } from "./reporting/report-work.ts";
-import { HeldMailKeeper } from "./reporting/held-mail-keeper.ts";
-import { ReportGatherer } from "./reporting/report-gatherer.ts";
-import { Reporter } from "./reporting/reporter.ts";
-import { findReportDestinations } from "./report-destinations.ts";
-import { MxRouter } from "./route/mx-router.ts";
-import { openSigning } from "./signing/open-signing.ts";
-import { QueueIds } from "./spool/queue-id.ts";
-import type { Spool } from "./spool/spool.ts";
-import { ownToken, prepareDataDir } from "./data-dir.ts";
-import { userDirectory } from "./user-directory.ts";
+} from "../config/settings-views.ts";
+import { MessageForwarding } from "../forwarding/message-forwarding.ts";
+import { explain } from "../history/explain.ts";
+import { HistoryKeeper } from "../history/history-keeper.ts";
+import { Inbound } from "../inbound/inbound.ts";
+import { hasImplicitTls, ListenerError } from "../inbound/listener-options.ts";
+import type { InboundServices } from "../inbound/services.ts";
+import { InTurn } from "../lib/in-turn.ts";
+import { formatListenAddress } from "../lib/setting-types.ts";
+import { SharedBudget } from "../lib/shared-budget.ts";
+import { CertificateError } from "../node/certificates.ts";
+import { CertificateStore } from "../node/certificate-store.ts";
+import { CaptureDelivery } from "../outbound/capture-delivery.ts";
+import { DiscardDelivery } from "../outbound/discard-delivery.ts";
+import { MaildirDelivery } from "../outbound/maildir-delivery.ts";
+import { smtpDeliverySettings } from "../outbound/settings.ts";
+import { SmtpDelivery } from "../outbound/smtp-delivery.ts";
+import { SenderAuthentication } from "../policy/authentication/sender-authentication.ts";
+import { ConnectionLimits, sessionsWithin } from "../policy/connection-limits.ts";
+import { DroppedConnections } from "../policy/dropped-connections.ts";
+import { FreeSpace } from "../policy/free-space.ts";
+import { MessageRate } from "../policy/message-rate.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Crypto } from "../ports/crypto.ts";
+import type { Files } from "../ports/files.ts";
+import type { Log } from "../ports/log.ts";
+import { type Endpoint, type Network, NetworkError } from "../ports/network.ts";
+import type { Random } from "../ports/random.ts";
+import type { Resolver } from "../ports/resolver.ts";
+import { openReports } from "./sending/open-reports.ts";
+import { Queue } from "../queue/queue.ts";
+import type { ReportWork } from "../reporting/report-work.ts";
+import { HeldMailKeeper } from "../reporting/held-mail-keeper.ts";
+import { ReportGatherer } from "../reporting/report-gatherer.ts";
+import { Reporter } from "../reporting/reporter.ts";
+import { findReportDestinations } from "./sending/report-destinations.ts";
+import { MxRouter } from "../route/mx-router.ts";
+import { openSigning } from "../signing/open-signing.ts";
+import { QueueIds } from "../spool/queue-id.ts";
+import type { Spool } from "../spool/spool.ts";
+import { ownToken, prepareDataDir } from "./store/data-dir.ts";
+import { userDirectory } from "./http-side/user-directory.ts";
 
 /** A Request-to-Response function, served. */
 export interface HttpServer {
