@@ -2,7 +2,7 @@
  * `npm run simulate -- [--seeds 1000] [--first 1] [--processes N] [--fail-fast] [--repeat] [--record] [--json]`: so many
  * simulations, each from its seed, in several processes. A seed that fails is told with what does not hold, run again with
  * ever fewer faults, and told with those that matter; with --fail-fast the first one ends the run. With --repeat each seed
- * runs twice, and fails where the two logs differ. The last line is `N seeds, N failed`; exit 1 when any failed. With
+ * runs twice, and fails where the two logs differ. The first line has all options. The last line is `N seeds, N failed`; exit 1 when any failed. With
  * --record the count is added to test/simulation/counts.json.
  */
 import { execFileSync, fork } from "node:child_process";
@@ -41,7 +41,7 @@ export interface Summary {
 }
 
 interface Progress {
-  readonly result: Pick<SimulationResult, "seed" | "problems" | "faults" | "simulatedMs" | "letters">;
+  readonly result: Pick<SimulationResult, "seed" | "problems" | "faults" | "world" | "simulatedMs" | "letters">;
 }
 
 if (options.worker) {
@@ -49,11 +49,13 @@ if (options.worker) {
   process.once("disconnect", () => process.exit());
   process.on("message", (seed: number) => {
     run({ seed }).then(
-      ({ problems, faults, simulatedMs, letters }) =>
-        process.send?.({ result: { seed, problems, faults, simulatedMs, letters } } satisfies Progress),
+      ({ problems, faults, world, simulatedMs, letters }) =>
+        process.send?.({ result: { seed, problems, faults, world, simulatedMs, letters } } satisfies Progress),
       (error: unknown) => {
         const problems = [error instanceof Error ? (error.stack ?? error.message) : String(error)];
-        process.send?.({ result: { seed, problems, faults: [], simulatedMs: 0, letters: {} } } satisfies Progress);
+        process.send?.({
+          result: { seed, problems, faults: [], world: {}, simulatedMs: 0, letters: {} },
+        } satisfies Progress);
       },
     );
   });
@@ -62,13 +64,16 @@ if (options.worker) {
 }
 
 async function main(): Promise<void> {
+  const { worker: _, ...told } = options;
+  const pairs = Object.entries(told).map(([name, value]) => `${name}=${value}`);
+  console.error(`simulate ${pairs.join(" ")}, Node.js ${process.version}`);
   const failed: Progress["result"][] = [];
   let next = first;
   let done = 0;
   let simulatedMs = 0;
   let letters = 0;
   const began = performance.now();
-  let told = began;
+  let toldAt = began;
   const worker = async (): Promise<void> => {
     const child = fork(import.meta.filename, ["--worker", ...repeat]);
     const ended = new Promise<never>((_, reject) => {
@@ -88,8 +93,8 @@ async function main(): Promise<void> {
         failed.push(result);
         console.error(`seed ${result.seed} failed`);
       }
-      if (performance.now() - told > 2000) {
-        told = performance.now();
+      if (performance.now() - toldAt > 2000) {
+        toldAt = performance.now();
         process.stderr.write(`${done} of ${seeds} seeds, ${failed.length} failed\n`);
       }
     }
@@ -98,10 +103,11 @@ async function main(): Promise<void> {
   };
   await Promise.all(Array.from({ length: Math.max(1, Number(options.processes)) }, worker));
 
-  for (const [index, { seed, problems, faults }] of failed.entries()) {
+  for (const [index, { seed, problems, faults, world }] of failed.entries()) {
     console.error(
       `seed ${seed} failed; again: npm run simulate -- ${[`--first ${seed} --seeds 1`, ...repeat].join(" ")}`,
     );
+    console.error(`  its world: ${JSON.stringify(world)}`);
     for (const problem of problems.slice(0, 10)) console.error(`  ${problem}`);
     if (index >= shrunkMax || faults.length === 0) continue;
     const smallest = await shrink(await run({ seed }), run);

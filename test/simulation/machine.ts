@@ -22,6 +22,7 @@ import { SimulatedDns } from "../../src/testing/simulated-dns.ts";
 import { TestCrypto } from "../../src/testing/test-crypto.ts";
 import { Chance } from "./chance.ts";
 import { SessionsOut } from "./sessions-out.ts";
+import { WatchedSpool } from "./watched-spool.ts";
 import { dnsShape, serverAddress } from "./world.ts";
 
 const dataDir = "/data";
@@ -70,9 +71,7 @@ export class Machine {
   /** How often an older program did not start on a newer spool. */
   refusals = 0;
   /** The spool of the present life. */
-  spool: Spool | undefined;
-  /** Renewals and claims that the present life asked its spool for. */
-  spoolCalls = 0;
+  spool: WatchedSpool | undefined;
   /** Recipients that the last orderly stop left claimed. */
   claimedAtStop = 0;
   #settings: SettingsInput;
@@ -251,33 +250,19 @@ export class Machine {
     });
   }
 
-  /** Counts what is asked of it, and sees in what state it is closed. */
-  #watch(spool: Spool): void {
-    const { renew, claim, close } = spool;
-    this.spoolCalls = 0;
-    spool.renew = (...given) => {
-      this.spoolCalls++;
-      return renew.apply(spool, given);
-    };
-    spool.claim = async (...given) => {
-      this.spoolCalls++;
-      const from = this.clock.now();
-      const page = await claim.apply(spool, given);
-      const to = this.clock.now();
-      for (const { message, recipients } of page) {
-        for (const { index, attempts } of recipients)
-          this.#noteClaim(`${message.id} ${index}`, { from, to, number: attempts });
-      }
-      return page;
-    };
-    let closing = false;
-    spool.close = async () => {
-      if (!closing) {
-        closing = true;
-        this.claimedAtStop = (await spool.find({ states: ["claimed"] }, { limit: 100_000 })).length;
-      }
-      await close.apply(spool);
-    };
+  #watched(spool: Spool): WatchedSpool {
+    return new WatchedSpool(spool, () => this.clock.now(), {
+      claimed: (page, from) => {
+        const to = this.clock.now();
+        for (const { message, recipients } of page) {
+          for (const { index, attempts } of recipients)
+            this.#noteClaim(`${message.id} ${index}`, { from, to, number: attempts });
+        }
+      },
+      closing: (claimed) => {
+        this.claimedAtStop = claimed;
+      },
+    });
   }
 
   #noteClaim(recipient: string, claim: ClaimedAttempt): void {
@@ -312,10 +297,9 @@ export class Machine {
       lock: () => ({ release: () => undefined }),
       openSpool: async () => {
         const { clock, files } = life;
-        const spool = await JournalSpool.open({ clock, files, directory: spoolDir, knows: this.program });
-        this.spool = spool;
-        this.#watch(spool);
-        return spool;
+        const journal = await JournalSpool.open({ clock, files, directory: spoolDir, knows: this.program });
+        this.spool = this.#watched(journal);
+        return this.spool;
       },
       serveHttp: (endpoint, fetch) => {
         const http = this.#http;

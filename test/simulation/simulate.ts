@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { Chance } from "./chance.ts";
-import { checkAtRest, checkEnd, checkNow, summary, type WorldView } from "./checkers.ts";
+import { checkAtRest, checkEnd, checkNow, checkSafety, summary, type WorldView } from "./checkers.ts";
 import { type Fault, planFaults, reloadsAmid } from "./fault-plan.ts";
 import { FaultInjector } from "./faults.ts";
 import { lineOf, type LoggedEvent, Machine } from "./machine.ts";
@@ -29,6 +29,8 @@ export interface SimulationResult {
   readonly seed: number;
   readonly problems: readonly string[];
   readonly faults: readonly Fault[];
+  /** What the seed made of everything that can be chosen, for people. */
+  readonly world: Readonly<Record<string, unknown>>;
   /** Of the log, to the octet. */
   readonly digest: string;
   readonly events: readonly LoggedEvent[];
@@ -90,6 +92,7 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
       const busy = faults.some(({ atMs, lastsMs }) => atMs <= passed + hour && passed + hour < atMs + lastsMs);
       if (!busy) problems.push(...(await passing.until(checkNow(view, start + lastTroubleOf(passed + hour)))));
     }
+    problems.push(...(await passing.until(checkSafety(view))));
     injector.heal();
     await passing.advance(hour);
     await passing.until(workload.operate("release", {}));
@@ -108,8 +111,10 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
   }
   return {
     seed,
-    problems,
+    // What may never happen is looked for twice.
+    problems: [...new Set(problems)],
     faults,
+    world: { ...numbers, receivers: receivers.map(({ domain, character }) => `${domain} ${character}`) },
     digest: machine.digest,
     events: machine.events,
     letters: summary(workload.sent),
