@@ -12,6 +12,8 @@ import { type ClaimedMessage, type ClaimRequest, type Spool, SpoolError } from "
 const gatherMs = 100;
 /** After a claim that the spool refused. */
 const refusedRetryMs = 5_000;
+/** So soon a clock that was set, or a machine that slept, is noticed: no wait for a time of day is longer in one piece. */
+const lookAgainMs = 60_000;
 
 export interface ClaimerOptions {
   readonly spool: Spool;
@@ -34,7 +36,12 @@ export class Claimer {
   #stopped = false;
   #paused = false;
   #timer: Timer | undefined;
-  #timerAt: Instant = Infinity;
+  /** When the timer fires, on the monotonic clock. */
+  #timerAtMs = Infinity;
+  /** When something is due, on the wall clock, as it stands on disk. */
+  #dueAt: Instant = Infinity;
+  /** When to read in any case, on the monotonic clock. */
+  #wakeAtMs = Infinity;
 
   constructor(options: ClaimerOptions) {
     this.#options = options;
@@ -49,16 +56,24 @@ export class Claimer {
 
   /** Something will be due at this time. */
   noteDue(due: Instant): void {
-    const now = this.#options.clock.now();
-    const at = Math.max(due, now) + gatherMs;
-    if (this.#stopped || at >= this.#timerAt) return;
-    this.#timer?.cancel();
-    this.#timerAt = at;
-    this.#timer = this.#options.clock.setTimer(at - now, () => {
-      this.#timer = undefined;
-      this.#timerAt = Infinity;
-      this.wake();
-    });
+    const at = Math.max(due, this.#options.clock.now()) + gatherMs;
+    if (at >= this.#dueAt) return;
+    this.#dueAt = at;
+    this.#arm();
+  }
+
+  /** Reads when so much time has passed, wherever the wall clock is set meanwhile. */
+  wakeAfter(ms: number): void {
+    const at = this.#options.clock.monotonicMs() + ms;
+    if (at >= this.#wakeAtMs) return;
+    this.#wakeAtMs = at;
+    this.#arm();
+  }
+
+  /** The wall clock was set: what is due when is another question now. */
+  clockWasSet(): void {
+    this.#dueAt = Infinity;
+    this.wake();
   }
 
   /** No claim begins until {@link Claimer.resume}; resolves when the one under way has ended, and its page is admitted. */
@@ -80,6 +95,30 @@ export class Claimer {
     await this.#reading;
   }
 
+  #arm(): void {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const delayMs = Math.min(this.#dueAt - clock.now(), this.#wakeAtMs - nowMs);
+    if (this.#stopped || delayMs === Infinity) return;
+    const atMs = nowMs + Math.max(0, Math.min(delayMs, lookAgainMs));
+    if (atMs >= this.#timerAtMs) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    this.#timer = clock.setTimer(atMs - nowMs, () => this.#look());
+  }
+
+  #look(): void {
+    const { clock } = this.#options;
+    this.#timer = undefined;
+    this.#timerAtMs = Infinity;
+    const isDue = clock.now() >= this.#dueAt;
+    const isTime = clock.monotonicMs() >= this.#wakeAtMs;
+    if (isDue) this.#dueAt = Infinity;
+    if (isTime) this.#wakeAtMs = Infinity;
+    if (isDue || isTime) this.wake();
+    this.#arm();
+  }
+
   async #read(): Promise<void> {
     // Not in the turn of whoever woke us: many wakes of one turn are one reading.
     await Promise.resolve();
@@ -91,7 +130,7 @@ export class Claimer {
     } catch (error) {
       if (error instanceof SpoolError && error.code === "closed") return;
       logTrouble(this.#options.log, "reading the schedule", error);
-      this.noteDue(this.#options.clock.now() + refusedRetryMs);
+      this.wakeAfter(refusedRetryMs);
     } finally {
       // In the same turn in which the loop saw that nothing more was asked for: a wake is never lost in between.
       this.#reading = undefined;

@@ -2,7 +2,7 @@
  * From a claimed message to jobs at sites: stops mail that goes in circles, asks for routes, groups recipients with the
  * same next hop into transactions, and defers or puts off what cannot be begun.
  */
-import type { Instant } from "../lib/instant.ts";
+import { wallTimeOf } from "../lib/wall-time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Router } from "../route/router.ts";
@@ -126,10 +126,12 @@ export class Dispatcher {
   }
 
   /** A deferral without a connection: each recipient moves on along its own schedule, and expires in time. */
-  deferResting({ claim, recipients, hop, site }: ReadyJob, now: Instant): void {
+  deferResting({ claim, recipients, hop, site }: ReadyJob): void {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
     for (const { domain } of recipients) site.notePutOff(domain);
-    const until = new Date(site.restingUntil(now) ?? now).toISOString();
-    const ordered = site.restOrdered(now);
+    const until = new Date(wallTimeOf(site.restingUntilMs(nowMs) ?? nowMs, clock)).toISOString();
+    const ordered = site.restOrdered(nowMs);
     const reason =
       ordered === undefined
         ? `${hop.description} could not be reached a moment ago and rests until ${until}: ${site.lastReply ?? "no answer"}`
@@ -159,13 +161,13 @@ export class Dispatcher {
     const { concluder, clock } = this.#options;
     const settings = this.#options.settings();
     const { message } = claim;
-    const now = clock.now();
+    const nowMs = clock.monotonicMs();
     const held = new Map<StoredRecipient, string>();
     const delayed = new Map<StoredRecipient, string>();
     for (const recipient of recipients) {
       // Asked once: what a person released, or what waited before, goes.
       if (recipient.attempts > 1 || recipient.lastReply !== undefined) continue;
-      const verdict = this.#loopBreaker.check(message, recipient.address, settings, now);
+      const verdict = this.#loopBreaker.check(message, recipient.address, settings, nowMs);
       if (verdict !== undefined) (verdict.kind === "hold" ? held : delayed).set(recipient, verdict.reason);
     }
     if (held.size > 0) concluder.hold(claim, held, "loop-breaker");
@@ -249,26 +251,26 @@ export class Dispatcher {
     recipients: readonly StoredRecipient[],
   ): void {
     const { clock, random, ready, budget, pace, concluder, wishes, isOpen } = this.#options;
-    const now = clock.now();
+    const nowMs = clock.monotonicMs();
     const job: ReadyJob = { claim, recipients, hop, site, forwarded };
     if (!isOpen()) {
-      concluder.putBack(claim, recipients, now);
+      concluder.putBack(claim, recipients, clock.now());
       return;
     }
-    if (site.restingUntil(now) !== undefined) {
-      if (site.restOrdered(now) !== undefined || !wishes.includes(job)) {
-        this.deferResting(job, now);
+    if (site.restingUntilMs(nowMs) !== undefined) {
+      if (site.restOrdered(nowMs) !== undefined || !wishes.includes(job)) {
+        this.deferResting(job);
         return;
       }
-      site.health.wake(now);
+      site.health.wake(nowMs);
     }
     const share = budget.siteShare(claim.fresh);
     if (site.full && site.waitingRecipients >= share) {
       if (!claim.fresh) pace.notePutOff(recipients.length);
-      concluder.putBack(claim, recipients, now + Math.ceil(crowdedPutOffMs * (1 + random.next())));
+      concluder.putBack(claim, recipients, clock.now() + Math.ceil(crowdedPutOffMs * (1 + random.next())));
       return;
     }
     if (!claim.fresh) pace.noteUsed(recipients.length);
-    ready.push(job, share, now);
+    ready.push(job, share, nowMs);
   }
 }

@@ -22,8 +22,8 @@ export class Leases {
   readonly #onTick: () => void;
   readonly #claims = new Map<number, Claim>();
   #timer: Timer | undefined;
-  /** No lease in memory began before this. */
-  #since: Instant = 0;
+  /** No lease in memory ends before this, on the wall clock, as they stand on disk. */
+  #endsAt: Instant = Infinity;
 
   /** `onTick` is called at each renewal, before it, while there is anything to renew. */
   constructor(options: {
@@ -39,8 +39,7 @@ export class Leases {
   }
 
   add(claim: Claim): void {
-    const now = this.#clock.now();
-    this.#since = this.#claims.size === 0 ? now : Math.min(this.#since, now);
+    this.#endsAt = this.#claims.size === 0 ? claim.leaseEnd : Math.min(this.#endsAt, claim.leaseEnd);
     this.#claims.set(claim.token, claim);
     // One timer for all claims, left alone when they end: messages come and go much faster than it fires.
     this.#timer ??= this.#clock.setTimer(renewEveryMs, () => this.#tick());
@@ -69,15 +68,16 @@ export class Leases {
    * way, would be claimed by ourselves and be sent twice. Rejects where the spool does.
    */
   secure(): Promise<void> | undefined {
-    if (this.#claims.size === 0 || this.#clock.now() < this.#since + leaseMs - nearEndMs) return undefined;
+    if (this.#claims.size === 0 || this.#clock.now() < this.#endsAt - nearEndMs) return undefined;
     return this.#renew();
   }
 
   /** All of them; those that somebody else has by now are marked. */
   async #renew(): Promise<void> {
-    const now = this.#clock.now();
+    const from = this.#clock.now();
     const lost = await this.#spool.renew([...this.#claims.keys()], leaseMs);
-    this.#since = now;
+    // Those that were claimed meanwhile end later, unless the clock was set back.
+    this.#endsAt = Math.min(from, this.#clock.now()) + leaseMs;
     for (const token of lost) {
       const claim = this.#claims.get(token);
       if (claim !== undefined && claim.open > 0) claim.lost = true;

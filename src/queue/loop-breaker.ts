@@ -10,7 +10,6 @@
  */
 import { clientNetwork } from "../accounts/client-network.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
-import type { Instant } from "../lib/instant.ts";
 import type { StoredMessage } from "../spool/spool.ts";
 import type { QueueSettings } from "./settings.ts";
 
@@ -20,7 +19,8 @@ const pairsMax = 10_000;
 interface Pair {
   /** Messages within the window: falls by the limit per window as time passes, rises by one per message. */
   level: number;
-  at: Instant;
+  /** On the monotonic clock, as every time here. */
+  atMs: number;
   /** A message that is attempted again counts once. */
   lastMessage: string;
 }
@@ -42,7 +42,7 @@ export class LoopBreaker {
     message: StoredMessage,
     address: string,
     settings: Pick<QueueSettings, "loop_limit" | "loop_window">,
-    now: Instant,
+    nowMs: number,
   ): LoopVerdict | undefined {
     if (settings.loop_limit === 0 || settings.loop_window === 0 || !mayBePartOfLoop(message)) return undefined;
     const kind = message.facts.ownReceived ? "hold" : "delay";
@@ -52,13 +52,13 @@ export class LoopBreaker {
     // Reports have no reverse-path; their author keeps those of different servers apart.
     const sender = message.reversePath === "" ? `<> ${message.facts.from ?? ""}` : message.reversePath;
     const key = asciiLowerCase(`${kind}\n${from}\n${sender}\n${address}`);
-    const pair = this.#pairs.get(key) ?? { level: 0, at: now, lastMessage: "" };
+    const pair = this.#pairs.get(key) ?? { level: 0, atMs: nowMs, lastMessage: "" };
     this.#pairs.delete(key);
     this.#pairs.set(key, pair);
     if (pair.lastMessage !== message.id) {
-      const drained = ((now - pair.at) / settings.loop_window) * limit;
-      pair.level = Math.max(0, pair.level - Math.max(0, drained)) + 1;
-      pair.at = now;
+      const drained = ((nowMs - pair.atMs) / settings.loop_window) * limit;
+      pair.level = Math.max(0, pair.level - drained) + 1;
+      pair.atMs = nowMs;
       pair.lastMessage = message.id;
     }
     this.#forgetQuietPairs();

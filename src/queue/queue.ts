@@ -218,7 +218,7 @@ export class Queue {
     this.#settings = settings;
     this.#terms = { leaseMs, retryDelaysMs: settings.retry };
     this.#ready.reconfigure(settings);
-    for (const site of this.#ready.sites()) site.health.wake(this.#clock.now());
+    for (const site of this.#ready.sites()) site.health.wake(this.#clock.monotonicMs());
     if (this.#state === "running") this.#unbegun.rerouteAll();
     this.#pump();
     this.wake();
@@ -245,9 +245,9 @@ export class Queue {
       this.#moreToRead = true;
       return undefined;
     }
-    const restUntil = this.#pace.restUntil(this.#clock.now());
-    if (restUntil !== undefined) {
-      this.#claimer.noteDue(restUntil);
+    const restMs = this.#pace.restMs(this.#clock.monotonicMs());
+    if (restMs > 0) {
+      this.#claimer.wakeAfter(restMs);
       return undefined;
     }
     return {
@@ -268,11 +268,11 @@ export class Queue {
   /** Begins what may begin. */
   #pump(): void {
     if (this.#state !== "running" || this.#recorder.paused !== undefined) return;
-    const now = this.#clock.now();
-    for (let job = this.#ready.next(now); job !== undefined; job = this.#ready.next(now)) {
+    const nowMs = this.#clock.monotonicMs();
+    for (let job = this.#ready.next(nowMs); job !== undefined; job = this.#ready.next(nowMs)) {
       if (job.claim.lost) {
         this.#log.event("claim-lost", { message: job.claim.message.id, recipients: job.recipients.length });
-        this.#ready.ended(job, now);
+        this.#ready.ended(job, nowMs);
         this.#settled(job.claim, job.recipients.length, undefined);
       } else {
         this.#deliveries.begin(job);
@@ -287,7 +287,6 @@ export class Queue {
 
   #ended({ job, durationMs, result, saysNothing, interrupted }: DeliveryEnd): void {
     const { claim, recipients, hop } = job;
-    const now = this.#clock.now();
     this.#concluder.conclude({
       claim,
       recipients,
@@ -299,7 +298,7 @@ export class Queue {
       interrupted,
     });
     if (!saysNothing) this.#learn(job, result.outcomes, durationMs);
-    this.#ready.ended(job, now);
+    this.#ready.ended(job, this.#clock.monotonicMs());
     this.#pump();
   }
 
@@ -314,13 +313,13 @@ export class Queue {
   /** What the outcomes say about the site. */
   #learn(job: ReadyJob, outcomes: DeliveryEnd["result"]["outcomes"], durationMs: number): void {
     const { site } = job;
-    const now = this.#clock.now();
+    const nowMs = this.#clock.monotonicMs();
     const [first] = outcomes;
     if (first !== undefined) site.lastReply = replyText(first.outcome);
     const verdict = siteVerdict(outcomes);
     if (verdict === undefined) return;
     if (verdict === "contact") {
-      site.health.noteAnswer(durationMs, now);
+      site.health.noteAnswer(durationMs, nowMs);
       site.clearSuspects();
     } else if (verdict !== "busy") {
       // One that broke the connection before says nothing new by breaking it again.
@@ -328,9 +327,9 @@ export class Queue {
       site.suspect(job);
     }
     const normal = site.normalLimit(this.#settings);
-    const change = site.health.record(verdict, normal, now);
+    const change = site.health.record(verdict, normal, nowMs);
     if (change === undefined) return;
-    const { restingUntil, limitedUntil, limit } = site.stats(this.#settings, now);
+    const { restingUntil, limitedUntil, limit } = site.stats(this.#settings, this.#clock);
     const fields = { site: site.key, description: site.description, reply: site.lastReply };
     switch (change) {
       case "recovered":
@@ -342,7 +341,7 @@ export class Queue {
       case "resting":
         site.wishesBeforeRest = this.#wishes.count;
         this.#log.event("site-resting", { ...fields, until: isoTime(restingUntil) });
-        for (const waiting of this.#ready.drain(site)) this.#dispatcher.deferResting(waiting, now);
+        for (const waiting of this.#ready.drain(site)) this.#dispatcher.deferResting(waiting);
         return;
       default:
         return change satisfies never;

@@ -4,15 +4,14 @@
  * backlog that could go on without end and leave no time for anything else. So when more of a page was put off than
  * used, reading rests until a site has room again, or for a moment, since others may wait behind the crowd.
  */
-import type { Instant } from "../lib/instant.ts";
-
 /** One page a second finds the others soon, and costs some per cent of a processor. */
 const restMs = 1_000;
 
 export class ReadPace {
   #used = 0;
   #putOff = 0;
-  #restUntil: Instant = -Infinity;
+  /** On the monotonic clock. */
+  #restUntilMs = -Infinity;
 
   /** Recipients that were read went to their site's queue. */
   noteUsed(recipients: number): void {
@@ -26,16 +25,15 @@ export class ReadPace {
 
   /** A site has room again: what is read next may be of use. */
   siteEased(): void {
-    this.#restUntil = -Infinity;
+    this.#restUntilMs = -Infinity;
   }
 
-  /** Asked before each page: whether, and until when, to leave the schedule alone. */
-  restUntil(now: Instant): Instant | undefined {
+  /** Asked before each page: for how much longer to leave the schedule alone; 0: not at all. */
+  restMs(nowMs: number): number {
     const futile = this.#putOff > this.#used;
     this.#used = 0;
     this.#putOff = 0;
-    if (futile) this.#restUntil = now + restMs;
-    // Never longer than it was meant, wherever the clock has jumped.
-    return this.#restUntil > now && this.#restUntil <= now + restMs ? this.#restUntil : undefined;
+    if (futile) this.#restUntilMs = nowMs + restMs;
+    return Math.max(0, this.#restUntilMs - nowMs);
   }
 }

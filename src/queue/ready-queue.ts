@@ -1,9 +1,8 @@
 /**
  * The ready stage: what is claimed, routed and waits for its turn. Sites take turns, one delivery each, so a flood to
  * one of them starves none; within a site senders take turns (`lanes.ts`). Which of them may begin is bounded by slots
- * (`slots.ts`); what waits, in all and for each site, by who fills it (`queue.ts`).
+ * (`slots.ts`); what waits, in all and for each site, by who fills it (`queue.ts`). Time here is the monotonic clock's.
  */
-import type { Instant } from "../lib/instant.ts";
 import type { NextHop } from "../route/next-hop.ts";
 import type { QueueSettings } from "./settings.ts";
 import { type ReadyJob, Site } from "./site.ts";
@@ -47,7 +46,7 @@ export class ReadyQueue {
    * `share`: how many recipients of one site may wait in memory just now. With half of them the site counts as full and
    * no more are asked for; the other half is room for those that were on their way by then.
    */
-  push(job: ReadyJob, share: number, now: Instant): void {
+  push(job: ReadyJob, share: number, nowMs: number): void {
     const { site } = job;
     site.waiting.push(job);
     site.waitingRecipients += job.recipients.length;
@@ -59,30 +58,30 @@ export class ReadyQueue {
     }
     // A report may be all that kept the site waiting.
     if (job.claim.message.reversePath !== "") this.slots.forget(site);
-    this.#offerTurn(site, now);
+    this.#offerTurn(site, nowMs);
   }
 
   /** The next job in turn, now counted as running at its site; undefined when no site may begin one. */
-  next(now: Instant): ReadyJob | undefined {
+  next(nowMs: number): ReadyJob | undefined {
     // Each round begins something, or leaves a site to wait for a slot or for mail: this ends.
     for (;;) {
-      this.#turnToWakened(now);
+      this.#turnToWakened(nowMs);
       const site = this.#turn.shift();
       if (site === undefined) return undefined;
       site.inTurn = false;
-      const job = site.mayBegin(this.#settings, now) ? this.#begin(site, now) : undefined;
+      const job = site.mayBegin(this.#settings, nowMs) ? this.#begin(site, nowMs) : undefined;
       if (job !== undefined) return job;
     }
   }
 
   /** A job that {@link ReadyQueue.next} gave ended. */
-  ended(job: ReadyJob, now: Instant): void {
+  ended(job: ReadyJob, nowMs: number): void {
     const { site, slot } = job;
     if (slot !== undefined) this.slots.release(slot);
     site.waiting.ended(job);
     site.running--;
-    if (site.health.isProven(now)) this.slots.noteProven(site);
-    this.#offerTurn(site, now);
+    if (site.health.isProven(nowMs)) this.slots.noteProven(site);
+    this.#offerTurn(site, nowMs);
   }
 
   /** Takes away everything that waits at a site. */
@@ -128,36 +127,36 @@ export class ReadyQueue {
   }
 
   /** Takes the site's next job and a slot for it; undefined where there is none, and the site then waits for one. */
-  #begin(site: Site, now: Instant): ReadyJob | undefined {
+  #begin(site: Site, nowMs: number): ReadyJob | undefined {
     let job = site.waiting.next();
     if (job !== undefined && site.health.isProbing && site.isSuspect(job)) {
       job = site.waiting.next((other) => !site.isSuspect(other)) ?? job;
     }
-    if (job !== undefined && this.slots.refusesReportsOnly(job, now)) {
+    if (job !== undefined && this.slots.refusesReportsOnly(job, nowMs)) {
       job = site.waiting.next(({ claim }) => claim.message.reversePath !== "") ?? job;
     }
     if (job === undefined) return undefined;
-    job.slot = this.slots.take(job, now);
+    job.slot = this.slots.take(job, nowMs);
     if (job.slot === undefined) return undefined;
     site.waiting.take(job);
     this.#count(job, -1);
     this.#left(site, job.recipients.length);
     site.running++;
-    this.#offerTurn(site, now);
+    this.#offerTurn(site, nowMs);
     return job;
   }
 
   /** Who waited for a slot comes before those that stand in the round. */
-  #turnToWakened(now: Instant): void {
+  #turnToWakened(nowMs: number): void {
     for (const site of this.slots.wakened()) {
-      if (!site.mayBegin(this.#settings, now)) continue;
+      if (!site.mayBegin(this.#settings, nowMs)) continue;
       site.inTurn = true;
       this.#turn.unshift(site);
     }
   }
 
-  #offerTurn(site: Site, now: Instant): void {
-    if (site.inTurn || site.waitsFor !== undefined || !site.mayBegin(this.#settings, now)) return;
+  #offerTurn(site: Site, nowMs: number): void {
+    if (site.inTurn || site.waitsFor !== undefined || !site.mayBegin(this.#settings, nowMs)) return;
     site.inTurn = true;
     this.#turn.push(site);
   }

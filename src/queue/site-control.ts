@@ -3,6 +3,7 @@
  * what was put off is tried now. Ordered rests are kept in memory: a restart ends them.
  */
 import { domainKeyOf } from "../address/domain.ts";
+import { wallTimeOf } from "../lib/wall-time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Router } from "../route/router.ts";
@@ -36,11 +37,11 @@ export class SiteControl {
   /** Sites with work, with a rest or a lowered limit; others only with `all`. */
   list({ all = false }: { readonly all?: boolean } = {}): readonly SiteStats[] {
     const { ready, clock, settings } = this.#options;
-    const now = clock.now();
+    const nowMs = clock.monotonicMs();
     const shown: SiteStats[] = [];
     for (const site of ready.sites()) {
-      const isIdle = site.running === 0 && site.waiting.size === 0 && site.health.isPlain(now);
-      if (all || !isIdle || site.restOrdered(now) !== undefined) shown.push(site.stats(settings(), now));
+      const isIdle = site.running === 0 && site.waiting.size === 0 && site.health.isPlain(nowMs);
+      if (all || !isIdle || site.restOrdered(nowMs) !== undefined) shown.push(site.stats(settings(), clock));
     }
     return shown;
   }
@@ -48,7 +49,7 @@ export class SiteControl {
   /** `name`: the site's key, its description, or a domain or address whose mail goes there. */
   async show(name: string): Promise<SiteStats | undefined> {
     const { clock, settings } = this.#options;
-    return (await this.#find(name))?.stats(settings(), clock.now());
+    return (await this.#find(name))?.stats(settings(), clock);
   }
 
   /** undefined: no such site. */
@@ -56,14 +57,15 @@ export class SiteControl {
     const { ready, dispatcher, clock, log, settings } = this.#options;
     const site = await this.#find(name);
     if (site === undefined) return undefined;
-    const now = clock.now();
-    const rests = [...ready.sites()].filter((one) => one.restOrdered(now) !== undefined).length;
-    if (rests >= restsMax && site.restOrdered(now) === undefined) return "too-many";
+    const nowMs = clock.monotonicMs();
+    const rests = [...ready.sites()].filter((one) => one.restOrdered(nowMs) !== undefined).length;
+    if (rests >= restsMax && site.restOrdered(nowMs) === undefined) return "too-many";
     const { by, reason } = order;
-    site.rest = { until: now + order.ms, by, reason };
-    log.event("site-rest-ordered", { site: site.key, until: new Date(site.rest.until).toISOString(), by, reason });
-    for (const job of ready.drain(site)) dispatcher.deferResting(job, now);
-    return site.stats(settings(), now);
+    site.rest = { untilMs: nowMs + order.ms, by, reason };
+    const until = new Date(wallTimeOf(site.rest.untilMs, clock)).toISOString();
+    log.event("site-rest-ordered", { site: site.key, until, by, reason });
+    for (const job of ready.drain(site)) dispatcher.deferResting(job);
+    return site.stats(settings(), clock);
   }
 
   /** Ends any rest of the site, and makes due what was put off for it. undefined: no such site. */
@@ -72,13 +74,13 @@ export class SiteControl {
     const site = await this.#find(name);
     if (site === undefined) return undefined;
     site.rest = undefined;
-    site.health.wake(clock.now());
+    site.health.wake(clock.monotonicMs());
     log.event("site-woken", { site: site.key, by });
     const domains = [...site.putOff];
     site.putOff.clear();
     let retried = 0;
     for (const domain of domains) retried += await retry({ domain });
-    return { site: site.stats(settings(), clock.now()), retried };
+    return { site: site.stats(settings(), clock), retried };
   }
 
   async #find(name: string): Promise<Site | undefined> {

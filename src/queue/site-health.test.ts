@@ -46,10 +46,10 @@ test("rests grow from one minute to a quarter of an hour and stay there; contact
   const rests: number[] = [];
   for (let round = 0; round < 7; round++) {
     assert.equal(health.record("unreachable", normal, now), "resting");
-    const until = health.restingUntil(now) ?? now;
+    const until = health.restingUntilMs(now) ?? now;
     rests.push((until - now) / minute);
     assert.equal(health.limit(normal, until), 1, "one delivery finds out");
-    assert.equal(health.restingUntil(until), undefined);
+    assert.equal(health.restingUntilMs(until), undefined);
     now = until;
   }
   assert.deepEqual(rests, [1, 2, 4, 8, 15, 15, 15]);
@@ -62,7 +62,7 @@ test("deliveries that were under way when the rest began do not prolong it", () 
   const health = new SiteHealth();
   health.record("unreachable", normal, 0);
   for (let more = 0; more < 19; more++) assert.equal(health.record("unreachable", normal, 1_000), undefined);
-  assert.equal(health.restingUntil(1_000), minute);
+  assert.equal(health.restingUntilMs(1_000), minute);
 });
 
 test("a site that just worked is believed: one failed connection is an accident, three in a row are not", () => {
@@ -91,15 +91,15 @@ test("421 halves the limit once for many connections, and it comes back by doubl
   assert.equal(health.limit(normal, 100), 10);
   assert.equal(health.record("busy", normal, 20_000), "limited");
   assert.equal(health.limit(normal, 20_000), 5);
-  assert.equal(health.limitedUntil(normal, 20_000), 20_000 + 5 * minute);
+  assert.equal(health.limitedUntilMs(normal, 20_000), 20_000 + 5 * minute);
   assert.equal(health.limit(normal, 20_000 + 5 * minute), 10);
   assert.equal(health.limit(normal, 20_000 + 10 * minute), normal);
-  assert.equal(health.limitedUntil(normal, 20_000 + 10 * minute), undefined);
+  assert.equal(health.limitedUntilMs(normal, 20_000 + 10 * minute), undefined);
   assert.ok(health.isPlain(20_000 + 10 * minute));
 });
 
 test("421 to the only connection makes the site rest", () => {
   const health = new SiteHealth();
   assert.equal(health.record("busy", 1, 0), "resting");
-  assert.equal(health.restingUntil(0), minute);
+  assert.equal(health.restingUntilMs(0), minute);
 });

@@ -1,11 +1,11 @@
 /**
  * What the answers of one site say about how hard it may be worked: a limit that is halved when it says 421, and a rest
- * when it cannot be reached at all. Both have an end time that anybody can see, and neither is ever permanent.
+ * when it cannot be reached at all. Both have an end time that anybody can see, and neither is ever permanent. All times
+ * here are on the monotonic clock: a rest lasts as long as it is meant, wherever the wall clock is set.
  *
  * A refusal of one message or one recipient, at MAIL or RCPT or after, says nothing about the site (RFC 5321 §4.5.4.1).
  */
 import type { Diagnostic } from "../events/delivery-outcome.ts";
-import type { Instant } from "../lib/instant.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
 
 /**
@@ -55,32 +55,32 @@ function isRefusedAtTheDoor(status: string, diagnostic: Diagnostic | undefined):
 export class SiteHealth {
   #failuresInARow = 0;
   #rests = 0;
-  #restingUntil: Instant | undefined;
-  #lastContactAt: Instant | undefined;
+  #restingUntilMs: number | undefined;
+  #lastContactMs: number | undefined;
   #lastPromptMs = -Infinity;
-  #lowered: { limit: number; until: Instant; since: Instant } | undefined;
+  #lowered: { limit: number; untilMs: number; sinceMs: number } | undefined;
 
   /** Deliveries that may be under way now. After a rest one of them finds out whether the site is back. */
-  limit(normal: number, now: Instant): number {
+  limit(normal: number, nowMs: number): number {
     if (this.#rests > 0) return 1;
     const lowered = this.#lowered;
     if (lowered === undefined) return normal;
-    while (lowered.until <= now && lowered.limit < normal) {
+    while (lowered.untilMs <= nowMs && lowered.limit < normal) {
       lowered.limit *= 2;
-      lowered.until += recoveryMs;
+      lowered.untilMs += recoveryMs;
     }
     if (lowered.limit < normal) return lowered.limit;
     this.#lowered = undefined;
     return normal;
   }
 
-  limitedUntil(normal: number, now: Instant): Instant | undefined {
-    return this.limit(normal, now) < normal ? this.#lowered?.until : undefined;
+  limitedUntilMs(normal: number, nowMs: number): number | undefined {
+    return this.limit(normal, nowMs) < normal ? this.#lowered?.untilMs : undefined;
   }
 
   /** Nothing should be attempted before this time. */
-  restingUntil(now: Instant): Instant | undefined {
-    return this.#restingUntil !== undefined && this.#restingUntil > now ? this.#restingUntil : undefined;
+  restingUntilMs(nowMs: number): number | undefined {
+    return this.#restingUntilMs !== undefined && this.#restingUntilMs > nowMs ? this.#restingUntilMs : undefined;
   }
 
   /** It failed, and the next delivery finds out whether it is back. */
@@ -99,62 +99,62 @@ export class SiteHealth {
   }
 
   /** Ends a rest before its time: one delivery finds out whether the site is back. false: it did not rest. */
-  wake(now: Instant): boolean {
-    if (this.restingUntil(now) === undefined) return false;
-    this.#restingUntil = undefined;
+  wake(nowMs: number): boolean {
+    if (this.restingUntilMs(nowMs) === undefined) return false;
+    this.#restingUntilMs = undefined;
     this.#rests = 1;
     return true;
   }
 
   /** Takes one job's verdict in; tells what changed by it. */
-  record(verdict: SiteVerdict, normal: number, now: Instant): "limited" | "resting" | "recovered" | undefined {
+  record(verdict: SiteVerdict, normal: number, nowMs: number): "limited" | "resting" | "recovered" | undefined {
     switch (verdict) {
       case "contact":
-        return this.#contact(now);
+        return this.#contact(nowMs);
       case "busy":
-        return this.#busy(normal, now);
+        return this.#busy(normal, nowMs);
       case "unreachable":
       case "lost":
-        return this.#failed(verdict === "lost", now);
+        return this.#failed(verdict === "lost", nowMs);
       default:
         return verdict satisfies never;
     }
   }
 
   /** Nothing left to remember: the site is as good as new. */
-  isPlain(now: Instant): boolean {
-    return this.#rests === 0 && this.#lowered === undefined && this.restingUntil(now) === undefined;
+  isPlain(nowMs: number): boolean {
+    return this.#rests === 0 && this.#lowered === undefined && this.restingUntilMs(nowMs) === undefined;
   }
 
-  #contact(now: Instant): "recovered" | undefined {
+  #contact(nowMs: number): "recovered" | undefined {
     const wasResting = this.#rests > 0;
     this.#failuresInARow = 0;
     this.#rests = 0;
-    this.#restingUntil = undefined;
-    this.#lastContactAt = now;
+    this.#restingUntilMs = undefined;
+    this.#lastContactMs = nowMs;
     return wasResting ? "recovered" : undefined;
   }
 
-  #busy(normal: number, now: Instant): "limited" | "resting" | undefined {
-    const current = this.limit(normal, now);
-    if (this.#lowered !== undefined && now - this.#lowered.since < oneWishMs) return undefined;
-    this.#lowered = { limit: Math.max(1, Math.floor(current / 2)), until: now + recoveryMs, since: now };
+  #busy(normal: number, nowMs: number): "limited" | "resting" | undefined {
+    const current = this.limit(normal, nowMs);
+    if (this.#lowered !== undefined && nowMs - this.#lowered.sinceMs < oneWishMs) return undefined;
+    this.#lowered = { limit: Math.max(1, Math.floor(current / 2)), untilMs: nowMs + recoveryMs, sinceMs: nowMs };
     if (current > 1) return "limited";
     // Even one connection is too many just now.
-    return this.#rest(now);
+    return this.#rest(nowMs);
   }
 
-  #failed(isDoubtful: boolean, now: Instant): "resting" | undefined {
+  #failed(isDoubtful: boolean, nowMs: number): "resting" | undefined {
     this.#failuresInARow++;
-    const justWorked = this.#lastContactAt !== undefined && now - this.#lastContactAt < freshContactMs;
+    const justWorked = this.#lastContactMs !== undefined && nowMs - this.#lastContactMs < freshContactMs;
     if ((isDoubtful || justWorked) && this.#failuresInARow < failuresDespiteDoubt) return undefined;
-    return this.#rest(now);
+    return this.#rest(nowMs);
   }
 
-  #rest(now: Instant): "resting" | undefined {
+  #rest(nowMs: number): "resting" | undefined {
     // Jobs that were under way when the rest began fail after it did; they do not prolong it.
-    if (this.restingUntil(now) !== undefined) return undefined;
-    this.#restingUntil = now + Math.min(longestRestMs, firstRestMs * 2 ** Math.min(this.#rests, 10));
+    if (this.restingUntilMs(nowMs) !== undefined) return undefined;
+    this.#restingUntilMs = nowMs + Math.min(longestRestMs, firstRestMs * 2 ** Math.min(this.#rests, 10));
     this.#rests++;
     return "resting";
   }

@@ -1,6 +1,8 @@
 /** A site: where recipients go whose next hops are the same. Limits, rest and fairness work on it, not on the domain. */
 import type { NextHop } from "../route/next-hop.ts";
 import type { Instant } from "../lib/instant.ts";
+import { wallTimeOf } from "../lib/wall-time.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./claim.ts";
 import type { QueueSettings } from "./settings.ts";
@@ -51,7 +53,8 @@ export interface ReadyJob {
 
 /** A rest that a person ordered. */
 export interface OrderedRest {
-  readonly until: Instant;
+  /** On the monotonic clock. */
+  readonly untilMs: number;
   readonly by: string;
   readonly reason: string;
 }
@@ -111,8 +114,9 @@ export class Site {
     }
   }
 
-  mayBegin(settings: QueueSettings, now: Instant): boolean {
-    return this.waiting.isReady && this.running < this.health.limit(this.normalLimit(settings), now);
+  /** `nowMs`, here and below: on the monotonic clock. */
+  mayBegin(settings: QueueSettings, nowMs: number): boolean {
+    return this.waiting.isReady && this.running < this.health.limit(this.normalLimit(settings), nowMs);
   }
 
   /** Whether something else is the better one to find out with, where the site is back after a rest. */
@@ -133,32 +137,33 @@ export class Site {
   }
 
   /** Nothing should be attempted before this time. */
-  restingUntil(now: Instant): Instant | undefined {
-    return this.restOrdered(now)?.until ?? this.health.restingUntil(now);
+  restingUntilMs(nowMs: number): number | undefined {
+    return this.restOrdered(nowMs)?.untilMs ?? this.health.restingUntilMs(nowMs);
   }
 
-  restOrdered(now: Instant): OrderedRest | undefined {
-    return this.rest !== undefined && this.rest.until > now ? this.rest : undefined;
+  restOrdered(nowMs: number): OrderedRest | undefined {
+    return this.rest !== undefined && this.rest.untilMs > nowMs ? this.rest : undefined;
   }
 
   notePutOff(domain: string): void {
     if (this.putOff.size < domainsMax) this.putOff.add(domain);
   }
 
-  stats(settings: QueueSettings, now: Instant): SiteStats {
+  stats(settings: QueueSettings, clock: Clock): SiteStats {
+    const nowMs = clock.monotonicMs();
     const normalLimit = this.normalLimit(settings);
-    const limitedUntil = this.health.limitedUntil(normalLimit, now);
-    const restingUntil = this.restingUntil(now);
-    const ordered = this.restOrdered(now);
+    const limitedUntilMs = this.health.limitedUntilMs(normalLimit, nowMs);
+    const restingUntilMs = this.restingUntilMs(nowMs);
+    const ordered = this.restOrdered(nowMs);
     return {
       site: this.key,
       description: this.description,
       ready: this.waitingRecipients,
       running: this.running,
-      limit: this.health.limit(normalLimit, now),
+      limit: this.health.limit(normalLimit, nowMs),
       normalLimit,
-      ...(limitedUntil !== undefined && { limitedUntil }),
-      ...(restingUntil !== undefined && { restingUntil }),
+      ...(limitedUntilMs !== undefined && { limitedUntil: wallTimeOf(limitedUntilMs, clock) }),
+      ...(restingUntilMs !== undefined && { restingUntil: wallTimeOf(restingUntilMs, clock) }),
       ...(ordered !== undefined && { restReason: ordered.reason }),
       ...(this.lastReply !== undefined && { lastReply: this.lastReply }),
     };

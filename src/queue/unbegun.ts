@@ -53,7 +53,7 @@ export class Unbegun {
       for (const job of ready.drain(site)) {
         const recipients = leave(job.claim, job.recipients);
         if (recipients.length > 0) {
-          ready.push({ ...job, recipients }, budget.siteShare(job.claim.fresh), clock.now());
+          ready.push({ ...job, recipients }, budget.siteShare(job.claim.fresh), clock.monotonicMs());
         }
       }
     }
