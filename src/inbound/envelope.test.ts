@@ -116,6 +116,20 @@ test("addresses without brackets or domain are completed for relay networks and 
   await stranger.expect("RCPT TO:ann@example.org", "501");
 });
 
+test("a client whose addresses are completed hears which address does not exist", async () => {
+  await using server = await ReceivingServer.open({ relayNetworks: ["198.51.100.0/24"] });
+  const client = await server.client("mx");
+  await client.expect("MAIL FROM:<root>", "250");
+  await client.expect("RCPT TO:<nobody>", "550 5.1.1 No such user here: nobody@mail.example.org");
+  const longest = `${"l".repeat(64)}@example.org`;
+  await client.expect(`RCPT TO:<${longest}>`, `550 5.1.1 No such user here: ${longest}`);
+  await using other = await ReceivingServer.open();
+  const stranger = await other.client("mx");
+  await stranger.expect("MAIL FROM:<a@x.example>", "250");
+  const reply = await stranger.expect("RCPT TO:<nobody@example.org>", "550");
+  assert.equal(reply, "550 5.1.1 No such user here");
+});
+
 test("SMTP-034: the longest local-part, domain and path are accepted", async () => {
   await using server = await ReceivingServer.open({ relayNetworks: ["198.51.100.0/24"] });
   const client = await server.client("mx");

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { plain, ReceivingServer } from "../testing/receiving-server.ts";
 
+const encode = (text: string) => Buffer.from(text).toString("base64");
 const complete = "Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n";
 
 test("SUB-001 TLS-006 SUB-010: before TLS and a login there is nothing but TLS, and then the login", async () => {
@@ -333,6 +334,31 @@ test("in development any login is right, in clear, any sender and any recipient,
   await client.envelope("<app@localhost>", "<someone@else.test>");
   assert.match(await client.content("Subject: x\r\n\r\nhello"), /^250 /);
   assert.equal((await server.messages()).length, 2);
+});
+
+test("in development an empty user or password is a login, too; elsewhere it is refused", async () => {
+  await using development = await ReceivingServer.open({ development: true });
+  await using production = await ReceivingServer.open();
+  const logins = [
+    ["app", ""],
+    ["", "secret"],
+    ["", ""],
+  ] as const;
+  for (const [user, password] of logins) {
+    for (const [server, code] of [
+      [development, "235"],
+      [production, "535"],
+    ] as const) {
+      const client = await server.client("submissions");
+      await client.expect("EHLO app.test", "250");
+      await client.expect(`AUTH PLAIN ${plain(user, password)}`, code);
+      const prompted = await server.client("submissions");
+      await prompted.expect("EHLO app.test", "250");
+      await prompted.expect("AUTH LOGIN", "334");
+      const reply = await prompted.expect(encode(user), user === "" && server === production ? code : "334");
+      if (reply.startsWith("334")) await prompted.expect(encode(password), code);
+    }
+  }
 });
 
 test("cron's From field without a domain gets the login's address, and posthaste dev shows it as it came", async () => {

@@ -3,7 +3,7 @@
  * prompts; the name may come as an initial response, because several clients do that.
  */
 import { decodeUtf8 } from "./utf8.ts";
-import type { MechanismKind, MechanismStep, ServerMechanism } from "./server-mechanism.ts";
+import type { ExchangeOptions, MechanismKind, MechanismStep, ServerMechanism } from "./server-mechanism.ts";
 
 const encoder = new TextEncoder();
 const usernamePrompt = encoder.encode("Username:");
@@ -15,16 +15,23 @@ export const login: MechanismKind = {
   name: "LOGIN",
   acceptsInitialResponse: true,
   clearText: true,
-  begin: () => new LoginExchange(),
+  begin: (options) => new LoginExchange(options),
 };
 
 class LoginExchange implements ServerMechanism {
   #username: string | undefined;
+  readonly #takesEmpty: boolean;
+
+  constructor({ takesEmpty = false }: ExchangeOptions = {}) {
+    this.#takesEmpty = takesEmpty;
+  }
 
   respond(response: Uint8Array | undefined): MechanismStep {
     if (response === undefined) return { kind: "challenge", data: usernamePrompt };
     const text = response.length > partBytesMax || response.includes(0) ? undefined : decodeUtf8(response);
-    if (text === undefined || text === "") return { kind: "malformed", reason: "empty, too long, NUL, or not UTF-8" };
+    if (text === undefined || (text === "" && !this.#takesEmpty)) {
+      return { kind: "malformed", reason: "empty, too long, NUL, or not UTF-8" };
+    }
     if (this.#username === undefined) {
       this.#username = text;
       return { kind: "challenge", data: passwordPrompt };

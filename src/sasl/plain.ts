@@ -1,6 +1,6 @@
 /** PLAIN (RFC 4616): `[authzid] NUL authcid NUL passwd` in one message. */
 import { decodeUtf8 } from "./utf8.ts";
-import type { MechanismKind, MechanismStep } from "./server-mechanism.ts";
+import type { ExchangeOptions, MechanismKind, MechanismStep } from "./server-mechanism.ts";
 
 /** RFC 4616 §2: each part has at most 255 octets. */
 const partBytesMax = 255;
@@ -10,13 +10,14 @@ export const plain: MechanismKind = {
   name: "PLAIN",
   acceptsInitialResponse: true,
   clearText: true,
-  begin: () => ({
-    respond: (response) => (response === undefined ? { kind: "challenge", data: empty } : parsePlain(response)),
+  begin: (options) => ({
+    respond: (response) =>
+      response === undefined ? { kind: "challenge", data: empty } : parsePlain(response, options),
   }),
 };
 
 /** Parses the one message; also used by tests with the vectors. */
-export function parsePlain(message: Uint8Array): MechanismStep {
+export function parsePlain(message: Uint8Array, { takesEmpty = false }: ExchangeOptions = {}): MechanismStep {
   const first = message.indexOf(0);
   const second = first < 0 ? -1 : message.indexOf(0, first + 1);
   if (second < 0) return malformed("fewer than two NULs");
@@ -27,7 +28,7 @@ export function parsePlain(message: Uint8Array): MechanismStep {
   if (authorizationId === undefined || username === undefined || password === undefined) {
     return malformed("not UTF-8");
   }
-  if (username === "" || password === "") return malformed("empty name or password");
+  if (!takesEmpty && (username === "" || password === "")) return malformed("empty name or password");
   return { kind: "claim", claim: { authorizationId, username, password } };
 }
 

@@ -32,5 +32,10 @@ export interface MechanismKind {
   readonly acceptsInitialResponse: boolean;
   /** The password crosses the wire readable: never offered without TLS (RFC 4954 §4, §9). */
   readonly clearText: boolean;
-  begin(): ServerMechanism;
+  begin(options?: ExchangeOptions): ServerMechanism;
+}
+
+export interface ExchangeOptions {
+  /** A name or a password may be empty. Only for development: RFC 4616 §2 asks for at least one character in each. */
+  readonly takesEmpty?: boolean;
 }

@@ -102,7 +102,8 @@ function octetsOf({ parameters }: RecipientEvent, targets: readonly Target[]): n
 
 function decide({ client }: SessionState, forwardPath: Mailbox, resolution: Resolution): Decision {
   if (resolution.kind === "not-local") return checkRecipientDomain(forwardPath, client) ?? checkRelay(client);
-  return checkRouteInLocalPart(forwardPath, resolution, client) ?? checkRecipientExists(resolution);
+  const named = sendsOwnMail(client) ? forwardPath : undefined;
+  return checkRouteInLocalPart(forwardPath, resolution, client) ?? checkRecipientExists(resolution, named);
 }
 
 /** Mail that is relayed keeps the address as it was given (RFC 5321 §2.3.11). */
