@@ -36,7 +36,7 @@ export interface AdminDependencies extends QueueApiDependencies {
   /** Absent where no server runs. */
   readonly siteControl?: SiteControl;
   readonly version: string;
-  /** undefined: not known. JSON as documented in docs/queue.md. */
+  /** undefined: not known. JSON as documented in docs/explain.md. */
   readonly explain: (id: string) => Promise<unknown>;
   readonly users?: UserDirectory;
   readonly dkim?: DkimDirectory;

@@ -24,7 +24,7 @@ export const listenerSettings = z
       .enum(["allow", "refuse"])
       .default("allow")
       .describe(
-        "Clients that send commands before it is their turn (ahead of the greeting, behind EHLO, DATA or STARTTLS): served, or refused with 554 5.5.0 as spammers' tools. A reload does not change it.",
+        "Clients that send commands before it is their turn (before the greeting, or after EHLO, DATA or STARTTLS): served, or refused with 554 5.5.0 as spammers' tools. A reload does not change it.",
       ),
   })
   .describe("One address on which clients are served.");

@@ -160,8 +160,8 @@ export const logEvents = {
   ),
   "mail-held-long": declare(
     "warn",
-    "Recipients are held whose messages are older than a day; told once a day, also to the postmaster.",
-    "`posthaste queue list --state held` shows them, `queue release` sends them on, `queue remove` drops them; when their time is over, they expire and their senders are told.",
+    "Recipients are held whose messages are older than a day; logged once a day, and sent to the postmaster.",
+    "`posthaste queue list --state held` shows them, `queue release` sends them on, `queue remove` drops them; at the age of `expire` they expire, and their senders get a report.",
   ),
   "report-queued": declare(
     "info",
@@ -225,7 +225,7 @@ export const logEvents = {
     "An operator ordered a site to rest; the event has the reason.",
     "Until the time given, its recipients are deferred without an attempt.",
   ),
-  "site-woken": declare("info", "An operator ended a site's rest.", "What was put off for it is tried now."),
+  "site-woken": declare("info", "An operator ended a site's rest.", "The mail that waited for it is tried now."),
   "site-recovered": declare("info", "A site that rested was reached.", "Deliveries to it go on at full strength."),
   "site-limited": declare(
     "info",

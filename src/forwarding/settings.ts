@@ -15,7 +15,7 @@ export const forwardingSettings = z
       .boolean()
       .default(true)
       .describe(
-        "Whether the reverse-path of forwarded mail becomes an address of ours (SRS), so that SPF passes at the next server and bounces come back through us. The null reverse-path and those of our own domains stay. Addresses made before are honoured either way. Applies on reload.",
+        "Whether the reverse-path of forwarded mail becomes an address of this server (SRS), so that SPF passes at the next server and bounces come back through us. The null reverse-path and those of our own domains stay. Addresses made before are honoured either way. Applies on reload.",
       ),
     domain: z
       .string()

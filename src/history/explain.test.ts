@@ -62,7 +62,7 @@ test("each recipient is told with what it waits for and why", async () => {
   );
   const [ann, later, gone, bob] = recipients;
   assert.equal(ann?.why, 'Another server accepted it: "250 2.0.0 Ok".');
-  assert.equal(later?.why, 'Attempt 1 was put off: "451 4.7.1 greylisted".');
+  assert.equal(later?.why, 'Attempt 1 was deferred: "451 4.7.1 greylisted".');
   assert.match(later?.next ?? "", /^Attempt 2 at 2026-01-01 00:0[456].*Given up at 2026-01-06 00:00:00 UTC/);
   assert.match(later?.next_attempt_at ?? "", /^2026-01-01T00:0/);
   assert.equal(gone?.why, 'It failed for good: "550 5.1.1 no such user".');
@@ -106,7 +106,7 @@ test("an attempt is told with route, host, TLS and the words of the reply", asyn
   const [entry] = (await explained(fixture, id)).timeline;
   assert.match(
     entry?.text ?? "",
-    /^Attempt 1 \(mx there\.test\) was put off: mx\.there\.test \[192\.0\.2\.1\] answered to DATA under TLSv1\.3 TLS_AES_256_GCM_SHA384 verified with "451 4\.3\.0 busy"\. The next attempt is due at /,
+    /^Attempt 1 \(mx there\.test\) was deferred: mx\.there\.test \[192\.0\.2\.1\] answered to DATA under TLSv1\.3 TLS_AES_256_GCM_SHA384 verified with "451 4\.3\.0 busy"\. The next attempt is due at /,
   );
 });
 

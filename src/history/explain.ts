@@ -2,7 +2,7 @@
  * Why a message is where it is: what it is, what each recipient waits for and why, and what happened so far, in
  * sentences. Read from the spool alone, so it can be asked at any time and of any message that is still known.
  *
- * The shape is what `posthaste explain --json` and the API give; docs/queue.md documents it. Fields are only added.
+ * The shape is what `posthaste explain --json` and the API give; docs/explain.md documents it. Fields are only added.
  */
 import { sentence as ended } from "../lib/sentence.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
@@ -143,8 +143,8 @@ function why(
   const reply = lastReply === undefined || lastReply === "" ? "without a word" : quoted(lastReply);
   switch (state) {
     case "scheduled":
-      if (attempts > 0) return ended(`Attempt ${attempts} was put off: ${reply}`);
-      if (lastReply !== undefined && lastReply !== "") return ended(`It was put off: ${reply}`);
+      if (attempts > 0) return ended(`Attempt ${attempts} was deferred: ${reply}`);
+      if (lastReply !== undefined && lastReply !== "") return ended(`It was deferred: ${reply}`);
       return due > now ? "It is not to be tried before its time." : "It has not been tried yet.";
     case "claimed":
       return `Attempt ${attempts} is under way, or waits for its turn at the site.`;

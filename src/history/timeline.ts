@@ -64,9 +64,9 @@ function sentence(event: HistoryEvent): string {
     case "recipient-deferred":
       if (event.attempt.outcome.kind === "deferred" && event.attempt.outcome.notTried === true) {
         const { route } = event.attempt;
-        return `${ended(`It was put off without an attempt (${plain(route)}): ${answerWords(event.attempt)}`)} ${nextWords(event.due, event.at)}`;
+        return `${ended(`It was deferred without an attempt (${plain(route)}): ${answerWords(event.attempt)}`)} ${nextWords(event.due, event.at)}`;
       }
-      return `${ended(`${attemptWords(event.attempt)} was put off: ${answerWords(event.attempt)}`)} ${nextWords(event.due, event.at)}`;
+      return `${ended(`${attemptWords(event.attempt)} was deferred: ${answerWords(event.attempt)}`)} ${nextWords(event.due, event.at)}`;
     case "recipient-failed":
       return ended(`${attemptWords(event.attempt)} failed for good: ${answerWords(event.attempt)}`);
     case "recipient-expired":

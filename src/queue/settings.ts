@@ -20,7 +20,7 @@ export const queueSettings = z
     warn_after: duration()
       .prefault("4h")
       .describe(
-        "Age at which the sender is told once that a recipient is delayed (RFC 3461 §5.2.5); 0s turns the warning off. Applies on reload.",
+        "Age at which the sender gets one warning that a recipient is delayed (RFC 3461 §5.2.5); 0s turns the warning off. Applies on reload.",
       ),
     expire: duration({ maxMs: 366 * 86_400_000 })
       .prefault("5d")
@@ -73,7 +73,7 @@ export const queueSettings = z
       .max(10_000)
       .default(20)
       .describe(
-        "Messages that have been here before (that bear our Received field) from one sender to one recipient within loop_window after which further ones are held for a person. Automatic mail, and mail with the null reverse-path, is never held: past five times as much it is put off once; a stranger's counts only where SPF or DMARC shows whose it is. 0 turns both off. Applies on reload.",
+        "Messages that have been here before (that bear our Received field) from one sender to one recipient within loop_window after which further ones are held for a person. Automatic mail, and mail with the null reverse-path, is never held: beyond five times as much it is deferred once; a stranger's counts only where SPF or DMARC shows whose it is. 0 turns both off. Applies on reload.",
       ),
     loop_window: duration({ minMs: 1_000, maxMs: 86_400_000 })
       .prefault("10m")

@@ -30,7 +30,7 @@ export const dkimSettings = z
       .boolean()
       .default(true)
       .describe(
-        "Whether mail of domains that have keys is signed: submissions, mail of `relay.networks`, and reports of ours. Applies on reload (RFC 6376).",
+        "Whether mail of domains that have keys is signed: submissions, mail of `relay.networks`, and reports of this server. Applies on reload (RFC 6376).",
       ),
     require_published: z
       .boolean()

@@ -50,7 +50,7 @@ const list: Command = {
     ...filterOptions,
     afterOption,
     { name: "before", value: "ID", summary: "that arrived before the message ID" },
-    { name: "limit", value: "N", summary: "at most so many; default and most 1000" },
+    { name: "limit", value: "N", summary: "list at most N; default and maximum 1000" },
     jsonOption,
     ...serverOptions,
   ],

@@ -49,7 +49,7 @@ const rest: Command = {
   name: "site rest",
   summary: "leave a site alone for a time",
   description:
-    "Deliveries under way end; everything else for the site is put off without an attempt, and does not count as one. A restart of the server ends the rest.",
+    "Deliveries under way continue. Everything else for the site is deferred without an attempt, and that does not count as one. A restart of the server ends the rest.",
   options: [
     { name: "for", value: "TIME", required: true, summary: "how long, such as 30m or 2h; 7d at most" },
     { name: "reason", value: "TEXT", required: true, summary: "why, for whoever asks what the mail waits for" },
@@ -73,7 +73,7 @@ const wake: Command = {
   description: "One delivery finds out whether the site answers; the others follow when it does.",
   options: [jsonOption, ...serverOptions],
   positionals: [siteName],
-  examples: [{ line: "posthaste site wake example.org", does: "what was put off for it is due now" }],
+  examples: [{ line: "posthaste site wake example.org", does: "the mail that waits for it is due now" }],
   run: (given, context) => order(given, context, "wake", {}),
 };
 
