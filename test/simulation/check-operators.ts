@@ -50,7 +50,7 @@ export function checkRetries({ workload, faults }: WorldView, rows: Rows): reado
           continue;
         const { route } = next.attempt;
         if (attempts.some((one) => one.attempt.route === route && one.at >= from && one.at <= next.at)) continue;
-        problems.push(`${message.id} for ${event.address} was to be tried, and was put off untried`);
+        problems.push(`${message.id} for ${event.address} was to be tried, and was deferred without an attempt`);
       }
     }
   }
