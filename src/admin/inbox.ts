@@ -1,5 +1,5 @@
 /** The captured mail as people and tests see it: pages of the list, whole messages, deleting, and waiting. */
-import { forwardedForm } from "../queue/forwarded-form.ts";
+import { forwardedForm } from "../queue/deliveries.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
 import type { CapturedFilter } from "../spool/captured-filter.ts";

@@ -1,5 +1,5 @@
 /**
- * The end of every attempt: outcomes become verdicts, verdicts become one settlement with the reports they call for, and
+ * The end of every attempt: outcomes become conclusions, conclusions become one settlement with the reports they call for, and
  * the settlement is recorded. Nothing is forgotten before the spool has it.
  */
 import type { HistoryEvent } from "../events/history-event.ts";
@@ -10,21 +10,30 @@ import type { Random } from "../ports/random.ts";
 import { type Captures, withCapturedMarked } from "../route/captured-recipients.ts";
 import {
   type Content,
+  type GeneratedMessage,
+  type QueueId,
   type RecipientChange,
   type RecordChange,
   type Spool,
   SpoolError,
+  type StoredMessage,
   type StoredRecipient,
 } from "../spool/spool.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
-import type { Claim } from "./claim.ts";
+import {
+  asReportable,
+  type Conclusion,
+  conclusionsOn,
+  expireAt,
+  isGivenUp,
+  mayOweReport,
+  type ReportableAttempt,
+} from "./conclusion.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
+import type { Claim } from "./leases.ts";
 import type { Recorder } from "./recorder.ts";
-import { expireAt } from "./expiry.ts";
-import type { MadeReports, ReportMaker } from "./report-maker.ts";
 import type { QueueSettings } from "./settings.ts";
-import { type Attempted, changeFor, eventFor, logReports, logVerdict, replyText } from "./settlement.ts";
-import { asReportable, mayOweReport, type Verdict, verdictsOn } from "./verdict.ts";
+import { type Attempted, changeFor, eventFor, logReports, logConclusion, replyText } from "./settlement.ts";
 
 /** Tries at making the reports of one attempt. Failing outcomes wait in memory meanwhile, so it is short. */
 const reportTries = 3;
@@ -34,7 +43,8 @@ const comesSoonMs = 60_000;
 /** After that the recipient is tried again. */
 const reportPutOffMs = 300_000;
 
-export interface Conclusion {
+/** An attempt that has ended, or that is not made. */
+export interface EndedAttempt {
   readonly claim: Claim;
   readonly recipients: readonly StoredRecipient[];
   readonly outcomes: readonly RecipientOutcome[];
@@ -59,6 +69,30 @@ export interface ConcluderOptions {
   readonly settled: (claim: Claim, recipients: number, due: Instant | undefined) => void;
 }
 
+/** What the queue asks of `reporting/`: the delivery status notifications that a set of outcomes calls for. */
+export interface ReportMaker {
+  reportsFor(input: {
+    readonly message: StoredMessage;
+    readonly attempts: readonly ReportableAttempt[];
+    readonly openContent: () => Promise<Content>;
+    /** The attempt had all there is to deliver of the message: there is nothing to gather from others. */
+    readonly whole: boolean;
+  }): Promise<MadeReports>;
+  /** Nothing of this claim of the message is under way any more. Called often, mostly in vain. */
+  claimEnded(message: QueueId): void;
+}
+
+export interface MadeReports {
+  readonly reports: readonly GeneratedMessage[];
+  readonly events: readonly HistoryEvent[];
+  /** Indexes of the recipients about whose delay a report was made, or will be. */
+  readonly warned: readonly number[];
+  /** What is owed and will be told later, to be recorded with the outcomes. */
+  readonly records: readonly RecordChange[];
+  /** To be called when all of this is recorded. */
+  readonly onRecorded: () => void;
+}
+
 const noReports: MadeReports = { reports: [], events: [], warned: [], records: [], onRecorded: () => undefined };
 
 export class Concluder {
@@ -66,40 +100,40 @@ export class Concluder {
   /** Conclusions whose reports are being made. */
   readonly #reporting = new Set<Promise<void>>();
   /** Conclusions that are not recorded yet. */
-  readonly #unrecorded = new Set<Conclusion>();
+  readonly #unrecorded = new Set<EndedAttempt>();
 
   constructor(options: ConcluderOptions) {
     this.#options = options;
   }
 
   /** Recipients whose attempt has ended, and whose outcome is not recorded yet. */
-  unrecorded(): Iterable<Pick<Conclusion, "claim" | "recipients">> {
+  unrecorded(): Iterable<Pick<EndedAttempt, "claim" | "recipients">> {
     return this.#unrecorded;
   }
 
-  conclude(conclusion: Conclusion): void {
-    this.#unrecorded.add(conclusion);
+  conclude(ended: EndedAttempt): void {
+    this.#unrecorded.add(ended);
     const { clock, random, settings, log } = this.#options;
-    const { message } = conclusion.claim;
+    const { message } = ended.claim;
     const now = clock.now();
-    const verdicts = verdictsOn(conclusion.recipients, conclusion.outcomes, {
+    const conclusions = conclusionsOn(ended.recipients, ended.outcomes, {
       message,
       settings: settings(),
       random,
       now,
-      interrupted: conclusion.interrupted === true,
+      interrupted: ended.interrupted === true,
     });
-    const attempted: Attempted = { message, route: conclusion.route, durationMs: conclusion.durationMs, at: now };
-    for (const verdict of verdicts) logVerdict(log, verdict, attempted);
-    if (!verdicts.some(mayOweReport)) {
-      this.#record(conclusion, verdicts, attempted, noReports);
+    const attempted: Attempted = { message, route: ended.route, durationMs: ended.durationMs, at: now };
+    for (const conclusion of conclusions) logConclusion(log, conclusion, attempted);
+    if (!conclusions.some(mayOweReport)) {
+      this.#record(ended, conclusions, attempted, noReports);
       return;
     }
-    const reporting = this.#makeReports(conclusion, verdicts)
+    const reporting = this.#makeReports(ended, conclusions)
       .then((reports) =>
         reports === undefined
-          ? this.#putOffUnreported(conclusion, verdicts, attempted)
-          : this.#record(conclusion, verdicts, attempted, reports),
+          ? this.#putOffUnreported(ended, conclusions, attempted)
+          : this.#record(ended, conclusions, attempted, reports),
       )
       .finally(() => this.#reporting.delete(reporting));
     this.#reporting.add(reporting);
@@ -151,34 +185,34 @@ export class Concluder {
     while (this.#reporting.size > 0) await Promise.all(this.#reporting);
   }
 
-  #record(conclusion: Conclusion, verdicts: readonly Verdict[], attempted: Attempted, made: MadeReports): void {
+  #record(ended: EndedAttempt, conclusions: readonly Conclusion[], attempted: Attempted, made: MadeReports): void {
     const { recorder, log, captures } = this.#options;
-    const { claim, records, captured } = conclusion;
+    const { claim, records, captured } = ended;
     const warned = made.warned.length === 0 ? undefined : new Set(made.warned);
     logReports(log, claim.message, made.reports);
     const settlement = {
       message: claim.message.id,
       token: claim.token,
-      changes: verdicts.map((verdict) => changeFor(verdict, warned?.has(verdict.recipient.index) ?? false)),
+      changes: conclusions.map((conclusion) => changeFor(conclusion, warned?.has(conclusion.recipient.index) ?? false)),
       reports: made.reports.map(({ message, content }) => ({
         message: withCapturedMarked(message, captures),
         content,
       })),
-      events: [...verdicts.map((verdict) => eventFor(verdict, attempted)), ...made.events],
+      events: [...conclusions.map((conclusion) => eventFor(conclusion, attempted)), ...made.events],
       ...((records !== undefined || made.records.length > 0) && { records: [...(records ?? []), ...made.records] }),
       ...(captured !== undefined && { captured }),
     };
     let due: Instant | undefined = made.reports.length > 0 ? attempted.at : undefined;
-    for (const verdict of verdicts) {
-      if (verdict.kind === "again" && (due === undefined || verdict.due < due)) due = verdict.due;
+    for (const conclusion of conclusions) {
+      if (conclusion.kind === "again" && (due === undefined || conclusion.due < due)) due = conclusion.due;
     }
     recorder.record(settlement, (result) => {
-      this.#unrecorded.delete(conclusion);
+      this.#unrecorded.delete(ended);
       if (result === "stale") {
-        log.event("claim-lost", { message: claim.message.id, recipients: verdicts.length });
+        log.event("claim-lost", { message: claim.message.id, recipients: conclusions.length });
       }
       if (result === "recorded") made.onRecorded();
-      this.#settled(claim, verdicts.length, due);
+      this.#settled(claim, conclusions.length, due);
     });
   }
 
@@ -189,15 +223,15 @@ export class Concluder {
 
   /** Never rejects. Undefined: it failed again and again. */
   async #makeReports(
-    { claim, recipients }: Conclusion,
-    verdicts: readonly Verdict[],
+    { claim, recipients }: EndedAttempt,
+    conclusions: readonly Conclusion[],
   ): Promise<MadeReports | undefined> {
     const { reporter, clock, log, spool } = this.#options;
     const { message } = claim;
-    const attempts = verdicts.map(asReportable);
+    const attempts = conclusions.map(asReportable);
     const openContent = () => openContentOf(spool, message.id);
     const soon = clock.now() + comesSoonMs;
-    const comesSoon = verdicts.some((verdict) => verdict.kind === "again" && verdict.due <= soon);
+    const comesSoon = conclusions.some((conclusion) => conclusion.kind === "again" && conclusion.due <= soon);
     const whole = claim.fresh && recipients.length === claim.size && !comesSoon;
     for (let tries = 1; ; tries++) {
       try {
@@ -211,16 +245,16 @@ export class Concluder {
   }
 
   /** Nobody is given up in silence: who could not be reported is tried again, and reported then. */
-  #putOffUnreported(conclusion: Conclusion, verdicts: readonly Verdict[], attempted: Attempted): void {
+  #putOffUnreported(ended: EndedAttempt, conclusions: readonly Conclusion[], attempted: Attempted): void {
     const { clock, log, settings } = this.#options;
     const { message } = attempted;
     const due = clock.now() + reportPutOffMs;
     const willRetryUntil = expireAt(message, settings());
-    const told = verdicts.map((verdict): Verdict => {
-      if (!isGivenUp(verdict)) return verdict;
-      const { recipient, outcome } = verdict;
+    const told = conclusions.map((conclusion): Conclusion => {
+      if (!isGivenUp(conclusion)) return conclusion;
+      const { recipient, outcome } = conclusion;
       const reason = `No report could be made on this, so it is tried again: ${replyText(outcome)}`;
-      const putOff: Verdict = {
+      const putOff: Conclusion = {
         kind: "again",
         recipient,
         outcome: { kind: "deferred", status: "4.3.0", owner: "local-trouble", reason },
@@ -229,11 +263,11 @@ export class Concluder {
         willRetryUntil,
         delayWarningDue: false,
       };
-      logVerdict(log, putOff, attempted);
+      logConclusion(log, putOff, attempted);
       return putOff;
     });
     // Success is worth no second delivery.
-    const untold = told.filter((verdict) => verdict.kind === "final" && mayOweReport(verdict));
+    const untold = told.filter((conclusion) => conclusion.kind === "final" && mayOweReport(conclusion));
     const events: HistoryEvent[] =
       untold.length === 0
         ? []
@@ -246,12 +280,8 @@ export class Concluder {
               recipients: untold.map(({ recipient }) => recipient.address),
             },
           ];
-    this.#record(conclusion, told, attempted, { ...noReports, events });
+    this.#record(ended, told, attempted, { ...noReports, events });
   }
-}
-
-function isGivenUp(verdict: Verdict): boolean {
-  return verdict.kind === "final" && (verdict.to === "failed" || verdict.to === "expired");
 }
 
 /** Rejects with `damaged` where the content is gone or not whole. */

@@ -1,11 +1,15 @@
-/** Deliveries under way: starts them at the right agent, waits for all of them at a stop, and gives up on a stuck one. */
+/**
+ * Deliveries under way: starts them at the right agent, with the message as it leaves there, waits for all of them at a
+ * stop, and gives up on a stuck one.
+ */
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
-import type { Spool } from "../spool/spool.ts";
+import type { NextHop } from "../route/next-hop.ts";
+import type { Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import { openContentOf } from "./concluder.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "./delivery-agent.ts";
 import { logFault, outcomeOfFault } from "./fault-outcome.ts";
-import { forwardedForm } from "./forwarded-form.ts";
+import type { Claim } from "./leases.ts";
 import type { ReadyJob } from "./site.ts";
 
 export interface DeliveryAgents {
@@ -132,4 +136,22 @@ export class Deliveries {
     this.#idle?.();
     this.#idle = undefined;
   }
+}
+
+/**
+ * Whether the recipient, to whom one of our addresses led, gets the message from a reverse-path of ours and under the fields
+ * made for it. Only on the way to other servers, captured or not; final delivery, and every report of ours, know the message
+ * as it came.
+ */
+export function leavesForwarded(recipient: StoredRecipient, { message }: Claim, hop: NextHop): boolean {
+  const leaves = hop.kind === "smtp" || hop.kind === "capture";
+  return leaves && recipient.forwarded === true && message.forwarded !== undefined;
+}
+
+/** The message as it leaves for such recipients. */
+export function forwardedForm(message: StoredMessage): StoredMessage {
+  const { forwarded } = message;
+  if (forwarded === undefined) return message;
+  const { reversePath, headerBlock } = forwarded;
+  return { ...message, reversePath, headerBlock: headerBlock + message.headerBlock };
 }

@@ -7,10 +7,10 @@ import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Router } from "../route/router.ts";
 import type { StoredRecipient } from "../spool/spool.ts";
-import type { Claim } from "./claim.ts";
+import type { Claim } from "./leases.ts";
 import type { Concluder } from "./concluder.ts";
-import { leavesForwarded } from "./forwarded-form.ts";
-import { hopLimitOutcome } from "./hop-limit.ts";
+import { outcomeOfHops } from "./conclusion.ts";
+import { leavesForwarded } from "./deliveries.ts";
 import { LoopBreaker } from "./loop-breaker.ts";
 import type { ReadyBudget } from "./ready-budget.ts";
 import type { ReadPace } from "./read-pace.ts";
@@ -149,7 +149,7 @@ export class Dispatcher {
 
   /** What must not be attempted at all: mail that goes in circles. */
   #endsByHops(claim: Claim, recipients: readonly StoredRecipient[]): boolean {
-    const outcome = hopLimitOutcome(claim.message.facts, this.#options.settings().hop_limit);
+    const outcome = outcomeOfHops(claim.message.facts, this.#options.settings().hop_limit);
     if (outcome === undefined) return false;
     const outcomes = recipients.map(({ index }) => ({ index, outcome }));
     this.#options.concluder.conclude({ claim, recipients, outcomes, route: "none (hop limit)", durationMs: 0 });

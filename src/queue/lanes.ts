@@ -8,7 +8,7 @@
  */
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { StoredMessage } from "../spool/spool.ts";
-import type { Claim } from "./claim.ts";
+import type { Claim } from "./leases.ts";
 import type { ReadyJob } from "./site.ts";
 
 const perMailboxMax = 2;

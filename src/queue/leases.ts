@@ -1,13 +1,35 @@
 /**
- * Leases of what is in memory, renewed together while this process works on it. One that cannot be renewed in time ends
+ * What is claimed, and its leases, renewed together while this process works on it. One that cannot be renewed in time ends
  * by itself and the recipient returns to the schedule: a dead worker never locks mail away.
  */
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
-import type { Spool } from "../spool/spool.ts";
-import type { Claim } from "./claim.ts";
+import type { ClaimedMessage, Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
+
+/** A claimed message in memory, until each of its recipients is settled. */
+export interface Claim {
+  readonly message: StoredMessage;
+  readonly token: number;
+  /** As it was claimed; renewals move it. */
+  readonly leaseEnd: Instant;
+  /** Claimed by its own commit, not read from the schedule. */
+  readonly fresh: boolean;
+  /** Recipients that were claimed. */
+  readonly size: number;
+  /** Of them, those not yet settled. */
+  open: number;
+  /** Recipients whose route is still being looked up. */
+  routing: readonly StoredRecipient[];
+  /** The lease ended before it could be renewed: somebody else may have it now. */
+  lost: boolean;
+}
+
+export function newClaim({ message, token, leaseEnd, recipients }: ClaimedMessage, fresh: boolean): Claim {
+  const { length } = recipients;
+  return { message, token, leaseEnd, fresh, size: length, open: length, routing: recipients, lost: false };
+}
 
 /** Outlives a minute of a full disk and a stalled machine; short enough that a cluster's peer takes over the same hour. */
 export const leaseMs = 20 * 60_000;

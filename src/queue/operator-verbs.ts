@@ -7,7 +7,7 @@ import { InTurn } from "../lib/in-turn.ts";
 import type { Clock } from "../ports/clock.ts";
 import { isMeant } from "../spool/recipient-state.ts";
 import { type RecipientFilter, type Spool, SpoolError, type StoredRecipient } from "../spool/spool.ts";
-import type { Claim } from "./claim.ts";
+import type { Claim } from "./leases.ts";
 import type { Claimer } from "./claimer.ts";
 import type { Concluder } from "./concluder.ts";
 import type { Deliveries } from "./deliveries.ts";

@@ -2,7 +2,7 @@
  * How much of the ready stage is taken, and by whom. Half is for fresh mail and half for what is read from the
  * schedule, so that neither a backlog nor a flood shuts out the other. Counted in recipients.
  */
-import type { Claim } from "./claim.ts";
+import type { Claim } from "./leases.ts";
 
 export class ReadyBudget {
   readonly #max: () => number;

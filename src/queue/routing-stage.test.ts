@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { RouteResult, Router } from "../route/router.ts";
 import type { ClaimedMessage } from "../spool/spool.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
-import { newClaim } from "./claim.ts";
+import { newClaim } from "./leases.ts";
 import { RoutingStage } from "./routing-stage.ts";
 
 const failed: RouteResult = { kind: "deferred", status: "4.4.3", owner: "remote-trouble", reason: "no answer" };

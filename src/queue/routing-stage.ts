@@ -5,7 +5,7 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Router } from "../route/router.ts";
 import type { StoredRecipient } from "../spool/spool.ts";
-import type { Claim } from "./claim.ts";
+import type { Claim } from "./leases.ts";
 import { routeMessage, type RoutedRecipient } from "./route-message.ts";
 
 export class RoutingStage {

@@ -1,10 +1,10 @@
-/** Writes verdicts down: the spool's changes, the history's events, the log's lines. */
+/** Writes conclusions down: the spool's changes, the history's events, the log's lines. */
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { AttemptFacts, HistoryEvent } from "../events/history-event.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Log, LogFields } from "../ports/log.ts";
 import type { GeneratedMessage, RecipientChange, StoredMessage } from "../spool/spool.ts";
-import type { Verdict } from "./verdict.ts";
+import type { Conclusion } from "./conclusion.ts";
 
 /** What all recipients of one attempt have in common. */
 export interface Attempted {
@@ -17,29 +17,29 @@ export interface Attempted {
 /** Who holds what cannot be delivered as it is. */
 const holder = "queue";
 
-export function changeFor(verdict: Verdict, warned: boolean): RecipientChange {
-  const { recipient, outcome } = verdict;
+export function changeFor(conclusion: Conclusion, warned: boolean): RecipientChange {
+  const { recipient, outcome } = conclusion;
   const { index } = recipient;
-  if (verdict.kind === "final") {
+  if (conclusion.kind === "final") {
     const reply =
-      verdict.to === "expired"
+      conclusion.to === "expired"
         ? `4.4.7 Given up; last: ${replyText(outcome)}`.slice(0, replyLength)
         : replyText(outcome);
-    return { index, to: verdict.to, reply };
+    return { index, to: conclusion.to, reply };
   }
-  if (verdict.kind === "hold") return { index, to: "held", by: holder, reason: verdict.outcome.reason };
+  if (conclusion.kind === "hold") return { index, to: "held", by: holder, reason: conclusion.outcome.reason };
   return {
     index,
     to: "scheduled",
-    due: verdict.due,
+    due: conclusion.due,
     reply: replyText(outcome),
     ...(warned && { warned: true as const }),
-    ...(verdict.uncounted && { uncounted: true as const }),
+    ...(conclusion.uncounted && { uncounted: true as const }),
   };
 }
 
-export function eventFor(verdict: Verdict, attempted: Attempted): HistoryEvent {
-  const { recipient, outcome } = verdict;
+export function eventFor(conclusion: Conclusion, attempted: Attempted): HistoryEvent {
+  const { recipient, outcome } = conclusion;
   const attempt: AttemptFacts = {
     number: recipient.attempts,
     durationMs: Math.round(attempted.durationMs),
@@ -53,13 +53,13 @@ export function eventFor(verdict: Verdict, attempted: Attempted): HistoryEvent {
     address: recipient.address,
     attempt,
   };
-  if (verdict.kind === "again") return { ...common, kind: "recipient-deferred", due: verdict.due };
-  if (verdict.kind === "hold") {
+  if (conclusion.kind === "again") return { ...common, kind: "recipient-deferred", due: conclusion.due };
+  if (conclusion.kind === "hold") {
     const { at, message, address } = common;
-    const { reason } = verdict.outcome;
+    const { reason } = conclusion.outcome;
     return { kind: "recipient-held", at, message, recipient: recipient.index, address, by: holder, reason };
   }
-  switch (verdict.to) {
+  switch (conclusion.to) {
     case "delivered":
       return { ...common, kind: "recipient-delivered" };
     case "relayed":
@@ -69,12 +69,12 @@ export function eventFor(verdict: Verdict, attempted: Attempted): HistoryEvent {
     case "expired":
       return { ...common, kind: "recipient-expired" };
     default:
-      return verdict.to satisfies never;
+      return conclusion.to satisfies never;
   }
 }
 
-export function logVerdict(log: Log, verdict: Verdict, attempted: Attempted): void {
-  const { recipient, outcome } = verdict;
+export function logConclusion(log: Log, conclusion: Conclusion, attempted: Attempted): void {
+  const { recipient, outcome } = conclusion;
   const { diagnostic } = outcome;
   const fields: Record<string, unknown> = {
     message: attempted.message.id,
@@ -90,16 +90,16 @@ export function logVerdict(log: Log, verdict: Verdict, attempted: Attempted): vo
   if (diagnostic?.remoteAddress !== undefined) fields["remote_address"] = diagnostic.remoteAddress;
   if (diagnostic?.tls !== undefined) fields["tls"] = diagnostic.tls;
   if (outcome.kind === "deferred" || outcome.kind === "bounced") fields["owner"] = outcome.owner;
-  if (verdict.kind === "hold") {
-    log.event("recipient-held", { ...fields, by: holder, reason: verdict.outcome.reason });
+  if (conclusion.kind === "hold") {
+    log.event("recipient-held", { ...fields, by: holder, reason: conclusion.outcome.reason });
     return;
   }
-  if (verdict.kind === "again") {
-    log.event("recipient-deferred", { ...fields, due: new Date(verdict.due).toISOString() });
+  if (conclusion.kind === "again") {
+    log.event("recipient-deferred", { ...fields, due: new Date(conclusion.due).toISOString() });
     return;
   }
-  log.event(`recipient-${verdict.to}`, fields satisfies LogFields);
-  const hasFailed = verdict.to === "failed" || verdict.to === "expired";
+  log.event(`recipient-${conclusion.to}`, fields satisfies LogFields);
+  const hasFailed = conclusion.to === "failed" || conclusion.to === "expired";
   if (hasFailed && attempted.message.reversePath === "") {
     // RFC 5321 §6.1: a report that fails ends here.
     const { reportOn } = attempted.message;

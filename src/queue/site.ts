@@ -4,7 +4,7 @@ import type { Instant } from "../lib/instant.ts";
 import { wallTimeOf } from "../lib/wall-time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { StoredRecipient } from "../spool/spool.ts";
-import type { Claim } from "./claim.ts";
+import type { Claim } from "./leases.ts";
 import type { QueueSettings } from "./settings.ts";
 import { type Lane, Lanes } from "./lanes.ts";
 import { SiteHealth } from "./site-health.ts";

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../ports/clock.ts";
 import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
-import type { Claim } from "./claim.ts";
+import type { Claim } from "./leases.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Leases } from "./leases.ts";
 import type { ReadyBudget } from "./ready-budget.ts";

@@ -1,6 +1,6 @@
 /** When recipients are tried: never sooner than the schedule says, not much later, and not for longer than their time. */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
-import { attemptsWithin } from "../../src/queue/retry-schedule.ts";
+import { attemptsWithin } from "../../src/queue/conclusion.ts";
 import type { Row, Rows, WorldView } from "./checkers.ts";
 import { answersSoon, mayBeCrowded } from "./receivers.ts";
 import { scheduleMs, shortenedExpiry } from "./world.ts";
