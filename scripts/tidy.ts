@@ -21,6 +21,13 @@ const banned: readonly (readonly [RegExp, string])[] = [
     new RegExp(`\\bskip\\((["'\`])no (?:conformance )?${"data"}`),
     "vectorPath or readVectors of src/testing/conformance-data.ts, whose skips the summary counts",
   ],
+  [
+    new RegExp(
+      `["'\`][^"'\`]*(?:a reason of ${"our"} own|something (?:unexpected|went ${"wrong"})|an unexpected ${"error"})`,
+      "i",
+    ),
+    "say what failed, where, and why",
+  ],
 ];
 
 /** Which characters are unsafe to show is said in one place. Those named judge or write something else than text for people. */

@@ -79,14 +79,14 @@ for (const [line, message] of usageErrors) {
   });
 }
 
-test("an unexpected fault is exit 70 and asks to be reported", async () => {
+test("a fault of ours is exit 70 and asks to be reported", async () => {
   const { code, stderr } = await new TestTerminal().run("queue stats --data-dir /data", {
     api: () => {
       throw new Error("boom");
     },
   });
   assert.equal(code, 70);
-  assert.match(stderr, /unexpected: boom/);
+  assert.match(stderr, /error in Posthaste itself: boom/);
 });
 
 test("a configuration that is wrong is exit 78, each fault on a line with its place", async () => {

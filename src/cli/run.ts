@@ -92,7 +92,7 @@ function tell(
     return ExitCode.interrupted;
   }
   const text = error instanceof Error ? (environment["POSTHASTE_DEBUG"] ? error.stack : error.message) : String(error);
-  stderr.write(`${style.red("posthaste:")} unexpected: ${text}\n`);
+  stderr.write(`${style.red("posthaste:")} error in Posthaste itself: ${text}\n`);
   stderr.write("POSTHASTE_DEBUG=1 shows where. Please report it with that text.\n");
   return ExitCode.software;
 }

@@ -268,6 +268,16 @@ export const logEvents = {
     "A thread of the spool ended by itself.",
     "The server ends with exit code 70, to be started again; all that it acknowledged is on the disk.",
   ),
+  "routing-failed": declare(
+    "warn",
+    "A recipient's route leads nowhere because of this machine or its settings: the host of a `[[route]]` has no address or is this server, or something failed here. The event has the route and the cause.",
+    "The mail waits in the queue and is tried again. Where `error` speaks of uv_interface_addresses, the service unit forbids AF_NETLINK.",
+  ),
+  "relay-login-failed": declare(
+    "warn",
+    "A next hop refused the login of its route, or the login could not be sent; the event has the host, the account and the reason.",
+    "Mail for the route waits in the queue and is tried again: correct `auth` of the `[[route]]` and reload.",
+  ),
   "connection-failed": declare("debug", "A next hop's host could not be reached.", "The next address is tried."),
   "tls-fell-back": declare(
     "warn",
@@ -337,7 +347,7 @@ export const logEvents = {
   ),
   "internal-error": declare(
     "error",
-    "Something unexpected failed; the smallest whole thing was given up.",
+    "An error in Posthaste itself; the smallest whole thing was given up. The event has the place and the cause.",
     "Please report it with the text.",
   ),
 } as const satisfies Record<string, LogEventDeclaration>;

@@ -160,7 +160,7 @@ export class Session {
 
   #fault(event: ServerEvent, error: unknown): Verdict {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#state.log.event("internal-error", { error: text });
+    this.#state.log.event("internal-error", { where: `answering ${event.kind}`, error: text });
     dropTransaction(this.#state);
     if (event.kind === "content") return { kind: "refuse-content", reply: contentLost };
     return informing.has(event.kind) ? noted : answer(internalError);

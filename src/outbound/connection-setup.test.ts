@@ -235,6 +235,7 @@ test("credentials go only over verified TLS, loopback or a unix socket", async (
     if (seen.result.kind === "failed" && ending.endsWith("4.7.0")) {
       assert.equal(seen.result.setback.owner, "our-authentication");
       assert.match(seen.result.setback.reason, /is not sent/);
+      assert.equal(seen.log.of("relay-login-failed")[0]?.["reason"], seen.result.setback.reason);
     }
   }
 });
@@ -247,6 +248,10 @@ test("a refused login defers, whatever its class, and the next address is not as
     assert.equal(seen.ending, "deferred 4.7.0");
     assert.equal(seen.result.setback.owner, "our-authentication");
     assert.equal(seen.result.setback.diagnostic?.text, reply);
+    const [told] = seen.log.of("relay-login-failed");
+    assert.deepEqual([told?.["host"], told?.["account"]], ["mx.example.org", "user"]);
+    assert.match(String(told?.["reason"]), new RegExp(reply));
+    assert.doesNotMatch(JSON.stringify(told), /secret/);
   }
   const noMechanism = await setUp({
     tls: "verified",
@@ -254,6 +259,7 @@ test("a refused login defers, whatever its class, and the next address is not as
     credentials: login,
   });
   assert.equal(noMechanism.ending, "deferred 4.7.0");
+  assert.equal(noMechanism.log.of("relay-login-failed").length, 1);
 });
 
 test("AUTH LOGIN serves where PLAIN is not offered", async () => {

@@ -155,7 +155,19 @@ async function converse(
   }
   const peer: PeerFacts = { ...clearPeer, tls: connection.tls };
   if (target.credentials === undefined) return { kind: "ready", connection };
-  return await logIn(connection, target, target.credentials, peer);
+  const login = await logIn(connection, target, target.credentials, peer);
+  if (login.kind === "failed" && login.setback.owner === "our-authentication") {
+    // All mail of the route waits for whoever can mend the settings, and hears of it by this line alone.
+    context.log.event("relay-login-failed", {
+      message: context.message,
+      site: target.site,
+      host: target.host,
+      address: clearPeer.address,
+      account: target.credentials.username,
+      reason: login.setback.reason,
+    });
+  }
+  return login;
 }
 
 /** STARTTLS and the second EHLO; undefined: go on, under TLS or, where the level allows it, in clear. */

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { StaticResolver } from "../testing/static-resolver.ts";
@@ -15,6 +16,7 @@ const OURS = "198.51.100.1";
 function world(settings: Partial<RouterSettings> = {}) {
   const dns = new StaticResolver();
   const clock = new ManualClock();
+  const log = new CollectingLog();
   const defaults: RouterSettings = {
     routes: [],
     isLocalDomain: (domain) => domain === "local.test",
@@ -31,10 +33,11 @@ function world(settings: Partial<RouterSettings> = {}) {
     resolver: dns,
     clock,
     random: new SeededRandom(3),
+    log,
     settings: { ...defaults, ...settings },
   });
   const route = (domain: string, address = `ann@${domain}`) => router.route({ address, domain });
-  return { dns, clock, router, route, defaults };
+  return { dns, clock, log, router, route, defaults };
 }
 
 function withRoutes(...routes: StaticRoute[]) {
@@ -399,7 +402,7 @@ test("relay: by address without DNS, by name with A and AAAA but no MX; private 
 });
 
 test("a route that leads nowhere, or back to us, is our mistake: the mail waits", async () => {
-  const { route, dns } = withRoutes(
+  const { route, dns, log } = withRoutes(
     { domain: "gone.test", via: "relay", host: "gone.test" },
     { domain: "later.test", via: "relay", host: "later.test" },
     { domain: "self.test", via: "relay", host: "127.0.0.1:25" },
@@ -412,6 +415,15 @@ test("a route that leads nowhere, or back to us, is our mistake: the mail waits"
   assert.equal(verdict(await route("self.test")), "deferred 4.4.6 local-trouble");
   assert.equal(verdict(await route("filter.test")), "hop relay 127.0.0.1:10024");
   assert.equal(verdict(await route("bad.test")), "deferred 4.4.4 local-trouble");
+  assert.deepEqual(
+    log.of("routing-failed").map(({ route: looked, status }) => [String(looked).split(" ")[1], status]),
+    [
+      ["gone.test:25", "4.4.4"],
+      ["later.test:25", "4.4.3"],
+      ["127.0.0.1:25", "4.4.6"],
+      ["no", "4.4.4"],
+    ],
+  );
 });
 
 test("two logins at one relay host are two sites, and a change of settings is in force at once", async () => {
@@ -425,13 +437,20 @@ test("two logins at one relay host are two sites, and a change of settings is in
   assert.equal(verdict(await route("a.test")), "hop discard");
 });
 
-test("a resolver that throws defers the mail; it does not lose it", async () => {
+test("what fails on this machine defers the mail, and log and outcome have route and cause", async () => {
   const { defaults } = world();
+  const log = new CollectingLog();
   const router = new MxRouter({
     resolver: { query: () => Promise.reject(new Error("broken")) },
     clock: new ManualClock(),
     random: new SeededRandom(1),
+    log,
     settings: defaults,
   });
-  assert.equal(verdict(await router.route({ address: "a@x.test", domain: "x.test" })), "deferred 4.3.0 local-trouble");
+  const result = await router.route({ address: "a@x.test", domain: "x.test" });
+  assert.equal(verdict(result), "deferred 4.3.0 local-trouble");
+  assert.match(result.kind === "deferred" ? result.reason : "", /route \(mx opportunistic x\.test\): broken$/);
+  const { status, reason, diagnostic } = result as RouteResult & { kind: "deferred" };
+  assert.equal(diagnostic?.text, "broken");
+  assert.deepEqual(log.of("routing-failed"), [{ route: "mx opportunistic x.test", status, reason, error: "broken" }]);
 });

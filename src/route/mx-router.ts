@@ -5,6 +5,7 @@
 import { parseIpAddress } from "../address/ip-address.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import { deliveryTo, interleave, lookUpHost, shuffled } from "./host-addresses.ts";
@@ -45,6 +46,7 @@ export interface MxRouterOptions {
   readonly resolver: Resolver;
   readonly clock: Clock;
   readonly random: Random;
+  readonly log: Log;
   readonly settings: RouterSettings;
 }
 
@@ -169,7 +171,7 @@ export class MxRouter implements Router {
   #byHost(route: StaticRoute, via: "relay" | "lmtp"): Promise<RouteResult> {
     const text = route.host ?? "";
     const host = parseRouteHost(text, via === "relay" ? RELAY_PORT : LMTP_PORT);
-    if (host === undefined) return deferred("4.4.4", `The route's host "${text}" cannot be read.`, "unreadable host");
+    if (host === undefined) return this.#misled(text, `The route's host "${text}" cannot be read.`, "unreadable host");
     const tls = route.tls ?? defaultTls(host, route);
     const endpoint = host.kind === "unix" ? `unix:${host.path}` : hostAndPort(host);
     // Logins and TLS levels must not share kept connections.
@@ -181,7 +183,7 @@ export class MxRouter implements Router {
       ...(route.auth === undefined ? {} : { credentials: route.auth }),
     };
     if (host.kind === "unix") {
-      if (via === "relay") return deferred("4.4.4", "A relay host is no unix socket.", `relay ${endpoint}`);
+      if (via === "relay") return this.#misled(text, "A relay host is no unix socket.", `relay ${endpoint}`);
       return hop({ kind: "lmtp", endpoint: { kind: "unix", path: host.path }, ...common });
     }
     const { port } = host;
@@ -271,13 +273,28 @@ export class MxRouter implements Router {
         const expiresAtMs = this.#options.clock.monotonicMs() + Math.min(KEPT_MS_MAX, ttlSeconds * 1000);
         this.#keep(key, { expiresAtMs, answer, octets: octets + 2 * key.length });
       }
-      return answer();
+      return this.#noted(key, answer());
     } catch (error) {
       // Resolvers answer with values; whatever this is, the mail waits.
-      return deferral("4.3.0", "Routing failed for a reason of our own.", (error as Error).message);
+      const cause = error instanceof Error ? error.message : String(error);
+      const reason = `This server could not find the route (${key}): ${cause}`;
+      return this.#noted(key, deferral("4.3.0", reason, cause));
     } finally {
       if (settings === this.#settings) this.#inFlight.delete(key);
     }
+  }
+
+  #misled(host: string, reason: string, detail: string): Promise<RouteResult> {
+    return Promise.resolve(this.#noted(`host ${host}`, deferral("4.4.4", reason, detail)));
+  }
+
+  /** What only this machine's operator can mend is not left to those who wait for mail. */
+  #noted(route: string, result: RouteResult): RouteResult {
+    if (result.kind === "deferred" && result.owner === "local-trouble") {
+      const { status, reason, diagnostic } = result;
+      this.#options.log.event("routing-failed", { route, status, reason, error: diagnostic?.text ?? reason });
+    }
+    return result;
   }
 
   #keep(key: string, kept: Kept): void {
@@ -313,10 +330,6 @@ function octetsOf(hosts: readonly MailHost[]): number {
 
 function hop(nextHop: NextHop): Promise<RouteResult> {
   return Promise.resolve({ kind: "hop", hop: nextHop });
-}
-
-function deferred(status: "4.4.4", reason: string, detail: string): Promise<RouteResult> {
-  return Promise.resolve(deferral(status, reason, detail));
 }
 
 function deferral(status: "4.3.0" | "4.4.3" | "4.4.4" | "4.4.6", reason: string, detail: string): RouteResult {

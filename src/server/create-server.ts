@@ -180,8 +180,7 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   });
   const router = new MxRouter({
     resolver: ports.resolver,
-    clock,
-    random,
+    ...{ clock, random, log },
     settings: routerSettings(settings, ports.interfaceAddresses),
   });
   const { captures } = router;

@@ -135,7 +135,7 @@ export class DnsResolver implements Resolver {
       found = await this.#find(question, deadlineMs, turn);
     } catch (error) {
       // What no server should be able to cause is still an answer to the caller.
-      log.event("internal-error", { error });
+      log.event("internal-error", { where: `looking up ${question.type} ${question.name}`, error });
       found = failure((error as Error).message);
     } finally {
       turn.end();
