@@ -13,7 +13,9 @@ import { type DkimDirectory, dkimApi } from "./dkim-api.ts";
 import { type GuardSettings, refusalOf } from "./guard.ts";
 import type { Inbox } from "./inbox.ts";
 import { withinLimit } from "./body-limit.ts";
+import { commandLog, noteChange } from "./command-log.ts";
 import { inboxApi } from "./inbox-api.ts";
+import { BodyError, jsonBody } from "./json-body.ts";
 import { reportsApi } from "./reports-api.ts";
 import { sitesApi } from "./sites-api.ts";
 import { queueApi, type QueueApiDependencies } from "./queue-api.ts";
@@ -89,6 +91,8 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
     return undefined;
   });
 
+  app.use(commandLog(log, guard === undefined ? "control socket" : "http"));
+
   app.route("/api/v1/queue", queueApi(dependencies));
 
   app.route("/api/v1/sites", sitesApi(dependencies.siteControl));
@@ -120,6 +124,7 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
     return context.json({ error }, 405, { allow: allowed.join(", ") });
   });
   app.onError((error, context) => {
+    if (error instanceof BodyError) return context.json({ error: error.message }, 400);
     if (error instanceof SpoolError) {
       log.event("spool-failed", { where: `${context.req.method} ${context.req.path}`, error: error.message });
       return context.json({ error: `nothing was changed: the spool could not write (${error.message})` }, 503);
@@ -145,22 +150,24 @@ function usersApi(users: UserDirectory): Hono {
   const app = new Hono();
   app.get("/", async (context) => context.json({ users: await users.list() }));
   app.post("/", async (context) => {
-    const { address, password } = userBody.parse(await context.req.json().catch(() => undefined));
+    const { address, password } = await jsonBody(context.req, userBody);
     await users.add(address, password);
+    noteChange(context, { user: address });
     return context.json({ address }, 201);
   });
   app.put("/:address", async (context) => {
-    const body = userBody.pick({ password: true }).parse(await context.req.json().catch(() => undefined));
+    const body = await jsonBody(context.req, userBody.pick({ password: true }));
     await users.setPassword(context.req.param("address"), body.password);
+    noteChange(context, { user: context.req.param("address") });
     return context.json({ address: context.req.param("address") });
   });
   app.delete("/:address", async (context) => {
     await users.remove(context.req.param("address"));
+    noteChange(context, { user: context.req.param("address") });
     return context.json({ address: context.req.param("address") });
   });
   app.onError((error, context) => {
     if (error instanceof UserError) return context.json({ error: error.message }, 409);
-    if (error instanceof z.ZodError) return context.json({ error: z.prettifyError(error) }, 400);
     throw error;
   });
   return app;

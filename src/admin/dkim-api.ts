@@ -6,6 +6,8 @@ import { isoTime, timeWords } from "../history/words.ts";
 import { type KeyAdministration, KeyError, keyKinds, kindOf } from "../signing/key-administration.ts";
 import type { StoredKey } from "../signing/key-store.ts";
 import { recordForms } from "../signing/record-forms.ts";
+import { noteChange } from "./command-log.ts";
+import { jsonBody, sentenceOf } from "./json-body.ts";
 
 export type DkimDirectory = Pick<KeyAdministration, "list" | "generate" | "rotate" | "remove">;
 
@@ -26,23 +28,26 @@ export function dkimApi(keys: DkimDirectory): Hono {
     return context.json({ keys: listed.map(shownKey) });
   });
   app.post("/keys", async (context) => {
-    const body = generateBody.parse(await context.req.json().catch(() => undefined));
+    const body = await jsonBody(context.req, generateBody);
     const { algorithm, selector } = body;
     const made = await keys.generate({
       domain: body.domain,
       kinds: algorithm === "both" ? keyKinds : [algorithm],
       ...(selector === undefined ? {} : { selector }),
     });
+    noteChange(context, { domain: body.domain, selectors: made.map((key) => key.selector) });
     return context.json({ keys: made.map(shownKey) }, 201);
   });
   app.post("/rotate", async (context) => {
-    const body = rotateBody.parse(await context.req.json().catch(() => undefined));
+    const body = await jsonBody(context.req, rotateBody);
     const made = await keys.rotate(body.domain);
+    noteChange(context, { domain: body.domain, selectors: made.map(({ selector }) => selector) });
     return context.json({ keys: made.map(shownKey) }, 201);
   });
   app.delete("/keys/:domain/:selector", async (context) => {
     const { last } = removeQuery.parse(context.req.query());
     const { key, recordNeededUntil } = await keys.remove(context.req.param(), { last: last === "true" });
+    noteChange(context, { domain: key.domain, selectors: [key.selector] });
     return context.json({
       removed: shownKey(key),
       record_needed_until: recordNeededUntil === undefined ? null : isoTime(recordNeededUntil),
@@ -50,7 +55,7 @@ export function dkimApi(keys: DkimDirectory): Hono {
   });
   app.onError((error, context) => {
     if (error instanceof KeyError) return context.json({ error: error.message }, 409);
-    if (error instanceof z.ZodError) return context.json({ error: z.prettifyError(error) }, 400);
+    if (error instanceof z.ZodError) return context.json({ error: sentenceOf(error) }, 400);
     throw error;
   });
   return app;

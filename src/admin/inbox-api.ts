@@ -1,6 +1,7 @@
 /** The captured mail over HTTP, with the call that waits for a message. */
 import { type Context, Hono } from "hono";
 import { asciiUpperCase } from "../lib/ascii-case.ts";
+import { noteChange } from "./command-log.ts";
 import { CursorError, type Inbox, type InboxMessage, listingOf } from "./inbox.ts";
 import { describeFilter, type InboxQuery, parseInboxQuery, QueryError, refuseQuery } from "./inbox-query.ts";
 import type { WaitOutcome } from "./inbox-waits.ts";
@@ -15,7 +16,9 @@ export function inboxApi(inbox: Inbox): Hono {
 
   app.delete("/", async (context) => {
     const { filter } = parseInboxQuery(context.req.url, []);
-    return context.json({ deleted: await inbox.delete({ filter }) });
+    const deleted = await inbox.delete({ filter });
+    noteChange(context, { filter, deleted });
+    return context.json({ deleted });
   });
 
   app.get("/wait", async (context) => {
@@ -47,7 +50,9 @@ export function inboxApi(inbox: Inbox): Hono {
 
   app.delete("/:id", async (context) => {
     refuseQuery(context.req.url);
-    return (await inbox.delete({ id: idOf(context) })) > 0 ? context.json({ deleted: 1 }) : notFound(context);
+    if ((await inbox.delete({ id: idOf(context) })) === 0) return notFound(context);
+    noteChange(context, { deleted: 1 });
+    return context.json({ deleted: 1 });
   });
 
   app.onError((error, context) => {

@@ -2,6 +2,8 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { FoundRecipient, RecipientFilter, Spool } from "../spool/spool.ts";
+import { noteChange } from "./command-log.ts";
+import { jsonBody, sentenceOf } from "./json-body.ts";
 
 const states = ["scheduled", "claimed", "held", "delivered", "relayed", "failed", "expired", "removed"] as const;
 
@@ -69,16 +71,18 @@ export function queueApi({ spool, sites, operate = onSpool(spool) }: QueueApiDep
   });
 
   app.post("/:verb{retry|hold|release|remove}", async (context) => {
-    const parsed = bulkSchema.safeParse(await context.req.json().catch(() => undefined));
-    if (!parsed.success) return context.json({ error: sentenceOf(parsed.error) }, 400);
-    const { all, dry_run: dryRun, reason, ...given } = parsed.data;
+    const { all, dry_run: dryRun, reason, ...given } = await jsonBody(context.req, bulkSchema);
     if (Object.values(given).every((value) => value === undefined) && all !== true) {
       return context.json({ error: "an empty filter would select the whole queue; name a filter, or say `all`" }, 400);
     }
     const filter = toFilter(given);
-    if (dryRun) return context.json(await countMatches(spool, filter));
+    if (dryRun) {
+      noteChange(context, false);
+      return context.json(await countMatches(spool, filter));
+    }
     const verb = context.req.param("verb") as BulkVerb;
     const { changed, underWay } = await operate(verb, filter, "operator", reason ?? "asked for by an operator");
+    noteChange(context, { filter: given, ...(reason === undefined ? {} : { reason }), count: changed, underWay });
     return context.json({ count: changed, under_way: underWay });
   });
 
@@ -90,11 +94,6 @@ function onSpool(spool: Spool): NonNullable<QueueApiDependencies["operate"]> {
     const changed = verb === "hold" ? spool.hold(filter, by, reason) : spool[verb](filter, by);
     return { changed: await changed, underWay: 0 };
   };
-}
-
-/** One line, for `error`. */
-export function sentenceOf({ issues }: z.ZodError): string {
-  return issues.map(({ path, message }) => (path.length > 0 ? `${path.join(".")}: ${message}` : message)).join("; ");
 }
 
 function toFilter({ state, ...rest }: z.infer<typeof filterSchema>): RecipientFilter {

@@ -12,6 +12,7 @@ import {
   type ReportSummary,
 } from "../reporting/received/received-report.ts";
 import type { Spool, StoredRecord } from "../spool/spool.ts";
+import { sentenceOf } from "./json-body.ts";
 
 const querySchema = z.strictObject({
   domain: z.string().max(255).optional().describe("Only reports about this domain."),
@@ -29,7 +30,7 @@ export function reportsApi(spool: Pick<Spool, "listRecords" | "getRecord">): Hon
 
   app.get("/", async (context) => {
     const parsed = querySchema.safeParse(context.req.query());
-    if (!parsed.success) return context.json({ error: z.prettifyError(parsed.error) }, 400);
+    if (!parsed.success) return context.json({ error: sentenceOf(parsed.error) }, 400);
     const { limit, after, domain, kind } = parsed.data;
     const start = after === undefined ? undefined : parseReportId(after);
     if (after !== undefined && start === undefined) return context.json({ error: "after is the id of a report" }, 400);

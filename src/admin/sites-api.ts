@@ -4,7 +4,8 @@ import { z } from "zod";
 import { duration } from "../lib/setting-types.ts";
 import type { SiteControl } from "../queue/site-control.ts";
 import type { SiteStats } from "../queue/site.ts";
-import { sentenceOf } from "./queue-api.ts";
+import { noteChange } from "./command-log.ts";
+import { BodyError, jsonBody } from "./json-body.ts";
 
 const dayMs = 86_400_000;
 
@@ -34,19 +35,25 @@ export function sitesApi(control: SiteControl | undefined): Hono {
   });
 
   app.post("/rest", async (context) => {
-    const parsed = restBody.safeParse(await context.req.json().catch(() => undefined));
-    if (!parsed.success) return context.json({ error: sentenceOf(parsed.error) }, 400);
-    const { site: name, for: ms, reason } = parsed.data;
+    const { site: name, for: ms, reason } = await jsonBody(context.req, restBody);
     const site = await control.rest(name, { ms, by: "operator", reason });
     if (site === "too-many") return context.json({ error: "too many sites rest by order; wake one of them" }, 409);
-    return site === undefined ? unknown(context) : context.json(siteJson(site));
+    if (site === undefined) return unknown(context);
+    noteChange(context, { site: site.site, reason });
+    return context.json(siteJson(site));
   });
 
   app.post("/wake", async (context) => {
-    const parsed = wakeBody.safeParse(await context.req.json().catch(() => undefined));
-    if (!parsed.success) return context.json({ error: sentenceOf(parsed.error) }, 400);
-    const woken = await control.wake(parsed.data.site, "operator");
-    return woken === undefined ? unknown(context) : context.json({ ...siteJson(woken.site), retried: woken.retried });
+    const { site: name } = await jsonBody(context.req, wakeBody);
+    const woken = await control.wake(name, "operator");
+    if (woken === undefined) return unknown(context);
+    noteChange(context, { site: woken.site.site, retried: woken.retried });
+    return context.json({ ...siteJson(woken.site), retried: woken.retried });
+  });
+
+  app.onError((error, context) => {
+    if (error instanceof BodyError) return context.json({ error: error.message }, 400);
+    throw error;
   });
 
   return app;

@@ -339,7 +339,11 @@ export const logEvents = {
     "A message could not be signed, although there is a key for it.",
     "It is sent unsigned.",
   ),
-  "control-command": declare("info", "A command came over the control socket.", "It is carried out."),
+  "control-command": declare(
+    "info",
+    "An operator changed something, `over` the control socket or HTTP: `command` is the request of the API, the other fields are what was changed and how much.",
+    "It was carried out. Requests that only look, or that are refused, are not logged.",
+  ),
   "http-request-refused": declare(
     "warn",
     "An HTTP request with a foreign Host or Origin, or without a token, was refused.",
