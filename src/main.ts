@@ -160,6 +160,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const resolver = await makeResolver(settings.dns.servers, log);
   const { openFilesLimit } = await import("./node/open-files-limit.ts");
   const openFilesMax = await openFilesLimit(files);
+  const { openReadingThread } = await import("./server/http-side/open-reading-thread.ts");
   const { openReportThread } = await import("./server/sending/open-report-thread.ts");
   const started = createServer(plan, {
     version,
@@ -179,6 +180,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
     openSpool: (directory) =>
       openSpoolOrExplain({ directory, clock, files, log, onThreadGone: (error) => endWithoutSpool(log, error) }),
     reportWork: openReportThread(),
+    reading: openReadingThread(),
     serveHttp,
   });
   try {
@@ -267,9 +269,10 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
   // What opening finds is for the server's log; a command speaks for itself.
   const log: Log = { event: () => undefined, with: () => log };
   const { openOfflineApi } = await import("./server/offline/offline-api.ts");
+  const { openReadingThread } = await import("./server/http-side/open-reading-thread.ts");
   const lock = lockOrExplain(dataDir);
   const spool = await openSpoolOrExplain({ directory: dataDir, clock, files, log });
-  return openOfflineApi(target, { spool, lock, files, clock, crypto, log, version });
+  return openOfflineApi(target, { spool, lock, files, clock, crypto, log, version, reading: openReadingThread() });
 }
 
 async function makeDataDir(dataDir: string): Promise<void> {

@@ -5,6 +5,7 @@ import { noteChange } from "./command-log.ts";
 import { CursorError, type Inbox, type InboxMessage, listingOf } from "./inbox.ts";
 import { describeFilter, type InboxQuery, parseInboxQuery, QueryError, refuseQuery } from "./inbox-query.ts";
 import type { WaitOutcome } from "./inbox-waits.ts";
+import { ReadingError } from "./message-reading.ts";
 
 export function inboxApi(inbox: Inbox): Hono {
   const app = new Hono();
@@ -56,6 +57,7 @@ export function inboxApi(inbox: Inbox): Hono {
   });
 
   app.onError((error, context) => {
+    if (error instanceof ReadingError) return context.json({ error: error.message }, 422);
     if (error instanceof QueryError || error instanceof CursorError) return context.json({ error: error.message }, 400);
     throw error;
   });

@@ -7,8 +7,9 @@ import type { Arrival, CapturedEntry } from "../spool/captured-mail.ts";
 import { parseQueueId, timeOfQueueId } from "../spool/queue-id.ts";
 import type { Content, Spool } from "../spool/spool.ts";
 import { InboxWaits, type WaitOutcome } from "./inbox-waits.ts";
-import { type MessageAttachment, parseMessage } from "./parsed-message.ts";
-import { type ReadableContent, readContent } from "./readable-content.ts";
+import { type MessageReading, readingInThisThread } from "./message-reading.ts";
+import type { MessageAttachment } from "./parsed-message.ts";
+import type { ReadableContent } from "./readable-content.ts";
 
 /** A row of the list. */
 export type InboxListing = Pick<CapturedEntry, "id" | "from" | "to" | "subject" | "received_at" | "size" | "junk">;
@@ -51,10 +52,17 @@ export class Inbox {
   readonly #files: Files;
   readonly #folder: string;
   readonly #waits: InboxWaits;
+  readonly #reading: MessageReading;
   readonly #deleted: () => void;
 
   constructor(
-    parts: { readonly spool: Spool; readonly files: Files; readonly clock: Clock },
+    parts: {
+      readonly spool: Spool;
+      readonly files: Files;
+      readonly clock: Clock;
+      /** Absent: messages are taken apart in this thread. */
+      readonly reading?: MessageReading;
+    },
     /** `folder`: where format 1 of the spool kept captured mail. `deleted`: the history of some message may go. */
     options: { readonly folder: string; readonly deleted?: () => void },
   ) {
@@ -62,6 +70,7 @@ export class Inbox {
     this.#clock = parts.clock;
     this.#files = parts.files;
     this.#folder = options.folder;
+    this.#reading = parts.reading ?? readingInThisThread;
     this.#deleted = options.deleted ?? (() => undefined);
     this.#waits = new InboxWaits({ captured: parts.spool.captured, clock: parts.clock });
   }
@@ -89,13 +98,13 @@ export class Inbox {
     const raw = found && (await this.#rawOf(found.entry));
     if (!found || !raw) return undefined;
     const { from, to } = found.entry;
-    return { ...listingOf(found.entry), envelope: { from, to }, ...(await readContent(raw)) };
+    return { ...listingOf(found.entry), envelope: { from, to }, ...(await this.#reading.read(raw)) };
   }
 
   /** Number `index` of what the message lists. */
   async attachment(id: string, index: number): Promise<MessageAttachment | undefined> {
     const raw = await this.raw(id);
-    return raw && (await parseMessage(raw)).attachments[index];
+    return raw && (await this.#reading.attachment(raw, index));
   }
 
   /** The message as it would have gone out. */

@@ -60,17 +60,27 @@ export async function parseMessage(raw: Uint8Array): Promise<ParsedMessage> {
   const { leaves, cutAt } = scanParts(whole);
   const bytes = cutAt === undefined ? whole : whole.subarray(0, cutAt);
   const { email, problem } = await parse(bytes);
-  const { headers, text = "", html = "", attachments } = email;
-  const subject = decodeEncodedWords(headers.find(({ key }) => key === "subject")?.value ?? "");
   const tooMany = cutAt === undefined ? undefined : `only ${partsMax} parts, or as many levels as are read, are shown`;
   const tooLarge = raw.length > whole.length ? `only the first ${parsedBytesMax} octets are shown` : undefined;
+  return parsed(email, leaves, problem ?? tooMany ?? tooLarge);
+}
+
+/** `problem`: why the parts are left out. */
+export async function parseHeaderOf(raw: Uint8Array, problem: string): Promise<ParsedMessage> {
+  const start = Buffer.from(raw.buffer, raw.byteOffset, Math.min(raw.length, headerBytesMax));
+  return parsed(await parseHeaderOnly(start), [], problem);
+}
+
+function parsed(email: Email, leaves: readonly MimePart[], leftOut: string | undefined): ParsedMessage {
+  const { headers, text = "", html = "", attachments } = email;
+  const subject = decodeEncodedWords(headers.find(({ key }) => key === "subject")?.value ?? "");
   return {
     header: headerOf(email),
     subject,
     text,
     html,
     attachments: attachmentsOf(attachments, leaves),
-    leftOut: problem ?? tooMany ?? tooLarge,
+    leftOut,
   };
 }
 

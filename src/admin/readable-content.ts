@@ -1,5 +1,5 @@
 /** What a person or a test wants of a captured message: header, text, HTML, attachments, links, one-time codes. */
-import { type MessageHeader, parseMessage } from "./parsed-message.ts";
+import { type MessageHeader, type ParsedMessage, parseHeaderOf, parseMessage } from "./parsed-message.ts";
 import { type Findings, findLinksAndCodes } from "./reading/find.ts";
 
 export interface ReadableContent extends MessageHeader, Findings {
@@ -20,7 +20,15 @@ export interface ReadableContent extends MessageHeader, Findings {
 }
 
 export async function readContent(raw: Uint8Array): Promise<ReadableContent> {
-  const { header, subject, text, html, attachments, leftOut } = await parseMessage(raw);
+  return readable(await parseMessage(raw));
+}
+
+/** Where the parts cannot be read, for the reason in `problem`. */
+export async function readHeaderOnly(raw: Uint8Array, problem: string): Promise<ReadableContent> {
+  return readable(await parseHeaderOf(raw, problem));
+}
+
+function readable({ header, subject, text, html, attachments, leftOut }: ParsedMessage): ReadableContent {
   return {
     ...header,
     text,

@@ -118,16 +118,20 @@ export class BackgroundThread<In, Out> {
 }
 
 /** The other side: answers each piece of work in its turn. */
-export function serveThread<In, Out>(work: (input: In) => Out): void {
+export function serveThread<In, Out>(work: (input: In) => Out | Promise<Out>): void {
   const port = parentPort;
   if (port === null) throw new Error("This is a thread's root; the main thread starts it");
-  port.on("message", (input: In) => {
-    let answer: Answer<Out>;
+  const answerTo = async (input: In): Promise<Answer<Out>> => {
     try {
-      answer = { result: work(input) };
+      return { result: await work(input) };
     } catch (error) {
-      answer = { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+      return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
     }
-    port.postMessage(answer);
+  };
+  port.on("message", (input: In) => {
+    answerTo(input)
+      .then((answer) => port.postMessage(answer))
+      // A result that cannot be handed over.
+      .catch((error: unknown) => port.postMessage({ failure: String(error) } satisfies Answer<Out>));
   });
 }

@@ -10,6 +10,7 @@ import { adminApp } from "../admin/app.ts";
 import { guardSettings } from "../admin/guard.ts";
 import { Inbox } from "../admin/inbox.ts";
 import { InboxKeeper, type RetentionLimits } from "../admin/inbox-keeper.ts";
+import type { MessageReading } from "../admin/message-reading.ts";
 import { controlSocketOf } from "../cli/control-socket.ts";
 import type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "../cli/running-server.ts";
 import { StartError } from "../cli/running-server.ts";
@@ -92,6 +93,8 @@ export interface ServerPorts {
   readonly openSpool: (dataDir: string) => Promise<Spool>;
   /** Reads and makes reports, best in a thread of its own: absent, this one does, and stands still meanwhile. */
   readonly reportWork?: ReportWork;
+  /** Takes captured mail apart, likewise. */
+  readonly reading?: MessageReading;
   readonly serveHttp: (
     endpoint: Endpoint,
     fetch: (request: Request) => Response | Promise<Response>,
@@ -129,7 +132,12 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
   let current = settings;
   const history = new HistoryKeeper({ spool, clock, log }, settings.history.keep);
   opened.defer(() => history.close());
-  const inbox = new Inbox({ spool, files, clock }, { folder: `${dataDir}/captured`, deleted: () => history.wake() });
+  const { reading } = ports;
+  if (reading) opened.defer(() => reading.close());
+  const inbox = new Inbox(
+    { spool, files, clock, ...(reading && { reading }) },
+    { folder: `${dataDir}/captured`, deleted: () => history.wake() },
+  );
   const inboxKeeper = new InboxKeeper({ captured: spool.captured, clock, log }, retentionLimits(settings));
   opened.defer(() => inboxKeeper.close());
   const smtp = new SmtpDelivery({

@@ -2,6 +2,7 @@
 import { UserStore } from "../../accounts/user-store.ts";
 import { adminApp } from "../../admin/app.ts";
 import { Inbox } from "../../admin/inbox.ts";
+import type { MessageReading } from "../../admin/message-reading.ts";
 import type { ServerApi, ServerTarget } from "../../cli/context.ts";
 import { accountSettings } from "../../config/settings-views.ts";
 import { explain } from "../../history/explain.ts";
@@ -28,9 +29,10 @@ export function openOfflineApi(
     readonly crypto: Crypto;
     readonly log: Log;
     readonly version: string;
+    readonly reading: MessageReading;
   },
 ): ServerApi {
-  const { spool, lock, files, clock, crypto, log, version } = parts;
+  const { spool, lock, files, clock, crypto, log, version, reading } = parts;
   const accounts = settings
     ? accountSettings(settings)
     : { hostname: "localhost", domains: [], users: [], aliases: [] };
@@ -42,7 +44,7 @@ export function openOfflineApi(
       version,
       sites: () => [],
       explain: (id) => explain(spool, id, { now: clock.now(), expireMs }),
-      inbox: new Inbox({ spool, files, clock }, { folder: `${dataDir}/captured` }),
+      inbox: new Inbox({ spool, files, clock, reading }, { folder: `${dataDir}/captured` }),
       users: userDirectory({ settings: () => accounts, store: new UserStore(spool), crypto, clock }),
       dkim: new KeyAdministration({
         store: new KeyStore(spool),
@@ -63,6 +65,7 @@ export function openOfflineApi(
       return await app.request(`http://localhost${path}`, { method, ...body });
     },
     [Symbol.asyncDispose]: async () => {
+      await reading.close();
       await spool.close();
       lock.release();
     },
