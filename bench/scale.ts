@@ -1,12 +1,13 @@
 /**
  * `npm run bench:scale`: what must not grow with load. A million scheduled recipients, a million overdue ones, messages
- * of 50 MB, ten thousand idle sessions, and peers that are slow on purpose, each against the real server in its own
- * process. Needs Linux and nothing else; takes some minutes. docs/scale.md has the figures.
+ * of 50 MB, ten thousand idle sessions, peers that are slow on purpose, and a site that is dead, each against the real
+ * server in its own process. Needs Linux and nothing else; takes some minutes. docs/scale.md has the figures.
  *
- *   npm run bench:scale -- [--only queue|backlog|content|sessions|slow]… [--short] [--recipients N] [--sessions N] [--json]
+ *   npm run bench:scale -- [--only queue|backlog|content|sessions|slow|dead]… [--short] [--recipients N] [--sessions N] [--json]
  */
 import { parseArgs } from "node:util";
 import { measureBacklog } from "./scale/backlog.ts";
+import { measureDeadSite } from "./scale/dead-site.ts";
 import { type Figure, figureTable, meetsGoal } from "./scale/figures.ts";
 import { measureContent } from "./scale/large-content.ts";
 import { measureSessions } from "./scale/many-sessions.ts";
@@ -39,6 +40,13 @@ const parts = {
   content: () => measureContent(short ? 5 : 20),
   sessions: () => measureSessions(Number(options.sessions ?? (short ? 1000 : 10_000)), say),
   slow: () => measureSlowPeers(short ? 5 : 20),
+  dead: () =>
+    measureDeadSite({
+      recipients: short ? 10_000 : 100_000,
+      rounds: short ? 1 : 4,
+      secondsPerRound: short ? 5 : 15,
+      say,
+    }),
 } satisfies Record<string, () => Promise<readonly Figure[]>>;
 
 const unknown = options.only?.find((name) => !(name in parts));

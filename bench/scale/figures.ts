@@ -1,11 +1,11 @@
 /** What a run found: each figure with its goal, where there is one, as a table for people or as JSON for programs. */
 
 export interface Figure {
-  /** The part of the run: `queue`, `backlog`, `content`, `sessions`, `slow peers`. */
+  /** The part of the run: `queue`, `backlog`, `content`, `sessions`, `slow peers`, `dead site`. */
   readonly part: string;
   readonly what: string;
   readonly value: number;
-  readonly unit: "s" | "ms" | "MB" | "messages/s" | "%" | "kB";
+  readonly unit: "s" | "ms" | "MB" | "messages/s" | "recipients/s" | "%" | "kB" | "×";
   /** The bound that the figure must keep. */
   readonly goal?: { readonly atMost: number } | { readonly atLeast: number };
 }
@@ -40,6 +40,12 @@ export function median(values: readonly number[]): number {
   const middle = sorted.length >> 1;
   const [low, high] = [sorted[sorted.length % 2 === 0 ? middle - 1 : middle] ?? 0, sorted[middle] ?? 0];
   return (low + high) / 2;
+}
+
+/** The value that all but one in a hundred do not exceed. */
+export function percentile99(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * 0.99) - 1)] ?? 0;
 }
 
 /** Octets as the megabytes (10^6) in which goals are given. */

@@ -33,14 +33,17 @@ export function openSpool(directory: string, aheadMs = 0): Promise<SqliteSpool> 
 
 export interface Fill {
   /** Recipients whose due times spread over 119 hours, ten to a message. */
-  readonly scheduled: number;
+  readonly scheduled?: number;
   /** When the first of them is due, from now. Default: in an hour. */
   readonly firstDueMs?: number;
-  /** Messages for one recipient at sink.test that have been due for a minute, as after a stop of the server. */
+  /** Messages for one recipient each that have been due for a minute, as after a stop of the server. */
   readonly due?: number;
+  /** The domain of those that are due. Default: sink.test. */
+  readonly dueAt?: string;
 }
 
-export async function fillSpool(directory: string, { scheduled, firstDueMs = hourMs, due = 0 }: Fill): Promise<void> {
+export async function fillSpool(directory: string, fill: Fill): Promise<void> {
+  const { scheduled = 0, firstDueMs = hourMs, due = 0, dueAt = "sink.test" } = fill;
   await using spool = await openSpool(directory);
   const now = clock.now();
   const later = (): NewRecipient => {
@@ -59,11 +62,15 @@ export async function fillSpool(directory: string, { scheduled, firstDueMs = hou
     }
     await Promise.all(batch);
   }
-  await Promise.all(
-    many(due, (n) => ({ address: `due${n}@sink.test`, domain: "sink.test", due: now - 60_000 })).map((recipient) =>
-      commit(spool, [recipient]),
-    ),
-  );
+  for (let made = 0; made < due; made += messagesAtOnce) {
+    await Promise.all(
+      many(Math.min(messagesAtOnce, due - made), (n) => ({
+        address: `due${made + n}@${dueAt}`,
+        domain: dueAt,
+        due: now - 60_000,
+      })).map((recipient) => commit(spool, [recipient])),
+    );
+  }
 }
 
 async function commit(spool: SqliteSpool, recipients: readonly NewRecipient[]): Promise<void> {

@@ -11,8 +11,8 @@ export interface MeasuredServer extends AsyncDisposable {
   get(path: string): Promise<{ readonly json: unknown; readonly ms: number }>;
 }
 
-/** Takes mail for discard.test and drops it; relays all else to `nextHopPort`. */
-export async function startMeasured(nextHopPort: number): Promise<MeasuredServer> {
+/** Takes mail for discard.test and drops it; relays dead.test to `deadPort`, all else to `nextHopPort`. */
+export async function startMeasured(nextHopPort: number, deadPort = 9): Promise<MeasuredServer> {
   const port = await freePort();
   const adminPort = await freePort();
   const posthaste = await startPosthaste({
@@ -29,6 +29,10 @@ export async function startMeasured(nextHopPort: number): Promise<MeasuredServer
       [[route]]
       domain = "discard.test"
       via = "discard"
+      [[route]]
+      domain = "dead.test"
+      via = "relay"
+      host = "127.0.0.2:${deadPort}"
       [[route]]
       domain = "*"
       via = "relay"

@@ -11,7 +11,14 @@ export interface NextHop extends AsyncDisposable {
   taken(messages: number): Promise<void>;
 }
 
-export async function startNextHop(options: { readonly stopReadingAfter?: number } = {}): Promise<NextHop> {
+export interface NextHopOptions {
+  /** Octets of content after which it reads no more. */
+  readonly stopReadingAfter?: number;
+  /** Called for each message that is taken, with the local part of its last recipient. */
+  readonly onTaken?: (localPart: string) => void;
+}
+
+export async function startNextHop(options: NextHopOptions = {}): Promise<NextHop> {
   const sockets = new Set<Socket>();
   const waiting: { readonly messages: number; readonly resolve: () => void }[] = [];
   const state = { messages: 0, octets: 0, firstMailAt: undefined as number | undefined };
@@ -21,12 +28,14 @@ export async function startNextHop(options: { readonly stopReadingAfter?: number
     socket.on("error", () => undefined);
     let inContent = false;
     let tail = "";
+    let localPart = "";
     socket.on("data", (bytes: Buffer) => {
       if (!inContent) {
         for (const line of bytes.toString("latin1").split("\r\n")) {
           const verb = line.slice(0, 4).toUpperCase();
           if (verb === "") continue;
           if (verb === "MAIL") state.firstMailAt ??= performance.now();
+          if (verb === "RCPT") localPart = line.slice(line.indexOf("<") + 1, line.lastIndexOf("@"));
           if (verb === "EHLO") socket.write("250-sink.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n");
           else if (verb === "DATA") {
             inContent = true;
@@ -39,11 +48,12 @@ export async function startNextHop(options: { readonly stopReadingAfter?: number
       }
       state.octets += bytes.length;
       if (options.stopReadingAfter !== undefined && state.octets >= options.stopReadingAfter) socket.pause();
-      // The client waits for the reply behind the end of data, so nothing follows it in the same read.
+      // The client waits for the reply after the end of data, so nothing follows it in the same read.
       tail = (tail + bytes.toString("latin1", Math.max(0, bytes.length - 5))).slice(-5);
       if (tail !== "\r\n.\r\n") return;
       inContent = false;
       state.messages++;
+      options.onTaken?.(localPart);
       socket.write("250 2.0.0 taken\r\n");
       for (const { messages, resolve } of waiting) if (state.messages >= messages) resolve();
     });
