@@ -20,6 +20,7 @@ import { NodeFiles } from "./node/node-files.ts";
 import { NodeNetwork } from "./node/node-network.ts";
 import { coloursWanted, ReadableLog } from "./node/readable-log.ts";
 import { SystemClock } from "./node/system-clock.ts";
+import { salvageSpool } from "./node/salvage/salvage-spool.ts";
 import { checkSpool } from "./node/spool-check.ts";
 import { downgradeSpool } from "./node/spool-downgrade.ts";
 import { FORMAT_VERSION } from "./node/spool-schema.ts";
@@ -82,28 +83,24 @@ const context: CliContext = {
     (await import(`${pathToFileURL(file).href}?${modulesLoaded++}`)) as Record<string, unknown>,
   makeVerifier: (password) => makeVerifier(password, crypto),
   serverApi,
-  downgradeSpool: async (dataDir, target) => {
-    if (!existsSync(join(dataDir, "spool.db"))) throw new CliError(ExitCode.unavailable, `no spool is in ${dataDir}`);
-    const lock = lockOrExplain(dataDir);
-    try {
-      return downgradeSpool(dataDir, target);
-    } catch (error) {
-      throw new CliError(ExitCode.data, (error as Error).message);
-    } finally {
-      lock.release();
-    }
-  },
-  checkSpool: async (dataDir, progress) => {
-    if (!existsSync(join(dataDir, "spool.db"))) throw new CliError(ExitCode.unavailable, `no spool is in ${dataDir}`);
-    const lock = lockOrExplain(dataDir);
-    try {
-      return checkSpool(dataDir, progress);
-    } catch (error) {
-      throw new CliError(ExitCode.data, `${dataDir}/spool.db cannot be read: ${(error as Error).message}`);
-    } finally {
-      lock.release();
-    }
-  },
+  downgradeSpool: async (dataDir, target) =>
+    onIdleSpool(
+      dataDir,
+      () => downgradeSpool(dataDir, target),
+      ({ message }) => new CliError(ExitCode.data, message),
+    ),
+  checkSpool: async (dataDir, progress) =>
+    onIdleSpool(
+      dataDir,
+      () => checkSpool(dataDir, progress),
+      ({ message }) => new CliError(ExitCode.data, `${dataDir}/spool.db cannot be read: ${message}`),
+    ),
+  salvageSpool: async (dataDir, { to, logLost }, progress) =>
+    onIdleSpool(
+      dataDir,
+      () => salvageSpool({ from: dataDir, to, now: Math.floor(clock.now()), logLost, progress }),
+      ({ message }) => new CliError(ExitCode.unavailable, message),
+    ),
   startServer,
   get interrupted() {
     return interruption();
@@ -122,6 +119,19 @@ process.exitCode = await runCli(process.argv.slice(2), context);
 flushLog();
 // Whatever still holds the event loop (an idle socket of a peer, a thread) has no more to say.
 process.stdout.write("", () => process.exit());
+
+/** Work on a spool that no server has open, or may open meanwhile. */
+function onIdleSpool<T>(dataDir: string, work: () => T, explained: (error: Error) => CliError): T {
+  if (!existsSync(join(dataDir, "spool.db"))) throw new CliError(ExitCode.unavailable, `no spool is in ${dataDir}`);
+  const lock = lockOrExplain(dataDir);
+  try {
+    return work();
+  } catch (error) {
+    throw explained(error as Error);
+  } finally {
+    lock.release();
+  }
+}
 
 /**
  * From the first time it is asked for, the first signal aborts and the second ends the process. The end of the launcher

@@ -45,5 +45,5 @@ export const commandGroups: readonly CommandGroup[] = [
   { name: "dkim", summary: "keys that outgoing mail is signed with" },
   { name: "inbox", summary: "read captured mail" },
   { name: "reports", summary: "read DMARC and TLS reports that came in" },
-  { name: "spool", summary: "change the format of the stored mail" },
+  { name: "spool", summary: "check the stored mail, save it from a damaged disk, or change its format" },
 ];

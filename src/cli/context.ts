@@ -42,6 +42,20 @@ export interface ServerTarget {
   readonly serverOnly?: boolean;
 }
 
+/** What a damaged spool still had, and what it has lost. */
+export interface SalvagedSpool {
+  readonly pages: number;
+  readonly damagedPages: readonly { readonly page: number; readonly table: string; readonly reason: string }[];
+  readonly logLoss: string | undefined;
+  readonly kept: Readonly<
+    Record<"messages" | "recipients" | "scheduled" | "held" | "events" | "records" | "captured", number>
+  >;
+  readonly lost: readonly { readonly message: string; readonly what: string }[];
+  readonly held: readonly { readonly message: string; readonly recipients: number; readonly reason: string }[];
+  readonly remains: readonly string[];
+  readonly nothingLost: boolean;
+}
+
 export interface CliContext extends ConfigSources {
   readonly version: string;
   readonly stdout: TextOutput;
@@ -80,6 +94,12 @@ export interface CliContext extends ConfigSources {
     readonly badPages: readonly { readonly page: number; readonly table: string; readonly reason: string }[];
     readonly damaged: readonly { readonly message: string; readonly lost: string }[];
   }>;
+  /** Makes a new spool in `to` of what the one that no server holds still has. Rejects as `downgradeSpool` does. */
+  readonly salvageSpool: (
+    dataDir: string,
+    options: { readonly to: string; readonly logLost: boolean },
+    progress: (done: number, all: number, what: string) => void,
+  ) => Promise<SalvagedSpool>;
   /** Rejects with `CliError` for what people can mend: ports taken, a data_dir in use. */
   readonly startServer: (plan: ServerPlan) => Promise<RunningServer>;
   /**

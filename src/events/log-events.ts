@@ -245,7 +245,7 @@ export const logEvents = {
   "spool-damaged": declare(
     "error",
     "A part of the spool cannot be read: the disk has lost something of the file or message named.",
-    "What is stored there is skipped or held; all other mail is delivered as usual. Stop the server and run `posthaste spool check`, which tells what each message has lost.",
+    "What is stored there is skipped or held; all other mail is delivered as usual. Stop the server and run `posthaste spool check`, which tells what each message has lost; docs/reliability.md says how to go on.",
   ),
   "space-short": declare(
     "warn",

@@ -4,7 +4,8 @@
  */
 import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { type BadPage, DatabasePages, type StoredRow } from "./database-pages.ts";
+import { type BadPage, DatabasePages } from "./database-pages.ts";
+import type { StoredRow } from "./database-rows.ts";
 import { failureOf, SQLITE_CORRUPT, sqliteCode } from "./spool-failure.ts";
 import { SpoolError } from "../spool/spool.ts";
 import { HELD } from "./spool-protocol.ts";
@@ -15,7 +16,7 @@ export interface SpoolCondition {
   readonly pages: number;
   readonly messages: number;
   readonly recipients: number;
-  /** In SQLite's words; empty: it finds nothing wrong. */
+  /** In SQLite's words, and what speaks for a damaged log; empty: nothing is wrong. */
   readonly faults: readonly string[];
   readonly badPages: readonly (BadPage & { readonly table: string })[];
   /** `message`: its queue id, or its number where the id is lost, too. */
@@ -36,8 +37,8 @@ interface Found {
 /** Throws {@link SpoolError} where the file is no database at all. The caller holds the lock of the directory. */
 export function checkSpool(directory: string, progress: (done: number, all: number) => void): SpoolCondition {
   const path = `${directory}/spool.db`;
-  const { tables, faults } = askSqlite(path);
   using pages = new DatabasePages(path);
+  const { tables, faults } = askSqlite(path);
   const found = new Map<number, Found>();
   let recipients = 0;
   for (const row of pages.rows((page) => progress(page, pages.count))) {
@@ -51,14 +52,15 @@ export function checkSpool(directory: string, progress: (done: number, all: numb
   }
   const badPages = pages.bad.map((page) => ({ ...page, table: tables.get(page.root ?? 0) ?? "an index" }));
   const messages = [...found.values()].filter(({ id }) => id !== undefined).length;
-  return { pages: pages.count, messages, recipients, faults, badPages, damaged };
+  const { logLoss } = pages;
+  const all = logLoss === undefined ? faults : [logLoss, ...faults];
+  return { pages: pages.count, messages, recipients, faults: all, badPages, damaged };
 }
 
-/** Brings the log into the file, and asks SQLite which tables there are and what it finds wrong. */
+/** Asks SQLite which tables there are and what it finds wrong. A connection that may write would cut a damaged log. */
 function askSqlite(path: string): { readonly tables: ReadonlyMap<number, string>; readonly faults: readonly string[] } {
-  const database = new DatabaseSync(path);
+  const database = new DatabaseSync(path, { readOnly: true });
   try {
-    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     const names = new Query<[number, string]>(
       database,
       "SELECT rootpage, name FROM sqlite_schema WHERE type = 'table'",

@@ -94,6 +94,7 @@ export class TestTerminal {
       },
       downgradeSpool: () => Promise.reject(new Error("there is no spool here")),
       checkSpool: () => Promise.reject(new Error("there is no spool here")),
+      salvageSpool: () => Promise.reject(new Error("there is no spool here")),
       startServer: () => Promise.reject(new Error("no server is started here")),
       interrupted: new AbortController().signal,
       onHangup: () => undefined,

@@ -1,5 +1,10 @@
-/** `posthaste spool check` tells what a disk has lost; `posthaste spool downgrade` makes the way free for an older program. */
+/**
+ * `posthaste spool check` tells what a disk has lost, `spool salvage` makes a new spool of the rest, and `spool downgrade`
+ * makes the way free for an older program.
+ */
+import { join, resolve } from "node:path";
 import type { Command } from "../command.ts";
+import type { CliContext, SalvagedSpool } from "../context.ts";
 import { findServer, serverOptions } from "../data-dir.ts";
 import { ExitCode, usageError } from "../exit-code.ts";
 
@@ -9,20 +14,13 @@ export const spoolCommands: readonly Command[] = [
   {
     name: "spool check",
     summary: "look at every page and content file of the spool, and tell which messages have lost what",
-    description:
-      "Run it with the server stopped. It changes nothing but SQLite's log, which goes into the database. Exit code 65: something is damaged.",
+    description: "Run it with the server stopped. It changes nothing. Exit code 65: something is damaged.",
     options: [{ name: "json", summary: "print the result as JSON" }, ...serverOptions],
     positionals: [],
     examples: [{ line: "posthaste spool check", does: "after the log said spool-damaged" }],
     run: async (given, context) => {
       const { dataDir } = await findServer(given, context);
-      let told = context.clock.monotonicMs();
-      const condition = await context.checkSpool(dataDir, (done, all) => {
-        const now = context.clock.monotonicMs();
-        if (now - told < progressMs) return;
-        told = now;
-        context.stderr.write(`${done} of ${all} pages\n`);
-      });
+      const condition = await context.checkSpool(dataDir, progressOn(context));
       const { pages, messages, recipients, faults, badPages, damaged } = condition;
       const isWhole = faults.length + badPages.length + damaged.length === 0;
       if (given.flag("json")) {
@@ -38,6 +36,38 @@ export const spoolCommands: readonly Command[] = [
       ];
       context.stdout.write(`${lines.join("\n")}\n`);
       return isWhole ? ExitCode.ok : ExitCode.data;
+    },
+  },
+  {
+    name: "spool salvage",
+    summary: "make a new spool of everything that a damaged one still has",
+    description:
+      "Run it with the server stopped, before anything else opens the spool. The damaged spool is only read. What may have been delivered already, and what has lost its content, is held. docs/reliability.md says how to go on. Exit code 65: something was lost.",
+    options: [
+      {
+        name: "to",
+        value: "FOLDER",
+        completes: "folder",
+        summary: "a folder that does not exist yet; default: salvaged in the data directory",
+      },
+      { name: "log-lost", summary: "spool.db-wal is lost: hold everything that is not final" },
+      { name: "json", summary: "print the result as JSON" },
+      ...serverOptions,
+    ],
+    positionals: [],
+    examples: [
+      { line: "posthaste spool salvage", does: "after posthaste spool check said what is damaged" },
+      { line: "posthaste spool salvage --to /mnt/new/spool", does: "away from a disk that fails" },
+    ],
+    run: async (given, context) => {
+      const { dataDir } = await findServer(given, context);
+      const folder = given.text("to");
+      const to = folder === undefined ? join(dataDir, "salvaged") : resolve(context.workingDirectory, folder);
+      const options = { to, logLost: given.flag("log-lost") };
+      const salvaged = await context.salvageSpool(dataDir, options, progressOn(context));
+      const text = given.flag("json") ? JSON.stringify({ to, ...salvaged }) : salvagedText(to, salvaged);
+      context.stdout.write(`${text}\n`);
+      return salvaged.nothingLost ? ExitCode.ok : ExitCode.data;
     },
   },
   {
@@ -65,3 +95,30 @@ export const spoolCommands: readonly Command[] = [
     },
   },
 ];
+
+/** Once a second, from the second second on. */
+function progressOn({ clock, stderr }: CliContext): (done: number, all: number, what?: string) => void {
+  let told = clock.monotonicMs();
+  return (done, all, what = "pages") => {
+    const now = clock.monotonicMs();
+    if (now - told < progressMs) return;
+    told = now;
+    stderr.write(`${done} of ${all} ${what}\n`);
+  };
+}
+
+function salvagedText(
+  to: string,
+  { kept, damagedPages, logLoss, lost, held, remains, nothingLost }: SalvagedSpool,
+): string {
+  const { messages, recipients, scheduled, held: waiting, events, records, captured } = kept;
+  return [
+    `${to}: ${messages} messages, ${recipients} recipients (${scheduled} scheduled, ${waiting} held), ${events} events, ${records} records, ${captured} captured messages`,
+    ...damagedPages.map(({ page, table, reason }) => `page ${page} (${table}): ${reason}`),
+    ...(logLoss === undefined ? [] : [`SQLite's log: ${logLoss}`]),
+    ...lost.map(({ message, what }) => `message ${message} has lost ${what}`),
+    ...held.map(({ message, recipients: count, reason }) => `message ${message}, recipients held: ${count}: ${reason}`),
+    ...remains.map((name) => `left apart: ${to}/${name}`),
+    nothingLost ? "Nothing was lost." : "Everything else was saved.",
+  ].join("\n");
+}
