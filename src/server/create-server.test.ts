@@ -11,6 +11,7 @@ import { developmentSettings } from "../config/development-settings.ts";
 import { type SettingsInput, settingsSchema } from "../config/settings-schema.ts";
 import type { Endpoint } from "../ports/network.ts";
 import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
+import { type MessageWriter, SpoolError } from "../spool/spool.ts";
 import { TestTerminal } from "../testing/cli-terminal.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { settle } from "../testing/manual-clock.ts";
@@ -292,6 +293,44 @@ test("/readyz is 503 while a disk without room has mail refused, and 200 when th
   assert.equal(world.log.of("space-short").length, 1);
   await server.stop();
 });
+
+test("/readyz is 503 while the spool takes no mail though it opens and delivers, and 200 when it takes some again", async () => {
+  const world = new World();
+  let refuses = false;
+  const ports = world.ports();
+  const openSpool = async () =>
+    new Proxy(new MemorySpool({ clock: ports.clock, store: world.store }), {
+      get: (spool, name) => {
+        if (name === "begin" && refuses) return () => refusing(spool.begin());
+        const value: unknown = Reflect.get(spool, name);
+        return typeof value === "function" ? (value.bind(spool) as unknown) : value;
+      },
+    });
+  const server = await createServer(
+    { settings: settingsSchema.parse(production), mode: "production" },
+    { ...ports, openSpool },
+  );
+  const status = async () => (await world.json("127.0.0.1:8025", "/readyz")).status;
+  const send = () => world.send(25, "--from", "joe@elsewhere.test", "--to", "ann@example.org");
+  assert.equal(await status(), 200);
+  refuses = true;
+  assert.match((await send()).stdout, /451 4\.3\.0/);
+  assert.equal(await status(), 503);
+  await world.terminal.clock.advance(59_000);
+  assert.equal(await status(), 503);
+  await world.terminal.clock.advance(1_000);
+  assert.equal(await status(), 200, "nobody has tried for a minute: a balancer may send a client to try");
+  await send();
+  assert.equal(await status(), 503);
+  refuses = false;
+  assert.equal((await send()).code, 0);
+  assert.equal(await status(), 200);
+  await server.stop();
+});
+
+function refusing(writer: MessageWriter): MessageWriter {
+  return Object.assign(writer, { commit: () => Promise.reject(new SpoolError("failed", "the page is damaged")) });
+}
 
 test("a data directory that others may enter is narrowed, unless it holds somebody else's files", async () => {
   const world = new World();

@@ -30,6 +30,7 @@ import {
 import { MessageForwarding } from "../forwarding/message-forwarding.ts";
 import { explain } from "../history/explain.ts";
 import { HistoryKeeper } from "../history/history-keeper.ts";
+import { CommitHealth } from "../inbound/commit-health.ts";
 import { Inbound } from "../inbound/inbound.ts";
 import { hasImplicitTls, ListenerError } from "../inbound/listener-options.ts";
 import type { InboundServices } from "../inbound/services.ts";
@@ -217,12 +218,13 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     { resolver: ports.resolver, clock, log },
     senderAuthenticationSettings(settings),
   );
+  const intake = new CommitHealth(spool, clock);
   const inbound = await openInbound(plan, ports, {
     clock,
     random,
     log,
     network,
-    spool,
+    spool: intake,
     ids,
     accounts: directory,
     queue,
@@ -286,8 +288,9 @@ export async function createServer(plan: ServerPlan, ports: ServerPorts): Promis
     explain: (id: string) => explain(spool, id, { now: clock.now(), expireMs: current.queue.expire }),
     inbox,
     reload,
-    // A full disk and a spool that takes no outcome refuse mail as a server does that is going.
-    ready: () => ready && freeSpace.check(0).verdict === "accept" && queue.stats().paused === undefined,
+    // A full disk and a spool that takes no mail or no outcome refuse mail as a server does that is going.
+    ready: () =>
+      ready && freeSpace.check(0).verdict === "accept" && intake.takesMail && queue.stats().paused === undefined,
     heldMail: () => heldMail.held,
     ...(signing && { dkim: signing.keys }),
     ...(accounts
