@@ -529,19 +529,30 @@ test("users made by the command can log in and receive after a reload; those of 
 
 test("users that are reread while the settings change do not bring the former settings back", async () => {
   const { accounts, store, settings: declared } = await open();
+  const apply = await accounts.prepare({ ...declared, users: [{ address: "new@example.org" }], aliases: [] });
+  assert.equal(accounts.resolve(path("new@example.org")).kind, "unknown", "nothing changes before it is applied");
   const list = store.list.bind(store);
   const slow = Promise.withResolvers<void>();
   store.list = async () => {
-    const users = await list();
-    store.list = list;
     await slow.promise;
-    return users;
+    return await list();
   };
-  const changed = accounts.reload({ ...declared, users: [{ address: "new@example.org" }], aliases: [] });
   const reread = accounts.reload();
+  apply();
   slow.resolve();
-  await Promise.all([changed, reread]);
+  await reread;
   assert.equal(accounts.resolve(path("new@example.org")).kind, "local");
+  assert.equal(accounts.resolve(path("ann@example.org")).kind, "unknown");
+});
+
+test("a user who is made while a reload is prepared is still there when it is applied", async () => {
+  const { accounts, clock, crypto, store, settings: declared } = await open();
+  const apply = await accounts.prepare({ ...declared, aliases: [] });
+  await new UserAdministration({ settings: declared, store, crypto, clock }).add("eve@example.org", "first");
+  await accounts.reload();
+  apply();
+  assert.equal(accounts.resolve(path("eve@example.org")).kind, "local");
+  assert.equal(accounts.resolve(path("info@example.org")).kind, "unknown", "the alias that the settings dropped");
 });
 
 test("in development every recipient is local and every login is right", async () => {

@@ -16,7 +16,7 @@ import { clientNetwork } from "./client-network.ts";
 import { PasswordCheck } from "./password-check.ts";
 import type { AccountSettings } from "./settings.ts";
 import { MemorySignInLimits, type SignInLimits, type SignInOutcome } from "./sign-in-limits.ts";
-import type { UserStore } from "./user-store.ts";
+import type { StoredUser, UserStore } from "./user-store.ts";
 
 export interface AccountsOptions {
   readonly settings: AccountSettings;
@@ -33,32 +33,52 @@ export class Accounts implements AccountDirectory {
   readonly #signInLimits: SignInLimits;
   readonly #reloads = new InTurn();
   #settings: AccountSettings;
+  /** As they were last read. */
+  #users: readonly StoredUser[];
   #table: AccountTable;
 
-  private constructor(options: AccountsOptions, passwords: PasswordCheck, table: AccountTable) {
+  private constructor(options: AccountsOptions, passwords: PasswordCheck, users: readonly StoredUser[]) {
     this.#options = options;
     this.#settings = options.settings;
     this.#passwords = passwords;
     this.#signInLimits = options.signInLimits ?? new MemorySignInLimits();
-    this.#table = table;
+    this.#users = users;
+    this.#table = new AccountTable(options.settings, users);
     this.#expectPasswords();
   }
 
   static async open(options: AccountsOptions): Promise<Accounts> {
     const passwords = await PasswordCheck.open(options);
-    return new Accounts(options, passwords, new AccountTable(options.settings, await options.store.list()));
+    return new Accounts(options, passwords, await options.store.list());
   }
 
-  /** Takes changed settings, or (without) users that `posthaste user` changed, whole and at once. */
-  reload(settings?: AccountSettings): Promise<void> {
+  /** Takes users that `posthaste user` changed, whole and at once. */
+  reload(): Promise<void> {
     return this.#reloads.run(async () => {
-      // Read in its turn: what an earlier reload has put in force is kept.
-      const next = settings ?? this.#settings;
-      const table = new AccountTable(next, await this.#options.store.list());
-      this.#settings = next;
-      this.#table = table;
-      this.#expectPasswords();
+      const users = await this.#options.store.list();
+      // The settings that are in force now: others may have been put in force while the users were read.
+      this.#use(this.#settings, users, new AccountTable(this.#settings, users));
     });
+  }
+
+  /** Makes ready for changed settings. Rejects where the users cannot be read; the function it gives cannot fail. */
+  prepare(settings: AccountSettings): Promise<() => void> {
+    return this.#reloads.run(async () => {
+      const users = await this.#options.store.list();
+      const table = new AccountTable(settings, users);
+      const before = this.#users;
+      return () => {
+        // Somebody may have changed users in the meantime, and has been answered.
+        const isLate = this.#users !== before;
+        if (isLate) this.#use(settings, this.#users, new AccountTable(settings, this.#users));
+        else this.#use(settings, users, table);
+      };
+    });
+  }
+
+  /** Those in force. */
+  get settings(): AccountSettings {
+    return this.#settings;
   }
 
   /** What does not fit together, the users in the data directory included. */
@@ -114,6 +134,13 @@ export class Accounts implements AccountDirectory {
     if (authorizationId === "") return true;
     const prepared = prepareString(authorizationId);
     return prepared !== undefined && keyOfUsername(prepared) === key;
+  }
+
+  #use(settings: AccountSettings, users: readonly StoredUser[], table: AccountTable): void {
+    this.#settings = settings;
+    this.#users = users;
+    this.#table = table;
+    this.#expectPasswords();
   }
 
   #expectPasswords(): void {

@@ -99,11 +99,35 @@ test("a broken renewal keeps the former certificate, is told once, and is taken 
   assert.equal(log.of("certificate-failed").length, 1);
   assert.match(String(log.of("certificate-failed")[0]?.["error"]), /private key does not belong/);
   await files.replaceFile(paths.key, Buffer.from(second.keyPem));
-  assert.equal(await store.reload(), true);
+  assert.equal(await store.lookAgain(), true);
   assert.equal(store.context().certificatePem, second.certificatePem);
   await files.remove(paths.key);
-  assert.equal(await store.reload(), false);
+  assert.equal(await store.lookAgain(), false);
   assert.equal(store.context().certificatePem, second.certificatePem);
+});
+
+test("what a reload prepares is served from when it is applied, and never where it is refused", async () => {
+  const { files, log, put, options, clock } = await world();
+  const first = await put("one.example.org");
+  await using store = await CertificateStore.open(options);
+  const other: CertificatePaths = { certificate: "/tls/other.pem", key: "/tls/other-key.pem" };
+  await assert.rejects(store.prepare(other), /the certificate \/tls\/other\.pem cannot be read/);
+  assert.equal(log.of("certificate-failed").length, 1);
+  const pair = makeSelfSigned("other.example.org", clock.now());
+  await files.replaceFile(other.certificate, Buffer.from(pair.certificatePem));
+  await files.replaceFile(other.key, Buffer.from(pair.keyPem));
+  const apply = await store.prepare(other);
+  // Renewed at the former place: the look begins before the reload is applied, and ends later.
+  await clock.advance(1000);
+  await put("renewed.example.org");
+  const looked = store.lookAgain();
+  assert.equal(store.context().certificatePem, first.certificatePem);
+  apply();
+  assert.equal(store.context().certificatePem, pair.certificatePem);
+  assert.equal(await looked, true);
+  assert.equal(store.context().certificatePem, pair.certificatePem, "the look came too late");
+  await clock.advance(60_000);
+  assert.equal(store.context().certificatePem, pair.certificatePem);
 });
 
 test("at the start a wrong pair is refused in plain words, and no timer is left behind", async () => {

@@ -10,7 +10,7 @@ import type { Files } from "../ports/files.ts";
 import type { Log } from "../ports/log.ts";
 import type { TlsServerContext, TlsServerOptions } from "../ports/network.ts";
 import { InTurn } from "../lib/in-turn.ts";
-import { CertificateError, checkPair, type CertificatePair } from "./certificates.ts";
+import { CertificateError, type CertificateFacts, type CertificatePair, checkPair } from "./certificates.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 
 /** Two stats every half minute cost nothing, and renewals come weeks before they are needed. */
@@ -33,6 +33,11 @@ export interface CertificateStoreOptions {
   readonly log: Log;
 }
 
+interface CheckedPair extends CertificatePair {
+  readonly path: string;
+  readonly facts: CertificateFacts;
+}
+
 export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   readonly #options: CertificateStoreOptions;
   #paths: CertificatePaths;
@@ -41,8 +46,7 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   #seen = "";
   #timer: Timer | undefined;
   #closed = false;
-  /** A look at the old files that ends late must not undo a reload with new ones. */
-  readonly #reloads = new InTurn();
+  readonly #looks = new InTurn();
 
   /** For `tls` of a listener and for `startTls`; may be passed on by itself. */
   readonly context = (): TlsServerContext => this.#current;
@@ -58,9 +62,8 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
     const { paths, offered, log, files } = options;
     const real = paths ?? (await selfSignedPaths(options));
     const seen = await fingerprint(files, real);
-    const pair = await readPair(files, real);
-    const facts = checkPair(pair);
-    const store = new CertificateStore(options, real, { ...pair, version: 1 });
+    const { certificatePem, keyPem, facts } = await readChecked(files, real);
+    const store = new CertificateStore(options, real, { certificatePem, keyPem, version: 1 });
     store.#seen = seen;
     if (paths !== undefined || offered) {
       log.event(paths === undefined ? "certificate-self-signed" : "certificate-loaded", {
@@ -72,30 +75,58 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
     return store;
   }
 
-  /** Reads the files if they changed (always, where other `paths` are given). Whether the files in place are in use. */
-  reload(paths?: CertificatePaths): Promise<boolean> {
-    return this.#reloads.run(() => this.#reload(paths));
+  /** Reads the files again if they changed. Whether the files in place are in use. */
+  lookAgain(): Promise<boolean> {
+    return this.#looks.run(async () => {
+      const { files } = this.#options;
+      const paths = this.#paths;
+      try {
+        const seen = await fingerprint(files, paths);
+        if (seen === this.#seen || paths !== this.#paths) return true;
+        // Before reading: a change in between is then seen the next time.
+        this.#seen = seen;
+        const pair = await readChecked(files, paths);
+        // A look that ends late must not undo a reload, which may have named other files.
+        if (paths === this.#paths) this.#use(pair);
+        return true;
+      } catch (error) {
+        this.#tellFailed(paths, error);
+        return false;
+      }
+    });
   }
 
-  async #reload(paths: CertificatePaths | undefined): Promise<boolean> {
-    const { files, log } = this.#options;
+  /**
+   * Makes ready to serve the certificate in these files (without `paths`, in the present ones, if they changed). Rejects
+   * where they cannot serve, and says so in the log; the function that it gives cannot fail.
+   */
+  async prepare(paths?: CertificatePaths): Promise<() => void> {
+    const { files } = this.#options;
     const wanted = paths ?? this.#paths;
     try {
       const seen = await fingerprint(files, wanted);
-      if (paths === undefined && seen === this.#seen) return true;
-      // Before reading: a change in between is then seen the next time.
-      this.#seen = seen;
-      const pair = await readPair(files, wanted);
-      const facts = checkPair(pair);
-      this.#paths = wanted;
-      if (pair.certificatePem === this.#current.certificatePem && pair.keyPem === this.#current.keyPem) return true;
-      this.#current = { ...pair, version: this.#current.version + 1 };
-      log.event("certificate-loaded", { path: wanted.certificate, ...described(facts) });
-      return true;
+      if (paths === undefined && seen === this.#seen) return () => undefined;
+      const pair = await readChecked(files, wanted);
+      return () => {
+        // An object of its own even where the names are the same: by it a look under way sees that it comes too late.
+        this.#paths = { ...wanted };
+        this.#seen = seen;
+        this.#use(pair);
+      };
     } catch (error) {
-      log.event("certificate-failed", { path: wanted.certificate, error });
-      return false;
+      this.#tellFailed(wanted, error);
+      throw error;
     }
+  }
+
+  #use({ certificatePem, keyPem, path, facts }: CheckedPair): void {
+    if (certificatePem === this.#current.certificatePem && keyPem === this.#current.keyPem) return;
+    this.#current = { certificatePem, keyPem, version: this.#current.version + 1 };
+    this.#options.log.event("certificate-loaded", { path, ...described(facts) });
+  }
+
+  #tellFailed({ certificate: path }: CertificatePaths, error: unknown): void {
+    this.#options.log.event("certificate-failed", { path, error });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -108,7 +139,7 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
       const again = () => {
         if (!this.#closed) this.#lookAgainLater();
       };
-      this.reload().then(again, again);
+      this.lookAgain().then(again, again);
     });
   }
 }
@@ -119,7 +150,7 @@ async function selfSignedPaths(options: CertificateStoreOptions): Promise<Certif
   const folder = join(dataDirectory, "tls");
   const paths = { certificate: join(folder, "self-signed.crt"), key: join(folder, "self-signed.key") };
   try {
-    const { names, validTo } = checkPair(await readPair(files, paths));
+    const { names, validTo } = (await readChecked(files, paths)).facts;
     if (validTo > clock.now() && names.split(", ").includes(`DNS:${hostname}`)) return paths;
   } catch {
     // Absent or broken: made below.
@@ -131,7 +162,7 @@ async function selfSignedPaths(options: CertificateStoreOptions): Promise<Certif
   return paths;
 }
 
-async function readPair(files: Files, paths: CertificatePaths): Promise<CertificatePair> {
+async function readChecked(files: Files, paths: CertificatePaths): Promise<CheckedPair> {
   const read = async (what: string, path: string) => {
     try {
       return Buffer.from(await files.readFile(path)).toString("latin1");
@@ -139,10 +170,9 @@ async function readPair(files: Files, paths: CertificatePaths): Promise<Certific
       throw new CertificateError(`the ${what} ${path} cannot be read: ${(cause as Error).message}`, { cause });
     }
   };
-  return {
-    certificatePem: await read("certificate", paths.certificate),
-    keyPem: await read("key", paths.key),
-  };
+  const certificatePem = await read("certificate", paths.certificate);
+  const keyPem = await read("key", paths.key);
+  return { certificatePem, keyPem, path: paths.certificate, facts: checkPair({ certificatePem, keyPem }) };
 }
 
 async function fingerprint(files: Files, paths: CertificatePaths): Promise<string> {
@@ -150,7 +180,7 @@ async function fingerprint(files: Files, paths: CertificatePaths): Promise<strin
   return facts.map((file) => (file === undefined ? "absent" : `${file.size}@${file.modifiedAt}`)).join(" ");
 }
 
-function described(facts: { subject: string; names: string; validTo: number; fingerprint256: string }) {
+function described(facts: CertificateFacts) {
   const { subject, names, validTo, fingerprint256: fingerprint } = facts;
   return { subject, names, valid_to: new Date(validTo).toISOString(), fingerprint };
 }

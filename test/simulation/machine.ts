@@ -4,7 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import type { RunningServer } from "../../src/cli/running-server.ts";
-import { createServer, type ServerPorts } from "../../src/server/create-server.ts";
+import { createServer } from "../../src/server/create-server.ts";
+import type { ServerPorts } from "../../src/server/plan/server-ports.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
 import type { LogEventName } from "../../src/events/log-events.ts";
 import type { Log, LogFields } from "../../src/ports/log.ts";

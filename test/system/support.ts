@@ -6,9 +6,11 @@
 import assert from "node:assert/strict";
 import PostalMime, { type Email } from "postal-mime";
 import type { RunningServer, ServerPlan } from "../../src/cli/running-server.ts";
-import { createServer, type ServerPorts } from "../../src/server/create-server.ts";
+import { openServer } from "../../src/server/create-server.ts";
+import { Parts } from "../../src/server/plan/parts.ts";
+import type { ServerPorts } from "../../src/server/plan/server-ports.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
-import type { Connection } from "../../src/ports/network.ts";
+import type { Connection, Network } from "../../src/ports/network.ts";
 import type { Resolver } from "../../src/ports/resolver.ts";
 import { MemorySpool, MemoryStore } from "../../src/spool/memory-spool.ts";
 import type { Spool } from "../../src/spool/spool.ts";
@@ -69,6 +71,10 @@ export class SimulatedWorld implements AsyncDisposable {
   wrapSpool: (spool: Spool) => Spool = (spool) => spool;
   /** Stands between the server and the names of the world. */
   wrapResolver: (resolver: Resolver) => Resolver = (resolver) => resolver;
+  /** Where the parts of a server that starts enter themselves. */
+  makeParts: () => Parts = () => new Parts();
+  /** Stands between the server and its listeners. */
+  wrapNetwork: (network: Network) => Network = (network) => network;
   readonly #http = new Map<string, (request: Request) => Response | Promise<Response>>();
   readonly #random = new SeededRandom(11);
   readonly #crypto = new TestCrypto(fakeHash);
@@ -100,7 +106,8 @@ export class SimulatedWorld implements AsyncDisposable {
 
   /** Also after a stop: then on what the server before left. */
   async start(input: Partial<SettingsInput> = {}, plan: Partial<ServerPlan> = {}): Promise<RunningServer> {
-    this.#server = await createServer({ settings: settingsOf(input), mode: "production", ...plan }, this.#ports());
+    const whole = { settings: settingsOf(input), mode: "production", ...plan } as const;
+    this.#server = await openServer(whole, this.#ports(), this.makeParts());
     return this.#server;
   }
 
@@ -190,6 +197,12 @@ export class SimulatedWorld implements AsyncDisposable {
     return await (this.#spool ?? assert.fail("no spool is open")).stats();
   }
 
+  /** Asks the API where it listens: a path of the control socket, or an address with a port. */
+  async ask(place: string, path: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+    const fetch = this.#http.get(place) ?? assert.fail(`nothing listens on ${place}`);
+    return await fetch(new Request(`http://localhost${path}`, { headers }));
+  }
+
   /** A command of `posthaste`, spoken to the running server over its control socket. */
   async command(line: string | readonly string[]) {
     return await this.terminal.run(line, {
@@ -224,7 +237,7 @@ export class SimulatedWorld implements AsyncDisposable {
       clock,
       random: this.#random,
       crypto: this.#crypto,
-      network: network.host(serverAddress),
+      network: this.wrapNetwork(network.host(serverAddress)),
       files,
       resolver: this.wrapResolver(resolver),
       log: this.log,

@@ -6,7 +6,7 @@ import { socketPathProblem } from "../../cli/control-socket.ts";
 import { StartError } from "../../cli/running-server.ts";
 import { FileError, type Files } from "../../ports/files.ts";
 import type { Log } from "../../ports/log.ts";
-import type { Random } from "../../ports/random.ts";
+import type { Opening } from "../plan/part.ts";
 
 const PRIVATE = 0o700;
 const FOR_OTHERS = 0o077;
@@ -53,11 +53,14 @@ async function keepPrivate(dataDir: string, { files, log }: { files: Files; log:
   log.event("data-dir-narrowed", { path: dataDir, former });
 }
 
-/** The token that the API asks for where the configuration has none: made once, and kept for who may read the folder. */
-export async function ownToken(
-  dataDir: string,
-  { files, random, log }: { files: Files; random: Random; log: Log },
-): Promise<string> {
+/**
+ * The token that the API asks for where the configuration has none: made once, and kept for who may read the folder. Any
+ * user of this machine reaches an address, and only this one a socket, which needs none.
+ */
+export async function openToken({ settings, ports }: Opening): Promise<string | undefined> {
+  if (settings.admin.listen.kind === "unix") return undefined;
+  const { data_dir: dataDir } = settings;
+  const { files, random, log } = ports;
   const path = `${dataDir}/${TOKEN_FILE}`;
   const known =
     (await files.stat(path)) &&

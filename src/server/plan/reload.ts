@@ -1,0 +1,39 @@
+/** A reload of a running server: the settings are read anew, and then every part has them, or none. */
+import type { ReloadResult } from "../../cli/running-server.ts";
+import { ConfigError } from "../../config/config-problem.ts";
+import { needsRestart } from "../../config/settings-views.ts";
+import { InTurn } from "../../lib/in-turn.ts";
+import type { Opening } from "./part.ts";
+
+/** Two reloads at once (a signal and a request, or two of either) would mix their settings: the second one waits. */
+export function reloadInTurn(opening: Opening): () => Promise<ReloadResult> {
+  const turns = new InTurn();
+  return () => turns.run(() => reload(opening));
+}
+
+async function reload({ plan, settings, ports: { log }, parts }: Opening): Promise<ReloadResult> {
+  if (!plan.reload) return { ok: false, error: "this server has no configuration file" };
+  try {
+    const next = await plan.reload();
+    // What only a restart changes is still as it was at the start.
+    const fixed = needsRestart(settings, next);
+    if (fixed !== undefined) throw new Error(fixed);
+    const prepared = await parts.prepare(next);
+    // Nothing else happens between the first and the last of them.
+    for (const { name, apply } of prepared) {
+      try {
+        apply();
+      } catch (error) {
+        // A fault of ours. The other parts go on: half of a reload is worse than all but one part.
+        log.event("internal-error", { where: `applying the settings of ${name}`, error: String(error) });
+      }
+    }
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const problems = error instanceof ConfigError ? { problems: error.problems } : {};
+    log.event("settings-refused", { error: text, ...problems });
+    return { ok: false, error: text };
+  }
+  log.event("settings-reloaded", {});
+  return { ok: true };
+}

@@ -1,0 +1,43 @@
+/** What a server asks of the machine it runs on. `main.ts` gives the real ports; tests and simulations give theirs. */
+import type { MessageReading } from "../../admin/message-reading.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Crypto } from "../../ports/crypto.ts";
+import type { Files } from "../../ports/files.ts";
+import type { Log } from "../../ports/log.ts";
+import type { Endpoint, Network } from "../../ports/network.ts";
+import type { Random } from "../../ports/random.ts";
+import type { Resolver } from "../../ports/resolver.ts";
+import type { ReportWork } from "../../reporting/report-work.ts";
+import type { Spool } from "../../spool/spool.ts";
+
+/** A Request-to-Response function, served. */
+export interface HttpServer {
+  readonly endpoint: Endpoint;
+  close(): Promise<void>;
+}
+
+export interface ServerPorts {
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly network: Network;
+  readonly files: Files;
+  readonly resolver: Resolver;
+  readonly log: Log;
+  /** Files and sockets that this process may have open; absent: nobody knows. */
+  readonly openFilesMax?: number;
+  /** Addresses of this machine, as they are now. */
+  readonly interfaceAddresses: () => readonly string[];
+  /** Throws `StartError` where another server has the folder, which exists by now. */
+  readonly lock: (dataDir: string) => { release(): void };
+  readonly openSpool: (dataDir: string) => Promise<Spool>;
+  /** Reads and makes reports, best in a thread of its own: absent, this one does, and stands still meanwhile. */
+  readonly reportWork?: ReportWork;
+  /** Takes captured mail apart, likewise. */
+  readonly reading?: MessageReading;
+  readonly serveHttp: (
+    endpoint: Endpoint,
+    fetch: (request: Request) => Response | Promise<Response>,
+  ) => Promise<HttpServer>;
+}

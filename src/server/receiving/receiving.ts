@@ -1,0 +1,120 @@
+/** The listeners, and what their sessions ask before they accept anything. */
+import { type OpenListener, StartError } from "../../cli/running-server.ts";
+import { inboundSettings, senderAuthenticationSettings } from "../../config/settings-views.ts";
+import { CommitHealth } from "../../inbound/commit-health.ts";
+import { Inbound } from "../../inbound/inbound.ts";
+import { ListenerError, type ListenerOptions } from "../../inbound/listener-options.ts";
+import type { InboundServices } from "../../inbound/services.ts";
+import { SharedBudget } from "../../lib/shared-budget.ts";
+import { SenderAuthentication } from "../../policy/authentication/sender-authentication.ts";
+import { ConnectionLimits, sessionsWithin } from "../../policy/connection-limits.ts";
+import { DroppedConnections } from "../../policy/dropped-connections.ts";
+import { FreeSpace } from "../../policy/free-space.ts";
+import { MessageRate } from "../../policy/message-rate.ts";
+import type { Network } from "../../ports/network.ts";
+import type { MxRouter } from "../../route/mx-router.ts";
+import type { Opening } from "../plan/part.ts";
+import { startError } from "../plan/start-error.ts";
+
+type Limits = Pick<InboundServices, "memory" | "connectionLimits" | "messageRate"> & { readonly freeSpace: FreeSpace };
+type FromPorts = "clock" | "random" | "log" | "network";
+
+/** What sessions need of other parts. */
+export interface ReceivingServices extends Omit<
+  InboundServices,
+  FromPorts | "authentication" | "hasMailboxHere" | "captures" | keyof Limits
+> {
+  readonly router: MxRouter;
+}
+
+export interface Receiving {
+  readonly listeners: readonly OpenListener[];
+  /** Whether mail that came now could be stored. */
+  readonly takesMail: () => boolean;
+}
+
+export async function openReceiving(
+  opening: Opening,
+  { router, spool, ...services }: ReceivingServices,
+  listeners: readonly ListenerOptions[],
+): Promise<Receiving> {
+  const { settings, ports, parts } = opening;
+  const { clock, random, log } = ports;
+  const limits = await openLimits(opening);
+  const intake = new CommitHealth(spool, clock);
+  const authentication = openSenderAuthentication(opening);
+  // Which of several listeners failed is known only to who opens them one by one.
+  const network = countedListens(ports.network);
+  let inbound: Inbound;
+  try {
+    inbound = await Inbound.open(
+      {
+        ...{ clock, random, log, network, spool: intake, authentication, captures: router.captures },
+        hasMailboxHere: (recipient) => router.endsInMaildir(recipient),
+        ...services,
+        ...limits,
+      },
+      inboundSettings(settings),
+      listeners,
+    );
+  } catch (error) {
+    if (error instanceof ListenerError)
+      throw new StartError("start-address-refused", "listener", error.message, { cause: error });
+    const failed = listeners[network.opened];
+    throw failed ? startError(error, `${failed.kind} listener`, failed.endpoint) : error;
+  }
+  parts.add({
+    name: "inbound",
+    view: inboundSettings,
+    prepare: (next) => () => inbound.reconfigure(next),
+    drain: (deadlineMs) => inbound.shutdown({ deadlineMs }),
+  });
+  const opened = settings.listener.map(({ kind }, index): OpenListener => {
+    return { kind, endpoint: inbound.endpoints[index] ?? { kind: "unix", path: "" } };
+  });
+  const { freeSpace } = limits;
+  return { listeners: opened, takesMail: () => freeSpace.check(0).verdict === "accept" && intake.takesMail };
+}
+
+/** Says it where the system lets this process have fewer sessions than are configured. */
+export function tellFewerSessions({ settings: { limits }, ports: { openFilesMax, log } }: Opening): void {
+  if (openFilesMax === undefined) return;
+  const sessions = sessionsWithin(openFilesMax);
+  if (sessions >= limits.connections) return;
+  log.event("sessions-limited", { open_files: openFilesMax, connections: limits.connections, sessions });
+}
+
+/** `inbound` passes changed limits on to them. */
+async function openLimits({ settings: { limits, data_dir: path }, ports }: Opening): Promise<Limits> {
+  const { files, clock, log, openFilesMax } = ports;
+  const lost = new DroppedConnections(log, clock);
+  const ceiling = openFilesMax === undefined ? Number.POSITIVE_INFINITY : sessionsWithin(openFilesMax);
+  return {
+    memory: new SharedBudget(limits.session_memory),
+    connectionLimits: new ConnectionLimits(limits, clock, {
+      ceiling,
+      dropped: (address, reason) => lost.note(address, reason),
+    }),
+    messageRate: new MessageRate(limits.client_message_rate),
+    freeSpace: await FreeSpace.open({ files, clock, log, path, reserve: limits.free_space }),
+  };
+}
+
+function openSenderAuthentication({ settings, ports: { resolver, clock, log }, parts }: Opening): SenderAuthentication {
+  const view = senderAuthenticationSettings;
+  const authentication = new SenderAuthentication({ resolver, clock, log }, view(settings));
+  parts.add({ name: "sender-authentication", view, prepare: (next) => () => authentication.reconfigure(next) });
+  return authentication;
+}
+
+function countedListens(network: Network): Network & { opened: number } {
+  return {
+    opened: 0,
+    connect: (endpoint, options) => network.connect(endpoint, options),
+    async listen(endpoint, options) {
+      const listener = await network.listen(endpoint, options);
+      this.opened++;
+      return listener;
+    },
+  };
+}

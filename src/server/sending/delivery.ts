@@ -1,0 +1,36 @@
+/** Those that deliver: one agent for each kind of next hop. */
+import type { Settings } from "../../config/settings-schema.ts";
+import { CaptureDelivery } from "../../outbound/capture-delivery.ts";
+import { DiscardDelivery } from "../../outbound/discard-delivery.ts";
+import { MaildirDelivery } from "../../outbound/maildir-delivery.ts";
+import { smtpDeliverySettings } from "../../outbound/settings.ts";
+import { SmtpDelivery } from "../../outbound/smtp-delivery.ts";
+import type { DeliveryAgents } from "../../queue/queue.ts";
+import type { MessageSigning } from "../../signing/message-signing.ts";
+import type { Opening } from "../plan/part.ts";
+
+export function openDelivery(
+  { settings, ports: { network, clock, files, log }, parts }: Opening,
+  /** `signing` absent: what is converted loses its signatures. */
+  { reports, signing }: { readonly reports: DeliveryAgents["reports"]; readonly signing?: MessageSigning },
+): DeliveryAgents {
+  const smtp = new SmtpDelivery({ network, clock, log, settings: smtpView(settings), signing: () => signing });
+  parts.add({
+    name: "delivery",
+    view: smtpView,
+    prepare: (next) => () => smtp.reconfigure(next),
+    stop: () => smtp.close(),
+  });
+  return {
+    smtp,
+    lmtp: smtp,
+    maildir: new MaildirDelivery({ files, log }, { hostname: settings.hostname }),
+    capture: new CaptureDelivery(),
+    reports,
+    discard: new DiscardDelivery(),
+  };
+}
+
+function smtpView({ hostname, outbound, queue }: Settings) {
+  return smtpDeliverySettings(hostname, outbound, queue.warn_after);
+}

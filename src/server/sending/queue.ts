@@ -1,0 +1,61 @@
+/** The queue, with what makes reports of its outcomes. */
+import type { Settings } from "../../config/settings-schema.ts";
+import { type DeliveryAgents, Queue } from "../../queue/queue.ts";
+import { HeldMailKeeper } from "../../reporting/held-mail-keeper.ts";
+import type { FindReportDestination } from "../../reporting/report-destination.ts";
+import { ReportGatherer } from "../../reporting/report-gatherer.ts";
+import { Reporter } from "../../reporting/reporter.ts";
+import type { MxRouter } from "../../route/mx-router.ts";
+import { InForce, type Opening } from "../plan/part.ts";
+import type { Store } from "../store/store.ts";
+
+export interface Sending {
+  readonly queue: Queue;
+  readonly reporter: Reporter;
+  readonly gatherer: ReportGatherer;
+}
+
+export function openQueue(
+  { settings, ports: { clock, random, log }, parts }: Opening,
+  { spool, ids }: Store,
+  given: {
+    readonly router: MxRouter;
+    readonly agents: DeliveryAgents;
+    readonly findDestination: FindReportDestination;
+    /** Absent: reports leave unsigned. */
+    readonly sign?: (content: Uint8Array) => Promise<string>;
+  },
+): Sending {
+  const { router, agents, ...reporting } = given;
+  const { captures } = router;
+  const { hostname } = settings;
+  const nextId = () => ids.next();
+  const reporter = new Reporter({ ...reporting, settings: () => ({ hostname }), clock, random, log, nextId });
+  const gatherer = new ReportGatherer({ reporter, spool, clock, log, captures, wake: () => queue.wake() });
+  parts.add({ name: "reports", start: () => gatherer.start(), stop: () => gatherer.close() });
+  const view = ({ queue: own }: Settings) => own;
+  const common = { spool, clock, random, log };
+  const queue = new Queue({ ...common, router, agents, reporter: gatherer, captures, settings: view(settings) });
+  parts.add({
+    name: "queue",
+    view,
+    prepare: (next) => () => queue.reconfigure(next),
+    start: () => queue.start(),
+    drain: (deadlineMs) => queue.stop({ deadlineMs }),
+  });
+  return { queue, reporter, gatherer };
+}
+
+export function openHeldMail(
+  { settings, ports: { clock, random, log }, parts }: Opening,
+  { spool, ids }: Store,
+  { queue, gatherer, findDestination }: Omit<Sending, "reporter"> & { readonly findDestination: FindReportDestination },
+): HeldMailKeeper {
+  const view = ({ hostname, queue: { expire: expireMs } }: Settings) => ({ hostname, expireMs });
+  const { get, prepare } = new InForce(view(settings));
+  const [nextId, wake] = [() => ids.next(), () => queue.wake()];
+  const common = { spool, clock, random, log };
+  const keeper = new HeldMailKeeper({ ...common, gatherer, findDestination, nextId, wake, settings: get });
+  parts.add({ name: "held-mail", view, prepare, start: () => keeper.start(), stop: () => keeper.close() });
+  return keeper;
+}
