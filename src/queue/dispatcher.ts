@@ -12,12 +12,10 @@ import type { Concluder } from "./concluder.ts";
 import { outcomeOfHops } from "./conclusion.ts";
 import { leavesForwarded } from "./deliveries.ts";
 import { LoopBreaker } from "./loop-breaker.ts";
-import type { ReadyBudget } from "./ready-budget.ts";
-import type { ReadPace } from "./read-pace.ts";
 import type { ReadyQueue } from "./ready-queue.ts";
+import type { ReadySpace } from "./ready-space.ts";
 import type { RetryWishes } from "./retry-wishes.ts";
-import type { RoutedRecipient } from "./route-message.ts";
-import { RoutingStage } from "./routing-stage.ts";
+import { type RoutedRecipient, RoutingStage } from "./routing-stage.ts";
 import type { QueueSettings } from "./settings.ts";
 import type { ReadyJob, Site } from "./site.ts";
 
@@ -29,9 +27,7 @@ export interface DispatcherOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly ready: ReadyQueue;
-  readonly budget: ReadyBudget;
-  /** Told what became of what was read. */
-  readonly pace: ReadPace;
+  readonly space: ReadySpace;
   readonly concluder: Concluder;
   /** What a person wants tried although its site rests. */
   readonly wishes: RetryWishes;
@@ -52,8 +48,6 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #routing: RoutingStage;
   readonly #loopBreaker = new LoopBreaker();
-  /** Domains that {@link Dispatcher.crowdedDomains} last named for their own crowd, not for a full site. */
-  readonly #leftOut = new Set<string>();
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -82,47 +76,6 @@ export class Dispatcher {
   /** Recipients whose routes are not known yet; their later answers are ignored. */
   takeBack(claim: Claim): readonly StoredRecipient[] {
     return this.#routing.takeBack(claim);
-  }
-
-  /** Whether there is no room for more recipients of this domain, when they come as fresh mail. */
-  isCrowded(domain: string): boolean {
-    const { ready, budget } = this.#options;
-    return ready.isFull(domain) || this.#isCrowded(domain, budget.siteShare(true));
-  }
-
-  /** The domains of which no more should be read from the schedule. */
-  crowdedDomains(): readonly string[] {
-    const { ready, budget } = this.#options;
-    const share = budget.siteShare(false);
-    this.#leftOut.clear();
-    for (const domain of this.#routing.domains()) if (this.#isLeftOut(domain, share)) this.#leftOut.add(domain);
-    return [...new Set(ready.fullDomains()).union(this.#leftOut)];
-  }
-
-  /**
-   * Whether a domain that was left out for its own crowd has room again since this was last asked; sites that were full
-   * say so themselves. To be asked after whatever {@link Dispatcher.#isLeftOut} looks at may have become less: when
-   * routes are known, when jobs leave the ready stage, and when its memory is given back.
-   */
-  takeEased(): boolean {
-    if (this.#leftOut.size === 0) return false;
-    const share = this.#options.budget.siteShare(false);
-    for (const domain of this.#leftOut) {
-      if (this.#isLeftOut(domain, share)) continue;
-      this.#leftOut.clear();
-      return true;
-    }
-    return false;
-  }
-
-  /** A domain whose routes are all known is judged by its sites alone. */
-  #isLeftOut(domain: string, share: number): boolean {
-    return this.#routing.countOf(domain) > 0 && this.#isCrowded(domain, share);
-  }
-
-  /** As with sites, half of a share is enough: what a page brings is dispatched only after the next page is asked for. */
-  #isCrowded(domain: string, share: number): boolean {
-    return (this.#routing.countOf(domain) + this.#options.ready.waitingOf(domain)) * 2 >= share;
   }
 
   /** A deferral without a connection: each recipient moves on along its own schedule, and expires in time. */
@@ -250,7 +203,7 @@ export class Dispatcher {
     { site, forwarded }: Pick<ReadyJob, "site" | "forwarded">,
     recipients: readonly StoredRecipient[],
   ): void {
-    const { clock, random, ready, budget, pace, concluder, wishes, isOpen } = this.#options;
+    const { clock, random, ready, space, concluder, wishes, isOpen } = this.#options;
     const nowMs = clock.monotonicMs();
     const job: ReadyJob = { claim, recipients, hop, site, forwarded };
     if (!isOpen()) {
@@ -264,13 +217,10 @@ export class Dispatcher {
       }
       site.health.wake(nowMs);
     }
-    const share = budget.siteShare(claim.fresh);
-    if (site.full && site.waitingRecipients >= share) {
-      if (!claim.fresh) pace.notePutOff(recipients.length);
+    if (!space.admits(claim, site.crowds, recipients.length)) {
       concluder.putBack(claim, recipients, clock.now() + Math.ceil(crowdedPutOffMs * (1 + random.next())));
       return;
     }
-    if (!claim.fresh) pace.noteUsed(recipients.length);
-    ready.push(job, share, nowMs);
+    ready.push(job, nowMs);
   }
 }

@@ -33,7 +33,7 @@ test("a domain that was left out of a page is read again as soon as its routes a
   for (let number = 0; number < 25; number++) await fixture.accept({ to: [`user${number}@a.test`] });
   queue.start();
   await fixture.settle();
-  assert.deepEqual([queue.stats().ready, claims], [10, 2], "half of a share, then an empty page without it");
+  assert.deepEqual([queue.stats().ready, claims], [5, 2], "a quarter of a share, then an empty page without it");
   await fixture.advance(10 * minute);
   assert.equal(claims, 2, "nothing is asked for while nothing changes");
   route.resolve({ kind: "hop", hop: smtpHop("a.test") });
@@ -171,12 +171,43 @@ test("a full site is left out of claims: a page is never filled with what cannot
   await fixture.settle();
   assert.ok(requests.some(({ excludeDomains }) => excludeDomains.includes("flood.test")));
   assert.ok(agent.attempted.filter((address) => address.includes("other")).length === 30, "all others are done");
-  assert.equal(queue.claimTermsForFresh(["flood.test"]), undefined);
-  assert.notEqual(queue.claimTermsForFresh(["quiet.test"]), undefined);
+  assert.notEqual(queue.claimTermsForFresh(["flood.test"]), undefined, "a backlog does not shut out fresh mail");
   agent.blocked = false;
   agent.unblock();
   await fixture.advance(5 * minute);
   assert.equal(agent.jobs.length, 130);
+});
+
+test("fresh mail to one idle site is claimed until it has a third of its half, and again when half of that has gone", async () => {
+  const fixture = new QueueFixture({ settings: { deliveries_per_site: 1 } });
+  const { agent, queue, spool } = fixture;
+  agent.blocked = true;
+  queue.start();
+  for (let number = 0; number < 330; number++) await fixture.accept({ to: [`u${number}@one.test`] });
+  await fixture.settle();
+  assert.deepEqual([queue.stats().ready, (await spool.stats()).scheduled], [330, 0], "none of it is held back");
+  for (let number = 330; number < 400; number++) await fixture.accept({ to: [`u${number}@one.test`] });
+  await fixture.settle();
+  assert.equal(queue.claimTermsForFresh(["one.test"]), undefined);
+  assert.notEqual(queue.claimTermsForFresh(["quiet.test"]), undefined);
+  // What came unclaimed is read, into the other half.
+  assert.equal(queue.stats().ready, 400);
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.settle();
+  assert.equal(agent.jobs.length, 400);
+  assert.notEqual(queue.claimTermsForFresh(["one.test"]), undefined);
+});
+
+test("fresh mail whose route is not known yet has the same share, however much of it comes at once", async () => {
+  const fixture = new QueueFixture();
+  fixture.router.table.set("slow.test", new Promise(() => {}));
+  fixture.queue.start();
+  for (let number = 0; number < 330; number++) await fixture.accept({ to: [`u${number}@slow.test`] });
+  assert.equal((await fixture.spool.stats()).scheduled, 0, "none of it is held back");
+  for (let number = 330; number < 400; number++) await fixture.accept({ to: [`u${number}@slow.test`] });
+  assert.equal(fixture.queue.claimTermsForFresh(["slow.test"]), undefined);
+  assert.notEqual(fixture.queue.claimTermsForFresh(["quiet.test"]), undefined);
 });
 
 test("a backlog for one site is read as its deliveries go on, and none of it is put off", async () => {

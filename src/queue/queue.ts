@@ -22,9 +22,8 @@ import { Dispatcher } from "./dispatcher.ts";
 import { Deliveries, type DeliveryAgents, type DeliveryEnd } from "./deliveries.ts";
 import { type Claim, leaseMs, Leases, newClaim } from "./leases.ts";
 import { type OperatorVerb, OperatorVerbs, type VerbResult } from "./operator-verbs.ts";
-import { ReadPace } from "./read-pace.ts";
-import { ReadyBudget } from "./ready-budget.ts";
 import { ReadyQueue } from "./ready-queue.ts";
+import { ReadySpace } from "./ready-space.ts";
 import { Recorder } from "./recorder.ts";
 import type { QueueSettings } from "./settings.ts";
 import type { ReadyJob } from "./site.ts";
@@ -66,12 +65,6 @@ export interface QueueStats {
   readonly unrecorded: number;
 }
 
-/** Recipients per claim: one page is one transaction and a few milliseconds of the spool. */
-const pageMax = 500;
-/** Of them for one domain: a flood leaves most of each page to others. */
-const pagePerDomainMax = 100;
-/** Less room than this is not worth a claim; it waits until half of the stage is free. */
-const pageMin = 50;
 /** What the agents get, after they were asked to stop, to say so. */
 const abortGraceMs = 5_000;
 /** Time to record the last outcomes. */
@@ -86,8 +79,7 @@ export class Queue {
   #stopping: Promise<void> | undefined;
 
   readonly #ready: ReadyQueue;
-  readonly #budget = new ReadyBudget(() => this.#settings.ready);
-  readonly #pace = new ReadPace();
+  readonly #space: ReadySpace;
   readonly #dispatcher: Dispatcher;
   readonly #deliveries: Deliveries;
   readonly #recorder: Recorder;
@@ -99,16 +91,17 @@ export class Queue {
   readonly sites: SiteControl;
   readonly #verbs: OperatorVerbs;
 
-  /** The last claim was not made for want of room. */
-  #moreToRead = false;
-
   constructor(options: QueueOptions) {
     const { spool, router, agents, reporter, clock, random, log, settings } = options;
     this.#clock = clock;
     this.#log = log;
     this.#settings = settings;
     this.#terms = { leaseMs, retryDelaysMs: settings.retry };
-    this.#ready = new ReadyQueue(settings);
+    this.#space = new ReadySpace(
+      () => this.#settings.ready,
+      () => this.#claimer.wake(),
+    );
+    this.#ready = new ReadyQueue(settings, this.#space);
     this.#deliveries = new Deliveries({
       agents,
       spool,
@@ -134,8 +127,7 @@ export class Queue {
       clock,
       random,
       ready: this.#ready,
-      budget: this.#budget,
-      pace: this.#pace,
+      space: this.#space,
       concluder: this.#concluder,
       wishes: this.#wishes,
       settings: () => this.#settings,
@@ -154,8 +146,8 @@ export class Queue {
         this.#pump();
       },
     });
-    const [ready, budget, dispatcher, leases] = [this.#ready, this.#budget, this.#dispatcher, this.#leases];
-    this.#unbegun = new Unbegun({ clock, ready, budget, dispatcher, leases });
+    const [ready, dispatcher, leases] = [this.#ready, this.#dispatcher, this.#leases];
+    this.#unbegun = new Unbegun({ clock, ready, dispatcher, leases });
     const [claimer, concluder, deliveries, unbegun] = [this.#claimer, this.#concluder, this.#deliveries, this.#unbegun];
     const wishes = this.#wishes;
     const retry = async (filter: RecipientFilter) => (await this.operate("retry", filter, "operator", "")).changed;
@@ -187,9 +179,8 @@ export class Queue {
    */
   claimTermsForFresh(domains?: readonly string[]): ClaimTerms | undefined {
     if (this.#state !== "running" || this.#recorder.paused !== undefined) return undefined;
-    if (this.#budget.freshRoom <= 0) return undefined;
-    if (domains !== undefined && domains.some((domain) => this.#dispatcher.isCrowded(domain))) return undefined;
-    return this.#terms;
+    const hasRoom = domains?.every((domain) => this.#space.roomFor(domain)) ?? this.#space.hasFreshRoom;
+    return hasRoom ? this.#terms : undefined;
   }
 
   /** Takes over fresh mail that came back claimed from its commit. */
@@ -227,8 +218,8 @@ export class Queue {
     return {
       state: this.#state,
       ...(paused !== undefined && { paused }),
-      ready: this.#budget.taken,
-      readyMax: this.#budget.max,
+      ready: this.#space.taken,
+      readyMax: this.#space.max,
       running: this.#ready.slots.network,
       runningMax: this.#settings.deliveries,
       runningLocal: this.#deliveries.running - this.#ready.slots.network,
@@ -238,26 +229,14 @@ export class Queue {
 
   #claimRequest(): ClaimRequest | undefined {
     if (this.#state !== "running" || this.#recorder.paused !== undefined) return undefined;
-    const { readRoom, half } = this.#budget;
-    if (readRoom < Math.min(pageMin, half / 4)) {
-      this.#moreToRead = true;
-      return undefined;
-    }
-    const restMs = this.#pace.restMs(this.#clock.monotonicMs());
-    if (restMs > 0) {
-      this.#claimer.wakeAfter(restMs);
-      return undefined;
-    }
-    return {
-      ...this.#terms,
-      limit: Math.min(readRoom, pageMax),
-      perDomainMax: Math.min(pagePerDomainMax, Math.ceil(this.#budget.siteShare(false) / 2)),
-      excludeDomains: this.#dispatcher.crowdedDomains(),
-    };
+    const page = this.#space.page(this.#clock.monotonicMs());
+    if (!("waitMs" in page)) return { ...this.#terms, ...page };
+    this.#claimer.wakeAfter(page.waitMs);
+    return undefined;
   }
 
   #admit(claim: Claim): void {
-    this.#budget.take(claim);
+    this.#space.reserve(claim);
     this.#leases.add(claim);
     this.#verbs.intercept(claim);
     if (claim.routing.length > 0) this.#dispatcher.dispatch(claim);
@@ -276,11 +255,6 @@ export class Queue {
         this.#deliveries.begin(job);
       }
     }
-    if (this.#ready.takeEased()) {
-      this.#pace.siteEased();
-      this.#claimer.wake();
-    }
-    if (this.#dispatcher.takeEased()) this.#claimer.wake();
   }
 
   #ended({ job, durationMs, result, saysNothing, interrupted }: DeliveryEnd): void {
@@ -349,14 +323,8 @@ export class Queue {
   #settled(claim: Claim, recipients: number, due: Instant | undefined): void {
     claim.open -= recipients;
     if (claim.open <= 0) this.#leases.delete(claim);
-    this.#budget.giveBack(claim, recipients);
-    if (this.#state !== "running") return;
-    if (due !== undefined) this.#claimer.noteDue(due);
-    if (this.#moreToRead && this.#budget.readRoom * 2 >= this.#budget.half) {
-      this.#moreToRead = false;
-      this.#claimer.wake();
-    }
-    if (this.#dispatcher.takeEased()) this.#claimer.wake();
+    this.#space.release(claim, recipients);
+    if (due !== undefined && this.#state === "running") this.#claimer.noteDue(due);
   }
 
   #resumed(): void {

@@ -5,6 +5,15 @@ import { queueSettings } from "./settings.ts";
 import type { NextHop } from "../route/next-hop.ts";
 import type { ReadyJob, Site } from "./site.ts";
 import { ReadyQueue } from "./ready-queue.ts";
+import { ReadySpace } from "./ready-space.ts";
+
+function readyQueue(): ReadyQueue {
+  const space = new ReadySpace(
+    () => 100_000,
+    () => undefined,
+  );
+  return new ReadyQueue(queueSettings.parse({}), space);
+}
 
 /** Nothing else of a job is looked at here. */
 function jobAt(site: Site, hop: NextHop, domain: string): ReadyJob {
@@ -13,14 +22,14 @@ function jobAt(site: Site, hop: NextHop, domain: string): ReadyJob {
 }
 
 test("a site forgets its domains when nothing waits there any more", () => {
-  const ready = new ReadyQueue(queueSettings.parse({}));
+  const ready = readyQueue();
   const hop = { kind: "discard", site: "discard", description: "discard" } as const;
   const site = ready.siteFor(hop);
   for (let round = 0; round < 3; round++) {
     for (let number = 0; number < 500; number++) {
       const domain = `d${round}-${number}.test`;
       site.remember(domain);
-      ready.push(jobAt(site, hop, domain), 100_000, 0);
+      ready.push(jobAt(site, hop, domain), 0);
     }
     assert.equal(site.domains.size, 500);
     for (let job = ready.next(0); job !== undefined; job = ready.next(0)) ready.ended(job, 0);
@@ -29,12 +38,12 @@ test("a site forgets its domains when nothing waits there any more", () => {
 });
 
 test("no more than 10,000 sites are remembered; idle ones go first, and those at work stay", () => {
-  const ready = new ReadyQueue(queueSettings.parse({}));
+  const ready = readyQueue();
   const hop = (number: number) =>
     ({ kind: "maildir", site: `s${number}`, path: "/x", description: "maildir" }) as const;
   for (let number = 0; number < 100; number++) {
     const site = ready.siteFor(hop(number));
-    ready.push(jobAt(site, hop(number), "d.test"), 100_000, 0);
+    ready.push(jobAt(site, hop(number), "d.test"), 0);
   }
   for (let number = 100; number < 25_000; number++) {
     ready.siteFor(hop(number));

@@ -1,30 +1,27 @@
 /**
  * The ready stage: what is claimed, routed and waits for its turn. Sites take turns, one delivery each, so a flood to
  * one of them starves none; within a site senders take turns (`lanes.ts`). Which of them may begin is bounded by slots
- * (`slots.ts`); what waits, in all and for each site, by who fills it (`queue.ts`). Time here is the monotonic clock's.
+ * (`slots.ts`); what waits, in all and for each site, by `ready-space.ts`. Time here is the monotonic clock's.
  */
 import type { NextHop } from "../route/next-hop.ts";
+import type { ReadySpace } from "./ready-space.ts";
 import type { QueueSettings } from "./settings.ts";
 import { type ReadyJob, Site } from "./site.ts";
 import { Slots } from "./slots.ts";
 
 /** Sites remembered, busy or not. An idle one costs under a kilobyte; what it knew is learnt again in one attempt. */
 const sitesMax = 10_000;
-/** Domains left out of one claim: the statement stays small. What is claimed beyond them is put off for a moment. */
-const excludedDomainsMax = 1_000;
 
 export class ReadyQueue {
+  readonly #space: ReadySpace;
   #settings: QueueSettings;
   readonly slots = new Slots(() => this.#settings);
   readonly #sites = new Map<string, Site>();
-  readonly #full = new Set<Site>();
   readonly #turn: Site[] = [];
-  /** Recipients in `waiting` of all sites, by domain. */
-  readonly #waitingByDomain = new Map<string, number>();
-  #eased = false;
 
-  constructor(settings: QueueSettings) {
+  constructor(settings: QueueSettings, space: ReadySpace) {
     this.#settings = settings;
+    this.#space = space;
   }
 
   reconfigure(settings: QueueSettings): void {
@@ -42,22 +39,12 @@ export class ReadyQueue {
     return site;
   }
 
-  /**
-   * `share`: how many recipients of one site may wait in memory just now. With half of them the site counts as full and
-   * no more are asked for; the other half is room for those that were on their way by then.
-   */
-  push(job: ReadyJob, share: number, nowMs: number): void {
-    const { site } = job;
+  push(job: ReadyJob, nowMs: number): void {
+    const { site, claim, recipients } = job;
     site.waiting.push(job);
-    site.waitingRecipients += job.recipients.length;
-    this.#count(job, 1);
-    if (!site.full && site.waitingRecipients * 2 >= share) {
-      site.full = true;
-      site.hasRoomAt = Math.floor(share / 4);
-      this.#full.add(site);
-    }
+    this.#space.join(claim, site.crowds, recipients.length);
     // A report may be all that kept the site waiting.
-    if (job.claim.message.reversePath !== "") this.slots.forget(site);
+    if (claim.message.reversePath !== "") this.slots.forget(site);
     this.#offerTurn(site, nowMs);
   }
 
@@ -87,39 +74,9 @@ export class ReadyQueue {
   /** Takes away everything that waits at a site. */
   drain(site: Site): readonly ReadyJob[] {
     const jobs = site.waiting.drain();
-    for (const job of jobs) this.#count(job, -1);
+    for (const job of jobs) this.#left(job);
     this.slots.forget(site);
-    this.#left(site, site.waitingRecipients);
     return jobs;
-  }
-
-  /** Whether a site that was full has room again since this was last asked. */
-  takeEased(): boolean {
-    const eased = this.#eased;
-    this.#eased = false;
-    return eased;
-  }
-
-  /** Domains whose sites have their share of the memory. */
-  fullDomains(): readonly string[] {
-    const domains: string[] = [];
-    for (const site of this.#full) {
-      for (const domain of site.domains) {
-        if (domains.length >= excludedDomainsMax) return domains;
-        domains.push(domain);
-      }
-    }
-    return domains;
-  }
-
-  isFull(domain: string): boolean {
-    for (const site of this.#full) if (site.domains.has(domain)) return true;
-    return false;
-  }
-
-  /** Recipients of this domain that wait for their turn. */
-  waitingOf(domain: string): number {
-    return this.#waitingByDomain.get(domain) ?? 0;
   }
 
   sites(): Iterable<Site> {
@@ -139,8 +96,7 @@ export class ReadyQueue {
     job.slot = this.slots.take(job, nowMs);
     if (job.slot === undefined) return undefined;
     site.waiting.take(job);
-    this.#count(job, -1);
-    this.#left(site, job.recipients.length);
+    this.#left(job);
     site.running++;
     this.#offerTurn(site, nowMs);
     return job;
@@ -161,23 +117,10 @@ export class ReadyQueue {
     this.#turn.push(site);
   }
 
-  #count({ recipients }: ReadyJob, step: 1 | -1): void {
-    for (const { domain } of recipients) {
-      const count = (this.#waitingByDomain.get(domain) ?? 0) + step;
-      if (count === 0) this.#waitingByDomain.delete(domain);
-      else this.#waitingByDomain.set(domain, count);
-    }
-  }
-
-  #left(site: Site, recipients: number): void {
-    site.waitingRecipients -= recipients;
-    // Only a site where something waits can be full, so its domains are bounded by what waits.
+  #left({ site, claim, recipients }: ReadyJob): void {
+    this.#space.leave(claim, site.crowds, recipients.length);
+    // So they are bounded by what waits.
     if (site.waitingRecipients === 0) site.domains.clear();
-    if (site.full && site.waitingRecipients <= site.hasRoomAt) {
-      site.full = false;
-      this.#full.delete(site);
-      this.#eased = true;
-    }
   }
 
   /** The oldest idle sites go first; those that are working cannot be more than the ready stage holds recipients. */

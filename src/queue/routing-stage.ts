@@ -1,41 +1,49 @@
 /**
- * Recipients whose route is being looked up, counted by domain: a flood to a domain whose DNS does not answer must not
- * take all the memory for itself.
+ * Recipients whose routes are being looked up. The answers for one message are handed on together, so that recipients with
+ * the same next hop travel in one transaction; a domain whose DNS is slow does not hold up the others for long.
  */
-import type { Clock } from "../ports/clock.ts";
-import type { Router } from "../route/router.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { Router, RouteResult } from "../route/router.ts";
 import type { StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./leases.ts";
-import { routeMessage, type RoutedRecipient } from "./route-message.ts";
+import type { ReadySpace } from "./ready-space.ts";
+
+export interface RoutedRecipient {
+  readonly recipient: StoredRecipient;
+  readonly result: RouteResult;
+}
+
+/** Cached routes answer in the same turn; a cold look-up mostly within a second. */
+const patienceMs = 2_000;
+
+export interface RoutingOptions {
+  readonly router: Router;
+  readonly clock: Clock;
+  /** A flood to a domain whose DNS does not answer must not take all the memory for itself. */
+  readonly space: Pick<ReadySpace, "awaitRoutes" | "endRoutes">;
+}
 
 export class RoutingStage {
-  readonly #dependencies: { readonly router: Router; readonly clock: Clock };
+  readonly #options: RoutingOptions;
   readonly #dispatch: (claim: Claim, batch: readonly RoutedRecipient[]) => void;
-  readonly #byDomain = new Map<string, number>();
   /** Ends the wait for the routes of a claim. */
   readonly #waits = new Map<Claim, () => void>();
 
-  constructor(
-    dependencies: { readonly router: Router; readonly clock: Clock },
-    dispatch: (claim: Claim, batch: readonly RoutedRecipient[]) => void,
-  ) {
-    this.#dependencies = dependencies;
+  /** `dispatch` gets each recipient once, unless {@link RoutingStage.takeBack} came first. */
+  constructor(options: RoutingOptions, dispatch: (claim: Claim, batch: readonly RoutedRecipient[]) => void) {
+    this.#options = options;
     this.#dispatch = dispatch;
   }
 
-  /** `dispatch` gets each recipient once, unless {@link RoutingStage.takeBack} came first. */
   begin(claim: Claim, recipients: readonly StoredRecipient[]): void {
+    const { space } = this.#options;
     claim.routing = recipients;
-    for (const { domain } of recipients) this.#count(domain, 1);
-    const cancel = routeMessage(this.#dependencies, recipients, (batch) => {
-      if (batch.length === claim.routing.length) {
-        claim.routing = [];
-        this.#waits.delete(claim);
-      } else {
-        const routed = new Set(batch.map(({ recipient }) => recipient));
-        claim.routing = claim.routing.filter((recipient) => !routed.has(recipient));
-      }
-      for (const { recipient } of batch) this.#count(recipient.domain, -1);
+    space.awaitRoutes(claim, recipients);
+    const cancel = routeMessage(this.#options, recipients, (batch) => {
+      const routed = new Set(batch.map(({ recipient }) => recipient));
+      claim.routing = claim.routing.filter((recipient) => !routed.has(recipient));
+      if (claim.routing.length === 0) this.#waits.delete(claim);
+      space.endRoutes(claim, [...routed]);
       this.#dispatch(claim, batch);
     });
     this.#waits.set(claim, cancel);
@@ -47,23 +55,62 @@ export class RoutingStage {
     claim.routing = [];
     this.#waits.get(claim)?.();
     this.#waits.delete(claim);
-    for (const { domain } of recipients) this.#count(domain, -1);
+    this.#options.space.endRoutes(claim, recipients);
     return recipients;
   }
+}
 
-  /** Recipients of this domain whose routes are not known yet. */
-  countOf(domain: string): number {
-    return this.#byDomain.get(domain) ?? 0;
+/**
+ * `dispatch` is called with each recipient exactly once, in one batch or a few, never in this turn; not any more after the
+ * function that is given back was called.
+ */
+function routeMessage(
+  dependencies: { readonly router: Router; readonly clock: Clock },
+  recipients: readonly StoredRecipient[],
+  dispatch: (batch: readonly RoutedRecipient[]) => void,
+): () => void {
+  const { router, clock } = dependencies;
+  let waiting = recipients.length;
+  let batch: RoutedRecipient[] = [];
+  let patience: Timer | undefined;
+  let isOver = false;
+  const handOver = () => {
+    const ready = batch;
+    batch = [];
+    if (ready.length > 0) dispatch(ready);
+  };
+  for (const recipient of recipients) {
+    router.route(recipient).then(
+      (result) => routed(recipient, result),
+      (error: unknown) => routed(recipient, routerFailed(error)),
+    );
   }
+  return () => {
+    isOver = true;
+    patience?.cancel();
+  };
+  function routed(recipient: StoredRecipient, result: RouteResult): void {
+    if (isOver) return;
+    batch.push({ recipient, result });
+    waiting--;
+    if (waiting === 0) {
+      patience?.cancel();
+      handOver();
+    } else {
+      patience ??= clock.setTimer(patienceMs, () => {
+        // From here on at most one transaction more for each late answer.
+        patience = undefined;
+        handOver();
+      });
+    }
+  }
+}
 
-  /** Those with a recipient whose route is not known yet. */
-  domains(): Iterable<string> {
-    return this.#byDomain.keys();
-  }
-
-  #count(domain: string, step: 1 | -1): void {
-    const count = (this.#byDomain.get(domain) ?? 0) + step;
-    if (count === 0) this.#byDomain.delete(domain);
-    else this.#byDomain.set(domain, count);
-  }
+function routerFailed(error: unknown): RouteResult {
+  return {
+    kind: "deferred",
+    status: "4.3.0",
+    owner: "local-trouble",
+    reason: `routing failed through a fault of this server: ${error instanceof Error ? error.message : String(error)}`,
+  };
 }

@@ -7,6 +7,7 @@ import type { StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./leases.ts";
 import type { QueueSettings } from "./settings.ts";
 import { type Lane, Lanes } from "./lanes.ts";
+import { Crowd, type Crowds } from "./ready-space.ts";
 import { SiteHealth } from "./site-health.ts";
 import type { Pool, Slot } from "./slots.ts";
 
@@ -67,12 +68,9 @@ export class Site {
   readonly domains = new Set<string>();
   readonly waiting = new Lanes();
   /** Recipients in `waiting`. */
-  waitingRecipients = 0;
+  readonly crowds: Crowds = { fresh: new Crowd(this.domains), read: new Crowd(this.domains) };
   /** Deliveries under way. */
   running = 0;
-  /** Has enough of the memory to ask for no more; cleared when no more than `hasRoomAt` recipients wait. */
-  full = false;
-  hasRoomAt = 0;
   /** Stands in the round of sites that may begin a delivery. */
   inTurn = false;
   /** Instead, it stands among those that wait for a slot. */
@@ -91,6 +89,10 @@ export class Site {
     this.key = key;
     this.kind = hop.kind;
     this.description = hop.description;
+  }
+
+  get waitingRecipients(): number {
+    return this.crowds.fresh.waiting + this.crowds.read.waiting;
   }
 
   normalLimit(settings: QueueSettings): number {

@@ -7,7 +7,6 @@ import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./leases.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Leases } from "./leases.ts";
-import type { ReadyBudget } from "./ready-budget.ts";
 import type { ReadyQueue } from "./ready-queue.ts";
 
 /** Some recipients of one claim. */
@@ -19,7 +18,6 @@ export interface ClaimPart {
 export interface UnbegunOptions {
   readonly clock: Clock;
   readonly ready: ReadyQueue;
-  readonly budget: ReadyBudget;
   readonly dispatcher: Dispatcher;
   readonly leases: Leases;
 }
@@ -41,7 +39,7 @@ export class Unbegun {
 
   /** Takes the recipients that are meant; the others keep their place. */
   take(isMeant: (message: StoredMessage, recipient: StoredRecipient) => boolean): readonly ClaimPart[] {
-    const { clock, ready, budget, leases, dispatcher } = this.#options;
+    const { clock, ready, leases, dispatcher } = this.#options;
     const taken: ClaimPart[] = [];
     const leave = (claim: Claim, recipients: readonly StoredRecipient[]): readonly StoredRecipient[] => {
       const meant = recipients.filter((recipient) => isMeant(claim.message, recipient));
@@ -52,9 +50,7 @@ export class Unbegun {
     for (const site of ready.sites()) {
       for (const job of ready.drain(site)) {
         const recipients = leave(job.claim, job.recipients);
-        if (recipients.length > 0) {
-          ready.push({ ...job, recipients }, budget.siteShare(job.claim.fresh), clock.monotonicMs());
-        }
+        if (recipients.length > 0) ready.push({ ...job, recipients }, clock.monotonicMs());
       }
     }
     for (const claim of leases.claims()) {
