@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
-import { QueueFixture, relayed, ScriptedAgent } from "../testing/queue-fixture.ts";
+import { QueueFixture, relayed, ScriptedAgent, unreachable } from "../testing/queue-fixture.ts";
 
 const minute = 60_000;
 const lost: DeliveryOutcome = {
@@ -25,12 +25,12 @@ class FragileAgent extends ScriptedAgent {
   }
 }
 
-function fragile(site: "answered" | undefined) {
+function fragile(site: "answered" | undefined, deliveriesPerSite = 1) {
   const agent = new FragileAgent();
   agent.site = site;
   agent.answer = (_, { address }) => (address.startsWith("poison") ? lost : relayed);
   const agents = { smtp: agent, lmtp: agent, maildir: agent, capture: agent, reports: agent, discard: agent };
-  const fixture = new QueueFixture({ settings: { deliveries_per_site: 1 }, options: { agents } });
+  const fixture = new QueueFixture({ settings: { deliveries_per_site: deliveriesPerSite }, options: { agents } });
   fixture.queue.start();
   return { fixture, agent };
 }
@@ -65,4 +65,22 @@ test("where they break it before MAIL, another message finds out whether the sit
   assert.ok(names.indexOf("bob@hub.test") <= 1, names.join(" "));
   assert.ok(names.includes("carol@hub.test"));
   assert.equal(fixture.log.events.filter(({ name }) => name === "site-recovered").length, 1);
+});
+
+test("found by simulation: a delivery that began before the rest, and whose connection then breaks, does not end the rest", async () => {
+  const { fixture, agent } = fragile("answered", 2);
+  agent.answer = (_, { address }) => (address.startsWith("poison") ? lost : unreachable);
+  agent.blocked = ({ recipients }) => recipients[0]?.address.startsWith("poison") === true;
+  await fixture.accept({ to: ["poison@hub.test"] });
+  await fixture.advance(minute);
+  await fixture.accept({ to: ["ann@hub.test"] });
+  await fixture.settle();
+  assert.equal(fixture.log.events.filter(({ name }) => name === "site-resting").length, 1);
+  agent.unblock();
+  await fixture.settle();
+  assert.equal(fixture.log.events.filter(({ name }) => name === "site-recovered").length, 0);
+  // Its next attempt begins after the rest, and breaks in the same way: now that says that the site is back.
+  agent.blocked = false;
+  await fixture.advance(30 * minute);
+  assert.ok(fixture.log.events.some(({ name }) => name === "site-recovered"));
 });

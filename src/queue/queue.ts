@@ -288,8 +288,12 @@ export class Queue {
     const nowMs = this.#clock.monotonicMs();
     const [first] = outcomes;
     if (first !== undefined) site.lastReply = replyText(first.outcome);
-    const verdict = siteVerdict(outcomes);
-    if (verdict === undefined) return;
+    const found = siteVerdict(outcomes);
+    if (found === undefined) return;
+    // Its last word may be older than the rest: only from a delivery that began after it does that say that the site is back.
+    const isNews = site.health.isProbing && !site.health.hasFailedWithin(durationMs, nowMs);
+    if (found === "earlier-contact" && !isNews) return;
+    const verdict = found === "earlier-contact" ? "contact" : found;
     if (verdict === "contact") {
       site.health.noteAnswer(durationMs, nowMs);
       site.clearSuspects();

@@ -20,10 +20,10 @@ test("what outcomes say about a site", () => {
     [[bouncedReply("550 5.7.1 no", "MAIL")], "contact"],
     [[unreachable], "unreachable"],
     [[unreachable, unreachable], "unreachable"],
-    [[unreachable, relayed], "contact"],
+    [[unreachable, relayed], "earlier-contact"],
     [[lost], "lost"],
     [[lost, unreachable], "lost"],
-    [[lost, relayed], "contact"],
+    [[lost, relayed], "earlier-contact"],
     [[deferredReply("454 4.7.0 not now", "EHLO")], "unreachable"],
     [[deferredReply("421 4.7.0 too many connections", "greeting")], "busy"],
     [[deferredReply("421 4.3.2 closing", "DATA"), relayed], "busy"],
@@ -35,8 +35,9 @@ test("what outcomes say about a site", () => {
 });
 
 test("a connection that breaks after MAIL was accepted counts against the message, not the site", () => {
-  assert.equal(siteVerdict([{ outcome: lost, site: "answered" }]), "contact");
-  assert.equal(siteVerdict([{ outcome: unreachable, site: "answered" }]), "contact", "a backup answered");
+  assert.equal(siteVerdict([{ outcome: lost, site: "answered" }]), "earlier-contact");
+  assert.equal(siteVerdict([{ outcome: unreachable, site: "answered" }]), "earlier-contact", "a backup answered");
+  assert.equal(siteVerdict([{ outcome: deferredReply(), site: "answered" }]), "contact", "and answers still");
   assert.equal(siteVerdict([{ outcome: lost, site: "not-asked" }]), undefined);
 });
 

@@ -9,10 +9,11 @@ import type { Diagnostic } from "../events/delivery-outcome.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
 
 /**
- * `contact`: the site talked to us. `busy`: it wants fewer of us. `unreachable`: none of its hosts let us in. `lost`: the
+ * `contact`: the site talked to us until the end. `earlier-contact`: it talked to us, and then the connection broke, after MAIL
+ * was accepted or after other recipients were answered; its last word may be as old as the delivery. `busy`: it wants fewer of us. `unreachable`: none of its hosts let us in. `lost`: the
  * connection broke or fell silent before MAIL was accepted; after that it counts against the message, not the site.
  */
-export type SiteVerdict = "contact" | "busy" | "unreachable" | "lost";
+export type SiteVerdict = "contact" | "earlier-contact" | "busy" | "unreachable" | "lost";
 
 const firstRestMs = 60_000;
 /** Longer than the first retries, shorter than the later ones: a site that is back is found within a quarter of an hour. */
@@ -33,18 +34,23 @@ export function siteVerdict(outcomes: readonly Pick<RecipientOutcome, "outcome" 
   let unreachable = 0;
   let lost = 0;
   let notAsked = 0;
+  let brokeLater = false;
   for (const { outcome, site } of outcomes) {
     const { diagnostic } = outcome;
     if (diagnostic?.type === "smtp" && diagnostic.code === 421) return "busy";
-    if (outcome.kind !== "deferred" || site === "answered") continue;
-    if (site === "not-asked") notAsked++;
-    else if (isRefusedAtTheDoor(outcome.status, diagnostic)) unreachable++;
-    else if (outcome.status === "4.4.2" && diagnostic?.type !== "smtp") lost++;
+    if (outcome.kind !== "deferred") continue;
+    const isLost = outcome.status === "4.4.2" && diagnostic?.type !== "smtp";
+    const isRefused = isRefusedAtTheDoor(outcome.status, diagnostic);
+    if (site === "answered") brokeLater ||= isLost || isRefused;
+    else if (site === "not-asked") notAsked++;
+    else if (isRefused) unreachable++;
+    else if (isLost) lost++;
   }
   const asked = outcomes.length - notAsked;
   if (asked === 0) return undefined;
   if (unreachable === asked) return "unreachable";
-  return unreachable + lost === asked ? "lost" : "contact";
+  if (unreachable + lost === asked) return "lost";
+  return brokeLater || unreachable + lost > 0 ? "earlier-contact" : "contact";
 }
 
 function isRefusedAtTheDoor(status: string, diagnostic: Diagnostic | undefined): boolean {
@@ -54,6 +60,7 @@ function isRefusedAtTheDoor(status: string, diagnostic: Diagnostic | undefined):
 
 export class SiteHealth {
   #failuresInARow = 0;
+  #lastFailureMs = -Infinity;
   #rests = 0;
   #restingUntilMs: number | undefined;
   #lastContactMs: number | undefined;
@@ -83,6 +90,11 @@ export class SiteHealth {
     return this.#restingUntilMs !== undefined && this.#restingUntilMs > nowMs ? this.#restingUntilMs : undefined;
   }
 
+  /** Whether it could not be reached, or had enough of us, within the last so many milliseconds. */
+  hasFailedWithin(ms: number, nowMs: number): boolean {
+    return nowMs - this.#lastFailureMs <= ms;
+  }
+
   /** It failed, and the next delivery finds out whether it is back. */
   get isProbing(): boolean {
     return this.#rests > 0;
@@ -107,7 +119,11 @@ export class SiteHealth {
   }
 
   /** Takes one job's verdict in; tells what changed by it. */
-  record(verdict: SiteVerdict, normal: number, nowMs: number): "limited" | "resting" | "recovered" | undefined {
+  record(
+    verdict: Exclude<SiteVerdict, "earlier-contact">,
+    normal: number,
+    nowMs: number,
+  ): "limited" | "resting" | "recovered" | undefined {
     switch (verdict) {
       case "contact":
         return this.#contact(nowMs);
@@ -136,6 +152,7 @@ export class SiteHealth {
   }
 
   #busy(normal: number, nowMs: number): "limited" | "resting" | undefined {
+    this.#lastFailureMs = nowMs;
     const current = this.limit(normal, nowMs);
     if (this.#lowered !== undefined && nowMs - this.#lowered.sinceMs < oneWishMs) return undefined;
     this.#lowered = { limit: Math.max(1, Math.floor(current / 2)), untilMs: nowMs + recoveryMs, sinceMs: nowMs };
@@ -146,6 +163,7 @@ export class SiteHealth {
 
   #failed(isDoubtful: boolean, nowMs: number): "resting" | undefined {
     this.#failuresInARow++;
+    this.#lastFailureMs = nowMs;
     const justWorked = this.#lastContactMs !== undefined && nowMs - this.#lastContactMs < freshContactMs;
     if ((isDoubtful || justWorked) && this.#failuresInARow < failuresDespiteDoubt) return undefined;
     return this.#rest(nowMs);
