@@ -267,6 +267,8 @@ test("DSN-018: one target inherits every DSN parameter; of several none inherits
   assert.deepEqual(successOnly?.recipients[0]?.notify, ["NEVER"]);
   const queued = several?.events.find((event) => event.kind === "report-queued");
   assert.equal(queued?.action, "expanded");
+  const commits = server.log.of("message-accepted").length + server.log.of("report-queued").length;
+  assert.deepEqual(server.accepted, Array(commits).fill(undefined), "the queue looks for the report, too");
   const report = await server.spool.message(queued?.report ?? "");
   assert.equal(report?.message.reversePath, "");
   assert.equal(report?.message.reportOn, several?.message.id);

@@ -23,10 +23,8 @@ import type { ClaimedMessage, ClaimTerms, Spool } from "../spool/spool.ts";
 export interface AcceptedMail {
   /** Asked just before a commit; `undefined`: only schedule the message. */
   claimTermsForFresh(domains?: readonly string[]): ClaimTerms | undefined;
-  /** Fresh mail that came back claimed from its commit. */
-  accepted(claimed: ClaimedMessage): void;
-  /** Mail was accepted unclaimed. */
-  wake(): void;
+  /** To be called after each commit, with the mail that came back claimed from it; `undefined`: it is only scheduled. */
+  accepted(claimed: ClaimedMessage | undefined): void;
 }
 
 /** Plain values; a reload replaces the whole, for sessions that begin after it. */

@@ -183,12 +183,13 @@ export class Queue {
     return hasRoom ? this.#terms : undefined;
   }
 
-  /** Takes over fresh mail that came back claimed from its commit. */
-  accepted(claimed: ClaimedMessage): void {
-    this.#admit(newClaim(claimed, true));
+  /** Takes over fresh mail that came back claimed from its commit; undefined: it was only scheduled. */
+  accepted(claimed: ClaimedMessage | undefined): void {
+    if (claimed === undefined) this.wake();
+    else this.#admit(newClaim(claimed, true));
   }
 
-  /** Something may have become due: mail accepted unclaimed, released, retried. Cheap; call it as often as you like. */
+  /** Something may have become due: reports, mail that was released or retried. Cheap; call it as often as you like. */
   wake(): void {
     if (this.#state === "running") this.#claimer.wake();
   }

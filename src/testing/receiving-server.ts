@@ -75,8 +75,8 @@ export class ReceivingServer implements AsyncDisposable {
   readonly clock: ManualClock;
   readonly spool: MemorySpool;
   readonly inbound: Inbound;
-  /** What the queue was given. */
-  readonly claimed: ClaimedMessage[];
+  /** What the queue was told, once for each commit. */
+  readonly accepted: (ClaimedMessage | undefined)[];
   /** What all sessions hold. */
   readonly memory: SharedBudget;
 
@@ -84,14 +84,14 @@ export class ReceivingServer implements AsyncDisposable {
   readonly #spoolEnds: boolean;
 
   private constructor(
-    parts: Pick<ReceivingServer, "clock" | "spool" | "inbound" | "claimed" | "network" | "log" | "memory">,
+    parts: Pick<ReceivingServer, "clock" | "spool" | "inbound" | "accepted" | "network" | "log" | "memory">,
     spoolEnds: boolean,
   ) {
     this.#spoolEnds = spoolEnds;
     this.clock = parts.clock;
     this.spool = parts.spool;
     this.inbound = parts.inbound;
-    this.claimed = parts.claimed;
+    this.accepted = parts.accepted;
     this.memory = parts.memory;
     this.network = parts.network;
     this.log = parts.log;
@@ -103,11 +103,10 @@ export class ReceivingServer implements AsyncDisposable {
     const log = new CollectingLog();
     const spool = new MemorySpool({ clock });
     const random = new SeededRandom(7);
-    const claimed: ClaimedMessage[] = [];
+    const accepted: (ClaimedMessage | undefined)[] = [];
     const queue: AcceptedMail = {
       claimTermsForFresh: () => options.claim,
-      accepted: (message) => claimed.push(message),
-      wake: () => undefined,
+      accepted: (message) => accepted.push(message),
     };
     const dropped = new DroppedConnections(log, clock);
     const limits = limitsSettings.parse(options.limits ?? {});
@@ -159,7 +158,7 @@ export class ReceivingServer implements AsyncDisposable {
         ...(options.startTls === undefined ? undefined : { startTls: options.startTls }),
       })),
     );
-    return new ReceivingServer({ clock, spool, inbound, claimed, network, log, memory }, options.spool === undefined);
+    return new ReceivingServer({ clock, spool, inbound, accepted, network, log, memory }, options.spool === undefined);
   }
 
   /** Connected, the greeting not yet read. */

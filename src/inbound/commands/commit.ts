@@ -54,9 +54,8 @@ export async function commitMessage(state: SessionState, complete: CompleteMessa
     transaction.expanded.length === 0 || stranger === "forged" || (stranger !== undefined && junk === true);
   const report = unasked ? undefined : await commitExpandedReport(state, complete);
   const afterwards = () => {
-    if (claimed === undefined) queue.wake();
-    else queue.accepted(claimed);
-    if (report !== undefined) queue.accepted(report);
+    queue.accepted(claimed);
+    if (report !== undefined) queue.accepted(report.claimed);
   };
   return { kind: "answer", reply: reply(250, "2.0.0", `Ok: queued as ${message.id}`), afterwards };
 }
@@ -68,7 +67,7 @@ export async function commitMessage(state: SessionState, complete: CompleteMessa
 async function commitExpandedReport(
   state: SessionState,
   { message, header, transaction }: CompleteMessage,
-): Promise<ClaimedMessage | undefined> {
+): Promise<{ readonly claimed: ClaimedMessage | undefined } | undefined> {
   const { queue, reporter, spool, captures } = state.services;
   try {
     const owed = await reporter.expandedReport({ message, header, recipients: transaction.expanded });
@@ -80,9 +79,9 @@ async function commitExpandedReport(
     if (wait !== undefined) await wait;
     const claim = queue.claimTermsForFresh(report.recipients.map(({ domain }) => domain));
     const events = [owed.event];
-    const { claimed } = await writer.commit(report, claim === undefined ? { events } : { claim, events });
+    const committed = await writer.commit(report, claim === undefined ? { events } : { claim, events });
     state.log.event("report-queued", { message: message.id, report: report.id, action: "expanded" });
-    return claimed;
+    return committed;
   } catch (error) {
     state.log.event("spool-failed", { message: message.id, where: "storing an expanded report", error: String(error) });
     return undefined;
