@@ -1,5 +1,5 @@
 /**
- * `npm run mutants -- [--only NAME] [--seeds 300] [--processes N]`: whether the simulation sees what it is for. Each patch in
+ * `npm run mutants -- [--only NAME,NAME] [--seeds 300] [--processes N]`: whether the simulation sees what it is for. Each patch in
  * test/simulation/mutants plants one bug in a copy of the sources; simulations run there until one fails. Told is which
  * seed and which checker saw it. The last line is `caught N of N`; exit 1 when a bug was not seen or a patch does not fit.
  */
@@ -26,7 +26,8 @@ type Verdict =
   | { readonly kind: "caught"; readonly seed: number; readonly problem: string }
   | { readonly kind: "missed"; readonly why: string };
 
-const all = plantedBugs().filter((name) => options.only === undefined || name === options.only);
+const only = options.only?.split(",");
+const all = plantedBugs().filter((name) => only?.includes(name) ?? true);
 const queue = [...all];
 let caught = 0;
 const temporary = mkdtempSync(path.join(tmpdir(), "posthaste-mutants-"));

@@ -81,7 +81,7 @@ export class Incarnation {
   }
 
   /** What a dead process waits for never comes. */
-  async #mortal<T>(work: Promise<T>): Promise<T> {
+  async mortal<T>(work: Promise<T>): Promise<T> {
     if (this.#dead) {
       // Nobody hears of its failure either.
       work.catch(() => undefined);
@@ -141,7 +141,7 @@ export class Incarnation {
     const keep = (connection: Connection): Connection => this.#mortalConnection(connection);
     return {
       listen: async (endpoint, options) => {
-        const listener = await this.#mortal(
+        const listener = await this.mortal(
           network.listen(endpoint, { ...options, accept: (connection) => options.accept(keep(connection)) }),
         );
         const close = async () => {
@@ -160,7 +160,7 @@ export class Incarnation {
           },
           () => undefined,
         );
-        return keep(await this.#mortal(connecting));
+        return keep(await this.mortal(connecting));
       },
     };
   }
@@ -190,7 +190,7 @@ export class Incarnation {
       write: (bytes) => !this.#dead && connection.write(bytes),
       pause: () => connection.pause(),
       resume: () => connection.resume(),
-      startTls: (options) => this.#mortal(connection.startTls(options)),
+      startTls: (options) => this.mortal(connection.startTls(options)),
       end: () => connection.end(),
       destroy: () => connection.destroy(),
       [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
@@ -203,19 +203,19 @@ export class Incarnation {
       this.#openFiles.add(opened);
       const close = async (): Promise<void> => {
         this.#openFiles.delete(opened);
-        await this.#mortal(opened.close());
+        await this.mortal(opened.close());
       };
       return {
-        write: (bytes) => this.#mortal(opened.write(bytes)),
-        read: (position, length) => this.#mortal(opened.read(position, length)),
-        sync: () => this.#mortal(opened.sync()),
+        write: (bytes) => this.mortal(opened.write(bytes)),
+        read: (position, length) => this.mortal(opened.read(position, length)),
+        sync: () => this.mortal(opened.sync()),
         close,
         [Symbol.asyncDispose]: close,
       };
     };
     return {
-      open: async (...given) => file(await this.#mortal(files.open(...given))),
-      readFile: (...given) => this.#mortal(files.readFile(...given)),
+      open: async (...given) => file(await this.mortal(files.open(...given))),
+      readFile: (...given) => this.mortal(files.readFile(...given)),
       // Several calls of the system, between which a process may end.
       replaceFile: async (path, bytes, permissions) => {
         const temporary = `${path}.tmp`;
@@ -228,15 +228,15 @@ export class Incarnation {
         await this.files.rename(temporary, path);
         await this.files.syncDirectory(dirname(path));
       },
-      makeDirectory: (...given) => this.#mortal(files.makeDirectory(...given)),
-      setPermissions: (...given) => this.#mortal(files.setPermissions(...given)),
-      syncDirectory: (...given) => this.#mortal(files.syncDirectory(...given)),
-      rename: (...given) => this.#mortal(files.rename(...given)),
-      link: (...given) => this.#mortal(files.link(...given)),
-      remove: (...given) => this.#mortal(files.remove(...given)),
-      list: (...given) => this.#mortal(files.list(...given)),
-      stat: (...given) => this.#mortal(files.stat(...given)),
-      freeBytes: (...given) => this.#mortal(files.freeBytes(...given)),
+      makeDirectory: (...given) => this.mortal(files.makeDirectory(...given)),
+      setPermissions: (...given) => this.mortal(files.setPermissions(...given)),
+      syncDirectory: (...given) => this.mortal(files.syncDirectory(...given)),
+      rename: (...given) => this.mortal(files.rename(...given)),
+      link: (...given) => this.mortal(files.link(...given)),
+      remove: (...given) => this.mortal(files.remove(...given)),
+      list: (...given) => this.mortal(files.list(...given)),
+      stat: (...given) => this.mortal(files.stat(...given)),
+      freeBytes: (...given) => this.mortal(files.freeBytes(...given)),
     };
   }
 

@@ -20,6 +20,8 @@ export class SimulatedFiles implements Files {
   readonly memory: MemoryFiles;
   /** Factor on the time that a sync takes. */
   slowness = 1;
+  /** Milliseconds that each sync takes longer below these folders, as on a file system of a network that hangs. */
+  readonly hanging = new Map<string, number>();
   /** Chance that a sync fails with EIO. */
   syncFailures = 0;
   /** Called before each sync, and may crash the machine. */
@@ -110,7 +112,9 @@ export class SimulatedFiles implements Files {
   async #beforeSync(path: string): Promise<void> {
     this.atSync?.();
     const { least, most } = syncMs;
-    await this.#clock.sleep((least + this.#random.next() * (most - least)) * this.slowness);
+    let hangsMs = 0;
+    for (const [folder, ms] of this.hanging) if (path.startsWith(`${folder}/`)) hangsMs = ms;
+    await this.#clock.sleep((least + this.#random.next() * (most - least)) * this.slowness + hangsMs);
     if (this.#random.next() < this.syncFailures) throw new FileError("EIO", `EIO: sync '${path}'`);
   }
 }

@@ -6,8 +6,10 @@ import { atOnce, bySite, type Delivery, isOfServer, roundedMs } from "./deliveri
 const minuteMs = 60_000;
 
 /** Attempts per site stay within limits: connections at once, as our server sees them. */
-export function checkSessions({ receivers, numbers, machine, faults }: WorldView): readonly string[] {
+export function checkSessions({ receivers, numbers, machine, faults, stage }: WorldView): readonly string[] {
   return receivers.flatMap(({ domain, address, character, names }, index) => {
+    // Each of its sites may keep a connection for the next letter; how many deliveries go on is checked by address.
+    if (stage.hasManyNames(domain)) return [];
     // Other MX names make another site, and so does a relay host with the address of an MX host; and a connection may
     // be kept on which a liar did not offer what the next letter needs.
     const sites =
@@ -140,8 +142,11 @@ function saysBusy({ diagnostic }: DeliveryOutcome): boolean {
   return diagnostic?.type === "smtp" && diagnostic.code === 421;
 }
 
-function wasUnreachable({ kind, status, diagnostic }: DeliveryOutcome): boolean {
-  return kind === "deferred" && status === "4.4.1" && diagnostic?.type !== "smtp";
+function wasUnreachable(outcome: DeliveryOutcome): boolean {
+  const { kind, status, diagnostic } = outcome;
+  if (kind !== "deferred" || status !== "4.4.1" || diagnostic?.type === "smtp") return false;
+  // A backup host answered, and lacks what the message needs.
+  return !outcome.reason.includes("the other servers of the site have yet to be asked");
 }
 
 /** Where nobody answers, few knocks are enough, however much mail waits. */

@@ -41,7 +41,7 @@ export function checkFairness(view: WorldView, rows: Rows): readonly string[] {
 export function checkOrder(view: WorldView, deliveries: readonly Delivery[]): readonly string[] {
   const problems: string[] = [];
   if (view.numbers.ready < roomyReady) return problems;
-  for (const ofSite of bySite(deliveries.filter(isFirst)).flatMap((same) => [
+  for (const ofSite of bySite(begunFirst(deliveries)).flatMap((same) => [
     ...Map.groupBy(same, ({ lane }) => lane).values(),
   ])) {
     // In the order in which they began: the newest of those that went before is the one to compare with.
@@ -68,7 +68,7 @@ export function checkLocal(view: WorldView, deliveries: readonly Delivery[]): re
     if (workload.operations.some((at) => at >= accepted && at <= to)) return [];
     // A crash or a stop leaves what it had to the next life.
     if (!machine.lives.some((life) => life.from <= accepted && to <= life.to)) return [];
-    if (faults.happened("user-removed")) return [];
+    if (faults.happened("user-removed") || view.stage.hangingMailboxes.has(lane)) return [];
     return [`${message} for ${lane} waited ${Math.round((to - accepted) / 1000)} s for a mailbox of ours`];
   });
 }
@@ -100,12 +100,23 @@ export function checkTurns(view: WorldView, deliveries: readonly Delivery[]): re
   return problems;
 }
 
-function isFirst({ attempt }: Delivery): boolean {
+/** Of each message at each site the delivery that began first: the others of a mailing take turns with what comes later. */
+export function begunFirst(deliveries: readonly Delivery[]): readonly Delivery[] {
+  const begun = new Set<string>();
+  return deliveries.filter((delivery) => {
+    const key = `${delivery.life} ${delivery.route} ${delivery.lane} ${delivery.message}`;
+    if (!isFirst(delivery) || begun.has(key)) return false;
+    begun.add(key);
+    return true;
+  });
+}
+
+export function isFirst({ attempt }: Delivery): boolean {
   return attempt === 1;
 }
 
 /** Something went on that may have kept it from being ready. */
-function isExcused({ receivers, faults, workload }: WorldView, { accepted, from, domain }: Delivery): boolean {
+export function isExcused({ receivers, faults, workload }: WorldView, { accepted, from, domain }: Delivery): boolean {
   const receiver = receivers.find((one) => one.domain === domain);
   if (workload.operations.some((at) => at >= accepted && at <= from)) return true;
   // Under another name it is another site, of the same description.

@@ -14,11 +14,14 @@ import { checkDailyReports, checkGathered, checkOwed, checkReports } from "./che
 import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./check-schedule.ts";
 import { checkBusySites, checkLimits, checkRests, checkRestsLast, checkSessions, checkStorms } from "./check-sites.ts";
 import { checkFairness, checkLocal, checkOrder, checkTurns } from "./check-turns.ts";
+import { checkAddresses, checkMailboxLimits, checkPromises, checkSevenBit, checkShares } from "./check-shares.ts";
+import { checkAutomatic, checkHeld } from "./check-held.ts";
 import { checkCounts, checkReloads, checkRetries, checkVerbs } from "./check-operators.ts";
 import { deliveriesOf } from "./deliveries.ts";
 import type { FaultInjector } from "./faults.ts";
 import type { Machine } from "./machine.ts";
 import { neverRefuses, type Receiver } from "./receivers.ts";
+import type { Stage } from "./stage.ts";
 import type { Sent, Workload } from "./workload.ts";
 import type { WorldNumbers } from "./world.ts";
 
@@ -28,6 +31,7 @@ export interface WorldView {
   readonly workload: Workload;
   readonly faults: FaultInjector;
   readonly numbers: WorldNumbers;
+  readonly stage: Stage;
 }
 
 /** A message with all that the spool knows of it. */
@@ -93,6 +97,13 @@ async function safety(view: WorldView, rows: Rows): Promise<readonly string[]> {
     ...checkOrder(view, deliveries),
     ...checkTurns(view, deliveries),
     ...checkLocal(view, deliveries),
+    ...checkPromises(view, rows),
+    ...checkShares(view, deliveries),
+    ...checkAddresses(view, deliveries),
+    ...checkMailboxLimits(view, deliveries),
+    ...checkSevenBit(view),
+    ...checkAutomatic(view, rows),
+    ...checkHeld(view, rows),
     ...checkVerbs(view, rows),
     ...checkRetries(view, rows),
     ...checkReloads(view, rows),

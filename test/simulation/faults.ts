@@ -10,6 +10,7 @@ import type { Receiver } from "./receivers.ts";
 import { serverAddress, shortenedExpiry, type WorldNumbers } from "./world.ts";
 
 const minute = 60_000;
+const onDisk: ReadonlySet<FaultKind> = new Set(["disk-full", "sync-fails", "disk-slow"]);
 
 export class FaultInjector {
   readonly #machine: Machine;
@@ -24,6 +25,7 @@ export class FaultInjector {
   readonly #begun: { readonly fault: Fault; readonly from: number; to: number }[] = [];
   /** The disk was slow, full or failing at some time. */
   diskTrouble = false;
+  readonly #hurtDisk: { readonly from: number; readonly to: number }[] = [];
   readonly #users: SettingsInput["user"];
   #healed = false;
   #starting = false;
@@ -74,6 +76,24 @@ export class FaultInjector {
         (!ofOneReceiver.has(entry.fault.kind) ||
           (receiver !== undefined && this.#receivers[entry.fault.receiver % this.#receivers.length] === receiver)),
     );
+  }
+
+  /** Whether the disk was full, slow or failing at some time between those. */
+  diskTroubled(from: number, to: number): boolean {
+    return (
+      this.#begun.some(({ fault, ...entry }) => onDisk.has(fault.kind) && entry.from <= to && from <= entry.to) ||
+      this.#hurtDisk.some((entry) => entry.from <= to && from <= entry.to)
+    );
+  }
+
+  /** A scene has the disk refuse everything for a while. */
+  failDisk(lastsMs: number): void {
+    const { files, clock } = this.#machine;
+    const from = clock.monotonicMs();
+    this.diskTrouble = true;
+    this.#hurtDisk.push({ from, to: from + lastsMs });
+    files.syncFailures = 1;
+    clock.setTimer(lastsMs, () => (files.syncFailures = 0));
   }
 
   /** Whether such a thing went on at any time. */
@@ -220,14 +240,18 @@ export class FaultInjector {
         this.#disturb(receiver.address);
         return receiver.line.goSilent();
       case "clock-forward":
-        this.clockJumps++;
-        return clock.jump(this.#chance.between(1000, 3_600_000));
+        return this.setClock(this.#chance.between(1000, 3_600_000));
       case "clock-back":
-        this.clockJumps++;
-        return clock.jump(-this.#chance.between(1000, 3_600_000));
+        return this.setClock(-this.#chance.between(1000, 3_600_000));
       default:
         kind satisfies never;
     }
+  }
+
+  /** Somebody sets the wall clock, forward or back. */
+  setClock(ms: number): void {
+    this.clockJumps++;
+    this.#machine.clock.jump(ms);
   }
 
   /** In order; then `afterwards`. */

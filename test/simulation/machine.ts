@@ -23,7 +23,8 @@ import { SimulatedDns } from "../../src/testing/simulated-dns.ts";
 import { TestCrypto } from "../../src/testing/test-crypto.ts";
 import { Chance } from "./chance.ts";
 import { SessionsOut } from "./sessions-out.ts";
-import { WatchedSpool } from "./watched-spool.ts";
+import { SqliteStore } from "./stores.ts";
+import { type SpoolWatcher, WatchedSpool } from "./watched-spool.ts";
 import { dnsShape, serverAddress } from "./world.ts";
 
 const dataDir = "/data";
@@ -69,6 +70,8 @@ export class Machine {
   readonly claims = new Map<string, ClaimedAttempt[]>();
   /** Which program is installed: the newest format of the spool that it knows. */
   program: JournalFormat;
+  /** Instead of the journal. */
+  readonly store: SqliteStore | undefined;
   /** How often an older program did not start on a newer spool. */
   refusals = 0;
   /** The spool of the present life. */
@@ -76,6 +79,7 @@ export class Machine {
   /** Recipients that the last orderly stop left claimed. */
   claimedAtStop = 0;
   #settings: SettingsInput;
+  #mistaken = false;
   /** Octets that are handed over at once. */
   readonly chunkBytes: number;
   readonly #serverChance: Chance;
@@ -85,7 +89,8 @@ export class Machine {
   #server: RunningServer | undefined;
   #http = new Map<string, (request: Request) => Response | Promise<Response>>();
 
-  constructor(seed: number, settings: SettingsInput) {
+  constructor(seed: number, settings: SettingsInput, options: { readonly onSqlite?: boolean } = {}) {
+    this.store = options.onSqlite === true ? new SqliteStore() : undefined;
     const { clock } = this;
     const network = new Chance(seed, "network");
     // Some worlds hand over octet by octet, most in pieces of any size.
@@ -116,7 +121,7 @@ export class Machine {
     const settings = this.#parsed();
     try {
       const starting = createServer(
-        { settings, mode: "production", reload: () => Promise.resolve(this.#parsed()) },
+        { settings, mode: "production", reload: () => this.#toReload() },
         this.#ports(life),
       );
       const server = await Promise.race([starting, life.death]);
@@ -160,6 +165,7 @@ export class Machine {
 
   /** The spool has a format that the installed program does not know. */
   async needsWayBack(): Promise<boolean> {
+    if (this.store !== undefined) return false;
     return (await journalFormatOf(this.files.memory, spoolDir)) > this.program;
   }
 
@@ -189,6 +195,13 @@ export class Machine {
     this.reloads.push(reload);
     const result = await server?.reload();
     if (result?.ok === true && server === this.#server) reload.to = this.clock.now();
+  }
+
+  /** An operator made a mistake in the configuration, and mends it after the server has refused it. */
+  async reloadRefused(): Promise<void> {
+    this.#mistaken = true;
+    const result = await this.#server?.reload().finally(() => (this.#mistaken = false));
+    if (result?.ok === true) throw new Error("a configuration with a mistake was taken");
   }
 
   /** A request to the API over the control socket. */
@@ -237,6 +250,11 @@ export class Machine {
     if (life !== undefined) life.to = Math.min(life.to, this.clock.monotonicMs());
   }
 
+  async #toReload(): Promise<Settings> {
+    if (this.#mistaken) throw new Error("the configuration has a mistake");
+    return await Promise.resolve(this.#parsed());
+  }
+
   #parsed(): Settings {
     return settingsSchema.parse(this.#settings);
   }
@@ -251,8 +269,20 @@ export class Machine {
     });
   }
 
-  #watched(spool: Spool): WatchedSpool {
+  async #openSpool(life: Incarnation): Promise<WatchedSpool> {
+    const { clock, files } = life;
+    const { store } = this;
+    if (store === undefined) {
+      const journal = await JournalSpool.open({ clock, files, directory: spoolDir, knows: this.program });
+      return this.#watched(journal, (call) => call());
+    }
+    const spool = await life.mortal(store.open(life));
+    return this.#watched(spool, (call) => life.mortal(store.inTurn(call)));
+  }
+
+  #watched(spool: Spool, through: SpoolWatcher["through"]): WatchedSpool {
     return new WatchedSpool(spool, () => this.clock.now(), {
+      through,
       claimed: (page, from) => {
         const to = this.clock.now();
         for (const { message, recipients } of page) {
@@ -297,9 +327,7 @@ export class Machine {
       interfaceAddresses: () => [serverAddress],
       lock: () => ({ release: () => undefined }),
       openSpool: async () => {
-        const { clock, files } = life;
-        const journal = await JournalSpool.open({ clock, files, directory: spoolDir, knows: this.program });
-        this.spool = this.#watched(journal);
+        this.spool = await this.#openSpool(life);
         return this.spool;
       },
       serveHttp: (endpoint, fetch) => {

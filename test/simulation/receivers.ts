@@ -29,7 +29,21 @@ export const characters = [
   "lies",
   "lists-us",
 ] as const;
-export type Character = (typeof characters)[number];
+
+/** Those that only a scene has: never chosen at random. */
+export const sceneCharacters = [
+  /** In order, but no site that everybody's mail is to reach at once. */
+  "ordinary",
+  /** Takes a connection and never says a word. */
+  "never-greets",
+  /** Without 8BITMIME. */
+  "seven-bit",
+  /** Each message of `poison@…` breaks its connection after MAIL was accepted. */
+  "poisoned",
+  /** Answers each message by one of its own, whatever it is. */
+  "auto-responder",
+] as const;
+export type Character = (typeof characters)[number] | (typeof sceneCharacters)[number];
 
 /** With them mail waits when there is much of it, or they say that it is too much. */
 export const soonBusy: readonly Character[] = [
@@ -41,10 +55,11 @@ export const soonBusy: readonly Character[] = [
   "tarpit",
 ];
 
-const maySay5yz: ReadonlySet<Character> = new Set(["refuses-some", "lies", "lists-us"]);
+/** The seven-bit one does not, but lacks what some mail needs. */
+const maySay5yz: ReadonlySet<Character> = new Set(["refuses-some", "lies", "lists-us", "seven-bit"]);
 /** Of these no recipient fails, but one that does not exist. */
 export const neverRefuses: ReadonlySet<Character> = new Set(
-  characters.filter((character) => !maySay5yz.has(character)),
+  [...characters, ...sceneCharacters].filter((character) => !maySay5yz.has(character)),
 );
 /** They take what they are given within seconds, though perhaps not the first time. */
 export const answersSoon: ReadonlySet<Character> = new Set(["healthy", "greylister", "moves"]);
@@ -65,6 +80,7 @@ export const takesMinutes: ReadonlySet<Character> = new Set([
   "loses-replies",
   "suppresses-duplicates",
   "goes-silent",
+  "never-greets",
 ]);
 
 /** Where peers that take minutes may have every delivery there is, all others wait for their turns. */
@@ -93,6 +109,10 @@ export interface Copy {
   readonly whole: boolean;
   /** A domain of ours signed it. */
   readonly signed: boolean;
+  /** It has octets beyond ASCII, or MAIL announced them. */
+  readonly eightBit: boolean;
+  /** It says that no person wrote it. */
+  readonly automatic: boolean;
   readonly author: string;
   /** The receiver knew it by its queue id, and threw it away. */
   readonly repeated: boolean;
@@ -103,6 +123,10 @@ export interface ReceiverParts {
   readonly chance: Chance;
   /** A message came whose reverse-path is an address that we made of its sender's. */
   readonly forwarded: (reversePath: string, marker: string) => void;
+  /** An auto-responder writes: from its mailbox, to the author. */
+  readonly replies?: (from: string, to: string) => void;
+  /** EHLO keywords, in place of those that the seed chooses. */
+  readonly keywords?: readonly string[];
   /** The network hands over a reply in one piece. */
   readonly repliesWhole: boolean;
 }
@@ -124,6 +148,8 @@ export class Receiver {
   #healed = false;
   readonly #parts: ReceiverParts;
   readonly #seen = new Map<string, number>();
+  /** Sessions that a message is about to break. */
+  readonly #poisoned = new Set<number>();
   /** Of a receiver that suppresses duplicates: what it has. */
   readonly #known = new Set<string>();
   readonly #listeners = new Map<string, NetworkListener>();
@@ -162,11 +188,7 @@ export class Receiver {
         return await listenAt(address);
       },
     };
-    const keywords = ["SIZE 1000000", "8BITMIME"];
-    // Half of the servers in the field lack it, and take 8-bit headers none the less.
-    if (chance.is(0.5)) keywords.push("SMTPUTF8");
-    if (this.character !== "tarpit") keywords.push("PIPELINING");
-    if (this.offersDsn) keywords.push("DSN");
+    const keywords = this.#parts.keywords ?? this.#keywords();
     const greeting = () => this.#greeting();
     this.#peer = await ScriptedPeer.listen(
       this.line.over(anyAddress),
@@ -183,6 +205,16 @@ export class Receiver {
     const leaveAddress = (place: string) => void this.#listeners.get(place)?.close();
     this.#names = new ReceiverNames({ domain, address, dns, clock, chance, takeAddress, leaveAddress });
     if (this.character === "moves") this.#moveOnAndOn();
+  }
+
+  #keywords(): readonly string[] {
+    const keywords = ["SIZE 1000000"];
+    if (this.character !== "seven-bit") keywords.push("8BITMIME");
+    // Half of the servers in the field lack it, and take 8-bit headers none the less.
+    if (this.#parts.chance.is(0.5)) keywords.push("SMTPUTF8");
+    if (this.character !== "tarpit") keywords.push("PIPELINING");
+    if (this.offersDsn) keywords.push("DSN");
+    return keywords;
   }
 
   /** What DNS says of it. */
@@ -209,6 +241,7 @@ export class Receiver {
     const { chance } = this.#parts;
     const ordinary = `220 mx.${this.domain} ready`;
     if (this.#healed) return ordinary;
+    if (this.character === "never-greets") return STALL;
     if (this.character === "busy-421" && chance.is(0.1)) return tooBusy;
     if (this.character === "drops-connections" && chance.is(0.1)) return CLOSE;
     // A listing of an hour, every five hours.
@@ -235,6 +268,8 @@ export class Receiver {
     const id = /^Received: [\s\S]*?\bid (\w{12})\b/m.exec(header)?.[1] ?? "";
     const author = /^From: .*?([^\s<>]+@[^\s<>]+)/m.exec(header)?.[1] ?? "";
     const signed = /^DKIM-Signature:/m.test(header);
+    const eightBit = / BODY=8BITMIME/i.test(message.mail) || message.content.some((octet) => octet > 127);
+    const automatic = /^Auto-Submitted: auto/m.test(header);
     const recipients = message.recipients.map((line) => /<([^>]*)>/.exec(line)?.[1] ?? line);
     const known = (recipient: string) => this.#known.has(`${id} ${recipient}`);
     if (this.character === "suppresses-duplicates" && recipients.every(known)) answer = undefined;
@@ -242,12 +277,16 @@ export class Receiver {
     const at = this.#parts.clock.monotonicMs();
     for (const recipient of recipients) {
       const repeated = known(recipient);
-      this.copies.push({ marker, recipient, at, answer: said, id, whole, signed, author, repeated });
+      const sort = { whole, signed, eightBit, automatic };
+      this.copies.push({ marker, recipient, at, answer: said, id, ...sort, author, repeated });
       // What it took counts as taken, heard or not.
       if (this.character === "suppresses-duplicates") this.#known.add(`${id} ${recipient}`);
     }
     const reversePath = /<([^>]*)>/.exec(message.mail)?.[1] ?? "";
     if (/^srs[01]=/i.test(reversePath) && said.startsWith("2")) this.#parts.forwarded(reversePath, marker);
+    if (this.character === "auto-responder" && said.startsWith("2") && !this.#healed) {
+      for (const recipient of recipients) this.#parts.replies?.(recipient, author);
+    }
     // The content is booked; a long run must not keep it.
     this.#peer?.messages.splice(0);
     this.#peer?.lines.splice(0);
@@ -279,7 +318,14 @@ export class Receiver {
       case "tarpit":
       case "moves":
       case "lists-us":
+      case "ordinary":
+      case "never-greets":
+      case "seven-bit":
+      case "auto-responder":
         return undefined;
+      case "poisoned":
+        if (verb === "MAIL" && line.includes("<poison@")) this.#poisoned.add(command.session);
+        return verb === "RCPT" && this.#poisoned.has(command.session) ? CLOSE : undefined;
       case "greylister": {
         if (verb !== "RCPT") return undefined;
         const first = this.#seen.get(line) ?? clock.now();

@@ -8,7 +8,9 @@ import { checkAtRest, checkEnd, checkNow, checkSafety, summary, type WorldView }
 import { type Fault, planFaults, reloadsAmid } from "./fault-plan.ts";
 import { FaultInjector } from "./faults.ts";
 import { lineOf, type LoggedEvent, Machine } from "./machine.ts";
-import { characters, Receiver, soonBusy } from "./receivers.ts";
+import { characters, Receiver, soonBusy, takesMinutes } from "./receivers.ts";
+import { cueOf, sceneOf, spared } from "./scenes.ts";
+import { Stage } from "./stage.ts";
 import { burstsWithin, type Flood, Workload } from "./workload.ts";
 import { settingsOf, worldNumbers } from "./world.ts";
 
@@ -18,6 +20,10 @@ const hour = 3_600_000;
  * here.
  */
 const stepsMax = 1_500_000;
+/** One seed in so many has the spool of real servers; such a world takes some ten times as long. */
+const sqliteEvery = 31;
+/** Such a spool keeps longer content in files of its own. */
+const inDatabaseBytesMax = 200_000;
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -43,15 +49,19 @@ export interface SimulationResult {
 
 export async function simulate({ seed, faults: given }: SimulationOptions): Promise<SimulationResult> {
   const shape = new Chance(seed, "shape");
-  const numbers = worldNumbers(shape);
-  const machine = new Machine(seed, settingsOf(numbers, shape));
+  const scene = sceneOf(seed);
+  const numbers = { ...worldNumbers(shape), ...scene?.numbers };
+  const onSqlite = seed % sqliteEvery === sqliteEvery - 1;
+  const machine = new Machine(seed, settingsOf(numbers, shape), { onSqlite });
   const { clock } = machine;
   const passing = new Passing(machine);
+  // Where a scene is played, nobody else keeps deliveries for minutes.
+  const ordinary = scene === undefined ? characters : characters.filter((character) => !takesMinutes.has(character));
   const receivers = await Promise.all(
     Array.from({ length: 2 + shape.below(6) }, async (_, index) => {
       // One of them is always in order, and mail for another waits in a flood.
       const isFlooded = index === 1 && numbers.flooded;
-      const character = index === 0 ? "healthy" : shape.pick(isFlooded ? soonBusy : characters);
+      const character = index === 0 ? "healthy" : shape.pick(isFlooded ? soonBusy : ordinary);
       const forwarded = (reversePath: string, marker: string) => workload.bounce(reversePath, marker);
       const repliesWhole = machine.chunkBytes > 1_000;
       const parts = { clock, chance: new Chance(seed, `receiver ${index}`), forwarded, repliesWhole };
@@ -60,19 +70,31 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
       return receiver;
     }),
   );
-  const withinMs = shape.pick([2, 12, 48]) * hour;
+  const [healthy] = receivers;
+  if (healthy === undefined) throw new Error("a world without anybody");
+  const withinMs = scene?.isLong === true ? 48 * hour : shape.pick([2, 12, 48]) * hour;
   const floods: readonly Flood[] = receivers
     .slice(1, numbers.flooded ? 2 : 1)
     .map((receiver) => ({ atMs: shape.below(withinMs), receiver, letters: 20 + shape.below(60) }));
   const busyAtMs = [...burstsWithin(withinMs), ...floods.map(({ atMs }) => atMs)];
-  const faults = given ?? [
+  const cue = scene === undefined ? undefined : cueOf(new Chance(seed, "cue"), scene, withinMs);
+  const planned = [
     ...planFaults(new Chance(seed, "faults"), { withinMs, receivers: receivers.length, busyAtMs }),
     ...reloadsAmid(floods, new Chance(seed, "reloads")),
   ];
-  const injector = new FaultInjector(machine, receivers, numbers, new Chance(seed, "fault details"));
+  const faults = given ?? (cue === undefined ? planned : spared(planned, cue));
   // Large content in tiny pieces says nothing that small content does not.
-  const workload = new Workload(machine, receivers, new Chance(seed, "workload"), machine.chunkBytes * 2000);
-  const view: WorldView = { machine, receivers, workload, faults: injector, numbers };
+  const bytesMax = Math.min(machine.chunkBytes * 2000, onSqlite ? inDatabaseBytesMax : Infinity);
+  const workload = new Workload(machine, receivers, new Chance(seed, "workload"), bytesMax);
+  // Those of a scene come to them.
+  const everybody = [...receivers];
+  const injector = new FaultInjector(machine, everybody, numbers, new Chance(seed, "fault details"));
+  const stage = new Stage({
+    ...{ machine, workload, healthy, seed, atMs: cue?.atMs ?? 0 },
+    chance: new Chance(seed, "scene"),
+    faults: injector,
+  });
+  const view: WorldView = { machine, receivers: everybody, workload, faults: injector, numbers, stage };
   const problems: string[] = [];
 
   await passing.until(machine.start());
@@ -83,6 +105,8 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
     workload.flood(flood);
     workload.operateOn(flood, operators);
   }
+  await scene?.play(stage);
+  everybody.push(...stage.receivers);
   const lastTroubleOf = (now: number) =>
     Math.max(0, ...faults.map(({ atMs, lastsMs }) => atMs + lastsMs).filter((at) => at <= now));
   const start = clock.monotonicMs();
@@ -108,18 +132,25 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
   } catch (error) {
     if (!(error instanceof NoRest)) throw error;
     problems.push(error.message);
+  } finally {
+    await machine.store?.remove();
   }
   return {
     seed,
     // What may never happen is looked for twice.
     problems: [...new Set(problems)],
     faults,
-    world: { ...numbers, receivers: receivers.map(({ domain, character }) => `${domain} ${character}`) },
+    world: {
+      ...numbers,
+      spool: onSqlite ? "SQLite" : "journal",
+      receivers: everybody.map(({ domain, character }) => `${domain} ${character}`),
+      scene: scene === undefined ? "none" : `${scene.name}, ${Math.round(stage.atMs / 60_000)} minutes after the start`,
+    },
     digest: machine.digest,
     events: machine.events,
     letters: summary(workload.sent),
     simulatedMs: clock.monotonicMs() - start,
-    copies: receivers.reduce((sum, { copies }) => sum + copies.length, 0),
+    copies: everybody.reduce((sum, { copies }) => sum + copies.length, 0),
     refusals: machine.refusals,
   };
 }
@@ -178,11 +209,11 @@ class Passing {
   async advance(ms: number): Promise<void> {
     const { clock } = this.#machine;
     const until = clock.monotonicMs() + ms;
-    await settled();
+    await this.#settled();
     while (clock.monotonicMs() < until) {
       if (!clock.step(until - clock.monotonicMs())) continue;
       if (++this.#steps > stepsMax) throw new NoRest(`${stepsMax} timers fired: somebody goes round in circles`);
-      await settled();
+      await this.#settled();
     }
   }
 
@@ -193,14 +224,15 @@ class Passing {
       over = true;
     });
     done.catch(() => undefined);
-    await settled();
+    await this.#settled();
     for (let waited = 0; !over && waited < 24 * hour; waited += 1000) await this.advance(1000);
     if (!over) throw new Error("something that should end does not");
     return await done;
   }
-}
 
-/** Promises that wait for nothing but others go on within one turn of the event loop. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  /** Promises that wait for nothing but others go on within one turn of the event loop; what takes real time is awaited. */
+  async #settled(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    await this.#machine.store?.quiet();
+  }
 }

@@ -1,12 +1,14 @@
 /** The spool of one life as the simulation sees it: passes everything on, counts what is asked, and notes claims. */
 import type { CapturedMail } from "../../src/spool/captured-mail.ts";
-import type { ClaimedMessage, ClaimRequest, Spool } from "../../src/spool/spool.ts";
+import type { ClaimedMessage, ClaimRequest, MessageWriter, Spool } from "../../src/spool/spool.ts";
 
 export interface SpoolWatcher {
   /** The schedule gave these out; `from`: when it was asked for them. */
   readonly claimed: (page: readonly ClaimedMessage[], from: number) => void;
   /** Recipients that were claimed when it was closed. */
   readonly closing: (claimed: number) => void;
+  /** Every call goes through here, and may be made to wait. */
+  readonly through: <T>(call: () => Promise<T>) => Promise<T>;
 }
 
 export class WatchedSpool implements Spool {
@@ -24,95 +26,120 @@ export class WatchedSpool implements Spool {
   }
 
   get captured(): CapturedMail {
-    return this.#spool.captured;
+    const { captured } = this.#spool;
+    return {
+      list: (request) => this.#through(() => captured.list(request)),
+      get: (id) => this.#through(() => captured.get(id)),
+      arrivalBefore: (time) => this.#through(() => captured.arrivalBefore(time)),
+      count: () => this.#through(() => captured.count()),
+      delete: (choice) => this.#through(() => captured.delete(choice)),
+      trim: (limits) => this.#through(() => captured.trim(limits)),
+      watch: (listener) => captured.watch(listener),
+    };
   }
 
   async claim(request: ClaimRequest): Promise<readonly ClaimedMessage[]> {
     this.calls++;
     const from = this.#now();
-    const page = await this.#spool.claim(request);
+    const page = await this.#through(() => this.#spool.claim(request));
     this.#watcher.claimed(page, from);
     return page;
   }
 
   renew(...given: Parameters<Spool["renew"]>): ReturnType<Spool["renew"]> {
     this.calls++;
-    return this.#spool.renew(...given);
+    return this.#through(() => this.#spool.renew(...given));
   }
 
   async close(): Promise<void> {
     if (!this.#closing) {
       this.#closing = true;
-      this.#watcher.closing((await this.#spool.find({ states: ["claimed"] }, { limit: 100_000 })).length);
+      this.#watcher.closing((await this.find({ states: ["claimed"] }, { limit: 100_000 })).length);
     }
-    await this.#spool.close();
+    await this.#through(() => this.#spool.close());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  begin(): ReturnType<Spool["begin"]> {
-    return this.#spool.begin();
+  #through<T>(call: () => Promise<T>): Promise<T> {
+    return this.#watcher.through(call);
+  }
+
+  begin(): MessageWriter {
+    const writer = this.#spool.begin();
+    return {
+      append: (bytes) => {
+        const full = writer.append(bytes);
+        return full && this.#through(() => full);
+      },
+      get size() {
+        return writer.size;
+      },
+      commit: (...given) => this.#through(() => writer.commit(...given)),
+      abort: () => this.#through(() => writer.abort()),
+      [Symbol.asyncDispose]: () => this.#through(async () => await writer[Symbol.asyncDispose]()),
+    };
   }
 
   settle(...given: Parameters<Spool["settle"]>): ReturnType<Spool["settle"]> {
-    return this.#spool.settle(...given);
+    return this.#through(() => this.#spool.settle(...given));
   }
 
   nextDue(...given: Parameters<Spool["nextDue"]>): ReturnType<Spool["nextDue"]> {
-    return this.#spool.nextDue(...given);
+    return this.#through(() => this.#spool.nextDue(...given));
   }
 
   openContent(...given: Parameters<Spool["openContent"]>): ReturnType<Spool["openContent"]> {
-    return this.#spool.openContent(...given);
+    return this.#through(() => this.#spool.openContent(...given));
   }
 
   hold(...given: Parameters<Spool["hold"]>): ReturnType<Spool["hold"]> {
-    return this.#spool.hold(...given);
+    return this.#through(() => this.#spool.hold(...given));
   }
 
   release(...given: Parameters<Spool["release"]>): ReturnType<Spool["release"]> {
-    return this.#spool.release(...given);
+    return this.#through(() => this.#spool.release(...given));
   }
 
   retry(...given: Parameters<Spool["retry"]>): ReturnType<Spool["retry"]> {
-    return this.#spool.retry(...given);
+    return this.#through(() => this.#spool.retry(...given));
   }
 
   remove(...given: Parameters<Spool["remove"]>): ReturnType<Spool["remove"]> {
-    return this.#spool.remove(...given);
+    return this.#through(() => this.#spool.remove(...given));
   }
 
   find(...given: Parameters<Spool["find"]>): ReturnType<Spool["find"]> {
-    return this.#spool.find(...given);
+    return this.#through(() => this.#spool.find(...given));
   }
 
   message(...given: Parameters<Spool["message"]>): ReturnType<Spool["message"]> {
-    return this.#spool.message(...given);
+    return this.#through(() => this.#spool.message(...given));
   }
 
   events(...given: Parameters<Spool["events"]>): ReturnType<Spool["events"]> {
-    return this.#spool.events(...given);
+    return this.#through(() => this.#spool.events(...given));
   }
 
   stats(): ReturnType<Spool["stats"]> {
-    return this.#spool.stats();
+    return this.#through(() => this.#spool.stats());
   }
 
   prune(...given: Parameters<Spool["prune"]>): ReturnType<Spool["prune"]> {
-    return this.#spool.prune(...given);
+    return this.#through(() => this.#spool.prune(...given));
   }
 
   getRecord(...given: Parameters<Spool["getRecord"]>): ReturnType<Spool["getRecord"]> {
-    return this.#spool.getRecord(...given);
+    return this.#through(() => this.#spool.getRecord(...given));
   }
 
   listRecords(...given: Parameters<Spool["listRecords"]>): ReturnType<Spool["listRecords"]> {
-    return this.#spool.listRecords(...given);
+    return this.#through(() => this.#spool.listRecords(...given));
   }
 
   changeRecords(...given: Parameters<Spool["changeRecords"]>): ReturnType<Spool["changeRecords"]> {
-    return this.#spool.changeRecords(...given);
+    return this.#through(() => this.#spool.changeRecords(...given));
   }
 }

@@ -26,6 +26,22 @@ export interface Flood {
   readonly letters: number;
 }
 
+/** A letter that somebody writes for a purpose. */
+export interface Errand {
+  readonly from: string;
+  readonly to: readonly string[];
+  /** Default: a machine that may relay. */
+  readonly by?: "inside" | "submitter" | "stranger";
+  /** Default: 200 octets. */
+  readonly length?: number;
+  /** Fields on top of the others, each with its CRLF. */
+  readonly header?: string;
+  /** Parameters of MAIL besides BODY. */
+  readonly parameters?: string;
+  /** The program ends lines with LF, as many do that submit. */
+  readonly bareLf?: boolean;
+}
+
 /** A verb of an operator that the server has carried out, between those times; without a domain, on everything. */
 export interface CarriedOut {
   readonly verb: "retry" | "hold" | "release" | "remove";
@@ -89,6 +105,24 @@ export class Workload {
       this.#later(atMs + count * everyMs, small(`user${count % 40}@${receiver.domain}`));
     }
     for (let count = 0; count < 4; count++) this.#later(atMs + 20_000 + count * 25_000, small("user7@d0.test"));
+  }
+
+  /** One letter, from now; what is given back is filled in when it is handed over. */
+  send(afterMs: number, errand: Errand): Sent {
+    const { from, to, by = "inside", length = 200, header = "", parameters = "", bareLf = false } = errand;
+    const marker = `M${++this.#count}`;
+    const ways = { inside, submitter, stranger };
+    const content = this.#content(marker, from, { length, header, bareLf });
+    const letter: Letter = {
+      from,
+      to: to.map((address) => `<${address}>`),
+      mailParameters: `${parameters} BODY=8BITMIME`,
+      content,
+      ...ways[by],
+    };
+    const sent: Sent = { marker, letter, leadsTo: aliasTargets, at: 0, outcome: undefined };
+    this.#later(afterMs, sent);
+    return sent;
   }
 
   /** Some letters at once, now. */
@@ -176,7 +210,7 @@ export class Workload {
       from: sender.from,
       to,
       mailParameters: `${ret}${chance.is(0.1) ? " ENVID=e1" : ""} BODY=8BITMIME`,
-      content: this.#content(marker, sender.from, length),
+      content: this.#content(marker, sender.from, { length }),
       ...sender.by,
       ...silentAfter,
     };
@@ -212,16 +246,27 @@ export class Workload {
     return ` NOTIFY=${chance.pick(["NEVER", "SUCCESS", "FAILURE", "SUCCESS,FAILURE", "DELAY,FAILURE", "SUCCESS,FAILURE,DELAY"])}`;
   }
 
-  #content(marker: string, from: string, length: number): Buffer {
+  #content(
+    marker: string,
+    from: string,
+    { length, header, bareLf }: { readonly length: number; readonly header?: string; readonly bareLf?: boolean },
+  ): Buffer {
     const line = `${this.#chance.is(0.3) ? "." : ""}${"haste post haste ".repeat(4)}é\r\n`;
-    const body = line.repeat(1 + Math.floor(length / line.length));
-    const header =
-      `From: <${from === "" ? "daemon@unknown.test" : from}>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n` +
-      `Message-ID: <${marker}@simulation.test>\r\nSubject: ${marker}${this.#chance.is(0.1) ? " grün" : ""}\r\nX-Simulation: ${marker} ${crc32(body)}\r\n\r\n`;
-    const stuffed = body.replaceAll(/(^|\r\n)\./g, "$1..");
-    return Buffer.from(`${header}${stuffed}.\r\n`);
+    const body = line.repeat(1 + Math.floor(length / line.length)) + (bareLf === true ? smuggled : "");
+    const subject = `${marker}${header === undefined && this.#chance.is(0.1) ? " grün" : ""}`;
+    const fields =
+      `${header ?? ""}From: <${from === "" ? "daemon@unknown.test" : from}>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n` +
+      `Message-ID: <${marker}@simulation.test>\r\nSubject: ${subject}\r\nX-Simulation: ${marker} ${crc32(body)}\r\n\r\n`;
+    const stuffed = `${fields}${body.replaceAll(/(^|\r\n)\./g, "$1..")}`;
+    // Such programs double a dot at the start of a line or not; LF "." CRLF is what smugglers try.
+    if (bareLf !== true) return Buffer.from(`${stuffed}.\r\n`);
+    const sent = stuffed.slice(0, -2).replaceAll("\r\n", "\n").replaceAll("\n..\nMAIL", "\n.\r\nMAIL");
+    return Buffer.from(`${sent}\r\n.\r\n`);
   }
 }
+
+/** What would be a second message, if anything but CRLF "." CRLF ended content. */
+const smuggled = ".\r\nMAIL FROM:<ann@example.org>\r\nRCPT TO:<bob@example.org>\r\n";
 
 /** When letters come together. */
 export function burstsWithin(withinMs: number): readonly number[] {

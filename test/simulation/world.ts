@@ -4,6 +4,7 @@ import { testKey } from "../../src/testing/test-crypto.ts";
 import type { SimulatedDnsOptions } from "../../src/testing/simulated-dns.ts";
 import type { Chance } from "./chance.ts";
 
+export const hostName = "mail.example.org";
 export const serverAddress = "192.0.2.25";
 /** May relay without a login. */
 export const insideAddress = "203.0.113.5";
@@ -33,6 +34,8 @@ export interface WorldNumbers {
   readonly ready: number;
   /** Much mail comes for one receiver at once. */
   readonly flooded: boolean;
+  /** Where a scene has one in mind. */
+  readonly recipientsPerTransaction?: number;
 }
 
 export const scheduleMs = [5, 10, 20, 40, 60, 120, 240].map((minutes) => minutes * minuteMs);
@@ -73,7 +76,7 @@ export function dnsShape(chance: Chance): Omit<SimulatedDnsOptions, "random"> {
 export function settingsOf(numbers: WorldNumbers, chance: Chance): SettingsInput {
   const key = { domain: "example.org", selector: "s1", key: testKey("ed25519") };
   return {
-    hostname: "mail.example.org",
+    hostname: hostName,
     data_dir: "/data",
     stop_within: "20s",
     listener: [
@@ -91,7 +94,7 @@ export function settingsOf(numbers: WorldNumbers, chance: Chance): SettingsInput
       warn_after: `${numbers.warnAfterMs / minuteMs}m`,
       deliveries: numbers.deliveries,
       deliveries_per_site: numbers.deliveriesPerSite,
-      recipients_per_transaction: chance.pick([100, 100, 3]),
+      recipients_per_transaction: numbers.recipientsPerTransaction ?? chance.pick([100, 100, 3]),
       ready: numbers.ready,
     },
   };

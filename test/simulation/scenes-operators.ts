@@ -1,0 +1,66 @@
+/** Scenes of operators whose verbs meet trouble, of programs that submit, and of leases that run out in memory. */
+import type { Scene } from "./stage.ts";
+
+const minuteMs = 60_000;
+
+/** Programs that submit send LF; what they send arrives whole, as one message. */
+export const bareLineFeeds: Scene = {
+  name: "programs that submit with LF",
+  numbers: { flooded: false },
+  play: async (stage) => {
+    for (let index = 0; index < 12; index++) {
+      const to = [index % 2 === 0 ? `user${index}@${stage.healthy.domain}` : "ann@example.org"];
+      const length = stage.chance.pick([50, 3_000]);
+      stage.promise(5 * minuteMs, index * 1_000, {
+        from: "ann@example.org",
+        to,
+        by: "submitter",
+        bareLf: true,
+        length,
+      });
+    }
+  },
+};
+
+/** While mail waits in memory the disk refuses what an operator asks for, and a reload is refused: mail goes on. */
+export const refusedVerbs: Scene = {
+  name: "verbs and reloads that are refused",
+  numbers: { deliveries: 500, deliveriesPerSite: 2, ready: 2_000, flooded: false },
+  play: async (stage) => {
+    const { chance, machine, workload } = stage;
+    const { domain } = await stage.host("provider.test", "leisurely");
+    for (let index = 0; index < 40; index++) {
+      const errand = { from: "lists@d0.test", to: [`user${index}@${domain}`] };
+      stage.promise(20 * minuteMs, index * 50, errand, { despiteVerbs: true });
+    }
+    const afterMs = 10_000 + chance.below(20_000);
+    const verb = chance.pick(["hold", "hold", "remove"] as const);
+    stage.at(afterMs, () => {
+      stage.faults.failDisk(30_000);
+      void workload.operate(verb, { domain });
+    });
+    stage.at(afterMs + chance.below(60_000), () => void machine.reloadRefused());
+    // Whatever became of the verb, what came after it goes out, once the first have.
+    for (let index = 0; index < 5; index++) {
+      const errand = { from: "ann@example.org", to: [`friend${index}@${domain}`], by: "submitter" } as const;
+      stage.promise(10 * minuteMs, afterMs + 40_000 + index * 1_000, errand);
+    }
+  },
+};
+
+/** Mail waits in memory for a slow site when the clock is set forward by more than a lease lasts. */
+export const staleLeases: Scene = {
+  name: "leases that run out in memory",
+  numbers: { deliveries: 500, deliveriesPerSite: 1, ready: 2_000, flooded: false },
+  play: async (stage) => {
+    const { chance } = stage;
+    const { domain } = await stage.host("provider.test", "leisurely");
+    for (let index = 0; index < 60; index++) {
+      stage.send(index * 50, { from: "lists@d0.test", to: [`user${index}@${domain}`] });
+    }
+    const afterMs = 15_000 + chance.below(60_000);
+    stage.at(afterMs, () => stage.faults.setClock(chance.between(21, 58) * minuteMs));
+    // A person has the schedule read before the leases are renewed.
+    stage.at(afterMs + chance.below(20_000), () => void stage.workload.operate("retry", { domain: "nobody.test" }));
+  },
+};

@@ -1,0 +1,60 @@
+/**
+ * Scenes: worlds that are made for one kind of trouble, which chance would bring about too seldom. Every other seed has
+ * one of them, in turn. Some of the seed's faults go on beside it.
+ */
+import type { Chance } from "./chance.ts";
+import type { Fault } from "./fault-plan.ts";
+import { automaticMail, autoResponders, loopsHeld } from "./scenes-automatic.ts";
+import { backupLacks, poison, sevenBit } from "./scenes-sites.ts";
+import { manyNames, manyReports, oneMailing, slowMailbox, twoSenders } from "./scenes-shares.ts";
+import { bareLineFeeds, refusedVerbs, staleLeases } from "./scenes-operators.ts";
+import type { Scene } from "./stage.ts";
+
+const minuteMs = 60_000;
+
+const scenes: readonly Scene[] = [
+  manyNames,
+  backupLacks,
+  poison,
+  slowMailbox,
+  twoSenders,
+  automaticMail,
+  bareLineFeeds,
+  refusedVerbs,
+  staleLeases,
+  manyReports,
+  sevenBit,
+  oneMailing,
+  autoResponders,
+  loopsHeld,
+];
+
+export function sceneOf(seed: number): Scene | undefined {
+  return seed % 2 === 0 ? scenes[(seed / 2) % scenes.length] : undefined;
+}
+
+/** When a scene begins, and whether nothing else goes wrong meanwhile. */
+export interface Cue {
+  readonly atMs: number;
+  readonly lastsMs: number;
+  readonly calm: boolean;
+}
+
+export function cueOf(chance: Chance, { isLong }: Scene, withinMs: number): Cue {
+  // Early enough to be over before the world is put in order, if it goes on for days.
+  const latestMs = isLong === true ? 5 * 60 * minuteMs : withinMs - 50 * minuteMs;
+  // Late enough for whatever a start does to be over.
+  const atMs = Math.round(chance.between(50 * minuteMs, latestMs));
+  return { atMs, lastsMs: (isLong === true ? 32 * 60 : 60) * minuteMs, calm: chance.is(0.75) };
+}
+
+/** In most worlds nothing else goes wrong around a scene, so that what it promises can be expected. */
+export function spared(faults: readonly Fault[], { atMs, lastsMs, calm }: Cue): readonly Fault[] {
+  if (!calm) return faults;
+  return faults.filter(
+    (fault) =>
+      fault.kind !== "clock-forward" &&
+      fault.kind !== "clock-back" &&
+      (fault.atMs > atMs + lastsMs || fault.atMs + fault.lastsMs < atMs - 60 * minuteMs),
+  );
+}

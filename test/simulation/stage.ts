@@ -1,0 +1,114 @@
+/**
+ * Where a scene is played: it brings hosts of its own into the world, has letters written, and promises for some of them
+ * when they are done, which a checker looks after.
+ */
+import { Chance } from "./chance.ts";
+import type { FaultInjector } from "./faults.ts";
+import type { Machine } from "./machine.ts";
+import { type Character, Receiver } from "./receivers.ts";
+import type { Errand, Sent, Workload } from "./workload.ts";
+import type { WorldNumbers } from "./world.ts";
+
+export interface Scene {
+  readonly name: string;
+  /** What it needs of the world. */
+  readonly numbers: Partial<WorldNumbers>;
+  /** It goes on for two days. */
+  readonly isLong?: boolean;
+  /** Runs before anything happens, and sets timers. */
+  readonly play: (stage: Stage) => Promise<void>;
+}
+
+/** However the others fare, the letter is done by then: none of its recipients waits any more. */
+export interface Promised {
+  readonly sent: Sent;
+  readonly withinMs: number;
+  /** An operator's verb is no excuse, unless it was carried out. */
+  readonly despiteVerbs?: boolean;
+}
+
+export class Stage {
+  readonly machine: Machine;
+  readonly workload: Workload;
+  readonly chance: Chance;
+  /** A receiver of the world that is always well. */
+  readonly healthy: Receiver;
+  readonly receivers: Receiver[] = [];
+  readonly promises: Promised[] = [];
+  /** Mailboxes whose file system hangs for a while: their users wait, and nobody else. */
+  readonly hangingMailboxes = new Set<string>();
+  /** When it begins, in time since the start. */
+  readonly atMs: number;
+  readonly faults: Pick<FaultInjector, "setClock" | "failDisk">;
+  readonly #seed: number;
+  readonly #named = new Set<string>();
+
+  constructor(parts: {
+    readonly machine: Machine;
+    readonly workload: Workload;
+    readonly healthy: Receiver;
+    readonly chance: Chance;
+    readonly seed: number;
+    readonly atMs: number;
+    readonly faults: Pick<FaultInjector, "setClock" | "failDisk">;
+  }) {
+    this.machine = parts.machine;
+    this.workload = parts.workload;
+    this.healthy = parts.healthy;
+    this.chance = parts.chance;
+    this.#seed = parts.seed;
+    this.atMs = parts.atMs;
+    this.faults = parts.faults;
+  }
+
+  async host(
+    domain: string,
+    character: Character,
+    options: { readonly keywords?: readonly string[]; readonly replies?: (from: string, to: string) => void } = {},
+  ): Promise<Receiver> {
+    const { machine } = this;
+    const address = `198.51.100.${200 + this.receivers.length}`;
+    const chance = this.chanceOf(domain);
+    const parts = { clock: machine.clock, forwarded: () => undefined, repliesWhole: machine.chunkBytes > 1_000 };
+    const receiver = new Receiver(domain, address, character, { ...parts, ...options, chance });
+    await receiver.listen(machine.network, machine.dns);
+    this.receivers.push(receiver);
+    return receiver;
+  }
+
+  /** A domain whose MX host is one more name of the receiver's machine: another site at the same address. */
+  name(domain: string, { address, domain: own }: Receiver): void {
+    this.#named.add(own);
+    const { records } = this.machine.dns;
+    records.addMx(domain, `10 mx.${domain}`);
+    records.add(`mx.${domain}`, "A", address);
+  }
+
+  hasManyNames(domain: string): boolean {
+    return this.#named.has(domain);
+  }
+
+  /** A second MX host, which is to be asked where the first cannot be reached. */
+  backUp(domain: string, { address }: Receiver): void {
+    const { records } = this.machine.dns;
+    records.addMx(domain, `50 backup.${domain}`);
+    records.add(`backup.${domain}`, "A", address);
+  }
+
+  send(afterMs: number, errand: Errand): Sent {
+    return this.workload.send(this.atMs + afterMs, errand);
+  }
+
+  /** Sends it, and promises that it is done so many milliseconds after it was accepted. */
+  promise(withinMs: number, afterMs: number, errand: Errand, options: Pick<Promised, "despiteVerbs"> = {}): void {
+    this.promises.push({ sent: this.send(afterMs, errand), withinMs, ...options });
+  }
+
+  at(afterMs: number, act: () => void): void {
+    this.machine.clock.setTimer(Math.max(0, this.atMs + afterMs), act);
+  }
+
+  chanceOf(part: string): Chance {
+    return new Chance(this.#seed, `scene ${part}`);
+  }
+}
