@@ -1,4 +1,5 @@
 /** What one attempt did to one recipient. Class and status are one typed value; nothing expected is thrown. */
+import type { Instant } from "../lib/instant.ts";
 import type { EnhancedStatus } from "../smtp/enhanced-status.ts";
 
 /** What the other side said, or what we found, for reports and for people. */
@@ -43,6 +44,8 @@ export type DeliveryOutcome =
       readonly hold?: true;
       /** true: nobody was contacted, because the site rests or has no route just now. It does not count as an attempt. */
       readonly notTried?: true;
+      /** A person ordered that nobody is contacted before this time. */
+      readonly notBefore?: Instant;
     }
   | {
       readonly kind: "bounced";

@@ -209,6 +209,11 @@ export const logEvents = {
     "Deliveries pause because the spool cannot record outcomes.",
     "They go on when it can.",
   ),
+  "clock-set": declare(
+    "warn",
+    "The system's clock was set, or the machine slept, so that the time of day jumped by more than a minute.",
+    "What is due by now is tried. After a step forward nothing is given up for an hour, and nobody is warned of a delay for it.",
+  ),
   "queue-resumed": declare("info", "The spool records outcomes again.", "Deliveries go on."),
   "claim-lost": declare(
     "warn",

@@ -27,6 +27,8 @@ import { RECIPIENTS_MAX, firstKey, lastKey, recipientColumns, seqOf } from "./sp
 
 /** How many rows of `domains` are read at a time. */
 const DOMAINS_PAGE = 256;
+/** How many open messages are looked at together, where age decides. */
+const OPEN_PAGE = 256;
 /** How many claims that ended are returned to the schedule in one transaction. */
 const LOST_MAX = 1000;
 /** So many rows of recipients fit on one page at most. */
@@ -39,6 +41,12 @@ interface Due {
   readonly due: Instant;
 }
 
+interface DueRecipients {
+  readonly due: readonly Due[];
+  /** Domains that were looked at, with the time noted for them. */
+  readonly visited: ReadonlyMap<string, Instant>;
+}
+
 type OneRow = [index: number, state: number, token: number | null, attempts: number, due: number, domain: string];
 
 export class SpoolClaims {
@@ -47,6 +55,8 @@ export class SpoolClaims {
   #lastToken: number;
   readonly #dueDomains: Query<[domain: string, due: number]>;
   readonly #dueOfDomain: Query<[key: number, due: number]>;
+  readonly #openFrom: Query<[seq: number, receivedAt: number]>;
+  readonly #dueOfMessage: Query<[key: number, due: number]>;
   readonly #firstOfDomain: Query<[key: number, due: number]>;
   readonly #setDomain: StatementSync;
   readonly #deleteDomain: StatementSync;
@@ -78,6 +88,14 @@ export class SpoolClaims {
     this.#dueOfDomain = new Query(
       database,
       "SELECT key, due FROM recipients WHERE state = 0 AND domain = ? AND due <= ? ORDER BY due, key LIMIT ?",
+    );
+    this.#openFrom = new Query(
+      database,
+      "SELECT seq, received_at FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ?",
+    );
+    this.#dueOfMessage = new Query(
+      database,
+      "SELECT key, due FROM recipients WHERE key BETWEEN ? AND ? AND state = 0 AND due <= ? ORDER BY key",
     );
     this.#firstOfDomain = new Query(
       database,
@@ -129,7 +147,7 @@ export class SpoolClaims {
     // Throws where the terms are unusable, before anything changes.
     retryDelayMs(operation, 1);
     this.returnEnded(now, LOST_MAX);
-    const { due, visited } = this.#findDue(operation);
+    const { due, visited } = operation.receivedBy === undefined ? this.#findDue(operation) : this.#findAged(operation);
     const groups = new Map<number, number[]>();
     for (const { key } of due) {
       const seq = seqOf(key);
@@ -242,10 +260,7 @@ export class SpoolClaims {
   }
 
   /** The earliest due recipients under the request's limits; the domains that were looked at, with their noted time. */
-  #findDue(operation: ClaimOperation): {
-    readonly due: readonly Due[];
-    readonly visited: ReadonlyMap<string, Instant>;
-  } {
+  #findDue(operation: ClaimOperation): DueRecipients {
     const { now, limit } = operation;
     const excluded = new Set(operation.excludeDomains);
     const perDomain = Math.min(limit, operation.perDomainMax);
@@ -266,6 +281,25 @@ export class SpoolClaims {
       return "go on";
     });
     return { due: due.toSorted(earlier).slice(0, limit), visited };
+  }
+
+  /** What is due of the oldest messages, whatever their domains have. */
+  #findAged({ now, limit, receivedBy = now }: ClaimOperation): DueRecipients {
+    const due: Due[] = [];
+    for (let from = 0; due.length < limit;) {
+      const page = this.#openFrom.all(from, OPEN_PAGE);
+      const aged = page.filter(([, receivedAt]) => receivedAt <= receivedBy);
+      for (const [seq] of aged) {
+        if (due.length >= limit) break;
+        const rows = this.#damage.read(seq, () => this.#dueOfMessage.all(firstKey(seq), lastKey(seq), now));
+        for (const [key, at] of rows) if (!this.#damage.has(key)) due.push({ key, due: at });
+      }
+      const last = page.at(-1);
+      // They came in this order, so the next ones are younger.
+      if (last === undefined || aged.length === 0) break;
+      from = last[0] + 1;
+    }
+    return { due: due.slice(0, limit), visited: new Map() };
   }
 
   /** Domains in the order of their (noted) earliest due time. */

@@ -114,6 +114,15 @@ export interface SettleOperation {
   readonly captured: readonly number[];
 }
 
+export interface WarnOperation {
+  readonly kind: "warn";
+  readonly now: Instant;
+  readonly message: string;
+  readonly recipients: readonly number[];
+  readonly reports: readonly MessageRow[];
+  readonly events: EventRows;
+}
+
 export interface CapturedDeletion {
   readonly kind: "delete-captured";
   readonly now: Instant;
@@ -180,6 +189,7 @@ export interface ClaimedRows {
 export type WriteOperation =
   | CommitOperation
   | SettleOperation
+  | WarnOperation
   | VerbOperation
   | ClaimOperation
   | { readonly kind: "renew"; readonly now: Instant; readonly tokens: readonly number[]; readonly leaseMs: number }
@@ -197,6 +207,7 @@ export interface WriteResults {
   /** The claim's token; 0: nothing was due, or no claim was asked for. */
   readonly commit: number;
   readonly settle: SettleResult;
+  readonly warn: boolean;
   readonly verb: VerbStep;
   readonly claim: readonly ClaimedRows[];
   readonly renew: readonly number[];
@@ -218,6 +229,12 @@ export type ReadOperation =
   | {
       readonly kind: "find";
       readonly filter: RecipientFilter;
+      readonly limit: number;
+      readonly after: { readonly message: string; readonly index: number } | undefined;
+    }
+  | {
+      readonly kind: "unwarned";
+      readonly receivedBy: Instant;
       readonly limit: number;
       readonly after: { readonly message: string; readonly index: number } | undefined;
     }
@@ -243,6 +260,7 @@ export type ReadOperation =
 
 export interface ReadResults {
   readonly find: readonly FoundRows[];
+  readonly unwarned: readonly FoundRows[];
   readonly message: FoundRows | undefined;
   readonly events: readonly string[];
   readonly content: ContentRow | undefined;

@@ -24,6 +24,8 @@ import { failureOf } from "./spool-failure.ts";
 
 /** How many messages a search looks at in one snapshot. */
 const WINDOW_MESSAGES = 20_000;
+/** How many open messages are looked at together, where age decides. */
+const OPEN_PAGE = 1000;
 /** How many captured messages one look goes through: some milliseconds, so that other questions get their turn. */
 const WINDOW_CAPTURED = 1000;
 
@@ -39,6 +41,8 @@ export class SpoolReader {
   readonly #database: DatabaseSync;
   readonly #openSearch: Search;
   readonly #wholeSearch: Search;
+  readonly #openFrom: Query<[seq: number, receivedAt: number]>;
+  readonly #unwarnedOf: Query<RecipientRow>;
   readonly #seqOf: Query<[seq: number]>;
   readonly #seqBefore: Query<[seq: number]>;
   readonly #messageOf: Query<[json: string]>;
@@ -60,6 +64,15 @@ export class SpoolReader {
     database.exec(`PRAGMA cache_size = -${data.cacheKiB}; PRAGMA temp_store = MEMORY;`);
     this.#openSearch = prepareSearch(database, "open_messages");
     this.#wholeSearch = prepareSearch(database, "messages");
+    this.#openFrom = new Query(
+      database,
+      "SELECT seq, received_at FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ?",
+    );
+    this.#unwarnedOf = new Query(
+      database,
+      `SELECT ${recipientColumns} FROM recipients
+        WHERE key BETWEEN ? AND ? AND state <= 1 AND warned = 0 ORDER BY key LIMIT ?`,
+    );
     this.#seqOf = new Query(database, "SELECT seq FROM messages WHERE id = ?");
     this.#seqBefore = new Query(database, "SELECT seq FROM messages WHERE id < ? ORDER BY id DESC LIMIT 1");
     this.#messageOf = new Query(database, "SELECT message FROM messages WHERE seq = ?");
@@ -122,6 +135,8 @@ export class SpoolReader {
     switch (operation.kind) {
       case "find":
         return this.#find(operation);
+      case "unwarned":
+        return this.#findUnwarned(operation);
       case "message":
         return this.#message(operation.id);
       case "events":
@@ -189,6 +204,29 @@ export class SpoolReader {
       } else {
         window = Math.ceil(window / 4);
       }
+    }
+    return this.#withMessages(found);
+  }
+
+  /** In the order of acceptance, up to the first page of messages of which none is so old. */
+  #findUnwarned({ receivedBy, limit, after }: Extract<ReadOperation, { kind: "unwarned" }>): readonly FoundRows[] {
+    const afterSeq = after === undefined ? undefined : this.#seqOf.get(after.message)?.[0];
+    const found: FindRow[] = [];
+    for (let from = afterSeq ?? 0; found.length < limit;) {
+      const page = this.#openFrom.all(from, OPEN_PAGE);
+      const aged = page.filter(([, receivedAt]) => receivedAt <= receivedBy);
+      for (const [seq] of aged) {
+        const first = firstKey(seq) + (seq === afterSeq && after !== undefined ? after.index + 1 : 0);
+        const rows = unlessDamaged(
+          () => this.#unwarnedOf.all(first, lastKey(seq), limit - found.length),
+          () => [],
+        );
+        for (const row of rows) found.push([seq, ...row]);
+        if (found.length >= limit) break;
+      }
+      const last = page.at(-1);
+      if (last === undefined || aged.length === 0) break;
+      from = last[0] + 1;
     }
     return this.#withMessages(found);
   }

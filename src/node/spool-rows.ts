@@ -7,6 +7,9 @@ import {
   SpoolError,
   type ClaimedMessage,
   type ClaimTerms,
+  type DelayWarning,
+  type FoundRecipient,
+  type GeneratedMessage,
   type NewMessage,
   type NewRecipient,
   type RecipientChange,
@@ -20,11 +23,13 @@ import {
   stateNumber,
   type ChangeRow,
   type EventRows,
+  type FoundRows,
   type MessageRow,
   type NewRecipientRow,
   type RecipientRow,
   type RecordRow,
   type SettleOperation,
+  type WarnOperation,
 } from "./spool-protocol.ts";
 
 /** What is kept of a recipient as one JSON text, since nothing selects by it. */
@@ -114,6 +119,13 @@ export function recipientFromRow(message: string, row: RecipientRow): StoredReci
   };
 }
 
+export function foundRecipients(groups: readonly FoundRows[]): readonly FoundRecipient[] {
+  return groups.flatMap(({ json, recipients }) => {
+    const message = messageFromJson(json);
+    return recipients.map((row) => ({ message, recipient: recipientFromRow(message.id, row) }));
+  });
+}
+
 export function messageFromJson(json: string): StoredMessage {
   return JSON.parse(json) as StoredMessage;
 }
@@ -149,13 +161,21 @@ export function settleOperation(settlement: Settlement, now: Instant): SettleOpe
     message,
     token,
     changes: changes.map(changeRow),
-    reports: reports.map(({ message: report, content }) =>
-      messageRow(storedMessage(report, content.length), report.recipients, { inFile: false, now }),
-    ),
+    reports: reportRows(reports, now),
     events: eventRows(events),
     records: records.map(recordRow),
     captured,
   };
+}
+
+export function warnOperation({ message, recipients, reports, events }: DelayWarning, now: Instant): WarnOperation {
+  return { kind: "warn", now, message, recipients, reports: reportRows(reports, now), events: eventRows(events) };
+}
+
+function reportRows(reports: readonly GeneratedMessage[], now: Instant): readonly MessageRow[] {
+  return reports.map(({ message, content }) =>
+    messageRow(storedMessage(message, content.length), message.recipients, { inFile: false, now }),
+  );
 }
 
 export function eventRows(events: readonly HistoryEvent[]): EventRows {

@@ -23,6 +23,7 @@ import { quickCheck } from "./spool-quick-check.ts";
 import { migrate } from "./spool-schema.ts";
 import { SpoolUpkeep } from "./spool-upkeep.ts";
 import { SpoolVerbs } from "./spool-verbs.ts";
+import { SpoolWarnings } from "./spool-warnings.ts";
 
 /**
  * Pages in the write-ahead log (128 MiB) at which a commit copies them into the database itself: a thread of its own does
@@ -50,6 +51,7 @@ export class SpoolWriter {
   readonly #messages: SpoolMessages;
   readonly #claims: SpoolClaims;
   readonly #verbs: SpoolVerbs;
+  readonly #warnings: SpoolWarnings;
   readonly #upkeep: SpoolUpkeep;
   readonly #capturedRemoval: CapturedRemoval;
   readonly #totalChanges: Query<[number]>;
@@ -80,6 +82,7 @@ export class SpoolWriter {
       this.incarnation = new Query<[number]>(database, "SELECT incarnation FROM state").get()?.[0] ?? 0;
       this.#messages = new SpoolMessages(database);
       this.#claims = new SpoolClaims(database, this.#messages, this.incarnation, this.#damage);
+      this.#warnings = new SpoolWarnings(database, this.#messages, this.#damage);
       this.#verbs = new SpoolVerbs(database, this.#messages, this.#damage);
       this.#upkeep = new SpoolUpkeep(database, this.#damage, this.#messages);
       this.#capturedRemoval = new CapturedRemoval(database, this.#messages);
@@ -223,6 +226,8 @@ export class SpoolWriter {
         if (result !== "stale") this.#upkeep.changeRecords(operation.records);
         return result;
       }
+      case "warn":
+        return this.#warnings.warn(operation, content);
       case "claim":
         return this.#claims.claim(operation);
       case "renew":

@@ -15,6 +15,7 @@ import {
   type ClaimedMessage,
   type ClaimRequest,
   type Content,
+  type DelayWarning,
   type FoundRecipient,
   type MessageWriter,
   type QueueId,
@@ -38,6 +39,7 @@ import { SqliteMessageWriter, type Draft } from "./spool-message-writer.ts";
 import type { ClosedMessage, ReadOperation, ResultOf, Verb, WriteOperation } from "./spool-protocol.ts";
 import {
   eventRows,
+  foundRecipients,
   freshClaim,
   messageFromJson,
   messageRow,
@@ -45,6 +47,7 @@ import {
   recordRow,
   settleOperation,
   storedMessage,
+  warnOperation,
   wholeMs,
 } from "./spool-rows.ts";
 
@@ -178,10 +181,11 @@ export class SqliteSpool implements Spool {
   }
 
   async claim(request: ClaimRequest): Promise<readonly ClaimedMessage[]> {
-    const { limit, perDomainMax, excludeDomains, leaseMs, retryDelaysMs } = request;
+    const { limit, perDomainMax, excludeDomains, receivedBy, leaseMs, retryDelaysMs } = request;
     const now = this.#now();
     const terms = { leaseMs, retryDelaysMs };
-    const claims = await this.#write({ kind: "claim", now, limit, perDomainMax, excludeDomains, ...terms });
+    const limits = { limit, perDomainMax, excludeDomains, ...(receivedBy !== undefined && { receivedBy }) };
+    const claims = await this.#write({ kind: "claim", now, ...limits, ...terms });
     return claims.map(({ json, token, recipients }) => {
       const message = messageFromJson(json);
       return {
@@ -204,11 +208,17 @@ export class SqliteSpool implements Spool {
       reports.map(({ content }) => content),
     );
     if (result === "stale") return false;
-    const listed = reports.some(({ message }) => message.recipients.some(({ captured }) => captured));
-    if (listed || settlement.captured !== undefined) this.#captured.notify();
-    for (const { message, content } of reports) this.#cache.set(message.id, content);
+    if (settlement.captured !== undefined) this.#captured.notify();
+    this.#stored(reports);
     if (result !== "settled") this.#forget({ id, inFile: result === "closed-file" });
     return true;
+  }
+
+  async warn(warning: DelayWarning): Promise<boolean> {
+    const contents = warning.reports.map(({ content }) => content);
+    const isTold = await this.#write(warnOperation(warning, this.#now()), contents);
+    if (isTold) this.#stored(warning.reports);
+    return isTold;
   }
 
   nextDue(excludeDomains: readonly string[]): Promise<Instant | undefined> {
@@ -255,11 +265,17 @@ export class SqliteSpool implements Spool {
     filter: RecipientFilter,
     page: { readonly limit: number; readonly after?: { readonly message: QueueId; readonly index: number } },
   ): Promise<readonly FoundRecipient[]> {
-    const groups = await this.#read({ kind: "find", filter, limit: page.limit, after: page.after });
-    return groups.flatMap(({ json, recipients }) => {
-      const message = messageFromJson(json);
-      return recipients.map((row) => ({ message, recipient: recipientFromRow(message.id, row) }));
-    });
+    return foundRecipients(await this.#read({ kind: "find", filter, limit: page.limit, after: page.after }));
+  }
+
+  async unwarned(
+    receivedBy: Instant,
+    {
+      limit,
+      after,
+    }: { readonly limit: number; readonly after?: { readonly message: QueueId; readonly index: number } },
+  ): Promise<readonly FoundRecipient[]> {
+    return foundRecipients(await this.#read({ kind: "unwarned", receivedBy, limit, after }));
   }
 
   async message(
@@ -331,6 +347,11 @@ export class SqliteSpool implements Spool {
   async kill(): Promise<void> {
     await Promise.all(Object.values(this.#threads).map((thread: SpoolChannel) => thread.kill()));
     await this.checked;
+  }
+
+  #stored(reports: Settlement["reports"]): void {
+    if (reports.some(({ message }) => message.recipients.some(({ captured }) => captured))) this.#captured.notify();
+    for (const { message, content } of reports) this.#cache.set(message.id, content);
   }
 
   /** In steps, so that nobody waits for long. */

@@ -24,6 +24,8 @@ export interface ClaimerOptions {
    * for all or for a domain that the last request left out.
    */
   readonly request: () => ClaimRequest | undefined;
+  /** What may be claimed of mail whose time is over, crowded or not; undefined: nothing is crowded. */
+  readonly agedRequest: () => ClaimRequest | undefined;
   /** Asked before each claim: what this process has in memory must not be claimed anew. A promise where that takes a write. */
   readonly secure: () => Promise<void> | undefined;
   readonly admit: (page: readonly ClaimedMessage[]) => void;
@@ -33,6 +35,8 @@ export class Claimer {
   readonly #options: ClaimerOptions;
   #reading: Promise<void> | undefined;
   #again = false;
+  /** A page of mail whose time is over is to be read before the others. */
+  #agedFirst = false;
   #stopped = false;
   #paused = false;
   #timer: Timer | undefined;
@@ -68,6 +72,13 @@ export class Claimer {
     if (at >= this.#wakeAtMs) return;
     this.#wakeAtMs = at;
     this.#arm();
+  }
+
+  /** Reads what must not be crowded out, too. */
+  lookForAged(): void {
+    if (this.#options.agedRequest() === undefined) return;
+    this.#agedFirst = true;
+    this.wake();
   }
 
   /** The wall clock was set: what is due when is another question now. */
@@ -138,20 +149,20 @@ export class Claimer {
   }
 
   async #readPages(): Promise<void> {
-    const { spool, request, secure, admit } = this.#options;
-    for (;;) {
-      const asked = this.#stopped || this.#paused ? undefined : request();
+    const { spool, request, agedRequest, secure, admit } = this.#options;
+    while (!this.#stopped && !this.#paused) {
+      const aged = this.#agedFirst ? agedRequest() : undefined;
+      const asked = aged ?? request();
       if (asked === undefined) return;
       const securing = secure();
       if (securing !== undefined) {
         await securing;
         continue;
       }
+      this.#agedFirst = false;
       const page = await spool.claim(asked);
-      if (page.length > 0) {
-        admit(page);
-        continue;
-      }
+      if (page.length > 0) admit(page);
+      if (page.length > 0 || aged !== undefined) continue;
       const due = await spool.nextDue(asked.excludeDomains);
       if (due !== undefined) this.noteDue(due);
       return;

@@ -3,6 +3,7 @@
  * the settlement is recorded. Nothing is forgotten before the spool has it.
  */
 import type { HistoryEvent } from "../events/history-event.ts";
+import type { ClockSteps } from "../lib/clock-steps.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -65,6 +66,7 @@ export interface ConcluderOptions {
   readonly random: Random;
   readonly log: Log;
   readonly settings: () => QueueSettings;
+  readonly clockSteps: ClockSteps;
   /** These recipients of the claim are no longer in memory. `due`: the earliest time at which one is due again. */
   readonly settled: (claim: Claim, recipients: number, due: Instant | undefined) => void;
 }
@@ -85,15 +87,13 @@ export interface ReportMaker {
 export interface MadeReports {
   readonly reports: readonly GeneratedMessage[];
   readonly events: readonly HistoryEvent[];
-  /** Indexes of the recipients about whose delay a report was made, or will be. */
-  readonly warned: readonly number[];
   /** What is owed and will be told later, to be recorded with the outcomes. */
   readonly records: readonly RecordChange[];
   /** To be called when all of this is recorded. */
   readonly onRecorded: () => void;
 }
 
-const noReports: MadeReports = { reports: [], events: [], warned: [], records: [], onRecorded: () => undefined };
+const noReports: MadeReports = { reports: [], events: [], records: [], onRecorded: () => undefined };
 
 export class Concluder {
   readonly #options: ConcluderOptions;
@@ -113,12 +113,13 @@ export class Concluder {
 
   conclude(ended: EndedAttempt): void {
     this.#unrecorded.add(ended);
-    const { clock, random, settings, log } = this.#options;
+    const { clock, clockSteps, random, settings, log } = this.#options;
     const { message } = ended.claim;
     const now = clock.now();
     const conclusions = conclusionsOn(ended.recipients, ended.outcomes, {
       message,
       settings: settings(),
+      clockSteps,
       random,
       now,
       interrupted: ended.interrupted === true,
@@ -188,12 +189,11 @@ export class Concluder {
   #record(ended: EndedAttempt, conclusions: readonly Conclusion[], attempted: Attempted, made: MadeReports): void {
     const { recorder, log, captures } = this.#options;
     const { claim, records, captured } = ended;
-    const warned = made.warned.length === 0 ? undefined : new Set(made.warned);
     logReports(log, claim.message, made.reports);
     const settlement = {
       message: claim.message.id,
       token: claim.token,
-      changes: conclusions.map((conclusion) => changeFor(conclusion, warned?.has(conclusion.recipient.index) ?? false)),
+      changes: conclusions.map(changeFor),
       reports: made.reports.map(({ message, content }) => ({
         message: withCapturedMarked(message, captures),
         content,
@@ -246,10 +246,10 @@ export class Concluder {
 
   /** Nobody is given up in silence: who could not be reported is tried again, and reported then. */
   #putOffUnreported(ended: EndedAttempt, conclusions: readonly Conclusion[], attempted: Attempted): void {
-    const { clock, log, settings } = this.#options;
+    const { clock, clockSteps, log, settings } = this.#options;
     const { message } = attempted;
     const due = clock.now() + reportPutOffMs;
-    const willRetryUntil = expireAt(message, settings());
+    const willRetryUntil = expireAt(message, { settings: settings(), clockSteps });
     const told = conclusions.map((conclusion): Conclusion => {
       if (!isGivenUp(conclusion)) return conclusion;
       const { recipient, outcome } = conclusion;
@@ -261,7 +261,6 @@ export class Concluder {
         due,
         uncounted: false,
         willRetryUntil,
-        delayWarningDue: false,
       };
       logConclusion(log, putOff, attempted);
       return putOff;

@@ -20,7 +20,8 @@ function dueAfter(
   const message = { receivedAt: 0 } as StoredMessage;
   const recipients = outcomes.map((_, index) => ({ index, attempts, warned: false }) as StoredRecipient);
   const results = outcomes.map((outcome, index) => ({ index, outcome }));
-  const context = { message, settings, random, now: 0, interrupted: false };
+  const clockSteps = { whenAged: (beganAt: number, ageMs: number) => beganAt + ageMs };
+  const context = { message, settings, clockSteps, random, now: 0, interrupted: false };
   return conclusionsOn(recipients, results, context).map((one) => (one.kind === "again" ? one.due : undefined));
 }
 

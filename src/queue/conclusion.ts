@@ -8,6 +8,7 @@
  * outcome: a changed configuration holds for mail that is queued already.
  */
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
+import type { ClockSteps } from "../lib/clock-steps.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { isOwnLoop } from "../message/own-loop.ts";
@@ -34,7 +35,6 @@ interface Again {
   /** The attempt did not count against the schedule. */
   readonly uncounted: boolean;
   readonly willRetryUntil: Instant;
-  readonly delayWarningDue: boolean;
 }
 
 /** For a person, who is told the outcome's reason. */
@@ -54,11 +54,15 @@ export interface ReportableAttempt {
   readonly expired?: boolean;
   /** Deferred: attempts go on until this time. */
   readonly willRetryUntil?: Instant;
-  /** Deferred for longer than the sender should be left without word, and not yet warned. */
-  readonly delayWarningDue?: boolean;
 }
 
-export interface AttemptContext {
+/** What decides on the end of a message's time. */
+export interface ExpiryTerms {
+  readonly settings: Pick<QueueSettings, "expire">;
+  readonly clockSteps: Pick<ClockSteps, "whenAged">;
+}
+
+export interface AttemptContext extends ExpiryTerms {
   readonly message: StoredMessage;
   readonly settings: QueueSettings;
   readonly random: Random;
@@ -146,36 +150,26 @@ function deferral(
   context: AttemptContext,
 ): Conclusion {
   if (outcome.hold === true) return { kind: "hold", recipient, outcome };
-  const { message, settings, now, interrupted } = context;
-  const again = { kind: "again", recipient, outcome, willRetryUntil: expireAt(message, settings) } as const;
-  const free = { ...again, uncounted: true, delayWarningDue: false };
+  const { message, now, interrupted } = context;
+  const again = { kind: "again", recipient, outcome, willRetryUntil: expireAt(message, context) } as const;
+  const free = { ...again, uncounted: true };
   // What the other side said while we were stopping counts as ever.
   if (interrupted && outcome.owner === "local-trouble") return { ...free, due: now };
   // Bounded by progress: each such round delivered to somebody, so there are at most as many as recipients.
   if (outcome.soon === true && leftoversDue !== undefined) return { ...free, due: leftoversDue };
   // Asked after a failed attempt only: mail that waited out a long stop of the server still gets one attempt.
-  if (now >= again.willRetryUntil) return { kind: "final", recipient, outcome, to: "expired" };
-  return {
-    ...again,
-    due: nextAttemptAt(recipient, outcome, context),
-    uncounted: outcome.notTried === true,
-    delayWarningDue: isWarningDue(message, recipient, settings, now),
-  };
+  if (now >= again.willRetryUntil) {
+    const { notBefore } = outcome;
+    // Nobody is given up without a last attempt, and a person may have forbidden it until then.
+    if (notBefore !== undefined && notBefore > now) return { ...free, due: notBefore, willRetryUntil: notBefore };
+    return { kind: "final", recipient, outcome, to: "expired" };
+  }
+  return { ...again, due: nextAttemptAt(recipient, outcome, context), uncounted: outcome.notTried === true };
 }
 
-/** When a recipient is given up; counted from acceptance, as the warning is. */
-export function expireAt(message: Pick<StoredMessage, "receivedAt">, settings: Pick<QueueSettings, "expire">): Instant {
-  return message.receivedAt + settings.expire;
-}
-
-/** Once per recipient (RFC 3461 §5.2.5); a `warn_after` of 0 turns warnings off. */
-function isWarningDue(
-  { receivedAt }: StoredMessage,
-  { warned }: StoredRecipient,
-  { warn_after }: QueueSettings,
-  now: Instant,
-): boolean {
-  return !warned && warn_after > 0 && now >= receivedAt + warn_after;
+/** When a recipient is given up; counted from acceptance, as far as the clock can be believed. */
+export function expireAt(message: Pick<StoredMessage, "receivedAt">, { settings, clockSteps }: ExpiryTerms): Instant {
+  return clockSteps.whenAged(message.receivedAt, settings.expire);
 }
 
 /** After now, and at most at the expiry, which is after now. */
@@ -193,7 +187,7 @@ function nextAttemptAt(recipient: StoredRecipient, outcome: Deferral, context: A
       ? retryDelayMs(settings.retry, attempts) * (1 - spread + 2 * spread * random.next())
       : // A little later than asked, never earlier: the other side's clock decides.
         Math.max(wish, shortestWishMs) * (1 + 0.05 * random.next());
-  return Math.max(now + 1, Math.min(Math.ceil(now + delayMs), expireAt(message, settings)));
+  return Math.max(now + 1, Math.min(Math.ceil(now + delayMs), expireAt(message, context)));
 }
 
 /** The wait after attempt number `attempts` (from 1); the last one repeats. */
@@ -223,8 +217,7 @@ function soonAt({ now, random }: AttemptContext): Instant {
  * costs nothing.
  */
 export function mayOweReport(conclusion: Conclusion): boolean {
-  if (conclusion.kind === "hold") return false;
-  if (conclusion.kind === "again") return conclusion.delayWarningDue;
+  if (conclusion.kind !== "final") return false;
   return isGivenUp(conclusion) || (conclusion.recipient.notify?.includes("SUCCESS") ?? false);
 }
 
@@ -236,6 +229,5 @@ export function asReportable(conclusion: Conclusion): ReportableAttempt {
   const { kind, recipient, outcome } = conclusion;
   if (kind === "hold") return { recipient, outcome };
   if (kind === "final") return { recipient, outcome, ...(conclusion.to === "expired" && { expired: true }) };
-  const { willRetryUntil, delayWarningDue } = conclusion;
-  return { recipient, outcome, willRetryUntil, delayWarningDue };
+  return { recipient, outcome, willRetryUntil: conclusion.willRetryUntil };
 }

@@ -2,6 +2,7 @@
  * From a claimed message to jobs at sites: stops mail that goes in circles, asks for routes, groups recipients with the
  * same next hop into transactions, and defers or puts off what cannot be begun.
  */
+import type { ClockSteps } from "../lib/clock-steps.ts";
 import { wallTimeOf } from "../lib/wall-time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
@@ -9,7 +10,7 @@ import type { Router } from "../route/router.ts";
 import type { StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./leases.ts";
 import type { Concluder } from "./concluder.ts";
-import { outcomeOfHops } from "./conclusion.ts";
+import { expireAt, outcomeOfHops } from "./conclusion.ts";
 import { leavesForwarded } from "./deliveries.ts";
 import { LoopBreaker } from "./loop-breaker.ts";
 import type { ReadyQueue } from "./ready-queue.ts";
@@ -22,6 +23,9 @@ import type { ReadyJob, Site } from "./site.ts";
 /** A recipient for whose site there was no room is put off by this, and up to as much again. */
 const crowdedPutOffMs = 5_000;
 
+/** Where nobody answers, last attempts are made no more often than this. */
+const oneKnockMs = 60_000;
+
 export interface DispatcherOptions {
   readonly router: Router;
   readonly clock: Clock;
@@ -32,6 +36,7 @@ export interface DispatcherOptions {
   /** What a person wants tried although its site rests. */
   readonly wishes: RetryWishes;
   readonly settings: () => QueueSettings;
+  readonly clockSteps: ClockSteps;
   /** false: the queue stops, and nothing new becomes ready. */
   readonly isOpen: () => boolean;
   /** There may be a job to begin. */
@@ -83,7 +88,8 @@ export class Dispatcher {
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
     for (const { domain } of recipients) site.notePutOff(domain);
-    const until = new Date(wallTimeOf(site.restingUntilMs(nowMs) ?? nowMs, clock)).toISOString();
+    const restEnd = wallTimeOf(site.restingUntilMs(nowMs) ?? nowMs, clock);
+    const until = new Date(restEnd).toISOString();
     const ordered = site.restOrdered(nowMs);
     const reason =
       ordered === undefined
@@ -95,9 +101,16 @@ export class Dispatcher {
       owner: ordered === undefined ? "remote-trouble" : "policy",
       reason: `Not tried, because ${reason}`,
       notTried: true,
+      ...(ordered !== undefined && { notBefore: restEnd }),
     } as const;
     const outcomes = recipients.map(({ index }) => ({ index, outcome }));
     this.#options.concluder.conclude({ claim, recipients, outcomes, route: hop.description, durationMs: 0 });
+  }
+
+  /** Not negative: its time is over, and the next attempt is the last: whoever rests, and before all others. */
+  #overdueMs({ message }: Claim): number {
+    const { clock, settings, clockSteps } = this.#options;
+    return clock.now() - expireAt(message, { settings: settings(), clockSteps });
   }
 
   /** What must not be attempted at all: mail that goes in circles. */
@@ -115,12 +128,15 @@ export class Dispatcher {
     const settings = this.#options.settings();
     const { message } = claim;
     const nowMs = clock.monotonicMs();
+    const isLast = this.#overdueMs(claim) >= 0;
     const held = new Map<StoredRecipient, string>();
     const delayed = new Map<StoredRecipient, string>();
     for (const recipient of recipients) {
       // Asked once: what a person released, or what waited before, goes.
       if (recipient.attempts > 1 || recipient.lastReply !== undefined) continue;
       const verdict = this.#loopBreaker.check(message, recipient.address, settings, nowMs);
+      // Whose time is over would be given up without an attempt.
+      if (verdict?.kind === "delay" && isLast) continue;
       if (verdict !== undefined) (verdict.kind === "hold" ? held : delayed).set(recipient, verdict.reason);
     }
     if (held.size > 0) concluder.hold(claim, held, "loop-breaker");
@@ -210,17 +226,23 @@ export class Dispatcher {
       concluder.putBack(claim, recipients, clock.now());
       return;
     }
+    const overdueMs = this.#overdueMs(claim);
+    const isLast = overdueMs >= 0;
     if (site.restingUntilMs(nowMs) !== undefined) {
-      if (site.restOrdered(nowMs) !== undefined || !wishes.includes(job)) {
+      const isWished = wishes.includes(job);
+      // Where an attempt failed since its time was over, that was the last attempt of this one, too.
+      const wantsAttempt = isLast && !site.health.hasFailedWithin(Math.min(overdueMs, oneKnockMs), nowMs);
+      if (site.restOrdered(nowMs) !== undefined || !(isWished || wantsAttempt)) {
         this.deferResting(job);
         return;
       }
-      site.health.wake(nowMs);
+      if (isWished) site.health.wake(nowMs);
     }
-    if (!space.admits(claim, site.crowds, recipients.length)) {
+    if (!isLast && !space.admits(claim, site.crowds, recipients.length)) {
       concluder.putBack(claim, recipients, clock.now() + Math.ceil(crowdedPutOffMs * (1 + random.next())));
       return;
     }
     ready.push(job, nowMs);
+    if (isLast) site.waiting.hasten(job);
   }
 }

@@ -77,6 +77,20 @@ export class Lanes {
     this.#offer(lane);
   }
 
+  /** What waits already comes before all others of its lane, and its lane before the others. */
+  hasten(job: ReadyJob): void {
+    const { lane } = job;
+    const jobs = lane?.messages.get(job.claim);
+    if (lane === undefined || jobs === undefined || !jobs.includes(job)) return;
+    const others = [...lane.messages].filter(([claim]) => claim !== job.claim);
+    lane.messages.clear();
+    lane.messages.set(job.claim, [job, ...jobs.filter((one) => one !== job)]);
+    for (const [claim, waiting] of others) lane.messages.set(claim, waiting);
+    if (!lane.inRound) return;
+    this.#round.splice(this.#round.indexOf(lane), 1);
+    this.#round.unshift(lane);
+  }
+
   ended(job: ReadyJob): void {
     const { lane } = job;
     if (lane === undefined) return;

@@ -135,31 +135,6 @@ test("mail that outlived its time in a stopped server still gets one attempt", a
   assert.deepEqual(await fixture.states(id), ["relayed"]);
 });
 
-test("DSN-010: the sender is warned once, at the age set, with the time until which attempts go on", async () => {
-  const fixture = new QueueFixture();
-  const { agent, reporter } = fixture;
-  agent.answer = (_, { address }) => (address.startsWith("ann") ? deferredReply() : relayed);
-  fixture.queue.start();
-  const { id, receivedAt } = await fixture.accept({ to: ["ann@there.test"] });
-  await fixture.advance(3.9 * hour);
-  assert.deepEqual(await fixture.reports(), []);
-  await fixture.advance(4 * hour);
-  assert.deepEqual(await fixture.reports(), ["sender@here.test delayed: ann@there.test"]);
-  await fixture.advance(3 * day);
-  assert.deepEqual(await fixture.reports(), ["sender@here.test delayed: ann@there.test"]);
-  assert.equal((await fixture.recipients(id))[0]?.warned, true);
-  assert.equal(reporter.asked[0]?.[0]?.willRetryUntil, receivedAt + 5 * day);
-});
-
-test("DSN-010: a warn_after of 0 warns nobody", async () => {
-  const fixture = new QueueFixture({ settings: { warn_after: "0s" } });
-  fixture.agent.answer = () => deferredReply();
-  fixture.queue.start();
-  await fixture.accept({ to: ["ann@there.test"] });
-  await fixture.advance(2 * day);
-  assert.deepEqual(fixture.reporter.asked, []);
-});
-
 test("SMTP-048: of several recipients the one that fails is reported, the others are delivered", async () => {
   const fixture = new QueueFixture();
   fixture.agent.answer = (_, { address }) => (address.startsWith("full") ? bouncedReply("552 5.2.2 full") : relayed);

@@ -9,6 +9,7 @@
  * lease; memory does not grow with the queue. Leaves to others: routing (`route/`), the attempt itself (`outbound/`),
  * whether a report is owed (`reporting/`), durability (`spool/`).
  */
+import { ClockSteps } from "../lib/clock-steps.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -21,12 +22,13 @@ import { Concluder, type ReportMaker } from "./concluder.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Deliveries, type DeliveryAgents, type DeliveryEnd } from "./deliveries.ts";
 import { type Claim, leaseMs, Leases, newClaim } from "./leases.ts";
+import { MinuteRound } from "./minute-round.ts";
 import { type OperatorVerb, OperatorVerbs, type VerbResult } from "./operator-verbs.ts";
 import { ReadyQueue } from "./ready-queue.ts";
 import { ReadySpace } from "./ready-space.ts";
 import { Recorder } from "./recorder.ts";
 import type { QueueSettings } from "./settings.ts";
-import type { ReadyJob } from "./site.ts";
+import type { ReadyJob, Site } from "./site.ts";
 import { RetryWishes } from "./retry-wishes.ts";
 import { SiteControl } from "./site-control.ts";
 import { siteVerdict } from "./site-health.ts";
@@ -65,6 +67,8 @@ export interface QueueStats {
   readonly unrecorded: number;
 }
 
+/** Recipients of mail whose time is over that may be in memory beyond `ready`. */
+const agedMax = 500;
 /** What the agents get, after they were asked to stop, to say so. */
 const abortGraceMs = 5_000;
 /** Time to record the last outcomes. */
@@ -73,6 +77,7 @@ const flushMs = 10_000;
 export class Queue {
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #clockSteps: ClockSteps;
   #settings: QueueSettings;
   #terms: ClaimTerms;
   #state: QueueStats["state"] = "stopped";
@@ -90,9 +95,12 @@ export class Queue {
   readonly #wishes = new RetryWishes();
   readonly sites: SiteControl;
   readonly #verbs: OperatorVerbs;
+  readonly #round: MinuteRound;
 
   constructor(options: QueueOptions) {
     const { spool, router, agents, reporter, clock, random, log, settings } = options;
+    const clockSteps = new ClockSteps(clock);
+    this.#clockSteps = clockSteps;
     this.#clock = clock;
     this.#log = log;
     this.#settings = settings;
@@ -120,6 +128,7 @@ export class Queue {
       random,
       log,
       settings: () => this.#settings,
+      clockSteps,
       settled: (claim, recipients, due) => this.#settled(claim, recipients, due),
     });
     this.#dispatcher = new Dispatcher({
@@ -131,6 +140,7 @@ export class Queue {
       concluder: this.#concluder,
       wishes: this.#wishes,
       settings: () => this.#settings,
+      clockSteps,
       isOpen: () => this.#state === "running",
       onReady: () => this.#pump(),
     });
@@ -140,6 +150,7 @@ export class Queue {
       clock,
       log,
       request: () => this.#claimRequest(),
+      agedRequest: () => this.#agedRequest(),
       secure: () => this.#leases.secure(),
       admit: (page) => {
         for (const claimed of page) this.#admit(newClaim(claimed, false));
@@ -153,12 +164,19 @@ export class Queue {
     const retry = async (filter: RecipientFilter) => (await this.operate("retry", filter, "operator", "")).changed;
     this.sites = new SiteControl({ ready, dispatcher, router, clock, log, settings: () => this.#settings, retry });
     this.#verbs = new OperatorVerbs({ spool, clock, claimer, concluder, deliveries, unbegun, wishes });
+    this.#round = new MinuteRound({
+      ...{ spool, clock, clockSteps, log, ready, claimer, concluder },
+      settings: () => this.#settings,
+      isOpen: () => this.#mayBegin,
+      clockWasSet: () => claimer.clockWasSet(),
+    });
   }
 
   /** Begins to claim and deliver. A queue is started once. */
   start(): void {
     if (this.#state !== "stopped" || this.#stopping !== undefined) return;
     this.#state = "running";
+    this.#round.start();
     this.#claimer.wake();
   }
 
@@ -178,7 +196,7 @@ export class Queue {
    * the share of one of the domains is full, or nothing may begin.
    */
   claimTermsForFresh(domains?: readonly string[]): ClaimTerms | undefined {
-    if (this.#state !== "running" || this.#recorder.paused !== undefined) return undefined;
+    if (!this.#mayBegin) return undefined;
     const hasRoom = domains?.every((domain) => this.#space.roomFor(domain)) ?? this.#space.hasFreshRoom;
     return hasRoom ? this.#terms : undefined;
   }
@@ -228,12 +246,29 @@ export class Queue {
     };
   }
 
+  get #mayBegin(): boolean {
+    return this.#state === "running" && this.#recorder.paused === undefined;
+  }
+
+  #deferAll(site: Site): void {
+    for (const waiting of this.#ready.drain(site)) this.#dispatcher.deferResting(waiting);
+  }
+
   #claimRequest(): ClaimRequest | undefined {
-    if (this.#state !== "running" || this.#recorder.paused !== undefined) return undefined;
+    if (!this.#mayBegin) return undefined;
     const page = this.#space.page(this.#clock.monotonicMs());
     if (!("waitMs" in page)) return { ...this.#terms, ...page };
     this.#claimer.wakeAfter(page.waitMs);
     return undefined;
+  }
+
+  /** Of mail whose time is over. With nothing in memory, nothing is crowded out. */
+  #agedRequest(): ClaimRequest | undefined {
+    const { taken, max } = this.#space;
+    const limit = Math.min(agedMax, max + agedMax - taken);
+    if (!this.#mayBegin || taken === 0 || limit <= 0) return undefined;
+    const receivedBy = this.#clockSteps.beganBy(this.#settings.expire);
+    return { ...this.#terms, limit, perDomainMax: limit, excludeDomains: [], receivedBy };
   }
 
   #admit(claim: Claim): void {
@@ -245,7 +280,7 @@ export class Queue {
 
   /** Begins what may begin. */
   #pump(): void {
-    if (this.#state !== "running" || this.#recorder.paused !== undefined) return;
+    if (!this.#mayBegin) return;
     const nowMs = this.#clock.monotonicMs();
     for (let job = this.#ready.next(nowMs); job !== undefined; job = this.#ready.next(nowMs)) {
       if (job.claim.lost) {
@@ -305,6 +340,8 @@ export class Queue {
     }
     const normal = site.normalLimit(this.#settings);
     const change = site.health.record(verdict, normal, nowMs);
+    // It rests on, and this was a last attempt: the others that wait for theirs would find the same.
+    if (change === undefined && site.restingUntilMs(nowMs) !== undefined) this.#deferAll(site);
     if (change === undefined) return;
     const { restingUntil, limitedUntil, limit } = site.stats(this.#settings, this.#clock);
     const fields = { site: site.key, description: site.description, reply: site.lastReply };
@@ -318,7 +355,7 @@ export class Queue {
       case "resting":
         site.wishesBeforeRest = this.#wishes.count;
         this.#log.event("site-resting", { ...fields, until: isoTime(restingUntil) });
-        for (const waiting of this.#ready.drain(site)) this.#dispatcher.deferResting(waiting);
+        this.#deferAll(site);
         return;
       default:
         return change satisfies never;
@@ -340,6 +377,7 @@ export class Queue {
   async #stop(deadlineMs: number): Promise<void> {
     if (this.#state === "stopped") return;
     this.#state = "stopping";
+    this.#round.stop();
     const deadline = this.#clock.monotonicMs() + deadlineMs;
     const remaining = () => Math.max(0, deadline - this.#clock.monotonicMs());
     this.#putBackUnbegun();

@@ -79,6 +79,17 @@ export class ReadyQueue {
     return jobs;
   }
 
+  /** Takes away what waits at a site and `suits`. */
+  takeOut(site: Site, suits: (job: ReadyJob) => boolean, nowMs: number): readonly ReadyJob[] {
+    const jobs = site.waiting.drain(suits);
+    if (jobs.length === 0) return jobs;
+    for (const job of jobs) this.#left(job);
+    // The others may wait for something else.
+    this.slots.forget(site);
+    this.#offerTurn(site, nowMs);
+    return jobs;
+  }
+
   sites(): Iterable<Site> {
     return this.#sites.values();
   }

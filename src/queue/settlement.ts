@@ -17,7 +17,7 @@ export interface Attempted {
 /** Who holds what cannot be delivered as it is. */
 const holder = "queue";
 
-export function changeFor(conclusion: Conclusion, warned: boolean): RecipientChange {
+export function changeFor(conclusion: Conclusion): RecipientChange {
   const { recipient, outcome } = conclusion;
   const { index } = recipient;
   if (conclusion.kind === "final") {
@@ -33,7 +33,6 @@ export function changeFor(conclusion: Conclusion, warned: boolean): RecipientCha
     to: "scheduled",
     due: conclusion.due,
     reply: replyText(outcome),
-    ...(warned && { warned: true as const }),
     ...(conclusion.uncounted && { uncounted: true as const }),
   };
 }

@@ -5,6 +5,7 @@
  * Giving up takes two steps, and a crash between them must not have the sender told twice: what is owed is written down
  * first, and not again where the history has the report.
  */
+import { ClockSteps } from "../lib/clock-steps.ts";
 import { formatDate } from "../message/date.ts";
 import { makeMessageId, messageIdRandomBytes } from "../message/message-id.ts";
 import { makeReceived } from "../message/received-field.ts";
@@ -15,6 +16,7 @@ import type { Random } from "../ports/random.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import type { FoundRecipient, NewMessage, QueueId, Spool } from "../spool/spool.ts";
 import type { FindReportDestination } from "./report-destination.ts";
+import { roundTimer } from "./round-timer.ts";
 import type { ReportGatherer } from "./report-gatherer.ts";
 
 const hourMs = 3_600_000;
@@ -50,6 +52,7 @@ export interface HeldMailKeeperOptions {
 
 export class HeldMailKeeper {
   readonly #options: HeldMailKeeperOptions;
+  readonly #clockSteps: ClockSteps;
   #held: HeldMail | undefined;
   #timer: Timer | undefined;
   #working: Promise<void> = Promise.resolve();
@@ -57,6 +60,7 @@ export class HeldMailKeeper {
 
   constructor(options: HeldMailKeeperOptions) {
     this.#options = options;
+    this.#clockSteps = new ClockSteps(options.clock);
   }
 
   /** What the last round found; undefined: nothing. */
@@ -77,7 +81,7 @@ export class HeldMailKeeper {
 
   #arm(delayMs: number): void {
     if (this.#closed) return;
-    this.#timer = this.#options.clock.setTimer(delayMs, () => {
+    this.#timer = roundTimer(this.#options.clock, delayMs, () => {
       this.#working = this.#round()
         .catch((error: unknown) => logTrouble(this.#options.log, "looking through held mail", error))
         .finally(() => this.#arm(hourMs));
@@ -94,7 +98,7 @@ export class HeldMailKeeper {
     for await (const found of this.#heldBefore(now - dayMs)) {
       if (this.#closed) return;
       const { receivedAt } = found.message;
-      if (now >= receivedAt + expireMs) {
+      if (now >= this.#clockSteps.whenAged(receivedAt, expireMs)) {
         await this.#giveUp(found);
         continue;
       }

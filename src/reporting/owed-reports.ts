@@ -13,6 +13,8 @@ export interface Attempt {
   readonly outcome: DeliveryOutcome;
   /** The outcome is a deferral, and the recipient's time in the queue is over. */
   readonly expired?: boolean;
+  /** When it was made; default: just now. */
+  readonly attemptedAt?: Instant | undefined;
   /** Deferred: attempts go on until this time. */
   readonly willRetryUntil?: Instant;
   /** Deferred for longer than the sender should be left without word, and not yet warned. */

@@ -326,14 +326,16 @@ function itself(address: string): ReportDestination {
   return { kind: "known", to: address, recipients: [{ address, domain }] };
 }
 
-function reportedRecipient({ recipient, outcome, expired, willRetryUntil }: Attempt, at: number): ReportedRecipient {
+function reportedRecipient(attempt: Attempt, at: number): ReportedRecipient {
+  const { recipient, outcome, expired, willRetryUntil } = attempt;
+  const lastAttemptAt = "attemptedAt" in attempt ? attempt.attemptedAt : at;
   const { address, acceptedAs, originalRecipient } = recipient;
   return {
     address,
     ...(acceptedAs !== undefined && { acceptedAs }),
     ...(originalRecipient !== undefined && { originalRecipient }),
     ...whatHappened(outcome),
-    lastAttemptAt: at,
+    ...(lastAttemptAt !== undefined && { lastAttemptAt }),
     ...(willRetryUntil !== undefined && { willRetryUntil }),
     ...(expired === true && { expired }),
   };

@@ -17,6 +17,7 @@ import {
   type ClaimRequest,
   type ClaimTerms,
   type Content,
+  type DelayWarning,
   type FoundRecipient,
   type GeneratedMessage,
   type MessageWriter,
@@ -54,6 +55,11 @@ type Change =
   | {
       readonly kind: "settle";
       readonly settlement: Omit<Settlement, "reports">;
+      readonly reports: readonly NewMessage[];
+    }
+  | {
+      readonly kind: "warn";
+      readonly warning: Omit<DelayWarning, "reports">;
       readonly reports: readonly NewMessage[];
     }
   | {
@@ -179,6 +185,12 @@ export class JournalSpool implements Spool {
     return await this.#change<boolean>({ kind: "settle", settlement, reports: messages }, contents);
   }
 
+  async warn({ reports, ...warning }: DelayWarning): Promise<boolean> {
+    const messages = reports.map(({ message }) => message);
+    const contents = reports.map(({ content }) => content);
+    return await this.#change<boolean>({ kind: "warn", warning, reports: messages }, contents);
+  }
+
   async hold(filter: RecipientFilter, by: string, reason: string): Promise<number> {
     return await this.#change<number>({ kind: "verb", verb: "hold", filter, by, reason });
   }
@@ -213,6 +225,10 @@ export class JournalSpool implements Spool {
 
   async find(...request: Parameters<Spool["find"]>): Promise<readonly FoundRecipient[]> {
     return await this.#now().find(...request);
+  }
+
+  async unwarned(...request: Parameters<Spool["unwarned"]>): Promise<readonly FoundRecipient[]> {
+    return await this.#now().unwarned(...request);
   }
 
   async message(id: QueueId): ReturnType<Spool["message"]> {
@@ -301,13 +317,10 @@ function apply(memory: MemorySpool, change: Change, contents: readonly Uint8Arra
       return memory.claim(change.request);
     case "renew":
       return memory.renew(change.tokens, change.leaseMs);
-    case "settle": {
-      const reports = change.reports.map((message, index): GeneratedMessage => ({
-        message,
-        content: contents[index] ?? Buffer.alloc(0),
-      }));
-      return memory.settle({ ...change.settlement, reports });
-    }
+    case "settle":
+      return memory.settle({ ...change.settlement, reports: reportsOf(change.reports, contents) });
+    case "warn":
+      return memory.warn({ ...change.warning, reports: reportsOf(change.reports, contents) });
     case "verb":
       return change.verb === "hold"
         ? memory.hold(change.filter, change.by, change.reason)
@@ -323,6 +336,10 @@ function apply(memory: MemorySpool, change: Change, contents: readonly Uint8Arra
     default:
       return change satisfies never;
   }
+}
+
+function reportsOf(messages: readonly NewMessage[], contents: readonly Uint8Array[]): readonly GeneratedMessage[] {
+  return messages.map((message, index) => ({ message, content: contents[index] ?? Buffer.alloc(0) }));
 }
 
 /** Length of the JSON, the JSON, the contents. */

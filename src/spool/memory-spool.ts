@@ -13,6 +13,7 @@ import {
   SpoolError,
   type ClaimedMessage,
   type ClaimRequest,
+  type DelayWarning,
   type Content,
   type FoundRecipient,
   type MessageWriter,
@@ -97,14 +98,16 @@ export class MemorySpool implements Spool {
     for (const [token, claim] of this.#store.claims) if (claim.leaseEnd <= now) this.#store.loseClaim(token, now);
     const excluded = new Set(request.excludeDomains);
     const due: StoredRecipient[] = [];
-    for (const { recipients } of this.#store.open.values()) {
+    const { receivedBy } = request;
+    for (const { message, recipients } of this.#store.open.values()) {
+      if (receivedBy !== undefined && message.receivedAt > receivedBy) continue;
       for (const recipient of recipients) {
-        if (recipient.state !== "scheduled" || recipient.due > now || excluded.has(recipient.domain)) continue;
-        due.push(recipient);
+        if (recipient.state !== "scheduled" || recipient.due > now) continue;
+        if (receivedBy !== undefined || !excluded.has(recipient.domain)) due.push(recipient);
       }
     }
     // The sort is stable, and the entries came in the order of their arrival.
-    due.sort((a, b) => a.due - b.due);
+    if (receivedBy === undefined) due.sort((a, b) => a.due - b.due);
     const perDomain = new Map<string, number>();
     const groups = new Map<QueueId, number[]>();
     let taken = 0;
@@ -238,6 +241,41 @@ export class MemorySpool implements Spool {
     return found;
   }
 
+  async unwarned(
+    receivedBy: Instant,
+    page: { readonly limit: number; readonly after?: { readonly message: QueueId; readonly index: number } },
+  ): Promise<readonly FoundRecipient[]> {
+    this.#check();
+    const { limit, after } = page;
+    const found: FoundRecipient[] = [];
+    // The entries came in the order of acceptance; where the last one has been pruned, all are looked at.
+    let isBefore = after !== undefined && this.#store.entries.has(after.message);
+    for (const { message, recipients } of this.#store.entries.values()) {
+      const isLast = message.id === after?.message;
+      if (isLast) isBefore = false;
+      if (isBefore || message.receivedAt > receivedBy) continue;
+      for (const recipient of recipients) {
+        if (found.length === limit) return found;
+        if (!isUnwarned(recipient) || (isLast && recipient.index <= after.index)) continue;
+        found.push({ message, recipient });
+      }
+    }
+    return found;
+  }
+
+  async warn({ message: id, recipients, reports, events }: DelayWarning): Promise<boolean> {
+    this.#check();
+    const entry = this.#store.open.get(id);
+    if (entry === undefined || !recipients.every((index) => isUnwarned(entry.recipients[index]))) return false;
+    this.#checkSpace(reports.reduce((size, { content }) => size + content.length, 0));
+    for (const { message } of reports) this.#store.checkNew(message);
+    const now = this.#clock.now();
+    for (const { message, content } of reports) this.#store.insert(message, content, now);
+    for (const index of recipients) this.#store.markWarned(entry, index);
+    this.#store.addEvents(events);
+    return true;
+  }
+
   async message(
     id: QueueId,
   ): Promise<{ readonly message: StoredMessage; readonly recipients: readonly StoredRecipient[] } | undefined> {
@@ -354,6 +392,11 @@ export class MemorySpool implements Spool {
   #isLive({ expiresAt }: { readonly expiresAt: Instant | undefined }): boolean {
     return expiresAt === undefined || expiresAt > this.#clock.now();
   }
+}
+
+function isUnwarned(recipient: StoredRecipient | undefined): boolean {
+  if (recipient === undefined || recipient.warned) return false;
+  return recipient.state === "scheduled" || recipient.state === "claimed";
 }
 
 /** The order of UTF-8 octets, in which SQLite keeps texts; it differs from that of UTF-16 units above U+FFFF. */

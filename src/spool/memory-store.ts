@@ -137,6 +137,10 @@ export class MemoryStore {
     entry.tokens[change.index] = undefined;
   }
 
+  markWarned(entry: Entry, index: number): void {
+    entry.recipients[index] = { ...recipientAt(entry, index), warned: true };
+  }
+
   closeIfFinal(entry: Entry, now: Instant): void {
     if (entry.recipients.some(({ state }) => isOpen(state))) return;
     this.open.delete(entry.message.id);

@@ -128,6 +128,8 @@ export interface ClaimRequest extends ClaimTerms {
   readonly perDomainMax: number;
   /** Domains that cannot use more work just now. */
   readonly excludeDomains: readonly string[];
+  /** Only recipients of messages that were received by this time, oldest message first, of whatever domain. */
+  readonly receivedBy?: Instant;
 }
 
 export type NewMessage = Omit<StoredMessage, "size"> & {
@@ -162,6 +164,14 @@ export interface Settlement {
   readonly records?: readonly RecordChange[];
   /** Indexes of recipients to list among the captured mail: those that no commit listed. */
   readonly captured?: readonly number[];
+}
+
+/** What a sender is told of recipients that still wait. */
+export interface DelayWarning {
+  readonly message: QueueId;
+  readonly recipients: readonly number[];
+  readonly reports: readonly GeneratedMessage[];
+  readonly events: readonly HistoryEvent[];
 }
 
 /** Small state of other parts (greylist, bans, …): JSON values under a part's own namespace. */
@@ -278,6 +288,19 @@ export interface Spool extends AsyncDisposable {
     filter: RecipientFilter,
     page: { readonly limit: number; readonly after?: { readonly message: QueueId; readonly index: number } },
   ): Promise<readonly FoundRecipient[]>;
+  /**
+   * Scheduled and claimed recipients that count as not warned about, of messages received by this time; in the order of
+   * acceptance. `after` is the last row of the page before.
+   */
+  unwarned(
+    receivedBy: Instant,
+    page: { readonly limit: number; readonly after?: { readonly message: QueueId; readonly index: number } },
+  ): Promise<readonly FoundRecipient[]>;
+  /**
+   * One transaction: these recipients count as warned about, whoever has claimed them, with the reports and events. false:
+   * one of them is final, held, or warned about by now, and nothing was changed.
+   */
+  warn(warning: DelayWarning): Promise<boolean>;
   /** The message with all its recipients, whatever their state. */
   message(
     id: QueueId,

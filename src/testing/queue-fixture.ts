@@ -140,7 +140,7 @@ export class ScriptedAgent implements DeliveryAgent {
 
 const nothingGathered = { records: [], onRecorded: () => undefined };
 
-/** One report per attempt and action, to the reverse-path; none to the null one. */
+/** One report per attempt, to the reverse-path; none to the null one. */
 export class EnvelopeReporter implements ReportMaker {
   readonly asked: (readonly ReportableAttempt[])[] = [];
   failures = 0;
@@ -160,22 +160,17 @@ export class EnvelopeReporter implements ReportMaker {
       throw this.failure;
     }
     const failed = attempts.filter(({ outcome, expired }) => outcome.kind === "bounced" || expired === true);
-    const delayed = attempts.filter(({ delayWarningDue }) => delayWarningDue === true);
     const at = this.#clock.now();
     if (message.reversePath === "") {
-      const recipients = [...failed, ...delayed].map(({ recipient }) => recipient.address);
+      const recipients = failed.map(({ recipient }) => recipient.address);
       const reason = "null reverse-path";
       return {
         reports: [],
         events: [{ kind: "report-withheld" as const, at, message: message.id, reason, recipients }],
-        warned: [],
         ...nothingGathered,
       };
     }
-    const about = [
-      { action: "failed" as const, list: failed },
-      { action: "delayed" as const, list: delayed },
-    ].filter(({ list }) => list.length > 0);
+    const about = [{ action: "failed" as const, list: failed }].filter(({ list }) => list.length > 0);
     const made = about.map(({ action, list }) => {
       const recipients = list.map(({ recipient }) => recipient.address);
       const report = newMessage(this.#ids.next(), at, {
@@ -191,7 +186,6 @@ export class EnvelopeReporter implements ReportMaker {
     return {
       reports: made.map(({ report }) => report),
       events: made.map(({ event }) => event),
-      warned: delayed.map(({ recipient }) => recipient.index),
       ...nothingGathered,
     };
   }

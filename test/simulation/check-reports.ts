@@ -1,8 +1,8 @@
 /** What senders are told: each report that is owed, none that is not, none twice, and nothing in answer to `<>`. */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
 import type { Spool, StoredRecipient } from "../../src/spool/spool.ts";
-import { isUncounted } from "./check-schedule.ts";
 import type { Row, Rows, WorldView } from "./checkers.ts";
+import { shortenedExpiry } from "./world.ts";
 
 type ReportQueued = Extract<HistoryEvent, { kind: "report-queued" }>;
 
@@ -57,27 +57,53 @@ function checkTold(view: WorldView, { message, recipients, events }: Row, byId: 
         `${message.id} of <${message.reversePath}> for ${address} (${notify?.join() ?? "no NOTIFY"}) is ${state}, and its sender was told ${told(action)} times that it is ${action}`,
       );
     }
-    const lateAt = events.find(
-      (event) =>
-        event.kind === "recipient-deferred" &&
-        event.recipient === recipient.index &&
-        event.at >= message.receivedAt + view.numbers.warnAfterMs &&
-        !isUncounted(event),
-    )?.at;
-    const late = lateAt !== undefined;
     const delayed = told("delayed");
-    // A warning waits for those of the message's other recipients. Whoever is done meanwhile is late no more.
-    const doneMeanwhile =
-      late && events.some((event) => isEndOf(recipient, event) && event.at - lateAt <= warningsGatherMs);
-    const mayBeUntold = senderWasGone || doneMeanwhile;
-    if (delayed !== (canBeTold && may("DELAY") && late ? 1 : 0) && !(delayed === 0 && mayBeUntold))
-      problems.push(`${message.id} for ${address} was reported as delayed ${delayed} times`);
+    const wait = waitOf(view, { message, recipients, events }, recipient);
+    const mayBeTold = canBeTold && may("DELAY") && wait !== "short";
+    const mustBeTold = mayBeTold && wait === "long" && !senderWasGone;
+    if (delayed > (mayBeTold ? 1 : 0) || delayed < (mustBeTold ? 1 : 0))
+      problems.push(`${message.id} for ${address} was reported as delayed ${delayed} times, after a ${wait} wait`);
   }
   return problems;
 }
 
-/** Warnings of one message are gathered for an hour at most; a disk that refuses, or a machine that is down, adds to it. */
-const warningsGatherMs = 2 * 3_600_000;
+/** A look each minute, and what it takes. */
+const warnedWithinMs = 3 * 60_000;
+
+/**
+ * Whether the recipient waited beyond the age of a warning, in a server that had time to notice, whatever it waited for.
+ * In between, or where a clock that was set says nothing of ages, it may be told or not.
+ */
+function waitOf({ machine, numbers, faults }: WorldView, { message, events }: Row, recipient: StoredRecipient) {
+  const warnAt = message.receivedAt + numbers.warnAfterMs;
+  const end = events.find((event) => isEndOf(recipient, event))?.at ?? Infinity;
+  if (faults.clockJumps > 0) return "doubtful";
+  if (end < warnAt) return "short";
+  // At the end of its time it is told of as failed; a reload may have brought that nearer.
+  const until = Math.min(end, message.receivedAt + shortenedExpiry * numbers.expireMs);
+  const isHeld = events.some((event) => event.kind === "recipient-held" && event.recipient === recipient.index);
+  const hadTime = machine.lives.some(
+    (life) => Math.min(life.to, until) - Math.max(life.from, warnAt) >= warnedWithinMs,
+  );
+  return hadTime && !isHeld && !faults.diskTrouble ? "long" : "doubtful";
+}
+
+/** Whoever is warned hears it at the age set, not at some later attempt. */
+export function checkWarnings({ machine, numbers, faults }: WorldView, rows: Rows): readonly string[] {
+  if (faults.clockJumps > 0 || faults.diskTrouble) return [];
+  return rows.flatMap(({ message, events }) => {
+    if (events.some(({ kind }) => kind === "recipient-held" || kind === "recipient-released")) return [];
+    return events.flatMap((event) => {
+      if (event.kind !== "report-queued" || event.action !== "delayed") return [];
+      const warnAt = message.receivedAt + numbers.warnAfterMs;
+      const life = machine.lives.find(({ from, to }) => from <= event.at && event.at <= to);
+      // A life that ended within minutes may have left it to the next.
+      const lateMs = event.at - Math.max(warnAt, life?.from ?? warnAt);
+      if (lateMs >= 0 && lateMs < warnedWithinMs) return [];
+      return [`${message.id} was reported as delayed ${Math.round(lateMs / 1000)} s after the age of a warning`];
+    });
+  });
+}
 
 function isEndOf({ index }: StoredRecipient, event: HistoryEvent): boolean {
   switch (event.kind) {

@@ -1,6 +1,7 @@
 /** What sites have to bear: how many deliveries at once, and what follows when they say that it is too much, or nothing. */
 import type { DeliveryOutcome } from "../../src/events/delivery-outcome.ts";
 import type { WorldView } from "./checkers.ts";
+import { shortenedExpiry } from "./world.ts";
 import { atOnce, bySite, type Delivery, isOfServer, roundedMs } from "./deliveries.ts";
 
 const minuteMs = 60_000;
@@ -83,7 +84,7 @@ export function checkRests(view: WorldView, deliveries: readonly Delivery[]): re
       const isEnded = ends.some(
         ({ domain, at }) => at >= to && at <= next.from + roundedMs && (domain ?? next.domain) === next.domain,
       );
-      if (next.from <= to + minuteMs - roundedMs && !isEnded) {
+      if (next.from <= to + minuteMs - roundedMs && !isEnded && !isLastAttempt(view, next)) {
         problems.push(`${route} could not be reached, and was tried again after ${Math.round(next.from - to)} ms`);
         break;
       }
@@ -117,11 +118,17 @@ export function checkRestsLast(view: WorldView, deliveries: readonly Delivery[])
       const isMeanwhile = (at: number) => at >= began && at <= early.from + roundedMs;
       if (own.some((other) => other.name === "site-recovered" && isMeanwhile(other.at))) return [];
       if (ends.some(({ domain, at }) => isMeanwhile(at) && (domain ?? early.domain) === early.domain)) return [];
+      if (isLastAttempt(view, early)) return [];
       return [
         `${route} was to rest until ${String(fields["until"])}, and was tried ${Math.round(until - early.from)} ms before`,
       ];
     });
   });
+}
+
+/** Whose time is over is tried once more, though the site rests. */
+function isLastAttempt({ numbers }: WorldView, { accepted, from }: Delivery): boolean {
+  return from - accepted >= shortenedExpiry * numbers.expireMs - roundedMs;
 }
 
 /** When a person ended rests: by a reload those of all sites, by retry or release those of a domain's, or of all. */

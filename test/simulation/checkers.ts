@@ -10,7 +10,7 @@ import { finalStates, openStates } from "../../src/spool/recipient-state.ts";
 import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../../src/spool/spool.ts";
 import { checkCopies, checkDrained, checkFinalStates, checkMailboxes, checkNothingLost } from "./check-copies.ts";
 import { checkAnswers, checkNames } from "./check-names.ts";
-import { checkDailyReports, checkGathered, checkOwed, checkReports } from "./check-reports.ts";
+import { checkDailyReports, checkGathered, checkOwed, checkReports, checkWarnings } from "./check-reports.ts";
 import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./check-schedule.ts";
 import { checkBusySites, checkLimits, checkRests, checkRestsLast, checkSessions, checkStorms } from "./check-sites.ts";
 import { checkFairness, checkLocal, checkOrder, checkTurns } from "./check-turns.ts";
@@ -80,6 +80,7 @@ async function safety(view: WorldView, rows: Rows): Promise<readonly string[]> {
     ...(await checkMailboxes(view, rows)),
     ...checkCauses(view, rows),
     ...checkGathered(view, rows),
+    ...checkWarnings(view, rows),
     ...checkStory(view, rows),
     ...checkAttempts(view, rows),
     ...checkLostClaims(view, rows),

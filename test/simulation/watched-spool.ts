@@ -87,6 +87,14 @@ export class WatchedSpool implements Spool {
     return this.#through(() => this.#spool.settle(...given));
   }
 
+  unwarned(...given: Parameters<Spool["unwarned"]>): ReturnType<Spool["unwarned"]> {
+    return this.#spool.unwarned(...given);
+  }
+
+  warn(...given: Parameters<Spool["warn"]>): ReturnType<Spool["warn"]> {
+    return this.#spool.warn(...given);
+  }
+
   nextDue(...given: Parameters<Spool["nextDue"]>): ReturnType<Spool["nextDue"]> {
     return this.#through(() => this.#spool.nextDue(...given));
   }

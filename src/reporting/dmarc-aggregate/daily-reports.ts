@@ -16,6 +16,7 @@ import type { Random } from "../../ports/random.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 import { logTrouble } from "../../spool/spool-trouble.ts";
 import type { NewMessage, QueueId, Spool } from "../../spool/spool.ts";
+import { roundTimer } from "../round-timer.ts";
 import { domainsPerDayMax } from "./evaluation-counts.ts";
 import { findDestinations, type ReportDestination } from "./report-destinations.ts";
 import { dayOf, type DomainRows, nextUnreported, readRows, removeRows, startOfDay } from "./report-rows.ts";
@@ -87,7 +88,7 @@ export class DailyReports {
 
   #arm(delayMs: number): void {
     if (this.#closed) return;
-    this.#timer = this.#options.clock.setTimer(delayMs, () => {
+    this.#timer = roundTimer(this.#options.clock, delayMs, () => {
       this.#running = this.#round();
     });
   }

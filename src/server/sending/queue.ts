@@ -1,6 +1,7 @@
 /** The queue, with what makes reports of its outcomes. */
 import type { Settings } from "../../config/settings-schema.ts";
 import { type DeliveryAgents, Queue } from "../../queue/queue.ts";
+import { DelayWarner, type DelayWarnerOptions } from "../../reporting/delay-warner.ts";
 import { HeldMailKeeper } from "../../reporting/held-mail-keeper.ts";
 import type { FindReportDestination } from "../../reporting/report-destination.ts";
 import { ReportGatherer } from "../../reporting/report-gatherer.ts";
@@ -43,7 +44,20 @@ export function openQueue(
     start: () => queue.start(),
     drain: (deadlineMs) => queue.stop({ deadlineMs }),
   });
+  openDelayWarnings({ settings, parts }, (get) => {
+    return new DelayWarner({ spool, reporter, captures, clock, log, settings: get, wake: () => queue.wake() });
+  });
   return { queue, reporter, gatherer };
+}
+
+function openDelayWarnings(
+  { settings, parts }: Pick<Opening, "settings" | "parts">,
+  make: (get: DelayWarnerOptions["settings"]) => DelayWarner,
+): void {
+  const view = ({ queue: { warn_after: warnAfterMs, expire: expireMs } }: Settings) => ({ warnAfterMs, expireMs });
+  const { get, prepare } = new InForce(view(settings));
+  const warner = make(get);
+  parts.add({ name: "delay-warnings", view, prepare, start: () => warner.start(), stop: () => warner.close() });
 }
 
 export function openHeldMail(

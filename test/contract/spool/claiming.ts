@@ -37,6 +37,25 @@ export function claimingContract(name: string, check: Check): void {
       assert.deepEqual(claimed[0]?.message, (await spool.message(first.id))?.message);
     });
 
+    check("of mail whose time is over, the oldest comes first, though its domain is left out", async (harness) => {
+      const { spool, clock } = harness;
+      const now = clock.now();
+      const old = draft([recipient("a@a.test", { due: now - 10 }), "b@b.test"], { receivedAt: now - 5_000 });
+      const older = draft([recipient("c@a.test", { due: now - 5 })], { receivedAt: now - 4_000 });
+      const young = draft(["d@b.test"], { receivedAt: now });
+      for (const message of [old, older, young]) await put(spool, message);
+      const claimed = await spool.claim(request({ excludeDomains: ["a.test"], receivedBy: now - 4_000, limit: 2 }));
+      assert.deepEqual(
+        claimed.flatMap(({ recipients }) => recipients.map(({ address }) => address)),
+        ["a@a.test", "b@b.test"],
+      );
+      const next = await spool.claim(request({ excludeDomains: ["a.test"], receivedBy: now - 4_000 }));
+      assert.deepEqual(
+        next.flatMap(({ recipients }) => recipients.map(({ address }) => address)),
+        ["c@a.test"],
+      );
+    });
+
     check("the limit counts recipients, and the next page goes on where this one ended", async ({ spool, clock }) => {
       const now = clock.now();
       for (let count = 0; count < 5; count++) {

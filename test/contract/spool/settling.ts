@@ -137,6 +137,36 @@ export function settlingContract(name: string, check: Check): void {
       assert.equal(third?.recipients[0]?.lastReply, "451 4.3.0 later");
     });
 
+    check("who was warned about is marked with the report, claimed or not, once", async ({ spool, clock }) => {
+      const claimed = await putClaimed(spool, ["a@a.test", "b@b.test", "c@c.test"]);
+      const { id } = claimed.message;
+      const waiting = draft(["d@a.test"]);
+      await put(spool, waiting);
+      await settle(spool, claimed, [delivered(0), deferred(1, clock.now())]);
+      const by = waiting.receivedAt;
+      const found = async (after?: { readonly message: string; readonly index: number }) =>
+        (await spool.unwarned(by, { limit: 2, ...(after && { after }) })).map(({ recipient }) => recipient.address);
+      assert.deepEqual(await found(), ["b@b.test", "c@c.test"]);
+      assert.deepEqual(await found({ message: id, index: 1 }), ["c@c.test", "d@a.test"]);
+      assert.deepEqual(await spool.unwarned(by - 1, { limit: 2 }), []);
+      const report = { message: draft(["sender@origin.test"], { reportOn: id }), content: Buffer.from("late") };
+      const events: HistoryEvent[] = [accepted(report.message)];
+      const warning = { message: id, reports: [report], events };
+      assert.equal(await spool.warn({ ...warning, recipients: [0, 1] }), false, "one of them is final");
+      assert.equal(await spool.message(report.message.id), undefined);
+      assert.equal(await spool.warn({ ...warning, recipients: [1, 2] }), true);
+      assert.equal((await contentOf(spool, report.message.id))?.toString(), "late");
+      assert.deepEqual(
+        (await recipientsOf(spool, id)).map(({ warned }) => warned),
+        [false, true, true],
+      );
+      assert.deepEqual((await spool.events(report.message.id)).at(-1)?.kind, "message-accepted");
+      assert.equal(await spool.warn({ ...warning, reports: [], recipients: [2] }), false, "once");
+      assert.ok(await settle(spool, claimed, [deferred(2, clock.now())]), "the claim goes on");
+      assert.equal((await recipientsOf(spool, id))[2]?.warned, true);
+      assert.deepEqual(await found(), ["d@a.test", "sender@origin.test"]);
+    });
+
     check("a settlement without changes still keeps its events while the claim lasts", async ({ spool }) => {
       const claimed = await putClaimed(spool, ["ann@a.test"]);
       const event: HistoryEvent = {

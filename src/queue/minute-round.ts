@@ -1,0 +1,126 @@
+/**
+ * Once a minute: whether the clock was set or the machine slept, and what has no time left. No wait for a time of day is
+ * trusted for longer than that.
+ *
+ * Who waits for a slow site when its time is over goes before all others there, from disk, too, where its domain is left
+ * out of the pages. Who has no turn within an hour even so is given up without it: the sender should know by then.
+ */
+import type { ClockSteps } from "../lib/clock-steps.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
+import { type Spool, SpoolError } from "../spool/spool.ts";
+import type { Claimer } from "./claimer.ts";
+import type { Concluder } from "./concluder.ts";
+import { expireAt } from "./conclusion.ts";
+import type { ReadyQueue } from "./ready-queue.ts";
+import type { QueueSettings } from "./settings.ts";
+import type { ReadyJob } from "./site.ts";
+
+const roundMs = 60_000;
+/** An attempt takes up to some forty minutes, and a place is free after one of them. */
+const lastTurnWithinMs = 3_600_000;
+
+export interface MinuteRoundOptions {
+  readonly spool: Pick<Spool, "stats">;
+  readonly clock: Clock;
+  readonly clockSteps: ClockSteps;
+  readonly log: Log;
+  readonly ready: ReadyQueue;
+  readonly claimer: Claimer;
+  readonly concluder: Concluder;
+  readonly settings: () => QueueSettings;
+  /** false: outcomes cannot be recorded just now. */
+  readonly isOpen: () => boolean;
+  /** The clock was set by so much; negative: back. */
+  readonly clockWasSet: (stepMs: number) => void;
+}
+
+export class MinuteRound {
+  readonly #options: MinuteRoundOptions;
+  #timer: Timer | undefined;
+  /** On the monotonic clock. */
+  #startedMs = 0;
+
+  constructor(options: MinuteRoundOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#startedMs = this.#options.clock.monotonicMs();
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #arm(): void {
+    this.#timer = this.#options.clock.setTimer(roundMs, () => {
+      this.#arm();
+      this.#look();
+    });
+  }
+
+  #look(): void {
+    const { clockSteps, log, isOpen, clockWasSet } = this.#options;
+    const stepMs = clockSteps.take();
+    if (stepMs !== 0) {
+      log.event("clock-set", { by_seconds: Math.round(stepMs / 1_000) });
+      clockWasSet(stepMs);
+    }
+    if (!isOpen()) return;
+    this.#seeToLastAttempts();
+    this.#lookForAged().catch((error: unknown) => {
+      if (error instanceof SpoolError && error.code === "closed") return;
+      logTrouble(log, "looking for mail whose time is over", error);
+    });
+  }
+
+  /** On disk, where there is any mail so old. */
+  async #lookForAged(): Promise<void> {
+    const { spool, clock, clockSteps, claimer, settings } = this.#options;
+    const { oldestSeconds } = await spool.stats();
+    if (clock.now() - oldestSeconds * 1_000 <= clockSteps.beganBy(settings().expire)) claimer.lookForAged();
+  }
+
+  /** In memory. */
+  #seeToLastAttempts(): void {
+    const { clock, ready, concluder } = this.#options;
+    const now = clock.now();
+    for (const site of ready.sites()) {
+      if (site.waiting.size === 0) continue;
+      for (const job of ready.takeOut(
+        site,
+        (one) => this.#overdueMs(one, now) >= lastTurnWithinMs,
+        clock.monotonicMs(),
+      )) {
+        concluder.conclude(withoutTurn(job));
+      }
+      // The first of them shall be the first.
+      const last = [...site.waiting].filter((job) => this.#overdueMs(job, now) >= 0);
+      for (const job of last.toReversed()) site.waiting.hasten(job);
+    }
+  }
+
+  /** For how long it could have had its last attempt; negative: it has time left. */
+  #overdueMs({ claim }: ReadyJob, now: number): number {
+    const { clock, clockSteps, settings } = this.#options;
+    const overMs = now - expireAt(claim.message, { settings: settings(), clockSteps });
+    // What outlived its time in a stopped server has as long.
+    return overMs < 0 ? overMs : Math.min(overMs, clock.monotonicMs() - this.#startedMs);
+  }
+}
+
+function withoutTurn({ claim, recipients, hop }: ReadyJob) {
+  const outcome = {
+    kind: "deferred",
+    status: "4.4.5",
+    owner: "remote-trouble",
+    reason: `Not tried at the end of its time, because ${hop.description} was busy with other mail for an hour`,
+    notTried: true,
+  } as const;
+  const outcomes = recipients.map(({ index }) => ({ index, outcome }));
+  return { claim, recipients, outcomes, route: hop.description, durationMs: 0 };
+}
