@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { startPostfix } from "../test/interop/support/postfix.ts";
 import { startPosthaste } from "../test/interop/support/posthaste.ts";
-import { freePort, type Program, runProgram, startProgram, untilListening } from "../test/interop/support/program.ts";
+import { freePort } from "../test/interop/support/free-port.ts";
+import { type Program, runProgram, startProgram, untilListening } from "../test/interop/support/program.ts";
 
 export interface ServerUnderTest extends AsyncDisposable {
   readonly name: string;

@@ -9,7 +9,8 @@ import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFi
 import { cpus, tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { freePort, runProgram } from "../test/interop/support/program.ts";
+import { freePort } from "../test/interop/support/free-port.ts";
+import { runProgram } from "../test/interop/support/program.ts";
 import { quiet, type ServerUnderTest, startServers, startSink } from "./peers.ts";
 import { renderChart } from "./chart.ts";
 

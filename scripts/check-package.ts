@@ -6,7 +6,8 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { freePort, untilListening } from "../test/interop/support/program.ts";
+import { freePort } from "../test/interop/support/free-port.ts";
+import { untilListening } from "../test/interop/support/program.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "posthaste-package-"));
 const run = (command: string, args: readonly string[], cwd: string) =>

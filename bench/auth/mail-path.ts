@@ -3,7 +3,7 @@
  * hundred domains, each with SPF, a DKIM signature and DMARC, served by a DNS server of our own.
  */
 import { startPosthaste, type PosthasteServer } from "../../test/interop/support/posthaste.ts";
-import { freePort } from "../../test/interop/support/program.ts";
+import { freePort } from "../../test/interop/support/free-port.ts";
 import { quiet } from "../peers.ts";
 import { TableDnsServer } from "./dns-server.ts";
 import { plainBody, recordsOf, signedMessage } from "./messages.ts";

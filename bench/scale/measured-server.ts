@@ -1,7 +1,7 @@
 /** The real server (`posthaste serve`, its own process) as the parts of the benchmark start it. */
 import { readFileSync } from "node:fs";
 import { type PosthasteServer, startPosthaste } from "../../test/interop/support/posthaste.ts";
-import { freePort } from "../../test/interop/support/program.ts";
+import { freePort } from "../../test/interop/support/free-port.ts";
 
 export interface MeasuredServer extends AsyncDisposable {
   readonly port: number;

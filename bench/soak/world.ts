@@ -6,7 +6,7 @@ import { ThreadPoolCrypto } from "../../src/node/thread-pool-crypto.ts";
 import { SystemClock } from "../../src/node/system-clock.ts";
 import { testKey } from "../../src/testing/test-crypto.ts";
 import { startPosthaste, type PosthasteServer } from "../../test/interop/support/posthaste.ts";
-import { freePort } from "../../test/interop/support/program.ts";
+import { freePort } from "../../test/interop/support/free-port.ts";
 import { TableDnsServer } from "../auth/dns-server.ts";
 import { recordsOf } from "../auth/messages.ts";
 import type { ProbeLine } from "./event-loop-probe.ts";

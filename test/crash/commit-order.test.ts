@@ -9,7 +9,7 @@ import { sendAll } from "../interop/support/client.ts";
 import { Folder } from "../interop/support/folder.ts";
 import { testMessage } from "../interop/support/messages.ts";
 import { startPosthaste } from "../interop/support/posthaste.ts";
-import { freePort } from "../interop/support/program.ts";
+import { freePort } from "../interop/support/free-port.ts";
 
 test("no 250 precedes the sync of what it promises", async () => {
   using traces = new Folder();

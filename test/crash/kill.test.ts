@@ -13,7 +13,8 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { Folder } from "../interop/support/folder.ts";
 import { startPosthaste } from "../interop/support/posthaste.ts";
-import { freePort, until } from "../interop/support/program.ts";
+import { freePort } from "../interop/support/free-port.ts";
+import { until } from "../interop/support/program.ts";
 import { startSink } from "../interop/support/sink.ts";
 
 const rounds = Number(process.env["CRASH_ROUNDS"] ?? 25);

@@ -30,7 +30,7 @@ import { sendAll } from "../interop/support/client.ts";
 import { Folder } from "../interop/support/folder.ts";
 import { type TestMessage, testMessage } from "../interop/support/messages.ts";
 import { startPosthaste } from "../interop/support/posthaste.ts";
-import { freePort } from "../interop/support/program.ts";
+import { freePort } from "../interop/support/free-port.ts";
 import { type Recording, record, replay } from "./power/replay.ts";
 import { SpoolExpectations } from "./power/spool-expectations.ts";
 import { readTrace, type Step, tracer } from "./power/trace.ts";

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { belowTrace } from "./support/messages.ts";
 import { startPosthaste } from "./support/posthaste.ts";
-import { freePort, runProgram, until } from "./support/program.ts";
+import { freePort } from "./support/free-port.ts";
+import { runProgram, until } from "./support/program.ts";
 import { startSink } from "./support/sink.ts";
 
 const messages = 20_000;

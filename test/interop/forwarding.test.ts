@@ -10,7 +10,8 @@ import { Folder } from "./support/folder.ts";
 import { copiesOf, corpus, testMessage, type TestMessage } from "./support/messages.ts";
 import { startPostfix } from "./support/postfix.ts";
 import { startPostSrsd } from "./support/postsrsd.ts";
-import { freePort, until } from "./support/program.ts";
+import { freePort } from "./support/free-port.ts";
+import { until } from "./support/program.ts";
 import { askPySpf } from "./support/pyspf.ts";
 import { startSink, type SinkEnvelope } from "./support/sink.ts";
 

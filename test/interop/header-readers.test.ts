@@ -16,7 +16,8 @@ import { storeContent } from "../../src/testing/stored-content.ts";
 import { sendBinary } from "./support/client.ts";
 import { startDovecot } from "./support/dovecot.ts";
 import { startPosthaste } from "./support/posthaste.ts";
-import { freePort, runProgram, until } from "./support/program.ts";
+import { freePort } from "./support/free-port.ts";
+import { runProgram, until } from "./support/program.ts";
 import { readWithPython } from "./support/python-email.ts";
 
 const messageCount = 600;

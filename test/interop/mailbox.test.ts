@@ -6,7 +6,8 @@ import { sendAll } from "./support/client.ts";
 import { startDovecot } from "./support/dovecot.ts";
 import { belowTrace, corpus, storedMessages } from "./support/messages.ts";
 import { startPosthaste } from "./support/posthaste.ts";
-import { freePort, runProgram, until } from "./support/program.ts";
+import { freePort } from "./support/free-port.ts";
+import { runProgram, until } from "./support/program.ts";
 
 test("Dovecot serves our Maildir over IMAP, each message whole", async () => {
   const port = await freePort();

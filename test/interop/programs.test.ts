@@ -6,7 +6,8 @@ import { createTransport } from "nodemailer";
 import { passwordHash } from "./support/accounts.ts";
 import { storedMessages } from "./support/messages.ts";
 import { startPosthaste } from "./support/posthaste.ts";
-import { freePort, runProgram, until } from "./support/program.ts";
+import { freePort } from "./support/free-port.ts";
+import { runProgram, until } from "./support/program.ts";
 
 async function mailServer() {
   const [mx, submission, submissions] = [await freePort(), await freePort(), await freePort()];

@@ -11,7 +11,8 @@ import { Folder } from "./support/folder.ts";
 import { belowTrace, copiesOf, corpus, storedMessages, type TestMessage } from "./support/messages.ts";
 import { startPosthaste } from "./support/posthaste.ts";
 import { startPostfix } from "./support/postfix.ts";
-import { freePort, until } from "./support/program.ts";
+import { freePort } from "./support/free-port.ts";
+import { until } from "./support/program.ts";
 import { startSendmail } from "./support/sendmail.ts";
 import { chownSync, chmodSync } from "node:fs";
 

@@ -8,7 +8,7 @@ import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { freePort } from "../interop/support/program.ts";
+import { freePort } from "../interop/support/free-port.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const freePorts = ["--smtp-port", "0", "--http-port", "0", "--no-welcome"];

@@ -4,7 +4,8 @@ import { declared, type DkimKey } from "./dkim-keys.ts";
 import type { TestDns } from "./dns.ts";
 import { copiesOf, storedMessages, type TestMessage } from "./messages.ts";
 import { type PosthasteServer, startPosthaste } from "./posthaste.ts";
-import { freePort, until } from "./program.ts";
+import { freePort } from "./free-port.ts";
+import { until } from "./program.ts";
 
 export interface CheckingServer extends AsyncDisposable {
   readonly port: number;

@@ -1,7 +1,8 @@
 /** `posthaste dev` of this checkout as a real process, and what arrives in it. */
 import { fileURLToPath } from "node:url";
 import { Folder } from "./folder.ts";
-import { freePort, type Program, startProgram, untilListening } from "./program.ts";
+import { freePort } from "./free-port.ts";
+import { type Program, startProgram, untilListening } from "./program.ts";
 
 const main = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 

@@ -1,7 +1,8 @@
 /** Debian's Dovecot: LMTP on a port and on a unix socket, IMAP on a port; any user, the password is "secret". */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { Folder } from "./folder.ts";
-import { freePort, runProgram, startProgram, untilListening } from "./program.ts";
+import { freePort } from "./free-port.ts";
+import { runProgram, startProgram, untilListening } from "./program.ts";
 
 export interface DovecotPeer extends AsyncDisposable {
   readonly lmtpPort: number;

@@ -1,7 +1,8 @@
 /** Debian's Exim on a free port: takes mail for exim.test into a Maildir. */
 import { chownSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { Folder } from "./folder.ts";
-import { freePort, peersFolder, startProgram, untilListening } from "./program.ts";
+import { freePort } from "./free-port.ts";
+import { peersFolder, startProgram, untilListening } from "./program.ts";
 
 export interface EximPeer extends AsyncDisposable {
   readonly port: number;

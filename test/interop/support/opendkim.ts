@@ -2,7 +2,8 @@
 import { writeFileSync } from "node:fs";
 import type { DkimKey } from "./dkim-keys.ts";
 import { Folder } from "./folder.ts";
-import { freePort, startProgram, untilListening } from "./program.ts";
+import { freePort } from "./free-port.ts";
+import { startProgram, untilListening } from "./program.ts";
 
 export interface OpenDkim extends AsyncDisposable {
   readonly port: number;

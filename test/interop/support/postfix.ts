@@ -2,7 +2,8 @@
 import { appendFileSync, chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { Folder } from "./folder.ts";
-import { freePort, type Program, runProgram, startProgram, untilListening } from "./program.ts";
+import { freePort } from "./free-port.ts";
+import { type Program, runProgram, startProgram, untilListening } from "./program.ts";
 
 export interface PostfixPeer extends AsyncDisposable {
   readonly port: number;

@@ -2,7 +2,8 @@
 import { connect } from "node:net";
 import { writeFileSync } from "node:fs";
 import { Folder } from "./folder.ts";
-import { freePort, startProgram, untilListening } from "./program.ts";
+import { freePort } from "./free-port.ts";
+import { startProgram, untilListening } from "./program.ts";
 
 export interface PostSrsd extends AsyncDisposable {
   /** What it makes of a reverse-path. */

@@ -1,6 +1,6 @@
 /** Starts a real program for a test and makes sure that it is gone afterwards. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 
 /** Where `scripts/install-peers.sh` unpacks the mail servers that exclude each other as packages. */
 export const peersFolder = process.env["POSTHASTE_PEERS"] ?? "/var/tmp/posthaste-peers";
@@ -62,20 +62,6 @@ export async function runProgram(
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.input ?? "");
   return promise;
-}
-
-/** A port that was free a moment ago, on the loopback address. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
-      );
-    });
-  });
 }
 
 /** Resolves when something accepts connections on the port; tells what the program printed when nothing does. */

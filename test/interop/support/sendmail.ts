@@ -5,7 +5,8 @@
  */
 import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { Folder } from "./folder.ts";
-import { freePort, peersFolder, runProgram, startProgram, untilListening } from "./program.ts";
+import { freePort } from "./free-port.ts";
+import { peersFolder, runProgram, startProgram, untilListening } from "./program.ts";
 
 export interface SendmailPeer extends AsyncDisposable {
   readonly port: number;

@@ -1,6 +1,6 @@
 /** A next hop that counts: an SMTP server of somebody else's, which remembers what came for whom. */
+import type { AddressInfo } from "node:net";
 import { SMTPServer } from "smtp-server";
-import { freePort } from "./program.ts";
 
 export interface Sink extends AsyncDisposable {
   readonly port: number;
@@ -37,10 +37,9 @@ export async function startSink(
   });
   // A server that is killed in the middle of a conversation is what these tests are about.
   server.on("error", () => undefined);
-  const port = await freePort();
-  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", () => resolve()));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
   return {
-    port,
+    port: (server.server.address() as AddressInfo).port,
     seen,
     [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
   };
