@@ -2,7 +2,7 @@
  * The composition root: makes the real ports, gives them to the commands, and turns what comes back into an exit code.
  * Nothing here decides anything about mail.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -35,6 +35,7 @@ import type { Log } from "./ports/log.ts";
 import { printableOutput } from "./lib/printable-text.ts";
 import { NetworkError } from "./ports/network.ts";
 import type { Resolver } from "./ports/resolver.ts";
+import { prepareDataDir, unusableDataDir } from "./server/store/data-dir.ts";
 import { SpoolError } from "./spool/spool.ts";
 
 const clock = new SystemClock();
@@ -46,6 +47,8 @@ const version = packageVersion();
 const launchers = launchersOf(process.env, systemProcesses);
 /** Nobody presses Ctrl-C twice as fast on purpose. */
 const sameSignalMs = 200;
+/** SQLite's words, which are all that comes from the spool's thread: the file belongs to another user, or its disk is read-only. */
+const notPermitted = /readonly database|unable to open database|permission denied|read-only file system/i;
 const acceptFailedEveryMs = 10_000;
 
 /** Written by the log of the server that runs here, if one does. */
@@ -267,6 +270,8 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
   if (target.serverOnly) {
     throw new CliError(ExitCode.unavailable, `no server runs on ${dataDir}`, "Start it first: posthaste dev.");
   }
+  // What opening finds is for the server's log; a command speaks for itself.
+  const log: Log = { event: () => undefined, with: () => log };
   if (!existsSync(join(dataDir, "spool.db"))) {
     if (!target.mayCreate || !target.settings) {
       const hint = target.settings
@@ -274,24 +279,14 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
         : "Name the server meant by --config FILE or --data-dir FOLDER, or start one: posthaste dev.";
       throw new CliError(ExitCode.unavailable, `no server runs on ${dataDir}, and none has yet`, hint);
     }
-    await makeDataDir(dataDir);
+    await prepareDataDir(dataDir, { files, log });
   }
-  // What opening finds is for the server's log; a command speaks for itself.
-  const log: Log = { event: () => undefined, with: () => log };
   const { openOfflineApi } = await import("./server/offline/offline-api.ts");
   const { openReadingThread } = await import("./server/http-side/open-reading-thread.ts");
+  becomeOwnerOf(dataDir);
   const lock = lockOrExplain(dataDir);
   const spool = await openSpoolOrExplain({ directory: dataDir, clock, files, log });
   return openOfflineApi(target, { spool, lock, files, clock, crypto, log, version, reading: openReadingThread() });
-}
-
-async function makeDataDir(dataDir: string): Promise<void> {
-  try {
-    await files.makeDirectory(dataDir, 0o700);
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-    throw new CliError(ExitCode.unavailable, `the data directory ${dataDir} cannot be made (${error.code})`);
-  }
 }
 
 async function openSpoolOrExplain(options: SqliteSpoolOptions): Promise<SqliteSpool> {
@@ -299,11 +294,24 @@ async function openSpoolOrExplain(options: SqliteSpoolOptions): Promise<SqliteSp
   try {
     return await openSqliteSpool(options);
   } catch (error) {
+    const { directory } = options;
+    if (error instanceof FileError || (error instanceof Error && notPermitted.test(error.message))) {
+      throw unusableDataDir(directory, `a file of the spool in it: ${(error as Error).message}`, error);
+    }
     if (!(error instanceof SpoolError) || error.code !== "newer-format") throw error;
     const back = `posthaste spool downgrade --to ${FORMAT_VERSION}`;
     const message = `${error.message}. Start the newer Posthaste, or take the spool back with it: ${back}`;
     throw new StartError("start-spool-newer", "data_dir", message, { cause: error });
   }
+}
+
+/** What root writes in a data directory of the server's user would be unusable for that server. */
+function becomeOwnerOf(dataDir: string): void {
+  const owner = statSync(dataDir, { throwIfNoEntry: false });
+  if (process.geteuid?.() !== 0 || owner === undefined || owner.uid === 0) return;
+  process.setgroups?.([owner.gid]);
+  process.setgid?.(owner.gid);
+  process.setuid?.(owner.uid);
 }
 
 function lockOrExplain(dataDir: string): { release(): void } {
@@ -312,8 +320,7 @@ function lockOrExplain(dataDir: string): { release(): void } {
   } catch (error) {
     if (error instanceof DataDirInUse)
       throw new StartError("start-data-dir-in-use", "data_dir", error.message, { cause: error });
-    const message = `the data directory ${dataDir} cannot be used: ${(error as Error).message}`;
-    throw new StartError("start-data-dir-unusable", "data_dir", message, { cause: error });
+    throw unusableDataDir(dataDir, (error as Error).message, error);
   }
 }
 

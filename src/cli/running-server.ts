@@ -56,7 +56,8 @@ export const startErrors = {
   "start-data-dir-unusable": {
     cause:
       "The data directory cannot be made, read or written by this user, or its path is too long for the control socket: the system allows 107 octets (103 on macOS), `/control.sock` included.",
-    remedy: "Create it and give it to the user that runs the server; choose a shorter path where that is named.",
+    remedy:
+      "Create it and give it to the user that runs the server, with all that is in it: `install -d -m 700 -o USER -g GROUP FOLDER` makes one, `chown -R USER:GROUP FOLDER` mends one. Choose a shorter path where that is named.",
   },
   "start-data-dir-open": {
     cause:

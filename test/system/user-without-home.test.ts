@@ -5,7 +5,17 @@
  */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -105,4 +115,71 @@ test("inbox wait without a server says so at once, and leaves the spool unlocked
   const { status, output } = run(["inbox", "wait", "--timeout", "30s", "--data-dir", folder]);
   assert.equal(status, 69, output);
   assert.match(output, /no server runs on .*\nStart it first: posthaste dev/);
+});
+
+function configured(folder: string, dataDir: string): string {
+  const file = join(folder, "posthaste.toml");
+  writeFileSync(
+    file,
+    `hostname = "mail.example.org"\ndata_dir = "${dataDir}"\n[[listener]]\nkind = "mx"\n[[domain]]\nname = "example.org"\n`,
+  );
+  return file;
+}
+
+test("a user is made before the first start: in a folder that is not there yet, or that a unit made open to others", (t) => {
+  for (const made of [false, true]) {
+    const folder = temporaryFolder(t);
+    const dataDir = join(folder, "data");
+    if (made) {
+      mkdirSync(dataDir);
+      chmodSync(dataDir, 0o755);
+      if (canBeOther) chownSync(dataDir, uid, uid);
+    }
+    const config = configured(folder, dataDir);
+    const { status, output } = run(["user", "add", "ann@example.org", "--generate", "--config", config]);
+    assert.equal(status, 0, output);
+    assert.equal(statSync(dataDir).mode & 0o777, 0o700);
+    assert.match(run(["user", "list", "--config", config]).output, /ann@example\.org +data directory/);
+  }
+});
+
+test(
+  "a data directory that this user cannot make or write is named, with a code and no fault of ours",
+  { skip },
+  (t) => {
+    const folder = temporaryFolder(t);
+    const closed = join(folder, "closed");
+    mkdirSync(closed, { mode: 0o755 });
+    const add = (config: string) => run(["user", "add", "ann@example.org", "--generate", "--config", config]);
+    const refused = add(configured(folder, join(closed, "data")));
+    assert.equal(refused.status, 69);
+    assert.match(refused.output, /data directory .*closed\/data cannot be used \(EACCES\) \[start-data-dir-unusable\]/);
+
+    // As after a command that root ran: the folder is the server's, a file in it is not.
+    const dataDir = join(folder, "data");
+    const config = configured(folder, dataDir);
+    assert.equal(add(config).status, 0);
+    for (const mode of [0o600, 0o644]) {
+      chownSync(join(dataDir, "spool.db"), 0, 0);
+      chmodSync(join(dataDir, "spool.db"), mode);
+      const { status, output } = add(config);
+      assert.equal(status, 69, output);
+      assert.match(output, /data directory .*\/data cannot be used \(a file of the spool.*\[start-data-dir-unusable\]/);
+    }
+  },
+);
+
+test("what root does with a data directory leaves every file to the user of the directory", { skip }, (t) => {
+  const folder = temporaryFolder(t);
+  const dataDir = join(folder, "data");
+  const config = configured(folder, dataDir);
+  assert.equal(run(["user", "add", "ann@example.org", "--generate", "--config", config]).status, 0);
+  for (const name of readdirSync(dataDir)) if (name.startsWith("server.")) rmSync(join(dataDir, name));
+  const words = [main, "user", "add", "bob@example.org", "--generate", "--config", config];
+  const { status, stderr } = spawnSync(process.execPath, words, { cwd: "/", encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  const owners = readdirSync(dataDir, { recursive: true, encoding: "utf8" }).map(
+    (name) => statSync(join(dataDir, name)).uid,
+  );
+  assert.deepEqual([...new Set(owners)], [uid]);
 });

@@ -28,9 +28,14 @@ export async function prepareDataDir(dataDir: string, ports: { files: Files; log
     await keepPrivate(dataDir, ports);
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    const message = `the data directory ${dataDir} cannot be used (${error.code})`;
-    throw new StartError("start-data-dir-unusable", "data_dir", message, { cause: error });
+    throw unusableDataDir(dataDir, error.code, error);
   }
+}
+
+/** `why`: a code, or words. */
+export function unusableDataDir(dataDir: string, why: string, cause: unknown): StartError {
+  const message = `the data directory ${dataDir} cannot be used (${why})`;
+  return new StartError("start-data-dir-unusable", "data_dir", message, { cause });
 }
 
 /** A folder such as /tmp, named by mistake, is not taken away from everybody else. */
