@@ -2,7 +2,8 @@
 /*
  * What `npm start` and `npm test` run first, in a fresh clone, under whatever Node npm came with (14 or later, so plain
  * old JavaScript): installs what is missing, says so, and hands over to the clone's own Node. A second run finds the
- * stamp of the lock file and goes straight on.
+ * stamp of the lock file and goes straight on; so does one after `npm install`, which leaves no stamp. What is there is
+ * never wiped, since a server may run from it, and where the registry cannot be reached it is used as it is.
  */
 const { spawn, spawnSync } = require("child_process");
 const { createHash } = require("crypto");
@@ -10,7 +11,8 @@ const fs = require("fs");
 const path = require("path");
 
 const root = path.resolve(__dirname, "..");
-const stampFile = path.join(root, "node_modules", ".posthaste-installed");
+const modules = path.join(root, "node_modules");
+const stampFile = path.join(modules, ".posthaste-installed");
 
 /** Changes whenever what must be installed changes, or the platform it was installed for. */
 function installStamp() {
@@ -29,22 +31,72 @@ function installedStamp() {
   }
 }
 
+function readJson(file) {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(root, file), "utf8"));
+  } catch {
+    return {};
+  }
+}
+
+/** Whether npm, whoever called it, has installed what the lock file names; `everything`: what only tests need, too. */
+function installedAsLocked(everything) {
+  const wanted = readJson("package-lock.json").packages || {};
+  const found = readJson("node_modules/.package-lock.json").packages || {};
+  return Object.keys(wanted).every((place) => {
+    const entry = wanted[place];
+    if (place.indexOf("node_modules/") !== 0 || entry.link || (entry.dev && !everything)) return true;
+    if (found[place] === undefined) return Boolean(entry.optional) && !isForThisMachine(entry);
+    return found[place].version === entry.version && fs.existsSync(path.join(root, place));
+  });
+}
+
+function isForThisMachine(entry) {
+  const fits = (list, value) => list === undefined || list.indexOf(value) >= 0;
+  return fits(entry.os, process.platform) && fits(entry.cpu, process.arch) && fits(entry.libc, cLibrary());
+}
+
+function cLibrary() {
+  const report = process.report && process.report.getReport();
+  return report && report.header && report.header.glibcVersionRuntime ? "glibc" : "musl";
+}
+
+/** Of another version perhaps, but whole enough to go on without the registry. */
+function canGoOn() {
+  const names = Object.keys(readJson("package.json").dependencies || {});
+  return names.length > 0 && names.every((name) => fs.existsSync(path.join(modules, name, "package.json")));
+}
+
+/** A folder that cannot be written is looked at again the next time. */
+function writeStamp(stamp) {
+  try {
+    fs.writeFileSync(stampFile, stamp);
+  } catch {
+    // Only the time of a look is lost.
+  }
+}
+
 function install(stamp) {
   process.stderr.write("posthaste: installing what is missing (once; needs the npm registry) …\n");
   const started = Date.now();
   const npm = process.env.npm_execpath;
-  const args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+  // `npm ci` removes node_modules first; what is there already is only added to, and the lock file stays as it is.
+  const command = fs.existsSync(modules) ? ["install", "--no-save"] : ["ci"];
+  const args = command.concat(["--no-audit", "--no-fund", "--loglevel=error"]);
   // npm_execpath is npm's own script when npm started us; otherwise look npm up on the PATH.
   const result = npm
     ? spawnSync(process.execPath, [npm].concat(args), { cwd: root, stdio: ["ignore", 2, 2] })
     : spawnSync("npm", args, { cwd: root, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
   if (result.status !== 0) {
-    process.stderr.write(
-      "posthaste: `npm ci` failed (see above). Check the network and the disk, then run the same command again.\n",
-    );
-    process.exit(result.status || 1);
+    const failed = "posthaste: `npm " + command.join(" ") + "` failed (see above). ";
+    if (!canGoOn()) {
+      process.stderr.write(failed + "Check the network and the disk, then run the same command again.\n");
+      process.exit(result.status || 1);
+    }
+    process.stderr.write(failed + "Going on with what is installed, which may be older; the next run tries again.\n");
+    return;
   }
-  fs.writeFileSync(stampFile, stamp);
+  writeStamp(stamp);
   process.stderr.write("posthaste: installed in " + Math.round((Date.now() - started) / 1000) + " s\n");
 }
 
@@ -80,7 +132,10 @@ if (command === undefined) {
   process.exit(64);
 }
 const stamp = installStamp();
-if (installedStamp() !== stamp) install(stamp);
+if (installedStamp() !== stamp) {
+  if (installedAsLocked(true)) writeStamp(stamp);
+  else if (name !== "start" || !installedAsLocked(false)) install(stamp);
+}
 
 const child = spawn(ownNode(), command(process.argv.slice(3)), {
   cwd: name === "run" ? process.cwd() : root,
