@@ -9,6 +9,7 @@ import { commandHelp } from "../src/cli/help.ts";
 import { styleFor } from "../src/cli/style.ts";
 import { startErrors } from "../src/cli/running-server.ts";
 import { configProblems } from "../src/config/config-problem.ts";
+import { configWarnings } from "../src/config/settings-warnings.ts";
 import { exampleToml, settingsReference } from "../src/config/reference.ts";
 import { settingsJsonSchema } from "../src/config/json-schema.ts";
 import { logEvents } from "../src/events/log-events.ts";
@@ -90,6 +91,11 @@ Exit code 78. Every line names the file, line and column, the key, what is wrong
 and logs \`settings-refused\`.
 
 ${table(configProblems)}
+
+\`posthaste check config\` also warns of what is valid and probably not meant, with exit code 0; a server logs the same at its
+start and after a reload (\`settings-warning\`, \`certificate-warning\`).
+
+${table(configWarnings)}
 
 ## Starting
 

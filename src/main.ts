@@ -12,6 +12,7 @@ import type { CliContext, ServerApi, ServerTarget, TextInput, TextOutput } from 
 import { CliError, ExitCode } from "./cli/exit-code.ts";
 import { runCli } from "./cli/run.ts";
 import { type RunningServer, type ServerPlan, StartError } from "./cli/running-server.ts";
+import { judgeCertificate } from "./node/certificates.ts";
 import { DataDirInUse, lockDataDir } from "./node/data-dir-lock.ts";
 import { controlRequest } from "./node/http-control.ts";
 import { homeFolder } from "./node/home-folder.ts";
@@ -84,6 +85,7 @@ const context: CliContext = {
   // A number in the query makes Node read a changed file again.
   importModule: async (file) =>
     (await import(`${pathToFileURL(file).href}?${modulesLoaded++}`)) as Record<string, unknown>,
+  judgeCertificate,
   makeVerifier: (password) => makeVerifier(password, crypto),
   serverApi,
   downgradeSpool: async (dataDir, target) =>

@@ -4,6 +4,7 @@
  */
 import type { ConfigSources } from "../config/load-settings.ts";
 import type { Settings } from "../config/settings-schema.ts";
+import type { JudgeCertificate } from "../ports/certificates.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Network } from "../ports/network.ts";
 import type { ProgramEnd, TemporaryFolder } from "../ports/programs.ts";
@@ -70,6 +71,7 @@ export interface CliContext extends ConfigSources {
   readonly network: Network;
   /** Asks the servers of the configuration meant (`dns.servers`), or else the system's. */
   readonly resolver: (servers?: readonly string[]) => Resolver;
+  readonly judgeCertificate: JudgeCertificate;
   /** What is kept in place of a password. Rejects with `AccountError`. */
   readonly makeVerifier: (password: string) => Promise<string>;
   /** Rejects with `CliError` when there is neither server nor spool. */

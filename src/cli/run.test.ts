@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { commandGroups, commands } from "./command-table.ts";
+import { makeSelfSigned } from "../node/self-signed.ts";
 import { TestTerminal } from "../testing/cli-terminal.ts";
 
 test("help tells every command, and each command its usage, options and examples", async () => {
@@ -140,4 +141,59 @@ test("check config looks whether the certificate can be read; other commands do 
   assert.match(stderr, /posthaste\.toml:6:1: tls\.certificate: \/etc\/posthaste\/full\.pem cannot be read \(ENOENT\)/);
   assert.doesNotMatch(stderr, /key\.pem/);
   assert.equal((await terminal.run("queue list")).code, 69, "no server, which is another matter");
+});
+
+test("check config refuses a certificate that cannot serve or is out of date, and warns of what is probably not meant", async () => {
+  const day = 86_400_000;
+  const terminal = new TestTerminal();
+  const now = terminal.clock.now();
+  await terminal.files.makeDirectory("/etc/posthaste");
+  const put = (name: string, text: string) => terminal.files.replaceFile(`/etc/posthaste/${name}`, Buffer.from(text));
+  const text =
+    'hostname = "mail.example.org"\ndata_dir = "/data"\n[[listener]]\nkind = "mx"\n[tls]\ncertificate = "full.pem"\nkey = "key.pem"\n';
+  await put("posthaste.toml", text);
+  const fresh = makeSelfSigned("mail.example.org", now - day);
+  for (const [certificatePem, keyPem, words] of [
+    [fresh.certificatePem, makeSelfSigned("mail.example.org", now).keyPem, /private key does not belong to the cert/],
+    ["garbage", fresh.keyPem, /the certificate is not a PEM certificate/],
+    [fresh.certificatePem, "garbage", /the key is not a PEM private key/],
+    ["expired", "", /the certificate expired at 2025/],
+    ["early", "", /the certificate is not valid before/],
+  ] as const) {
+    const other = makeSelfSigned("mail.example.org", certificatePem === "early" ? now + 3 * day : now - 900 * day);
+    const pair = keyPem === "" ? other : { certificatePem, keyPem };
+    await put("full.pem", pair.certificatePem);
+    await put("key.pem", pair.keyPem);
+    const { code, stderr } = await terminal.run("check config");
+    assert.equal(code, 78, stderr);
+    assert.match(stderr, /posthaste\.toml:6:1: tls\.certificate: .*\[config-tls-unusable\]/);
+    assert.match(stderr, words);
+  }
+  const ending = makeSelfSigned("other.example.org", now - 815 * day);
+  await put("full.pem", ending.certificatePem);
+  await put("key.pem", ending.keyPem);
+  await put("posthaste.toml", `${text}[relay]\nnetworks = ["0.0.0.0/0"]\n`);
+  const { code, stdout } = await terminal.run("check config");
+  assert.equal(code, 0);
+  assert.match(stdout, /^The configuration is right/);
+  assert.match(stdout, /^Warning: .*:9:1: relay\.networks: 0\.0\.0\.0\/0 is almost everybody.* \[warn-open-relay\]$/m);
+  assert.match(
+    stdout,
+    /^Warning: .*:6:1: tls\.certificate: the certificate expires at .*\[warn-certificate-expires\]$/m,
+  );
+  assert.match(
+    stdout,
+    /^Warning: .*the certificate is for DNS:other.*, not for mail\.example\.org \[warn-certificate-name\]$/m,
+  );
+  const json = JSON.parse((await terminal.run("check config --json")).stdout) as {
+    warnings: { code: string; line: number }[];
+  };
+  assert.deepEqual(
+    json.warnings.map(({ code: name, line }) => [name, line]),
+    [
+      ["warn-open-relay", 9],
+      ["warn-certificate-expires", 6],
+      ["warn-certificate-name", 6],
+    ],
+  );
 });

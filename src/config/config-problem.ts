@@ -53,6 +53,11 @@ export const configProblems = {
     remedy:
       "Check the path, which starts at the configuration file's folder, and the permissions, as the user that runs the server.",
   },
+  "config-tls-unusable": {
+    cause: "The certificate is no PEM certificate, does not belong to its key, or is out of date.",
+    remedy:
+      "Put the server's own certificate first in the file, and the key of that certificate, without a passphrase, in the other; renew what has expired.",
+  },
   "config-account": {
     cause:
       "Domains, users and aliases do not fit together: an address twice, an undeclared domain, an alias that leads to itself.",
@@ -116,7 +121,13 @@ export class ConfigError extends Error {
 }
 
 /** `posthaste.toml:12:3: listener[0].kind: … [config-invalid-value]` */
-export function formatProblem({ file, position, path, message, code }: ConfigProblem): string {
+export function formatProblem({
+  file,
+  position,
+  path,
+  message,
+  code,
+}: Omit<ConfigProblem, "code"> & { readonly code: string }): string {
   const place = position ? `${file}:${position.line}:${position.column}` : file;
   const key = path.length > 0 ? ` ${formatSettingPath(path)}:` : "";
   return `${place}:${key} ${message} [${code}]`;

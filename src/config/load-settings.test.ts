@@ -365,7 +365,12 @@ for (const wrong of wrongs) {
 }
 
 test("each code of a configuration's problems is met by a test", () => {
-  const elsewhere: readonly ConfigProblemCode[] = ["config-unreadable", "config-module", "config-tls-unreadable"];
+  const elsewhere: readonly ConfigProblemCode[] = [
+    "config-unreadable",
+    "config-module",
+    "config-tls-unreadable",
+    "config-tls-unusable",
+  ];
   assert.deepEqual(
     (Object.keys(configProblems) as ConfigProblemCode[]).filter(
       (code) => !elsewhere.includes(code) && !wrongs.some((wrong) => wrong.code === code),

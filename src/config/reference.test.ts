@@ -8,13 +8,18 @@ import { testKey } from "../testing/test-crypto.ts";
 import { configProblems } from "./config-problem.ts";
 import { settingsJsonSchema } from "./json-schema.ts";
 import { loadSettings } from "./load-settings.ts";
+import { configWarnings } from "./settings-warnings.ts";
 import { exampleToml, settingsReference } from "./reference.ts";
 
 const page = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
 const codesIn = (text: string) => [...text.matchAll(/^\| `([a-z][\w-]*)` \|/gm)].map(([, code]) => code);
 
 test("docs/errors.md lists every code of an error, and none that does not exist", () => {
-  assert.deepEqual(codesIn(page("errors.md")), [...Object.keys(configProblems), ...Object.keys(startErrors)]);
+  assert.deepEqual(codesIn(page("errors.md")), [
+    ...Object.keys(configProblems),
+    ...Object.keys(configWarnings),
+    ...Object.keys(startErrors),
+  ]);
 });
 
 test("docs/log-events.md lists every event, and none that does not exist", () => {

@@ -63,7 +63,21 @@ export const logEvents = {
     "There is no certificate configured; a self-signed one is in use.",
     "Clients that verify will refuse; configure [tls].",
   ),
-  "certificate-failed": declare("error", "A changed certificate could not be read.", "The former one stays in use."),
+  "certificate-warning": declare(
+    "warn",
+    "The certificate in use is out of date, expires within 14 days (a quarter of its time, where that is less), or is not for `hostname`. Logged when it is loaded and once a day.",
+    "It is served all the same; programs that verify refuse it from its last day on. Renew it, or see why the renewal was not copied.",
+  ),
+  "settings-warning": declare(
+    "warn",
+    "The configuration is valid, and something in it is probably not meant: the event has key and problem.",
+    "It is in force. `posthaste check config` shows the same with its line.",
+  ),
+  "certificate-failed": declare(
+    "error",
+    "A changed certificate cannot be used: it cannot be read, does not belong to its key, or is out of date.",
+    "The former one stays in use.",
+  ),
   "account-problem": declare(
     "warn",
     "An alias, a catch-all or a user made by `posthaste user` does not fit the rest of the configuration.",

@@ -57,6 +57,33 @@ export function ipNetworkList(texts: readonly string[]): IpNetworkList {
   };
 }
 
+/** Whether the networks hold at least half of all IPv4 addresses, or of the IPv6 addresses in use (2000::/3). */
+export function coversMostAddresses(texts: readonly string[]): boolean {
+  const networks = texts.flatMap((text) => parseIpNetwork(text) ?? []);
+  const shares = { 4: 0, 16: 0 };
+  for (const [index, network] of networks.entries()) {
+    // Of two that are equal the first counts.
+    const isWithin = networks.some(
+      (other, at) =>
+        at !== index &&
+        covers(other, network.octets) &&
+        (other.prefixLength < network.prefixLength || (other.prefixLength === network.prefixLength && at < index)),
+    );
+    if (!isWithin) shares[network.octets.length === 4 ? 4 : 16] += shareOf(network);
+  }
+  return shares[4] >= 0.5 || shares[16] >= 0.5;
+}
+
+function shareOf(network: IpNetwork): number {
+  if (network.octets.length === 4) return 2 ** -network.prefixLength;
+  if (covers(network, globalUnicast.octets))
+    return Math.min(1, 2 ** (globalUnicast.prefixLength - network.prefixLength));
+  return covers(globalUnicast, network.octets) ? 2 ** (globalUnicast.prefixLength - network.prefixLength) : 0;
+}
+
+/** RFC 4291 §2.4, and what IANA has given out of it. */
+const globalUnicast: IpNetwork = { octets: Uint8Array.from([0x20, ...Array<number>(15).fill(0)]), prefixLength: 3 };
+
 const loopbackNetworks = ipNetworkList(["127.0.0.0/8", "::1"]);
 
 export function isLoopback(address: string): boolean {

@@ -7,7 +7,7 @@ import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import { CertificateStore, type CertificatePaths } from "./certificate-store.ts";
-import { checkPair, CertificateError } from "./certificates.ts";
+import { certificateWarnings, checkPair, CertificateError } from "./certificates.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 
 const paths: CertificatePaths = { certificate: "/tls/chain.pem", key: "/tls/key.pem" };
@@ -17,8 +17,8 @@ async function world() {
   const files = new MemoryFiles({ now: () => clock.now() });
   const log = new CollectingLog();
   await files.makeDirectory("/tls");
-  const put = async (hostname: string) => {
-    const pair = makeSelfSigned(hostname, clock.now());
+  const put = async (hostname: string, madeAt = clock.now()) => {
+    const pair = makeSelfSigned(hostname, madeAt);
     await files.replaceFile(paths.certificate, Buffer.from(pair.certificatePem));
     await files.replaceFile(paths.key, Buffer.from(pair.keyPem));
     return pair;
@@ -74,12 +74,12 @@ test("a self-signed certificate that no listener offers is not warned of", async
 
 test("changed files are taken within half a minute; the version grows", async () => {
   const { clock, log, put, options } = await world();
-  await put("one.example.org");
+  await put("mail.example.org");
   await using store = await CertificateStore.open(options);
   assert.equal(store.context().version, 1);
   await clock.advance(60_000);
   assert.equal(store.context().version, 1);
-  const second = await put("two.example.org");
+  const second = await put("mail.example.org");
   await clock.advance(30_000);
   assert.equal(store.context().version, 2);
   assert.equal(store.context().certificatePem, second.certificatePem);
@@ -88,7 +88,7 @@ test("changed files are taken within half a minute; the version grows", async ()
 
 test("a broken renewal keeps the former certificate, is told once, and is taken when it is right", async () => {
   const { clock, files, log, put, options } = await world();
-  const first = await put("one.example.org");
+  const first = await put("mail.example.org");
   await using store = await CertificateStore.open(options);
   // Half a renewal: the new certificate with the old key.
   await clock.advance(1000);
@@ -133,14 +133,58 @@ test("what a reload prepares is served from when it is applied, and never where 
 test("at the start a wrong pair is refused in plain words, and no timer is left behind", async () => {
   const { clock, files, put, options } = await world();
   await assert.rejects(CertificateStore.open(options), /the certificate \/tls\/chain\.pem cannot be read: ENOENT/);
-  const pair = await put("one.example.org");
+  const pair = await put("mail.example.org");
   await files.replaceFile(paths.key, Buffer.from("no key"));
   await assert.rejects(CertificateStore.open(options), /the key is not a PEM private key/);
   assert.equal(clock.pendingTimers, 0);
   assert.throws(() => checkPair({ ...pair, certificatePem: "x" }), CertificateError);
-  await put("one.example.org");
+  await put("mail.example.org");
   const store = await CertificateStore.open(options);
   assert.equal(clock.pendingTimers, 1);
   await store[Symbol.asyncDispose]();
   assert.equal(clock.pendingTimers, 0);
+});
+
+const day = 86_400_000;
+
+test("a renewal that is out of date keeps the former certificate, unless that is out of date as well", async () => {
+  const { clock, log, put, options } = await world();
+  const first = await put("mail.example.org", clock.now() - 800 * day);
+  await using store = await CertificateStore.open(options);
+  for (const [madeAt, words] of [
+    [clock.now() - 900 * day, /expired at/],
+    [clock.now() + 3 * day, /is not valid before/],
+  ] as const) {
+    await clock.advance(1000);
+    await put("mail.example.org", madeAt);
+    assert.equal(await store.lookAgain(), false);
+    assert.equal(store.context().certificatePem, first.certificatePem);
+    assert.match(String(log.of("certificate-failed").at(-1)?.["error"]), words);
+  }
+  await clock.advance(26 * day);
+  const late = await put("mail.example.org", clock.now() - 826 * day);
+  assert.equal(await store.lookAgain(), true);
+  assert.equal(store.context().certificatePem, late.certificatePem);
+});
+
+test("a certificate that expires soon, has expired, or is for another name is told at the start and once a day", async () => {
+  const { clock, log, put, options } = await world();
+  await put("other.example.org", clock.now() - 812 * day);
+  await using _store = await CertificateStore.open(options);
+  const problems = () => log.of("certificate-warning").map(({ problem }) => String(problem).replace(/[:,].*/, ""));
+  const names = "the certificate is for DNS";
+  assert.deepEqual(problems(), ["the certificate expires at 2026-01-14T00", names]);
+  await clock.advance(day - 60_000);
+  assert.equal(problems().length, 2);
+  await clock.advance(120_000);
+  assert.equal(problems().length, 4);
+  await clock.advance(15 * day);
+  assert.match(problems().at(-2) ?? "", /^the certificate expired at/);
+});
+
+test("thirteen days are short for a certificate of ninety, and long for one of six", () => {
+  const facts = { subject: "", names: "DNS:a.test", validFrom: 0, fingerprint256: "", isFor: () => true };
+  const codes = (validTo: number, now: number) =>
+    certificateWarnings({ ...facts, validTo: validTo * day }, { hostname: "a.test", now: now * day }).length;
+  assert.deepEqual([codes(90, 75), codes(90, 77), codes(6, 4), codes(6, 5)], [0, 1, 0, 1]);
 });

@@ -5,16 +5,19 @@
  */
 import { join } from "node:path";
 
+import type { CertificatePair } from "../ports/certificates.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
 import type { Log } from "../ports/log.ts";
 import type { TlsServerContext, TlsServerOptions } from "../ports/network.ts";
 import { InTurn } from "../lib/in-turn.ts";
-import { CertificateError, type CertificateFacts, type CertificatePair, checkPair } from "./certificates.ts";
+import { CertificateError, type CertificateFacts, certificateWarnings, checkPair, outOfDate } from "./certificates.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 
 /** Two stats every half minute cost nothing, and renewals come weeks before they are needed. */
 const LOOK_AGAIN_MS = 30_000;
+/** What is wrong with the certificate in use is logged again for as long as it is. */
+const WARN_AGAIN_MS = 86_400_000;
 
 /** Absent: self-signed, in `dataDirectory`/tls. */
 export interface CertificatePaths {
@@ -44,6 +47,8 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   #current: TlsServerContext;
   /** Size and time of both files when they were last read, right or wrong. */
   #seen = "";
+  #facts: CertificateFacts;
+  #warnedAtMs = 0;
   #timer: Timer | undefined;
   #closed = false;
   readonly #looks = new InTurn();
@@ -51,10 +56,12 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   /** For `tls` of a listener and for `startTls`; may be passed on by itself. */
   readonly context = (): TlsServerContext => this.#current;
 
-  private constructor(options: CertificateStoreOptions, paths: CertificatePaths, current: TlsServerContext) {
+  private constructor(options: CertificateStoreOptions, paths: CertificatePaths, first: CheckedPair) {
+    const { certificatePem, keyPem, facts } = first;
     this.#options = options;
     this.#paths = paths;
-    this.#current = current;
+    this.#current = { certificatePem, keyPem, version: 1 };
+    this.#facts = facts;
   }
 
   /** Rejects with CertificateError where the configured files cannot serve. */
@@ -62,15 +69,16 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
     const { paths, offered, log, files } = options;
     const real = paths ?? (await selfSignedPaths(options));
     const seen = await fingerprint(files, real);
-    const { certificatePem, keyPem, facts } = await readChecked(files, real);
-    const store = new CertificateStore(options, real, { certificatePem, keyPem, version: 1 });
+    const first = await readChecked(files, real);
+    const store = new CertificateStore(options, real, first);
     store.#seen = seen;
     if (paths !== undefined || offered) {
       log.event(paths === undefined ? "certificate-self-signed" : "certificate-loaded", {
         path: real.certificate,
-        ...described(facts),
+        ...described(first.facts),
       });
     }
+    store.#warn();
     store.#lookAgainLater();
     return store;
   }
@@ -86,6 +94,7 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
         // Before reading: a change in between is then seen the next time.
         this.#seen = seen;
         const pair = await readChecked(files, paths);
+        this.#refuseWorse(pair);
         // A look that ends late must not undo a reload, which may have named other files.
         if (paths === this.#paths) this.#use(pair);
         return true;
@@ -107,6 +116,7 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
       const seen = await fingerprint(files, wanted);
       if (paths === undefined && seen === this.#seen) return () => undefined;
       const pair = await readChecked(files, wanted);
+      this.#refuseWorse(pair);
       return () => {
         // An object of its own even where the names are the same: by it a look under way sees that it comes too late.
         this.#paths = { ...wanted };
@@ -122,7 +132,29 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   #use({ certificatePem, keyPem, path, facts }: CheckedPair): void {
     if (certificatePem === this.#current.certificatePem && keyPem === this.#current.keyPem) return;
     this.#current = { certificatePem, keyPem, version: this.#current.version + 1 };
+    this.#facts = facts;
     this.#options.log.event("certificate-loaded", { path, ...described(facts) });
+    this.#warn();
+  }
+
+  /** One that clients refuse is no better than another, and worse than one that they take. */
+  #refuseWorse({ facts }: CheckedPair): void {
+    const now = this.#options.clock.now();
+    const problem = outOfDate(facts, now);
+    if (problem !== undefined && outOfDate(this.#facts, now) === undefined) throw new CertificateError(problem);
+  }
+
+  /** Of configured files only: nobody verifies a certificate that the server made. */
+  #warn(): void {
+    const { paths, clock, hostname, log } = this.#options;
+    this.#warnedAtMs = clock.monotonicMs();
+    if (paths === undefined) return;
+    const now = clock.now();
+    const problem = outOfDate(this.#facts, now);
+    const warnings = certificateWarnings(this.#facts, { hostname, now }).map(({ message }) => message);
+    for (const text of problem === undefined ? warnings : [problem, ...warnings]) {
+      log.event("certificate-warning", { path: this.#paths.certificate, problem: text });
+    }
   }
 
   #tellFailed({ certificate: path }: CertificatePaths, error: unknown): void {
@@ -136,6 +168,7 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
 
   #lookAgainLater(): void {
     this.#timer = this.#options.clock.setTimer(LOOK_AGAIN_MS, () => {
+      if (this.#options.clock.monotonicMs() - this.#warnedAtMs >= WARN_AGAIN_MS) this.#warn();
       const again = () => {
         if (!this.#closed) this.#lookAgainLater();
       };

@@ -5,7 +5,7 @@
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 
 import type { Instant } from "../lib/instant.ts";
-import type { CertificatePair } from "./certificates.ts";
+import type { CertificatePair } from "../ports/certificates.ts";
 
 /** Some TLS libraries refuse server certificates that live longer. */
 const VALID_DAYS = 825;

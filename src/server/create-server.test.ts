@@ -190,6 +190,23 @@ test("a reload is taken whole or not at all", async () => {
   await server.stop();
 });
 
+test("networks that hold everybody are a warning at the start, and after each reload that keeps them", async () => {
+  const world = new World();
+  const open = { ...production, relay: { networks: ["0.0.0.0/0", "::1"] } };
+  const next: { settings: SettingsInput } = { settings: open };
+  const reload = () => Promise.resolve(settingsSchema.parse(next.settings));
+  const server = await world.start(open, { reload });
+  const told = () => world.log.of("settings-warning").map(({ key, problem }) => [key, problem]);
+  const problem = "0.0.0.0/0, ::1 is almost everybody: any of them may send mail to anywhere through this server";
+  assert.deepEqual(told(), [["relay.networks", problem]]);
+  await server.reload();
+  assert.equal(told().length, 2);
+  next.settings = production;
+  await server.reload();
+  assert.equal(told().length, 2);
+  await server.stop();
+});
+
 test("reloads wait for one another, and the last one counts", async () => {
   const world = new World();
   const first = Promise.withResolvers<SettingsInput>();

@@ -22,6 +22,7 @@ import { InForce, type Opening } from "./plan/part.ts";
 import { Parts } from "./plan/parts.ts";
 import { reloadInTurn } from "./plan/reload.ts";
 import type { ServerPorts } from "./plan/server-ports.ts";
+import { tellSettingsWarnings } from "./plan/settings-warnings.ts";
 import { openReceiving, tellFewerSessions } from "./receiving/receiving.ts";
 import { openDelivery } from "./sending/delivery.ts";
 import { openDailyReports, openEvaluationCounts, openReceivedReports } from "./sending/domain-reports.ts";
@@ -100,6 +101,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const heldMail = openHeldMail(opening, store, { queue, gatherer, findDestination });
   openDailyReports(opening, store, { counts: evaluations, work, sign, wake: () => queue.wake() });
   tellFewerSessions(opening);
+  tellSettingsWarnings(opening);
   const services = { ...store, certificates, accounts, router, queue, reporter, signing: signing.messages, forwarding };
   const { listeners, takesMail } = await openReceiving(
     opening,

@@ -8,6 +8,7 @@ import { StaticResolver } from "./static-resolver.ts";
 import type { CliContext, TextOutput } from "../cli/context.ts";
 import { CliError, ExitCode } from "../cli/exit-code.ts";
 import { runCli } from "../cli/run.ts";
+import { judgeCertificate } from "../node/certificates.ts";
 
 export interface ApiCall {
   readonly path: string;
@@ -76,6 +77,7 @@ export class TestTerminal {
         this.dnsServers = servers;
         return this.resolver;
       },
+      judgeCertificate,
       makeVerifier: (password) => Promise.resolve(`verifier of ${password}`),
       importModule: () => Promise.reject(new Error("no modules here")),
       serverApi: ({ dataDir }) => {

@@ -1,9 +1,10 @@
 /** `posthaste check config`: is a configuration right, before a server takes it? */
 import { resolve } from "node:path";
 import { listenAddressOf } from "../../config/listener-address.ts";
-import { ConfigError, type ConfigProblem } from "../../config/config-problem.ts";
+import { ConfigError, type ConfigProblem, formatProblem } from "../../config/config-problem.ts";
 import { type LoadedSettings, loadSettings } from "../../config/load-settings.ts";
-import { formatSettingPath } from "../../config/setting-path.ts";
+import { formatSettingPath, type SettingPath } from "../../config/setting-path.ts";
+import { type ConfigWarningCode, settingsWarnings } from "../../config/settings-warnings.ts";
 import { formatListenAddress } from "../../lib/setting-types.ts";
 import { FileError } from "../../ports/files.ts";
 import { type Command, jsonOption } from "../command.ts";
@@ -30,9 +31,10 @@ export const checkConfigCommand: Command = {
     const file = name === undefined ? await findConfig(context) : resolve(context.workingDirectory, name);
     if (file === undefined) throw usageError("there is no posthaste.toml here or in /etc/posthaste; name a FILE");
     try {
-      const { settings } = await loadWithCertificates(file, context);
+      const { settings, warnings } = await loadWithCertificates(file, context);
       if (given.flag("json")) {
-        context.stdout.write(`${JSON.stringify({ ok: true, file, problems: [] })}\n`);
+        const shown = { ok: true, file, problems: [], warnings: warnings.map(problemJson) };
+        context.stdout.write(`${JSON.stringify(shown)}\n`);
         return ExitCode.ok;
       }
       const style = styleFor(context.stdout, context.environment);
@@ -50,40 +52,66 @@ export const checkConfigCommand: Command = {
       context.stdout.write(`${style.green("The configuration is right:")} ${file}\n`);
       context.stdout.write(`  ${settings.hostname}: ${listeners.join(", ")}\n`);
       context.stdout.write(`  ${counts.map(([count, word]) => plural(count, word)).join(", ")}\n`);
+      for (const warning of warnings) context.stdout.write(`${style.yellow("Warning:")} ${formatProblem(warning)}\n`);
       return ExitCode.ok;
     } catch (error) {
       if (!(error instanceof ConfigError) || !given.flag("json")) throw error;
-      const problems = error.problems.map(({ path, position, ...problem }) => ({
-        ...problem,
-        key: formatSettingPath(path),
-        line: position?.line ?? null,
-        column: position?.column ?? null,
-      }));
-      context.stdout.write(`${JSON.stringify({ ok: false, file, problems })}\n`);
+      const problems = error.problems.map(problemJson);
+      context.stdout.write(`${JSON.stringify({ ok: false, file, problems, warnings: [] })}\n`);
       return ExitCode.config;
     }
   },
 };
 
+type Warning = Omit<ConfigProblem, "code"> & { readonly code: ConfigWarningCode };
+
+function problemJson({ path, position, ...problem }: ConfigProblem | Warning) {
+  return {
+    ...problem,
+    key: formatSettingPath(path),
+    line: position?.line ?? null,
+    column: position?.column ?? null,
+  };
+}
+
 /** Other commands do without the certificate, so loading alone does not look for it. */
-async function loadWithCertificates(file: string, context: CliContext): Promise<LoadedSettings> {
+async function loadWithCertificates(
+  file: string,
+  context: CliContext,
+): Promise<LoadedSettings & { readonly warnings: readonly Warning[] }> {
   const loaded = await loadSettings(file, context);
+  const { settings, positionOf } = loaded;
   const problems: ConfigProblem[] = [];
-  for (const key of ["certificate", "key"] as const) {
-    const path = loaded.settings.tls[key];
-    if (path === undefined) continue;
+  const placed = (path: SettingPath) => {
+    const position = positionOf(path);
+    return { file, path, ...(position === undefined ? {} : { position }) };
+  };
+  const read = async (key: "certificate" | "key") => {
+    const path = settings.tls[key];
+    if (path === undefined) return undefined;
     try {
-      await context.files.readFile(path);
+      return Buffer.from(await context.files.readFile(path)).toString("latin1");
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
-      const position = loaded.positionOf(["tls", key]);
       const message = `${path} cannot be read (${error.code})`;
-      const place = position === undefined ? {} : { position };
-      problems.push({ code: "config-tls-unreadable", file, path: ["tls", key], message, ...place });
+      problems.push({ code: "config-tls-unreadable", message, ...placed(["tls", key]) });
+      return undefined;
     }
+  };
+  const [certificatePem, keyPem] = [await read("certificate"), await read("key")];
+  const warnings: Warning[] = settingsWarnings(settings).map(({ path, ...warning }) => ({
+    ...warning,
+    ...placed(path),
+  }));
+  if (certificatePem !== undefined && keyPem !== undefined) {
+    const terms = { hostname: settings.hostname, now: context.clock.now() };
+    const judged = context.judgeCertificate({ certificatePem, keyPem }, terms);
+    const place = placed(["tls", "certificate"]);
+    if (judged.problem !== undefined) problems.push({ code: "config-tls-unusable", message: judged.problem, ...place });
+    warnings.push(...judged.warnings.map((warning) => ({ ...warning, ...place })));
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return loaded;
+  return { ...loaded, warnings };
 }
 
 function plural(count: number, word: string): string {
