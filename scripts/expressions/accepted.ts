@@ -10,7 +10,7 @@ export interface Accepted {
 
 export const acceptedExpressions: readonly Accepted[] = [
   {
-    file: "src/cli/send/certificate-words.ts",
+    file: "src/lib/certificate-words.ts",
     code: "new RegExp(`\\\\b${candidate}\\\\b`)",
     because: "the candidates are a list of words in that file",
   },

@@ -58,6 +58,10 @@ export const configProblems = {
     remedy:
       "Put the server's own certificate first in the file, and the key of that certificate, without a passphrase, in the other; renew what has expired.",
   },
+  "config-ca-unusable": {
+    cause: "The file of a route's `ca` cannot be read by this user, or holds no PEM certificate.",
+    remedy: "Check the path, which starts at the configuration file's folder, and the permissions; convert DER to PEM.",
+  },
   "config-account": {
     cause:
       "Domains, users and aliases do not fit together: an address twice, an undeclared domain, an alias that leads to itself.",

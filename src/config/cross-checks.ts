@@ -143,8 +143,8 @@ function accountProblems({ hostname, domain, user, alias }: Settings): CrossProb
 
 const keysOfRoutes = {
   mx: { needed: undefined, allowed: ["tls", "convert"] },
-  relay: { needed: "host", allowed: ["host", "auth", "tls", "convert"] },
-  lmtp: { needed: "host", allowed: ["host", "auth", "tls", "convert"] },
+  relay: { needed: "host", allowed: ["host", "auth", "tls", "ca", "convert"] },
+  lmtp: { needed: "host", allowed: ["host", "auth", "tls", "ca", "convert"] },
   maildir: { needed: undefined, allowed: ["path"] },
   capture: { needed: undefined, allowed: [] },
   discard: { needed: undefined, allowed: [] },
@@ -167,10 +167,15 @@ function routeProblems(route: Settings["route"][number], index: number): CrossPr
       'write host as "relay.test:2525", "192.0.2.1:25" or "[2001:db8::1]:25", for lmtp also as "unix:/path"';
     problems.push({ code: "config-route-incomplete", path: ["route", index, "host"], message });
   }
-  for (const key of ["host", "path", "auth", "tls", "convert"] as const) {
+  for (const key of ["host", "path", "auth", "tls", "ca", "convert"] as const) {
     if (route[key] === undefined || (allowed as readonly string[]).includes(key)) continue;
     const message = `via = "${route.via}" makes no use of ${key}; remove it, or choose another via`;
     problems.push({ code: "config-route-unused-key", path: ["route", index, key], message });
+  }
+  const isVerified = (route.tls === undefined || route.tls === "verified") && host?.kind !== "unix";
+  if (route.ca !== undefined && (allowed as readonly string[]).includes("ca") && !isVerified) {
+    const message = 'ca is of use only where certificates are verified; write tls = "verified", or remove ca';
+    problems.push({ code: "config-route-unused-key", path: ["route", index, "ca"], message });
   }
   if (route.auth && route.tls !== undefined && route.tls !== "verified" && !(host && isOnThisMachine(host))) {
     const message = `a login is only ever sent over verified TLS; write tls = "verified" or leave tls out`;

@@ -1,5 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { makeSelfSigned } from "../node/self-signed.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import { testKey } from "../testing/test-crypto.ts";
 import { ConfigError, type ConfigProblemCode, configProblems, formatProblem } from "./config-problem.ts";
@@ -11,11 +12,12 @@ const folder = "/etc/posthaste";
 const file = `${folder}/posthaste.toml`;
 const head = 'hostname = "mail.example.org"\ndata_dir = "data"\n';
 const listener = '[[listener]]\nkind = "mx"\n';
+const houseCa = makeSelfSigned("House CA", Date.UTC(2026, 0, 1)).certificatePem;
 
 async function sourcesWith(text: string, more: Readonly<Record<string, string>> = {}): Promise<ConfigSources> {
   const files = new MemoryFiles();
   await files.makeDirectory(folder);
-  for (const [name, content] of Object.entries({ "posthaste.toml": text, ...more })) {
+  for (const [name, content] of Object.entries({ "posthaste.toml": text, "house-ca.pem": houseCa, ...more })) {
     await files.replaceFile(`${folder}/${name}`, Buffer.from(content, "latin1"));
   }
   return {
@@ -324,6 +326,22 @@ const wrongs: readonly Wrong[] = [
     message: /only ever sent over verified TLS/,
   },
   {
+    name: "authorities of a route that are not there",
+    text: `${head}${listener}[[route]]\ndomain = "*"\nvia = "relay"\nhost = "relay.test"\nca = "ca.pem"\n`,
+    code: "config-ca-unusable",
+    place: "9:1",
+    key: "route[0].ca",
+    message: /^\/etc\/posthaste\/ca\.pem cannot be read \(ENOENT\)$/,
+  },
+  {
+    name: "authorities of a route whose certificates nobody looks at",
+    text: `${head}${listener}[[route]]\ndomain = "*"\nvia = "relay"\nhost = "relay.test"\ntls = "opportunistic"\nca = "house-ca.pem"\n`,
+    code: "config-route-unused-key",
+    place: "10:1",
+    key: "route[0].ca",
+    message: /only where certificates are verified/,
+  },
+  {
     name: "a key that the kind of route makes no use of",
     text: `${head}${listener}[[route]]\ndomain = "*"\nvia = "discard"\nhost = "relay.test"\n`,
     code: "config-route-unused-key",
@@ -417,6 +435,19 @@ test("the shortest configuration gets every default", async () => {
   assert.deepEqual(settings.queue.retry.slice(0, 2), [300_000, 600_000]);
   assert.equal(settings.limits.message_size, 50_000_000);
   assert.deepEqual(settings.admin.listen, { kind: "ip", address: "127.0.0.1", port: 8025 });
+});
+
+test("the authorities of a route are read from their file; what is in it besides them is left out", async () => {
+  const route = `${head}${listener}[[route]]\ndomain = "*"\nvia = "relay"\nhost = "relay.test"\nca = "ca.pem"\n`;
+  const two = `Subject: House CA\r\n${houseCa}\n# the next\n${houseCa}`;
+  const { settings } = await loadSettings(file, await sourcesWith(route, { "ca.pem": two }));
+  assert.equal(settings.route[0]?.ca, `${houseCa.trim()}\n${houseCa.trim()}`);
+  for (const [content, message] of [
+    ["-----BEGIN PRIVATE KEY-----", /holds no PEM certificate/],
+    ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", /holds a certificate that cannot be read/],
+  ] as const) {
+    assert.match((await problemsOf(route, { "ca.pem": content }))[0]?.message ?? "", message);
+  }
 });
 
 test("aliases may lead to users that are not in the file: posthaste user makes them", async () => {

@@ -8,6 +8,7 @@ import type { z } from "zod";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { SettingKind } from "../lib/setting-types.ts";
 import { FileError, type Files } from "../ports/files.ts";
+import { readAuthorities } from "./authorities.ts";
 import { ConfigError, type ConfigProblem, type ConfigProblemCode, type Position } from "./config-problem.ts";
 import { crossProblems } from "./cross-checks.ts";
 import { issueText, meant } from "./issue-text.ts";
@@ -109,6 +110,11 @@ async function resolveReferences(document: ConfigDocument, sources: ConfigSource
   const folder = dirname(document.file);
   const absolute = (path: string) => (path === "" || path.includes("\0") ? path : resolve(folder, path));
   const replace = async (kind: SettingKind, value: unknown, path: SettingPath): Promise<unknown> => {
+    if (kind === "authorities" && typeof value === "string" && value !== "" && !value.includes("\0")) {
+      const read = await readAuthorities(absolute(value), sources.files);
+      if ("problem" in read) report("config-ca-unusable", path, read.problem);
+      return "pem" in read ? read.pem : undefined;
+    }
     if (kind === "path" && typeof value === "string") return absolute(value);
     if (kind === "listen-address" && typeof value === "string" && value.startsWith("unix:") && value.length > 5) {
       return `unix:${absolute(value.slice(5))}`;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { startErrors } from "../cli/running-server.ts";
 import { logEvents } from "../events/log-events.ts";
+import { makeSelfSigned } from "../node/self-signed.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import { testKey } from "../testing/test-crypto.ts";
 import { configProblems } from "./config-problem.ts";
@@ -40,6 +41,7 @@ async function load(text: string) {
   await files.makeDirectory("/etc");
   await files.replaceFile("/etc/posthaste.toml", Buffer.from(text));
   await files.replaceFile("/etc/relay.secret", Buffer.from("a secret of the relay\n"));
+  await files.replaceFile("/etc/house-ca.pem", Buffer.from(makeSelfSigned("House CA", 0).certificatePem));
   await files.replaceFile("/etc/mail.example.org.pem", Buffer.from(testKey("rsa")));
   await files.replaceFile("/etc/srs.secret", Buffer.from("a secret of thirty-two letters..\n"));
   await files.replaceFile("/etc/admin.token", Buffer.from("a token of twenty letters\n"));

@@ -171,6 +171,7 @@ function exampleValue(section: string, key: string): string | undefined {
     "alias.to": '["ann@example.org", "bob@elsewhere.test"]',
     "route.domain": '"*.internal.test"',
     "route.via": '"relay"',
+    "route.ca": '"house-ca.pem"',
     "route.host": '"relay.test:2525"',
     "route.path": '"/var/mail/{domain}/{user}"',
     "route.auth": '{ username = "u", password = { file = "relay.secret" } }',

@@ -1,6 +1,6 @@
 /** The `[[route]]` sections: where recipients' mail goes, first match wins. */
 import { z } from "zod";
-import { filePath, secret } from "../lib/setting-types.ts";
+import { authoritiesFile, filePath, secret } from "../lib/setting-types.ts";
 
 export const routeSettings = z
   .strictObject({
@@ -38,7 +38,12 @@ export const routeSettings = z
       .enum(["none", "opportunistic", "required", "verified"])
       .optional()
       .describe(
-        "TLS towards the next hop; default opportunistic, with auth verified. Port 465 begins with TLS. Applies on reload.",
+        "TLS towards the next hop; default opportunistic, with auth or ca verified. Port 465 begins with TLS. Applies on reload.",
+      ),
+    ca: authoritiesFile()
+      .optional()
+      .describe(
+        "For relay and lmtp: PEM file with the certificates of authorities that are trusted for this host, besides the usual ones; TLS is then verified by default. Read again on reload.",
       ),
     convert: z
       .boolean()

@@ -9,7 +9,7 @@
 import { z } from "zod";
 import { ipNetworkList, parseIpAddress, parseIpNetwork } from "./ip-network.ts";
 
-export type SettingKind = "duration" | "byte-size" | "secret" | "path" | "listen-address";
+export type SettingKind = "duration" | "byte-size" | "secret" | "path" | "authorities" | "listen-address";
 
 const millisecondsOf = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 const octetsOf = {
@@ -67,6 +67,14 @@ export function filePath() {
     .min(1, "the path is empty")
     .refine((text) => !text.includes("\0"), "a path has no NUL")
     .meta({ kind: "path" satisfies SettingKind });
+}
+
+/** A PEM file with certificates of authorities; relative as other paths are. Parsed: the certificates, as PEM. */
+export function authoritiesFile() {
+  return z
+    .string("a path is text")
+    .min(1, "the path is empty")
+    .meta({ kind: "authorities" satisfies SettingKind });
 }
 
 /** Where something listens; the same shape as `Endpoint` of ports/network.ts. */

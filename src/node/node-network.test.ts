@@ -1,17 +1,20 @@
 /** The real network on loopback: what the port promises, and what sockets do behind its back. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtemp, rename, rm, stat } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import tls from "node:tls";
+import { promisify } from "node:util";
 
 import { NetworkError, type Connection, type Endpoint, type NetworkListener, type TlsFacts } from "../ports/network.ts";
 import { NodeNetwork } from "./node-network.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 
+const execFileAsync = promisify(execFile);
 const pair = makeSelfSigned("mx.example.org", Date.now());
 const served = { ...pair, version: 1 };
 const context = () => served;
@@ -212,6 +215,36 @@ function clientTls(
     ...(options.sessionKey === undefined ? {} : { sessionKey: options.sessionKey }),
   });
 }
+
+test("an authority that the administrator added to the system's store is trusted, and so are Node's own", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "posthaste-roots-"));
+  try {
+    await writeFile(join(folder, "house.pem"), pair.certificatePem);
+    await using listener = await new NodeNetwork().listen(loopback, {
+      accept: (connection) => {
+        connection.start({ data: () => {}, end: () => {}, drained: () => {}, closed: () => {} });
+        connection.startTls({ side: "server", context }).catch(() => undefined);
+      },
+    });
+    const script = `
+      import { NodeNetwork } from ${JSON.stringify(new URL("node-network.ts", import.meta.url).href)};
+      import { getCACertificates } from "node:tls";
+      const tls = { serverName: "mx.example.org", requireVerified: false };
+      const connection = await new NodeNetwork().connect(${JSON.stringify(listener.endpoint)}, { tls });
+      console.log(connection.tls.verified, getCACertificates("bundled").length > 100);
+      process.exit();
+    `;
+    const verified = (file: string) => {
+      const env = { ...process.env, SSL_CERT_FILE: join(folder, file), SSL_CERT_DIR: folder, NODE_EXTRA_CA_CERTS: "" };
+      return execFileAsync(process.execPath, ["--input-type=module", "--eval", script], { env });
+    };
+    assert.equal((await verified("house.pem")).stdout, "true true\n");
+    await rm(join(folder, "house.pem"));
+    assert.equal((await verified("none.pem")).stdout, "false true\n");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
 
 test("STARTTLS in place: the handlers stay, facts are told on both sides", async () => {
   const { client, server, atClient, atServer } = await upgrade(new NodeNetwork(), {

@@ -54,8 +54,7 @@ export class TlsContexts {
     const key = extra.join("\n");
     const known = this.#client.get(key);
     if (known !== undefined) return known;
-    const roots = extra.length === 0 ? {} : { ca: [...getCACertificates("default"), ...extra] };
-    const context = createSecureContext({ minVersion: MIN_VERSION, ...roots });
+    const context = createSecureContext({ minVersion: MIN_VERSION, ca: [...usualRoots(), ...extra] });
     keepNewest(this.#client, key, context, CLIENT_CONTEXTS_MAX);
     return context;
   }
@@ -75,6 +74,17 @@ export class TlsContexts {
     const key = sessionKey(options);
     if (key !== undefined) this.#sessions.delete(key);
   }
+}
+
+let roots: readonly string[] | undefined;
+
+/**
+ * Node's own roots with `NODE_EXTRA_CA_CERTS`, and those of the system, where an administrator adds an authority of the
+ * house. Read once, at the first connection, since it takes a tenth of a second: a change needs a restart.
+ */
+function usualRoots(): readonly string[] {
+  roots ??= [...new Set([...getCACertificates("default"), ...getCACertificates("system")])];
+  return roots;
 }
 
 /** Sessions made under other names or roots would carry a verdict that was not asked for. */

@@ -15,6 +15,7 @@ export function targetsOf(hop: SmtpHop, addressesMax: number): readonly Target[]
     tls: hop.tls,
     implicitTls: hop.kind === "smtp" && hop.implicitTls,
     credentials: hop.credentials,
+    certificateAuthorities: hop.certificateAuthorities,
   };
   const where = hop.kind === "lmtp" ? hop.endpoint : { kind: "hosts" as const, hosts: hop.hosts, port: hop.port };
   if (where.kind === "unix") return [{ ...common, host: "localhost", endpoint: where }];

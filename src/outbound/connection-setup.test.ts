@@ -14,6 +14,7 @@ interface Case {
   readonly script?: PeerScript;
   readonly handshake?: TlsOutcome;
   readonly credentials?: HopCredentials;
+  readonly certificateAuthorities?: readonly string[];
   readonly implicitTls?: boolean;
   readonly address?: string;
   readonly unix?: true;
@@ -24,6 +25,8 @@ interface Seen {
   readonly result: SetupResult;
   readonly peer: ScriptedPeer;
   readonly log: CollectingLog;
+  /** The extra authorities of each handshake. */
+  readonly trusted: readonly (readonly string[] | undefined)[];
   /** "tls verified", "tls unverified", "clear", or the status of the setback. */
   readonly ending: string;
 }
@@ -39,9 +42,13 @@ async function setUp(options: Case): Promise<Seen> {
   const network = new MemoryNetwork();
   const clock = new ManualClock();
   const log = new CollectingLog();
+  const trusted: (readonly string[] | undefined)[] = [];
   if (options.handshake !== undefined) {
     const { handshake } = options;
-    network.tlsOutcome = () => handshake;
+    network.tlsOutcome = (_, { certificateAuthorities }) => {
+      trusted.push(certificateAuthorities);
+      return handshake;
+    };
   }
   const endpoint =
     options.unix === true
@@ -60,6 +67,7 @@ async function setUp(options: Case): Promise<Seen> {
       tls: options.tls,
       implicitTls: options.implicitTls ?? false,
       credentials: options.credentials,
+      certificateAuthorities: options.certificateAuthorities,
     },
     {
       network,
@@ -95,7 +103,7 @@ async function setUp(options: Case): Promise<Seen> {
   await settle();
   assert.equal(clock.pendingTimers, 0, "no timer is left behind");
   assert.equal(peer.openSessions, 0, "no connection is left behind");
-  return { result, peer, log, ending };
+  return { result, peer, log, trusted, ending };
 }
 
 test("TLS-008 TLS-010, trap 9: every level against every way that TLS can go", async () => {
@@ -238,6 +246,18 @@ test("credentials go only over verified TLS, loopback or a unix socket", async (
       assert.equal(seen.log.of("relay-login-failed")[0]?.["reason"], seen.result.setback.reason);
     }
   }
+});
+
+test("the authorities of a route are trusted at its handshake, and a certificate of others is told in words", async () => {
+  for (const implicitTls of [false, true]) {
+    const script = implicitTls ? withoutTls : withTls;
+    const handshake: TlsOutcome = { kind: "failed", reason: "SELF_SIGNED_CERT_IN_CHAIN" };
+    const seen = await setUp({ tls: "verified", script, implicitTls, handshake, certificateAuthorities: ["PEM"] });
+    assert.deepEqual(seen.trusted, [["PEM"]]);
+    assert.ok(seen.result.kind === "failed");
+    assert.match(seen.result.setback.reason, /not trusted here \(SELF_SIGNED_CERT_IN_CHAIN\)/);
+  }
+  assert.deepEqual((await setUp({ tls: "verified", handshake: unverified })).trusted, [undefined]);
 });
 
 test("a refused login defers, whatever its class, and the next address is not asked with it", async () => {

@@ -13,6 +13,7 @@
  * Credentials go only over verified TLS, to loopback, or through a unix socket; elsewhere the mail waits. A server that
  * sends octets between 220 and the handshake gets neither mail nor a second chance in clear (RFC 3207 §6).
  */
+import { withCertificateWords } from "../lib/certificate-words.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -34,6 +35,8 @@ export interface Target {
   readonly tls: TlsLevel;
   readonly implicitTls: boolean;
   readonly credentials: HopCredentials | undefined;
+  /** Trusted besides the usual ones; PEM. */
+  readonly certificateAuthorities: readonly string[] | undefined;
 }
 
 export interface SetupContext {
@@ -250,7 +253,7 @@ function tlsFailed(failure: ClientFailure, peer: PeerFacts): Attempt {
     return { kind: "failed", setback: failureSetback(failure, peer), tryNext: true };
   }
   const detail = failure.kind === "bare-line-end" ? "" : failure.detail;
-  const reason = `${peer.host}: ${detail}`;
+  const reason = `${peer.host}: ${withCertificateWords(detail)}`;
   return { kind: "tls-trouble", reason: detail, setback: finding("4.7.5", "remote-trouble", reason, peer) };
 }
 
@@ -260,7 +263,12 @@ function connectFailed(error: unknown, target: Target, context: SetupContext, pe
   log.event("connection-failed", { message, site: target.site, host: target.host, address: peer.address, reason });
   const where = `${target.host} [${peer.address}]`;
   if (error instanceof NetworkError && error.code === "ETLS") {
-    const setback = finding("4.7.5", "remote-trouble", `TLS with ${where} failed: ${reason}`, peer);
+    const setback = finding(
+      "4.7.5",
+      "remote-trouble",
+      `TLS with ${where} failed: ${withCertificateWords(reason)}`,
+      peer,
+    );
     return { kind: "failed", setback, tryNext: true };
   }
   const setback = finding("4.4.1", "remote-trouble", `could not connect to ${where}: ${reason}`, peer);
@@ -290,6 +298,7 @@ function tlsOptions(target: Target): TlsClientOptions {
     serverName: target.host,
     requireVerified: target.tls === "verified",
     sessionKey: `${target.site} ${target.host} ${target.tls}`,
+    ...(target.certificateAuthorities && { certificateAuthorities: target.certificateAuthorities }),
   };
 }
 

@@ -426,6 +426,28 @@ test("a route that leads nowhere, or back to us, is our mistake: the mail waits"
   );
 });
 
+test("a route's own authorities are for its host alone, which is then verified, on connections of its own", async () => {
+  const relay = { via: "relay", host: "192.0.2.1" } as const;
+  const { route } = withRoutes(
+    { domain: "a.test", ...relay },
+    { domain: "b.test", ...relay, ca: "PEM of one" },
+    { domain: "c.test", ...relay, ca: "PEM of two" },
+    { domain: "d.test", via: "lmtp", host: "192.0.2.1", ca: "PEM of two" },
+  );
+  const hops = await Promise.all(["a.test", "b.test", "c.test"].map(async (domain) => smtp(await route(domain))));
+  assert.deepEqual(
+    hops.map(({ tls, certificateAuthorities }) => [tls, certificateAuthorities]),
+    [
+      ["opportunistic", undefined],
+      ["verified", ["PEM of one"]],
+      ["verified", ["PEM of two"]],
+    ],
+  );
+  assert.equal(new Set(hops.map(({ site }) => site)).size, 3);
+  const d = await route("d.test");
+  assert.deepEqual(d.kind === "hop" && d.hop.kind === "lmtp" && d.hop.certificateAuthorities, ["PEM of two"]);
+});
+
 test("two logins at one relay host are two sites, and a change of settings is in force at once", async () => {
   const relay = (username: string) => ({ via: "relay", host: "192.0.2.1", auth: { username, password: "p" } }) as const;
   const { route, router, defaults } = withRoutes(

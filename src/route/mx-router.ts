@@ -2,6 +2,7 @@
  * Where a recipient's mail goes: configured routes first, then local domains to their mailbox, everything else by MX.
  * What DNS said is kept briefly for each domain, so that most answers cost no look-up; equals are shuffled every time.
  */
+import { createHash } from "node:crypto";
 import { parseIpAddress } from "../address/ip-address.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -174,13 +175,15 @@ export class MxRouter implements Router {
     if (host === undefined) return this.#misled(text, `The route's host "${text}" cannot be read.`, "unreadable host");
     const tls = route.tls ?? defaultTls(host, route);
     const endpoint = host.kind === "unix" ? `unix:${host.path}` : hostAndPort(host);
-    // Logins and TLS levels must not share kept connections.
+    // Logins, TLS levels and authorities must not share kept connections.
     const login = route.auth === undefined ? "" : ` as ${route.auth.username}`;
+    const authorities = route.ca === undefined ? "" : ` ca ${shortHash(route.ca)}`;
     const common = {
-      site: `${via} ${endpoint}${login} tls ${tls}`,
+      site: `${via} ${endpoint}${login} tls ${tls}${authorities}`,
       tls,
       description: `${via} ${endpoint}`,
       ...(route.auth === undefined ? {} : { credentials: route.auth }),
+      ...(route.ca === undefined ? {} : { certificateAuthorities: [route.ca] }),
     };
     if (host.kind === "unix") {
       if (via === "relay") return this.#misled(text, "A relay host is no unix socket.", `relay ${endpoint}`);
@@ -349,7 +352,12 @@ function maildirHop(path: string): NextHop {
 
 function defaultTls(host: RouteHost, route: StaticRoute): TlsLevel {
   if (host.kind === "unix") return "none";
+  if (route.ca !== undefined) return "verified";
   return route.auth !== undefined && !isOnThisMachine(host) ? "verified" : "opportunistic";
+}
+
+function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 8);
 }
 
 function hostAndPort(host: Exclude<RouteHost, { kind: "unix" }>): string {

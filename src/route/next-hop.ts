@@ -27,6 +27,8 @@ export type NextHop =
       /** TLS from the first octet (a relay host on 465). */
       readonly implicitTls: boolean;
       readonly credentials?: HopCredentials;
+      /** Trusted besides the usual authorities; PEM. */
+      readonly certificateAuthorities?: readonly string[];
       /** false: 8-bit content is reported with 5.6.3 where the server lacks 8BITMIME, not converted. */
       readonly convert?: boolean | undefined;
       /** For people: `mx example.org` or `relay relay.test:2525`. */
@@ -40,6 +42,8 @@ export type NextHop =
         | { readonly kind: "hosts"; readonly hosts: readonly HopHost[]; readonly port: number };
       readonly tls: TlsLevel;
       readonly credentials?: HopCredentials;
+      /** Trusted besides the usual authorities; PEM. */
+      readonly certificateAuthorities?: readonly string[];
       /** false: 8-bit content is reported with 5.6.3 where the server lacks 8BITMIME, not converted. */
       readonly convert?: boolean | undefined;
       readonly description: string;

@@ -19,6 +19,8 @@ export interface StaticRoute {
   readonly path?: string | undefined;
   readonly auth?: HopCredentials | undefined;
   readonly tls?: TlsLevel | undefined;
+  /** Trusted besides the usual authorities; PEM. */
+  readonly ca?: string | undefined;
   /** Default true. */
   readonly convert?: boolean | undefined;
 }

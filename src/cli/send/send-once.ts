@@ -7,7 +7,7 @@ import { ExitCode } from "../exit-code.ts";
 import { printable } from "../../lib/printable-text.ts";
 import { type Style, styleFor } from "../style.ts";
 import { sizeText } from "../words.ts";
-import { withCertificateWords } from "./certificate-words.ts";
+import { withCertificateWords } from "../../lib/certificate-words.ts";
 import type { OutgoingContent } from "./outgoing-content.ts";
 import type { SendPlan, SendTarget } from "./send-plan.ts";
 import { exitCodeOf, type OpenedSession, openSession, placeOf, type SendTrouble, troubleOf } from "./send-session.ts";

@@ -12,7 +12,7 @@ import { replyText, type ReceivedReply } from "../../smtp/reply-reader.ts";
 import type { CliContext } from "../context.ts";
 import { ExitCode } from "../exit-code.ts";
 import type { OutgoingContent } from "./outgoing-content.ts";
-import { withCertificateWords } from "./certificate-words.ts";
+import { withCertificateWords } from "../../lib/certificate-words.ts";
 import { probeServer } from "./probe-server.ts";
 import type { SendPlan, SendTarget } from "./send-plan.ts";
 
