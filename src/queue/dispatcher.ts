@@ -19,6 +19,7 @@ import type { RetryWishes } from "./retry-wishes.ts";
 import { type RoutedRecipient, RoutingStage } from "./routing-stage.ts";
 import type { QueueSettings } from "./settings.ts";
 import type { ReadyJob, Site } from "./site.ts";
+import type { UntriedPace } from "./untried-pace.ts";
 
 /** A recipient for whose site there was no room is put off by this, and up to as much again. */
 const crowdedPutOffMs = 5_000;
@@ -32,6 +33,7 @@ export interface DispatcherOptions {
   readonly random: Random;
   readonly ready: ReadyQueue;
   readonly space: ReadySpace;
+  readonly untriedPace: UntriedPace;
   readonly concluder: Concluder;
   /** What a person wants tried although its site rests. */
   readonly wishes: RetryWishes;
@@ -88,6 +90,7 @@ export class Dispatcher {
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
     for (const { domain } of recipients) site.notePutOff(domain);
+    if (!claim.fresh) this.#options.untriedPace.noteUntried(recipients.length);
     const restEnd = wallTimeOf(site.restingUntilMs(nowMs) ?? nowMs, clock);
     const until = new Date(restEnd).toISOString();
     const ordered = site.restOrdered(nowMs);
@@ -210,6 +213,9 @@ export class Dispatcher {
       return [{ index, outcome: result.kind === "deferred" ? { ...result, notTried: true as const } : result }];
     });
     const recipients = unrouted.map(({ recipient }) => recipient);
+    if (!claim.fresh) {
+      this.#options.untriedPace.noteUntried(unrouted.filter(({ result }) => result.kind === "deferred").length);
+    }
     this.#options.concluder.conclude({ claim, recipients, outcomes, route: "none", durationMs: 0 });
   }
 

@@ -34,6 +34,7 @@ import { SiteControl } from "./site-control.ts";
 import { siteVerdict } from "./site-health.ts";
 import { replyText } from "./settlement.ts";
 import { Unbegun } from "./unbegun.ts";
+import { UntriedPace } from "./untried-pace.ts";
 
 export type { DeliveryAgents } from "./deliveries.ts";
 export type { SiteStats } from "./site.ts";
@@ -85,6 +86,7 @@ export class Queue {
 
   readonly #ready: ReadyQueue;
   readonly #space: ReadySpace;
+  readonly #untriedPace = new UntriedPace();
   readonly #dispatcher: Dispatcher;
   readonly #deliveries: Deliveries;
   readonly #recorder: Recorder;
@@ -137,6 +139,7 @@ export class Queue {
       random,
       ready: this.#ready,
       space: this.#space,
+      untriedPace: this.#untriedPace,
       concluder: this.#concluder,
       wishes: this.#wishes,
       settings: () => this.#settings,
@@ -153,7 +156,10 @@ export class Queue {
       agedRequest: () => this.#agedRequest(),
       secure: () => this.#leases.secure(),
       admit: (page) => {
-        for (const claimed of page) this.#admit(newClaim(claimed, false));
+        for (const claimed of page) {
+          this.#untriedPace.noteRead(claimed.recipients.length);
+          this.#admit(newClaim(claimed, false));
+        }
         this.#pump();
       },
     });
@@ -256,8 +262,10 @@ export class Queue {
 
   #claimRequest(): ClaimRequest | undefined {
     if (!this.#mayBegin) return undefined;
-    const page = this.#space.page(this.#clock.monotonicMs());
-    if (!("waitMs" in page)) return { ...this.#terms, ...page };
+    const nowMs = this.#clock.monotonicMs();
+    const slowMs = this.#untriedPace.waitMs(nowMs);
+    const page = slowMs > 0 ? { waitMs: slowMs } : this.#space.page(nowMs);
+    if (!("waitMs" in page)) return { ...this.#terms, ...page, ...this.#untriedPace.page(page, nowMs) };
     this.#claimer.wakeAfter(page.waitMs);
     return undefined;
   }
