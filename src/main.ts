@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { makeVerifier } from "./accounts/user-administration.ts";
 import { usableControlSocket } from "./cli/control-socket.ts";
+import { openMaildirThreads } from "./server/sending/open-maildir-threads.ts";
 import type { CliContext, ServerApi, ServerTarget, TextInput, TextOutput } from "./cli/context.ts";
 import { CliError, ExitCode } from "./cli/exit-code.ts";
 import { runCli } from "./cli/run.ts";
@@ -195,6 +196,7 @@ async function startServer(plan: ServerPlan): Promise<RunningServer> {
     openSpool: (directory) =>
       openSpoolOrExplain({ directory, clock, files, log, onThreadGone: (error) => endWithoutSpool(log, error) }),
     reportWork: openReportThread(),
+    maildirs: openMaildirThreads(clock),
     reading: openReadingThread(),
     serveHttp,
   });

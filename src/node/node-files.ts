@@ -3,6 +3,7 @@
  * (0600, 0700) unless asked otherwise, since nearly all of them hold mail or secrets.
  */
 import { randomBytes } from "node:crypto";
+import type { Stats } from "node:fs";
 import {
   chmod,
   open,
@@ -18,15 +19,16 @@ import {
 } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
-import { FileError, type FileFacts, type Files, type OpenFile, type OpenMode } from "../ports/files.ts";
+import { type FileFacts, type Files, type OpenFile, type OpenMode } from "../ports/files.ts";
+import { fileError } from "./file-error.ts";
 import { noteRead } from "./read-garbage.ts";
 
-const FLAGS = { read: "r", create: "wx", append: "a" } as const satisfies Record<OpenMode, string>;
+export const openFlags = { read: "r", create: "wx", append: "a" } as const satisfies Record<OpenMode, string>;
 
 export class NodeFiles implements Files {
   async open(path: string, mode: OpenMode, permissions = 0o600): Promise<OpenFile> {
     try {
-      return new NodeOpenFile(await open(path, FLAGS[mode], permissions));
+      return new NodeOpenFile(await open(path, openFlags[mode], permissions));
     } catch (error) {
       throw fileError(error);
     }
@@ -98,9 +100,7 @@ export class NodeFiles implements Files {
 
   async stat(path: string): Promise<FileFacts | undefined> {
     try {
-      const facts = await stat(path);
-      const kind = facts.isFile() ? "file" : facts.isDirectory() ? "directory" : "other";
-      return { kind, size: facts.size, modifiedAt: facts.mtimeMs, permissions: facts.mode & 0o7777 };
+      return factsOf(await stat(path));
     } catch (error) {
       const wrapped = fileError(error);
       if (wrapped.code === "ENOENT" || wrapped.code === "ENOTDIR") return undefined;
@@ -172,8 +172,7 @@ async function guarded<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-function fileError(error: unknown): FileError {
-  if (error instanceof FileError) return error;
-  const cause = error as NodeJS.ErrnoException;
-  return new FileError(cause.code ?? "EIO", cause.message, { cause });
+export function factsOf(facts: Stats): FileFacts {
+  const kind = facts.isFile() ? "file" : facts.isDirectory() ? "directory" : "other";
+  return { kind, size: facts.size, modifiedAt: facts.mtimeMs, permissions: facts.mode & 0o7777 };
 }

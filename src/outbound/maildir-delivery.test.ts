@@ -5,6 +5,7 @@ import { deliveryJob } from "../testing/delivery-fixture.ts";
 import { SpoolError } from "../spool/spool.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import { MaildirDelivery, maildirPath } from "./maildir-delivery.ts";
+import { DirectMaildirStore } from "./maildir-store.ts";
 
 const hop = {
   kind: "maildir",
@@ -14,7 +15,7 @@ const hop = {
 } as const;
 const options = { signal: new AbortController().signal };
 const agentOn = (files: MemoryFiles) =>
-  new MaildirDelivery({ files, log: new CollectingLog() }, { hostname: "mx.test" });
+  new MaildirDelivery({ store: new DirectMaildirStore(files), log: new CollectingLog() }, { hostname: "mx.test" });
 
 async function onlyFileIn(files: MemoryFiles, folder: string): Promise<string> {
   const names = await files.list(folder);
@@ -225,7 +226,7 @@ test("what goes wrong in the middle settles those that have the message already"
   const to = ["ann@local.test", "bob@local.test", "cid@local.test"];
   const log = new CollectingLog();
   const files = new MemoryFiles();
-  const agent = new MaildirDelivery({ files, log }, { hostname: "mx.test" });
+  const agent = new MaildirDelivery({ store: new DirectMaildirStore(files), log }, { hostname: "mx.test" });
   const whole = deliveryJob({ hop, to, content: "\r\nx\r\n" });
   let opened = 0;
   const { outcomes } = await agent.deliver(
@@ -255,7 +256,7 @@ test("a mailbox that cannot be written is told with its path and the cause; the 
   const log = new CollectingLog();
   const files = new MemoryFiles();
   files.failNext("open", "EACCES");
-  const agent = new MaildirDelivery({ files, log }, { hostname: "mx.test" });
+  const agent = new MaildirDelivery({ store: new DirectMaildirStore(files), log }, { hostname: "mx.test" });
   const { outcomes } = await agent.deliver(deliveryJob({ hop, to: ["ann@local.test"], content: "\r\n" }), options);
   const [told] = log.of("local-delivery-failed");
   assert.equal(told?.["where"], "/mail/local.test/ann/Maildir");

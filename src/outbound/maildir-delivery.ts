@@ -11,12 +11,13 @@ import { localPartKey } from "../address/mailbox-text.ts";
 import { asciiLowerCase, asciiUpperCase } from "../lib/ascii-case.ts";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import { keepNewest } from "../lib/newest.ts";
-import { FileError, type Files } from "../ports/files.ts";
+import { FileError } from "../ports/files.ts";
 import type { Log } from "../ports/log.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
 import { logFault, outcomeOfFault } from "../queue/fault-outcome.ts";
-import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
+import type { StoredRecipient } from "../spool/spool.ts";
 import { finalContent } from "./final-content.ts";
+import type { MaildirContent, MaildirStore } from "./maildir-store.ts";
 
 export interface MaildirSettings {
   /** Last part of file names, as Maildir readers expect. */
@@ -24,14 +25,14 @@ export interface MaildirSettings {
 }
 
 export class MaildirDelivery implements DeliveryAgent {
-  readonly #files: Files;
+  readonly #store: MaildirStore;
   readonly #log: Log;
   readonly #hostname: string;
-  /** Maildirs known to exist, so that they are looked for once. */
+  /** Maildirs known to exist, so that they are made once. */
   readonly #prepared = new Map<string, true>();
 
-  constructor(dependencies: { readonly files: Files; readonly log: Log }, settings: MaildirSettings) {
-    this.#files = dependencies.files;
+  constructor(dependencies: { readonly store: MaildirStore; readonly log: Log }, settings: MaildirSettings) {
+    this.#store = dependencies.store;
     this.#log = dependencies.log;
     // A name has room for 255 octets, and the queue id and the time stand before this.
     this.#hostname = settings.hostname.replaceAll(/[/:]/g, "_").slice(0, 200);
@@ -48,7 +49,9 @@ export class MaildirDelivery implements DeliveryAgent {
     return { outcomes };
   }
 
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    return this.#store.close();
+  }
 
   async #deliverOne(job: DeliveryJob, recipient: StoredRecipient): Promise<DeliveryOutcome> {
     if (job.hop.kind !== "maildir") throw new Error(`a ${job.hop.kind} hop came to the Maildir agent`);
@@ -78,65 +81,25 @@ export class MaildirDelivery implements DeliveryAgent {
     };
   }
 
-  async #put(inbox: string, maildir: string, job: DeliveryJob, recipient: StoredRecipient): Promise<void> {
-    const prepare = async (): Promise<void> => {
-      await this.#prepare(inbox);
-      if (maildir !== inbox) await this.#prepare(maildir, { marker: true });
-    };
-    await prepare();
-    try {
-      await this.#write(maildir, job, job.message, recipient);
-    } catch (error) {
-      if (!(error instanceof FileError) || error.code !== "ENOENT") throw error;
-      // Somebody removed a folder that was there when we last looked.
-      this.#prepared.delete(inbox);
-      this.#prepared.delete(maildir);
-      await prepare();
-      await this.#write(maildir, job, job.message, recipient);
-    }
-  }
-
-  async #write(maildir: string, job: DeliveryJob, message: StoredMessage, recipient: StoredRecipient): Promise<void> {
+  async #put(inbox: string, folder: string, job: DeliveryJob, recipient: StoredRecipient): Promise<void> {
+    const { message } = job;
     const name = `${Math.floor(message.receivedAt / 1000)}.${message.id}_${recipient.index}.${this.#hostname}`;
-    const target = `${maildir}/new/${name}`;
-    if (await this.#files.stat(target)) {
-      // An earlier attempt may have ended between the rename and its sync.
-      await this.#files.syncDirectory(`${maildir}/new`);
-      return;
-    }
-    const temporary = `${maildir}/tmp/${name}`;
-    // A leftover of an attempt that a crash cut short.
-    await this.#files.remove(temporary);
+    // Content with line ends of its own would not survive the conversion.
+    const lineEnds = message.facts.binary ? "crlf" : "lf";
+    const content: MaildirContent = {
+      size: message.size,
+      async *chunks() {
+        await using stored = await job.openContent();
+        yield* finalContent(message, stored, { deliveredTo: recipient.address, lineEnds });
+      },
+    };
     try {
-      await using content = await job.openContent();
-      await using file = await this.#files.open(temporary, "create", 0o600);
-      // Content with line ends of its own would not survive the conversion.
-      const lineEnds = message.facts.binary ? "crlf" : "lf";
-      for await (const chunk of finalContent(message, content, { deliveredTo: recipient.address, lineEnds })) {
-        await file.write(chunk);
-      }
-      await file.sync();
+      await this.#store.put({ inbox, folder, name, isKnown: this.#prepared.has(folder) }, content);
     } catch (error) {
-      await this.#files.remove(temporary).catch(() => undefined);
+      this.#prepared.delete(folder);
       throw error;
     }
-    await this.#files.rename(temporary, target);
-    await this.#files.syncDirectory(`${maildir}/new`);
-  }
-
-  /** A folder of a Maildir has a marker, without which it may be taken for a Maildir of its own, with its own quota. */
-  async #prepare(maildir: string, options: { readonly marker?: boolean } = {}): Promise<void> {
-    if (this.#prepared.has(maildir) && (await this.#files.stat(`${maildir}/new`))) return;
-    for (const folder of ["tmp", "cur", "new"]) {
-      await this.#files.makeDirectory(`${maildir}/${folder}`, 0o700);
-    }
-    if (options.marker === true) {
-      await using marker = await this.#files.open(`${maildir}/maildirfolder`, "append", 0o600);
-      await marker.sync();
-    }
-    await this.#files.syncDirectory(maildir);
-    await this.#files.syncDirectory(parentOf(maildir));
-    keepNewest(this.#prepared, maildir, true, preparedMax);
+    keepNewest(this.#prepared, folder, true, preparedMax);
   }
 }
 
@@ -185,10 +148,6 @@ function safe(part: string): string {
 
 function encodeOctet(character: string): string {
   return `%${asciiUpperCase(character.charCodeAt(0).toString(16)).padStart(2, "0")}`;
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(1, path.lastIndexOf("/")));
 }
 
 function outcomeOfFileError(error: FileError): DeliveryOutcome {

@@ -1,5 +1,6 @@
 /** What a server asks of the machine it runs on. `main.ts` gives the real ports; tests and simulations give theirs. */
 import type { MessageReading } from "../../admin/message-reading.ts";
+import type { MaildirStore } from "../../outbound/maildir-store.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Crypto } from "../../ports/crypto.ts";
 import type { Files } from "../../ports/files.ts";
@@ -34,7 +35,9 @@ export interface ServerPorts {
   readonly openSpool: (dataDir: string) => Promise<Spool>;
   /** Reads and makes reports, best in a thread of its own: absent, this one does, and stands still meanwhile. */
   readonly reportWork?: ReportWork;
-  /** Takes captured mail apart, likewise. */
+  /** Writes into mailboxes, which may hang: absent, `files` does, and what hangs takes its threads. */
+  readonly maildirs?: MaildirStore;
+  /** Takes captured mail apart, as `reportWork` does with reports. */
   readonly reading?: MessageReading;
   readonly serveHttp: (
     endpoint: Endpoint,

@@ -3,6 +3,7 @@ import type { Settings } from "../../config/settings-schema.ts";
 import { CaptureDelivery } from "../../outbound/capture-delivery.ts";
 import { DiscardDelivery } from "../../outbound/discard-delivery.ts";
 import { MaildirDelivery } from "../../outbound/maildir-delivery.ts";
+import { DirectMaildirStore } from "../../outbound/maildir-store.ts";
 import { smtpDeliverySettings } from "../../outbound/settings.ts";
 import { SmtpDelivery } from "../../outbound/smtp-delivery.ts";
 import type { DeliveryAgents } from "../../queue/queue.ts";
@@ -10,21 +11,25 @@ import type { MessageSigning } from "../../signing/message-signing.ts";
 import type { Opening } from "../plan/part.ts";
 
 export function openDelivery(
-  { settings, ports: { network, clock, files, log }, parts }: Opening,
+  { settings, ports: { network, clock, files, log, maildirs }, parts }: Opening,
   /** `signing` absent: what is converted loses its signatures. */
   { reports, signing }: { readonly reports: DeliveryAgents["reports"]; readonly signing?: MessageSigning },
 ): DeliveryAgents {
   const smtp = new SmtpDelivery({ network, clock, log, settings: smtpView(settings), signing: () => signing });
+  const store = maildirs ?? new DirectMaildirStore(files);
+  const maildir = new MaildirDelivery({ store, log }, { hostname: settings.hostname });
   parts.add({
     name: "delivery",
     view: smtpView,
     prepare: (next) => () => smtp.reconfigure(next),
-    stop: () => smtp.close(),
+    stop: async () => {
+      await Promise.all([smtp.close(), maildir.close()]);
+    },
   });
   return {
     smtp,
     lmtp: smtp,
-    maildir: new MaildirDelivery({ files, log }, { hostname: settings.hostname }),
+    maildir,
     capture: new CaptureDelivery(),
     reports,
     discard: new DiscardDelivery(),
