@@ -344,13 +344,18 @@ test("the log is read with the database, and what it settled is settled", async 
 test("a log that is lost, cut or damaged: whoever waited is held, and nothing that it settled is sent again", async () => {
   await using bench = new SqliteBench();
   const { image, done } = await killedSpool(bench);
-  const size = statSync(join(image, "spool.db-wal")).size;
-  for (let seed = 1; seed <= SEEDS / 2; seed++) {
+  // What a log before it left after its end is nobody's loss.
+  const frames = readFileSync(join(image, "spool.db-shm")).readUInt32LE(16);
+  const size = 32 + frames * (24 + PAGE_BYTES);
+  assert.ok(size <= statSync(join(image, "spool.db-wal")).size);
+  for (let seed = 1; seed <= SEEDS; seed++) {
     const random = new SeededRandom(2000 + seed);
     const folder = await bench.folder();
     cpSync(image, folder, { recursive: true });
     const log = join(folder, "spool.db-wal");
     const kind = chance(random, 3);
+    // Without the log's index, which a power loss may take, the log itself has to show it.
+    if (kind !== 1 && random.next() < 0.5) rmSync(`${folder}/spool.db-shm`);
     if (kind === 0) truncateSync(log, chance(random, size - 1));
     else if (kind === 1) rmSync(log);
     else overwrite(log, 1 + chance(random, Math.floor(size / PAGE_BYTES)), random.bytes(64), chance(random, 4000));
