@@ -46,6 +46,7 @@ const finalEvents: Partial<Readonly<Record<HistoryEvent["kind"], RecipientState>
   "recipient-removed": "removed",
 };
 
+type HistoryByRecipient = ReadonlyMap<number, readonly OfRecipient[]>;
 type OfRecipient = Extract<HistoryEvent, { readonly recipient: number }>;
 
 export class MessageMender {
@@ -131,7 +132,10 @@ export class MessageMender {
   #mend(seq: number, message: StoredMessage): void {
     const { id } = message;
     const events = this.#events.all(id).map(([json]) => JSON.parse(json) as HistoryEvent);
-    const ofRecipients = events.filter((event): event is OfRecipient => "recipient" in event);
+    const ofRecipients = Map.groupBy(
+      events.filter((event): event is OfRecipient => "recipient" in event),
+      ({ recipient }) => recipient,
+    );
     this.#settleByHistory(seq, message, ofRecipients);
     const missing = this.#restoreMissing(seq, message, ofRecipients);
     const [wasOpen, closedAt] = this.#notedAs.get(seq) ?? [0, null];
@@ -164,10 +168,10 @@ export class MessageMender {
   }
 
   /** A page may be older than the history on another: what was settled stays settled. */
-  #settleByHistory(seq: number, { id }: StoredMessage, events: readonly OfRecipient[]): void {
+  #settleByHistory(seq: number, { id }: StoredMessage, events: HistoryByRecipient): void {
     for (const { index, state, address } of this.#recipientsOf(seq, id)) {
       if (!isOpen(state)) continue;
-      const last = events.findLast((event) => event.recipient === index && finalEvents[event.kind] !== undefined);
+      const last = events.get(index)?.findLast(({ kind }) => finalEvents[kind] !== undefined);
       const final = last === undefined ? undefined : finalEvents[last.kind];
       if (last === undefined || final === undefined || last.address !== address) continue;
       this.#finish.run(stateNumber(final), Math.floor(last.at), firstKey(seq) + index);
@@ -175,14 +179,14 @@ export class MessageMender {
   }
 
   /** Those whose history is there come back, held or final. Returns how many do not. */
-  #restoreMissing(seq: number, { id }: StoredMessage, events: readonly OfRecipient[]): number {
+  #restoreMissing(seq: number, { id }: StoredMessage, events: HistoryByRecipient): number {
     const known = new Set(this.#recipientsOf(seq, id).map(({ index }) => index));
-    const last = Math.max(-1, ...known, ...events.map(({ recipient }) => recipient));
+    const last = [...known, ...events.keys()].reduce((most, index) => Math.max(most, index), -1);
     let missing = 0;
     let restored = 0;
     for (let index = 0; index <= last; index++) {
       if (known.has(index)) continue;
-      const own = events.filter(({ recipient }) => recipient === index);
+      const own = events.get(index) ?? [];
       const domain = parseMailbox(own[0]?.address ?? "")?.domainKey;
       if (own[0] === undefined || domain === undefined) {
         missing++;
