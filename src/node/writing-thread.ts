@@ -69,7 +69,8 @@ export class WritingThread<Order> {
 
   /** What is under way rejects. A call that hangs in the system ends when the system lets it. */
   end(): void {
-    void this.#worker.terminate();
+    // It ends when the system lets it, and nobody waits for that.
+    this.#worker.terminate().catch(() => undefined);
   }
 
   #ask(task: Task<Order>, transfer: readonly (ArrayBuffer | MessagePort)[]): Promise<void> {
@@ -124,7 +125,9 @@ class ContentFeed {
     this.#port = port;
     this.#content = content;
     port.on("message", (request: Request) => {
-      void this.#piece(request).then((piece) => port.postMessage(piece));
+      this.#piece(request)
+        .then((piece) => port.postMessage(piece))
+        .catch((error: unknown) => (this.failure = error));
     });
   }
 

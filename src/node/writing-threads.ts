@@ -79,7 +79,7 @@ export class WritingThreads<Order> {
       }
       this.#waiting.splice(at, 1);
       busy.orders++;
-      void this.#carryOut(busy, job);
+      this.#carryOut(busy, job).catch(job.settle);
     }
   }
 
