@@ -7,6 +7,10 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import { type ClaimedMessage, type ClaimRequest, type Spool, SpoolError } from "../spool/spool.ts";
+import type { Leases } from "./leases.ts";
+import type { QueueState } from "./queue-state.ts";
+import type { ReadySpace } from "./ready-space.ts";
+import type { UntriedPace } from "./untried-pace.ts";
 
 /** Recipients that fall due within this time are read together, instead of one by one. */
 const gatherMs = 100;
@@ -15,19 +19,17 @@ const refusedRetryMs = 5_000;
 /** So soon a clock that was set, or a machine that slept, is noticed: no wait for a time of day is longer in one piece. */
 const lookAgainMs = 60_000;
 
+/** Recipients of mail whose time is over that may be in memory beyond `ready`. */
+const agedMax = 500;
+
 export interface ClaimerOptions {
   readonly spool: Spool;
   readonly clock: Clock;
   readonly log: Log;
-  /**
-   * What may be claimed now; undefined when there is no room. The owner calls {@link Claimer.wake} when there is again,
-   * for all or for a domain that the last request left out.
-   */
-  readonly request: () => ClaimRequest | undefined;
-  /** What may be claimed of mail whose time is over, crowded or not; undefined: nothing is crowded. */
-  readonly agedRequest: () => ClaimRequest | undefined;
-  /** Asked before each claim: what this process has in memory must not be claimed anew. A promise where that takes a write. */
-  readonly secure: () => Promise<void> | undefined;
+  readonly state: QueueState;
+  readonly space: ReadySpace;
+  readonly untriedPace: UntriedPace;
+  readonly leases: Leases;
   readonly admit: (page: readonly ClaimedMessage[]) => void;
 }
 
@@ -76,7 +78,7 @@ export class Claimer {
 
   /** Reads what must not be crowded out, too. */
   lookForAged(): void {
-    if (this.#options.agedRequest() === undefined) return;
+    if (this.#agedRequest() === undefined) return;
     this.#agedFirst = true;
     this.wake();
   }
@@ -148,19 +150,42 @@ export class Claimer {
     }
   }
 
+  /** What may be claimed now; undefined: nothing, until {@link Claimer.wake}. */
+  #request(): ClaimRequest | undefined {
+    const { state, space, untriedPace, clock } = this.#options;
+    if (!state.mayBegin) return undefined;
+    const nowMs = clock.monotonicMs();
+    const slowMs = untriedPace.waitMs(nowMs);
+    const page = slowMs > 0 ? { waitMs: slowMs } : space.page(nowMs);
+    if (!("waitMs" in page)) return { ...state.terms, ...page, ...untriedPace.page(page, nowMs) };
+    this.wakeAfter(page.waitMs);
+    return undefined;
+  }
+
+  /** What may be claimed of mail whose time is over, crowded or not; undefined: nothing is in memory to crowd it out. */
+  #agedRequest(): ClaimRequest | undefined {
+    const { state, space } = this.#options;
+    const limit = Math.min(agedMax, space.max + agedMax - space.taken);
+    if (!state.mayBegin || space.taken === 0 || limit <= 0) return undefined;
+    const receivedBy = state.clockSteps.beganBy(state.settings.expire);
+    return { ...state.terms, limit, perDomainMax: limit, excludeDomains: [], receivedBy };
+  }
+
   async #readPages(): Promise<void> {
-    const { spool, request, agedRequest, secure, admit } = this.#options;
+    const { spool, untriedPace, leases, admit } = this.#options;
     while (!this.#stopped && !this.#paused) {
-      const aged = this.#agedFirst ? agedRequest() : undefined;
-      const asked = aged ?? request();
+      const aged = this.#agedFirst ? this.#agedRequest() : undefined;
+      const asked = aged ?? this.#request();
       if (asked === undefined) return;
-      const securing = secure();
+      // What this process has in memory must not be claimed anew.
+      const securing = leases.secure();
       if (securing !== undefined) {
         await securing;
         continue;
       }
       this.#agedFirst = false;
       const page = await spool.claim(asked);
+      for (const { recipients } of page) untriedPace.noteRead(recipients.length);
       if (page.length > 0) admit(page);
       if (page.length > 0 || aged !== undefined) continue;
       const due = await spool.nextDue(asked.excludeDomains);

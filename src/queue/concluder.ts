@@ -3,7 +3,6 @@
  * the settlement is recorded. Nothing is forgotten before the spool has it.
  */
 import type { HistoryEvent } from "../events/history-event.ts";
-import type { ClockSteps } from "../lib/clock-steps.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -31,9 +30,11 @@ import {
   type ReportableAttempt,
 } from "./conclusion.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
-import type { Claim } from "./leases.ts";
+import type { Claimer } from "./claimer.ts";
+import type { Claim, Leases } from "./leases.ts";
+import type { QueueState } from "./queue-state.ts";
+import type { ReadySpace } from "./ready-space.ts";
 import type { Recorder } from "./recorder.ts";
-import type { QueueSettings } from "./settings.ts";
 import { type Attempted, changeFor, eventFor, logReports, logConclusion, replyText } from "./settlement.ts";
 
 /** Tries at making the reports of one attempt. Failing outcomes wait in memory meanwhile, so it is short. */
@@ -65,10 +66,10 @@ export interface ConcluderOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly settings: () => QueueSettings;
-  readonly clockSteps: ClockSteps;
-  /** These recipients of the claim are no longer in memory. `due`: the earliest time at which one is due again. */
-  readonly settled: (claim: Claim, recipients: number, due: Instant | undefined) => void;
+  readonly state: QueueState;
+  readonly space: ReadySpace;
+  readonly leases: Leases;
+  readonly claimer: Claimer;
 }
 
 /** What the queue asks of `reporting/`: the delivery status notifications that a set of outcomes calls for. */
@@ -113,13 +114,13 @@ export class Concluder {
 
   conclude(ended: EndedAttempt): void {
     this.#unrecorded.add(ended);
-    const { clock, clockSteps, random, settings, log } = this.#options;
+    const { clock, random, state, log } = this.#options;
     const { message } = ended.claim;
     const now = clock.now();
     const conclusions = conclusionsOn(ended.recipients, ended.outcomes, {
       message,
-      settings: settings(),
-      clockSteps,
+      settings: state.settings,
+      clockSteps: state.clockSteps,
       random,
       now,
       interrupted: ended.interrupted === true,
@@ -181,6 +182,12 @@ export class Concluder {
     );
   }
 
+  /** Lets go of recipients that somebody else has by now. */
+  giveUpLost({ claim, recipients }: Pick<EndedAttempt, "claim" | "recipients">): void {
+    this.#options.log.event("claim-lost", { message: claim.message.id, recipients: recipients.length });
+    this.#settled(claim, recipients.length, undefined);
+  }
+
   /** Resolves when every report under way is made and handed to the recorder. */
   async reportsMade(): Promise<void> {
     while (this.#reporting.size > 0) await Promise.all(this.#reporting);
@@ -216,9 +223,13 @@ export class Concluder {
     });
   }
 
+  /** These recipients of the claim are no longer in memory. `due`: the earliest time at which one is due again. */
   #settled(claim: Claim, recipients: number, due: Instant | undefined): void {
-    this.#options.settled(claim, recipients, due);
-    if (claim.open <= 0) this.#options.reporter.claimEnded(claim.message.id);
+    const { space, leases, claimer, reporter } = this.#options;
+    leases.settled(claim, recipients);
+    space.release(claim, recipients);
+    if (due !== undefined) claimer.noteDue(due);
+    if (claim.open <= 0) reporter.claimEnded(claim.message.id);
   }
 
   /** Never rejects. Undefined: it failed again and again. */
@@ -246,10 +257,10 @@ export class Concluder {
 
   /** Nobody is given up in silence: who could not be reported is tried again, and reported then. */
   #putOffUnreported(ended: EndedAttempt, conclusions: readonly Conclusion[], attempted: Attempted): void {
-    const { clock, clockSteps, log, settings } = this.#options;
+    const { clock, log, state } = this.#options;
     const { message } = attempted;
     const due = clock.now() + reportPutOffMs;
-    const willRetryUntil = expireAt(message, { settings: settings(), clockSteps });
+    const willRetryUntil = expireAt(message, state);
     const told = conclusions.map((conclusion): Conclusion => {
       if (!isGivenUp(conclusion)) return conclusion;
       const { recipient, outcome } = conclusion;

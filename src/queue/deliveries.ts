@@ -11,6 +11,7 @@ import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "./delivery-agen
 import { logFault, outcomeOfFault } from "./fault-outcome.ts";
 import type { Claim } from "./leases.ts";
 import type { ReadyJob } from "./site.ts";
+import type { Slots } from "./slots.ts";
 
 export interface DeliveryAgents {
   readonly smtp: DeliveryAgent;
@@ -48,7 +49,8 @@ export class Deliveries {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #ended: (end: DeliveryEnd) => void;
-  readonly #mayConnect: (job: ReadyJob, address: string) => boolean;
+  readonly #slots: Slots;
+  readonly #begin: () => void;
   readonly #abort = new AbortController();
   readonly #options = { signal: this.#abort.signal };
   readonly #running = new Set<Running>();
@@ -61,15 +63,17 @@ export class Deliveries {
     readonly log: Log;
     /** Called once for each delivery, never in the turn in which it began. */
     readonly ended: (end: DeliveryEnd) => void;
-    /** Whether the delivery may connect to this address, too. */
-    readonly mayConnect: (job: ReadyJob, address: string) => boolean;
+    readonly slots: Slots;
+    /** There may be something to begin. */
+    readonly begin: () => void;
   }) {
     this.#agents = options.agents;
     this.#spool = options.spool;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#ended = options.ended;
-    this.#mayConnect = options.mayConnect;
+    this.#slots = options.slots;
+    this.#begin = options.begin;
   }
 
   get running(): number {
@@ -115,6 +119,14 @@ export class Deliveries {
     for (const running of this.#running) {
       if (running.startedMs < before) this.#fault(running, new Error("the delivery did not end within 6 hours"));
     }
+  }
+
+  /** The delivery goes on at another address, and another delivery may have its place. */
+  #mayConnect({ slot }: ReadyJob, address: string): boolean {
+    if (slot === undefined || slot.address === address) return true;
+    const may = this.#slots.moveTo(slot, address);
+    if (may) this.#begin();
+    return may;
   }
 
   #fault(running: Running, error: unknown): void {

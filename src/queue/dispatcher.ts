@@ -2,7 +2,6 @@
  * From a claimed message to jobs at sites: stops mail that goes in circles, asks for routes, groups recipients with the
  * same next hop into transactions, and defers or puts off what cannot be begun.
  */
-import type { ClockSteps } from "../lib/clock-steps.ts";
 import { wallTimeOf } from "../lib/wall-time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
@@ -17,7 +16,7 @@ import type { ReadyQueue } from "./ready-queue.ts";
 import type { ReadySpace } from "./ready-space.ts";
 import type { RetryWishes } from "./retry-wishes.ts";
 import { type RoutedRecipient, RoutingStage } from "./routing-stage.ts";
-import type { QueueSettings } from "./settings.ts";
+import type { QueueState } from "./queue-state.ts";
 import type { ReadyJob, Site } from "./site.ts";
 import type { UntriedPace } from "./untried-pace.ts";
 
@@ -37,12 +36,9 @@ export interface DispatcherOptions {
   readonly concluder: Concluder;
   /** What a person wants tried although its site rests. */
   readonly wishes: RetryWishes;
-  readonly settings: () => QueueSettings;
-  readonly clockSteps: ClockSteps;
-  /** false: the queue stops, and nothing new becomes ready. */
-  readonly isOpen: () => boolean;
-  /** There may be a job to begin. */
-  readonly onReady: () => void;
+  readonly state: QueueState;
+  /** There may be something to begin. */
+  readonly begin: () => void;
 }
 
 /** Recipients of one message at one site. */
@@ -63,10 +59,11 @@ export class Dispatcher {
 
   /** Every recipient of the claim becomes part of a job, or is concluded, held or put back. */
   dispatch(claim: Claim): void {
-    const { concluder, clock, isOpen } = this.#options;
+    const { concluder, clock, state } = this.#options;
     const recipients = claim.routing;
     claim.routing = [];
-    if (!isOpen()) {
+    // The queue stops, and nothing new becomes ready.
+    if (!state.isRunning) {
       concluder.putBack(claim, recipients, clock.now());
       return;
     }
@@ -112,13 +109,13 @@ export class Dispatcher {
 
   /** Not negative: its time is over, and the next attempt is the last: whoever rests, and before all others. */
   #overdueMs({ message }: Claim): number {
-    const { clock, settings, clockSteps } = this.#options;
-    return clock.now() - expireAt(message, { settings: settings(), clockSteps });
+    const { clock, state } = this.#options;
+    return clock.now() - expireAt(message, state);
   }
 
   /** What must not be attempted at all: mail that goes in circles. */
   #endsByHops(claim: Claim, recipients: readonly StoredRecipient[]): boolean {
-    const outcome = outcomeOfHops(claim.message.facts, this.#options.settings().hop_limit);
+    const outcome = outcomeOfHops(claim.message.facts, this.#options.state.settings.hop_limit);
     if (outcome === undefined) return false;
     const outcomes = recipients.map(({ index }) => ({ index, outcome }));
     this.#options.concluder.conclude({ claim, recipients, outcomes, route: "none (hop limit)", durationMs: 0 });
@@ -128,7 +125,7 @@ export class Dispatcher {
   /** Holds or delays what comes again and again. */
   #screen(claim: Claim, recipients: readonly StoredRecipient[]): readonly StoredRecipient[] {
     const { concluder, clock } = this.#options;
-    const settings = this.#options.settings();
+    const settings = this.#options.state.settings;
     const { message } = claim;
     const nowMs = clock.monotonicMs();
     const isLast = this.#overdueMs(claim) >= 0;
@@ -160,7 +157,7 @@ export class Dispatcher {
 
   /** Routed recipients of one message become jobs at their sites. */
   #dispatch(claim: Claim, batch: readonly RoutedRecipient[]): void {
-    const { onReady } = this.#options;
+    const { begin } = this.#options;
     const [first] = batch;
     if (batch.length === 1 && first?.result.kind === "hop") {
       const { recipient, result } = first;
@@ -169,7 +166,7 @@ export class Dispatcher {
         forwarded: leavesForwarded(recipient, claim, result.hop),
       };
       this.#enqueue(claim, result.hop, form, [recipient]);
-      onReady();
+      begin();
       return;
     }
     /** In two forms the message takes two transactions. */
@@ -188,7 +185,7 @@ export class Dispatcher {
       else group.recipients.push(recipient);
     }
     if (unrouted.length > 0) this.#concludeUnrouted(claim, unrouted);
-    const sizeMax = this.#options.settings().recipients_per_transaction;
+    const sizeMax = this.#options.state.settings.recipients_per_transaction;
     for (const forwarded of [false, true]) {
       for (const [site, { hop, recipients }] of forwarded ? bySite.forwarded : bySite.plain) {
         // Each mailbox has its own turn, so that one that hangs holds up no other.
@@ -198,7 +195,7 @@ export class Dispatcher {
         }
       }
     }
-    onReady();
+    begin();
   }
 
   #siteOf(hop: ReadyJob["hop"], recipient: StoredRecipient): Site {
@@ -225,10 +222,10 @@ export class Dispatcher {
     { site, forwarded }: Pick<ReadyJob, "site" | "forwarded">,
     recipients: readonly StoredRecipient[],
   ): void {
-    const { clock, random, ready, space, concluder, wishes, isOpen } = this.#options;
+    const { clock, random, ready, space, concluder, wishes, state } = this.#options;
     const nowMs = clock.monotonicMs();
     const job: ReadyJob = { claim, recipients, hop, site, forwarded };
-    if (!isOpen()) {
+    if (!state.isRunning) {
       concluder.putBack(claim, recipients, clock.now());
       return;
     }

@@ -7,6 +7,8 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import type { ClaimedMessage, Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
+import type { Deliveries } from "./deliveries.ts";
+import { leaseMs } from "./queue-state.ts";
 
 /** A claimed message in memory, until each of its recipients is settled. */
 export interface Claim {
@@ -31,8 +33,6 @@ export function newClaim({ message, token, leaseEnd, recipients }: ClaimedMessag
   return { message, token, leaseEnd, fresh, size: length, open: length, routing: recipients, lost: false };
 }
 
-/** Outlives a minute of a full disk and a stalled machine; short enough that a cluster's peer takes over the same hour. */
-export const leaseMs = 20 * 60_000;
 const renewEveryMs = leaseMs / 4;
 /** Leases that end so soon are renewed before anything is claimed. */
 const nearEndMs = 60_000;
@@ -41,23 +41,23 @@ export class Leases {
   readonly #spool: Spool;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #onTick: () => void;
+  readonly #deliveries: Pick<Deliveries, "giveUpStuck">;
   readonly #claims = new Map<number, Claim>();
   #timer: Timer | undefined;
   /** No lease in memory ends before this, on the wall clock, as they stand on disk. */
   #endsAt: Instant = Infinity;
 
-  /** `onTick` is called at each renewal, before it, while there is anything to renew. */
+  /** `deliveries`: what is stuck there is given up before the leases are renewed, so that they end. */
   constructor(options: {
     readonly spool: Spool;
     readonly clock: Clock;
     readonly log: Log;
-    readonly onTick: () => void;
+    readonly deliveries: Pick<Deliveries, "giveUpStuck">;
   }) {
     this.#spool = options.spool;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#onTick = options.onTick;
+    this.#deliveries = options.deliveries;
   }
 
   add(claim: Claim): void {
@@ -67,8 +67,10 @@ export class Leases {
     this.#timer ??= this.#clock.setTimer(renewEveryMs, () => this.#tick());
   }
 
-  delete(claim: Claim): void {
-    this.#claims.delete(claim.token);
+  /** So many recipients of the claim are settled. */
+  settled(claim: Claim, recipients: number): void {
+    claim.open -= recipients;
+    if (claim.open <= 0) this.#claims.delete(claim.token);
   }
 
   claims(): Iterable<Claim> {
@@ -108,7 +110,7 @@ export class Leases {
 
   #tick(): void {
     this.#timer = undefined;
-    this.#onTick();
+    this.#deliveries.giveUpStuck();
     if (this.#claims.size === 0) return;
     this.#timer = this.#clock.setTimer(renewEveryMs, () => this.#tick());
     // Three more renewals fall within the lease.

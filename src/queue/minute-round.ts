@@ -5,7 +5,6 @@
  * Who waits for a slow site when its time is over goes before all others there, from disk, too, where its domain is left
  * out of the pages. Who has no turn within an hour even so is given up without it: the sender should know by then.
  */
-import type { ClockSteps } from "../lib/clock-steps.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
@@ -13,8 +12,8 @@ import { type Spool, SpoolError } from "../spool/spool.ts";
 import type { Claimer } from "./claimer.ts";
 import type { Concluder } from "./concluder.ts";
 import { expireAt } from "./conclusion.ts";
+import type { QueueState } from "./queue-state.ts";
 import type { ReadyQueue } from "./ready-queue.ts";
-import type { QueueSettings } from "./settings.ts";
 import type { ReadyJob } from "./site.ts";
 
 const roundMs = 60_000;
@@ -24,16 +23,11 @@ const lastTurnWithinMs = 3_600_000;
 export interface MinuteRoundOptions {
   readonly spool: Pick<Spool, "stats">;
   readonly clock: Clock;
-  readonly clockSteps: ClockSteps;
   readonly log: Log;
   readonly ready: ReadyQueue;
   readonly claimer: Claimer;
   readonly concluder: Concluder;
-  readonly settings: () => QueueSettings;
-  /** false: outcomes cannot be recorded just now. */
-  readonly isOpen: () => boolean;
-  /** The clock was set by so much; negative: back. */
-  readonly clockWasSet: (stepMs: number) => void;
+  readonly state: QueueState;
 }
 
 export class MinuteRound {
@@ -64,13 +58,13 @@ export class MinuteRound {
   }
 
   #look(): void {
-    const { clockSteps, log, isOpen, clockWasSet } = this.#options;
-    const stepMs = clockSteps.take();
+    const { state, log, claimer } = this.#options;
+    const stepMs = state.clockSteps.take();
     if (stepMs !== 0) {
       log.event("clock-set", { by_seconds: Math.round(stepMs / 1_000) });
-      clockWasSet(stepMs);
+      claimer.clockWasSet();
     }
-    if (!isOpen()) return;
+    if (!state.mayBegin) return;
     this.#seeToLastAttempts();
     this.#lookForAged().catch((error: unknown) => {
       if (error instanceof SpoolError && error.code === "closed") return;
@@ -80,9 +74,9 @@ export class MinuteRound {
 
   /** On disk, where there is any mail so old. */
   async #lookForAged(): Promise<void> {
-    const { spool, clock, clockSteps, claimer, settings } = this.#options;
+    const { spool, clock, claimer, state } = this.#options;
     const { oldestSeconds } = await spool.stats();
-    if (clock.now() - oldestSeconds * 1_000 <= clockSteps.beganBy(settings().expire)) claimer.lookForAged();
+    if (clock.now() - oldestSeconds * 1_000 <= state.clockSteps.beganBy(state.settings.expire)) claimer.lookForAged();
   }
 
   /** In memory. */
@@ -106,8 +100,8 @@ export class MinuteRound {
 
   /** For how long it could have had its last attempt; negative: it has time left. */
   #overdueMs({ claim }: ReadyJob, now: number): number {
-    const { clock, clockSteps, settings } = this.#options;
-    const overMs = now - expireAt(claim.message, { settings: settings(), clockSteps });
+    const { clock, state } = this.#options;
+    const overMs = now - expireAt(claim.message, state);
     // What outlived its time in a stopped server has as long.
     return overMs < 0 ? overMs : Math.min(overMs, clock.monotonicMs() - this.#startedMs);
   }

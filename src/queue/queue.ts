@@ -9,21 +9,21 @@
  * lease; memory does not grow with the queue. Leaves to others: routing (`route/`), the attempt itself (`outbound/`),
  * whether a report is owed (`reporting/`), durability (`spool/`).
  */
-import { ClockSteps } from "../lib/clock-steps.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { Captures } from "../route/captured-recipients.ts";
 import type { Router } from "../route/router.ts";
-import type { ClaimedMessage, ClaimRequest, ClaimTerms, RecipientFilter, Spool } from "../spool/spool.ts";
+import type { ClaimedMessage, ClaimTerms, RecipientFilter, Spool } from "../spool/spool.ts";
 import { Claimer } from "./claimer.ts";
 import { Concluder, type ReportMaker } from "./concluder.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Deliveries, type DeliveryAgents, type DeliveryEnd } from "./deliveries.ts";
-import { type Claim, leaseMs, Leases, newClaim } from "./leases.ts";
+import { type Claim, Leases, newClaim } from "./leases.ts";
 import { MinuteRound } from "./minute-round.ts";
 import { type OperatorVerb, OperatorVerbs, type VerbResult } from "./operator-verbs.ts";
+import { QueueState } from "./queue-state.ts";
 import { ReadyQueue } from "./ready-queue.ts";
 import { ReadySpace } from "./ready-space.ts";
 import { Recorder } from "./recorder.ts";
@@ -68,8 +68,6 @@ export interface QueueStats {
   readonly unrecorded: number;
 }
 
-/** Recipients of mail whose time is over that may be in memory beyond `ready`. */
-const agedMax = 500;
 /** What the agents get, after they were asked to stop, to say so. */
 const abortGraceMs = 5_000;
 /** Time to record the last outcomes. */
@@ -78,110 +76,75 @@ const flushMs = 10_000;
 export class Queue {
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #clockSteps: ClockSteps;
-  #settings: QueueSettings;
-  #terms: ClaimTerms;
-  #state: QueueStats["state"] = "stopped";
-  #stopping: Promise<void> | undefined;
-
-  readonly #ready: ReadyQueue;
+  readonly #state: QueueState;
   readonly #space: ReadySpace;
-  readonly #untriedPace = new UntriedPace();
-  readonly #dispatcher: Dispatcher;
+  readonly #ready: ReadyQueue;
   readonly #deliveries: Deliveries;
-  readonly #recorder: Recorder;
-  readonly #concluder: Concluder;
   readonly #leases: Leases;
   readonly #claimer: Claimer;
+  readonly #recorder: Recorder;
+  readonly #concluder: Concluder;
+  readonly #dispatcher: Dispatcher;
   readonly #unbegun: Unbegun;
   readonly #wishes = new RetryWishes();
-  readonly sites: SiteControl;
   readonly #verbs: OperatorVerbs;
+  readonly sites: SiteControl;
   readonly #round: MinuteRound;
+  #stopping: Promise<void> | undefined;
 
+  /** Each part knows those above it. What they tell upwards is in four functions. */
   constructor(options: QueueOptions) {
-    const { spool, router, agents, reporter, clock, random, log, settings } = options;
-    const clockSteps = new ClockSteps(clock);
-    this.#clockSteps = clockSteps;
-    this.#clock = clock;
-    this.#log = log;
-    this.#settings = settings;
-    this.#terms = { leaseMs, retryDelaysMs: settings.retry };
-    this.#space = new ReadySpace(
-      () => this.#settings.ready,
-      () => this.#claimer.wake(),
-    );
-    this.#ready = new ReadyQueue(settings, this.#space);
-    this.#deliveries = new Deliveries({
-      agents,
-      spool,
-      clock,
-      log,
-      ended: (end) => this.#ended(end),
-      mayConnect: (job, address) => this.#mayConnect(job, address),
-    });
-    this.#recorder = new Recorder({ spool, clock, log, onResumed: () => this.#resumed() });
-    this.#concluder = new Concluder({
-      spool,
-      reporter,
-      recorder: this.#recorder,
-      captures: options.captures,
-      clock,
-      random,
-      log,
-      settings: () => this.#settings,
-      clockSteps,
-      settled: (claim, recipients, due) => this.#settled(claim, recipients, due),
-    });
-    this.#dispatcher = new Dispatcher({
+    const { spool, router, agents, reporter, captures, clock, random, log } = options;
+    const onRoom = () => this.#claimer.wake();
+    const begin = () => this.#begin();
+    const ended = (end: DeliveryEnd) => this.#ended(end);
+    const admit = (page: readonly ClaimedMessage[]) => this.#admitPage(page);
+    const state = new QueueState(options.settings, clock);
+    const space = new ReadySpace(state, onRoom);
+    const ready = new ReadyQueue(state, space);
+    const deliveries = new Deliveries({ agents, spool, clock, log, slots: ready.slots, begin, ended });
+    const leases = new Leases({ spool, clock, log, deliveries });
+    const untriedPace = new UntriedPace();
+    const claimer = new Claimer({ spool, clock, log, state, space, untriedPace, leases, admit });
+    const recorder = new Recorder({ spool, clock, log, state, claimer, begin });
+    const counts = { state, space, leases, claimer };
+    const concluder = new Concluder({ spool, reporter, recorder, captures, clock, random, log, ...counts });
+    const wishes = this.#wishes;
+    const dispatcher = new Dispatcher({
       router,
       clock,
       random,
-      ready: this.#ready,
-      space: this.#space,
-      untriedPace: this.#untriedPace,
-      concluder: this.#concluder,
-      wishes: this.#wishes,
-      settings: () => this.#settings,
-      clockSteps,
-      isOpen: () => this.#state === "running",
-      onReady: () => this.#pump(),
+      state,
+      space,
+      untriedPace,
+      ready,
+      concluder,
+      wishes,
+      begin,
     });
-    this.#leases = new Leases({ spool, clock, log, onTick: () => this.#deliveries.giveUpStuck() });
-    this.#claimer = new Claimer({
-      spool,
-      clock,
-      log,
-      request: () => this.#claimRequest(),
-      agedRequest: () => this.#agedRequest(),
-      secure: () => this.#leases.secure(),
-      admit: (page) => {
-        for (const claimed of page) {
-          this.#untriedPace.noteRead(claimed.recipients.length);
-          this.#admit(newClaim(claimed, false));
-        }
-        this.#pump();
-      },
-    });
-    const [ready, dispatcher, leases] = [this.#ready, this.#dispatcher, this.#leases];
-    this.#unbegun = new Unbegun({ clock, ready, dispatcher, leases });
-    const [claimer, concluder, deliveries, unbegun] = [this.#claimer, this.#concluder, this.#deliveries, this.#unbegun];
-    const wishes = this.#wishes;
-    const retry = async (filter: RecipientFilter) => (await this.operate("retry", filter, "operator", "")).changed;
-    this.sites = new SiteControl({ ready, dispatcher, router, clock, log, settings: () => this.#settings, retry });
-    this.#verbs = new OperatorVerbs({ spool, clock, claimer, concluder, deliveries, unbegun, wishes });
-    this.#round = new MinuteRound({
-      ...{ spool, clock, clockSteps, log, ready, claimer, concluder },
-      settings: () => this.#settings,
-      isOpen: () => this.#mayBegin,
-      clockWasSet: () => claimer.clockWasSet(),
-    });
+    const unbegun = new Unbegun({ clock, ready, dispatcher, leases });
+    const verbs = new OperatorVerbs({ spool, clock, claimer, concluder, deliveries, unbegun, wishes });
+    this.sites = new SiteControl({ ready, dispatcher, router, clock, log, state, verbs });
+    this.#round = new MinuteRound({ spool, clock, log, state, ready, claimer, concluder });
+    this.#clock = clock;
+    this.#log = log;
+    this.#state = state;
+    this.#space = space;
+    this.#ready = ready;
+    this.#deliveries = deliveries;
+    this.#leases = leases;
+    this.#claimer = claimer;
+    this.#recorder = recorder;
+    this.#concluder = concluder;
+    this.#dispatcher = dispatcher;
+    this.#unbegun = unbegun;
+    this.#verbs = verbs;
   }
 
   /** Begins to claim and deliver. A queue is started once. */
   start(): void {
-    if (this.#state !== "stopped" || this.#stopping !== undefined) return;
-    this.#state = "running";
+    if (this.#state.phase !== "stopped" || this.#stopping !== undefined) return;
+    this.#state.phase = "running";
     this.#round.start();
     this.#claimer.wake();
   }
@@ -202,9 +165,9 @@ export class Queue {
    * the share of one of the domains is full, or nothing may begin.
    */
   claimTermsForFresh(domains?: readonly string[]): ClaimTerms | undefined {
-    if (!this.#mayBegin) return undefined;
+    if (!this.#state.mayBegin) return undefined;
     const hasRoom = domains?.every((domain) => this.#space.roomFor(domain)) ?? this.#space.hasFreshRoom;
-    return hasRoom ? this.#terms : undefined;
+    return hasRoom ? this.#state.terms : undefined;
   }
 
   /** Takes over fresh mail that came back claimed from its commit; undefined: it was only scheduled. */
@@ -215,7 +178,7 @@ export class Queue {
 
   /** Something may have become due: reports, mail that was released or retried. Cheap; call it as often as you like. */
   wake(): void {
-    if (this.#state === "running") this.#claimer.wake();
+    if (this.#state.isRunning) this.#claimer.wake();
   }
 
   /** What an operator asks for, done to all that the filter selects, in memory and on disk, but for what is under way. */
@@ -229,54 +192,30 @@ export class Queue {
    * one delivery finds out.
    */
   reconfigure(settings: QueueSettings): void {
-    this.#settings = settings;
-    this.#terms = { leaseMs, retryDelaysMs: settings.retry };
-    this.#ready.reconfigure(settings);
+    this.#state.reconfigure(settings);
     for (const site of this.#ready.sites()) site.health.wake(this.#clock.monotonicMs());
-    if (this.#state === "running") this.#unbegun.rerouteAll();
-    this.#pump();
+    if (this.#state.isRunning) this.#unbegun.rerouteAll();
+    this.#begin();
     this.wake();
   }
 
   stats(): QueueStats {
-    const { paused, unrecorded } = this.#recorder;
+    const { phase, paused, settings } = this.#state;
     return {
-      state: this.#state,
+      state: phase,
       ...(paused !== undefined && { paused }),
       ready: this.#space.taken,
       readyMax: this.#space.max,
       running: this.#ready.slots.network,
-      runningMax: this.#settings.deliveries,
+      runningMax: settings.deliveries,
       runningLocal: this.#deliveries.running - this.#ready.slots.network,
-      unrecorded,
+      unrecorded: this.#recorder.unrecorded,
     };
   }
 
-  get #mayBegin(): boolean {
-    return this.#state === "running" && this.#recorder.paused === undefined;
-  }
-
-  #deferAll(site: Site): void {
-    for (const waiting of this.#ready.drain(site)) this.#dispatcher.deferResting(waiting);
-  }
-
-  #claimRequest(): ClaimRequest | undefined {
-    if (!this.#mayBegin) return undefined;
-    const nowMs = this.#clock.monotonicMs();
-    const slowMs = this.#untriedPace.waitMs(nowMs);
-    const page = slowMs > 0 ? { waitMs: slowMs } : this.#space.page(nowMs);
-    if (!("waitMs" in page)) return { ...this.#terms, ...page, ...this.#untriedPace.page(page, nowMs) };
-    this.#claimer.wakeAfter(page.waitMs);
-    return undefined;
-  }
-
-  /** Of mail whose time is over. With nothing in memory, nothing is crowded out. */
-  #agedRequest(): ClaimRequest | undefined {
-    const { taken, max } = this.#space;
-    const limit = Math.min(agedMax, max + agedMax - taken);
-    if (!this.#mayBegin || taken === 0 || limit <= 0) return undefined;
-    const receivedBy = this.#clockSteps.beganBy(this.#settings.expire);
-    return { ...this.#terms, limit, perDomainMax: limit, excludeDomains: [], receivedBy };
+  #admitPage(page: readonly ClaimedMessage[]): void {
+    for (const claimed of page) this.#admit(newClaim(claimed, false));
+    this.#begin();
   }
 
   #admit(claim: Claim): void {
@@ -287,14 +226,13 @@ export class Queue {
   }
 
   /** Begins what may begin. */
-  #pump(): void {
-    if (!this.#mayBegin) return;
+  #begin(): void {
+    if (!this.#state.mayBegin) return;
     const nowMs = this.#clock.monotonicMs();
     for (let job = this.#ready.next(nowMs); job !== undefined; job = this.#ready.next(nowMs)) {
       if (job.claim.lost) {
-        this.#log.event("claim-lost", { message: job.claim.message.id, recipients: job.recipients.length });
         this.#ready.ended(job, nowMs);
-        this.#settled(job.claim, job.recipients.length, undefined);
+        this.#concluder.giveUpLost(job);
       } else {
         this.#deliveries.begin(job);
       }
@@ -315,15 +253,7 @@ export class Queue {
     });
     if (!saysNothing) this.#learn(job, result.outcomes, durationMs);
     this.#ready.ended(job, this.#clock.monotonicMs());
-    this.#pump();
-  }
-
-  /** A delivery goes on at another address, and another delivery may have its place. */
-  #mayConnect({ slot }: ReadyJob, address: string): boolean {
-    if (slot === undefined || slot.address === address) return true;
-    const may = this.#ready.slots.moveTo(slot, address);
-    if (may) this.#pump();
-    return may;
+    this.#begin();
   }
 
   /** What the outcomes say about the site. */
@@ -346,12 +276,12 @@ export class Queue {
       if (verdict === "lost" && site.isSuspect(job)) return;
       site.suspect(job);
     }
-    const normal = site.normalLimit(this.#settings);
+    const normal = site.normalLimit(this.#state.settings);
     const change = site.health.record(verdict, normal, nowMs);
     // It rests on, and this was a last attempt: the others that wait for theirs would find the same.
     if (change === undefined && site.restingUntilMs(nowMs) !== undefined) this.#deferAll(site);
     if (change === undefined) return;
-    const { restingUntil, limitedUntil, limit } = site.stats(this.#settings, this.#clock);
+    const { restingUntil, limitedUntil, limit } = site.stats(this.#state.settings, this.#clock);
     const fields = { site: site.key, description: site.description, reply: site.lastReply };
     switch (change) {
       case "recovered":
@@ -370,21 +300,13 @@ export class Queue {
     }
   }
 
-  #settled(claim: Claim, recipients: number, due: Instant | undefined): void {
-    claim.open -= recipients;
-    if (claim.open <= 0) this.#leases.delete(claim);
-    this.#space.release(claim, recipients);
-    if (due !== undefined && this.#state === "running") this.#claimer.noteDue(due);
-  }
-
-  #resumed(): void {
-    this.#pump();
-    this.wake();
+  #deferAll(site: Site): void {
+    for (const waiting of this.#ready.drain(site)) this.#dispatcher.deferResting(waiting);
   }
 
   async #stop(deadlineMs: number): Promise<void> {
-    if (this.#state === "stopped") return;
-    this.#state = "stopping";
+    if (this.#state.phase === "stopped") return;
+    this.#state.phase = "stopping";
     this.#round.stop();
     const deadline = this.#clock.monotonicMs() + deadlineMs;
     const remaining = () => Math.max(0, deadline - this.#clock.monotonicMs());
@@ -400,7 +322,7 @@ export class Queue {
       this.#concluder.reportsMade().then(() => this.#recorder.flush()),
     );
     this.#leases.stop();
-    this.#state = "stopped";
+    this.#state.phase = "stopped";
   }
 
   #putBackUnbegun(): void {

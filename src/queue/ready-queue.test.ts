@@ -1,18 +1,17 @@
 /** What the ready stage remembers of sites is bounded by what waits there. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ManualClock } from "../testing/manual-clock.ts";
 import { queueSettings } from "./settings.ts";
 import type { NextHop } from "../route/next-hop.ts";
 import type { ReadyJob, Site } from "./site.ts";
+import { QueueState } from "./queue-state.ts";
 import { ReadyQueue } from "./ready-queue.ts";
 import { ReadySpace } from "./ready-space.ts";
 
 function readyQueue(): ReadyQueue {
-  const space = new ReadySpace(
-    () => 100_000,
-    () => undefined,
-  );
-  return new ReadyQueue(queueSettings.parse({}), space);
+  const state = new QueueState(queueSettings.parse({ ready: 100_000 }), new ManualClock());
+  return new ReadyQueue(state, new ReadySpace(state, () => undefined));
 }
 
 /** Nothing else of a job is looked at here. */

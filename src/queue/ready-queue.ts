@@ -4,8 +4,8 @@
  * (`slots.ts`); what waits, in all and for each site, by `ready-space.ts`. Time here is the monotonic clock's.
  */
 import type { NextHop } from "../route/next-hop.ts";
+import type { QueueState } from "./queue-state.ts";
 import type { ReadySpace } from "./ready-space.ts";
-import type { QueueSettings } from "./settings.ts";
 import { type ReadyJob, Site } from "./site.ts";
 import { Slots } from "./slots.ts";
 
@@ -13,19 +13,16 @@ import { Slots } from "./slots.ts";
 const sitesMax = 10_000;
 
 export class ReadyQueue {
+  readonly #state: QueueState;
   readonly #space: ReadySpace;
-  #settings: QueueSettings;
-  readonly slots = new Slots(() => this.#settings);
+  readonly slots: Slots;
   readonly #sites = new Map<string, Site>();
   readonly #turn: Site[] = [];
 
-  constructor(settings: QueueSettings, space: ReadySpace) {
-    this.#settings = settings;
+  constructor(state: QueueState, space: ReadySpace) {
+    this.#state = state;
     this.#space = space;
-  }
-
-  reconfigure(settings: QueueSettings): void {
-    this.#settings = settings;
+    this.slots = new Slots(state);
   }
 
   siteFor(hop: NextHop): Site {
@@ -56,7 +53,7 @@ export class ReadyQueue {
       const site = this.#turn.shift();
       if (site === undefined) return undefined;
       site.inTurn = false;
-      const job = site.mayBegin(this.#settings, nowMs) ? this.#begin(site, nowMs) : undefined;
+      const job = site.mayBegin(this.#state.settings, nowMs) ? this.#begin(site, nowMs) : undefined;
       if (job !== undefined) return job;
     }
   }
@@ -116,14 +113,14 @@ export class ReadyQueue {
   /** Who waited for a slot comes before those that stand in the round. */
   #turnToWakened(nowMs: number): void {
     for (const site of this.slots.wakened()) {
-      if (!site.mayBegin(this.#settings, nowMs)) continue;
+      if (!site.mayBegin(this.#state.settings, nowMs)) continue;
       site.inTurn = true;
       this.#turn.unshift(site);
     }
   }
 
   #offerTurn(site: Site, nowMs: number): void {
-    if (site.inTurn || site.waitsFor !== undefined || !site.mayBegin(this.#settings, nowMs)) return;
+    if (site.inTurn || site.waitsFor !== undefined || !site.mayBegin(this.#state.settings, nowMs)) return;
     site.inTurn = true;
     this.#turn.push(site);
   }

@@ -13,6 +13,7 @@
  */
 import type { ClaimRequest, StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./leases.ts";
+import type { QueueSettings } from "./settings.ts";
 
 /** Recipients per claim: one page is one transaction and a few milliseconds of the spool. */
 const pageMax = 500;
@@ -48,7 +49,7 @@ export interface Crowds {
 export type Page = Pick<ClaimRequest, "limit" | "perDomainMax" | "excludeDomains"> | { readonly waitMs: number };
 
 export class ReadySpace {
-  readonly #max: () => number;
+  readonly #state: { readonly settings: Pick<QueueSettings, "ready"> };
   readonly #onRoom: () => void;
   readonly #fresh: Half;
   readonly #read: Half;
@@ -59,11 +60,11 @@ export class ReadySpace {
   #joined = 0;
   #turnedAway = 0;
 
-  /** `max`: the `ready` setting in force. `onRoom`: the schedule holds something, perhaps, that may be read now. */
-  constructor(max: () => number, onRoom: () => void) {
-    this.#max = max;
+  /** `state`: its settings may change. `onRoom`: the schedule holds something, perhaps, that may be read now. */
+  constructor(state: { readonly settings: Pick<QueueSettings, "ready"> }, onRoom: () => void) {
+    this.#state = state;
     this.#onRoom = onRoom;
-    const size = () => Math.floor(max() / 2);
+    const size = () => Math.floor(state.settings.ready / 2);
     this.#fresh = new Half(size);
     this.#read = new Half(size);
   }
@@ -73,7 +74,7 @@ export class ReadySpace {
   }
 
   get max(): number {
-    return this.#max();
+    return this.#state.settings.ready;
   }
 
   /** All recipients of the claim are in memory from now on. A message with many is taken whole, room or not. */

@@ -1,13 +1,14 @@
 /**
  * Records outcomes in the spool and does not let go of one until it is recorded: a message that was delivered must not
- * be delivered again because the disk was full for a minute. While the spool refuses, `paused` tells the queue to begin
+ * be delivered again because the disk was full for a minute. While the spool refuses, `QueueState.paused` has the queue begin
  * nothing, so what is kept here is bounded by what was in memory when the trouble began.
  */
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import { type Settlement, type Spool, SpoolError } from "../spool/spool.ts";
-import { leaseMs } from "./leases.ts";
+import type { Claimer } from "./claimer.ts";
+import { leaseMs, type QueueState } from "./queue-state.ts";
 
 /** `recorded`; `stale`: somebody else holds the claim now; `given-up`: the spool takes other writes, but never this one. */
 export type RecordResult = "recorded" | "stale" | "given-up";
@@ -32,11 +33,12 @@ export class Recorder {
   readonly #spool: Spool;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #onResumed: () => void;
+  readonly #state: QueueState;
+  readonly #claimer: Claimer;
+  readonly #begin: () => void;
   readonly #refused = new Set<Entry>();
   readonly #idleWaiters: (() => void)[] = [];
   #inFlight = 0;
-  #pausedBecause: string | undefined;
   #retryMs = firstRetryMs;
   #timer: Timer | undefined;
 
@@ -44,17 +46,17 @@ export class Recorder {
     readonly spool: Spool;
     readonly clock: Clock;
     readonly log: Log;
-    readonly onResumed: () => void;
+    readonly state: QueueState;
+    readonly claimer: Claimer;
+    /** There may be something to begin. */
+    readonly begin: () => void;
   }) {
     this.#spool = options.spool;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#onResumed = options.onResumed;
-  }
-
-  /** Why nothing new may begin, or undefined. */
-  get paused(): string | undefined {
-    return this.#pausedBecause;
+    this.#state = options.state;
+    this.#claimer = options.claimer;
+    this.#begin = options.begin;
   }
 
   /** Settlements not yet recorded. */
@@ -118,7 +120,7 @@ export class Recorder {
     this.#timer ??= this.#clock.setTimer(this.#retryMs, () => {
       this.#timer = undefined;
       this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2);
-      if (this.#pausedBecause !== undefined) this.#probe();
+      if (this.#state.paused !== undefined) this.#probe();
       this.#retryRefused();
     });
   }
@@ -173,17 +175,18 @@ export class Recorder {
   }
 
   #pause(reason: string): void {
-    if (this.#pausedBecause !== undefined) return;
-    this.#pausedBecause = reason;
+    if (this.#state.paused !== undefined) return;
+    this.#state.paused = reason;
     this.#log.event("queue-paused", { reason });
   }
 
   #resume(): void {
-    if (this.#pausedBecause === undefined) return;
-    this.#pausedBecause = undefined;
+    if (this.#state.paused === undefined) return;
+    this.#state.paused = undefined;
     this.#retryMs = firstRetryMs;
     this.#log.event("queue-resumed", { unrecorded: this.#refused.size });
-    this.#onResumed();
+    this.#begin();
+    this.#claimer.wake();
   }
 
   #cancelTimer(): void {

@@ -7,10 +7,10 @@ import { wallTimeOf } from "../lib/wall-time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Router } from "../route/router.ts";
-import type { RecipientFilter } from "../spool/spool.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import type { OperatorVerbs } from "./operator-verbs.ts";
 import type { ReadyQueue } from "./ready-queue.ts";
-import type { QueueSettings } from "./settings.ts";
+import type { QueueState } from "./queue-state.ts";
 import type { Site, SiteStats } from "./site.ts";
 
 export interface SiteControlOptions {
@@ -19,9 +19,8 @@ export interface SiteControlOptions {
   readonly router: Router;
   readonly clock: Clock;
   readonly log: Log;
-  readonly settings: () => QueueSettings;
-  /** Makes recipients due now; returns how many. */
-  readonly retry: (filter: RecipientFilter) => Promise<number>;
+  readonly state: QueueState;
+  readonly verbs: OperatorVerbs;
 }
 
 /** Sites that a person may let rest at the same time: they are never forgotten before their end. */
@@ -36,25 +35,25 @@ export class SiteControl {
 
   /** Sites with work, with a rest or a lowered limit; others only with `all`. */
   list({ all = false }: { readonly all?: boolean } = {}): readonly SiteStats[] {
-    const { ready, clock, settings } = this.#options;
+    const { ready, clock, state } = this.#options;
     const nowMs = clock.monotonicMs();
     const shown: SiteStats[] = [];
     for (const site of ready.sites()) {
       const isIdle = site.running === 0 && site.waiting.size === 0 && site.health.isPlain(nowMs);
-      if (all || !isIdle || site.restOrdered(nowMs) !== undefined) shown.push(site.stats(settings(), clock));
+      if (all || !isIdle || site.restOrdered(nowMs) !== undefined) shown.push(site.stats(state.settings, clock));
     }
     return shown;
   }
 
   /** `name`: the site's key, its description, or a domain or address whose mail goes there. */
   async show(name: string): Promise<SiteStats | undefined> {
-    const { clock, settings } = this.#options;
-    return (await this.#find(name))?.stats(settings(), clock);
+    const { clock, state } = this.#options;
+    return (await this.#find(name))?.stats(state.settings, clock);
   }
 
   /** undefined: no such site. */
   async rest(name: string, order: { readonly ms: number; readonly by: string; readonly reason: string }) {
-    const { ready, dispatcher, clock, log, settings } = this.#options;
+    const { ready, dispatcher, clock, log, state } = this.#options;
     const site = await this.#find(name);
     if (site === undefined) return undefined;
     const nowMs = clock.monotonicMs();
@@ -65,12 +64,12 @@ export class SiteControl {
     const until = new Date(wallTimeOf(site.rest.untilMs, clock)).toISOString();
     log.event("site-rest-ordered", { site: site.key, until, by, reason });
     for (const job of ready.drain(site)) dispatcher.deferResting(job);
-    return site.stats(settings(), clock);
+    return site.stats(state.settings, clock);
   }
 
   /** Ends any rest of the site, and makes due what was put off for it. undefined: no such site. */
   async wake(name: string, by: string): Promise<{ readonly site: SiteStats; readonly retried: number } | undefined> {
-    const { clock, log, settings, retry } = this.#options;
+    const { clock, log, state, verbs } = this.#options;
     const site = await this.#find(name);
     if (site === undefined) return undefined;
     site.rest = undefined;
@@ -79,8 +78,8 @@ export class SiteControl {
     const domains = [...site.putOff];
     site.putOff.clear();
     let retried = 0;
-    for (const domain of domains) retried += await retry({ domain });
-    return { site: site.stats(settings(), clock), retried };
+    for (const domain of domains) retried += (await verbs.operate("retry", { domain }, "operator", "")).changed;
+    return { site: site.stats(state.settings, clock), retried };
   }
 
   async #find(name: string): Promise<Site | undefined> {

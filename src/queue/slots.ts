@@ -41,7 +41,7 @@ export interface Slot {
 }
 
 export class Slots {
-  readonly #settings: () => Pick<QueueSettings, "deliveries" | "deliveries_per_site">;
+  readonly #state: { readonly settings: Pick<QueueSettings, "deliveries" | "deliveries_per_site"> };
   readonly #network: Pool;
   /** Network deliveries to sites that have not answered of late. */
   readonly #unproven: Pool;
@@ -52,11 +52,12 @@ export class Slots {
   /** Pools for which a site waits. */
   readonly #wanted = new Set<Pool>();
 
-  constructor(settings: () => Pick<QueueSettings, "deliveries" | "deliveries_per_site">) {
-    this.#settings = settings;
-    this.#network = new Pool(() => settings().deliveries);
-    this.#unproven = new Pool(() => settings().deliveries - Math.floor(settings().deliveries / 4));
-    this.#unprovenReports = new Pool(() => Math.ceil(settings().deliveries / 2));
+  /** `state`: its settings may change. */
+  constructor(state: { readonly settings: Pick<QueueSettings, "deliveries" | "deliveries_per_site"> }) {
+    this.#state = state;
+    this.#network = new Pool(() => state.settings.deliveries);
+    this.#unproven = new Pool(() => state.settings.deliveries - Math.floor(state.settings.deliveries / 4));
+    this.#unprovenReports = new Pool(() => Math.ceil(state.settings.deliveries / 2));
   }
 
   /** Deliveries under way to other servers. */
@@ -149,7 +150,7 @@ export class Slots {
   #enterAddress(slot: Slot, address: string): void {
     let pool = this.#addresses.get(address);
     if (pool === undefined) {
-      pool = new Pool(() => this.#settings().deliveries_per_site * sitesPerAddress, address);
+      pool = new Pool(() => this.#state.settings.deliveries_per_site * sitesPerAddress, address);
       this.#addresses.set(address, pool);
     }
     pool.taken++;
