@@ -178,38 +178,6 @@ test("a full site is left out of claims: a page is never filled with what cannot
   assert.equal(agent.jobs.length, 130);
 });
 
-test("fresh mail to one idle site is claimed until it has a third of its half, and again when half of that has gone", async () => {
-  const fixture = new QueueFixture({ settings: { deliveries_per_site: 1 } });
-  const { agent, queue, spool } = fixture;
-  agent.blocked = true;
-  queue.start();
-  for (let number = 0; number < 330; number++) await fixture.accept({ to: [`u${number}@one.test`] });
-  await fixture.settle();
-  assert.deepEqual([queue.stats().ready, (await spool.stats()).scheduled], [330, 0], "none of it is held back");
-  for (let number = 330; number < 400; number++) await fixture.accept({ to: [`u${number}@one.test`] });
-  await fixture.settle();
-  assert.equal(queue.claimTermsForFresh(["one.test"]), undefined);
-  assert.notEqual(queue.claimTermsForFresh(["quiet.test"]), undefined);
-  // What came unclaimed is read, into the other half.
-  assert.equal(queue.stats().ready, 400);
-  agent.blocked = false;
-  agent.unblock();
-  await fixture.settle();
-  assert.equal(agent.jobs.length, 400);
-  assert.notEqual(queue.claimTermsForFresh(["one.test"]), undefined);
-});
-
-test("fresh mail whose route is not known yet has the same share, however much of it comes at once", async () => {
-  const fixture = new QueueFixture();
-  fixture.router.table.set("slow.test", new Promise(() => {}));
-  fixture.queue.start();
-  for (let number = 0; number < 330; number++) await fixture.accept({ to: [`u${number}@slow.test`] });
-  assert.equal((await fixture.spool.stats()).scheduled, 0, "none of it is held back");
-  for (let number = 330; number < 400; number++) await fixture.accept({ to: [`u${number}@slow.test`] });
-  assert.equal(fixture.queue.claimTermsForFresh(["slow.test"]), undefined);
-  assert.notEqual(fixture.queue.claimTermsForFresh(["quiet.test"]), undefined);
-});
-
 test("a backlog for one site is read as its deliveries go on, and none of it is put off", async () => {
   const putOff: number[] = [];
   const fixture = new QueueFixture({
