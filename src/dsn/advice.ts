@@ -19,36 +19,36 @@ function byStatus(code: string, domain: string, fault: ReportedFault | undefined
     case "1.1":
     case "1.6":
       return recipientAtFault
-        ? `There is no such address at ${domain}. Please check its spelling; it may also have changed or been closed.`
+        ? `There is no such address at ${domain}. Please check the spelling. The address may also have been changed or closed.`
         : undefined;
     case "1.2":
-      return `There is no mail server for ${domain}. Please check the spelling of what follows the @ sign.`;
+      return `There is no mail server for ${domain}. Please check the spelling of the part after the @ sign.`;
     case "1.3":
-      return `The address is not written as an address can be. Please check its spelling.`;
+      return `This is not a valid email address. Please check the spelling.`;
     case "1.10":
-      return `${domain} does not take mail at all. Please check the spelling of what follows the @ sign.`;
+      return `${domain} does not accept mail. Please check the spelling of the part after the @ sign.`;
     case "2.1":
-      return recipientAtFault ? `The mailbox is closed and takes no mail.` : undefined;
+      return recipientAtFault ? `The recipient's mailbox is disabled and does not accept mail.` : undefined;
     case "2.2":
       return recipientAtFault
-        ? `The mailbox is full. Its owner has to make room before it can take new mail; you may want to tell them in another way.`
+        ? `The recipient's mailbox is full. It cannot accept new mail until the recipient deletes some messages. You may want to contact the recipient in another way.`
         : undefined;
     case "2.3":
     case "3.4":
-      return `The message is too large. Please send it without its attachments, or with smaller ones.`;
+      return `The message is too large. Please send it without attachments, or with smaller ones.`;
     case "4.6":
-      return `The message went round in a circle between mail servers and was stopped. Somebody has to correct how mail for this address is forwarded.`;
+      return `The message was caught in a mail loop: mail servers kept passing it back and forth. An administrator has to correct how mail for this address is forwarded.`;
     case "4.1":
     case "4.2":
     case "4.4":
       return `The mail server for ${domain} could not be reached.`;
     case "4.3":
-      return `The mail server for ${domain} could not be found: the directory of names did not answer.`;
+      return `The mail server for ${domain} could not be found because the DNS lookup failed.`;
     case "6.3":
-      return `The mail server for ${domain} cannot take a message of this kind, and this server does not alter what you wrote. Sending it as plain text, with files attached, may help.`;
+      return `The mail server for ${domain} does not accept messages in this format, and this server does not convert them. It may help to send the message as plain text with the files attached.`;
     case "6.7":
     case "6.9":
-      return `The address or the message uses letters that the mail server for ${domain} cannot handle yet. Another address of the recipient, in plain Latin letters, would work.`;
+      return `The address or the message contains characters that the mail server for ${domain} does not support. If the recipient has an address in plain Latin letters, please use that one.`;
     default:
       return undefined;
   }
@@ -57,19 +57,19 @@ function byStatus(code: string, domain: string, fault: ReportedFault | undefined
 function byFault(fault: ReportedFault | undefined, domain: string, host: string): string {
   switch (fault) {
     case "recipient":
-      return `The mail server for ${domain} does not take mail for this address. Please check its spelling.`;
+      return `The mail server for ${domain} does not accept mail for this address. Please check the spelling.`;
     case "our-reputation":
-      return `The mail server for ${domain} does not take mail from here at present. Neither you nor the address is to blame; please send this report on to the people who run ${host}.`;
+      return `The mail server for ${domain} currently does not accept mail from this server. The cause is neither you nor the address. Please forward this report to the administrator of ${host}.`;
     case "our-authentication":
-      return `This server could not prove to the next one that it may send this message. Please send this report on to the people who run ${host}.`;
+      return `The next mail server could not verify that this server may send the message. Please forward this report to the administrator of ${host}.`;
     case "remote-trouble":
-      return `The mail server for ${domain} has technical trouble.`;
+      return `The mail server for ${domain} has a technical problem.`;
     case "content":
-      return `The mail server for ${domain} does not take this message because of what is in it. Its own words below may say what it objects to.`;
+      return `The mail server for ${domain} does not accept this message because of its content. The server's reply below may explain why.`;
     case "policy":
-      return `The rules of the mail server for ${domain} do not allow this message. Its own words below may say why.`;
+      return `The policy of the mail server for ${domain} does not allow this message. The server's reply below may explain why.`;
     case "local-trouble":
-      return `This server, ${host}, has technical trouble. The people who run it can help.`;
+      return `This mail server, ${host}, has a technical problem. Its administrator can help.`;
     case undefined:
       return "";
     default:

@@ -8,8 +8,8 @@ import { explainFault } from "./advice.ts";
 import { paragraph, visible } from "./plain-text.ts";
 import type { ReportAction, ReportedRecipient, ReportInput } from "./report.ts";
 
-/** More addresses than that nobody reads; all of them are in the part for programs. */
-const recipientsToldMax = 20;
+/** Nobody reads more addresses than this; the part for programs lists all of them. */
+const recipientsListedMax = 20;
 /** As much of a server's words as helps to understand them. */
 const wordsLengthMax = 1500;
 const dayMs = 86_400_000;
@@ -18,9 +18,9 @@ const hourMs = 3_600_000;
 const subjectBeginnings = {
   failed: "Not delivered",
   delayed: "Delivery delayed",
-  relayed: "Handed on",
+  relayed: "Relayed",
   delivered: "Delivered",
-  expanded: "Sent on to several people",
+  expanded: "Sent to several people",
 } as const satisfies Record<ReportAction, string>;
 
 export function makeSubject({ action, recipients }: ReportInput): string {
@@ -37,9 +37,9 @@ export function makeExplanation(input: ReportInput, wholeReturned: boolean): str
     ...aboutMessage(input),
     ...wordsOfServers(input),
     "-- \r\n" +
-      paragraph(`This report was made by the mail server ${input.host}.`) +
-      paragraph(`If it leaves questions, ${input.postmaster} can help; please send the whole report along.`) +
-      paragraph(`Technical details and ${wholeReturned ? "your message" : "the header of your message"} follow below.`),
+      paragraph(`The mail server ${input.host} sent this report.`) +
+      paragraph(`If you need help, forward this whole report to ${input.postmaster}.`) +
+      paragraph(`Technical details and ${wholeReturned ? "your message" : "the header of your message"} follow.`),
   ].join("\r\n");
 }
 
@@ -55,39 +55,39 @@ function opening(input: ReportInput): readonly string[] {
           const long = recipient.expired === true ? triedFor(input) : "";
           return `${explainFault(recipient, input.host)}${long}`;
         }),
-        paragraph(
-          `Nothing more will be tried for ${several ? "them" : "it"}. When the cause is gone, you can send the message again.`,
-        ),
+        paragraph(`This server will not try again. Once the problem is fixed, you can send the message again.`),
       ];
     case "delayed":
       return [
-        paragraph(`Your message has not reached ${plural} yet:`),
+        paragraph(`Your message has not been delivered to ${plural} yet:`),
         ...groups(input, (recipient) => explainFault(recipient, input.host)),
         paragraph(
-          `You need not do anything, and need not send it again: this server keeps trying${until(recipients)}. ` +
-            `If it does not succeed, you will get another report.`,
+          `You do not need to do anything, and you do not need to send the message again. This server will keep trying${until(recipients)}. ` +
+            `If it does not succeed, you will receive another report.`,
         ),
       ];
     case "relayed":
       return [
-        paragraph(`Your message was handed on for ${plural}:`),
+        paragraph(`You asked for a delivery receipt. This server passed your message to the next mail server for:`),
         ...groups(input, () => ""),
         paragraph(
-          `The next mail server took it, but does not send confirmations. So you will hear no more, unless something goes wrong.`,
+          `That server accepted the message but does not send delivery receipts. You will receive another report only if the delivery fails.`,
         ),
       ];
     case "delivered":
       return [
-        paragraph(`Your message was delivered, as you asked to be told. It is in the mailbox of:`),
+        paragraph(`You asked for a delivery receipt. Your message was delivered to:`),
         ...groups(input, () => ""),
       ];
     case "expanded":
       return [
         paragraph(
-          `Your message has arrived. ${several ? "These addresses stand" : "This address stands"} for several people:`,
+          `You asked for a delivery receipt. Your message was accepted for ${plural}, which ${several ? "forward" : "forwards"} mail to several people:`,
         ),
         ...groups(input, () => ""),
-        paragraph(`It goes on to each of them. You will not get a confirmation for each one.`),
+        paragraph(
+          `This server is sending the message to each of them. You will not receive a separate receipt for each person.`,
+        ),
       ];
     default:
       return action satisfies never;
@@ -96,23 +96,23 @@ function opening(input: ReportInput): readonly string[] {
 
 /** Addresses that share an explanation stand together, so that it is said once. */
 function groups(input: ReportInput, explain: (recipient: ReportedRecipient) => string): readonly string[] {
-  const told = input.recipients.slice(0, recipientsToldMax);
-  const byExplanation = Map.groupBy(told, explain);
+  const listed = input.recipients.slice(0, recipientsListedMax);
+  const byExplanation = Map.groupBy(listed, explain);
   const blocks = [...byExplanation].map(([explanation, recipients]) => {
-    const addresses = recipients.map((recipient) => paragraph(toldAddress(recipient), "    ")).join("");
+    const addresses = recipients.map((recipient) => paragraph(addressLine(recipient), "    ")).join("");
     return explanation === "" ? addresses : `${addresses}\r\n${paragraph(explanation)}`;
   });
-  const more = input.recipients.length - told.length;
+  const more = input.recipients.length - listed.length;
   if (more > 0) blocks.push(paragraph(`and ${more} more, listed in the technical details.`, "    "));
   return blocks;
 }
 
-function toldAddress({ address, acceptedAs }: ReportedRecipient): string {
-  return acceptedAs === undefined || acceptedAs === address ? address : `${acceptedAs} (sent on to ${address})`;
+function addressLine({ address, acceptedAs }: ReportedRecipient): string {
+  return acceptedAs === undefined || acceptedAs === address ? address : `${acceptedAs} (forwarded to ${address})`;
 }
 
 function triedFor({ at, original }: ReportInput): string {
-  return ` This server has tried again and again for ${duration(at - original.receivedAt)}.`;
+  return ` This server kept trying for ${duration(at - original.receivedAt)}.`;
 }
 
 function duration(ms: number): string {
@@ -131,7 +131,7 @@ function aboutMessage({ original }: ReportInput): readonly string[] {
   const subject = original.subject === undefined ? "" : paragraph(`Subject: ${original.subject}`, "    ");
   return [
     "Your message:\r\n",
-    `${subject}${paragraph(`Sent: ${formatDate(original.receivedAt)}`, "    ")}${paragraph(`Number: ${original.id}`, "    ")}`,
+    `${subject}${paragraph(`Sent: ${formatDate(original.receivedAt)}`, "    ")}${paragraph(`Queue ID: ${original.id}`, "    ")}`,
   ];
 }
 
@@ -139,14 +139,14 @@ function aboutMessage({ original }: ReportInput): readonly string[] {
 function wordsOfServers({ action, recipients }: ReportInput): readonly string[] {
   if (action !== "failed" && action !== "delayed") return [];
   const blocks = [
-    ...Map.groupBy(recipients.slice(0, recipientsToldMax), words)
+    ...Map.groupBy(recipients.slice(0, recipientsListedMax), words)
       .entries()
       .flatMap(([said, those]) => {
         if (said === "") return [];
         return [`${those.map(({ address }) => paragraph(`For ${address}:`, "  ")).join("")}${said}`];
       }),
   ];
-  return blocks.length === 0 ? [] : ["What was said, word for word:\r\n", ...blocks];
+  return blocks.length === 0 ? [] : ["What the mail servers reported:\r\n", ...blocks];
 }
 
 function words({ diagnostic, reason }: ReportedRecipient): string {
@@ -156,6 +156,6 @@ function words({ diagnostic, reason }: ReportedRecipient): string {
   if (diagnostic?.type !== "smtp") return quoted;
   const { remoteHost, remoteAddress, command } = diagnostic;
   const address = remoteAddress === undefined || remoteAddress === remoteHost ? "" : ` (${remoteAddress})`;
-  const asked = command === undefined ? "" : ` answered ${command} with`;
+  const asked = command === undefined ? " replied" : ` replied to ${command}`;
   return `${paragraph(`${remoteHost ?? "The next server"}${address}${asked}:`, "  ")}${quoted}`;
 }

@@ -183,7 +183,7 @@ async function secure(
   const optional = target.tls === "opportunistic";
   if (!connection.capabilities.startTls) {
     if (optional) return undefined;
-    const reason = `${target.host} does not offer STARTTLS, and TLS is ${target.tls} towards ${target.site}`;
+    const reason = `${target.host} does not offer STARTTLS, but TLS to ${target.site} is set to ${target.tls}`;
     return { kind: "failed", setback: finding("4.7.4", "remote-trouble", reason, peer), tryNext: true };
   }
   const answer = await connection.startTls({ ...tlsOptions(target), signal: context.signal });
@@ -210,8 +210,8 @@ async function logIn(
 ): Promise<SetupResult> {
   if (!mayCarryCredentials(connection, target.endpoint)) {
     const why =
-      peer.tls === undefined ? "without TLS" : `over unverified TLS (${peer.tls.verifyError ?? "no reason told"})`;
-    const reason = `the login for ${target.host} is not sent ${why}`;
+      peer.tls === undefined ? "without TLS" : `over unverified TLS (${peer.tls.verifyError ?? "no reason given"})`;
+    const reason = `the password for ${target.host} is not sent ${why}`;
     return { kind: "failed", setback: finding("4.7.0", "our-authentication", reason, peer), tryNext: true };
   }
   const answer = await connection.authenticate(credentials);
@@ -223,7 +223,12 @@ async function logIn(
       // A wrong password is ours to mend, and asking the next host with it could lock the account.
       const setback =
         reply === undefined
-          ? finding("4.7.0", "our-authentication", `${target.host} offers no login that we have (PLAIN, LOGIN)`, peer)
+          ? finding(
+              "4.7.0",
+              "our-authentication",
+              `${target.host} offers no AUTH mechanism that this server supports (PLAIN, LOGIN)`,
+              peer,
+            )
           : temporaryRefusal(reply, "AUTH", "4.7.0", "our-authentication", peer);
       return { kind: "failed", setback, tryNext: false };
     }

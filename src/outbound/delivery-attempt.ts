@@ -129,7 +129,7 @@ export class DeliveryAttempt {
   #mayConnect({ host, endpoint }: Target): boolean {
     if (endpoint.kind !== "ip" || this.#job.mayConnect?.(endpoint.address) !== false) return true;
     const where = `${host} [${endpoint.address}]`;
-    this.#setbacks.add(finding("4.4.5", "local-trouble", `too many deliveries are under way to ${where} just now`));
+    this.#setbacks.add(finding("4.4.5", "local-trouble", `too many deliveries to ${where} are in progress`));
     this.#leftOut = true;
     this.#nextTarget++;
     return false;
@@ -340,7 +340,7 @@ export class DeliveryAttempt {
     const patience = { receivedAt, now: clock.now(), patienceMs: settings.refusalPatienceMs };
     if (setback !== undefined) return withPatience(setback, patience);
     return this.#isOver
-      ? finding("4.4.2", "remote-trouble", `${this.#hop.description} took longer than any honest delivery`)
+      ? finding("4.4.2", "remote-trouble", `the delivery to ${this.#hop.description} took too long`)
       : finding("4.4.1", "remote-trouble", `no address is known for ${this.#hop.description}`);
   }
 

@@ -54,16 +54,16 @@ export function isAscii(text: string): boolean {
 /** Why the message, to any recipient, cannot go to this server; undefined: it can. */
 export function lacking(needs: MessageNeeds, peer: Capabilities, facts: PeerFacts): Setback | undefined {
   if (peer.sizeMax !== undefined && needs.size > peer.sizeMax) {
-    const reason = `the message has ${needs.size} octets, and ${facts.host} takes at most ${peer.sizeMax}`;
+    const reason = `the message has ${needs.size} octets, but ${facts.host} accepts at most ${peer.sizeMax}`;
     return impossible("5.3.4", "content", reason, facts);
   }
   if (needs.smtpUtf8 && !peer.smtpUtf8) return lackingUtf8(facts);
   if (needs.body === "BINARYMIME" && !peer.binaryMime) {
-    const reason = `the message is binary, and ${facts.host} does not take BINARYMIME; nothing was converted`;
+    const reason = `the message is binary, but ${facts.host} does not support BINARYMIME; the message was not converted`;
     return impossible("5.6.3", "content", reason, facts);
   }
   if (needs.body === "8BITMIME" && !peer.eightBitMime) {
-    const reason = `the message has 8-bit octets, and ${facts.host} does not take 8BITMIME; nothing was converted`;
+    const reason = `the message has 8-bit octets, but ${facts.host} does not support 8BITMIME; the message was not converted`;
     return impossible("5.6.3", "content", reason, facts);
   }
   return undefined;
@@ -71,7 +71,7 @@ export function lacking(needs: MessageNeeds, peer: Capabilities, facts: PeerFact
 
 /** Until every server of the site was asked, one that lacks something decides nothing. */
 export function lackingForNow(lack: Setback, unasked: Setback | undefined): Setback {
-  const reason = `${lack.reason}; the other servers of the site have yet to be asked${unasked === undefined ? "" : ` (${unasked.reason})`}`;
+  const reason = `${lack.reason}; the other servers of the site have not been tried yet${unasked === undefined ? "" : ` (${unasked.reason})`}`;
   return {
     kind: "deferred",
     status: "4.4.1",
@@ -83,6 +83,6 @@ export function lackingForNow(lack: Setback, unasked: Setback | undefined): Setb
 
 /** RFC 6531 §3.5: an internationalised message or address never goes to a server without SMTPUTF8. */
 export function lackingUtf8(facts: PeerFacts): Setback {
-  const reason = `the message or address is internationalised, and ${facts.host} does not take SMTPUTF8`;
+  const reason = `the message or address is internationalised, but ${facts.host} does not support SMTPUTF8`;
   return impossible("5.6.7", "content", reason, facts);
 }

@@ -42,7 +42,7 @@ export function diagnosticOf(reply: ReceivedReply, command: string, peer: PeerFa
 /** The verdict of a reply that refuses: its first digit decides. A 3yz where none belongs counts as trouble for now. */
 export function refusal(reply: ReceivedReply, command: string, peer: PeerFacts): Setback {
   const owner = faultOwner(reply, command);
-  const reason = `${peer.host} answered ${command} with ${quote(reply)}`;
+  const reason = `${peer.host} replied to ${command}: ${quote(reply)}`;
   const diagnostic = diagnosticOf(reply, command, peer);
   return reply.code >= 500
     ? { kind: "bounced", status: permanentStatus(reply), owner, reason, diagnostic }
@@ -57,7 +57,7 @@ export function temporaryRefusal(
   owner: FaultOwner,
   peer: PeerFacts,
 ): Setback {
-  const reason = `${peer.host} answered ${command} with ${quote(reply)}`;
+  const reason = `${peer.host} replied to ${command}: ${quote(reply)}`;
   return { kind: "deferred", status, owner, reason, diagnostic: diagnosticOf(reply, command, peer) };
 }
 
@@ -103,7 +103,7 @@ export function outcomeOf(
         kind: "deferred",
         status: "4.5.3",
         owner: "remote-trouble",
-        reason: `${peer.host} takes no more recipients in one transaction: ${quote(result.reply)}`,
+        reason: `${peer.host} accepts no more recipients in one transaction: ${quote(result.reply)}`,
         diagnostic: diagnosticOf(result.reply, "RCPT", peer),
         soon: true,
       };
@@ -112,7 +112,7 @@ export function outcomeOf(
       if (!result.contentSent) return setback;
       return {
         ...setback,
-        reason: `${setback.reason}; the whole message had been sent, so the next attempt may make a duplicate`,
+        reason: `${setback.reason}; the whole message had been sent, so the next attempt may create a duplicate`,
       };
     }
     default:

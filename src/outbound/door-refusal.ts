@@ -27,7 +27,10 @@ export function withPatience(
   if (setback.kind !== "bounced" || message.now >= message.receivedAt + message.patienceMs) return setback;
   const { diagnostic } = setback;
   if (!isAtTheDoor(diagnostic?.command) || diagnostic?.code === 521 || diagnostic?.code === 556) return setback;
-  return { ...forNow(setback), reason: `${setback.reason}; this may be a block of our address, so the mail waits` };
+  return {
+    ...forNow(setback),
+    reason: `${setback.reason}; the server may be blocking our address, so delivery will be retried`,
+  };
 }
 
 function isAtTheDoor(command: string | undefined): boolean {

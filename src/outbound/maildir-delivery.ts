@@ -154,11 +154,11 @@ function outcomeOfFileError(error: FileError): DeliveryOutcome {
   switch (error.code) {
     case "EDQUOT":
       // RFC 3463 §3.3: a full mailbox may be emptied; the mail waits.
-      return deferred("4.2.2", "the mailbox is over its quota");
+      return deferred("4.2.2", "the mailbox is full: it has reached its quota");
     case "ENOSPC":
-      return deferred("4.3.1", "the disk with the mailboxes is full");
+      return deferred("4.3.1", "the disk that holds the mailboxes is full");
     case "ENAMETOOLONG": {
-      const reason = "the address is too long for the path of a mailbox";
+      const reason = "the address is too long for the name of a mailbox folder";
       return { kind: "bounced", status: "5.1.3", owner: "local-trouble", reason };
     }
     default:

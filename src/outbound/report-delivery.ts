@@ -70,7 +70,7 @@ export class ReportDelivery implements DeliveryAgent {
   async #read(job: DeliveryJob, received: ReceivedFrom): Promise<ReportsRead> {
     await using content = await job.openContent();
     if (content.size > messageBytesMax) {
-      const reason = `the message is larger than the ${messageBytesMax} octets that are read`;
+      const reason = `the message is larger than ${messageBytesMax} octets, the most that is read`;
       return { records: [], reports: [], reason };
     }
     return await this.#work.read(await wholeOf(content), received);

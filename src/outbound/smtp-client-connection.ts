@@ -203,7 +203,7 @@ export class SmtpClientConnection implements AsyncDisposable {
   }
 
   destroy(): void {
-    this.abandon({ kind: "lost", command: "idle", detail: "the connection was given up by us" });
+    this.abandon({ kind: "lost", command: "idle", detail: "this server gave up the connection" });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

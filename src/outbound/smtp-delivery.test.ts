@@ -283,7 +283,7 @@ test("554 of every MX at greeting or EHLO puts mail off until a warning would be
     const job = world.job({ hop: { hosts: hosts(2) } });
     const [young] = await world.deliver(job);
     assert.ok(young?.kind === "deferred" && young.status === "4.7.1" && young.owner === "our-reputation");
-    assert.match(young.reason, /is listed, see https:\/\/bl\.test.*so the mail waits$/);
+    assert.match(young.reason, /is listed, see https:\/\/bl\.test.*so delivery will be retried$/);
     assert.equal(young.diagnostic?.text, listed);
     await world.clock.advance(3_600_000);
     const [old] = await world.deliver(job);

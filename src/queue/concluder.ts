@@ -264,7 +264,7 @@ export class Concluder {
     const told = conclusions.map((conclusion): Conclusion => {
       if (!isGivenUp(conclusion)) return conclusion;
       const { recipient, outcome } = conclusion;
-      const reason = `No report could be made on this, so it is tried again: ${replyText(outcome)}`;
+      const reason = `This server could not create the delivery report, so it will try the delivery again: ${replyText(outcome)}`;
       const putOff: Conclusion = {
         kind: "again",
         recipient,
@@ -286,7 +286,7 @@ export class Concluder {
               kind: "report-withheld",
               at: clock.now(),
               message: message.id,
-              reason: "It could not be made.",
+              reason: "This server could not create the report.",
               recipients: untold.map(({ recipient }) => recipient.address),
             },
           ];
@@ -297,6 +297,6 @@ export class Concluder {
 /** Rejects with `damaged` where the content is gone or not whole. */
 export async function openContentOf(spool: Spool, message: string): Promise<Content> {
   const content = await spool.openContent(message);
-  if (content === undefined) throw new SpoolError("damaged", `the content of ${message} is missing or damaged`);
+  if (content === undefined) throw new SpoolError("damaged", `the content of message ${message} is missing or damaged`);
   return content;
 }

@@ -87,13 +87,13 @@ export function outcomeOfHops(
   hopLimit: number,
 ): DeliveryOutcome | undefined {
   const { receivedCount, ownReceivedCount } = facts;
-  if (isOwnLoop(facts)) return goesRound(`The message came by this server ${ownReceivedCount} times`);
+  if (isOwnLoop(facts)) return goesRound(`the message passed through this server ${ownReceivedCount} times`);
   if (receivedCount < hopLimit) return undefined;
-  return goesRound(`The message passed ${receivedCount} servers on its way here and may pass ${hopLimit} at most`);
+  return goesRound(`the message passed through ${receivedCount} servers on its way here; the limit is ${hopLimit}`);
 }
 
 function goesRound(evidence: string): DeliveryOutcome {
-  return { kind: "bounced", status: "5.4.6", owner: "policy", reason: `${evidence}: it goes round in a circle` };
+  return { kind: "bounced", status: "5.4.6", owner: "policy", reason: `Mail loop: ${evidence}` };
 }
 
 /** One conclusion per recipient of the attempt, in the attempt's order. */
@@ -121,7 +121,7 @@ const unanswered: DeliveryOutcome = {
   kind: "deferred",
   status: "4.3.0",
   owner: "local-trouble",
-  reason: "The attempt ended without an outcome for this recipient",
+  reason: "The attempt ended without a result for this recipient",
 };
 
 function conclusionOn(

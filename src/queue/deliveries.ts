@@ -104,7 +104,7 @@ export class Deliveries {
 
   /** Asks everything under way to stop soon. */
   abort(): void {
-    this.#abort.abort(new Error("The server stops"));
+    this.#abort.abort(new Error("This server is stopping"));
   }
 
   /** Resolves when nothing is under way. */

@@ -93,13 +93,13 @@ export class Dispatcher {
     const ordered = site.restOrdered(nowMs);
     const reason =
       ordered === undefined
-        ? `${hop.description} could not be reached a moment ago and rests until ${until}: ${site.lastReply ?? "no answer"}`
-        : `${ordered.by} lets ${hop.description} rest until ${until}: ${ordered.reason}`;
+        ? `${hop.description} could not be reached; the next attempt is at ${until}. Last error: ${site.lastReply ?? "no answer"}`
+        : `${ordered.by} paused ${hop.description} until ${until}: ${ordered.reason}`;
     const outcome = {
       kind: "deferred",
       status: ordered === undefined ? "4.4.1" : "4.3.2",
       owner: ordered === undefined ? "remote-trouble" : "policy",
-      reason: `Not tried, because ${reason}`,
+      reason: `Not tried: ${reason}`,
       notTried: true,
       ...(ordered !== undefined && { notBefore: restEnd }),
     } as const;

@@ -16,8 +16,8 @@ export function outcomeOfFault(error: unknown): DeliveryOutcome & { readonly kin
     return { ...temporary, reason: `the spool could not be read: ${text}` };
   }
   // A path is nobody's business but the operator's.
-  if (error instanceof FileError) return { ...temporary, reason: `a file could not be used here (${error.code})` };
-  return { ...temporary, reason: `the attempt failed through a fault of this server: ${text}` };
+  if (error instanceof FileError) return { ...temporary, reason: `this server could not use a file (${error.code})` };
+  return { ...temporary, reason: `the attempt failed because of an internal error: ${text}` };
 }
 
 export function logFault(log: Log, where: string, message: string, error: unknown): void {

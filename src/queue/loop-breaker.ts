@@ -69,8 +69,8 @@ export class LoopBreaker {
     const within = `within ${Math.round(settings.loop_window / 1_000)} seconds`;
     const reason =
       kind === "hold"
-        ? `More than ${limit} messages ${named} that have been here before ${within}: this looks like a loop`
-        : `More than ${limit} automatic messages ${named} ${within} (${evidence(message)}): slowed down`;
+        ? `Possible mail loop: more than ${limit} messages ${named} that had passed through this server before arrived ${within}`
+        : `Slowed down: more than ${limit} automatic messages ${named} arrived ${within} (${evidence(message)})`;
     return { kind, reason };
   }
 
@@ -103,5 +103,5 @@ function sendersProof({ stranger, facts, origin }: StoredMessage): string | unde
 }
 
 function evidence(message: StoredMessage): string {
-  return message.facts.autoSubmitted ? "it says Auto-Submitted" : "it has the null reverse-path";
+  return message.facts.autoSubmitted ? "it has an Auto-Submitted field" : "it has the null reverse-path";
 }

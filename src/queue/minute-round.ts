@@ -112,7 +112,7 @@ function withoutTurn({ claim, recipients, hop }: ReadyJob) {
     kind: "deferred",
     status: "4.4.5",
     owner: "remote-trouble",
-    reason: `Not tried at the end of its time, because ${hop.description} was busy with other mail for an hour`,
+    reason: `Not tried before it expired: ${hop.description} was busy with other mail for an hour`,
     notTried: true,
   } as const;
   const outcomes = recipients.map(({ index }) => ({ index, outcome }));

@@ -218,7 +218,10 @@ test("when the spool cannot take recipients back, hold fails, and mail goes on w
   queue.start();
   const ids = await acceptMany(fixture, 3);
   broken = true;
-  const verb = assert.rejects(queue.operate("hold", { domain: "there.test" }, "operator", "x"), /given back in time/);
+  const verb = assert.rejects(
+    queue.operate("hold", { domain: "there.test" }, "operator", "x"),
+    /returned to the queue in time/,
+  );
   await fixture.advance(11_000);
   await verb;
   broken = false;

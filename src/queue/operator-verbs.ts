@@ -141,7 +141,7 @@ export class OperatorVerbs {
     if (returning.length === 0) return;
     const all = Promise.all(returning.splice(0));
     await new Promise<void>((resolve, reject) => {
-      const tooLate = new SpoolError("failed", "what waits in memory could not be given back in time");
+      const tooLate = new SpoolError("failed", "the mail waiting in memory could not be returned to the queue in time");
       const timer = this.#options.clock.setTimer(returnMs, () => reject(tooLate));
       all.then(() => resolve(), reject).finally(() => timer.cancel());
     });

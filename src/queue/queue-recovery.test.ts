@@ -184,7 +184,10 @@ test("who fails while no report can be made is put off, tried again and reported
   await fixture.advance(minute);
   const [putOff] = await fixture.recipients(id);
   assert.equal(putOff?.state, "scheduled");
-  assert.match(putOff.lastReply ?? "", /^4\.3\.0 No report could be made on this, so it is tried again: 550 5\.1\.1 /);
+  assert.match(
+    putOff.lastReply ?? "",
+    /^4\.3\.0 This server could not create the delivery report, so it will try the delivery again: 550 5\.1\.1 /,
+  );
   assert.deepEqual(await fixture.reports(), []);
   await fixture.advance(10 * minute);
   assert.deepEqual(await fixture.states(id), ["failed"]);

@@ -87,7 +87,7 @@ test("SMTPC-014: attempts follow the schedule, spread by 20 %, until the message
   assert.ok(last >= 5 * day && last <= 5 * day + 1_000, `last attempt at ${last}`);
   assert.deepEqual(await fixture.states(id), ["expired"]);
   const [recipient] = await fixture.recipients(id);
-  assert.equal(recipient?.lastReply, "4.4.7 Given up; last: 451 4.3.0 try again later");
+  assert.equal(recipient?.lastReply, "4.4.7 Expired; last error: 451 4.3.0 try again later");
   assert.equal(recipient?.attempts, attempts.length);
   assert.deepEqual((await fixture.reports()).at(-1), "sender@here.test failed: ann@there.test");
 });
@@ -358,7 +358,7 @@ test("an unreachable site is left alone for a minute, visibly, and found again b
   const elsewhere = await fixture.accept({ to: ["c@up.test"] });
   await fixture.settle();
   assert.equal(agent.jobs.filter(({ hop }) => hop.site === "down.test").length, 1, "the second was not tried");
-  assert.match((await fixture.recipients(second.id))[0]?.lastReply ?? "", /rests until .*No host answered/);
+  assert.match((await fixture.recipients(second.id))[0]?.lastReply ?? "", /the next attempt is at .*No host answered/);
   assert.deepEqual(await fixture.states(elsewhere.id), ["scheduled"]);
   agent.answer = () => relayed;
   await fixture.advance(10 * minute);

@@ -77,7 +77,7 @@ export class Recorder {
     await this.#idle();
     this.#cancelTimer();
     if (this.#refused.size > 0) {
-      const text = `${this.#refused.size} outcomes could not be recorded; those recipients are attempted again`;
+      const text = `${this.#refused.size} results could not be recorded; those recipients will be tried again`;
       logTrouble(this.#log, "stopping the queue", new SpoolError("failed", text));
       this.#refused.clear();
     }

@@ -111,6 +111,6 @@ function routerFailed(error: unknown): RouteResult {
     kind: "deferred",
     status: "4.3.0",
     owner: "local-trouble",
-    reason: `routing failed through a fault of this server: ${error instanceof Error ? error.message : String(error)}`,
+    reason: `routing failed because of an internal error: ${error instanceof Error ? error.message : String(error)}`,
   };
 }

@@ -23,7 +23,7 @@ export function changeFor(conclusion: Conclusion): RecipientChange {
   if (conclusion.kind === "final") {
     const reply =
       conclusion.to === "expired"
-        ? `4.4.7 Given up; last: ${replyText(outcome)}`.slice(0, replyLength)
+        ? `4.4.7 Expired; last error: ${replyText(outcome)}`.slice(0, replyLength)
         : replyText(outcome);
     return { index, to: conclusion.to, reply };
   }

@@ -39,7 +39,7 @@ test("a site that a person lets rest gets nothing but what is under way, however
     assert.deepEqual([recipient?.state, recipient?.attempts], ["scheduled", 0]);
     assert.match(
       recipient?.lastReply ?? "",
-      /^4\.3\.2 Not tried, because operator lets mx there\.test rest until .*: they are moving$/,
+      /^4\.3\.2 Not tried: operator paused mx there\.test until .*: they are moving$/,
     );
   }
   await fixture.advance(4 * hour);

@@ -124,7 +124,7 @@ export class DelayWarner {
     }));
     const openContent = async () => {
       const content = await spool.openContent(id);
-      if (content === undefined) throw new SpoolError("damaged", `the content of ${id} is missing or damaged`);
+      if (content === undefined) throw new SpoolError("damaged", `the content of message ${id} is missing or damaged`);
       return content;
     };
     const { reports, events } = await reporter.reportsFor({ message, attempts, openContent });
@@ -164,7 +164,7 @@ function lastAttempt(
     const { outcome } = last.attempt;
     return { outcome, attemptedAt: outcome.notTried === true ? undefined : last.at };
   }
-  const reason = lastReply === undefined || lastReply === "" ? "It waits for its turn" : lastReply;
+  const reason = lastReply === undefined || lastReply === "" ? "The message is waiting for its turn" : lastReply;
   const outcome: DeliveryOutcome = { kind: "deferred", status: "4.4.5", owner: "remote-trouble", reason };
   return { outcome, attemptedAt: undefined };
 }

@@ -82,7 +82,7 @@ test("what is held for longer than a day is told once a day: in the log, to the 
   assert.equal(notice?.reversePath, "");
   const content = await world.spool.openContent(notice.id);
   const text = Buffer.from(content?.whole ?? []).toString();
-  assert.match(text, /^Subject: 1 recipient is held on mail\.here\.test\r$/m);
+  assert.match(text, /^Subject: 1 recipient is on hold on mail\.here\.test\r$/m);
   assert.match(text, /^M00000000001 {2}a@there\.test {2}held by loop-breaker: this looks like a loop\r$/m);
   const restarted = new World(world);
   await restarted.advance(20 * hour);
@@ -117,7 +117,10 @@ test("held mail expires at the age of all mail, and its sender gets one report",
     found?.recipients.map(({ state }) => state),
     ["removed"],
   );
-  assert.match(String(world.log.of("recipient-expired")[0]?.["reply"]), /^It was held by loop-breaker, and nobody/);
+  assert.match(
+    String(world.log.of("recipient-expired")[0]?.["reply"]),
+    /^The message was held by loop-breaker and was not released/,
+  );
   assert.equal(world.keeper.held, undefined);
   await world.advance(2 * day);
   assert.equal((await world.mailTo("ann@here.test")).length, 1);

@@ -129,7 +129,7 @@ export class HeldMailKeeper {
     const { spool, gatherer, log } = this.#options;
     const { address, held } = recipient;
     const by = held?.by ?? "nobody";
-    const reason = `It was held by ${by}, and nobody released it: ${held?.reason ?? "no reason"}`;
+    const reason = `The message was held by ${by} and was not released: ${held?.reason ?? "no reason given"}`;
     const events = await spool.events(message.id);
     const told = events.some(
       (event) => event.kind === "report-queued" && event.action === "failed" && event.recipients.includes(address),
@@ -181,7 +181,7 @@ export class HeldMailKeeper {
     if (destination.kind === "nobody") return undefined;
     const id = nextId();
     const from = `Mail Delivery System <mailer-daemon@${hostname}>`;
-    const subject = `${recipients === 1 ? "1 recipient is" : `${recipients} recipients are`} held on ${hostname}`;
+    const subject = `${recipients === 1 ? "1 recipient is" : `${recipients} recipients are`} on hold on ${hostname}`;
     const messageId = makeMessageId({ at: now, random: random.bytes(messageIdRandomBytes), host: hostname });
     const text = [
       `From: ${from}`,
@@ -193,15 +193,15 @@ export class HeldMailKeeper {
       "MIME-Version: 1.0",
       "Content-Type: text/plain; charset=us-ascii",
       "",
-      "This mail is held and older than a day. Nobody gets it before somebody releases it,",
-      "and when its time in the queue is over its sender is told that it failed.",
+      "This mail is on hold and older than a day. It is not delivered until you release it.",
+      "When it expires, its sender receives a report that it was not delivered.",
       "",
       ...shown.map(({ message, recipient }) => lineOf(message.id, recipient.address, recipient.held)),
       ...(recipients > shown.length ? [`... and ${recipients - shown.length} more`] : []),
       "",
-      "posthaste queue list --state held     shows all of it",
-      "posthaste queue release MESSAGE       sends one on",
-      "posthaste queue remove MESSAGE        drops one",
+      "posthaste queue list --state held     list all held mail",
+      "posthaste queue release MESSAGE       deliver a message",
+      "posthaste queue remove MESSAGE        delete a message",
       "",
     ].join("\r\n");
     const message: NewMessage = {

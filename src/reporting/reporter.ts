@@ -82,17 +82,19 @@ export interface ExpandedRecipient {
 const actions = ["failed", "delayed", "relayed", "delivered"] as const satisfies readonly GatheredAction[];
 
 const withheldTexts = {
-  "null-reverse-path": "The message has the null reverse-path, so there is nobody to report to.",
-  "not-asked-for": "The sender asked not to be told (NOTIFY).",
-  "forged-reverse-path": "SPF failed for the reverse-path, so the report would go to somebody who did not send this.",
+  "null-reverse-path": "The message has the null reverse-path, so there is no sender to report to.",
+  "not-asked-for": "The sender asked for no report (NOTIFY).",
+  "forged-reverse-path":
+    "SPF failed for the reverse-path, so the report would go to someone who did not send the message.",
   "unverified-loop":
-    "The header says that the message was here before, and nothing shows that it comes from its reverse-path.",
+    "The header shows that the message passed through this server before, and nothing proves that its reverse-path is genuine.",
 } as const satisfies Record<WithheldReason, string>;
 /** A message's failures are told together when so long has passed since the first, or before, if nothing is to come. */
 const gatherMs = 60_000;
 /** Warnings wait for the others of their round. */
 const gatherWarningsMs = 3_600_000;
-const nobodyText = "The reverse-path is in a domain of ours and nobody's address: it was forged, or its user is gone.";
+const nobodyText =
+  "The reverse-path is in a local domain, but no such user exists: it was forged, or the user was deleted.";
 
 export class Reporter {
   readonly #options: ReporterOptions;
@@ -348,7 +350,7 @@ function whatHappened(outcome: DeliveryOutcome) {
   const { owner: fault } = outcome;
   // What fails within this server names its files and programs: that is for its log, not for the world.
   if (fault === "local-trouble" && outcome.diagnostic?.type !== "smtp") {
-    return { status, fault, reason: "trouble within this server, told in its log" };
+    return { status, fault, reason: "This server has an internal problem; its log has the details" };
   }
   // Of an expired recipient too the status is the last one: why it failed says more than that it took too long.
   return { status, fault, reason: outcome.reason, ...said };

@@ -52,7 +52,12 @@ export async function lookUpMx(domain: string, options: MxLookupOptions): Promis
     case "records": {
       const real = answer.records.filter(({ exchange }) => exchange !== "");
       if (real.length === 0) {
-        return bounced("5.1.10", "recipient", `The domain ${domain} takes no mail.`, `null MX of ${domain} (RFC 7505)`);
+        return bounced(
+          "5.1.10",
+          "recipient",
+          `The domain ${domain} does not accept mail.`,
+          `null MX of ${domain} (RFC 7505)`,
+        );
       }
       return await hostsResult(domain, real, answer.ttlSeconds, options, false);
     }
@@ -87,7 +92,7 @@ async function hostsResult(
     return bounced(
       "5.4.6",
       "local-trouble",
-      `Mail for ${domain} comes back to this server, which is not set up to take it.`,
+      `The DNS directs mail for ${domain} to this server, which is not configured to accept it.`,
       `the best MX of ${domain} is ${host}, this server itself`,
     );
   }
@@ -155,7 +160,7 @@ function nothingUsable(domain: string, candidates: readonly Candidate[], implici
   return bounced(
     "5.4.4",
     "remote-trouble",
-    `The mail servers of ${domain} cannot be found.`,
+    `The mail servers of ${domain} have no address in the DNS.`,
     `no MX host of ${domain} has an address: ${names}`,
   );
 }
@@ -168,7 +173,7 @@ function privateOnly(domain: string): MxResult {
   return bounced(
     "5.4.4",
     "remote-trouble",
-    `The mail servers of ${domain} have addresses that are not on the public internet.`,
+    `The mail servers of ${domain} have only addresses that are not on the public internet.`,
     `every address of the mail servers of ${domain} is private or loopback (setting outbound.allow_private)`,
   );
 }
@@ -176,7 +181,7 @@ function privateOnly(domain: string): MxResult {
 function literalResult(literal: string, judge: AddressJudge): MxResult {
   const address = parseIpAddress(literal.slice(1, -1).replace(/^IPv6:/i, ""));
   if (address === undefined) {
-    return bounced("5.1.2", "recipient", `${literal} is not an address.`, `unreadable address literal ${literal}`);
+    return bounced("5.1.2", "recipient", `${literal} is not a valid address.`, `unreadable address literal ${literal}`);
   }
   const kind = judge.judge(address);
   switch (kind) {
@@ -184,7 +189,7 @@ function literalResult(literal: string, judge: AddressJudge): MxResult {
       return bounced(
         "5.4.6",
         "local-trouble",
-        `Mail for ${literal} comes back to this server, which is not set up to take it.`,
+        `${literal} is an address of this server, which is not configured to accept mail for it.`,
         `${literal} is an address of this server`,
       );
     case "private":
@@ -217,8 +222,8 @@ function dnsTrouble(domain: string, detail: string): MxResult {
     kind: "deferred",
     status: "4.4.3",
     owner: "remote-trouble",
-    reason: `The DNS did not say for now where mail for ${domain} goes.`,
-    diagnostic: { type: "x-posthaste", text: `DNS look-up failed: ${detail}` },
+    reason: `Temporary DNS failure while looking up the mail server for ${domain}.`,
+    diagnostic: { type: "x-posthaste", text: `DNS lookup failed: ${detail}` },
   };
 }
 

@@ -172,7 +172,8 @@ export class MxRouter implements Router {
   #byHost(route: StaticRoute, via: "relay" | "lmtp"): Promise<RouteResult> {
     const text = route.host ?? "";
     const host = parseRouteHost(text, via === "relay" ? RELAY_PORT : LMTP_PORT);
-    if (host === undefined) return this.#misled(text, `The route's host "${text}" cannot be read.`, "unreadable host");
+    if (host === undefined)
+      return this.#misled(text, `The route's host "${text}" is not a valid host.`, "unreadable host");
     const tls = route.tls ?? defaultTls(host, route);
     const endpoint = host.kind === "unix" ? `unix:${host.path}` : hostAndPort(host);
     // Logins, TLS levels and authorities must not share kept connections.
@@ -186,7 +187,7 @@ export class MxRouter implements Router {
       ...(route.ca === undefined ? {} : { certificateAuthorities: [route.ca] }),
     };
     if (host.kind === "unix") {
-      if (via === "relay") return this.#misled(text, "A relay host is no unix socket.", `relay ${endpoint}`);
+      if (via === "relay") return this.#misled(text, "A relay host cannot be a unix socket.", `relay ${endpoint}`);
       return hop({ kind: "lmtp", endpoint: { kind: "unix", path: host.path }, ...common });
     }
     const { port } = host;
@@ -212,7 +213,7 @@ export class MxRouter implements Router {
       return { answer: () => result, ttlSeconds: 0, octets: 0 };
     };
     if (found.kind === "failure") {
-      return failed("4.4.3", `The DNS did not tell the address of ${text} for now.`, found.reason);
+      return failed("4.4.3", `Temporary DNS failure while looking up the address of ${text}.`, found.reason);
     }
     // The mistake is in our own configuration, so the mail waits for it to be mended.
     if (found.kind === "none") {
@@ -224,7 +225,7 @@ export class MxRouter implements Router {
       const value = parseIpAddress(address);
       return value !== undefined && judge.isOwn(value);
     });
-    if (own) return failed("4.4.6", `The route leads back to this server (${text}).`, `${text} is a listener of ours`);
+    if (own) return failed("4.4.6", `The route points back to this server (${text}).`, `${text} is a listener of ours`);
     const name = host.kind === "name" ? host.name : host.address;
     const kept = cutToKept({ name, ipv4: found.ipv4, ipv6: found.ipv6 });
     const ordered = this.#ordering([[kept]]);

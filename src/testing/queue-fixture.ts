@@ -116,7 +116,7 @@ export class ScriptedAgent implements DeliveryAgent {
       kind: "deferred",
       status: "4.3.2",
       owner: "local-trouble",
-      reason: "The server stops",
+      reason: "This server is stopping",
     };
     const outcomes = job.recipients.map((recipient) => ({
       index: recipient.index,

@@ -153,7 +153,7 @@ function wasUnreachable(outcome: DeliveryOutcome): boolean {
   const { kind, status, diagnostic } = outcome;
   if (kind !== "deferred" || status !== "4.4.1" || diagnostic?.type === "smtp") return false;
   // A backup host answered, and lacks what the message needs.
-  return !outcome.reason.includes("the other servers of the site have yet to be asked");
+  return !outcome.reason.includes("the other servers of the site have not been tried yet");
 }
 
 /** Where nobody answers, few knocks are enough, however much mail waits. */
