@@ -117,7 +117,7 @@ test("a loop that was held, and what a person did about it, are in the story", a
   const { id } = await fixture.accept({ to: ["echo@there.test"], facts: { ownReceived: true } });
   await fixture.settle();
   const { recipients, timeline } = await explained(fixture, id);
-  assert.match(recipients[0]?.why ?? "", /held by loop-breaker: More than 1 messages/);
+  assert.match(recipients[0]?.why ?? "", /held by loop-breaker: Possible mail loop: more than 1 messages/);
   assert.match(timeline[0]?.text ?? "", /^Held by loop-breaker: /);
   await fixture.spool.release({ message: id }, "ann (control socket)");
   fixture.queue.wake();
