@@ -162,3 +162,29 @@ test("durations and sizes read well", () => {
   ]);
   assert.equal(plain(" a\tb\r\nc "), "a b c");
 });
+
+test("what waits in memory is told with the site that it waits for, and what is delivered with the next hop", async () => {
+  const fixture = new QueueFixture({ settings: { deliveries_per_site: 1 } });
+  fixture.agent.blocked = true;
+  fixture.queue.start();
+  const { id: first } = await fixture.accept({ to: ["ann@there.test"] });
+  const { id: second } = await fixture.accept({ to: ["bob@there.test"] });
+  await fixture.settle();
+  const whereabouts = (message: string, index: number) => fixture.queue.whereabouts(message, index);
+  const told = async (id: string) => {
+    const explanation = await explain(fixture.spool, id, { now: fixture.clock.now(), expireMs, whereabouts });
+    return explanation?.recipients[0];
+  };
+  assert.equal((await told(first))?.why, "Attempt 1 is under way: mx there.test.");
+  const waiting = await told(second);
+  assert.equal(waiting?.waits_at, "mx there.test");
+  assert.match(
+    waiting?.why ?? "",
+    /^It waits in memory for its turn at mx there\.test, where 1 of at most 1 deliveries/,
+  );
+  assert.match(
+    waiting?.next ?? "",
+    /at 2026-01-06 00:00:00 UTC it goes before all others, and is given up an hour later/,
+  );
+  fixture.agent.unblock();
+});

@@ -45,6 +45,8 @@ export interface ExplainedRecipient {
   readonly state: StoredRecipient["state"];
   readonly attempts: number;
   readonly last_reply?: string;
+  /** Only while it is delivered, or waits in memory for its turn: the next hop. */
+  readonly waits_at?: string;
   /** Only while scheduled. */
   readonly next_attempt_at?: string;
   readonly final_at?: string;
@@ -58,10 +60,18 @@ export interface Explanation {
   readonly timeline: readonly TimelineEntry[];
 }
 
+/** Where a claimed recipient is in memory. */
+export type Whereabouts =
+  | { readonly kind: "under-way"; readonly at: string }
+  /** So many deliveries are under way there, and more may not be. */
+  | { readonly kind: "turn"; readonly at: string; readonly running: number; readonly limit: number };
+
 export interface ExplainOptions {
   readonly now: Instant;
   /** The `queue.expire` in force, in milliseconds. */
   readonly expireMs: number;
+  /** Absent, or undefined: nobody knows. */
+  readonly whereabouts?: (message: string, index: number) => Whereabouts | undefined;
 }
 
 /** undefined: no message of this id is known (never accepted here, or its history's time is over). */
@@ -107,6 +117,7 @@ function explainedRecipient(
   options: ExplainOptions,
 ): ExplainedRecipient {
   const { address, acceptedAs, state, attempts, lastReply, due, finalAt } = recipient;
+  const place = state === "claimed" ? options.whereabouts?.(message.id, recipient.index) : undefined;
   return {
     address,
     ...(acceptedAs !== undefined && { accepted_as: acceptedAs }),
@@ -114,10 +125,11 @@ function explainedRecipient(
     state,
     attempts,
     ...(lastReply !== undefined && lastReply !== "" && { last_reply: lastReply }),
+    ...(place !== undefined && { waits_at: place.at }),
     ...(state === "scheduled" && { next_attempt_at: isoTime(due) }),
     ...(finalAt !== undefined && { final_at: isoTime(finalAt) }),
-    why: why(message, recipient, options),
-    next: next(message, recipient, options),
+    why: why(message, recipient, options, place),
+    next: next(message, recipient, options, place),
   };
 }
 
@@ -139,6 +151,7 @@ function why(
   { junk }: StoredMessage,
   { state, attempts, lastReply, held, due }: StoredRecipient,
   { now }: ExplainOptions,
+  place: Whereabouts | undefined,
 ): string {
   const reply = lastReply === undefined || lastReply === "" ? "without a word" : quoted(lastReply);
   switch (state) {
@@ -147,7 +160,7 @@ function why(
       if (lastReply !== undefined && lastReply !== "") return ended(`It was deferred: ${reply}`);
       return due > now ? "It is not to be tried before its time." : "It has not been tried yet.";
     case "claimed":
-      return `Attempt ${attempts} is under way, or waits for its turn at the site.`;
+      return whyClaimed(attempts, place);
     case "held":
       return held === undefined ? "It is held." : ended(`It is held by ${plain(held.by)}: ${plain(held.reason)}`);
     case "delivered":
@@ -165,15 +178,29 @@ function why(
   }
 }
 
-function next(message: StoredMessage, recipient: StoredRecipient, { now, expireMs }: ExplainOptions): string {
+function whyClaimed(attempts: number, place: Whereabouts | undefined): string {
+  if (place === undefined) return `Attempt ${attempts} is under way, or waits for its route or for its turn.`;
+  if (place.kind === "under-way") return `Attempt ${attempts} is under way: ${plain(place.at)}.`;
+  const { at, running, limit } = place;
+  return `It waits in memory for its turn at ${plain(at)}, where ${running} of at most ${limit} deliveries are under way.`;
+}
+
+function next(
+  message: StoredMessage,
+  recipient: StoredRecipient,
+  { now, expireMs }: ExplainOptions,
+  place: Whereabouts | undefined,
+): string {
   const { state, due, attempts } = recipient;
   const expiry = timeWords(message.receivedAt + expireMs);
   switch (state) {
     case "scheduled":
-      if (due <= now) return "It is due, and tried as soon as there is room.";
+      if (due <= now) return `It is due, and tried as soon as there is room; at ${expiry} it goes before all others.`;
       return `Attempt ${attempts + 1} at ${timeWords(due)}, in ${durationWords(due - now)}. Given up at ${expiry} if it still fails.`;
     case "claimed":
-      return "Its outcome decides.";
+      return place?.kind === "turn"
+        ? `It begins when its turn comes; at ${expiry} it goes before all others, and is given up an hour later.`
+        : "Its outcome decides.";
     case "held":
       return `It waits for a person: "posthaste queue release ${message.id}" sends it on, "remove" drops it.`;
     case "failed":

@@ -1,4 +1,5 @@
 import { test } from "node:test";
+import { ClockSteps } from "../lib/clock-steps.ts";
 import assert from "node:assert/strict";
 import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
 import { STANDARD_TIMEOUTS } from "../smtp/client-timeouts.ts";
@@ -72,6 +73,7 @@ async function setUp(options: Case): Promise<Seen> {
     {
       network,
       clock,
+      clockSteps: new ClockSteps(clock),
       log,
       settings: {
         heloName: "our.test",

@@ -15,6 +15,7 @@
  */
 import { withCertificateWords } from "../lib/certificate-words.ts";
 import { isLoopback } from "../lib/ip-network.ts";
+import type { ClockSteps } from "../lib/clock-steps.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { NetworkError, type Endpoint, type Network, type TlsClientOptions } from "../ports/network.ts";
@@ -42,6 +43,8 @@ export interface Target {
 export interface SetupContext {
   readonly network: Network;
   readonly clock: Clock;
+  /** What ages of messages can be believed. */
+  readonly clockSteps: Pick<ClockSteps, "whenAged">;
   readonly log: Log;
   readonly settings: SmtpDeliverySettings;
   readonly signal: AbortSignal;

@@ -335,10 +335,9 @@ export class DeliveryAttempt {
 
   #finalSetback(recipient: StoredRecipient): Setback {
     const setback = this.#setbacks.finalFor(recipient);
-    const { clock, settings } = this.#context;
-    const { receivedAt } = this.#job.message;
-    const patience = { receivedAt, now: clock.now(), patienceMs: settings.refusalPatienceMs };
-    if (setback !== undefined) return withPatience(setback, patience);
+    const { clock, clockSteps, settings } = this.#context;
+    const believedFrom = clockSteps.whenAged(this.#job.message.receivedAt, settings.refusalPatienceMs);
+    if (setback !== undefined) return withPatience(setback, { now: clock.now(), believedFrom });
     return this.#isOver
       ? finding("4.4.2", "remote-trouble", `the delivery to ${this.#hop.description} took too long`)
       : finding("4.4.1", "remote-trouble", `no address is known for ${this.#hop.description}`);

@@ -19,12 +19,12 @@ export function refusalPatienceMs(warnAfterMs: number): number {
   return warnAfterMs > 0 ? warnAfterMs : defaultPatienceMs;
 }
 
-/** The setback of an attempt that no host let in, for a message received then. */
+/** The setback of an attempt that no host let in; `believedFrom`: when the message is old enough for its refusal. */
 export function withPatience(
   setback: Setback,
-  message: { readonly receivedAt: Instant; readonly now: Instant; readonly patienceMs: number },
+  { now, believedFrom }: { readonly now: Instant; readonly believedFrom: Instant },
 ): Setback {
-  if (setback.kind !== "bounced" || message.now >= message.receivedAt + message.patienceMs) return setback;
+  if (setback.kind !== "bounced" || now >= believedFrom) return setback;
   const { diagnostic } = setback;
   if (!isAtTheDoor(diagnostic?.command) || diagnostic?.code === 521 || diagnostic?.code === 556) return setback;
   return {

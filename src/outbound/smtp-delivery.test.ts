@@ -285,6 +285,10 @@ test("554 of every MX at greeting or EHLO puts mail off until a warning would be
     assert.ok(young?.kind === "deferred" && young.status === "4.7.1" && young.owner === "our-reputation");
     assert.match(young.reason, /is listed, see https:\/\/bl\.test.*so delivery will be retried$/);
     assert.equal(young.diagnostic?.text, listed);
+    world.clock.jump(7_200_000);
+    const [misled] = await world.deliver(job);
+    assert.equal(misled?.kind, "deferred", "a clock that was just set forward is not believed");
+    world.clock.jump(-7_200_000);
     await world.clock.advance(3_600_000);
     const [old] = await world.deliver(job);
     assert.ok(old?.kind === "bounced" && old.status === "5.7.1" && old.diagnostic?.text === listed);

@@ -3,6 +3,7 @@
  * is in delivery-attempt.ts, how a connection is made in connection-setup.ts; this one owns what attempts share, the
  * kept connections. How many attempts run at once is the queue's decision.
  */
+import { ClockSteps } from "../lib/clock-steps.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
@@ -26,11 +27,13 @@ export interface SmtpDeliveryOptions {
 export class SmtpDelivery implements DeliveryAgent {
   readonly #options: SmtpDeliveryOptions;
   readonly #reuse: ConnectionReuse;
+  readonly #clockSteps: ClockSteps;
   #settings: SmtpDeliverySettings;
 
   constructor(options: SmtpDeliveryOptions) {
     this.#options = options;
     this.#settings = options.settings;
+    this.#clockSteps = new ClockSteps(options.clock);
     this.#reuse = new ConnectionReuse(options.clock);
   }
 
@@ -45,6 +48,7 @@ export class SmtpDelivery implements DeliveryAgent {
     const { network, clock, log, signing } = this.#options;
     const context = {
       ...{ network, clock, log, signing },
+      clockSteps: this.#clockSteps,
       settings: this.#settings,
       signal: options.signal,
       message: job.message.id,

@@ -24,6 +24,20 @@ for (const jumpMs of [5 * hour, -5 * hour]) {
   });
 }
 
+test("after a step back nothing waits longer by as much", async () => {
+  const fixture = new QueueFixture({ settings: { retry: ["10m"] } });
+  const { queue, clock, agent } = fixture;
+  agent.answer = () => deferredReply();
+  queue.start();
+  const { id } = await fixture.accept({ to: ["ann@there.test"] });
+  await fixture.settle();
+  agent.answer = () => relayed;
+  clock.jump(-5 * hour);
+  await fixture.advance(2 * minute);
+  assert.deepEqual(await fixture.states(id), ["relayed"]);
+  assert.deepEqual(fixture.log.of("clock-set"), [{ by_seconds: -18_000 }]);
+});
+
 test("what falls due while the machine sleeps is tried within a minute of its waking", async () => {
   const fixture = new QueueFixture({ settings: { retry: ["4h"] } });
   const { queue, clock, agent } = fixture;

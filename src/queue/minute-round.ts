@@ -2,6 +2,9 @@
  * Once a minute: whether the clock was set or the machine slept, and what has no time left. No wait for a time of day is
  * trusted for longer than that.
  *
+ * After a step back what waits would do so for longer by as much, and nobody knows of a due time on disk by which clock it
+ * was written: so all of it is due at once, and tried early for once.
+ *
  * Who waits for a slow site when its time is over goes before all others there, from disk, too, where its domain is left
  * out of the pages. Who has no turn within an hour even so is given up without it: the sender should know by then.
  */
@@ -19,9 +22,11 @@ import type { ReadyJob } from "./site.ts";
 const roundMs = 60_000;
 /** An attempt takes up to some forty minutes, and a place is free after one of them. */
 const lastTurnWithinMs = 3_600_000;
+/** After a smaller step back, what waits may wait that much longer. */
+const farBackMs = 300_000;
 
 export interface MinuteRoundOptions {
-  readonly spool: Pick<Spool, "stats">;
+  readonly spool: Pick<Spool, "stats" | "retry">;
   readonly clock: Clock;
   readonly log: Log;
   readonly ready: ReadyQueue;
@@ -35,6 +40,8 @@ export class MinuteRound {
   #timer: Timer | undefined;
   /** On the monotonic clock. */
   #startedMs = 0;
+  #wasSetBack = false;
+  #working: Promise<void> = Promise.resolve();
 
   constructor(options: MinuteRoundOptions) {
     this.#options = options;
@@ -45,31 +52,47 @@ export class MinuteRound {
     this.#arm();
   }
 
-  stop(): void {
+  /** Resolves when nothing is under way. */
+  async stop(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
+    await this.#working;
   }
 
   #arm(): void {
     this.#timer = this.#options.clock.setTimer(roundMs, () => {
       this.#arm();
-      this.#look();
+      this.#working = this.#working.then(() => this.#look());
     });
   }
 
-  #look(): void {
+  /** Never rejects. */
+  async #look(): Promise<void> {
     const { state, log, claimer } = this.#options;
     const stepMs = state.clockSteps.take();
     if (stepMs !== 0) {
       log.event("clock-set", { by_seconds: Math.round(stepMs / 1_000) });
       claimer.clockWasSet();
+      if (stepMs <= -farBackMs) this.#wasSetBack = true;
     }
     if (!state.mayBegin) return;
-    this.#seeToLastAttempts();
-    this.#lookForAged().catch((error: unknown) => {
+    try {
+      this.#seeToLastAttempts();
+      await this.#makeDue();
+      await this.#lookForAged();
+    } catch (error) {
       if (error instanceof SpoolError && error.code === "closed") return;
-      logTrouble(log, "looking for mail whose time is over", error);
-    });
+      logTrouble(log, "looking for what has no time left", error);
+    }
+  }
+
+  /** What was scheduled by the clock of before. */
+  async #makeDue(): Promise<void> {
+    if (!this.#wasSetBack) return;
+    const { spool, claimer } = this.#options;
+    await spool.retry({ states: ["scheduled"] }, "clock");
+    this.#wasSetBack = false;
+    claimer.wake();
   }
 
   /** On disk, where there is any mail so old. */

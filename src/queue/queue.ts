@@ -10,6 +10,7 @@
  * whether a report is owed (`reporting/`), durability (`spool/`).
  */
 import type { Instant } from "../lib/instant.ts";
+import type { Whereabouts } from "../history/explain.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
@@ -35,6 +36,7 @@ import { siteVerdict } from "./site-health.ts";
 import { replyText } from "./settlement.ts";
 import { Unbegun } from "./unbegun.ts";
 import { UntriedPace } from "./untried-pace.ts";
+import { whereabouts } from "./whereabouts.ts";
 
 export type { DeliveryAgents } from "./deliveries.ts";
 export type { SiteStats } from "./site.ts";
@@ -181,6 +183,12 @@ export class Queue {
     if (this.#state.isRunning) this.#claimer.wake();
   }
 
+  /** Of a recipient in memory; undefined where it is elsewhere, or its route is being looked up. */
+  whereabouts(message: string, index: number): Whereabouts | undefined {
+    const [deliveries, ready, clock, { settings }] = [this.#deliveries, this.#ready, this.#clock, this.#state];
+    return whereabouts({ deliveries, ready, clock, settings }, message, index);
+  }
+
   /** What an operator asks for, done to all that the filter selects, in memory and on disk, but for what is under way. */
   operate(verb: OperatorVerb, filter: RecipientFilter, by: string, reason: string): Promise<VerbResult> {
     return this.#verbs.operate(verb, filter, by, reason);
@@ -307,10 +315,10 @@ export class Queue {
   async #stop(deadlineMs: number): Promise<void> {
     if (this.#state.phase === "stopped") return;
     this.#state.phase = "stopping";
-    this.#round.stop();
     const deadline = this.#clock.monotonicMs() + deadlineMs;
     const remaining = () => Math.max(0, deadline - this.#clock.monotonicMs());
     this.#putBackUnbegun();
+    await this.#within(remaining(), this.#round.stop());
     await this.#within(remaining(), this.#claimer.stop());
     await this.#within(remaining(), this.#deliveries.idle());
     if (this.#deliveries.running > 0) {

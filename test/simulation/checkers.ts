@@ -9,6 +9,7 @@ import type { QueueStats, SiteStats } from "../../src/queue/queue.ts";
 import { finalStates, openStates } from "../../src/spool/recipient-state.ts";
 import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../../src/spool/spool.ts";
 import { checkCopies, checkDrained, checkFinalStates, checkMailboxes, checkNothingLost } from "./check-copies.ts";
+import { checkExpiredInTime, checkFalseExpiry, checkLastAttempts, checkSteps, checkStepsBack } from "./check-clocks.ts";
 import { checkAnswers, checkNames } from "./check-names.ts";
 import { checkDailyReports, checkGathered, checkOwed, checkReports, checkWarnings } from "./check-reports.ts";
 import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./check-schedule.ts";
@@ -86,6 +87,11 @@ async function safety(view: WorldView, rows: Rows): Promise<readonly string[]> {
     ...checkLostClaims(view, rows),
     ...checkExpiry(view, rows),
     ...checkLateness(view, rows),
+    ...checkSteps(view),
+    ...checkStepsBack(view),
+    ...checkFalseExpiry(view),
+    ...checkExpiredInTime(view, rows),
+    ...checkLastAttempts(view, rows, deliveries),
     ...checkSessions(view),
     ...checkLimits(view, deliveries),
     ...checkBusySites(view, deliveries),

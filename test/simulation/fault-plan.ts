@@ -28,7 +28,8 @@ export type FaultKind =
   | "records-change"
   | "receiver-goes-silent"
   | "clock-forward"
-  | "clock-back";
+  | "clock-back"
+  | "sleep";
 
 export interface Fault {
   /** Milliseconds from the start. */
@@ -72,6 +73,7 @@ const kinds: readonly { readonly kind: FaultKind; readonly weight: number; reado
   { kind: "receiver-goes-silent", weight: 2, longestMs: 0 },
   { kind: "clock-forward", weight: 1, longestMs: 0 },
   { kind: "clock-back", weight: 1, longestMs: 0 },
+  { kind: "sleep", weight: 1, longestMs: 480 * minute },
 ];
 
 /** Of these only mail to the one receiver notices anything. */

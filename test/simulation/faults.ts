@@ -19,8 +19,10 @@ export class FaultInjector {
   /** Rises whenever something goes on that may lose a reply on the wire, by address. */
   readonly disturbances = new Map<string, number[]>();
   readonly problems: string[] = [];
-  /** How often the wall clock was set. */
+  /** How often the wall clock was set, or the machine slept: then it does not tell durations. */
   clockJumps = 0;
+  /** By how much it was set, and when in monotonic time. */
+  readonly jumps: { readonly atMs: number; readonly byMs: number }[] = [];
   readonly #numbers: WorldNumbers;
   readonly #begun: { readonly fault: Fault; readonly from: number; to: number }[] = [];
   /** The disk was slow, full or failing at some time. */
@@ -128,6 +130,7 @@ export class FaultInjector {
       network.slow(address, 1);
     }
     dns.heal();
+    this.#machine.wake();
     network.join(serverAddress);
     files.space = Number.POSITIVE_INFINITY;
     files.syncFailures = 0;
@@ -240,9 +243,13 @@ export class FaultInjector {
         this.#disturb(receiver.address);
         return receiver.line.goSilent();
       case "clock-forward":
-        return this.setClock(this.#chance.between(1000, 3_600_000));
+        return this.setClock(this.#chance.between(1000, this.#chance.pick([60, 60, 480]) * minute));
       case "clock-back":
-        return this.setClock(-this.#chance.between(1000, 3_600_000));
+        return this.setClock(-this.#chance.between(1000, this.#chance.pick([60, 60, 240]) * minute));
+      case "sleep":
+        this.clockJumps++;
+        machine.fallAsleep();
+        return later(() => machine.wake());
       default:
         kind satisfies never;
     }
@@ -250,8 +257,10 @@ export class FaultInjector {
 
   /** Somebody sets the wall clock, forward or back. */
   setClock(ms: number): void {
+    const { clock } = this.#machine;
     this.clockJumps++;
-    this.#machine.clock.jump(ms);
+    this.jumps.push({ atMs: clock.monotonicMs(), byMs: ms });
+    clock.jump(ms);
   }
 
   /** In order; then `afterwards`. */

@@ -23,6 +23,7 @@ import { SimulatedDns } from "../../src/testing/simulated-dns.ts";
 import { TestCrypto } from "../../src/testing/test-crypto.ts";
 import { Chance } from "./chance.ts";
 import { SessionsOut } from "./sessions-out.ts";
+import { SleepingClock } from "./sleeping-clock.ts";
 import { SqliteStore } from "./stores.ts";
 import { type SpoolWatcher, WatchedSpool } from "./watched-spool.ts";
 import { dnsShape, serverAddress } from "./world.ts";
@@ -32,6 +33,8 @@ const spoolDir = `${dataDir}/journal`;
 
 export interface LoggedEvent {
   readonly at: number;
+  /** On the world's monotonic clock, where that is another time. */
+  readonly realMs: number;
   readonly name: LogEventName;
   readonly fields: LogFields;
 }
@@ -51,7 +54,10 @@ export interface ClaimedAttempt {
 }
 
 export class Machine {
+  /** The world's. */
   readonly clock = new ManualClock();
+  /** What our server sees of it. */
+  readonly #ownClock = new SleepingClock(this.clock);
   readonly network: SimulatedNetwork;
   readonly files: SimulatedFiles;
   readonly dns: SimulatedDns;
@@ -61,6 +67,8 @@ export class Machine {
   readonly deaths: number[] = [];
   /** From when to when, in monotonic time, a server ran. */
   readonly lives: { readonly from: number; to: number }[] = [];
+  /** From when to when, in monotonic time, the machine slept. */
+  readonly sleeps: { readonly from: number; to: number }[] = [];
   /** Connections that were asked for. */
   readonly dialled: { readonly at: number; readonly address: string }[] = [];
   readonly sessionsOut = new SessionsOut();
@@ -157,6 +165,26 @@ export class Machine {
     this.#over();
   }
 
+  /** The machine does nothing, and its network is away; what reaches it then is sent again. */
+  fallAsleep(): void {
+    if (this.isAsleep) return;
+    this.sleeps.push({ from: this.clock.monotonicMs(), to: Number.POSITIVE_INFINITY });
+    this.#ownClock.fallAsleep();
+    this.network.cut(serverAddress);
+  }
+
+  wake(): void {
+    const last = this.sleeps.at(-1);
+    if (!this.isAsleep || last === undefined) return;
+    last.to = this.clock.monotonicMs();
+    this.#ownClock.wake();
+    this.network.join(serverAddress);
+  }
+
+  get isAsleep(): boolean {
+    return this.#ownClock.isAsleep;
+  }
+
   /** Nothing is kept but what was synced, and some of the rest. */
   losePower(): void {
     this.kill();
@@ -229,7 +257,7 @@ export class Machine {
 
   #begin(): Incarnation {
     const life = new Incarnation({
-      clock: this.clock,
+      clock: this.#ownClock,
       network: this.#fromServer(),
       files: this.files,
       makeResolver: ({ clock, log }) => {
@@ -306,7 +334,7 @@ export class Machine {
     return {
       event: (name, more) => {
         const at = this.clock.now();
-        const event = { at, name, fields: { ...fields, ...more } };
+        const event = { at, realMs: this.clock.monotonicMs(), name, fields: { ...fields, ...more } };
         this.events.push(event);
         this.#digest.update(`${lineOf(event)}\n`);
       },

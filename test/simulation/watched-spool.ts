@@ -88,11 +88,11 @@ export class WatchedSpool implements Spool {
   }
 
   unwarned(...given: Parameters<Spool["unwarned"]>): ReturnType<Spool["unwarned"]> {
-    return this.#spool.unwarned(...given);
+    return this.#through(() => this.#spool.unwarned(...given));
   }
 
   warn(...given: Parameters<Spool["warn"]>): ReturnType<Spool["warn"]> {
-    return this.#spool.warn(...given);
+    return this.#through(() => this.#spool.warn(...given));
   }
 
   nextDue(...given: Parameters<Spool["nextDue"]>): ReturnType<Spool["nextDue"]> {

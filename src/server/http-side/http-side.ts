@@ -77,7 +77,12 @@ function apiOf(
     siteControl: queue.sites,
     operate: queue.operate.bind(queue),
     sites: () => ({ queue: queue.stats(), sites: queue.sites.list() }),
-    explain: (id) => explain(spool, id, { now: clock.now(), ...get() }),
+    explain: (id) =>
+      explain(spool, id, {
+        now: clock.now(),
+        ...get(),
+        whereabouts: (message, index) => queue.whereabouts(message, index),
+      }),
     // A server that cannot store mail or outcomes refuses mail as one does that is about to stop.
     ready: () => !isStopping && takesMail() && queue.stats().paused === undefined,
     heldMail: () => heldMail.held,
