@@ -130,6 +130,21 @@ test("what a reload prepares is served from when it is applied, and never where 
   assert.equal(store.context().certificatePem, pair.certificatePem);
 });
 
+test("a reload that drops the files leads to a self-signed certificate, as a start without them does", async () => {
+  const { log, put, options } = await world();
+  await put("one.example.org");
+  await using store = await CertificateStore.open(options);
+  (await store.prepare(undefined))();
+  assert.equal(new X509Certificate(store.context().certificatePem).checkHost("mail.example.org"), "mail.example.org");
+  assert.equal(log.of("certificate-self-signed").length, 1);
+  assert.equal(log.of("certificate-warning").length, 1, "of the name in the files, and not of the self-signed one");
+  const { version } = store.context();
+  (await store.prepare(undefined))();
+  assert.equal(store.context().version, version, "once more, it is the same one");
+  (await store.prepare(paths))();
+  assert.equal(new X509Certificate(store.context().certificatePem).checkHost("one.example.org"), "one.example.org");
+});
+
 test("at the start a wrong pair is refused in plain words, and no timer is left behind", async () => {
   const { clock, files, put, options } = await world();
   await assert.rejects(CertificateStore.open(options), /the certificate \/tls\/chain\.pem cannot be read: ENOENT/);

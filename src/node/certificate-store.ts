@@ -7,6 +7,7 @@ import { join } from "node:path";
 
 import type { CertificatePair } from "../ports/certificates.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
+import type { LogEventName } from "../events/log-events.ts";
 import type { Files } from "../ports/files.ts";
 import type { Log } from "../ports/log.ts";
 import type { TlsServerContext, TlsServerOptions } from "../ports/network.ts";
@@ -73,10 +74,7 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
     const store = new CertificateStore(options, real, first);
     store.#seen = seen;
     if (paths !== undefined || offered) {
-      log.event(paths === undefined ? "certificate-self-signed" : "certificate-loaded", {
-        path: real.certificate,
-        ...described(first.facts),
-      });
+      log.event(eventOf(options, real.certificate), { path: real.certificate, ...described(first.facts) });
     }
     store.#warn();
     store.#lookAgainLater();
@@ -106,15 +104,14 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   }
 
   /**
-   * Makes ready to serve the certificate in these files (without `paths`, in the present ones, if they changed). Rejects
-   * where they cannot serve, and says so in the log; the function that it gives cannot fail.
+   * Makes ready to serve the certificate in these files, or without `paths` a self-signed one. Rejects where they cannot
+   * serve, and says so in the log; the function that it gives cannot fail.
    */
   async prepare(paths?: CertificatePaths): Promise<() => void> {
     const { files } = this.#options;
-    const wanted = paths ?? this.#paths;
     try {
+      const wanted = paths ?? (await selfSignedPaths(this.#options));
       const seen = await fingerprint(files, wanted);
-      if (paths === undefined && seen === this.#seen) return () => undefined;
       const pair = await readChecked(files, wanted);
       this.#refuseWorse(pair);
       return () => {
@@ -124,7 +121,7 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
         this.#use(pair);
       };
     } catch (error) {
-      this.#tellFailed(wanted, error);
+      this.#tellFailed(paths ?? this.#paths, error);
       throw error;
     }
   }
@@ -133,7 +130,7 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
     if (certificatePem === this.#current.certificatePem && keyPem === this.#current.keyPem) return;
     this.#current = { certificatePem, keyPem, version: this.#current.version + 1 };
     this.#facts = facts;
-    this.#options.log.event("certificate-loaded", { path, ...described(facts) });
+    this.#options.log.event(eventOf(this.#options, path), { path, ...described(facts) });
     this.#warn();
   }
 
@@ -146,9 +143,9 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
 
   /** Of configured files only: nobody verifies a certificate that the server made. */
   #warn(): void {
-    const { paths, clock, hostname, log } = this.#options;
+    const { clock, hostname, log } = this.#options;
     this.#warnedAtMs = clock.monotonicMs();
-    if (paths === undefined) return;
+    if (isSelfSigned(this.#options, this.#paths.certificate)) return;
     const now = clock.now();
     const problem = outOfDate(this.#facts, now);
     const warnings = certificateWarnings(this.#facts, { hostname, now }).map(({ message }) => message);
@@ -177,11 +174,23 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   }
 }
 
+function placeOfSelfSigned({ dataDirectory }: CertificateStoreOptions) {
+  const folder = join(dataDirectory, "tls");
+  return { folder, certificate: join(folder, "self-signed.crt"), key: join(folder, "self-signed.key") };
+}
+
+function eventOf(options: CertificateStoreOptions, path: string): LogEventName {
+  return isSelfSigned(options, path) ? "certificate-self-signed" : "certificate-loaded";
+}
+
+function isSelfSigned(options: CertificateStoreOptions, path: string): boolean {
+  return path === placeOfSelfSigned(options).certificate;
+}
+
 /** An existing pair is kept, since clients may have pinned it; one that cannot serve, or has expired, is made anew. */
 async function selfSignedPaths(options: CertificateStoreOptions): Promise<CertificatePaths> {
-  const { dataDirectory, hostname, files, clock } = options;
-  const folder = join(dataDirectory, "tls");
-  const paths = { certificate: join(folder, "self-signed.crt"), key: join(folder, "self-signed.key") };
+  const { hostname, files, clock } = options;
+  const { folder, ...paths } = placeOfSelfSigned(options);
   try {
     const { names, validTo } = (await readChecked(files, paths)).facts;
     if (validTo > clock.now() && names.split(", ").includes(`DNS:${hostname}`)) return paths;
