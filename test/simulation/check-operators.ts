@@ -71,13 +71,14 @@ export function checkRetries({ workload, faults }: WorldView, rows: Rows): reado
   return problems;
 }
 
-/** From a reload on, nothing begins by a route of before. */
+/** From a start and from a reload on, nothing begins by other routes, whatever refused reloads ask for. */
 export function checkReloads({ machine, faults }: WorldView, rows: Rows): readonly string[] {
-  if (faults.clockJumps > 0) return [];
-  const problems: string[] = [];
+  const { takenInVain } = machine;
+  const problems = takenInVain === 0 ? [] : [`${takenInVain} reloads were refused by a part and told as done`];
+  if (faults.clockJumps > 0) return problems;
   const attempts = rows.flatMap(({ message, events }) => events.filter(isAttempt).map((event) => ({ message, event })));
   for (const [index, { to, route }] of machine.reloads.entries()) {
-    const until = machine.reloads[index + 1]?.from ?? Infinity;
+    const until = machine.reloads.slice(index + 1).find(({ refused }) => !refused)?.from ?? Infinity;
     const life = machine.lives.find((one) => one.from <= to && to <= one.to);
     if (life === undefined) continue;
     for (const { message, event } of attempts) {
@@ -87,7 +88,7 @@ export function checkReloads({ machine, faults }: WorldView, rows: Rows): readon
       if (!domain.startsWith("d")) continue;
       const byRoute = route.some((one) => one.domain === domain);
       if (event.attempt.route.startsWith("relay ") !== byRoute)
-        problems.push(`${message.id} for ${event.address} went by ${event.attempt.route} after a reload`);
+        problems.push(`${message.id} for ${event.address} went by ${event.attempt.route}, which is not in force`);
     }
   }
   return problems;

@@ -14,6 +14,7 @@ export type FaultKind =
   | "restart"
   | FormatFaultKind
   | "reload"
+  | "reload-refused"
   | "route-changes"
   | "user-removed"
   | "disk-full"
@@ -86,10 +87,11 @@ export const ofOneReceiver: ReadonlySet<FaultKind> = new Set([
 ]);
 
 /**
- * Of these mail must not notice anything: there is another server, there is TCP, an id that was not asked for is nobody's
+ * Of these mail must not notice anything: what was refused is not in force, there is another server, there is TCP, an id that was not asked for is nobody's
  * answer, and what was true stays so for its TTL. (Moves that are noticed are in the book of the receiver.)
  */
 export const unnoticed: ReadonlySet<FaultKind> = new Set([
+  "reload-refused",
   "dns-server-dead",
   "dns-server-errs",
   "dns-truncates",
@@ -137,4 +139,25 @@ export function reloadsAmid(floods: readonly { readonly atMs: number }[], chance
       lastsMs: chance.below(30 * minute),
       receiver: 1,
     }));
+}
+
+/** Reloads that a part of the server refuses, and in worlds whose routes change, reloads that come amid others. */
+export function contestedReloads(
+  faults: readonly Fault[],
+  chance: Chance,
+  options: { readonly withinMs: number; readonly receivers: number; readonly busyAtMs: readonly number[] },
+): readonly Fault[] {
+  const { withinMs, receivers, busyAtMs } = options;
+  const refused = Array.from({ length: chance.is(0.6) ? 1 + chance.below(5) : 0 }, (): Fault => {
+    const isBusy = chance.is(0.6) && busyAtMs.length > 0;
+    const atMs = isBusy ? chance.pick(busyAtMs) + chance.below(30_000) : Math.floor(chance.next() * withinMs);
+    return { atMs, kind: "reload-refused", lastsMs: 0, receiver: chance.below(receivers) };
+  });
+  const amid = faults
+    .filter(({ kind }) => kind === "route-changes" && chance.is(0.6))
+    .flatMap((fault): Fault[] => [
+      { ...fault, atMs: fault.atMs + chance.below(2_000), lastsMs: chance.below(3_000) },
+      { ...fault, atMs: fault.atMs + chance.below(4_000), kind: "reload-refused", lastsMs: 0 },
+    ]);
+  return [...refused, ...amid];
 }

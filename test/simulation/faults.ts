@@ -7,7 +7,7 @@ import { type Fault, type FaultKind, ofOneReceiver, onLines, unnoticed } from ".
 import { startInstalled } from "./format-faults.ts";
 import type { Machine } from "./machine.ts";
 import type { Receiver } from "./receivers.ts";
-import { serverAddress, shortenedExpiry, type WorldNumbers } from "./world.ts";
+import { manyDeliveries, serverAddress, shortenedExpiry, type WorldNumbers } from "./world.ts";
 
 const minute = 60_000;
 const onDisk: ReadonlySet<FaultKind> = new Set(["disk-full", "sync-fails", "disk-slow"]);
@@ -190,6 +190,15 @@ export class FaultInjector {
       case "route-changes":
         void machine.reload({ route: [{ domain: receiver.domain, via: "relay", host: "mx.d0.test" }] });
         return later(() => void machine.reload({ route: [] }));
+      case "reload-refused": {
+        // Each of these would be seen: mail that goes elsewhere, a mailbox that nobody has, too many deliveries at once.
+        const { user, queue } = machine.settings;
+        return void machine.reloadInVain({
+          route: [{ domain: receiver.domain, via: "relay", host: "mx.d0.test" }],
+          user: user?.filter(({ address }) => address !== "bob@example.org"),
+          queue: { ...queue, deliveries: manyDeliveries, deliveries_per_site: 50 },
+        });
+      }
       case "user-removed": {
         const { user } = machine.settings;
         void machine.reload({ user: user?.filter(({ address }) => address !== "bob@example.org") });

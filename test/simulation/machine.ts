@@ -3,8 +3,8 @@
  * on it, which can be started, stopped, reloaded, killed, and lose its power.
  */
 import { createHash } from "node:crypto";
-import type { RunningServer } from "../../src/cli/running-server.ts";
-import { createServer } from "../../src/server/create-server.ts";
+import type { ReloadResult, RunningServer } from "../../src/cli/running-server.ts";
+import { openServer } from "../../src/server/create-server.ts";
 import type { ServerPorts } from "../../src/server/plan/server-ports.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
 import type { LogEventName } from "../../src/events/log-events.ts";
@@ -15,6 +15,7 @@ import { type JournalFormat, newestFormat } from "../../src/spool/journal-format
 import { JournalSpool } from "../../src/spool/journal-spool.ts";
 import { downgradeJournal, journalFormatOf } from "../../src/spool/journal.ts";
 import type { Spool } from "../../src/spool/spool.ts";
+import { HinderedParts } from "../../src/testing/hindered-parts.ts";
 import { Incarnation } from "../../src/testing/incarnation.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { SimulatedFiles } from "../../src/testing/simulated-files.ts";
@@ -53,6 +54,20 @@ export interface ClaimedAttempt {
   readonly to: number;
 }
 
+export interface Reload {
+  readonly from: number;
+  to: number;
+  refused: boolean;
+  readonly route: NonNullable<SettingsInput["route"]>;
+}
+
+/** What a reload reads when its turn comes. */
+interface Asked {
+  readonly settings: Settings;
+  /** Some part of the server refuses it. */
+  readonly inVain: boolean;
+}
+
 export class Machine {
   /** The world's. */
   readonly clock = new ManualClock();
@@ -72,8 +87,8 @@ export class Machine {
   /** Connections that were asked for. */
   readonly dialled: { readonly at: number; readonly address: string }[] = [];
   readonly sessionsOut = new SessionsOut();
-  /** Reloads: asked for, in force (never, where the server refused or was gone), and with which routes. */
-  readonly reloads: { readonly from: number; to: number; readonly route: NonNullable<SettingsInput["route"]> }[] = [];
+  /** Starts and reloads: asked for, in force (never, where the server refused it or was down), and with which routes. */
+  readonly reloads: Reload[] = [];
   /** Attempts that the schedule gave out, of all lives, by recipient. */
   readonly claims = new Map<string, ClaimedAttempt[]>();
   /** Which program is installed: the newest format of the spool that it knows. */
@@ -84,10 +99,16 @@ export class Machine {
   refusals = 0;
   /** The spool of the present life. */
   spool: WatchedSpool | undefined;
+  /** Reloads that a part refused, and that were told as done. */
+  takenInVain = 0;
   /** Recipients that the last orderly stop left claimed. */
   claimedAtStop = 0;
   #settings: SettingsInput;
-  #mistaken = false;
+  /** By reloads of the present life, in the order in which they were asked for. */
+  #asked: Asked[] = [];
+  readonly #reloadChance: Chance;
+  /** Of its own, so that a refused reload changes nothing of the reloads after it. */
+  readonly #refusalChance: Chance;
   /** Octets that are handed over at once. */
   readonly chunkBytes: number;
   readonly #serverChance: Chance;
@@ -109,6 +130,8 @@ export class Machine {
     this.dns = new SimulatedDns({ random: new Chance(seed, "dns"), ...dnsShape(new Chance(seed, "dns servers")) });
     this.#serverChance = new Chance(seed, "server");
     this.#resolverChance = new Chance(seed, "resolver");
+    this.#reloadChance = new Chance(seed, "reloads of the server");
+    this.#refusalChance = new Chance(seed, "refused reloads of the server");
     this.#settings = settings;
     this.program = new Chance(seed, "program").is(0.4) ? 1 : newestFormat;
   }
@@ -126,17 +149,20 @@ export class Machine {
   async start(): Promise<void> {
     const life = this.#begin();
     this.#http = new Map();
-    const settings = this.#parsed();
+    const { route = [] } = this.#settings;
+    const settings = settingsSchema.parse(this.#settings);
+    const asked: Asked[] = (this.#asked = []);
+    const parts = new HinderedParts();
+    const reload = async () => this.#read(asked, parts);
     try {
-      const starting = createServer(
-        { settings, mode: "production", reload: () => this.#toReload() },
-        this.#ports(life),
-      );
+      const starting = openServer({ settings, mode: "production", reload }, this.#ports(life), parts);
       const server = await Promise.race([starting, life.death]);
       // The end may come in the very turn in which the start is through.
       if (server === undefined || life.isDead) return;
       this.#server = server;
       this.lives.push({ from: this.clock.monotonicMs(), to: Number.POSITIVE_INFINITY });
+      const now = this.clock.now();
+      this.reloads.push({ from: now, to: now, refused: false, route });
     } catch (error) {
       life.kill();
       this.#over();
@@ -218,18 +244,19 @@ export class Machine {
   /** With a part of the settings replaced. */
   async reload(change: Partial<SettingsInput>): Promise<void> {
     this.#settings = { ...this.#settings, ...change };
-    const server = this.#server;
-    const reload = { from: this.clock.now(), to: Number.POSITIVE_INFINITY, route: this.#settings.route ?? [] };
+    const { route = [] } = this.#settings;
+    const reload: Reload = { from: this.clock.now(), to: Number.POSITIVE_INFINITY, refused: false, route };
     this.reloads.push(reload);
-    const result = await server?.reload();
+    const server = this.#server;
+    const result = await this.#ask({ settings: settingsSchema.parse(this.#settings), inVain: false });
     if (result?.ok === true && server === this.#server) reload.to = this.clock.now();
+    reload.refused = result?.ok === false;
   }
 
-  /** An operator made a mistake in the configuration, and mends it after the server has refused it. */
-  async reloadRefused(): Promise<void> {
-    this.#mistaken = true;
-    const result = await this.#server?.reload().finally(() => (this.#mistaken = false));
-    if (result?.ok === true) throw new Error("a configuration with a mistake was taken");
+  /** With a part of the settings replaced, which some part of the server refuses: nothing of it is ever in force. */
+  async reloadInVain(change: Partial<SettingsInput> = {}): Promise<void> {
+    const result = await this.#ask({ settings: settingsSchema.parse({ ...this.#settings, ...change }), inVain: true });
+    if (result?.ok === true) this.takenInVain++;
   }
 
   /** A request to the API over the control socket. */
@@ -278,13 +305,26 @@ export class Machine {
     if (life !== undefined) life.to = Math.min(life.to, this.clock.monotonicMs());
   }
 
-  async #toReload(): Promise<Settings> {
-    if (this.#mistaken) throw new Error("the configuration has a mistake");
-    return await Promise.resolve(this.#parsed());
+  async #ask(asked: Asked): Promise<ReloadResult | undefined> {
+    if (this.#server === undefined) return undefined;
+    this.#asked.push(asked);
+    return await this.#server.reload();
   }
 
-  #parsed(): Settings {
-    return settingsSchema.parse(this.#settings);
+  /** What the reload whose turn it is finds in its file. Some are slow: much may happen between two parts. */
+  #read(asked: Asked[], parts: HinderedParts): Settings {
+    const next = asked.shift();
+    if (next === undefined) throw new Error("nobody asked for this reload");
+    const chance = next.inVain ? this.#refusalChance : this.#reloadChance;
+    const slowAt = chance.is(0.4) ? chance.pick(parts.reached) : undefined;
+    const slowMs = chance.below(5_000);
+    const refusing = next.inVain ? chance.pick(["file", ...parts.reached]) : undefined;
+    if (refusing === "file") throw new Error("the file is broken");
+    parts.hinder = async (name) => {
+      if (name === slowAt) await this.clock.sleep(slowMs);
+      if (name === refusing) throw new Error(`${name} refuses`);
+    };
+    return next.settings;
   }
 
   #fromServer(): Network {

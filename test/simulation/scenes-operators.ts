@@ -39,7 +39,7 @@ export const refusedVerbs: Scene = {
       stage.faults.failDisk(30_000);
       void workload.operate(verb, { domain });
     });
-    stage.at(afterMs + chance.below(60_000), () => void machine.reloadRefused());
+    stage.at(afterMs + chance.below(60_000), () => void machine.reloadInVain());
     // Whatever became of the verb, what came after it goes out, once the first have.
     for (let index = 0; index < 5; index++) {
       const errand = { from: "ann@example.org", to: [`friend${index}@${domain}`], by: "submitter" } as const;

@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { Chance } from "./chance.ts";
 import { checkAtRest, checkEnd, checkNow, checkSafety, summary, type WorldView } from "./checkers.ts";
-import { type Fault, planFaults, reloadsAmid } from "./fault-plan.ts";
+import { contestedReloads, type Fault, planFaults, reloadsAmid } from "./fault-plan.ts";
 import { FaultInjector } from "./faults.ts";
 import { lineOf, type LoggedEvent, Machine } from "./machine.ts";
 import { characters, Receiver, soonBusy, takesMinutes } from "./receivers.ts";
@@ -78,10 +78,7 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
     .map((receiver) => ({ atMs: shape.below(withinMs), receiver, letters: 20 + shape.below(60) }));
   const busyAtMs = [...burstsWithin(withinMs), ...floods.map(({ atMs }) => atMs)];
   const cue = scene === undefined ? undefined : cueOf(new Chance(seed, "cue"), scene, withinMs);
-  const planned = [
-    ...planFaults(new Chance(seed, "faults"), { withinMs, receivers: receivers.length, busyAtMs }),
-    ...reloadsAmid(floods, new Chance(seed, "reloads")),
-  ];
+  const planned = faultsOf(seed, { withinMs, receivers: receivers.length, busyAtMs }, floods);
   const faults = given ?? (cue === undefined ? planned : spared(planned, cue));
   // Large content in tiny pieces says nothing that small content does not.
   const bytesMax = Math.min(machine.chunkBytes * 2000, onSqlite ? inDatabaseBytesMax : Infinity);
@@ -153,6 +150,14 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
     copies: everybody.reduce((sum, { copies }) => sum + copies.length, 0),
     refusals: machine.refusals,
   };
+}
+
+function faultsOf(seed: number, options: Parameters<typeof planFaults>[1], floods: readonly Flood[]): readonly Fault[] {
+  const faults = [
+    ...planFaults(new Chance(seed, "faults"), options),
+    ...reloadsAmid(floods, new Chance(seed, "reloads")),
+  ];
+  return [...faults, ...contestedReloads(faults, new Chance(seed, "contested reloads"), options)];
 }
 
 /** In the middle of deliveries, on a machine in good order: everything is closed and given back. */

@@ -2,6 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Fault } from "./fault-plan.ts";
+import { lineOf } from "./machine.ts";
 import { simulate, simulateTwice } from "./simulate.ts";
 
 for (let seed = 1; seed <= 50; seed++) {
@@ -31,4 +32,19 @@ test("simulation: an older program is refused by a newer spool, until the newer 
 test("simulation: one seed gives one run, to the octet of its log", async () => {
   // The last one has the SQLite spool.
   for (const seed of [3, 7, 13, 30]) assert.deepEqual((await simulateTwice({ seed })).problems, [], `seed ${seed}`);
+});
+
+/** But for what says so, a run with refused reloads in it is the run without them, to the octet of its log. */
+test("simulation: a reload that any part refuses changes nothing", async () => {
+  for (const seed of [2, 5, 11]) {
+    const plain = await simulate({ seed, faults: [] });
+    const reloads = Array.from({ length: 40 }, (_, turn): Fault => {
+      return { atMs: (turn + 1) * 170_000, kind: "reload-refused", lastsMs: 0, receiver: turn };
+    });
+    const { events, problems } = await simulate({ seed, faults: reloads });
+    assert.deepEqual(problems, []);
+    const others = events.filter(({ name }) => name !== "settings-refused");
+    assert.equal(events.length - others.length, reloads.length, `seed ${seed}`);
+    assert.deepEqual(others.map(lineOf), plain.events.map(lineOf), `seed ${seed}`);
+  }
 });

@@ -4,60 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { SettingsInput } from "../../src/config/settings-schema.ts";
+import { type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
 import { makeSelfSigned } from "../../src/node/self-signed.ts";
 import type { Network, TlsServerOptions } from "../../src/ports/network.ts";
-import type { Part, ReloadablePart } from "../../src/server/plan/part.ts";
-import { Parts } from "../../src/server/plan/parts.ts";
+import { HinderedParts } from "../../src/testing/hindered-parts.ts";
 import { testKey } from "../../src/testing/test-crypto.ts";
 import { hour, relayClient, settingsOf, SimulatedWorld } from "./support.ts";
-
-/** Of a production server, in the order in which a reload reaches them. */
-const partsReached = [
-  "stop",
-  "certificates",
-  "accounts",
-  "history",
-  "inbox",
-  "signing",
-  "received-reports",
-  "evaluation-counts",
-  "delivery",
-  "forwarding",
-  "routing",
-  "queue",
-  "held-mail",
-  "daily-reports",
-  "sender-authentication",
-  "inbound",
-  "api",
-  "guard",
-];
-
-/** One of its parts refuses reloads. */
-class RefusingParts extends Parts {
-  refuses: string | undefined;
-  readonly reached: string[] = [];
-  /** Parts whose settings were put in force. */
-  applied: string[] = [];
-
-  override add<View>(part: Part | ReloadablePart<View>): void {
-    if (!("prepare" in part)) return super.add(part);
-    const { name } = part;
-    this.reached.push(name);
-    super.add<View>({
-      ...part,
-      prepare: async (next: View) => {
-        const apply = await part.prepare(next);
-        if (this.refuses === name) throw new Error(`${name} refuses`);
-        return () => {
-          this.applied.push(name);
-          apply();
-        };
-      },
-    });
-  }
-}
 
 const token = "a token of twenty letters";
 const admin = { listen: "127.0.0.1:8025", token };
@@ -94,7 +46,7 @@ interface Removals {
 }
 
 class World extends SimulatedWorld {
-  readonly parts = new RefusingParts();
+  readonly parts = new HinderedParts();
   readonly removals: Removals = { history: 0, inbox: 0 };
   #tls: TlsServerOptions | undefined;
   override makeParts = () => this.parts;
@@ -189,23 +141,46 @@ test("each part refuses a reload in turn, and nothing changes; then none does, a
   const { world, look } = await begun();
   await using _ = world;
   const { parts } = world;
-  assert.deepEqual(parts.reached, partsReached, "a new part needs something to be seen by");
   const first = await look();
-  for (const name of partsReached) {
-    parts.refuses = name;
+  const names = [...parts.reached];
+  for (const shown of Object.keys(first)) assert.ok(names.includes(shown), `there is no part ${shown}`);
+  for (const name of names) {
+    parts.hinder = (prepared) => {
+      if (prepared === name) throw new Error(`${name} refuses`);
+    };
     assert.deepEqual(await world.server.reload(), { ok: false, error: `${name} refuses` });
     assert.deepEqual(parts.applied, [], name);
     assert.deepEqual(await look(), first, `${name} refused, and something changed`);
   }
-  assert.equal(world.log.of("settings-refused").length, partsReached.length);
+  assert.equal(world.log.of("settings-refused").length, names.length);
 
-  parts.refuses = undefined;
+  parts.hinder = () => undefined;
   assert.deepEqual(await world.server.reload(), { ok: true });
-  assert.deepEqual(parts.applied, partsReached);
+  assert.deepEqual(parts.applied, names);
   const last = await look();
   for (const [name, seen] of Object.entries(first)) {
     assert.notDeepEqual(last[name], seen, `${name} shows nothing of what it was given`);
   }
   await world.stop();
   assert.deepEqual(world.log.of("server-stopping"), [{ within_ms: 7000 }]);
+});
+
+/** A section that no part views would be taken without a word, and be in force at the next start only. */
+test("each section of the settings is looked at by a reload, but for the log's, which says so", async () => {
+  const world = new SimulatedWorld();
+  await using _ = world;
+  const looked = new Set<string | symbol>();
+  const next = new Proxy(settingsOf(), {
+    get: (settings, name) => {
+      looked.add(name);
+      return Reflect.get(settings, name) as unknown;
+    },
+  });
+  await world.start({}, { reload: () => Promise.resolve(next) });
+  assert.deepEqual(await world.server.reload(), { ok: true });
+  const sections = Object.keys(settingsSchema.shape);
+  assert.deepEqual(
+    sections.filter((name) => !looked.has(name)),
+    ["log"],
+  );
 });
