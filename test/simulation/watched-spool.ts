@@ -14,19 +14,24 @@ export interface SpoolWatcher {
 export class WatchedSpool implements Spool {
   /** Renewals and claims. */
   calls = 0;
-  readonly #spool: Spool;
   readonly #now: () => number;
   readonly #watcher: SpoolWatcher;
+  readonly #begin: () => MessageWriter;
+  readonly #captured: () => CapturedMail;
+  /** The only way to the rest of the spool: no call can be made past the watcher. Time would go on while its answer comes. */
+  readonly #ask: <T>(call: (spool: Spool) => Promise<T>) => Promise<T>;
   #closing = false;
 
   constructor(spool: Spool, now: () => number, watcher: SpoolWatcher) {
-    this.#spool = spool;
     this.#now = now;
     this.#watcher = watcher;
+    this.#begin = () => spool.begin();
+    this.#captured = () => spool.captured;
+    this.#ask = (call) => watcher.through(() => call(spool));
   }
 
   get captured(): CapturedMail {
-    const { captured } = this.#spool;
+    const captured = this.#captured();
     return {
       list: (request) => this.#through(() => captured.list(request)),
       get: (id) => this.#through(() => captured.get(id)),
@@ -41,14 +46,14 @@ export class WatchedSpool implements Spool {
   async claim(request: ClaimRequest): Promise<readonly ClaimedMessage[]> {
     this.calls++;
     const from = this.#now();
-    const page = await this.#through(() => this.#spool.claim(request));
+    const page = await this.#ask((spool) => spool.claim(request));
     this.#watcher.claimed(page, from);
     return page;
   }
 
   renew(...given: Parameters<Spool["renew"]>): ReturnType<Spool["renew"]> {
     this.calls++;
-    return this.#through(() => this.#spool.renew(...given));
+    return this.#ask((spool) => spool.renew(...given));
   }
 
   async close(): Promise<void> {
@@ -56,7 +61,7 @@ export class WatchedSpool implements Spool {
       this.#closing = true;
       this.#watcher.closing((await this.find({ states: ["claimed"] }, { limit: 100_000 })).length);
     }
-    await this.#through(() => this.#spool.close());
+    await this.#ask((spool) => spool.close());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -68,7 +73,7 @@ export class WatchedSpool implements Spool {
   }
 
   begin(): MessageWriter {
-    const writer = this.#spool.begin();
+    const writer = this.#begin();
     return {
       append: (bytes) => {
         const full = writer.append(bytes);
@@ -84,70 +89,70 @@ export class WatchedSpool implements Spool {
   }
 
   settle(...given: Parameters<Spool["settle"]>): ReturnType<Spool["settle"]> {
-    return this.#through(() => this.#spool.settle(...given));
+    return this.#ask((spool) => spool.settle(...given));
   }
 
   unwarned(...given: Parameters<Spool["unwarned"]>): ReturnType<Spool["unwarned"]> {
-    return this.#through(() => this.#spool.unwarned(...given));
+    return this.#ask((spool) => spool.unwarned(...given));
   }
 
   warn(...given: Parameters<Spool["warn"]>): ReturnType<Spool["warn"]> {
-    return this.#through(() => this.#spool.warn(...given));
+    return this.#ask((spool) => spool.warn(...given));
   }
 
   nextDue(...given: Parameters<Spool["nextDue"]>): ReturnType<Spool["nextDue"]> {
-    return this.#through(() => this.#spool.nextDue(...given));
+    return this.#ask((spool) => spool.nextDue(...given));
   }
 
   openContent(...given: Parameters<Spool["openContent"]>): ReturnType<Spool["openContent"]> {
-    return this.#through(() => this.#spool.openContent(...given));
+    return this.#ask((spool) => spool.openContent(...given));
   }
 
   hold(...given: Parameters<Spool["hold"]>): ReturnType<Spool["hold"]> {
-    return this.#through(() => this.#spool.hold(...given));
+    return this.#ask((spool) => spool.hold(...given));
   }
 
   release(...given: Parameters<Spool["release"]>): ReturnType<Spool["release"]> {
-    return this.#through(() => this.#spool.release(...given));
+    return this.#ask((spool) => spool.release(...given));
   }
 
   retry(...given: Parameters<Spool["retry"]>): ReturnType<Spool["retry"]> {
-    return this.#through(() => this.#spool.retry(...given));
+    return this.#ask((spool) => spool.retry(...given));
   }
 
   remove(...given: Parameters<Spool["remove"]>): ReturnType<Spool["remove"]> {
-    return this.#through(() => this.#spool.remove(...given));
+    return this.#ask((spool) => spool.remove(...given));
   }
 
   find(...given: Parameters<Spool["find"]>): ReturnType<Spool["find"]> {
-    return this.#through(() => this.#spool.find(...given));
+    return this.#ask((spool) => spool.find(...given));
   }
 
   message(...given: Parameters<Spool["message"]>): ReturnType<Spool["message"]> {
-    return this.#through(() => this.#spool.message(...given));
+    return this.#ask((spool) => spool.message(...given));
   }
 
   events(...given: Parameters<Spool["events"]>): ReturnType<Spool["events"]> {
-    return this.#through(() => this.#spool.events(...given));
+    return this.#ask((spool) => spool.events(...given));
   }
 
   stats(): ReturnType<Spool["stats"]> {
-    return this.#through(() => this.#spool.stats());
+    return this.#ask((spool) => spool.stats());
   }
 
   prune(...given: Parameters<Spool["prune"]>): ReturnType<Spool["prune"]> {
-    return this.#through(() => this.#spool.prune(...given));
+    return this.#ask((spool) => spool.prune(...given));
   }
 
   getRecord(...given: Parameters<Spool["getRecord"]>): ReturnType<Spool["getRecord"]> {
-    return this.#through(() => this.#spool.getRecord(...given));
+    return this.#ask((spool) => spool.getRecord(...given));
   }
 
   listRecords(...given: Parameters<Spool["listRecords"]>): ReturnType<Spool["listRecords"]> {
-    return this.#through(() => this.#spool.listRecords(...given));
+    return this.#ask((spool) => spool.listRecords(...given));
   }
 
   changeRecords(...given: Parameters<Spool["changeRecords"]>): ReturnType<Spool["changeRecords"]> {
-    return this.#through(() => this.#spool.changeRecords(...given));
+    return this.#ask((spool) => spool.changeRecords(...given));
   }
 }
