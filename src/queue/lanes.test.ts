@@ -1,7 +1,7 @@
 /** Turns within a site: by sender, and by message of one sender. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { QueueFixture } from "../testing/queue-fixture.ts";
+import { deferredReply, QueueFixture, relayed } from "../testing/queue-fixture.ts";
 
 const minute = 60_000;
 const settings = { deliveries_per_site: 1, recipients_per_transaction: 2 };
@@ -47,4 +47,27 @@ test("a small message waits for one transaction of a large one of the same sende
     "list5@there.test",
   ]);
   assert.equal(agent.attempted.length, 22);
+});
+
+test("a small message waits for one transaction of a large one whose recipients fell due one after the other", async () => {
+  const fixture = new QueueFixture({ settings });
+  const { agent, queue } = fixture;
+  queue.start();
+  agent.answer = () => deferredReply();
+  await fixture.accept({ to: Array.from({ length: 40 }, (_, number) => `list${number}@there.test`) });
+  await fixture.advance(minute);
+  agent.jobs.length = 0;
+  agent.blocked = true;
+  agent.answer = () => relayed;
+  // Each is due by its own draw, and claimed by itself.
+  await fixture.advance(30 * minute);
+  await fixture.accept({ to: ["ann@there.test"] });
+  await fixture.settle();
+  agent.blocked = false;
+  agent.unblock();
+  await fixture.advance(minute);
+  assert.equal(agent.attempted.length, 41);
+  assert.ok(agent.jobs.length > 30, `${agent.jobs.length} transactions`);
+  const turn = agent.jobs.findIndex(({ recipients }) => recipients[0]?.address === "ann@there.test");
+  assert.ok(turn <= 2, `begun after ${turn} transactions`);
 });

@@ -7,8 +7,7 @@
  * holds up nobody else.
  */
 import { asciiLowerCase } from "../lib/ascii-case.ts";
-import type { StoredMessage } from "../spool/spool.ts";
-import type { Claim } from "./leases.ts";
+import type { QueueId, StoredMessage } from "../spool/spool.ts";
 import type { ReadyJob } from "./site.ts";
 
 const perMailboxMax = 2;
@@ -16,8 +15,11 @@ const perMailboxMax = 2;
 export interface Lane {
   readonly key: string;
   readonly runningMax: number;
-  /** Transactions of each message; the first message is next. */
-  readonly messages: Map<Claim, ReadyJob[]>;
+  /**
+   * Transactions of each message, of however many claims: recipients that fall due one after the other are claimed so, and a
+   * turn for each claim would give a large message as many turns. The first message is next.
+   */
+  readonly messages: Map<QueueId, ReadyJob[]>;
   running: number;
   inRound: boolean;
 }
@@ -46,8 +48,9 @@ export class Lanes {
       this.#lanes.set(key, lane);
     }
     job.lane = lane;
-    const jobs = lane.messages.get(job.claim);
-    if (jobs === undefined) lane.messages.set(job.claim, [job]);
+    const { id } = job.claim.message;
+    const jobs = lane.messages.get(id);
+    if (jobs === undefined) lane.messages.set(id, [job]);
     else jobs.push(job);
     this.#size++;
     this.#offer(lane);
@@ -65,10 +68,11 @@ export class Lanes {
   take(job: ReadyJob): void {
     const { lane } = job;
     if (lane === undefined) return;
-    const jobs = lane.messages.get(job.claim);
+    const { id } = job.claim.message;
+    const jobs = lane.messages.get(id);
     jobs?.shift();
-    lane.messages.delete(job.claim);
-    if (jobs !== undefined && jobs.length > 0) lane.messages.set(job.claim, jobs);
+    lane.messages.delete(id);
+    if (jobs !== undefined && jobs.length > 0) lane.messages.set(id, jobs);
     this.#size--;
     lane.running++;
     const at = this.#round[0] === lane ? 0 : this.#round.indexOf(lane);
@@ -80,12 +84,13 @@ export class Lanes {
   /** What waits already comes before all others of its lane, and its lane before the others. */
   hasten(job: ReadyJob): void {
     const { lane } = job;
-    const jobs = lane?.messages.get(job.claim);
+    const { id } = job.claim.message;
+    const jobs = lane?.messages.get(id);
     if (lane === undefined || jobs === undefined || !jobs.includes(job)) return;
-    const others = [...lane.messages].filter(([claim]) => claim !== job.claim);
+    const others = [...lane.messages].filter(([message]) => message !== id);
     lane.messages.clear();
-    lane.messages.set(job.claim, [job, ...jobs.filter((one) => one !== job)]);
-    for (const [claim, waiting] of others) lane.messages.set(claim, waiting);
+    lane.messages.set(id, [job, ...jobs.filter((one) => one !== job)]);
+    for (const [message, waiting] of others) lane.messages.set(message, waiting);
     if (!lane.inRound) return;
     this.#round.splice(this.#round.indexOf(lane), 1);
     this.#round.unshift(lane);
@@ -103,11 +108,11 @@ export class Lanes {
   drain(suits: (job: ReadyJob) => boolean = anyJob): readonly ReadyJob[] {
     const drained: ReadyJob[] = [];
     for (const lane of this.#lanes.values()) {
-      for (const [claim, jobs] of lane.messages) {
+      for (const [message, jobs] of lane.messages) {
         const kept: ReadyJob[] = [];
         for (const job of jobs) (suits(job) ? drained : kept).push(job);
-        if (kept.length === 0) lane.messages.delete(claim);
-        else lane.messages.set(claim, kept);
+        if (kept.length === 0) lane.messages.delete(message);
+        else lane.messages.set(message, kept);
       }
       if (lane.messages.size > 0) continue;
       if (lane.inRound) this.#round.splice(this.#round.indexOf(lane), 1);
