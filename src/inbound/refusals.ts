@@ -10,10 +10,10 @@ import type { SessionState } from "./session-state.ts";
 import { noted, type Verdict } from "./verdict.ts";
 
 const handshakeHint =
-  "Most clients refuse a self-signed certificate. Start without --starttls, or let the client trust tls/self-signed.crt of the data folder.";
+  "Most clients refuse a self-signed certificate. Start the server without --starttls, or configure the client to trust tls/self-signed.crt in the data folder.";
 
 const tlsPortHint =
-  "The client began with TLS. Switch TLS off in the client, or start with --tls-port PORT and send it there.";
+  "The client started with TLS. Switch TLS off in the client, or start the server with --tls-port PORT and connect the client to that port.";
 
 export function noteRefused(state: SessionState, { verb, reply, argument }: RefusedEvent): Verdict {
   logRefused(state, { verb, reply, argument, hint: hintFor(verb, reply) });
@@ -57,14 +57,15 @@ function logRefused(state: SessionState, { verb, reply: refusal, argument, hint 
 
 function hintFor(verb: string, reply: Reply): string | undefined {
   if (verb === "STARTTLS" && reply === serverReplies.notImplemented) {
-    return "Start with --starttls to offer it, or let the client send in clear.";
+    return "Start the server with --starttls to offer it, or configure the client to send without TLS.";
   }
-  if (reply === serverReplies.mechanismUnknown) return "PLAIN and LOGIN are offered; any user and password will do.";
+  if (reply === serverReplies.mechanismUnknown)
+    return "The server offers PLAIN and LOGIN and accepts any user and password.";
   if (reply === serverReplies.tooManyRecipients) {
-    return "A message has so many recipients at most. The client can send another copy to the others.";
+    return "The message has more recipients than the server accepts. The client can send another copy to the others.";
   }
   if (reply.code === 501 && (verb === "MAIL" || verb === "RCPT")) {
-    return "A production server refuses such an address, too. Let the application send a full address, such as ann@example.org.";
+    return "A production server refuses such an address, too. Configure the application to use a full address, such as ann@example.org.";
   }
   return undefined;
 }

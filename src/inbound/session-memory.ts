@@ -10,7 +10,7 @@ import { reply } from "../smtp/reply.ts";
 /** What a client hears whose message finds no room. */
 export const memoryShort: Decision & { readonly verdict: "defer" } = {
   verdict: "defer",
-  reply: reply(452, "4.3.2", "The server is too busy to take this message now, try again later"),
+  reply: reply(452, "4.3.2", "The server is too busy to accept this message, try again later"),
   reason: "memory-short",
   setting: "limits.session_memory",
 };

@@ -33,7 +33,7 @@ export interface SessionOptions {
   readonly admission: Decision;
 }
 
-const internalError = reply(421, "4.3.0", "Internal error, closing the session");
+const internalError = reply(421, "4.3.0", "Internal error, closing connection");
 const contentLost = reply(451, "4.3.0", "Internal error, try again later");
 /** Events that are told, not asked. */
 const informing: ReadonlySet<ServerEvent["kind"]> = new Set([

@@ -71,7 +71,7 @@ export class ConnectionLimits {
     if (key !== undefined && !this.#rate.take(key, this.#clock.monotonicMs())) {
       // A handshake would cost us more than the refusal costs the client.
       if (newcomer.handshake) return this.#dropped(newcomer, "client-connection-rate");
-      const text = "Your network connects too often, try again later";
+      const text = "Too many connections from your network, try again later";
       return this.#turnAway(
         newcomer,
         refused("4.7.0", text, "client-connection-rate", "limits.client_connection_rate"),

@@ -18,7 +18,7 @@ export function checkDeliveredBefore(
   if (!recipients.every(({ address }) => facts.deliveredTo.includes(asciiLowerCase(address)))) return undefined;
   return {
     verdict: "reject",
-    reply: reply(554, "5.4.6", `Mail loop: Delivered-To says that ${first.address} has had this message already`),
+    reply: reply(554, "5.4.6", `Mail loop: Delivered-To shows that ${first.address} has already received this message`),
     reason: "delivered-before",
   };
 }

@@ -25,7 +25,7 @@ const forged: Refusal = {
   reply: reply(
     550,
     "5.7.1",
-    "Mail that fails the DMARC policy of its author's domain is not forwarded from that domain's own server",
+    "This server hosts the author's domain and does not forward mail that fails its DMARC policy",
   ),
   reason: "forwarded-author-forged",
   setting: "forwarding.domain",
@@ -33,18 +33,18 @@ const forged: Refusal = {
 
 const unknown: Refusal = {
   verdict: "defer",
-  reply: reply(451, "4.7.1", "DNS trouble: whether this may be forwarded cannot be checked now, try again later"),
+  reply: reply(
+    451,
+    "4.7.1",
+    "Temporary DNS failure: cannot check whether this message may be forwarded; try again later",
+  ),
   reason: "forwarded-author-unknown",
   setting: "forwarding.domain",
 };
 
 const unchecked: Refusal = {
   verdict: "reject",
-  reply: reply(
-    550,
-    "5.7.1",
-    "Mail in the name of this server's own domains is forwarded only where its sender is checked",
-  ),
+  reply: reply(550, "5.7.1", "Mail from a local domain is forwarded only if its sender has been verified"),
   reason: "forwarded-author-unchecked",
   setting: "authentication.check",
 };
@@ -138,7 +138,7 @@ function spfIdentityOf({ reversePath, hostname }: ForwardedMail): string | undef
 function unreadable(reason: string): Refusal {
   return {
     verdict: "reject",
-    reply: reply(550, "5.7.1", `Mail whose author cannot be told for certain is not forwarded: ${reason}`),
+    reply: reply(550, "5.7.1", `The author of this message is unclear, so it is not forwarded: ${reason}`),
     reason: "forwarded-author-unreadable",
     setting: "forwarding.domain",
   };

@@ -18,16 +18,13 @@ export function checkHeaderOwnership(check: HeaderAddressCheck, mayUse: readonly
     return { verdict: "reject", reply: reply(554, "5.6.0", check.reason), reason };
   }
   const authors = check.from.map((_, index) => mayUse[index] === true);
-  if (!authors.includes(true)) return refused("The address in From does not belong to the login", login);
+  if (!authors.includes(true)) return refused("You may not send as the address in From", login);
   if (check.sender !== undefined) {
     if (mayUse[check.from.length] === true) return accepted;
-    return refused("The address in Sender does not belong to the login", login);
+    return refused("You may not send as the address in Sender", login);
   }
   if (!authors.includes(false)) return accepted;
-  return refused(
-    "An address in From does not belong to the login, so the message needs a Sender field that does",
-    login,
-  );
+  return refused("You may not send as every address in From; add a Sender field with your own address", login);
 }
 
 function refused(text: string, login: string): Decision {

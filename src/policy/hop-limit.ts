@@ -9,7 +9,7 @@ export function checkHopCount(facts: Pick<MessageFacts, "receivedCount">, hopLim
   if (facts.receivedCount < hopLimit) return undefined;
   return {
     verdict: "reject",
-    reply: reply(554, "5.4.6", `Mail loop: the message passed ${facts.receivedCount} servers already`),
+    reply: reply(554, "5.4.6", `Mail loop: the message has passed through ${facts.receivedCount} servers`),
     reason: "too-many-hops",
     setting: "queue.hop_limit",
   };
@@ -23,7 +23,7 @@ export function refuseOwnLoop(stranger: StrangersPath | undefined): Decision | u
   if (stranger === undefined || stranger === "verified") return undefined;
   return {
     verdict: "reject",
-    reply: reply(554, "5.4.6", "Mail loop: the message has been here several times already"),
+    reply: reply(554, "5.4.6", "Mail loop: the message has passed through this server several times"),
     reason: "own-loop",
   };
 }

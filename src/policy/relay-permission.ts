@@ -13,19 +13,19 @@ import type { Decision } from "./decision.ts";
 
 const relayDenied: Decision = {
   verdict: "reject",
-  reply: reply(550, "5.7.1", "Relaying denied: log in, or send to an address of this server"),
+  reply: reply(550, "5.7.1", "Relaying denied: authenticate, or send to a local address"),
   reason: "relay-denied",
   setting: "relay.networks",
 };
 const localOnly: Decision = {
   verdict: "reject",
-  reply: reply(550, "5.1.2", "Only local recipients are taken here"),
+  reply: reply(550, "5.1.2", "Only local recipients are accepted here"),
   reason: "not-local",
   setting: "listener kind lmtp",
 };
 const routed: Decision = {
   verdict: "reject",
-  reply: reply(550, "5.7.1", "Addresses with a route inside the local part are not taken"),
+  reply: reply(550, "5.7.1", "Addresses with a route in the local part are not accepted"),
   reason: "route-in-local-part",
 };
 const byLogin: Decision = { verdict: "accept", reason: "logged-in" };

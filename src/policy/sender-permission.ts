@@ -12,7 +12,7 @@ const accepted: Decision = { verdict: "accept", reason: "sender-accepted" };
 const ownSender: Decision = { verdict: "accept", reason: "sender-belongs-to-login" };
 export const loginNeeded: Decision = {
   verdict: "reject",
-  reply: reply(530, "5.7.0", "Log in first"),
+  reply: reply(530, "5.7.0", "Authentication required"),
   reason: "login-needed",
 };
 const notFullyQualifiedSender: Decision = {
@@ -38,7 +38,7 @@ export function checkSenderOwnership(reversePath: string, login: string, mayUse:
   if (mayUse) return ownSender;
   return {
     verdict: "reject",
-    reply: reply(550, "5.7.1", "The sender does not belong to the login"),
+    reply: reply(550, "5.7.1", "You may not send as this sender"),
     reason: "sender-not-of-login",
     setting: `user ${login} may not send as ${reversePath}`,
   };

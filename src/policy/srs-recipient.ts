@@ -12,7 +12,7 @@ import type { Decision } from "./decision.ts";
 const accepted: Decision = { verdict: "accept", reason: "forwarding-address", setting: "forwarding.rewrite_sender" };
 const forged: Decision = {
   verdict: "reject",
-  reply: reply(550, "5.1.1", "No such forwarding address: this server did not make it, or too long ago"),
+  reply: reply(550, "5.1.1", "No such forwarding address: this server did not create it, or it has expired"),
   reason: "forwarding-address-forged",
 };
 const expired: Decision = {

@@ -173,7 +173,7 @@ test("a client of our own needs no brackets and no domain; any other hears what 
 });
 
 test("a command that belongs to another port is told where", () => {
-  greeted().play("C: AUTH PLAIN\nS: 502 5.5.1 No login on this port; users log in on port 587 or 465");
+  greeted().play("C: AUTH PLAIN\nS: 502 5.5.1 Authentication is not available on this port; use port 587 or 465");
   greeted().play("C: LHLO x\nS: 500 5.5.1 This is SMTP, not LMTP; introduce yourself with EHLO");
   for (const verb of ["EHLO", "HELO"]) {
     greeted({ kind: "lmtp" }).play(`C: ${verb} x\nS: 500 5.5.1 This is LMTP; introduce yourself with LHLO`);

@@ -237,7 +237,7 @@ test("bare line ends in chunks of text are repaired where the listener says so, 
   // Nothing is left that could make a line end of a CR at the very end.
   for (const chunks of ["BDAT 3 LAST\r\n\na\r", "BDAT 3\r\n\na\rBDAT 0 LAST\r\n"]) {
     const conversation = withRecipient({ bareLineEnds: "repair" }).send(chunks);
-    assert.match(conversation.read(), /(?:^|\r\n)550 5\.5\.2 The message has a CR without LF[^\r]*\r\n$/);
+    assert.match(conversation.read(), /(?:^|\r\n)550 5\.5\.2 The message contains a CR without LF[^\r]*\r\n$/);
     assert.equal(conversation.messages.length, 0);
   }
 });

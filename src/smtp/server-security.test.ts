@@ -158,7 +158,7 @@ test("AUTH-002 AUTH-003: an empty challenge has its space; = is an empty respons
   const conversation = underTls({}, login).send("EHLO x\r\n");
   conversation.read();
   assert.equal(conversation.send("AUTH PLAIN\r\n").read(), "334 \r\n");
-  assert.equal(conversation.send("\r\n").read(), "235 2.7.0 Login accepted\r\n");
+  assert.equal(conversation.send("\r\n").read(), "235 2.7.0 Authentication successful\r\n");
   const response = conversation.events.at(-1);
   assert.equal(response?.kind === "auth-response" && response.response.length, 0);
   const initial = underTls()

@@ -68,7 +68,7 @@ test("SMUG-006: a bare LF ends no command", () => {
 
 test("SMUG-007: bare line ends are refused behind the end of data, by name, in step", () => {
   const inStep = (content: string, why: string) =>
-    inContent().send(`${content}\r\n.\r\n`).send("NOOP\r\n").play(`S: 550 5.5.2 The message has ${why}\nS: 250`);
+    inContent().send(`${content}\r\n.\r\n`).send("NOOP\r\n").play(`S: 550 5.5.2 The message contains ${why}\nS: 250`);
   const lf = inStep("a\nb", "an LF without CR");
   assert.ok(lf.events.some((event) => event.kind === "content-refused" && event.reason === "bare-lf"));
   const cr = inStep("a\rb", "a CR without LF");

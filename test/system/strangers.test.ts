@@ -77,7 +77,7 @@ test("a Delivered-To that names the only mailbox is refused before the 250, and 
   await using victim = await world.peer("victim.test");
   const looping = "Delivered-To: Bob@Example.org\r\nFrom: a@evil.test\r\nSubject: Buy now\r\n\r\nspam";
   const mail = { from: "victim@victim.test", mail: " RET=FULL", content: looping };
-  const refused = "554 5.4.6 Mail loop: Delivered-To says that bob@example.org has had this message already";
+  const refused = "554 5.4.6 Mail loop: Delivered-To shows that bob@example.org has already received this message";
   assert.equal(await send(world, { ...mail, to: ["<bob@example.org>"] }), refused);
   // One recipient is to get it, so it is accepted; that the other one loops is told to nobody.
   world.resolver.add("unknown.test", "TXT", "v=spf1 ?all");

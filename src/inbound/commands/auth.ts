@@ -11,8 +11,8 @@ const succeeded = reply(235, "2.7.0", "Authentication successful");
 /** The same words whatever was wrong: a client must not learn which names exist (RFC 4954 §9). */
 const refused = reply(535, "5.7.8", "Authentication credentials invalid");
 const noMechanism = reply(504, "5.5.4", "This mechanism is not supported");
-const serverFirst = reply(501, "5.7.0", "This mechanism takes no initial response");
-const unavailable = reply(454, "4.7.0", "Authentication is not possible for now, try again later");
+const serverFirst = reply(501, "5.7.0", "This mechanism does not accept an initial response");
+const unavailable = reply(454, "4.7.0", "Temporary authentication failure, try again later");
 
 export function beginAuth(state: SessionState, event: AuthEvent): Verdict | Promise<Verdict> {
   const kind = findMechanism(event.mechanism);

@@ -34,7 +34,7 @@ const faults: Readonly<Record<ContentFault, Decision>> = {
   "memory-short": memoryShort,
   "header-too-large": {
     verdict: "reject",
-    reply: reply(552, "5.3.4", "The header section is too large"),
+    reply: reply(552, "5.3.4", "The message header is too large"),
     reason: "header-too-large",
     setting: "limits.header_size",
   },
@@ -136,7 +136,7 @@ function logRepairs(state: SessionState, message: QueueId, repairs: readonly Con
 }
 
 const bareLfHint =
-  "Mail servers of other domains refuse a bare LF. Let the client send CRLF line ends if it will not always send through a submission server like this one.";
+  "Mail servers of other domains refuse a bare LF. Configure the client to end lines with CRLF unless it always sends through a submission server like this one.";
 
 /** Waits for what DNS and keys still owe, then commits or refuses. The client may be gone meanwhile. */
 async function commitChecked(

@@ -20,7 +20,7 @@ const recipientOverhead = 300;
 
 const tooManyTargets: Decision = {
   verdict: "defer",
-  reply: reply(452, "4.5.3", "Too many recipients behind these aliases, send the others in another message"),
+  reply: reply(452, "4.5.3", "These aliases expand to too many recipients; send the others in another message"),
   reason: "too-many-expanded-recipients",
 };
 

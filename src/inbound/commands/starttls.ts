@@ -4,7 +4,7 @@ import { reply } from "../../smtp/reply.ts";
 import { dropTransaction, type SessionState } from "../session-state.ts";
 import { answer, type Verdict } from "../verdict.ts";
 
-const notAvailable = reply(454, "4.7.0", "TLS is not available for now");
+const notAvailable = reply(454, "4.7.0", "TLS temporarily unavailable");
 
 export function checkStartTls(state: SessionState): Verdict {
   return state.services.certificates === undefined ? answer(notAvailable) : { kind: "start-tls" };

@@ -78,7 +78,7 @@ export function signsAgainst(facts: EvidenceFacts, reputation: ClientReputation 
   if (known === "good") return [];
   const signs = known === "bad" ? [`${clientAddress} has a bad reputation`] : [];
   if (spf.result === "fail" && isOfDomain(spf.domain, dmarc)) {
-    signs.push(`${spf.domain} does not let ${clientAddress} send (SPF)`);
+    signs.push(`${spf.domain} does not allow ${clientAddress} to send (SPF)`);
   }
   // No name at all or one that does not lead back: hosts that are meant to send mail have one (RFC 8601 §2.7.3).
   if (iprev.result === "fail" || iprev.result === "permerror") signs.push(`${clientAddress} has no valid reverse DNS`);

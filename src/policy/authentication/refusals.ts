@@ -19,11 +19,11 @@ export function refusalOfSpf({ spf }: SenderFindings, clientAddress: string): Re
       return { verdict: "reject", reply: reply(550, "5.7.23", bounded(text)), reason: "spf-fail", setting };
     }
     case "permerror": {
-      const text = `SPF: the record of ${spf.domain} cannot be used: ${spf.reason}`;
+      const text = `SPF: the record of ${spf.domain} is invalid: ${spf.reason}`;
       return { verdict: "reject", reply: reply(550, "5.7.24", bounded(text)), reason: "spf-permerror", setting };
     }
     case "temperror": {
-      const text = `SPF: the record of ${spf.domain} cannot be read now, try again later`;
+      const text = `Temporary DNS failure: cannot read the SPF record of ${spf.domain}; try again later`;
       return { verdict: "defer", reply: reply(451, "4.4.3", bounded(text)), reason: "spf-temperror", setting };
     }
     case "none":
@@ -46,7 +46,7 @@ export function refusalOfDmarc(findings: SenderFindings, policy: string, setting
 
 export function deferralOfDmarc({ dmarc }: SenderFindings): Refusal {
   const domain = dmarc.authorDomain ?? "the author's domain";
-  const text = `DNS trouble: whether ${domain} sent this cannot be checked now, try again later`;
+  const text = `Temporary DNS failure: cannot verify that ${domain} sent this; try again later`;
   return {
     verdict: "defer",
     reply: reply(451, "4.7.1", bounded(text)),
@@ -58,7 +58,7 @@ export function deferralOfDmarc({ dmarc }: SenderFindings): Refusal {
 export function refusalOfAuthor(detail: string): Refusal {
   return {
     verdict: "reject",
-    reply: reply(550, "5.7.1", bounded(`The From field names no single domain: ${detail}`)),
+    reply: reply(550, "5.7.1", bounded(`The From field does not identify a single domain: ${detail}`)),
     reason: "unreadable-author",
     setting: "dmarc.unreadable_author",
   };

@@ -32,7 +32,7 @@ export async function checkReverseDns(
   const options = signal === undefined ? {} : { signal };
   const answer = await resolver.query(reverseName(client), "PTR", options);
   if (answer.kind === "failure") {
-    return { result: "temperror", detail: `The name of ${client.text} could not be looked up: ${answer.reason}` };
+    return { result: "temperror", detail: `The DNS lookup of the name of ${client.text} failed: ${answer.reason}` };
   }
   const names = answer.kind === "records" ? usableNames(answer.records) : [];
   const [first] = names;

@@ -266,7 +266,7 @@ function logFault({ log }: SenderAuthenticationPorts, check: string, error: unkn
   log?.event("sender-check-failed", { check, error: text });
 }
 
-const faultWords = "the check failed for a fault of this server";
+const faultWords = "the check failed because of an internal error";
 
 function spfFault({ client, reversePath }: SenderEnvelope): SenderOutcomes {
   const common = { result: "temperror", reason: faultWords, lookups: 0, voidLookups: 0 } as const;
