@@ -1,9 +1,6 @@
 /**
  * Claiming, leases and settling in the SQLite spool's writer. A claim is a row with a token; a recipient row bears the
- * token of the claim that holds it, and only who knows it can settle.
- *
- * What is due is found through `domains`, never by walking over recipients: one domain that is excluded or full costs
- * one step, however many recipients wait for it.
+ * token of the claim that holds it, and only who knows it can settle. What is due, the schedule finds.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../lib/instant.ts";
@@ -23,10 +20,9 @@ import {
 } from "./spool-protocol.ts";
 import { type SpoolDamage, unlessDamaged } from "./spool-damage.ts";
 import { Query } from "./spool-query.ts";
+import type { SpoolSchedule } from "./spool-schedule.ts";
 import { RECIPIENTS_MAX, firstKey, lastKey, recipientColumns, seqOf } from "./spool-schema.ts";
 
-/** How many rows of `domains` are read at a time. */
-const DOMAINS_PAGE = 256;
 /** How many open messages are looked at together, where age decides. */
 const OPEN_PAGE = 256;
 /** How many claims that ended are returned to the schedule in one transaction. */
@@ -36,30 +32,32 @@ const PAGE_ROWS_MAX = 200;
 /** Tokens of one incarnation; those of the next begin above. */
 const TOKENS_PER_INCARNATION = 2 ** 32;
 
-interface Due {
-  readonly key: number;
-  readonly due: Instant;
+interface SpoolClaimsOptions {
+  readonly database: DatabaseSync;
+  readonly messages: SpoolMessages;
+  readonly schedule: SpoolSchedule;
+  readonly incarnation: number;
+  readonly damage: SpoolDamage;
 }
 
-interface DueRecipients {
-  readonly due: readonly Due[];
-  /** Domains that were looked at, with the time noted for them. */
-  readonly visited: ReadonlyMap<string, Instant>;
-}
-
-type OneRow = [index: number, state: number, token: number | null, attempts: number, due: number, domain: string];
+type OneRow = [
+  index: number,
+  state: number,
+  token: number | null,
+  attempts: number,
+  due: number,
+  domain: string,
+  sender: string,
+];
+type HeldRow = readonly [key: number, attempts: number, due: number, domain: string, sender: string];
 
 export class SpoolClaims {
   readonly #messages: SpoolMessages;
+  readonly #schedule: SpoolSchedule;
   readonly #damage: SpoolDamage;
   #lastToken: number;
-  readonly #dueDomains: Query<[domain: string, due: number]>;
-  readonly #dueOfDomain: Query<[key: number, due: number]>;
   readonly #openFrom: Query<[seq: number, receivedAt: number]>;
-  readonly #dueOfMessage: Query<[key: number, due: number]>;
-  readonly #firstOfDomain: Query<[key: number, due: number]>;
-  readonly #setDomain: StatementSync;
-  readonly #deleteDomain: StatementSync;
+  readonly #dueOfMessage: Query<[key: number]>;
   readonly #recipient: Query<RecipientRow>;
   readonly #take: StatementSync;
   readonly #insertClaim: StatementSync;
@@ -68,41 +66,28 @@ export class SpoolClaims {
   readonly #renew: StatementSync;
   readonly #endedClaims: Query<[token: number, seq: number]>;
   readonly #earliestLease: Query<[leaseEnd: number | null]>;
-  readonly #heldBy: Query<[key: number, attempts: number, due: number, domain: string]>;
+  readonly #heldBy: Query<HeldRow>;
   readonly #one: Query<OneRow>;
   readonly #return: StatementSync;
   readonly #states: Query<[index: number, state: number, token: number | null]>;
   readonly #finish: StatementSync;
   readonly #defer: StatementSync;
   readonly #hold: StatementSync;
-  readonly #domainOf: Query<[domain: string]>;
+  readonly #laneOf: Query<[domain: string, sender: string]>;
 
-  constructor(database: DatabaseSync, messages: SpoolMessages, incarnation: number, damage: SpoolDamage) {
+  constructor({ database, messages, schedule, incarnation, damage }: SpoolClaimsOptions) {
     this.#messages = messages;
+    this.#schedule = schedule;
     this.#damage = damage;
     this.#lastToken = incarnation * TOKENS_PER_INCARNATION;
-    this.#dueDomains = new Query(
-      database,
-      "SELECT domain, due FROM domains WHERE due <= ? AND (due, domain) > (?, ?) ORDER BY due, domain LIMIT ?",
-    );
-    this.#dueOfDomain = new Query(
-      database,
-      "SELECT key, due FROM recipients WHERE state = 0 AND domain = ? AND due <= ? ORDER BY due, key LIMIT ?",
-    );
     this.#openFrom = new Query(
       database,
       "SELECT seq, received_at FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ?",
     );
     this.#dueOfMessage = new Query(
       database,
-      "SELECT key, due FROM recipients WHERE key BETWEEN ? AND ? AND state = 0 AND due <= ? ORDER BY key",
+      "SELECT key FROM recipients WHERE key BETWEEN ? AND ? AND state = 0 AND due <= ? ORDER BY key",
     );
-    this.#firstOfDomain = new Query(
-      database,
-      "SELECT key, due FROM recipients WHERE state = 0 AND domain = ? ORDER BY due LIMIT ?",
-    );
-    this.#setDomain = database.prepare("UPDATE domains SET due = ? WHERE domain = ?");
-    this.#deleteDomain = database.prepare("DELETE FROM domains WHERE domain = ?");
     this.#recipient = new Query(database, `SELECT ${recipientColumns} FROM recipients WHERE key = ?`);
     this.#take = database.prepare("UPDATE recipients SET state = 1, token = ?, attempts = ?, due = ? WHERE key = ?");
     this.#insertClaim = database.prepare("INSERT INTO claims VALUES (?, ?, ?)");
@@ -116,11 +101,11 @@ export class SpoolClaims {
     this.#earliestLease = new Query(database, "SELECT min(lease_end) FROM claims");
     this.#heldBy = new Query(
       database,
-      "SELECT key, attempts, due, domain FROM recipients WHERE key BETWEEN ? AND ? AND token = ?",
+      "SELECT key, attempts, due, domain, sender FROM recipients WHERE key BETWEEN ? AND ? AND token = ?",
     );
     this.#one = new Query(
       database,
-      "SELECT key & 65535, state, token, attempts, due, domain FROM recipients WHERE key = ?",
+      "SELECT key & 65535, state, token, attempts, due, domain, sender FROM recipients WHERE key = ?",
     );
     this.#return = database.prepare("UPDATE recipients SET state = 0, token = NULL, due = ? WHERE key = ?");
     this.#states = new Query(
@@ -135,7 +120,7 @@ export class SpoolClaims {
     this.#hold = database.prepare(
       "UPDATE recipients SET state = 2, token = NULL, held_by = ?, held_reason = ? WHERE key = ?",
     );
-    this.#domainOf = new Query(database, "SELECT domain FROM recipients WHERE key = ?");
+    this.#laneOf = new Query(database, "SELECT domain, sender FROM recipients WHERE key = ?");
   }
 
   nextToken(): number {
@@ -147,9 +132,9 @@ export class SpoolClaims {
     // Throws where the terms are unusable, before anything changes.
     retryDelayMs(operation, 1);
     this.returnEnded(now, LOST_MAX);
-    const { due, visited } = operation.receivedBy === undefined ? this.#findDue(operation) : this.#findAged(operation);
+    const page = operation.receivedBy === undefined ? this.#schedule.page(operation) : undefined;
     const groups = new Map<number, number[]>();
-    for (const { key } of due) {
+    for (const key of page?.due.map((recipient) => recipient.key) ?? this.#agedDue(operation)) {
       const seq = seqOf(key);
       const group = groups.get(seq);
       if (group === undefined) groups.set(seq, [key]);
@@ -175,7 +160,7 @@ export class SpoolClaims {
     }
     this.#messages.counts[SCHEDULED] -= taken;
     this.#messages.counts[CLAIMED] += taken;
-    for (const [domain, noted] of visited) this.#correctDomain(domain, noted);
+    if (page !== undefined) this.#schedule.taken(page, now);
     return claimed;
   }
 
@@ -188,11 +173,11 @@ export class SpoolClaims {
   returnEnded(now: Instant, limit: number, leaseEnd: Instant = now): number {
     let returned = 0;
     for (const [token, seq] of this.#endedClaims.all(leaseEnd, limit)) {
-      for (const [key, attempts, recorded, domain] of this.#holdersOf(seq, token)) {
+      for (const [key, attempts, recorded, domain, sender] of this.#holdersOf(seq, token)) {
         const due = dueAfterLostClaim(attempts, recorded, now);
         if (this.#damage.has(key)) continue;
         this.#damage.change(key, () => this.#return.run(due, key));
-        this.#messages.noteDue(domain, due);
+        this.#schedule.note({ domain, sender }, due);
         returned++;
       }
       this.#deleteClaim.run(token);
@@ -246,101 +231,37 @@ export class SpoolClaims {
   }
 
   nextDue(excludeDomains: readonly string[]): Instant | undefined {
-    const excluded = new Set(excludeDomains);
-    let earliest = this.#earliestLease.get()?.[0] ?? Infinity;
-    let exact = Infinity;
-    this.#walkDomains(Infinity, (domain, due) => {
-      if (due >= exact) return "stop";
-      if (!excluded.has(domain) && !this.#damage.hasDomain(domain))
-        exact = Math.min(exact, this.#correctDomain(domain, due) ?? Infinity);
-      return "go on";
-    });
-    earliest = Math.min(earliest, exact);
+    const leaseEnd = this.#earliestLease.get()?.[0] ?? Infinity;
+    const earliest = Math.min(leaseEnd, this.#schedule.earliest(excludeDomains) ?? Infinity);
     return earliest === Infinity ? undefined : earliest;
   }
 
-  /** The earliest due recipients under the request's limits; the domains that were looked at, with their noted time. */
-  #findDue(operation: ClaimOperation): DueRecipients {
-    const { now, limit } = operation;
-    const excluded = new Set(operation.excludeDomains);
-    const perDomain = Math.min(limit, operation.perDomainMax);
-    const visited = new Map<string, Instant>();
-    let due: Due[] = [];
-    // What is due later than this cannot be among the first `limit`.
-    let last = now;
-    this.#walkDomains(now, (domain, earliest) => {
-      if (due.length >= limit && earliest >= last) return "stop";
-      if (excluded.has(domain) || this.#damage.hasDomain(domain)) return "go on";
-      visited.set(domain, earliest);
-      for (const [key, at] of this.#dueIn(domain, last, perDomain)) due.push({ key, due: at });
-      // Twice the limit, so that one sort serves many domains.
-      if (due.length >= 2 * limit || (due.length >= limit && last === now)) {
-        due = due.toSorted(earlier).slice(0, limit);
-        last = due.at(-1)?.due ?? now;
-      }
-      return "go on";
-    });
-    return { due: due.toSorted(earlier).slice(0, limit), visited };
-  }
-
   /** What is due of the oldest messages, whatever their domains have. */
-  #findAged({ now, limit, receivedBy = now }: ClaimOperation): DueRecipients {
-    const due: Due[] = [];
+  #agedDue({ now, limit, receivedBy = now }: ClaimOperation): readonly number[] {
+    const due: number[] = [];
     for (let from = 0; due.length < limit;) {
       const page = this.#openFrom.all(from, OPEN_PAGE);
       const aged = page.filter(([, receivedAt]) => receivedAt <= receivedBy);
       for (const [seq] of aged) {
         if (due.length >= limit) break;
         const rows = this.#damage.read(seq, () => this.#dueOfMessage.all(firstKey(seq), lastKey(seq), now));
-        for (const [key, at] of rows) if (!this.#damage.has(key)) due.push({ key, due: at });
+        for (const [key] of rows) if (!this.#damage.has(key)) due.push(key);
       }
       const last = page.at(-1);
       // They came in this order, so the next ones are younger.
       if (last === undefined || aged.length === 0) break;
       from = last[0] + 1;
     }
-    return { due: due.slice(0, limit), visited: new Map() };
+    return due.slice(0, limit);
   }
 
-  /** Domains in the order of their (noted) earliest due time. */
-  #walkDomains(until: Instant, visit: (domain: string, due: Instant) => "go on" | "stop"): void {
-    let after: readonly [domain: string, due: number] = ["", -Infinity];
-    for (;;) {
-      const page = this.#dueDomains.all(until, after[1], after[0], DOMAINS_PAGE);
-      for (const [domain, due] of page) if (visit(domain, due) === "stop") return;
-      const last = page.at(-1);
-      if (last === undefined || page.length < DOMAINS_PAGE) return;
-      after = last;
-    }
-  }
-
-  /** Notes when the domain's first scheduled recipient is really due, and returns it. */
-  #correctDomain(domain: string, noted: Instant): Instant | undefined {
-    const { recipients } = this.#damage;
-    const rows = this.#damage.readDomain(domain, () => this.#firstOfDomain.all(domain, 1 + recipients));
-    const due = (recipients === 0 ? rows[0] : rows.find(([key]) => !this.#damage.has(key)))?.[1];
-    if (due === undefined && rows.length > 0) return undefined;
-    if (due === undefined) this.#deleteDomain.run(domain);
-    else if (due !== noted) this.#setDomain.run(due, domain);
-    return due;
-  }
-
-  #dueIn(domain: string, until: Instant, limit: number): readonly (readonly [key: number, due: number])[] {
-    const { recipients } = this.#damage;
-    const rows = this.#damage.readDomain(domain, () => this.#dueOfDomain.all(domain, until, limit + recipients));
-    return recipients === 0 ? rows : rows.filter(([key]) => !this.#damage.has(key)).slice(0, limit);
-  }
-
-  #holdersOf(
-    seq: number,
-    token: number,
-  ): readonly (readonly [key: number, attempts: number, due: number, domain: string])[] {
+  #holdersOf(seq: number, token: number): readonly HeldRow[] {
     const readable = this.#damage.readableOf(seq);
     if (readable === undefined) {
       return this.#damage.read(seq, () => this.#heldBy.all(firstKey(seq), lastKey(seq), token));
     }
     return this.#oneByOne(seq, readable).flatMap((row) =>
-      row !== undefined && row[2] === token ? [[firstKey(seq) + row[0], row[3], row[4], row[5]] as const] : [],
+      row !== undefined && row[2] === token ? [[firstKey(seq) + row[0], row[3], row[4], row[5], row[6]] as const] : [],
     );
   }
 
@@ -393,13 +314,12 @@ export class SpoolClaims {
       else this.#finish.run(state, reply, now, key);
     });
     this.#messages.counts[CLAIMED]--;
-    if (state === SCHEDULED) this.#messages.noteDue(this.#domainOf.get(key)?.[0] ?? "", due);
+    if (state === SCHEDULED) {
+      const [domain, sender] = this.#laneOf.get(key) ?? ["", ""];
+      this.#schedule.note({ domain, sender }, due);
+    }
     if (state !== SCHEDULED && state !== HELD) return true;
     this.#messages.counts[state]++;
     return false;
   }
-}
-
-function earlier(a: Due, b: Due): number {
-  return a.due - b.due || a.key - b.key;
 }

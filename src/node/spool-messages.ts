@@ -20,6 +20,7 @@ import {
 } from "./spool-protocol.ts";
 import { Query } from "./spool-query.ts";
 import { entryFromJson } from "./spool-rows.ts";
+import type { SpoolSchedule } from "./spool-schedule.ts";
 
 /** Hands out the octets of one operation's contents in order. */
 export class ContentCursor {
@@ -49,6 +50,7 @@ export class SpoolMessages {
   /** Recipients in the states scheduled, claimed and held, as the open transaction would leave them. */
   counts: [scheduled: number, claimed: number, held: number];
   readonly captured: CapturedRows;
+  readonly #schedule: SpoolSchedule;
   #committed: [number, number, number];
   #nextSeq: number;
   readonly #insertMessage: StatementSync;
@@ -58,7 +60,6 @@ export class SpoolMessages {
   readonly #insertRecipient: StatementSync;
   readonly #insertClaim: StatementSync;
   readonly #insertEvent: StatementSync;
-  readonly #noteDue: StatementSync;
   readonly #seqOf: Query<[seq: number]>;
   readonly #deleteOpen: StatementSync;
   readonly #insertClosed: StatementSync;
@@ -69,7 +70,8 @@ export class SpoolMessages {
   readonly #oldest: Query<[receivedAt: number]>;
   readonly #writeCounts: StatementSync;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, schedule: SpoolSchedule) {
+    this.#schedule = schedule;
     const counts = new Query<[number, number, number]>(database, "SELECT scheduled, claimed, held FROM state").get();
     this.counts = counts ?? [0, 0, 0];
     this.#committed = [...this.counts];
@@ -80,12 +82,10 @@ export class SpoolMessages {
     this.#insertContent = database.prepare("INSERT INTO contents VALUES (?, ?)");
     this.#insertFile = database.prepare("INSERT INTO content_files VALUES (?, ?)");
     this.#insertRecipient = database.prepare(
-      "INSERT INTO recipients VALUES (?, ?, ?, ?, ?, 0, NULL, ?, ?, ?, ?, NULL, ?, ?)",
+      "INSERT INTO recipients VALUES (?, ?, ?, ?, ?, 0, NULL, ?, ?, ?, ?, NULL, ?, ?, ?)",
     );
     this.#insertClaim = database.prepare("INSERT INTO claims VALUES (?, ?, ?)");
     this.#insertEvent = database.prepare("INSERT INTO events (message, event) VALUES (?, ?)");
-    this.#noteDue = database.prepare(`INSERT INTO domains VALUES (?, ?)
-      ON CONFLICT (domain) DO UPDATE SET due = excluded.due WHERE excluded.due < due`);
     this.#seqOf = new Query(database, "SELECT seq FROM messages WHERE id = ?");
     this.#deleteOpen = database.prepare("DELETE FROM open_messages WHERE seq = ?");
     this.#insertClosed = database.prepare("INSERT INTO closed_messages VALUES (?, ?)");
@@ -99,7 +99,7 @@ export class SpoolMessages {
 
   /** true: at least one recipient was due and is claimed. */
   insert(row: MessageRow, content: ContentCursor, now: Instant, claim: FreshClaim | undefined): boolean {
-    const { recipients } = row;
+    const { recipients, sender } = row;
     if (recipients.length === 0) throw new SpoolError("failed", "A message needs a recipient");
     if (recipients.length > RECIPIENTS_MAX) {
       throw new SpoolError("failed", `A message has at most ${RECIPIENTS_MAX} recipients`);
@@ -129,9 +129,10 @@ export class SpoolMessages {
         parameters,
         heldBy,
         heldReason,
+        sender,
       );
       this.counts[state]++;
-      if (state === SCHEDULED) this.noteDue(domain, due);
+      if (state === SCHEDULED) this.#schedule.note({ domain, sender }, due);
       claimed ||= fresh !== undefined;
     }
     if (row.captured !== null) this.captured.list(seq, entryFromJson(row.captured), now);
@@ -141,11 +142,6 @@ export class SpoolMessages {
 
   addEvents(rows: EventRows): void {
     for (let at = 0; at + 1 < rows.length; at += 2) this.#insertEvent.run(rows[at] ?? "", rows[at + 1] ?? "");
-  }
-
-  /** To be called whenever a recipient becomes scheduled: claims look only at domains noted here. */
-  noteDue(domain: string, due: Instant): void {
-    this.#noteDue.run(domain, due);
   }
 
   seqOf(id: string): number | undefined {

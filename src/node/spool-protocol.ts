@@ -65,6 +65,8 @@ export interface MessageRow {
   readonly id: string;
   readonly receivedAt: Instant;
   readonly reversePath: string;
+  /** Whose turn its recipients take. */
+  readonly sender: string;
   /** The StoredMessage as JSON. */
   readonly json: string;
   readonly size: number;

@@ -18,6 +18,7 @@ import {
   type StoredMessage,
   type StoredRecipient,
 } from "../spool/spool.ts";
+import { senderOf } from "../spool/turns.ts";
 import {
   storedStates,
   stateNumber,
@@ -51,6 +52,7 @@ export function messageRow(
     id,
     receivedAt,
     reversePath,
+    sender: senderOf(message),
     json: JSON.stringify(message),
     size,
     inFile,

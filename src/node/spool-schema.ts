@@ -26,6 +26,19 @@ export interface FormatStep {
 /** Before the first version there is nothing to go back to. */
 export type FormatSteps = readonly [Pick<FormatStep, "up">, ...FormatStep[]];
 
+/** As `senderOf` in spool/turns.ts has it. Part of a step: not to be edited. */
+export const setSenders = `UPDATE recipients SET sender = coalesce(
+    (SELECT CASE
+        WHEN message ->> '$.origin.login' IS NOT NULL THEN 'login ' || (message ->> '$.origin.login')
+        WHEN reverse_path = '' THEN '<>'
+        ELSE 'from ' ||
+          lower(substr(reverse_path, 1 + length(rtrim(reverse_path, replace(reverse_path, '@', '')))))
+      END FROM messages WHERE seq = key / 65536), '')
+    WHERE state <= 2;`;
+/** Part of a step: not to be edited. */
+export const fillLanes =
+  "INSERT INTO lanes SELECT domain, sender, min(due) FROM recipients WHERE state = 0 GROUP BY domain, sender;";
+
 export const formatSteps: FormatSteps = [
   {
     up: `
@@ -150,6 +163,33 @@ export const formatSteps: FormatSteps = [
   DROP TABLE captured;
   `,
     beforeDown: writeCapturedFiles,
+  },
+  {
+    // Whose turn a recipient takes: the account that logged in, else the domain of the reverse-path. What is final takes
+    // none, and has ''.
+    up: `
+  ALTER TABLE recipients ADD COLUMN sender TEXT NOT NULL DEFAULT '';
+  ${setSenders}
+  DROP INDEX recipients_scheduled;
+  CREATE INDEX recipients_scheduled ON recipients (domain, sender, due) WHERE state = 0;
+
+  -- For each domain and sender with a scheduled recipient a time not after its earliest due time, and not before the
+  -- domain's. Whoever looks at it corrects it.
+  CREATE TABLE lanes (
+    domain TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    due INTEGER NOT NULL,
+    PRIMARY KEY (domain, sender)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX lanes_due ON lanes (domain, due);
+  ${fillLanes}
+  `,
+    down: `
+  DROP TABLE lanes;
+  DROP INDEX recipients_scheduled;
+  ALTER TABLE recipients DROP COLUMN sender;
+  CREATE INDEX recipients_scheduled ON recipients (domain, due) WHERE state = 0;
+  `,
   },
 ];
 

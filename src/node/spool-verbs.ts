@@ -5,11 +5,13 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { RecipientState } from "../spool/spool.ts";
+import type { Lane } from "../spool/turns.ts";
 import type { SpoolDamage } from "./spool-damage.ts";
 import { filterCondition, filterValues } from "./spool-filter.ts";
 import type { SpoolMessages } from "./spool-messages.ts";
 import { HELD, SCHEDULED, stateNumber, type Verb, type VerbOperation, type VerbStep } from "./spool-protocol.ts";
 import { Query } from "./spool-query.ts";
+import type { SpoolSchedule } from "./spool-schedule.ts";
 import { firstKey, lastKey, seqOf } from "./spool-schema.ts";
 
 /** How many recipients one step changes: about 10 ms. */
@@ -17,7 +19,7 @@ const CHANGED_MAX = 500;
 /** How many messages one step looks at. */
 const LOOKED_AT_MAX = 5000;
 
-type Row = readonly [key: number, id: string, address: string, domain: string, state: number];
+type Row = readonly [key: number, id: string, address: string, domain: string, state: number, sender: string];
 
 const movedFrom: Readonly<Record<Verb, readonly RecipientState[]>> = {
   hold: ["scheduled"],
@@ -34,17 +36,19 @@ const movedTo: Readonly<Record<Verb, RecipientState>> = {
 
 export class SpoolVerbs {
   readonly #messages: SpoolMessages;
+  readonly #schedule: SpoolSchedule;
   readonly #damage: SpoolDamage;
   /** How many messages one step looks at. */
   #lookAt = LOOKED_AT_MAX;
   readonly #windowEnd: Query<[seq: number | null]>;
   readonly #select: Query<Row>;
   readonly #hold: StatementSync;
-  readonly #schedule: StatementSync;
+  readonly #makeDue: StatementSync;
   readonly #remove: StatementSync;
 
-  constructor(database: DatabaseSync, messages: SpoolMessages, damage: SpoolDamage) {
+  constructor(database: DatabaseSync, messages: SpoolMessages, schedule: SpoolSchedule, damage: SpoolDamage) {
     this.#messages = messages;
+    this.#schedule = schedule;
     this.#damage = damage;
     this.#windowEnd = new Query(
       database,
@@ -52,14 +56,14 @@ export class SpoolVerbs {
     );
     this.#select = new Query(
       database,
-      `SELECT r.key, m.id, r.address, r.domain, r.state
+      `SELECT r.key, m.id, r.address, r.domain, r.state, r.sender
         FROM open_messages o
         CROSS JOIN messages m ON m.seq = o.seq
         CROSS JOIN recipients r ON r.key BETWEEN o.seq * 65536 AND o.seq * 65536 + 65535
         WHERE ${filterCondition} AND o.seq BETWEEN ?5 AND ?6 AND r.key >= ?7 LIMIT ?8`,
     );
     this.#hold = database.prepare("UPDATE recipients SET state = 2, held_by = ?, held_reason = ? WHERE key = ?");
-    this.#schedule = database.prepare(
+    this.#makeDue = database.prepare(
       "UPDATE recipients SET state = 0, due = ?, held_by = NULL, held_reason = NULL WHERE key = ?",
     );
     this.#remove = database.prepare(
@@ -77,9 +81,9 @@ export class SpoolVerbs {
     const to = stateNumber(movedTo[verb]);
     const touched = new Map<number, string>();
     let changed = 0;
-    for (const [key, id, address, domain, from] of rows) {
+    for (const [key, id, address, domain, from, sender] of rows) {
       if (this.#damage.has(key)) continue;
-      this.#damage.change(key, () => this.#change(operation, key, domain));
+      this.#damage.change(key, () => this.#change(operation, key, { domain, sender }));
       changed++;
       const { counts } = this.#messages;
       if (from === SCHEDULED || from === HELD) counts[from]--;
@@ -123,15 +127,15 @@ export class SpoolVerbs {
     return [this.#lookAt === 1 ? last : first, last];
   }
 
-  #change({ verb, now, by, reason }: VerbOperation, key: number, domain: string): void {
+  #change({ verb, now, by, reason }: VerbOperation, key: number, lane: Lane): void {
     switch (verb) {
       case "hold":
         this.#hold.run(by, reason, key);
         return;
       case "release":
       case "retry":
-        this.#schedule.run(now, key);
-        this.#messages.noteDue(domain, now);
+        this.#makeDue.run(now, key);
+        this.#schedule.note(lane, now);
         return;
       case "remove":
         this.#remove.run(now, key);

@@ -20,6 +20,7 @@ import type {
 } from "./spool-protocol.ts";
 import { Query } from "./spool-query.ts";
 import { quickCheck } from "./spool-quick-check.ts";
+import { SpoolSchedule } from "./spool-schedule.ts";
 import { migrate } from "./spool-schema.ts";
 import { SpoolUpkeep } from "./spool-upkeep.ts";
 import { SpoolVerbs } from "./spool-verbs.ts";
@@ -80,10 +81,17 @@ export class SpoolWriter {
       }
       database.exec("UPDATE state SET incarnation = incarnation + 1");
       this.incarnation = new Query<[number]>(database, "SELECT incarnation FROM state").get()?.[0] ?? 0;
-      this.#messages = new SpoolMessages(database);
-      this.#claims = new SpoolClaims(database, this.#messages, this.incarnation, this.#damage);
+      const schedule = new SpoolSchedule(database, this.#damage);
+      this.#messages = new SpoolMessages(database, schedule);
+      this.#claims = new SpoolClaims({
+        database,
+        messages: this.#messages,
+        schedule,
+        incarnation: this.incarnation,
+        damage: this.#damage,
+      });
       this.#warnings = new SpoolWarnings(database, this.#messages, this.#damage);
-      this.#verbs = new SpoolVerbs(database, this.#messages, this.#damage);
+      this.#verbs = new SpoolVerbs(database, this.#messages, schedule, this.#damage);
       this.#upkeep = new SpoolUpkeep(database, this.#damage, this.#messages);
       this.#capturedRemoval = new CapturedRemoval(database, this.#messages);
       this.#totalChanges = new Query(database, "SELECT total_changes()");

@@ -7,7 +7,8 @@
  * holds up nobody else.
  */
 import { asciiLowerCase } from "../lib/ascii-case.ts";
-import type { QueueId, StoredMessage } from "../spool/spool.ts";
+import type { QueueId } from "../spool/spool.ts";
+import { senderOf } from "../spool/turns.ts";
 import type { ReadyJob } from "./site.ts";
 
 const perMailboxMax = 2;
@@ -150,10 +151,4 @@ function mailboxOf(address: string): string {
   const at = address.lastIndexOf("@");
   const tag = address.indexOf("+");
   return asciiLowerCase(tag > 0 && tag < at ? address.slice(0, tag) + address.slice(at) : address);
-}
-
-/** Whose mail it is: the account that logged in, else the domain of the reverse-path. */
-export function senderOf({ origin, reversePath }: Pick<StoredMessage, "origin" | "reversePath">): string {
-  if (origin.login !== undefined) return `login ${origin.login}`;
-  return reversePath === "" ? "<>" : `from ${asciiLowerCase(reversePath.slice(reversePath.lastIndexOf("@") + 1))}`;
 }

@@ -28,6 +28,7 @@ import {
   type StoredRecipient,
   type StoredRecord,
 } from "./spool.ts";
+import { type DueInLane, LastTurns, senderOf, takeTurns } from "./turns.ts";
 
 export { MemoryStore };
 
@@ -44,6 +45,7 @@ export class MemorySpool implements Spool {
   readonly #clock: Clock;
   readonly #store: MemoryStore;
   readonly #capacityBytes: number;
+  readonly #turns = new LastTurns();
   #closed = false;
 
   constructor(options: MemorySpoolOptions) {
@@ -97,29 +99,30 @@ export class MemorySpool implements Spool {
     const now = this.#clock.now();
     for (const [token, claim] of this.#store.claims) if (claim.leaseEnd <= now) this.#store.loseClaim(token, now);
     const excluded = new Set(request.excludeDomains);
-    const due: StoredRecipient[] = [];
+    const due: (DueInLane & Pick<StoredRecipient, "message" | "index">)[] = [];
     const { receivedBy } = request;
     for (const { message, recipients } of this.#store.open.values()) {
       if (receivedBy !== undefined && message.receivedAt > receivedBy) continue;
-      for (const recipient of recipients) {
-        if (recipient.state !== "scheduled" || recipient.due > now) continue;
-        if (receivedBy !== undefined || !excluded.has(recipient.domain)) due.push(recipient);
+      const sender = senderOf(message);
+      for (const { state, due: at, domain, index } of recipients) {
+        if (state !== "scheduled" || at > now) continue;
+        if (receivedBy !== undefined || !excluded.has(domain))
+          due.push({ domain, sender, due: at, message: message.id, index });
       }
     }
     // The sort is stable, and the entries came in the order of their arrival.
     if (receivedBy === undefined) due.sort((a, b) => a.due - b.due);
-    const perDomain = new Map<string, number>();
+    const page =
+      receivedBy === undefined
+        ? takeTurns(due, request, (first) => this.#turns.turnOf(first, now))
+        : due.slice(0, request.limit);
     const groups = new Map<QueueId, number[]>();
-    let taken = 0;
-    for (const { domain, message, index } of due) {
-      if (taken === request.limit) break;
-      const ofDomain = perDomain.get(domain) ?? 0;
-      if (ofDomain >= request.perDomainMax) continue;
-      perDomain.set(domain, ofDomain + 1);
+    for (const recipient of page) {
+      if (receivedBy === undefined) this.#turns.note(recipient, now);
+      const { message, index } = recipient;
       const group = groups.get(message);
       if (group === undefined) groups.set(message, [index]);
       else group.push(index);
-      taken++;
     }
     const claimed: ClaimedMessage[] = [];
     for (const [id, indexes] of groups) {

@@ -124,7 +124,7 @@ export interface ClaimTerms {
 
 export interface ClaimRequest extends ClaimTerms {
   readonly limit: number;
-  /** At most so many recipients of one domain in the page, so that one flood cannot fill it. */
+  /** At most so many recipients of one domain in the page, so that one flood cannot fill it; its senders share them. */
   readonly perDomainMax: number;
   /** Domains that cannot use more work just now. */
   readonly excludeDomains: readonly string[];
@@ -265,7 +265,10 @@ export class SpoolError extends Error {
 export interface Spool extends AsyncDisposable {
   begin(): MessageWriter;
 
-  /** Due recipients, oldest due first, grouped by message; marks them claimed and records attempt and next due time. */
+  /**
+   * Due recipients, oldest due first, grouped by message; marks them claimed and records attempt and next due time. Where
+   * more are due than the request takes, senders take turns (`turns.ts`), each with the oldest first.
+   */
   claim(request: ClaimRequest): Promise<readonly ClaimedMessage[]>;
   /** Extends leases; the tokens that are no longer valid are returned. */
   renew(tokens: readonly number[], leaseMs: number): Promise<readonly number[]>;

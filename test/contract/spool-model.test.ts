@@ -32,7 +32,8 @@ const step = fc.oneof(
         maxLength: 4,
       }),
       claim: fc.boolean(),
-      other: fc.boolean(),
+      sender: fc.constantFrom("sender@origin.test", "other@origin.test", "third@Third.test", "fourth@4.test", ""),
+      login: fc.boolean(),
       size: fc.constantFrom(0, 100, 300_000),
     }),
   },
@@ -40,6 +41,7 @@ const step = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       kind: fc.constant("claim" as const),
+      limit: fc.constantFrom(1000, 1000, 5),
       perDomainMax: fc.integer({ min: 1, max: 4 }),
       excludeDomains: fc.subarray(domains, { maxLength: 2 }),
     }),
@@ -94,7 +96,7 @@ class Run {
         return this.#took(claimed === undefined ? [] : [claimed]);
       }
       case "claim":
-        return this.#took(await spool.claim(request({ ...given, limit: 1000 })));
+        return this.#took(await spool.claim(request(given)));
       case "settle": {
         const claimed = this.#recentClaim(given.which);
         if (claimed === undefined) return "no claim";
@@ -157,8 +159,10 @@ function prepare(given: Step, now: number): Prepared {
   const to = given.to.map((one, n) =>
     recipient(`user${n}@${one.domain}`, { due: now + one.delay, ...(one.held && n > 0 ? { held } : {}) }),
   );
-  const reversePath = given.other ? "other@origin.test" : "sender@origin.test";
-  return { message: draft(to, { reversePath, receivedAt: now }), content: Buffer.alloc(given.size, "x") };
+  const login = given.login ? { login: "ann@origin.test" } : {};
+  const origin = { listener: "submission", protocol: "ESMTPSA", ...login } as const;
+  const more = { reversePath: given.sender, origin, receivedAt: now };
+  return { message: draft(to, more), content: Buffer.alloc(given.size, "x") };
 }
 
 function changeOf(index: number, to: number, due: number): RecipientChange {
@@ -180,25 +184,31 @@ async function everything(spool: Spool, ids: readonly string[]): Promise<unknown
   return { messages, found, stats: await spool.stats(), nextDue: await spool.nextDue([]) };
 }
 
-test("random operations leave the memory spool and the SQLite spool the same", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60, size: "max" }), async (steps) => {
-      await using bench = new SqliteBench();
-      const { clock } = bench;
-      const runs = [new Run(new MemorySpool({ clock })), new Run(await bench.open(await bench.folder()))] as const;
-      const ids: string[] = [];
-      for (const given of steps) {
-        const now = clock.now();
-        const prepared = prepare(given, now);
-        ids.push(prepared.message.id);
-        if (given.kind === "advance") await clock.advance(given.ms);
-        const expected = await runs[0].apply(given, prepared, now);
-        assert.deepEqual(await runs[1].apply(given, prepared, now), expected, given.kind);
-        const next = await Promise.all(runs.map(({ spool }) => spool.nextDue(["a.test"])));
-        assert.equal(next[1], next[0]);
-      }
-      assert.deepEqual(await everything(runs[1].spool, ids), await everything(runs[0].spool, ids));
-    }),
-    { numRuns: 40, seed: 20_260_101 },
-  );
-});
+/** What it finds is told at once: making it smaller takes many minutes, in which the test seems to hang. */
+const search = { numRuns: 40, endOnFailure: true } as const;
+
+for (const seed of [20_260_101, 77]) {
+  test(`random operations leave the memory spool and the SQLite spool the same (seed ${seed})`, async () => {
+    await fc.assert(sameProperty(), { ...search, seed });
+  });
+}
+
+function sameProperty() {
+  return fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60, size: "max" }), async (steps) => {
+    await using bench = new SqliteBench();
+    const { clock } = bench;
+    const runs = [new Run(new MemorySpool({ clock })), new Run(await bench.open(await bench.folder()))] as const;
+    const ids: string[] = [];
+    for (const given of steps) {
+      const now = clock.now();
+      const prepared = prepare(given, now);
+      ids.push(prepared.message.id);
+      if (given.kind === "advance") await clock.advance(given.ms);
+      const expected = await runs[0].apply(given, prepared, now);
+      assert.deepEqual(await runs[1].apply(given, prepared, now), expected, given.kind);
+      const next = await Promise.all(runs.map(({ spool }) => spool.nextDue(["a.test"])));
+      assert.equal(next[1], next[0]);
+    }
+    assert.deepEqual(await everything(runs[1].spool, ids), await everything(runs[0].spool, ids));
+  });
+}

@@ -4,7 +4,7 @@
  */
 import type { DeliveryOutcome } from "../../src/events/delivery-outcome.ts";
 import type { HistoryEvent } from "../../src/events/history-event.ts";
-import { senderOf } from "../../src/queue/lanes.ts";
+import { senderOf } from "../../src/spool/turns.ts";
 import type { Rows, WorldView } from "./checkers.ts";
 
 export interface Delivery {

@@ -92,7 +92,7 @@ export class MessageMender {
       "UPDATE recipients SET state = 2, token = NULL, held_by = ?, held_reason = ? WHERE key = ?",
     );
     this.#restore = database.prepare(
-      "INSERT INTO recipients VALUES (?, ?, ?, ?, NULL, 0, ?, ?, ?, NULL, NULL, NULL, ?, ?)",
+      "INSERT INTO recipients VALUES (?, ?, ?, ?, NULL, 0, ?, ?, ?, NULL, NULL, NULL, ?, ?, '')",
     );
     this.#addEvent = database.prepare("INSERT INTO events (message, event) VALUES (?, ?)");
     this.#open = database.prepare("INSERT INTO open_messages VALUES (?, ?)");

@@ -4,7 +4,7 @@ import { termsOf } from "../../spool/captured-filter.ts";
 import { HELD } from "../spool-protocol.ts";
 import { Query } from "../spool-query.ts";
 import { entryFromJson } from "../spool-rows.ts";
-import { firstKey, lastKey } from "../spool-schema.ts";
+import { fillLanes, firstKey, lastKey, setSenders } from "../spool-schema.ts";
 import type { MessageMender } from "./mend-messages.ts";
 import type { SavedFiles } from "./saved-files.ts";
 
@@ -92,7 +92,10 @@ export function leaveOwedReportsApart(database: DatabaseSync, mender: MessageMen
 /** `arrivals`: the last number that was given to captured mail, where other tables do not know it. */
 export function deriveTables(database: DatabaseSync): void {
   database.exec(`
+    ${setSenders}
     INSERT INTO domains SELECT domain, min(due) FROM recipients WHERE state = 0 GROUP BY domain;
+    DELETE FROM lanes;
+    ${fillLanes}
     UPDATE state SET
       scheduled = (SELECT count(*) FROM recipients WHERE state = 0),
       claimed = 0,

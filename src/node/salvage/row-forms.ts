@@ -44,6 +44,8 @@ interface Form {
   readonly columns: Columns;
   /** Its first column is the row id. */
   readonly hasRowId: boolean;
+  /** Values of the last columns where a row is older than they are. */
+  readonly added?: readonly Value[];
   /** Otherwise it is no such row. */
   readonly agrees?: (values: readonly Value[]) => boolean;
   readonly doubt?: (values: readonly Value[]) => string | undefined;
@@ -71,8 +73,11 @@ const forms: Readonly<Record<SavedTable, Form>> = {
       orNull(text),
       orNull(text),
       orNull(text),
+      text,
     ],
     hasRowId: true,
+    // Rows from before format 3, and what was final then, have no sender.
+    added: [""],
     agrees: ([, number, , , , , finalAt]) => Number(number) > HELD === (finalAt !== null),
     doubt: doubtOfRecipient,
   },
@@ -98,10 +103,12 @@ export function savedRow(row: StoredRow, table: SavedTable | undefined): SavedRo
 }
 
 function savedAs({ rowid, values: stored }: StoredRow, table: SavedTable): SavedRow | undefined {
-  const { columns, hasRowId, agrees, doubt: doubtOf } = forms[table];
-  if (hasRowId !== (rowid !== undefined) || stored.length !== columns.length) return undefined;
+  const { columns, hasRowId, added = [], agrees, doubt: doubtOf } = forms[table];
+  const isOlder = stored.length === columns.length - added.length;
+  if (hasRowId !== (rowid !== undefined) || (stored.length !== columns.length && !isOlder)) return undefined;
   if (hasRowId && stored[0] !== null) return undefined;
-  const values = rowid === undefined ? stored : [rowid, ...stored.slice(1)];
+  const whole = isOlder ? [...stored, ...added] : stored;
+  const values = rowid === undefined ? whole : [rowid, ...whole.slice(1)];
   if (!columns.every((isOfForm, column) => isOfForm(values[column]))) return undefined;
   if (agrees?.(values) === false) return undefined;
   const doubt = doubtOf?.(values);

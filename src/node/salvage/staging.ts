@@ -26,7 +26,7 @@ const inserts: Readonly<Record<SavedTable, string>> = {
   closed_messages: "INSERT OR IGNORE INTO was_closed VALUES (?2, ?1)",
   contents: "INSERT OR IGNORE INTO contents VALUES (?, ?)",
   content_files: "INSERT OR IGNORE INTO content_files VALUES (?, ?)",
-  recipients: "INSERT OR IGNORE INTO recipients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  recipients: "INSERT OR IGNORE INTO recipients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
   events: "INSERT OR IGNORE INTO events VALUES (?, ?, ?)",
   records: "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?)",
   captured: "INSERT OR IGNORE INTO captured VALUES (?, ?, ?, ?, ?)",
@@ -34,6 +34,10 @@ const inserts: Readonly<Record<SavedTable, string>> = {
   state: "UPDATE state SET incarnation = ?2, claimed = ?4, scheduled = ?3, held = ?5 WHERE id = ?1",
   message_ids: "INSERT OR IGNORE INTO message_ids VALUES (?2, ?1)",
 };
+
+/** Before this format a recipient's row has no sender, which is its last column. */
+const senderSince = 3;
+const insertWithoutSender = inserts.recipients.replace("?, ?)", "?)");
 
 export class Staging {
   readonly database: DatabaseSync;
@@ -62,7 +66,8 @@ export class Staging {
     if (this.#version === 1 && table.startsWith("captured")) return;
     if (doubt !== undefined && typeof values[0] === "number") this.#doubt.run(table, values[0], doubt);
     if (table === "recipients") this.#preferFinal(values);
-    this.#statement(table).run(...values);
+    const isOlder = table === "recipients" && this.#version < senderSince;
+    this.#statement(table).run(...(isOlder ? values.slice(0, -1) : values));
     if (++this.#rows % ROWS === 0) this.database.exec("COMMIT; BEGIN");
   }
 
@@ -90,7 +95,8 @@ export class Staging {
   #statement(table: SavedTable): StatementSync {
     const known = this.#statements.get(table);
     if (known !== undefined) return known;
-    const statement = this.database.prepare(inserts[table]);
+    const isOlder = table === "recipients" && this.#version < senderSince;
+    const statement = this.database.prepare(isOlder ? insertWithoutSender : inserts[table]);
     this.#statements.set(table, statement);
     return statement;
   }

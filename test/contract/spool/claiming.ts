@@ -1,6 +1,7 @@
 /** What is due is claimed: oldest first, in pages, no domain before the others, attempts recorded before they begin. */
 import { describe } from "node:test";
 import assert from "node:assert/strict";
+import type { ClaimRequest, Spool } from "../../../src/spool/spool.ts";
 import {
   type Check,
   deferred,
@@ -12,6 +13,23 @@ import {
   settle,
   statesOf,
 } from "../spool-fixture.ts";
+
+/** One message after the other for `big.test`, in order of due time. */
+async function mailing(
+  spool: Spool,
+  given: { readonly count: number; readonly from: number; readonly reversePath: string; readonly name?: string },
+): Promise<void> {
+  const { count, from, reversePath, name = "u" } = given;
+  for (let n = 0; n < count; n++) {
+    await put(spool, draft([recipient(`${name}${n}@big.test`, { due: from + n })], { reversePath }));
+  }
+}
+
+/** The local parts of the page that a claim takes. */
+async function page(spool: Spool, changes: Partial<ClaimRequest>): Promise<readonly string[]> {
+  const claimed = await spool.claim(request(changes));
+  return claimed.flatMap(({ recipients }) => recipients.map(({ address }) => address.slice(0, address.indexOf("@"))));
+}
 
 export function claimingContract(name: string, check: Check): void {
   describe(`${name}: claiming`, () => {
@@ -86,6 +104,81 @@ export function claimingContract(name: string, check: Check): void {
         page.map(({ address }) => address),
         ["u0@flood.test", "u1@flood.test", "u2@flood.test", "ann@a.test", "bob@b.test"],
       );
+    });
+
+    check("a sender's message waits for one of another's mailing, and not for its end", async ({ spool, clock }) => {
+      const [from, login] = [
+        { reversePath: "news@List.test" },
+        { reversePath: "ann@list.test", origin: { listener: "submission", protocol: "ESMTPSA", login: "ann" } },
+      ] as const;
+      await mailing(spool, { count: 40, from: clock.now() - 1000, ...from });
+      await put(spool, draft([recipient("x@big.test", { due: clock.now() - 2 })], login));
+      await put(spool, draft([recipient("y@big.test", { due: clock.now() - 1 })], { reversePath: "" }));
+      await put(spool, draft([recipient("z@big.test", { due: clock.now() })], { reversePath: "bo@other.test" }));
+      assert.deepEqual(await page(spool, { perDomainMax: 6 }), ["u0", "u1", "u2", "x", "y", "z"]);
+      assert.deepEqual(await page(spool, { perDomainMax: 6 }), ["u3", "u4", "u5", "u6", "u7", "u8"]);
+    });
+
+    check("mailings share a page equally, each in its order", async ({ spool, clock }) => {
+      const first = { count: 20, from: clock.now() - 900, reversePath: "a@a.test" };
+      const second = { count: 20, from: clock.now() - 500, reversePath: "b@b.test", name: "v" };
+      for (const each of [first, second]) await mailing(spool, each);
+      for (const start of [0, 3, 6]) {
+        const numbers = [start, start + 1, start + 2];
+        const expected = [...numbers.map((n) => `u${n}`), ...numbers.map((n) => `v${n}`)];
+        assert.deepEqual(await page(spool, { perDomainMax: 6 }), expected);
+      }
+    });
+
+    check("where more senders wait than a page takes, each has its turn before anyone has two", async (harness) => {
+      const { spool, clock } = harness;
+      for (let sender = 0; sender < 9; sender++) {
+        const reversePath = `x@s${sender}.test`;
+        await mailing(spool, { count: 5, from: clock.now() - 1000 + sender * 10, reversePath, name: `s${sender}.` });
+      }
+      const turns: string[] = [];
+      while (turns.length < 45) {
+        await clock.advance(1);
+        const next = await page(spool, { perDomainMax: 3 });
+        assert.equal(next.length, 3);
+        turns.push(...next);
+      }
+      for (let round = 0; round < 5; round++) {
+        const inRound = turns.slice(round * 9, round * 9 + 9).toSorted();
+        assert.deepEqual(
+          inRound,
+          Array.from({ length: 9 }, (_, sender) => `s${sender}.${round}`),
+        );
+      }
+    });
+
+    check("a mailing to many domains does not fill the page either", async ({ spool, clock }) => {
+      const old = clock.now() - 1000;
+      for (let n = 0; n < 12; n++) await put(spool, draft([recipient(`u${n}@d${n}.test`, { due: old + n })]));
+      for (const name of ["x", "y"]) {
+        await put(spool, draft([recipient(`${name}@late.test`)], { reversePath: "ann@b.test" }));
+      }
+      assert.deepEqual(await page(spool, { limit: 8 }), ["u0", "u1", "u2", "u3", "u4", "u5", "x", "y"]);
+    });
+
+    check("held, removed and deferred mail leaves the turns as they should be", async ({ spool, clock }) => {
+      const now = clock.now();
+      await mailing(spool, { count: 4, from: now - 100, reversePath: "a@a.test" });
+      await put(spool, draft([recipient("v@big.test", { due: now - 50 })], { reversePath: "b@b.test" }));
+      await put(spool, draft([recipient("w@big.test", { due: now - 20 })], { reversePath: "c@c.test" }));
+      assert.equal(await spool.hold({ from: "a@a.test" }, "tester", "why not"), 4);
+      assert.equal(await spool.nextDue([]), now - 50);
+      assert.equal(await spool.remove({ from: "b@b.test" }, "tester"), 1);
+      assert.equal(await spool.nextDue([]), now - 20);
+      const [claimed] = await spool.claim(request());
+      assert.ok(claimed);
+      await settle(spool, claimed, [deferred(0, now + 1000)]);
+      assert.equal(await spool.nextDue([]), now + 1000);
+      assert.equal(await spool.release({ from: "a@a.test" }, "tester"), 4);
+      await clock.advance(1000);
+      assert.deepEqual(await page(spool, { perDomainMax: 2 }), ["u0", "w"]);
+      assert.deepEqual(await page(spool, {}), ["u1", "u2", "u3"]);
+      assert.deepEqual(await page(spool, {}), []);
     });
 
     check("excluded domains are passed over, by claim and by nextDue", async ({ spool, clock }) => {
