@@ -5,6 +5,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { SpoolError } from "../spool/spool.ts";
 import { writeCapturedFiles } from "./spool-captured-files.ts";
+import { owedObstacle } from "./spool-owed.ts";
 
 /** A message has at most so many recipients: a recipient's key is `seq * 65536 + index`. */
 export const RECIPIENTS_MAX = 65_536;
@@ -21,6 +22,8 @@ export interface FormatStep {
   readonly down: string;
   /** What `down` cannot do: files of the older format, durable before its transaction. A crash after it repeats it. */
   readonly beforeDown?: (database: DatabaseSync) => void;
+  /** Why the way back would lose something now; undefined: it would not. Asked before the first step of the way. */
+  readonly obstacle?: (database: DatabaseSync) => string | undefined;
 }
 
 /** Before the first version there is nothing to go back to. */
@@ -163,6 +166,7 @@ export const formatSteps: FormatSteps = [
   DROP TABLE captured;
   `,
     beforeDown: writeCapturedFiles,
+    obstacle: owedObstacle,
   },
   {
     // Whose turn a recipient takes: the account that logged in, else the domain of the reverse-path. What is final takes
@@ -217,7 +221,8 @@ export function migrate(database: DatabaseSync, known: FormatSteps = formatSteps
 
 /**
  * Takes a spool that nobody has open back to an older format, one step after the other, for an older program. Throws
- * {@link SpoolError} where it is newer than this program, or not above `target`; a crash leaves it between two steps.
+ * {@link SpoolError} where it is newer than this program, not above `target`, or would lose something; a crash leaves it
+ * between two steps.
  */
 export function downgrade(database: DatabaseSync, target: number, known: FormatSteps = formatSteps): void {
   let version = readVersion(database);
@@ -228,6 +233,10 @@ export function downgrade(database: DatabaseSync, target: number, known: FormatS
   }
   database.exec("PRAGMA synchronous = FULL;");
   const [, ...followers] = known;
+  for (const { obstacle } of followers.slice(target - 1, version - 1)) {
+    const why = obstacle?.(database);
+    if (why !== undefined) throw new SpoolError("failed", why);
+  }
   while (version > target) {
     const step = followers[version - 2];
     step?.beforeDown?.(database);

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as realDelay } from "node:timers/promises";
 import { test } from "node:test";
+import { owedNamespace } from "../../src/reporting/owed-record.ts";
 import { RewritingKeys } from "../../src/forwarding/rewriting-keys.ts";
 import { UserStore } from "../../src/accounts/user-store.ts";
 import { KeyStore } from "../../src/signing/key-store.ts";
@@ -247,6 +248,7 @@ test("format 2 goes back to format 1 with its captured mail in files, and forwar
   const entries = (await listed(before)).map(({ entry }) => entry);
   await before.close();
   assert.equal(entries.length, 3);
+  await forgetOwed(folder);
   assert.deepEqual(downgradeSpool(folder, 1), { from: FORMAT_VERSION, to: 1 });
   assert.deepEqual(withDatabase(folder, schemaOf), freshSchema(stepsUpTo(1)));
   for (const [place, start] of ["Subject: captured", "Subject: large", "Subject: q"].entries()) {
@@ -277,6 +279,27 @@ test("format 2 goes back to format 1 with its captured mail in files, and forwar
   assert.equal(await again.captured.delete({}), 3);
   await again.close();
   assert.deepEqual(globSync("captured/*", { cwd: folder }), []);
+});
+
+/** As the report does that tells it. */
+async function forgetOwed(folder: string): Promise<void> {
+  await using bench = new SqliteBench();
+  await using spool = await bench.open(folder);
+  await spool.changeRecords([{ kind: "clear", namespace: owedNamespace }]);
+}
+
+test("format 1 is refused as long as a sender has something to hear, with the messages, and nothing is changed", async () => {
+  await using bench = new SqliteBench();
+  const folder = await bench.folder();
+  unpackFixture(FORMAT_VERSION, folder);
+  const before = withDatabase(folder, schemaOf);
+  assert.throws(() => downgradeSpool(folder, 1), /what became of 2C3RD8G0EEEE, and format 1 cannot keep that/);
+  assert.deepEqual(withDatabase(folder, schemaOf), before, "no step of the way is made");
+  const spool = await bench.open(folder);
+  assert.equal((await spool.listRecords(owedNamespace, { limit: 9 })).length, 1);
+  await spool.close();
+  await forgetOwed(folder);
+  assert.deepEqual(downgradeSpool(folder, 1), { from: FORMAT_VERSION, to: 1 });
 });
 
 test("format 3 goes back to format 2 and forward again, and every waiting recipient has its sender", async () => {

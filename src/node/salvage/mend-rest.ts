@@ -2,14 +2,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import { termsOf } from "../../spool/captured-filter.ts";
 import { HELD } from "../spool-protocol.ts";
+import { owedNamespace } from "../spool-owed.ts";
 import { Query } from "../spool-query.ts";
 import { entryFromJson } from "../spool-rows.ts";
 import { fillLanes, firstKey, lastKey, setSenders } from "../spool-schema.ts";
 import type { MessageMender } from "./mend-messages.ts";
 import type { SavedFiles } from "./saved-files.ts";
-
-/** Reports that are owed: see `reporting/owed-record.ts`, which this folder may not see. */
-const owedNamespace = "owed-reports";
 
 type Column = null | number | string;
 
