@@ -39,11 +39,11 @@ export const commands: readonly Command[] = [
 
 export const commandGroups: readonly CommandGroup[] = [
   { name: "check", summary: "check a configuration, a domain's DNS, or a message" },
-  { name: "queue", summary: "look at the queue and change it" },
-  { name: "site", summary: "look at where mail goes, and let a site rest" },
-  { name: "user", summary: "make and change users" },
-  { name: "dkim", summary: "keys that outgoing mail is signed with" },
+  { name: "queue", summary: "list and manage the queue" },
+  { name: "site", summary: "list the sites that mail goes to, and pause or resume a site" },
+  { name: "user", summary: "add, change and remove users" },
+  { name: "dkim", summary: "manage the keys that sign outgoing mail" },
   { name: "inbox", summary: "read captured mail" },
-  { name: "reports", summary: "read DMARC and TLS reports that came in" },
-  { name: "spool", summary: "check the stored mail, save it from a damaged disk, or change its format" },
+  { name: "reports", summary: "read the DMARC and TLS reports that were received" },
+  { name: "spool", summary: "check the spool, recover it from a damaged disk, or change its format" },
 ];

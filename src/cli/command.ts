@@ -58,5 +58,5 @@ export const jsonOption = {
 export const yesOption = {
   name: "yes",
   short: "y",
-  summary: "do not ask; needed off a terminal",
+  summary: "do not ask for confirmation; required when there is no terminal",
 } as const satisfies OptionDeclaration;

@@ -54,7 +54,7 @@ test("without a server the spool answers, and stderr says so", async () => {
   const api = () => ({ body: { scheduled: 1, claimed: 0, held: 2, oldest_seconds: 7200 } });
   const { stdout, stderr } = await new TestTerminal().run("queue stats --data-dir /data", { api, running: false });
   assert.match(stdout, /1 recipient scheduled, 0 being delivered, 2 held\nThe oldest message is 2 h old/);
-  assert.match(stderr, /No server runs on \/data; its spool is opened directly/);
+  assert.match(stderr, /No server is running in \/data; this command opens the spool directly/);
 });
 
 test("nothing found is said on stderr, and a script gets an empty list", async () => {
@@ -87,7 +87,7 @@ test("bulk verbs count first, ask on a terminal, and change nothing without a ye
   });
   const piped = await terminal.run("queue hold --domain x.test --data-dir d", { api });
   assert.equal(piped.code, 64);
-  assert.match(piped.stderr, /12 recipients would be held; off a terminal, --yes says so/);
+  assert.match(piped.stderr, /This would hold 12 recipients\. No terminal to ask on: add --yes/);
   assert.equal(piped.calls.length, 1);
   const sure = await terminal.run("queue release 4qj7zc2m9kxd --yes --json --data-dir d", { api });
   assert.deepEqual(JSON.parse(sure.stdout), { count: 12, under_way: 3, changed: true });
@@ -268,7 +268,7 @@ test("inbox clear takes a filter and says how much it deleted", async () => {
     cleared.calls.map(({ method, path }) => `${method ?? "GET"} ${path}`),
     ["GET /api/v1/inbox?to=ann%40example.org", "DELETE /api/v1/inbox?to=ann%40example.org"],
   );
-  assert.match(cleared.stderr, /1 message deleted\.\n$/);
+  assert.match(cleared.stderr, /Deleted 1 message\.\n$/);
 });
 
 test("site rest sends how long and why, and shows the site; site list tells why one rests", async () => {
@@ -286,7 +286,7 @@ test("site rest sends how long and why, and shows the site; site list tells why 
   assert.deepEqual(rest.calls, [
     { path: "/api/v1/sites/rest", method: "POST", json: { site: "a.test", for: "2h", reason: "they are moving" } },
   ]);
-  assert.match(rest.stdout, /1 of at most 1 deliveries under way \(normally 20\)/);
+  assert.match(rest.stdout, /1 of at most 1 deliveries in progress \(normally 20\)/);
   assert.match(rest.stdout, /rests, until 2100-01-01T00:00:00\.000Z \(in .*\): they are moving/);
   assert.equal((await terminal.run("site rest a.test --for 2h --data-dir d", {})).code, 64, "a reason is needed");
   const list = await terminal.run("site list --data-dir d", { api: () => ({ body: { sites: [site] } }) });

@@ -9,8 +9,8 @@ test("a data directory whose control socket the system cannot have is refused wi
   assert.equal(socketPathProblem(longest), undefined);
   assert.equal(usableControlSocket(longest), controlSocketOf(longest));
   const problem = socketPathProblem(`${longest}b`) ?? "";
-  assert.ok(problem.includes(`has ${socketPathMax + 1} octets`), problem);
-  assert.ok(problem.includes(`may have ${socketPathMax}`), problem);
+  assert.ok(problem.includes(`is ${socketPathMax + 1} octets long`), problem);
+  assert.ok(problem.includes(`may have at most ${socketPathMax}`), problem);
   assert.notEqual(socketPathProblem(longest.replace("aa", "ää")), undefined);
   assert.throws(() => usableControlSocket(`${longest}b`), CliError);
 });

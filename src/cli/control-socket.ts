@@ -14,7 +14,7 @@ export function socketPathProblem(dataDir: string): string | undefined {
   const path = controlSocketOf(dataDir);
   const octets = Buffer.byteLength(path);
   if (octets <= socketPathMax) return undefined;
-  return `${path} has ${octets} octets, and the path of a socket may have ${socketPathMax}: choose a shorter data directory`;
+  return `${path} is ${octets} octets long, but the path of a socket may have at most ${socketPathMax}: choose a data directory with a shorter path`;
 }
 
 /** The path of the socket; throws {@link CliError} where the system cannot have one. */

@@ -11,7 +11,7 @@ export const configOption = {
   short: "c",
   value: "FILE",
   completes: "file",
-  summary: "configuration of the server meant; default ./posthaste.toml, then /etc/posthaste/posthaste.toml",
+  summary: "configuration file of the server; default ./posthaste.toml, then /etc/posthaste/posthaste.toml",
 } as const satisfies OptionDeclaration;
 
 export const dataDirOption = {
@@ -19,7 +19,7 @@ export const dataDirOption = {
   value: "FOLDER",
   completes: "folder",
   variable: "POSTHASTE_DATA_DIR",
-  summary: "data directory of the server meant, in place of --config",
+  summary: "data directory of the server, instead of --config",
 } as const satisfies OptionDeclaration;
 
 /** Both ways to say which server; commands that speak to one take them. */
@@ -32,7 +32,7 @@ export async function findServer(given: GivenArguments, context: CliContext): Pr
   const config = given.text("config");
   // What the command line says goes before the environment.
   const folder = config !== undefined && given.isFromEnvironment("data-dir") ? undefined : given.text("data-dir");
-  if (folder !== undefined && config !== undefined) throw usageError("--config and --data-dir exclude each other");
+  if (folder !== undefined && config !== undefined) throw usageError("--config and --data-dir cannot be used together");
   if (folder !== undefined) return { dataDir: resolve(context.workingDirectory, folder) };
   const file = config === undefined ? await findConfig(context) : resolve(context.workingDirectory, config);
   if (file === undefined) return { dataDir: await devDataDir(context) };
@@ -74,7 +74,7 @@ export async function answerOf(response: Response): Promise<unknown> {
   const text = await response.text();
   const body: unknown = text === "" ? undefined : parseJson(text);
   if (response.ok) return body;
-  const message = errorOf(body) ?? `the server answered ${response.status}`;
+  const message = errorOf(body) ?? `the server replied with HTTP status ${response.status}`;
   switch (response.status) {
     case 404:
       throw new CliError(ExitCode.data, message);
@@ -99,7 +99,8 @@ export async function openApi(
 ): Promise<ServerApi> {
   const target = await findServer(given, context);
   const api = await context.serverApi({ ...target, ...options });
-  if (!api.running) context.stderr.write(`No server runs on ${target.dataDir}; its spool is opened directly.\n`);
+  if (!api.running)
+    context.stderr.write(`No server is running in ${target.dataDir}; this command opens the spool directly.\n`);
   return api;
 }
 
@@ -107,7 +108,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new CliError(ExitCode.unavailable, "the answer of the server is not JSON");
+    throw new CliError(ExitCode.unavailable, "the server's reply is not JSON");
   }
 }
 

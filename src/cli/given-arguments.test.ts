@@ -33,7 +33,7 @@ test("the environment gives what the command line leaves out, and the command li
 test("a flag in the environment is on or off, an empty variable is none, and mistakes name the variable", () => {
   assert.equal(parseGiven(command, [], { POSTHASTE_TLS: "false" }).flag("tls"), false);
   assert.equal(parseGiven(command, [], { POSTHASTE_TLS: "", POSTHASTE_PORT: "" }).text("port"), undefined);
-  assert.throws(() => parseGiven(command, [], { POSTHASTE_TLS: "maybe" }), /POSTHASTE_TLS is 1 or 0, not "maybe"/);
+  assert.throws(() => parseGiven(command, [], { POSTHASTE_TLS: "maybe" }), /POSTHASTE_TLS must be 1 or 0, not "maybe"/);
   const given = parseGiven(command, [], { POSTHASTE_PORT: "70000" });
   assert.throws(() => given.number("port", bounds), /^CliError: POSTHASTE_PORT takes a whole number/);
 });
@@ -43,6 +43,6 @@ test("what stands behind -- is a program with its own options", () => {
   assert.deepEqual(given.program, ["npm", "test", "--", "--port", "x"]);
   assert.equal(given.flag("tls"), true);
   assert.equal(given.text("port"), undefined);
-  assert.throws(() => parseGiven(command, ["--"]), /a program is needed after --/);
-  assert.throws(() => parseGiven(command, ["npm"]), /one argument too many/);
+  assert.throws(() => parseGiven(command, ["--"]), /specify a program after --/);
+  assert.throws(() => parseGiven(command, ["npm"]), /unexpected argument/);
 });

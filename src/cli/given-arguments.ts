@@ -44,7 +44,7 @@ export class GivenArguments {
 
   required(name: string): string {
     const text = this.text(name);
-    if (text === undefined) throw usageError(`--${name} is needed`);
+    if (text === undefined) throw usageError(`--${name} is required`);
     return text;
   }
 
@@ -100,13 +100,13 @@ export function parseGiven(
     if (!option) throw unknownOption(token.rawName, declared);
     values.set(option.name, [...(values.get(option.name) ?? []), valueOf(option, token.value, values)]);
   }
-  if (rest === program && program.length === 0) throw usageError("a program is needed after --");
+  if (rest === program && program.length === 0) throw usageError("specify a program after --");
   const variables = addFromEnvironment(values, command.options, environment);
   const given = new GivenArguments(values, positionals, { program, variables });
   if (given.flag("help")) return given;
   checkPositionals(command, positionals);
   const missing = command.options.find(({ name, required }) => required && !values.has(name));
-  if (missing) throw usageError(`--${missing.name} is needed: ${missing.summary}`);
+  if (missing) throw usageError(`--${missing.name} is required: ${missing.summary}`);
   return given;
 }
 
@@ -123,7 +123,7 @@ function addFromEnvironment(
     if (variable === undefined || text === undefined || text === "" || values.has(name)) continue;
     if (option.value === undefined) {
       if (/^(?:0|false|no|off)$/i.test(text)) continue;
-      if (!/^(?:1|true|yes|on)$/i.test(text)) throw usageError(`${variable} is 1 or 0, not "${text}"`);
+      if (!/^(?:1|true|yes|on)$/i.test(text)) throw usageError(`${variable} must be 1 or 0, not "${text}"`);
     }
     values.set(name, option.value === undefined ? [""] : option.multiple ? listOf(text) : [text]);
     variables.set(name, variable);
@@ -143,7 +143,7 @@ function valueOf(option: OptionDeclaration, value: string | undefined, earlier: 
     return "";
   }
   if (value === undefined) throw usageError(`--${name} needs a value: --${name} ${option.value}`);
-  if (earlier.has(name) && !option.multiple) throw usageError(`--${name} is given twice`);
+  if (earlier.has(name) && !option.multiple) throw usageError(`--${name} was specified twice`);
   if (choices && !choices.includes(value)) {
     const meant = nearest(value, choices);
     throw usageError(
@@ -164,12 +164,12 @@ function unknownOption(rawName: string, declared: readonly OptionDeclaration[]) 
 
 function checkPositionals(command: Command, given: readonly string[]): void {
   const missing = command.positionals.slice(given.length).find(({ optional }) => !optional);
-  if (missing) throw usageError(`${missing.name} is needed: ${missing.summary}`);
+  if (missing) throw usageError(`${missing.name} is required: ${missing.summary}`);
   const extra = given[command.positionals.length];
-  if (extra !== undefined) throw usageError(`one argument too many: "${extra}"`);
+  if (extra !== undefined) throw usageError(`unexpected argument "${extra}"`);
   for (const [index, { name, choices }] of command.positionals.entries()) {
     const value = given[index];
     if (value === undefined || !choices || choices.includes(value)) continue;
-    throw usageError(`${name} is one of ${choices.join(", ")}, not "${value}"`);
+    throw usageError(`${name} must be one of ${choices.join(", ")}, not "${value}"`);
   }
 }

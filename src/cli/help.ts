@@ -26,7 +26,7 @@ export function overviewHelp(commands: readonly Command[], groups: readonly Comm
     style.bold("Commands:"),
     ...columns(rows, style),
     "",
-    "`posthaste COMMAND --help` tells more of each. Exit codes are those of sysexits.h.",
+    "`posthaste COMMAND --help` describes each command. Exit codes are those of sysexits.h.",
     "",
   ].join("\n");
 }

@@ -45,7 +45,7 @@ test("the version goes to standard output", async () => {
 const usageErrors = [
   ["serv", /unknown command "serv"\nDid you mean serve\?/],
   ["queue lst", /unknown command "queue lst"\nDid you mean queue list\?/],
-  ["queue xyzzy", /posthaste --help lists what there is/],
+  ["queue xyzzy", /Run posthaste --help for a list/],
   ["--versio", /unknown option --versio/],
   ["queue", /Usage: posthaste queue COMMAND/],
   ["queue list --jsn", /unknown option --jsn\nDid you mean --json\?\nUsage: posthaste queue list/],
@@ -53,22 +53,22 @@ const usageErrors = [
   ["queue list --limit many", /--limit takes a whole number from 1 to 1000, not "many"/],
   ["queue list --limit", /--limit needs a value: --limit N/],
   ["queue list --json=yes", /--json takes no value/],
-  ["queue list --limit 1 --limit 2", /--limit is given twice/],
-  ["queue show", /ID is needed/],
-  ["queue show A B", /one argument too many: "B"/],
-  ["completion csh", /SHELL is one of bash, zsh, fish, not "csh"/],
-  ["queue list --config a --data-dir b", /--config and --data-dir exclude each other/],
+  ["queue list --limit 1 --limit 2", /--limit was specified twice/],
+  ["queue show", /ID is required/],
+  ["queue show A B", /unexpected argument "B"/],
+  ["completion csh", /SHELL must be one of bash, zsh, fish, not "csh"/],
+  ["queue list --config a --data-dir b", /--config and --data-dir cannot be used together/],
   ["explain nonsense", /not a queue id/],
-  ["send --from a@b.test", /--to is needed/],
-  ["send --to a@b.test", /--from is needed/],
+  ["send --from a@b.test", /--to is required/],
+  ["send --to a@b.test", /--from is required/],
   ["send --from a@b.test --to nobody", /"nobody" is not an address/],
   ["send --from a@b.test --to c@d.test --server x:y:z", /--server takes HOST:PORT/],
   ["send --from a@b.test --to c@d.test --tls maybe", /--tls takes none, opportunistic, starttls, implicit, verified/],
   ["send --from a@b.test --to c@d.test --auth ann", /--auth takes USER:PASSWORD/],
   ["send --from a@b.test --to c@d.test --header nonsense", /--header takes/],
   ["dev --smtp-port 70000", /--smtp-port takes a whole number from 0 to 65535/],
-  ["serve", /--config FILE is needed/],
-  ["queue remove", /name an ID or a filter/],
+  ["serve", /--config FILE is required/],
+  ["queue remove", /specify an ID, a filter/],
 ] as const;
 
 for (const [line, message] of usageErrors) {
@@ -87,7 +87,7 @@ test("a fault of ours is exit 70 and asks to be reported", async () => {
     },
   });
   assert.equal(code, 70);
-  assert.match(stderr, /error in Posthaste itself: boom/);
+  assert.match(stderr, /internal error: boom/);
 });
 
 test("a configuration that is wrong is exit 78, each fault on a line with its place", async () => {
@@ -126,7 +126,7 @@ test("a right configuration is told as such", async () => {
   await terminal.files.replaceFile("/etc/posthaste/posthaste.toml", Buffer.from(text));
   const { code, stdout } = await terminal.run("check config");
   assert.equal(code, 0);
-  assert.match(stdout, /is right.*\/etc\/posthaste\/posthaste\.toml\n.*mail\.example\.org: mx on \[::\]:25/);
+  assert.match(stdout, /is valid.*\/etc\/posthaste\/posthaste\.toml\n.*mail\.example\.org: mx on \[::\]:25/);
 });
 
 test("check config looks whether the certificate can be read; other commands do without it", async () => {
@@ -175,7 +175,7 @@ test("check config refuses a certificate that cannot serve or is out of date, an
   await put("posthaste.toml", `${text}[relay]\nnetworks = ["0.0.0.0/0"]\n`);
   const { code, stdout } = await terminal.run("check config");
   assert.equal(code, 0);
-  assert.match(stdout, /^The configuration is right/);
+  assert.match(stdout, /^The configuration is valid/);
   assert.match(stdout, /^Warning: .*:9:1: relay\.networks: 0\.0\.0\.0\/0 is almost everybody.* \[warn-open-relay\]$/m);
   assert.match(
     stdout,

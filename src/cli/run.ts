@@ -48,7 +48,7 @@ function findCommand(words: readonly string[]): Command {
   const name = group ? `${first} ${second}` : first;
   const command = commands.find((candidate) => candidate.name === name);
   if (command) return command;
-  if (first.startsWith("-")) throw usageError(`unknown option ${first}`, "posthaste --help lists what there is.");
+  if (first.startsWith("-")) throw usageError(`unknown option ${first}`, "Run posthaste --help for a list.");
   const known = group
     ? commands.filter((candidate) => candidate.name.startsWith(`${first} `)).map((candidate) => candidate.name)
     : [...commands.map((candidate) => candidate.name.split(" ", 1)[0] ?? ""), "help"];
@@ -58,7 +58,7 @@ function findCommand(words: readonly string[]): Command {
         known.map((candidate) => candidate.slice(first.length + 1)),
       )
     : nearest(first, known);
-  const hint = meant === undefined ? "posthaste --help lists what there is." : undefined;
+  const hint = meant === undefined ? "Run posthaste --help for a list." : undefined;
   throw usageError(`unknown command "${name}"`, hint ?? `Did you mean ${group ? `${first} ${meant}` : meant}?`);
 }
 
@@ -82,17 +82,17 @@ function tell(
     stderr.write(`${style.red("posthaste:")} ${error.message}\n`);
     if (error.hint !== undefined) stderr.write(`${error.hint}\n`);
     if (error.exitCode === ExitCode.usage && command) {
-      stderr.write(`${style.dim(`Usage: ${usageLine(command)}   (--help tells more)`)}\n`);
+      stderr.write(`${style.dim(`Usage: ${usageLine(command)}   (--help shows details)`)}\n`);
     }
     return error.exitCode;
   }
   // Ctrl-C or Ctrl-D at a question, as readline tells it.
   if (error instanceof Error && error.name === "AbortError") {
-    stderr.write("\nStopped; nothing was changed.\n");
+    stderr.write("\nCancelled. Nothing was changed.\n");
     return ExitCode.interrupted;
   }
   const text = error instanceof Error ? (environment["POSTHASTE_DEBUG"] ? error.stack : error.message) : String(error);
-  stderr.write(`${style.red("posthaste:")} error in Posthaste itself: ${text}\n`);
-  stderr.write("POSTHASTE_DEBUG=1 shows where. Please report it with that text.\n");
+  stderr.write(`${style.red("posthaste:")} internal error: ${text}\n`);
+  stderr.write("Please report this error. POSTHASTE_DEBUG=1 prints where it happened.\n");
   return ExitCode.software;
 }

@@ -38,41 +38,41 @@ export type ReloadResult = { readonly ok: true } | { readonly ok: false; readonl
 /** What people can mend when a server does not start; listed in docs/errors.md. */
 export const startErrors = {
   "start-address-in-use": {
-    cause: "Another program, perhaps another Posthaste, listens on the address already.",
+    cause: "Another program, perhaps another Posthaste, is already listening on the address.",
     remedy:
       "Stop it, or choose another port: `listen` in the file, `--smtp-port` or `--http-port` for `posthaste dev`.",
   },
   "start-address-refused": {
     cause:
-      "The system does not allow to listen there: a port below 1024 without the right, or an address of another machine.",
+      "The system does not allow listening there: a port below 1024 without permission, or an address of another machine.",
     remedy: "Run under a service manager that grants `CAP_NET_BIND_SERVICE`, or change `listen`.",
   },
   "start-data-dir-in-use": {
     cause:
-      "Another process works on the data directory; one server at a time may. A command that reads the spool without a server holds it too, for a moment.",
+      "Another process uses the data directory; only one server may use it at a time. A command that reads the spool without a server also locks it briefly.",
     remedy:
-      "Stop the process that is named, or give this server a `data_dir` of its own. A lock never outlives its process.",
+      "Stop the process that the message names, or give this server its own `data_dir`. A lock ends with its process.",
   },
   "start-data-dir-unusable": {
     cause:
-      "The data directory cannot be made, read or written by this user, or its path is too long for the control socket: the system allows 107 octets (103 on macOS), `/control.sock` included.",
+      "This user cannot create, read or write the data directory, or its path is too long for the control socket: the system allows 107 octets (103 on macOS), including `/control.sock`.",
     remedy:
-      "Create it and give it to the user that runs the server, with all that is in it: `install -d -m 700 -o USER -g GROUP FOLDER` makes one, `chown -R USER:GROUP FOLDER` mends one. Choose a shorter path where that is named.",
+      "Create it and make the user that runs the server its owner: `install -d -m 700 -o USER -g GROUP FOLDER` creates a new folder, `chown -R USER:GROUP FOLDER` changes the owner of an existing one and everything in it. If the message says that the path is too long, choose a shorter one.",
   },
   "start-data-dir-open": {
     cause:
-      "Other users of this machine may enter the data directory. A server narrows its own or an empty one to its user; this one holds other files, or belongs to another user.",
-    remedy: "Choose a folder of its own, or run `chmod 700` on this one.",
+      "Other users of this machine can access the data directory. A server restricts its own or an empty folder to its user, but this folder holds other files or belongs to another user.",
+    remedy: "Choose a folder that only this server uses, or run `chmod 700` on this one.",
   },
   "start-spool-newer": {
-    cause: "A newer Posthaste has written the spool, in a format that this one does not know. Nothing was changed.",
+    cause: "A newer Posthaste has written the spool in a format that this version does not know. Nothing was changed.",
     remedy:
-      "Start the newer one again. Or, to go back, run `posthaste spool downgrade` with the newer one while its server is stopped, then start this one.",
+      "Start the newer version again. To go back to this version, stop the newer server, run `posthaste spool downgrade` with the newer version, then start this one.",
   },
   "start-certificate": {
-    cause: "The certificate or its key cannot be read, or they do not belong together.",
+    cause: "The server cannot read the certificate or its key, or the two do not match.",
     remedy:
-      "Put the server's own certificate first in the file, and the key of that certificate, without a passphrase, in the other.",
+      "Put the server's own certificate first in the certificate file, and its key, without a passphrase, in the key file.",
   },
 } as const satisfies Record<string, { readonly cause: string; readonly remedy: string }>;
 

@@ -111,7 +111,7 @@ const outcomes: readonly (readonly [string, PeerScript, readonly string[], numbe
     {},
     ["--tls", "starttls"],
     69,
-    /does not offer STARTTLS\n.*--tls none sends in clear/,
+    /does not offer STARTTLS\n.*--tls none to send without TLS/,
   ],
   [
     "a certificate that must be valid and is not is 69",
@@ -154,7 +154,7 @@ const outcomes: readonly (readonly [string, PeerScript, readonly string[], numbe
     { keywords: ["AUTH PLAIN"] },
     ["--auth", "ann:s3cret"],
     77,
-    /the password was not sent: the connection is in clear/,
+    /the password was not sent: the connection does not use TLS/,
   ],
   [
     "a server without AUTH is 77",
@@ -217,7 +217,7 @@ test("an interrupted send ends at once, connecting or waiting for a reply", asyn
 test("a port that speaks TLS from the first octet is found out during the silence", async () => {
   const { code, stdout } = await sending({ implicitTls: true }, [], { port: 4465, advanceMs: 10_000 });
   assert.equal(code, 69);
-  assert.match(stdout, /port 4465 speaks TLS from the first octet\n {10}Use --tls implicit\./);
+  assert.match(stdout, /port 4465 starts with TLS\n {10}Use --tls implicit\./);
 });
 
 test("on port 465 TLS begins at once without being asked for", async () => {
@@ -229,7 +229,7 @@ test("on port 465 TLS begins at once without being asked for", async () => {
 test("a port that greets in clear is told from one that speaks TLS", async () => {
   const { code, stdout } = await sending({}, ["--tls", "implicit"], { advanceMs: 10_000 });
   assert.equal(code, 69);
-  assert.match(stdout, /greets in clear, it does not speak TLS from the first octet\n.*--tls starttls/);
+  assert.match(stdout, /does not start with TLS\n.*--tls starttls/);
 });
 
 test("a file goes as it is, with CRLF; standard input too; extra headers on top", async () => {
@@ -276,7 +276,7 @@ test("the MX hosts of the recipient are asked where no server is named", async (
   terminal.resolver.addMx("none.example", "0 .");
   const none = await terminal.run(["send", "--from", "a@example.org", "--to", "b@none.example"]);
   assert.equal(none.code, 65);
-  assert.match(none.stderr, /takes no mail \(null MX/);
+  assert.match(none.stderr, /does not accept mail \(null MX/);
 });
 
 test("--count sends over kept sessions and tells rate, latencies and other replies than yes", async () => {

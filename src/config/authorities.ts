@@ -12,7 +12,8 @@ export async function readAuthorities(
   files: Files,
 ): Promise<{ readonly pem: string } | { readonly problem: string }> {
   try {
-    if (((await files.stat(path))?.size ?? 0) > bytesMax) return { problem: `${path} has over ${bytesMax} octets` };
+    if (((await files.stat(path))?.size ?? 0) > bytesMax)
+      return { problem: `${path} is larger than ${bytesMax} octets` };
     const found = Buffer.from(await files.readFile(path))
       .toString("latin1")
       .match(pemCertificate);

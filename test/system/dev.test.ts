@@ -197,9 +197,9 @@ test(
 
 for (const [words, message] of [
   [["--host", "mail.test"], /--host takes an IP address, not "mail\.test"/],
-  [["--starttls", "--no-starttls"], /--starttls and --no-starttls exclude each other/],
-  [["--project", "--data-dir", "x"], /--data-dir and --project exclude each other/],
-  [["--json", "--", "true"], /--json and a program exclude each other/],
+  [["--starttls", "--no-starttls"], /--starttls and --no-starttls cannot be used together/],
+  [["--project", "--data-dir", "x"], /--data-dir and --project cannot be used together/],
+  [["--json", "--", "true"], /--json cannot be used with a program/],
 ] as const) {
   test(`dev ${words.join(" ")} is refused`, options, async (t) => {
     const { code, stderr } = await run(["dev", ...words], temporaryFolder(t)).ended;

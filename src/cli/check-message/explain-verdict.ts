@@ -43,7 +43,7 @@ function explainSpf(outcome: SpfOutcome): ExplainedCheck {
   const { result, identity, domain, reason, explanation, lookups, voidLookups } = outcome;
   const sentences = [sentence(domain === "" ? reason : `${spfMeaning(outcome)}: ${reason}`)];
   if (explanation !== undefined) sentences.push(sentence(`${domain} explains: "${explanation}"`));
-  if (lookups > 0) sentences.push(`The record took ${lookups} of the 10 DNS look-ups that one may cost.`);
+  if (lookups > 0) sentences.push(`The record used ${lookups} of the 10 DNS lookups that SPF allows.`);
   return {
     check: identity === "helo" ? "spf-helo" : "spf",
     title: identity === "helo" ? "SPF, HELO" : "SPF, MAIL FROM",
@@ -56,7 +56,7 @@ function explainSpf(outcome: SpfOutcome): ExplainedCheck {
 function spfMeaning({ result, domain }: SpfOutcome): string {
   switch (result) {
     case "pass":
-      return `${domain} lets this host send`;
+      return `${domain} allows this host to send`;
     case "fail":
       return `${domain} says that this host may not send`;
     case "softfail":
@@ -66,9 +66,9 @@ function spfMeaning({ result, domain }: SpfOutcome): string {
     case "none":
       return `${domain} says nothing`;
     case "temperror":
-      return `Whether ${domain} lets this host send cannot be told now`;
+      return `Temporary DNS failure: cannot check whether ${domain} allows this host to send`;
     case "permerror":
-      return `The SPF record of ${domain} cannot be used`;
+      return `The SPF record of ${domain} is invalid`;
     default:
       return result satisfies never;
   }
@@ -86,7 +86,7 @@ function explainDkim(outcome: DkimOutcome): ExplainedCheck {
   const { result, reason, detail, domain, selector, algorithm, keyBits, testing } = outcome;
   const whose = domain === "" ? "A signature" : `The signature of ${domain} (selector ${selector})`;
   const sentences = [sentence(`${whose}: ${plainWords.get(reason) ?? detail}`)];
-  if (testing) sentences.push(`${domain} says of this key that it is for testing (t=y).`);
+  if (testing) sentences.push(`${domain} marks this key as a test key (t=y).`);
   return {
     check: "dkim",
     title: "DKIM",
@@ -98,18 +98,18 @@ function explainDkim(outcome: DkimOutcome): ExplainedCheck {
 
 /** Where the reason alone leaves people wondering what may have happened. */
 const plainWords: ReadonlyMap<string, string> = new Map([
-  ["good-signature", "it is good, so the signed header fields and the body are as they were signed"],
+  ["good-signature", "it is valid, so the signed header fields and the body are unchanged"],
   [
     "body-hash-mismatch",
-    "the body was changed after signing; a footer, another encoding or a rewritten link is enough",
+    "the body was changed after signing; adding a footer, another encoding or a rewritten link is enough to cause this",
   ],
   [
     "signature-mismatch",
-    "the body is as it was signed, but a signed header field was changed, added or removed since, or the key in DNS is another",
+    "the body is unchanged, but a signed header field was changed, added or removed, or the key in DNS is a different one",
   ],
   ["body-too-short", "a part of the body was removed after signing"],
-  ["unsigned-tail", "it covers only the beginning of the body (l=), so what follows could be anybody's"],
-  ["sha1-refused", "it uses SHA-1, which proves nothing any more"],
+  ["unsigned-tail", "it covers only the beginning of the body (l=), so anyone could have added the rest"],
+  ["sha1-refused", "it uses SHA-1, which is no longer secure"],
 ]);
 
 function explainArc({ result, detail, instance, oldestPass, sealers }: ArcOutcome): ExplainedCheck {
@@ -119,7 +119,7 @@ function explainArc({ result, detail, instance, oldestPass, sealers }: ArcOutcom
     sentences.push(`${claim} ${sealers.toReversed().join(", then by ")}.`);
   }
   if (oldestPass !== undefined && oldestPass > 1) {
-    sentences.push(`The message is as it was when set ${oldestPass} was added; it was changed before.`);
+    sentences.push(`The message has not changed since set ${oldestPass} was added; it was changed before that.`);
   }
   return {
     check: "arc",
@@ -133,12 +133,12 @@ function explainArc({ result, detail, instance, oldestPass, sealers }: ArcOutcom
 function explainDmarc({ dmarc, spf, helo, dkim }: SenderFindings): ExplainedCheck {
   const { result, detail, authorDomain, policyDomain, organizationalDomain, record, policy, policyTag } = dmarc;
   const sentences: string[] = [];
-  if (authorDomain !== undefined) sentences.push(`The author's domain, that of From, is ${authorDomain}.`);
+  if (authorDomain !== undefined) sentences.push(`The author's domain (in From) is ${authorDomain}.`);
   if (record === undefined || policyDomain === undefined) {
     sentences.push(sentence(detail));
   } else {
     sentences.push(
-      `Its policy stands at _dmarc.${policyDomain}: ${recordText(record)}.`,
+      `Its policy is at _dmarc.${policyDomain}: ${recordText(record)}.`,
       ...explainAlignment(dmarc, record, [spf, ...(helo === undefined ? [] : [helo])], dkim),
       ...(result === "pass" ? [sentence(detail)] : explainPolicy(dmarc)),
     );
@@ -171,13 +171,13 @@ function explainAlignment(
   if (spf?.result === "pass") {
     sentences.push(alignmentSentence("SPF", spf.domain, record.aspf, dmarc.spfAligned, dmarc));
   } else {
-    sentences.push("SPF did not pass, so it vouches for nobody.");
+    sentences.push("SPF did not pass, so it authenticates no domain.");
   }
   const passed = new Set(dkim.filter(({ result }) => result === "pass").map(({ domain }) => domain));
   for (const domain of passed) {
     sentences.push(alignmentSentence("DKIM", domain, record.adkim, dmarc.dkimAligned, dmarc));
   }
-  if (passed.size === 0) sentences.push("No DKIM signature passed, so none vouches for anybody.");
+  if (passed.size === 0) sentences.push("No DKIM signature passed, so DKIM authenticates no domain.");
   return sentences;
 }
 
@@ -192,22 +192,24 @@ function alignmentSentence(
   const { authorDomain = "" } = dmarc;
   const start = `${mechanism} passed for ${domain}`;
   if (domain === authorDomain) return `${start}, which is the author's domain: aligned.`;
-  if (mode === "strict") return `${start}, and only ${authorDomain} itself would be aligned (strict).`;
+  if (mode === "strict") return `${start}, but alignment is strict: only ${authorDomain} itself would be aligned.`;
   return some && isOfDomain(domain, dmarc)
-    ? `${start}, which is of the same organization as ${authorDomain}: aligned.`
-    : `${start}, which is of another organization than ${authorDomain}: not aligned.`;
+    ? `${start}, which belongs to the same organization as ${authorDomain}: aligned.`
+    : `${start}, which does not belong to the same organization as ${authorDomain}: not aligned.`;
 }
 
 function explainPolicy({ result, detail, authorDomain = "", policy, policyTag, record }: DmarcOutcome): string[] {
   if (result !== "fail") return [sentence(detail)];
-  const testing = record?.testing === true ? ", lowered by one step, since the domain is testing (t=y)" : "";
+  const testing = record?.testing === true ? ", lowered by one step because the domain is testing (t=y)" : "";
   switch (policy) {
     case "none":
-      return [`For mail that fails, ${authorDomain} asks for nothing (${policyTag ?? "p"}=none${testing}).`];
+      return [`For mail that fails, ${authorDomain} requests no action (${policyTag ?? "p"}=none${testing}).`];
     case "quarantine":
-      return [`For mail that fails, ${authorDomain} asks for Junk (${policyTag ?? "p"}=quarantine${testing}).`];
+      return [
+        `For mail that fails, ${authorDomain} requests delivery to Junk (${policyTag ?? "p"}=quarantine${testing}).`,
+      ];
     case "reject":
-      return [`For mail that fails, ${authorDomain} asks for refusal (${policyTag ?? "p"}=reject).`];
+      return [`For mail that fails, ${authorDomain} requests rejection (${policyTag ?? "p"}=reject).`];
     default:
       return policy satisfies never;
   }

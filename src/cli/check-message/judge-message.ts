@@ -28,24 +28,24 @@ export function readMessage(bytes: Uint8Array): MessageFile {
   if (/^From (?![ \t]*:)/.test(content.subarray(0, 100).toString("latin1"))) {
     const end = content.indexOf(10);
     content = content.subarray(end === -1 ? content.length : end + 1);
-    notes.push("The first line, of a mailbox file, was left out.");
+    notes.push("The first line, which belongs to a mailbox file (mbox), was ignored.");
   }
   const message = withCrlf(content);
   if (message.length > content.length) {
-    notes.push("Lines end in LF in the file; they were given CRLF, as mail has it.");
+    notes.push("The lines of the file end in LF; they were changed to end in CRLF, as in mail.");
   }
   const collector = new HeaderCollector({ dropMboxLine: true });
   const progress = collector.push(message);
   const result = progress.kind === "need-more" ? collector.end() : progress;
   if (result.kind === "too-large")
-    throw new CliError(ExitCode.data, "the header section is larger than a server takes");
-  if (result.mboxLineBytes > 0) notes.push("The first line, of a mailbox file, was left out.");
+    throw new CliError(ExitCode.data, "the message header is larger than a server accepts");
+  if (result.mboxLineBytes > 0) notes.push("The first line, which belongs to a mailbox file (mbox), was ignored.");
   const end = judgeHeaderEnd(result.header, result.rest);
   if (end.kind === "ambiguous") {
-    throw new CliError(ExitCode.data, `a server refuses this message: ${headerFaultWords[end.fault]}`);
+    throw new CliError(ExitCode.data, `a server would refuse this message: ${headerFaultWords[end.fault]}`);
   }
   if (end.kind === "unseparated") {
-    notes.push("No empty line ends its header; a server puts one before the first line that is no field.");
+    notes.push("No empty line ends the header; a server inserts one before the first line that is not a header field.");
   }
   return { header: parseHeaderFields(result.header), rest: result.rest, size: message.length, notes };
 }

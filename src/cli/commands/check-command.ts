@@ -15,21 +15,21 @@ import { styleFor } from "../style.ts";
 
 export const checkConfigCommand: Command = {
   name: "check config",
-  summary: "check a configuration whole, and name the line of each fault",
+  summary: "check a configuration file and report each error with its line",
   options: [jsonOption],
   positionals: [
     {
       name: "FILE",
       optional: true,
       completes: "file",
-      summary: "posthaste.toml or posthaste.config.ts; default: the one in its usual place",
+      summary: "posthaste.toml or posthaste.config.ts; default: the one in the usual place",
     },
   ],
   examples: [{ line: "posthaste check config /etc/posthaste/posthaste.toml", does: "before a reload" }],
   run: async (given, context) => {
     const [name] = given.positionals;
     const file = name === undefined ? await findConfig(context) : resolve(context.workingDirectory, name);
-    if (file === undefined) throw usageError("there is no posthaste.toml here or in /etc/posthaste; name a FILE");
+    if (file === undefined) throw usageError("there is no posthaste.toml here or in /etc/posthaste; specify FILE");
     try {
       const { settings, warnings } = await loadWithCertificates(file, context);
       if (given.flag("json")) {
@@ -49,7 +49,7 @@ export const checkConfigCommand: Command = {
         [alias.length, "alias"],
         [route.length, "route"],
       ] as const;
-      context.stdout.write(`${style.green("The configuration is right:")} ${file}\n`);
+      context.stdout.write(`${style.green("The configuration is valid:")} ${file}\n`);
       context.stdout.write(`  ${settings.hostname}: ${listeners.join(", ")}\n`);
       context.stdout.write(`  ${counts.map(([count, word]) => plural(count, word)).join(", ")}\n`);
       for (const warning of warnings) context.stdout.write(`${style.yellow("Warning:")} ${formatProblem(warning)}\n`);

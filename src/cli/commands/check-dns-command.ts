@@ -26,13 +26,13 @@ export const checkDnsCommand: Command = {
   name: "check dns",
   summary: "check the DNS records of a mail domain, and print what to publish",
   description:
-    "Looks at MX, addresses and reverse DNS, SPF with its look-ups counted, DKIM, DMARC, MTA-STS, TLS-RPT and DANE.\n" +
-    "Each is green, yellow or red; the exit code is 65 when one is red. DKIM keys are those of the server that the\n" +
-    "configuration names, those given with --selector, or else the usual ones. DNS servers are those of the configuration,\n" +
-    "or else the system's.",
+    "Checks MX, addresses and reverse DNS, SPF and the number of its lookups, DKIM, DMARC, MTA-STS, TLS-RPT and DANE.\n" +
+    "Each check is green, yellow or red; the exit code is 65 when one is red. The DKIM keys are those of the server\n" +
+    "that the configuration names, those given with --selector, or else the common ones. The DNS servers are those of\n" +
+    "the configuration, or else the system's.",
   options: [
-    { name: "selector", value: "NAME", multiple: true, summary: "a DKIM selector that must be there" },
-    { name: "address", value: "IP", multiple: true, summary: "an address that mail is sent from" },
+    { name: "selector", value: "NAME", multiple: true, summary: "a DKIM selector that must exist" },
+    { name: "address", value: "IP", multiple: true, summary: "an IP address that sends mail" },
     jsonOption,
     ...serverOptions,
   ],
@@ -91,11 +91,11 @@ async function serverOf(
   } catch (error) {
     const isNew = target?.settings !== undefined && !(await hasSpool(target.dataDir, context));
     if (isNew && error instanceof CliError) {
-      context.stderr.write("The server has not been started yet, so it has no DKIM keys of its own.\n");
+      context.stderr.write("The server has not been started yet, so it has no DKIM keys.\n");
       return { ...target, ownKeys: [] };
     }
     if (isNamed || !(error instanceof CliError || error instanceof ConfigError)) throw error;
-    context.stderr.write(`The server's own DKIM keys are not looked at: ${error.message}\n`);
+    context.stderr.write(`The server's own DKIM keys were not checked: ${error.message}\n`);
     return { ...target, ownKeys: [] };
   }
 }

@@ -29,13 +29,14 @@ const messageBytesMax = 512 * 1024 * 1024;
 
 export const checkMessageCommand: Command = {
   name: "check message",
-  summary: "tell what would become of a message, and why: reverse DNS, SPF, DKIM, ARC, DMARC",
+  summary: "show what the server would do with a message, and why: reverse DNS, SPF, DKIM, ARC, DMARC",
   description:
-    "Runs the checks that a server runs on mail of strangers, with the settings of the configuration or the defaults, and\n" +
-    "explains each verdict. Asks DNS, and nothing else. Exit code 0: it would be taken into the inbox; 65: it would not.",
+    "Runs the checks that a server runs on mail from the internet, with the settings of the configuration or the\n" +
+    "defaults, and explains each result. It queries only the DNS. Exit code 0: the message would go to the inbox;\n" +
+    "65: it would not.",
   options: [
-    { name: "ip", value: "ADDRESS", required: true, summary: "the host that hands the message over" },
-    { name: "helo", value: "NAME", summary: "what that host calls itself; without it, HELO is not checked" },
+    { name: "ip", value: "ADDRESS", required: true, summary: "IP address of the host that sends the message" },
+    { name: "helo", value: "NAME", summary: "name that this host gives in HELO; without it, HELO is not checked" },
     { name: "from", value: "ADDRESS", summary: "reverse-path, <> for none; default: the Return-Path field" },
     configOption,
     jsonOption,
@@ -44,7 +45,7 @@ export const checkMessageCommand: Command = {
   examples: [
     {
       line: "posthaste check message bill.eml --ip 192.0.2.1 --helo mail.example.org --from ann@example.org",
-      does: "what a server would make of it",
+      does: "what a server would do with it",
     },
     {
       line: "posthaste check message - --ip 2001:db8::1 --from '<>' --json < bounce.eml",
@@ -77,7 +78,7 @@ export const checkMessageCommand: Command = {
 
 function reversePathOf(text: string | undefined, header: HeaderSection): SenderEnvelope["reversePath"] {
   const given = text ?? header.first("return-path")?.value;
-  if (given === undefined) throw usageError("--from is needed: the message has no Return-Path field");
+  if (given === undefined) throw usageError("--from is required: the message has no Return-Path field");
   const bare = given.trim().replace(/^<(.*)>$/, "$1");
   if (bare === "") return null;
   const mailbox = parseMailbox(bare);
@@ -102,7 +103,7 @@ async function settingsFor(
       authentication: authenticationSettings.parse({}),
       dmarc: dmarcSettings.parse({}),
     };
-    return { settings, notes: ["There is no configuration here: the default settings judge."] };
+    return { settings, notes: ["There is no configuration here; the default settings apply."] };
   }
   const { settings } = await loadSettings(file, context);
   const { servers } = settings.dns;
@@ -125,7 +126,7 @@ function exemptions({ authentication, relay }: Settings, address: string): reado
 function forgedNote(count: number): readonly string[] {
   if (count === 0) return [];
   const fields = count === 1 ? "An Authentication-Results field bears" : `${count} Authentication-Results fields bear`;
-  return [`${fields} our name: this server's own, or a forgery, which is removed on arrival.`];
+  return [`${fields} this server's name. The server removes such fields on arrival, since they may be forged.`];
 }
 
 type Outcome = "inbox" | "junk" | "refused" | "deferred";
@@ -196,13 +197,13 @@ function verdictSentence(verdict: SenderVerdict): string {
   const outcome = outcomeOf(verdict);
   switch (outcome) {
     case "inbox":
-      return `It would be taken into the inbox: ${why}`;
+      return `The message would be delivered to the inbox: ${why}`;
     case "junk":
-      return `It would be taken and put into Junk: ${why}`;
+      return `The message would be delivered to Junk: ${why}`;
     case "refused":
-      return `It would be refused with "${replyText(verdict) ?? ""}": ${why}`;
+      return `The message would be refused with "${replyText(verdict) ?? ""}": ${why}`;
     case "deferred":
-      return `It would be deferred with "${replyText(verdict) ?? ""}": ${why}`;
+      return `The message would be deferred with "${replyText(verdict) ?? ""}": ${why}`;
     default:
       return outcome satisfies never;
   }

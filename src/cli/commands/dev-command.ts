@@ -17,14 +17,14 @@ const portBounds = { min: 0, max: 65_535 };
 
 export const devCommand: Command = {
   name: "dev",
-  summary: "run a test inbox: everything sent to it is captured, nothing leaves this machine",
+  summary: "run a test inbox: it captures everything sent to it, and nothing leaves this machine",
   description:
-    "Takes any login and any recipient, on loopback only unless --host says otherwise. Offers no TLS unless asked to, since\n" +
-    "clients refuse the self-signed certificate. Captured mail is kept in $XDG_STATE_HOME/posthaste-dev\n" +
-    "(~/.local/state/posthaste-dev) over restarts; `posthaste inbox` reads it.\n\n" +
-    "With a program after --, the inbox begins empty on free ports, in a temporary folder, unless options say otherwise. The\n" +
-    "program finds SMTP_HOST, SMTP_PORT, POSTHASTE_URL and POSTHASTE_DATA_DIR in its environment. Its end ends the inbox, and\n" +
-    "its exit code is that of the command.",
+    "Accepts any login and any recipient, on loopback only unless --host is given. Offers no TLS by default, because\n" +
+    "clients refuse the self-signed certificate. Captured mail is kept across restarts in $XDG_STATE_HOME/posthaste-dev\n" +
+    "(~/.local/state/posthaste-dev); `posthaste inbox` reads it.\n\n" +
+    "With a program after --, the inbox starts empty on free ports, in a temporary folder, unless options say otherwise.\n" +
+    "The program gets SMTP_HOST, SMTP_PORT, POSTHASTE_URL and POSTHASTE_DATA_DIR in its environment. When it ends, the\n" +
+    "inbox ends with the same exit code.",
   options: [
     {
       name: "host",
@@ -36,19 +36,19 @@ export const devCommand: Command = {
       name: "smtp-port",
       value: "PORT",
       variable: "POSTHASTE_SMTP_PORT",
-      summary: "default 1025; 0 takes a free one",
+      summary: "default 1025; 0 chooses a free port",
     },
     {
       name: "http-port",
       value: "PORT",
       variable: "POSTHASTE_HTTP_PORT",
-      summary: "default 8025; 0 takes a free one",
+      summary: "default 8025; 0 chooses a free port",
     },
     {
       name: "tls-port",
       value: "PORT",
       variable: "POSTHASTE_TLS_PORT",
-      summary: "take SMTP with TLS from the first octet on PORT, too; 0 takes a free one",
+      summary: "also accept SMTP over implicit TLS on PORT; 0 chooses a free port",
     },
     { name: "starttls", variable: "POSTHASTE_STARTTLS", summary: "offer STARTTLS, with a self-signed certificate" },
     { name: "no-starttls", summary: "the default; accepted for older scripts" },
@@ -57,36 +57,36 @@ export const devCommand: Command = {
       value: "NAME",
       multiple: true,
       variable: "POSTHASTE_ALLOW_HOST",
-      summary: "name under which HTTP may be addressed, such as that of a container, besides localhost",
+      summary: "additional host name for HTTP requests, such as that of a container",
     },
     {
       name: "no-welcome",
       variable: "POSTHASTE_NO_WELCOME",
-      summary: "send no first message; without it an empty inbox gets one",
+      summary: "do not send a first message to an empty inbox",
     },
-    { ...dataDirOption, summary: "keep spool and captured mail in FOLDER" },
+    { ...dataDirOption, summary: "keep the spool and the captured mail in FOLDER" },
     {
       name: "project",
       variable: "POSTHASTE_PROJECT",
-      summary: "keep them in .posthaste of the working directory; every command run there finds it",
+      summary: "keep them in .posthaste in the working directory, where every command finds it",
     },
-    { ...jsonOption, summary: "print addresses, ports and folders as one line of JSON, in place of the screen" },
+    { ...jsonOption, summary: "print addresses, ports and folders as one line of JSON instead of the screen" },
   ],
   positionals: [],
   takesProgram: true,
   examples: [
     { line: "posthaste dev", does: "SMTP on 1025, HTTP on 8025" },
-    { line: "posthaste dev --smtp-port 2525 --http-port 8026 --data-dir ./mail", does: "where those are taken" },
-    { line: "posthaste dev --starttls --tls-port 1465", does: "for an application that demands TLS" },
+    { line: "posthaste dev --smtp-port 2525 --http-port 8026 --data-dir ./mail", does: "when those ports are in use" },
+    { line: "posthaste dev --starttls --tls-port 1465", does: "for an application that requires TLS" },
     { line: "posthaste dev -- npm test", does: "an inbox for one run of the tests" },
     { line: "posthaste dev --host 0.0.0.0 --allow-host mail", does: "in a container named mail" },
   ],
   run: async (given, context) => {
     if (given.flag("starttls") && given.flag("no-starttls")) {
-      throw usageError("--starttls and --no-starttls exclude each other");
+      throw usageError("--starttls and --no-starttls cannot be used together");
     }
     if (given.program.length === 0) return await serveInbox(given, context, await dataDirOf(given, context));
-    if (given.flag("json")) throw usageError("--json and a program exclude each other: both write to standard output");
+    if (given.flag("json")) throw usageError("--json cannot be used with a program: both write to standard output");
     if (given.text("data-dir") !== undefined || given.flag("project")) {
       return await runProgram(given, context, await dataDirOf(given, context));
     }
@@ -170,7 +170,8 @@ async function dataDirOf(given: GivenArguments, context: CliContext): Promise<st
   const project = given.flag("project");
   // Of two that come from different places, the command line's.
   if (folder !== undefined && !(project && given.isFromEnvironment("data-dir"))) {
-    if (project && !given.isFromEnvironment("project")) throw usageError("--data-dir and --project exclude each other");
+    if (project && !given.isFromEnvironment("project"))
+      throw usageError("--data-dir and --project cannot be used together");
     return resolve(context.workingDirectory, folder);
   }
   return project ? await makeProjectFolder(context) : await devDataDir(context);
@@ -198,13 +199,13 @@ async function startOrExplain(start: () => Promise<RunningServer>): Promise<Runn
 function hintFor({ code, part }: StartError): string {
   if (code === "start-address-in-use") {
     const [flag, example] = part === "admin" ? ["--http-port", 8026] : ["--smtp-port", 2525];
-    return `Another program uses that port (another posthaste?). ${flag} ${example} takes another one, ${flag} 0 a free one.`;
+    return `Another program uses that port (another posthaste?). Use ${flag} ${example} for another port, or ${flag} 0 for a free one.`;
   }
   if (code === "start-data-dir-in-use") {
-    return "Probably `posthaste dev` runs already. --data-dir FOLDER starts another one with data of its own.";
+    return "`posthaste dev` is probably already running. Use --data-dir FOLDER to start another one with its own data.";
   }
   if (code === "start-address-refused") {
-    return "Ports below 1024 need a privilege, and --host takes an address of this machine.";
+    return "Ports below 1024 require a privilege, and --host must be an address of this machine.";
   }
-  return "--data-dir FOLDER keeps the data elsewhere.";
+  return "Use --data-dir FOLDER to keep the data elsewhere.";
 }

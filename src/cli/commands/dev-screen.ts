@@ -69,10 +69,10 @@ export function devScreen(shown: DevInbox): string {
   const everywhere = server.admin.kind === "ip" && !isLoopback(server.admin.address);
   const lines = [
     "",
-    `${green("●")} ${bold("Posthaste is ready.")} What you send here is captured; nothing leaves this machine.`,
+    `${green("●")} ${bold("Posthaste is ready.")} It captures what you send; nothing leaves this machine.`,
     "",
-    `  ${dim("SMTP")}   ${bold(textOf(smtp))}   any login, any recipient; in clear${startTls ? " or with STARTTLS" : ""}`,
-    ...(smtps ? [`  ${dim("SMTPS")}  ${bold(textOf(smtps))}   the same with TLS from the first octet`] : []),
+    `  ${dim("SMTP")}   ${bold(textOf(smtp))}   any login, any recipient; without TLS${startTls ? " or with STARTTLS" : ""}`,
+    ...(smtps ? [`  ${dim("SMTPS")}  ${bold(textOf(smtps))}   the same over implicit TLS`] : []),
     `  ${dim("HTTP")}   ${bold(`${url}/api/v1/inbox`)}`,
     `  ${dim("Data")}   ${dataDir}`,
     "",
@@ -89,13 +89,13 @@ export function devScreen(shown: DevInbox): string {
   ];
   if (everywhere) {
     lines.push(
-      `  ${yellow("!")} Whoever can reach ${printable(placeOf(server.admin))} can read the captured mail.`,
+      `  ${yellow("!")} Anyone who can reach ${printable(placeOf(server.admin))} can read the captured mail.`,
       "",
     );
   }
   if (first?.kind === "arrived") {
     lines.push(
-      `  ${green("✓")} A first message went the whole way: SMTP in ${Math.round(first.acceptedMs)} ms, durable and queued as ${first.queueId},`,
+      `  ${green("✓")} A first message took the whole path: SMTP in ${Math.round(first.acceptedMs)} ms, durable and queued as ${first.queueId},`,
       `    routed, and captured ${Math.round(first.capturedMs)} ms later.`,
       "",
     );
@@ -103,13 +103,13 @@ export function devScreen(shown: DevInbox): string {
     lines.push(`  ${yellow("!")} The first message did not arrive: ${printable(first.reason)}`, "");
   }
   lines.push(
-    `  ${dim("Read, and wait in tests:")}`,
+    `  ${dim("Read mail, or wait for it in tests:")}`,
     `    ${program} inbox list${shown.folderIsUsual ? "" : ` --data-dir ${dataDir}`}`,
     `    curl '${url}/api/v1/inbox/wait?to=ann@example.org&timeout=30s'`,
     `  ${dim("Send one:")}`,
     `    ${program} send --server ${textOf(smtp)} --from you@example.org --to ann@example.org`,
     "",
-    `  ${dim("Ctrl-C stops it; captured mail stays. The log follows.")}`,
+    `  ${dim("Ctrl-C stops the server; captured mail is kept. The log follows.")}`,
     "",
     "",
   );

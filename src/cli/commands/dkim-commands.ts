@@ -22,12 +22,12 @@ const algorithmOption: OptionDeclaration = {
   name: "algorithm",
   value: "KIND",
   choices: ["rsa", "ed25519", "both"],
-  summary: "rsa, ed25519, or both, which is the default: RSA for everybody, Ed25519 for those who know it",
+  summary: "rsa, ed25519, or both (the default): RSA for all receivers, Ed25519 for those that support it",
 };
 
 const generate: Command = {
   name: "dkim generate",
-  summary: "make keys for a domain and print the records to publish",
+  summary: "create keys for a domain and print the records to publish",
   options: [selectorOption, algorithmOption, jsonOption, ...serverOptions],
   positionals: [domainArgument],
   examples: [
@@ -48,7 +48,7 @@ const generate: Command = {
 
 const show: Command = {
   name: "dkim show",
-  summary: "show keys, their records, and what DNS said of them last",
+  summary: "show keys, their records, and the result of the last DNS check",
   options: [jsonOption, ...serverOptions],
   positionals: [{ ...domainArgument, optional: true, summary: "only keys of this domain" }],
   examples: [{ line: "posthaste dkim show example.org", does: "state, record and what to do next" }],
@@ -64,7 +64,7 @@ const show: Command = {
     const { keys } = dkimKeys.parse(answer);
     if (keys.length === 0) {
       const whose = domain === undefined ? "There are no keys" : `${printable(domain)} has no keys`;
-      context.stderr.write(`${whose}. \`posthaste dkim generate ${domain ?? "DOMAIN"}\` makes them.\n`);
+      context.stderr.write(`${whose}. \`posthaste dkim generate ${domain ?? "DOMAIN"}\` creates them.\n`);
       return ExitCode.ok;
     }
     context.stdout.write(keys.map((key) => describe(key, context)).join("\n"));
@@ -74,10 +74,10 @@ const show: Command = {
 
 const rotate: Command = {
   name: "dkim rotate",
-  summary: "make successors of a domain's keys; they take over when DNS shows them",
+  summary: "create new keys for a domain; they replace the old ones once they are visible in DNS",
   options: [jsonOption, ...serverOptions],
   positionals: [domainArgument],
-  examples: [{ line: "posthaste dkim rotate example.org", does: "mail goes on being signed with the former keys" }],
+  examples: [{ line: "posthaste dkim rotate example.org", does: "mail continues to be signed with the old keys" }],
   run: async (given, context) => {
     const [domain = ""] = given.positionals;
     await using api = await openApi(given, context);
@@ -88,11 +88,11 @@ const rotate: Command = {
 
 const remove: Command = {
   name: "dkim remove",
-  summary: "remove a key made by mistake; says whether its record can go from DNS, or when",
+  summary: "remove a key; prints whether, or when, its record can be removed from DNS",
   options: [yesOption, jsonOption, ...serverOptions],
   positionals: [domainArgument, { name: "SELECTOR", summary: "name of the key: the part before ._domainkey" }],
   examples: [
-    { line: "posthaste dkim remove example.org mail", does: "asks first, and says so if it is the only active key" },
+    { line: "posthaste dkim remove example.org mail", does: "asks first, and warns if it is the only active key" },
     { line: "posthaste dkim remove example.org mail --yes", does: "without asking" },
   ],
   run: async (given, context) => {
@@ -112,7 +112,7 @@ const remove: Command = {
       return ExitCode.ok;
     }
     const { removed, record_needed_until: neededUntil } = removedDkimKey.parse(answer);
-    context.stderr.write(`${printable(removed.record.name)} (${removed.algorithm}) was removed.\n`);
+    context.stderr.write(`Removed ${printable(removed.record.name)} (${removed.algorithm}).\n`);
     context.stdout.write(`${recordAdvice(removed, neededUntil)}\n`);
     return ExitCode.ok;
   },
@@ -125,9 +125,9 @@ async function confirmRemoval(key: DkimKey, keys: readonly DkimKey[], { stdin }:
   const isActive = ({ state }: DkimKey) => state === "active";
   const consequence =
     isActive(key) && keys.filter(isActive).length === 1
-      ? "It is the only active key of its domain: mail would leave unsigned."
-      : "Nothing will be signed with it any more.";
-  if (!stdin.isTerminal) throw usageError(`${name} would be removed. ${consequence} Off a terminal, --yes says so`);
+      ? "It is the only active key of its domain: mail would be sent unsigned."
+      : "It will no longer sign mail.";
+  if (!stdin.isTerminal) throw usageError(`This would remove ${name}. ${consequence} No terminal to ask on: add --yes`);
   const answer = await stdin.ask(`Remove ${name}? ${consequence} [y/N] `);
   return /^y(es)?$/i.test(answer.trim());
 }
@@ -143,8 +143,8 @@ function recordAdvice({ record, dns }: DkimKey, neededUntil: string | null): str
   if (neededUntil !== null) {
     return `Leave the record ${name} in DNS until ${utc(neededUntil)}: mail signed with the key is still on its way.`;
   }
-  if (dns?.said === "seen") return `The record ${name} can be removed from DNS now.`;
-  return `No mail needs the record ${name}: if you published it, it can be removed from DNS now.`;
+  if (dns?.said === "seen") return `You can remove the record ${name} from DNS now.`;
+  return `No mail needs the record ${name}: if you published it, you can remove it from DNS now.`;
 }
 
 function tellMade(given: GivenArguments, context: CliContext, answer: unknown): ExitCode {
@@ -155,7 +155,7 @@ function tellMade(given: GivenArguments, context: CliContext, answer: unknown): 
   const { keys } = dkimKeys.parse(answer);
   context.stdout.write(keys.map((key) => describe(key, context)).join("\n"));
   context.stderr.write(
-    `Publish ${keys.length === 1 ? "this record" : "these records"} in any one of the three forms; the server will notice, and \`posthaste dkim show\` says when.\n`,
+    `Publish ${keys.length === 1 ? "this record" : "these records"} in any one of the three forms. The server checks for them, and \`posthaste dkim show\` prints when it has found them.\n`,
   );
   return ExitCode.ok;
 }
@@ -187,7 +187,7 @@ function utc(iso: string): string {
 function saidByDns({ said, detail }: NonNullable<DkimKey["dns"]>): string {
   switch (said) {
     case "seen":
-      return "shows this key";
+      return "has this key";
     case "absent":
       return "has no such record";
     case "different":

@@ -16,10 +16,12 @@ const explanationShape = z.object({
 
 export const explainCommand: Command = {
   name: "explain",
-  summary: "tell why a message is where it is, and everything that happened to it",
+  summary: "explain where a message is and why, and show everything that happened to it",
   options: [jsonOption, ...serverOptions],
-  positionals: [{ name: "ID", summary: "the queue id that the 250 reply, the log and the Received field gave" }],
-  examples: [{ line: "posthaste explain 4QJ7ZC2M9KXD", does: "where it came from, what was tried, what comes next" }],
+  positionals: [{ name: "ID", summary: "the queue id from the 250 reply, the log or the Received field" }],
+  examples: [
+    { line: "posthaste explain 4QJ7ZC2M9KXD", does: "where it came from, what was tried, and what happens next" },
+  ],
   run: async (given, context) => {
     const [id = ""] = given.positionals;
     if (!/^[0-9A-Za-z]{12}$/.test(id)) throw usageError(`"${id}" is not a queue id: twelve letters and digits`);
@@ -30,7 +32,7 @@ export const explainCommand: Command = {
       return ExitCode.ok;
     }
     if (!explanationShape.safeParse(answer).success) {
-      throw new CliError(ExitCode.unavailable, "the server's answer has another form; --json shows it");
+      throw new CliError(ExitCode.unavailable, "the server's reply has an unexpected form; --json prints it");
     }
     context.stdout.write(formatExplanation(answer as Explanation));
     return ExitCode.ok;

@@ -71,7 +71,7 @@ async function sendAndWait(server: RunningServer, api: ServerApi, context: CliCo
   const bytes = makeMessage({ subject, text: body, extra: [], attachments: [] }, plan, context);
   const [result] = await session.send({ bytes, eightBit: false });
   const accepted = context.clock.monotonicMs();
-  if (result?.kind !== "accepted") return { kind: "failed", reason: "it was refused; the log says why" };
+  if (result?.kind !== "accepted") return { kind: "failed", reason: "the server refused it; the log says why" };
   await session.quit();
   const query = new URLSearchParams({ subject, timeout: "5s" });
   const { id } = z.object({ id: z.string() }).parse(await ask(api, `/api/v1/inbox/wait?${query.toString()}`));

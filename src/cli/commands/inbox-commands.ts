@@ -19,14 +19,14 @@ import { styleFor, tableColumns, textTable } from "../style.ts";
 import { plural, relativeTime, sizeText } from "../words.ts";
 
 const serverOptions = [
-  { ...configOption, summary: "configuration of the server meant; default: that of `posthaste dev`" },
+  { ...configOption, summary: "configuration file of the server; default: that of `posthaste dev`" },
   dataDirOption,
 ] as const;
 
 const filterOptions: readonly OptionDeclaration[] = [
   { name: "to", value: "ADDRESS", summary: "to this recipient" },
   { name: "from", value: "ADDRESS", summary: "from this sender: the reverse-path, or an address of the From field" },
-  { name: "subject", value: "TEXT", summary: "with this subject, whole" },
+  { name: "subject", value: "TEXT", summary: "with exactly this subject" },
   ...["to", "from", "subject"].flatMap((name) => [
     { name: `${name}-contains`, value: "TEXT", summary: `with TEXT in ${partName(name)}` },
     {
@@ -37,7 +37,7 @@ const filterOptions: readonly OptionDeclaration[] = [
   ]),
 ];
 
-const afterOption = { name: "after", value: "ID", summary: "that arrived after the message ID" } as const;
+const afterOption = { name: "after", value: "ID", summary: "that arrived after message ID" } as const;
 
 function partName(name: string): string {
   return name === "subject" ? "the subject" : name === "to" ? "a recipient" : "a sender";
@@ -49,13 +49,13 @@ const list: Command = {
   options: [
     ...filterOptions,
     afterOption,
-    { name: "before", value: "ID", summary: "that arrived before the message ID" },
+    { name: "before", value: "ID", summary: "that arrived before message ID" },
     { name: "limit", value: "N", summary: "list at most N; default and maximum 1000" },
     jsonOption,
     ...serverOptions,
   ],
   positionals: [],
-  examples: [{ line: "posthaste inbox list --to ann@example.org", does: "what one user got" }],
+  examples: [{ line: "posthaste inbox list --to ann@example.org", does: "the mail of one user" }],
   run: async (given, context) => {
     const query = queryOf(given, ["after", "before"]);
     const limit = given.number("limit", { min: 1, max: 1000 });
@@ -73,7 +73,7 @@ const list: Command = {
     }
     context.stdout.write(listing(messages, context));
     const last = messages.at(-1);
-    if (next !== null && last) context.stderr.write(`There is more; go on with --before ${last.id}\n`);
+    if (next !== null && last) context.stderr.write(`There is more: add --before ${last.id}\n`);
     return ExitCode.ok;
   },
 };
@@ -81,7 +81,7 @@ const list: Command = {
 const show: Command = {
   name: "inbox show",
   summary: "show one captured message: text, links and codes",
-  options: [{ name: "raw", summary: "the message octet for octet" }, jsonOption, ...serverOptions],
+  options: [{ name: "raw", summary: "print the message exactly as it was received" }, jsonOption, ...serverOptions],
   positionals: [{ name: "ID", optional: true, summary: "id of the message; default: the newest" }],
   examples: [{ line: "posthaste inbox show --raw > message.eml", does: "the newest one, into a file" }],
   run: async (given, context) => {
@@ -99,11 +99,15 @@ const show: Command = {
 
 const wait: Command = {
   name: "inbox wait",
-  summary: "wait for a captured message, already there or still to come, and show it",
+  summary: "wait for a captured message, unless one has already arrived, and show it",
   options: [
     ...filterOptions,
     afterOption,
-    { name: "count", value: "N", summary: "wait until there are N, and show the newest N in the order of arrival" },
+    {
+      name: "count",
+      value: "N",
+      summary: "wait until there are N messages, and show the newest N in the order of arrival",
+    },
     { name: "timeout", value: "TIME", summary: "give up after TIME, exit code 75; default 30s" },
     jsonOption,
     ...serverOptions,
@@ -112,7 +116,7 @@ const wait: Command = {
   examples: [{ line: "posthaste inbox wait --to ann@example.org --subject 'Sign in' --json", does: "in a test" }],
   run: async (given, context) => {
     const timeoutMs = given.durationMs("timeout") ?? 30_000;
-    if (timeoutMs > 300_000) throw usageError("--timeout is at most 300s");
+    if (timeoutMs > 300_000) throw usageError("--timeout can be at most 300s");
     const query = queryOf(given, ["after"]);
     const count = given.number("count", { min: 1, max: 100 });
     if (count !== undefined) query.set("count", String(count));
@@ -126,7 +130,7 @@ const wait: Command = {
 
 const clear: Command = {
   name: "inbox clear",
-  summary: "delete captured mail: all of it, or what a filter selects",
+  summary: "delete captured mail: all of it, or the messages that a filter selects",
   options: [...filterOptions, yesOption, jsonOption, ...serverOptions],
   positionals: [],
   examples: [
@@ -140,7 +144,7 @@ const clear: Command = {
     const found = query.size === 0 ? total : messages.length;
     if (found > 0 && !given.flag("yes")) {
       const count = `${query.size > 0 && next !== null ? "more than " : ""}${plural(found, "message")}`;
-      if (!context.stdin.isTerminal) throw usageError(`${count} would be deleted; off a terminal, --yes says so`);
+      if (!context.stdin.isTerminal) throw usageError(`This would delete ${count}. No terminal to ask on: add --yes`);
       const answer = await context.stdin.ask(`Permanently delete ${count}? [y/N] `);
       if (!/^y(es)?$/i.test(answer.trim())) {
         context.stderr.write("Nothing was deleted.\n");
@@ -149,7 +153,7 @@ const clear: Command = {
     }
     const answer = await ask(api, inboxPath(query), { method: "DELETE" });
     if (given.flag("json")) context.stdout.write(`${JSON.stringify(answer)}\n`);
-    else context.stderr.write(`${plural(deletedAnswer.parse(answer).deleted, "message")} deleted.\n`);
+    else context.stderr.write(`Deleted ${plural(deletedAnswer.parse(answer).deleted, "message")}.\n`);
     return ExitCode.ok;
   },
 };

@@ -34,7 +34,7 @@ const verbs: readonly Verb[] = [
   },
   {
     verb: "release",
-    summary: "let held recipients go on",
+    summary: "release held recipients for delivery",
     done: "released",
     question: "Release them?",
     example: "posthaste queue release 4QJ7ZC2M9KXD",
@@ -42,15 +42,16 @@ const verbs: readonly Verb[] = [
   },
   {
     verb: "remove",
-    summary: "remove recipients from the queue, without a report to anybody",
+    summary: "remove recipients from the queue without a report to the sender",
     done: "removed",
     question: "Remove them permanently?",
     example: "posthaste queue remove --to spamtrap@example.org --dry-run",
   },
 ];
 
-const needs = "Needs an ID or a filter, or --all. Shows how many recipients match and asks before anything changes.";
-const leaves = "What is being delivered at that moment is left alone, and the answer says how much that is.";
+const needs =
+  "Requires an ID, a filter or --all. Shows how many recipients match and asks for confirmation before it changes anything.";
+const leaves = "Recipients that are being delivered at that moment do not change; the output says how many they are.";
 
 export const bulkCommands: readonly Command[] = verbs.map(bulkCommand);
 
@@ -61,9 +62,11 @@ function bulkCommand({ verb, summary, done, question, example, state }: Verb): C
     description: ["hold", "remove"].includes(verb) ? `${needs} ${leaves}` : needs,
     options: [
       ...filterOptions,
-      { name: "all", summary: "the whole queue, where no filter is given" },
+      { name: "all", summary: "the whole queue, if no filter is given" },
       { name: "dry-run", summary: "only count" },
-      ...(verb === "hold" ? [{ name: "reason", value: "TEXT", summary: "why, for whoever finds them held" }] : []),
+      ...(verb === "hold"
+        ? [{ name: "reason", value: "TEXT", summary: "reason, shown with the held recipients" }]
+        : []),
       yesOption,
       jsonOption,
       ...serverOptions,
@@ -73,7 +76,7 @@ function bulkCommand({ verb, summary, done, question, example, state }: Verb): C
     run: async (given, context) => {
       const chosen = filterOf(given);
       if (Object.keys(chosen).length === 0 && !given.flag("all")) {
-        throw usageError("name an ID or a filter (--from, --to, --domain, --state), or say --all");
+        throw usageError("specify an ID, a filter (--from, --to, --domain, --state) or --all");
       }
       const filter = {
         ...(state === undefined ? {} : { state }),
@@ -91,7 +94,8 @@ function bulkCommand({ verb, summary, done, question, example, state }: Verb): C
         return ExitCode.ok;
       }
       if (!given.flag("yes")) {
-        if (!context.stdin.isTerminal) throw usageError(`${count} would be ${done}; off a terminal, --yes says so`);
+        if (!context.stdin.isTerminal)
+          throw usageError(`This would ${verb} ${count}. No terminal to ask on: add --yes`);
         const answer = await context.stdin.ask(
           `${count} ${found.count === 1 ? "matches" : "match"}. ${question} [y/N] `,
         );

@@ -22,7 +22,7 @@ const list: Command = {
   ],
   positionals: [{ name: "ID", optional: true, summary: "only this message" }],
   examples: [
-    { line: "posthaste queue list --domain example.org", does: "what waits for one domain" },
+    { line: "posthaste queue list --domain example.org", does: "what is waiting for one domain" },
     { line: "posthaste queue list --state held --json", does: "what is held, for a script" },
   ],
   run: async (given, context) => {
@@ -46,16 +46,16 @@ const list: Command = {
 
 const show: Command = {
   name: "queue show",
-  summary: "show one message and where each of its recipients stands",
+  summary: "show one message and the state of each recipient",
   options: [jsonOption, ...serverOptions],
-  positionals: [{ name: "ID", summary: "the queue id that the 250 reply and the log gave" }],
+  positionals: [{ name: "ID", summary: "the queue id from the 250 reply or the log" }],
   examples: [{ line: "posthaste queue show 4QJ7ZC2M9KXD", does: "all recipients, final ones too" }],
   run: async (given, context) => {
     const [id = ""] = given.positionals;
     await using api = await openApi(given, context);
     const recipients = await recipientsOf(api, asciiUpperCase(id));
     const [first] = recipients;
-    if (!first) throw new CliError(ExitCode.data, `no message has the queue id ${id}, or it has been pruned`);
+    if (!first) throw new CliError(ExitCode.data, `there is no message with the queue id ${id}, or it has been pruned`);
     if (given.flag("json")) {
       context.stdout.write(`${JSON.stringify({ message: first.message, recipients })}\n`);
       return ExitCode.ok;
@@ -70,7 +70,7 @@ const show: Command = {
       lines.push(`  ${stateText(recipient, style)} ${printable(recipient.to)}${situation(recipient, now)}`);
       if (recipient.last_reply !== null) lines.push(style.dim(`    ${printable(recipient.last_reply)}`));
     }
-    lines.push(style.dim(`  posthaste explain ${first.message} tells the whole story`), "");
+    lines.push(style.dim(`  posthaste explain ${first.message} shows the whole history`), "");
     context.stdout.write(lines.join("\n"));
     return ExitCode.ok;
   },
@@ -78,7 +78,7 @@ const show: Command = {
 
 const stats: Command = {
   name: "queue stats",
-  summary: "count the queue",
+  summary: "show the size of the queue",
   options: [jsonOption, ...serverOptions],
   positionals: [],
   examples: [],

@@ -16,7 +16,7 @@ import { relativeTime } from "../words.ts";
 
 const list: Command = {
   name: "reports list",
-  summary: "list the DMARC and TLS reports that came in, newest first",
+  summary: "list the DMARC and TLS reports that were received, newest first",
   options: [
     { name: "domain", value: "D", summary: "only reports about this domain" },
     { name: "kind", value: "KIND", choices: ["dmarc", "tls", "unreadable"], summary: "only reports of this kind" },
@@ -45,7 +45,8 @@ const list: Command = {
     }
     const { reports, next } = receivedReports.parse(answer);
     const style = styleFor(context.stdout, context.environment);
-    if (reports.length === 0) context.stderr.write("No report matches. docs/reports.md tells how to ask for them.\n");
+    if (reports.length === 0)
+      context.stderr.write("No report matches. docs/reports.md explains how to request reports.\n");
     else context.stdout.write(listTable(reports, context, style));
     if (next !== null) context.stderr.write(`There are more: add --after ${next}\n`);
     return ExitCode.ok;
@@ -56,8 +57,10 @@ const show: Command = {
   name: "reports show",
   summary: "show one report: who sent mail in your name, whether it passed, and what to do",
   options: [jsonOption, ...serverOptions],
-  positionals: [{ name: "ID", summary: "the id that `posthaste reports list` gives" }],
-  examples: [{ line: "posthaste reports show 4QJ7ZC2M9KXD", does: "the sources, and a sentence on each that failed" }],
+  positionals: [{ name: "ID", summary: "the id from `posthaste reports list`" }],
+  examples: [
+    { line: "posthaste reports show 4QJ7ZC2M9KXD", does: "the sources, and an explanation for each that failed" },
+  ],
   run: async (given, context) => {
     const [id = ""] = given.positionals;
     await using api = await openApi(given, context);

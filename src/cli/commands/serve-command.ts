@@ -9,8 +9,8 @@ export const serveCommand: Command = {
   name: "serve",
   summary: "run the server in production",
   description:
-    "Logs JSON on standard output. SIGHUP reads the configuration again, whole or not at all; SIGTERM or SIGINT stops\n" +
-    "accepting, finishes or defers what is under way within stop_within, and ends; a second one ends at once.",
+    "Logs JSON to standard output. SIGHUP reloads the configuration, completely or not at all. On SIGTERM or SIGINT\n" +
+    "the server stops accepting mail, finishes or defers deliveries within stop_within, and exits; a second signal ends it at once.",
   options: [
     { ...configOption, summary: "configuration; default ./posthaste.toml, then /etc/posthaste/posthaste.toml" },
   ],
@@ -19,7 +19,8 @@ export const serveCommand: Command = {
   run: async (given, context) => {
     const name = given.text("config");
     const file = name === undefined ? await findConfig(context) : resolve(context.workingDirectory, name);
-    if (file === undefined) throw usageError("--config FILE is needed: there is no posthaste.toml here");
+    if (file === undefined)
+      throw usageError("--config FILE is required: there is no posthaste.toml here or in /etc/posthaste");
     const { interrupted } = context;
     const load = async () => (await loadSettings(file, context)).settings;
     const server = await context.startServer({ settings: await load(), mode: "production", reload: load });

@@ -11,21 +11,21 @@ import { plural, relativeTime } from "../words.ts";
 
 const siteName: PositionalDeclaration = {
   name: "SITE",
-  summary: "its name or description as listed, or a domain or address whose mail goes there",
+  summary: "its name or description as listed, or a domain or address whose mail goes to it",
 };
 
 const list: Command = {
   name: "site list",
-  summary: "list where mail goes now, and what rests or is limited",
+  summary: "list the sites that mail goes to, and which of them are paused or limited",
   options: [{ name: "all", summary: "idle sites, too" }, jsonOption, ...serverOptions],
   positionals: [],
-  examples: [{ line: "posthaste site list", does: "deliveries under way, mail that waits, rests with their end" }],
+  examples: [{ line: "posthaste site list", does: "deliveries in progress, waiting mail, and when each pause ends" }],
   run: async (given, context) => {
     await using api = await openApi(given, context, { serverOnly: true });
     const answer = await ask(api, `/api/v1/sites${given.flag("all") ? "?all=true" : ""}`);
     if (given.flag("json")) return print(context, answer);
     const { sites } = siteList.parse(answer);
-    if (sites.length === 0) context.stderr.write("No site has work, rests or is limited.\n");
+    if (sites.length === 0) context.stderr.write("No site has mail waiting, is paused or is limited.\n");
     else context.stdout.write(siteTable(sites, context));
     return ExitCode.ok;
   },
@@ -33,7 +33,7 @@ const list: Command = {
 
 const show: Command = {
   name: "site show",
-  summary: "show one site: why it rests and until when, its limit, what waits, its last reply",
+  summary: "show one site: why and until when it is paused, its limit, its waiting mail and its last reply",
   options: [jsonOption, ...serverOptions],
   positionals: [siteName],
   examples: [{ line: "posthaste site show example.org", does: "the site that takes mail for example.org" }],
@@ -47,12 +47,12 @@ const show: Command = {
 
 const rest: Command = {
   name: "site rest",
-  summary: "leave a site alone for a time",
+  summary: "pause deliveries to a site for a time",
   description:
-    "Deliveries under way continue. Everything else for the site is deferred without an attempt, and that does not count as one. A restart of the server ends the rest.",
+    "Deliveries in progress continue. All other mail for the site is deferred without an attempt, and this does not count as an attempt. A restart of the server ends the pause.",
   options: [
-    { name: "for", value: "TIME", required: true, summary: "how long, such as 30m or 2h; 7d at most" },
-    { name: "reason", value: "TEXT", required: true, summary: "why, for whoever asks what the mail waits for" },
+    { name: "for", value: "TIME", required: true, summary: "how long, such as 30m or 2h; at most 7d" },
+    { name: "reason", value: "TEXT", required: true, summary: "reason, shown with the mail that waits" },
     jsonOption,
     ...serverOptions,
   ],
@@ -69,11 +69,11 @@ const rest: Command = {
 
 const wake: Command = {
   name: "site wake",
-  summary: "end a site's rest and try its mail now",
-  description: "One delivery finds out whether the site answers; the others follow when it does.",
+  summary: "end the pause of a site and try its mail now",
+  description: "One delivery checks whether the site answers; the others follow if it does.",
   options: [jsonOption, ...serverOptions],
   positionals: [siteName],
-  examples: [{ line: "posthaste site wake example.org", does: "the mail that waits for it is due now" }],
+  examples: [{ line: "posthaste site wake example.org", does: "its waiting mail is due now" }],
   run: (given, context) => order(given, context, "wake", {}),
 };
 
@@ -92,7 +92,7 @@ async function order(
   if (verb === "wake") {
     const { retried } = wokenSite.parse(answer);
     context.stderr.write(
-      `The site is awake; ${plural(retried, "recipient")} that waited for it ${retried === 1 ? "is" : "are"} due now.\n`,
+      `The pause has ended; ${plural(retried, "waiting recipient")} ${retried === 1 ? "is" : "are"} due now.\n`,
     );
   }
   return describe(context, siteShown.parse(answer));
@@ -121,7 +121,7 @@ function describe(context: CliContext, site: SiteShown): number {
 }
 
 function deliveries({ running, limit, normal_limit: normal }: SiteShown): string {
-  return `${running} of at most ${limit} deliveries under way${limit === normal ? "" : ` (normally ${normal})`}`;
+  return `${running} of at most ${limit} deliveries in progress${limit === normal ? "" : ` (normally ${normal})`}`;
 }
 
 function siteTable(sites: readonly SiteShown[], { stdout, clock, environment }: CliContext): string {

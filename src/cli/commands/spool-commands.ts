@@ -13,8 +13,8 @@ const progressMs = 1000;
 export const spoolCommands: readonly Command[] = [
   {
     name: "spool check",
-    summary: "look at every page and content file of the spool, and tell which messages have lost what",
-    description: "Run it with the server stopped. It changes nothing. Exit code 65: something is damaged.",
+    summary: "check every page and content file of the spool, and list what each damaged message has lost",
+    description: "Stop the server first. This command changes nothing. Exit code 65: something is damaged.",
     options: [{ name: "json", summary: "print the result as JSON" }, ...serverOptions],
     positionals: [],
     examples: [{ line: "posthaste spool check", does: "after the log said spool-damaged" }],
@@ -32,7 +32,7 @@ export const spoolCommands: readonly Command[] = [
         ...badPages.map(({ page, table, reason }) => `page ${page} (${table}): ${reason}`),
         ...damaged.map(({ message, lost }) => `message ${message} has lost ${lost}`),
         ...faults.map((fault) => `SQLite: ${fault}`),
-        isWhole ? "Nothing is damaged." : "All other messages are whole; the server leaves out what is damaged.",
+        isWhole ? "Nothing is damaged." : "All other messages are intact; the server skips what is damaged.",
       ];
       context.stdout.write(`${lines.join("\n")}\n`);
       return isWhole ? ExitCode.ok : ExitCode.data;
@@ -40,24 +40,24 @@ export const spoolCommands: readonly Command[] = [
   },
   {
     name: "spool salvage",
-    summary: "make a new spool of everything that a damaged one still has",
+    summary: "create a new spool from everything that a damaged one still holds",
     description:
-      "Run it with the server stopped, before anything else opens the spool. The damaged spool is only read. What may have been delivered already, and what has lost its content, is held. docs/reliability.md says how to go on. Exit code 65: something was lost.",
+      "Stop the server first, and run this before anything else opens the spool. This command only reads the damaged spool. It holds mail that may already have been delivered and mail that has lost its content. docs/reliability.md describes the next steps. Exit code 65: something was lost.",
     options: [
       {
         name: "to",
         value: "FOLDER",
         completes: "folder",
-        summary: "a folder that does not exist yet; default: salvaged in the data directory",
+        summary: "a folder that does not exist yet; default: `salvaged` in the data directory",
       },
-      { name: "log-lost", summary: "spool.db-wal is lost: hold everything that is not final" },
+      { name: "log-lost", summary: "use when spool.db-wal is lost: hold everything that is not final" },
       { name: "json", summary: "print the result as JSON" },
       ...serverOptions,
     ],
     positionals: [],
     examples: [
-      { line: "posthaste spool salvage", does: "after posthaste spool check said what is damaged" },
-      { line: "posthaste spool salvage --to /mnt/new/spool", does: "away from a disk that fails" },
+      { line: "posthaste spool salvage", does: "after posthaste spool check has reported damage" },
+      { line: "posthaste spool salvage --to /mnt/new/spool", does: "onto another disk, when this one is failing" },
     ],
     run: async (given, context) => {
       const { dataDir } = await findServer(given, context);
@@ -72,25 +72,29 @@ export const spoolCommands: readonly Command[] = [
   },
   {
     name: "spool downgrade",
-    summary: "take the spool back to an older format, before an older Posthaste is installed",
+    summary: "convert the spool to an older format before you install an older Posthaste",
     description:
-      "Run it with the newer Posthaste, its server stopped. Mail, history and records stay; docs/spool.md tells more.",
+      "Stop the server and run this with the newer Posthaste. Mail, history and records are kept; docs/spool.md has the details.",
     options: [
-      { name: "to", value: "FORMAT", summary: "the format that the older one knows; default: one below the present" },
+      {
+        name: "to",
+        value: "FORMAT",
+        summary: "the newest format that the older version knows; default: one below the current format",
+      },
       ...serverOptions,
     ],
     positionals: [],
     examples: [
       { line: "posthaste spool downgrade", does: "one format back" },
-      { line: "posthaste spool downgrade --to 1", does: "for a Posthaste that says it knows formats up to 1" },
+      { line: "posthaste spool downgrade --to 1", does: "for a Posthaste that knows formats up to 1" },
     ],
     run: async (given, context) => {
       const text = given.text("to");
       if (text !== undefined && !/^[1-9]\d{0,3}$/.test(text))
-        throw usageError(`"${text}" is not a format: a number from 1`);
+        throw usageError(`"${text}" is not a format: use a whole number from 1`);
       const { dataDir } = await findServer(given, context);
       const { from, to } = await context.downgradeSpool(dataDir, text === undefined ? undefined : Number(text));
-      context.stdout.write(`The spool in ${dataDir} had format ${from} and has format ${to} now.\n`);
+      context.stdout.write(`Converted the spool in ${dataDir} from format ${from} to format ${to}.\n`);
       return ExitCode.ok;
     },
   },

@@ -18,19 +18,20 @@ const passwordOption: OptionDeclaration = {
   name: "password-file",
   value: "FILE",
   completes: "file",
-  summary: "read the password from FILE or, with -, from standard input; without it a terminal asks, a pipe is read",
+  summary:
+    "read the password from FILE, or from standard input with -; default: prompt on a terminal, else read from the pipe",
 };
 
 const passwordOptions: readonly OptionDeclaration[] = [
   passwordOption,
-  { name: "generate", summary: "make a strong password and print it on standard output" },
+  { name: "generate", summary: "create a strong password and print it to standard output" },
 ];
 
 const addressArgument = { name: "ADDRESS", summary: "the user's address, which is also the login" } as const;
 
 const add: Command = {
   name: "user add",
-  summary: "make a user with a mailbox and a login",
+  summary: "add a user with a mailbox and a login",
   options: [...passwordOptions, jsonOption, ...serverOptions],
   positionals: [addressArgument],
   examples: [
@@ -44,13 +45,13 @@ const add: Command = {
     // Users may be made before the server has run for the first time.
     await using api = await openApi(given, context, { mayCreate: true });
     await ask(api, "/api/v1/users", { method: "POST", json: { address, password: password.text } });
-    return tellDone({ given, context, address, password, done: "made" });
+    return tellDone({ given, context, address, password, done: `Created user ${address}.` });
   },
 };
 
 const passwd: Command = {
   name: "user passwd",
-  summary: "give a user a new password",
+  summary: "change the password of a user",
   options: [...passwordOptions, jsonOption, ...serverOptions],
   positionals: [addressArgument],
   examples: [{ line: "posthaste user passwd ann@example.org --password-file - < new.txt", does: "from a pipe" }],
@@ -61,13 +62,13 @@ const passwd: Command = {
     await using api = await openApi(given, context);
     await requireUser(api, address);
     await ask(api, userPath(address), { method: "PUT", json: { password: password.text } });
-    return tellDone({ given, context, address, password, done: "given a new password" });
+    return tellDone({ given, context, address, password, done: `Password of ${address} changed.` });
   },
 };
 
 const list: Command = {
   name: "user list",
-  summary: "list users and where each is declared",
+  summary: "list all users and where each is declared",
   options: [jsonOption, ...serverOptions],
   positionals: [],
   examples: [],
@@ -80,7 +81,7 @@ const list: Command = {
     }
     const { users } = userList.parse(answer);
     if (users.length === 0) {
-      context.stderr.write("There are no users. `posthaste user add ADDRESS` makes one.\n");
+      context.stderr.write("There are no users. `posthaste user add ADDRESS` creates one.\n");
       return ExitCode.ok;
     }
     const rows = users.map(({ address, source }) => [
@@ -97,7 +98,7 @@ const list: Command = {
 
 const remove: Command = {
   name: "user remove",
-  summary: "remove a user; mail already delivered stays where it is",
+  summary: "remove a user; mail that was already delivered is kept",
   options: [yesOption, jsonOption, ...serverOptions],
   positionals: [addressArgument],
   examples: [{ line: "posthaste user remove ann@example.org --yes", does: "without asking" }],
@@ -107,7 +108,7 @@ const remove: Command = {
     await using api = await openApi(given, context);
     await requireUser(api, address);
     if (!given.flag("yes")) {
-      if (!context.stdin.isTerminal) throw usageError(`${address} would be removed; off a terminal, --yes says so`);
+      if (!context.stdin.isTerminal) throw usageError(`This would remove ${address}. No terminal to ask on: add --yes`);
       const answer = await context.stdin.ask(`Remove ${address}? New mail for it will be refused. [y/N] `);
       if (!/^y(es)?$/i.test(answer.trim())) {
         context.stderr.write("Nothing was changed.\n");
@@ -115,13 +116,13 @@ const remove: Command = {
       }
     }
     await ask(api, userPath(address), { method: "DELETE" });
-    return tellDone({ given, context, address, done: "removed" });
+    return tellDone({ given, context, address, done: `Removed ${address}.` });
   },
 };
 
 const hash: Command = {
   name: "user hash",
-  summary: "print what stands for a password in the configuration file",
+  summary: "print the password hash for the configuration file",
   options: [passwordOption, jsonOption],
   positionals: [],
   examples: [{ line: "posthaste user hash", does: "for `password` of a [[user]]; asks for the password twice" }],
@@ -148,7 +149,7 @@ interface ChosenPassword {
 async function passwordFor(given: GivenArguments, context: CliContext): Promise<ChosenPassword> {
   const file = given.text("password-file");
   if (given.flag("generate")) {
-    if (file !== undefined) throw usageError("--generate and --password-file exclude each other");
+    if (file !== undefined) throw usageError("--generate and --password-file cannot be used together");
     // 18 octets: 144 bits in 24 letters.
     return { text: Buffer.from(context.random.bytes(18)).toString("base64url"), generated: true };
   }
@@ -156,7 +157,9 @@ async function passwordFor(given: GivenArguments, context: CliContext): Promise<
   if (!context.stdin.isTerminal) {
     const piped = passwordIn(await context.stdin.readAll(passwordBytesMax), "standard input");
     if (piped === "") {
-      throw usageError("no terminal to ask for a password; pipe it in, or use --password-file FILE or --generate");
+      throw usageError(
+        "there is no terminal to ask for a password: pipe it in, or use --password-file FILE or --generate",
+      );
     }
     return { text: piped, generated: false };
   }
@@ -197,7 +200,8 @@ function checkAddress(address: string): void {
 async function requireUser(api: ServerApi, address: string): Promise<void> {
   const { users } = userList.parse(await ask(api, "/api/v1/users"));
   const user = users.find((candidate) => asciiLowerCase(candidate.address) === asciiLowerCase(address));
-  if (!user) throw new CliError(ExitCode.noUser, `there is no user ${address}`, "`posthaste user list` shows all.");
+  if (!user)
+    throw new CliError(ExitCode.noUser, `there is no user ${address}`, "`posthaste user list` shows all users.");
   if (user.source === "file") {
     throw new CliError(ExitCode.data, `${address} is declared in the configuration file; change it there and reload`);
   }
@@ -222,7 +226,7 @@ function tellDone(result: {
     );
     return ExitCode.ok;
   }
-  context.stderr.write(`${address} was ${done}.\n`);
+  context.stderr.write(`${done}\n`);
   if (generated !== undefined) context.stdout.write(`${generated}\n`);
   return ExitCode.ok;
 }

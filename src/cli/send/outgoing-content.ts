@@ -31,7 +31,8 @@ export async function contentMaker(
   const [file] = given.positionals;
   if (file !== undefined) {
     for (const name of ["subject", "body", "attach"]) {
-      if (given.text(name) !== undefined) throw usageError(`--${name} makes a message; it cannot be added to a FILE`);
+      if (given.text(name) !== undefined)
+        throw usageError(`--${name} composes a message and cannot be used with a FILE`);
     }
     const top = Buffer.from(extra.map((line) => `${line}\r\n`).join(""));
     const content = withCrlf(Buffer.from(await readFileOf(file, messageBytesMax, context)));

@@ -19,7 +19,7 @@ export async function resolveTargets(plan: SendPlan, context: CliContext): Promi
   const answer = await context.resolver().query(domain, "MX");
   const records = recordsOf(answer, `MX records of ${domain}`).toSorted((a, b) => a.preference - b.preference);
   if (records.some(({ exchange }) => exchange === "")) {
-    throw new CliError(ExitCode.data, `${domain} takes no mail (null MX, RFC 7505)`);
+    throw new CliError(ExitCode.data, `${domain} does not accept mail (null MX, RFC 7505)`);
   }
   const hosts = records.length === 0 ? [domain] : records.map(({ exchange }) => exchange);
   const targets: SendTarget[] = [];

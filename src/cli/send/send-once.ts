@@ -142,7 +142,7 @@ function tlsReport({ protocol, cipher, resumed, verified, verifyError, peerCerti
 
 function recipientReport(address: string, result: RecipientResult): RecipientReport {
   if (result.kind === "broken") {
-    const sent = result.contentSent ? "; all of it had been sent, so it may have arrived" : "";
+    const sent = result.contentSent ? "; the whole message had been sent, so it may have arrived" : "";
     return { address, accepted: false, code: null, reply: `${troubleOf(result.failure).message}${sent}` };
   }
   return { address, accepted: result.kind === "accepted", code: result.reply.code, reply: replyText(result.reply) };

@@ -50,7 +50,7 @@ export async function sendPlan(given: GivenArguments, context: CliContext): Prom
     .texts("to")
     .flatMap((text) => (text.includes('"') ? [text] : text.split(",")))
     .map((text) => text.trim());
-  if (to.length === 0) throw usageError("--to is needed: who gets the message");
+  if (to.length === 0) throw usageError("--to is required: the recipient of the message");
   const mailboxes = [...(given.text("from") ? [given.required("from")] : []), ...to].map(requireMailbox);
   const from = given.required("from");
   return {
@@ -93,20 +93,20 @@ async function credentialsFrom(given: GivenArguments, context: CliContext): Prom
   const user = given.text("user");
   const file = given.text("password-file");
   if (auth !== undefined) {
-    if (user !== undefined || file !== undefined) throw usageError("--auth and --user exclude each other");
+    if (user !== undefined || file !== undefined) throw usageError("--auth and --user cannot be used together");
     const colon = auth.indexOf(":");
     if (colon < 1) throw usageError("--auth takes USER:PASSWORD; --user with --password-file keeps it from `ps`");
     return { username: auth.slice(0, colon), password: auth.slice(colon + 1) };
   }
   if (user === undefined) {
-    if (file !== undefined) throw usageError("--password-file needs --user");
+    if (file !== undefined) throw usageError("--password-file requires --user");
     return undefined;
   }
   if (file !== undefined) {
     const text = new TextDecoder().decode(await readFileOf(file, 65_536, context)).replace(/\r?\n$/, "");
     return { username: user, password: text };
   }
-  if (!context.stdin.isTerminal) throw usageError("--user needs --password-file off a terminal");
+  if (!context.stdin.isTerminal) throw usageError("--user requires --password-file when there is no terminal");
   return { username: user, password: await context.stdin.ask(`Password of ${user}: `, { hidden: true }) };
 }
 
@@ -121,7 +121,7 @@ export async function readFileOf(name: string, bytesMax: number, context: CliCon
   const path = resolve(context.workingDirectory, name);
   try {
     const facts = await context.files.stat(path);
-    if (facts && facts.size > bytesMax) throw new CliError(ExitCode.data, `${path} has over ${bytesMax} octets`);
+    if (facts && facts.size > bytesMax) throw new CliError(ExitCode.data, `${path} is larger than ${bytesMax} octets`);
     return await context.files.readFile(path);
   } catch (error) {
     if (error instanceof FileError) throw new CliError(ExitCode.data, `${path} cannot be read (${error.code})`);

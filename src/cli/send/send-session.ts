@@ -115,7 +115,7 @@ async function prepare(connection: SmtpClientConnection, preparation: Preparatio
   return trouble ?? (plan.credentials ? await logIn(connection, preparation) : undefined);
 }
 
-const verifiedHint = "--ca FILE trusts a certificate; --tls starttls goes on without checking it.";
+const verifiedHint = "Use --ca FILE to trust a certificate, or --tls starttls to continue without verification.";
 
 async function secure(connection: SmtpClientConnection, preparation: Preparation): Promise<SendTrouble | undefined> {
   const { plan, watch, context, tlsOptions } = preparation;
@@ -126,7 +126,7 @@ async function secure(connection: SmtpClientConnection, preparation: Preparation
       ? {
           exitCode: ExitCode.unavailable,
           message: "the server does not offer STARTTLS",
-          hint: "--tls none sends in clear.",
+          hint: "Use --tls none to send without TLS.",
         }
       : undefined;
   }
@@ -141,7 +141,7 @@ async function secure(connection: SmtpClientConnection, preparation: Preparation
       if (!needed) return undefined;
       return { exitCode: exitCodeOf(answer.reply), message: `STARTTLS was refused: ${replyText(answer.reply)}` };
     case "failed": {
-      const hints = { verified: verifiedHint, opportunistic: "--tls none sends in clear." };
+      const hints = { verified: verifiedHint, opportunistic: "Use --tls none to send without TLS." };
       const hint = plan.tls === "verified" || plan.tls === "opportunistic" ? hints[plan.tls] : undefined;
       return { ...troubleOf(answer.failure), ...(hint === undefined ? {} : { hint }) };
     }
@@ -156,11 +156,11 @@ async function logIn(connection: SmtpClientConnection, preparation: Preparation)
   const { endpoint } = target;
   const local = endpoint.kind === "unix" || isLoopback(endpoint.address);
   if (!connection.tls && !local) {
-    const message = "the password was not sent: the connection is in clear";
+    const message = "the password was not sent: the connection does not use TLS";
     return { exitCode: ExitCode.noPermission, message, hint: "Use --tls starttls or --tls implicit." };
   }
   if (connection.tls && !connection.tls.verified && !local) {
-    watch.remark?.("the certificate was not verified; anybody on the way could read the password");
+    watch.remark?.("the certificate was not verified; someone in between could read the password");
   }
   const answer = await connection.authenticate(plan.credentials);
   switch (answer.kind) {
@@ -242,7 +242,7 @@ async function connectTrouble(
   const place = placeOf(target.endpoint);
   if (error.code === "ETLS" || implicit) {
     if (error.code !== "ECONNREFUSED" && (await probeServer(target, context)) === "clear") {
-      const message = `${place} greets in clear, it does not speak TLS from the first octet`;
+      const message = `${place} does not start with TLS`;
       return { exitCode: ExitCode.unavailable, message, hint: "Use --tls starttls (or opportunistic)." };
     }
     if (error.code === "ETLS") {
@@ -252,13 +252,13 @@ async function connectTrouble(
       };
     }
   }
-  const why = error.code === "ECONNREFUSED" ? "nothing listens there (ECONNREFUSED)" : error.message;
+  const why = error.code === "ECONNREFUSED" ? "no program listens on this port (ECONNREFUSED)" : error.message;
   return { exitCode: ExitCode.unavailable, message: `${place} cannot be reached: ${why}` };
 }
 
 function tlsFirst({ endpoint }: SendTarget): SendTrouble {
   const place = endpoint.kind === "ip" ? `port ${endpoint.port}` : endpoint.path;
-  const message = `${place} speaks TLS from the first octet`;
+  const message = `${place} starts with TLS`;
   return { exitCode: ExitCode.unavailable, message, hint: "Use --tls implicit." };
 }
 
