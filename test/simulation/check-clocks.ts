@@ -12,6 +12,8 @@ import { shortenedExpiry } from "./world.ts";
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 
+const troubleMs = 45 * minuteMs;
+
 /** Smaller steps are how a clock is kept right. */
 const noticedMs = 1.5 * minuteMs;
 
@@ -59,6 +61,32 @@ export function checkFalseExpiry({ machine, faults, numbers }: WorldView): reado
     const age = realMs - began + believed + faults.jumps.length * noticedMs;
     if (age >= shortenedExpiry * numbers.expireMs) return [];
     return [`${String(id)} for ${String(fields["recipient"])} was given up for a clock that had just been set`];
+  });
+}
+
+/** What a scene promised for a letter came true, whatever the wall clock said meanwhile. */
+export function checkArrivals({ machine, stage, faults, workload }: WorldView, rows: Rows): readonly string[] {
+  return stage.arrivals.flatMap(({ sent, byMs, unwarned = false }) => {
+    const { outcome, letter, marker } = sent;
+    if (outcome?.kind !== "accepted" || byMs > machine.clock.monotonicMs()) return [];
+    const { id } = outcome;
+    if (workload.operations.some((at) => at >= sent.at && at <= byMs)) return [];
+    const until = machine.events.filter(({ realMs, fields }) => realMs <= byMs && fields["message"] === id);
+    const history = rows.find(({ message }) => message.id === id)?.events ?? [];
+    const wasWarned = history.some((event) => event.kind === "report-queued" && event.action === "delayed");
+    return letter.to.flatMap((path) => {
+      const address = path.slice(1, path.indexOf(">"));
+      const receiver = stage.receivers.find(({ domain }) => address.endsWith(`@${domain}`));
+      if (faults.troubled(sent.at - troubleMs, byMs, receiver)) return [];
+      const own = until.filter(({ fields }) => fields["recipient"] === address);
+      const hasArrived = own.some(({ name }) => name === "recipient-relayed" || name === "recipient-delivered");
+      const minutes = Math.round((byMs - sent.at) / minuteMs);
+      const last = own.at(-1)?.name ?? "no attempt";
+      return [
+        ...(hasArrived ? [] : [`${marker} (${id}) for ${address} had not arrived after ${minutes} minutes: ${last}`]),
+        ...(unwarned && wasWarned ? [`${marker} (${id}) was reported as delayed, for a clock that was wrong`] : []),
+      ];
+    });
   });
 }
 

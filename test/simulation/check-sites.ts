@@ -5,6 +5,7 @@ import { shortenedExpiry } from "./world.ts";
 import { atOnce, bySite, type Delivery, isOfServer, roundedMs } from "./deliveries.ts";
 
 const minuteMs = 60_000;
+const longestRestMs = 15 * minuteMs;
 
 /** Attempts per site stay within limits: connections at once, as our server sees them. */
 export function checkSessions({ receivers, numbers, machine, faults, stage }: WorldView): readonly string[] {
@@ -77,14 +78,16 @@ export function checkRests(view: WorldView, deliveries: readonly Delivery[]): re
       // What was under way when another one failed does not prolong the rest, and may end after it.
       if (endedWithin(failed, from - roundedMs, to - 0.001) || endedWithin(worked, to - minuteMs - roundedMs, to))
         continue;
-      const probe = ofSite.findIndex((one) => one.from > to + roundedMs);
+      // A last attempt that fails within a rest does not prolong it.
+      if (isLastAttempt(view, failure) && endedWithin(failed, to - longestRestMs, to - 0.001)) continue;
+      const probe = ofSite.findIndex((one) => one.from > to + roundedMs && !isLastAttempt(view, one));
       const next = ofSite[probe];
       if (next === undefined || endedWithin(worked, to, next.from)) continue;
       // Between two reloads all mail of a site is for one domain, so who ends its rest asked for just that domain's.
       const isEnded = ends.some(
         ({ domain, at }) => at >= to && at <= next.from + roundedMs && (domain ?? next.domain) === next.domain,
       );
-      if (next.from <= to + minuteMs - roundedMs && !isEnded && !isLastAttempt(view, next)) {
+      if (next.from <= to + minuteMs - roundedMs && !isEnded) {
         problems.push(`${route} could not be reached, and was tried again after ${Math.round(next.from - to)} ms`);
         break;
       }
@@ -113,12 +116,13 @@ export function checkRestsLast(view: WorldView, deliveries: readonly Delivery[])
     const own = told.filter(({ at, fields }) => fields["description"] === route && at >= from && at <= to);
     return own.flatMap(({ at: began, name, fields }) => {
       const until = Date.parse(String(fields["until"]));
-      const early = ofSite.find((one) => one.from > began + roundedMs && one.from < until - roundedMs);
+      const early = ofSite.find(
+        (one) => one.from > began + roundedMs && one.from < until - roundedMs && !isLastAttempt(view, one),
+      );
       if (name !== "site-resting" || early === undefined) return [];
       const isMeanwhile = (at: number) => at >= began && at <= early.from + roundedMs;
       if (own.some((other) => other.name === "site-recovered" && isMeanwhile(other.at))) return [];
       if (ends.some(({ domain, at }) => isMeanwhile(at) && (domain ?? early.domain) === early.domain)) return [];
-      if (isLastAttempt(view, early)) return [];
       return [
         `${route} was to rest until ${String(fields["until"])}, and was tried ${Math.round(until - early.from)} ms before`,
       ];

@@ -9,7 +9,14 @@ import type { QueueStats, SiteStats } from "../../src/queue/queue.ts";
 import { finalStates, openStates } from "../../src/spool/recipient-state.ts";
 import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../../src/spool/spool.ts";
 import { checkCopies, checkDrained, checkFinalStates, checkMailboxes, checkNothingLost } from "./check-copies.ts";
-import { checkExpiredInTime, checkFalseExpiry, checkLastAttempts, checkSteps, checkStepsBack } from "./check-clocks.ts";
+import {
+  checkArrivals,
+  checkExpiredInTime,
+  checkFalseExpiry,
+  checkLastAttempts,
+  checkSteps,
+  checkStepsBack,
+} from "./check-clocks.ts";
 import { checkAnswers, checkNames } from "./check-names.ts";
 import { checkDailyReports, checkGathered, checkOwed, checkReports, checkWarnings } from "./check-reports.ts";
 import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./check-schedule.ts";
@@ -90,6 +97,7 @@ async function safety(view: WorldView, rows: Rows): Promise<readonly string[]> {
     ...checkSteps(view),
     ...checkStepsBack(view),
     ...checkFalseExpiry(view),
+    ...checkArrivals(view, rows),
     ...checkExpiredInTime(view, rows),
     ...checkLastAttempts(view, rows, deliveries),
     ...checkSessions(view),

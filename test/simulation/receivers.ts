@@ -42,6 +42,8 @@ export const sceneCharacters = [
   "poisoned",
   /** Answers each message by one of its own, whatever it is. */
   "auto-responder",
+  /** Nobody's mailbox takes anything before a scene says so. */
+  "opens-late",
 ] as const;
 export type Character = (typeof characters)[number] | (typeof sceneCharacters)[number];
 
@@ -62,7 +64,7 @@ export const neverRefuses: ReadonlySet<Character> = new Set(
   [...characters, ...sceneCharacters].filter((character) => !maySay5yz.has(character)),
 );
 /** They take what they are given within seconds, though perhaps not the first time. */
-export const answersSoon: ReadonlySet<Character> = new Set(["healthy", "greylister", "moves"]);
+export const answersSoon: ReadonlySet<Character> = new Set(["healthy", "greylister", "moves", "opens-late"]);
 
 /** All ask for five minutes. */
 const greylistings = [
@@ -146,6 +148,8 @@ export class Receiver {
   readonly line: SlowLine;
   /** From when on it is an ordinary server. */
   #healed = false;
+  /** Of one that opens late. */
+  #isOpen = false;
   readonly #parts: ReceiverParts;
   readonly #seen = new Map<string, number>();
   /** Sessions that a message is about to break. */
@@ -226,6 +230,11 @@ export class Receiver {
   heal(): void {
     this.#healed = true;
     this.line.delayMs = 0;
+  }
+
+  /** From here on one that opens late takes what it is given. */
+  open(): void {
+    this.#isOpen = true;
   }
 
   #moveOnAndOn(): void {
@@ -323,6 +332,8 @@ export class Receiver {
       case "seven-bit":
       case "auto-responder":
         return undefined;
+      case "opens-late":
+        return verb === "RCPT" && !this.#isOpen ? "450 4.2.1 Mailbox busy" : undefined;
       case "poisoned":
         if (verb === "MAIL" && line.includes("<poison@")) this.#poisoned.add(command.session);
         return verb === "RCPT" && this.#poisoned.has(command.session) ? CLOSE : undefined;

@@ -1,6 +1,6 @@
 /**
- * Scenes: worlds that are made for one kind of trouble, which chance would bring about too seldom. Every other seed has
- * one of them, in turn. Some of the seed's faults go on beside it.
+ * Scenes: worlds that are made for one kind of trouble, which chance would bring about too seldom. Five seeds in
+ * eight have one of them, in turn. Some of the seed's faults go on beside it.
  */
 import type { Chance } from "./chance.ts";
 import type { Fault } from "./fault-plan.ts";
@@ -8,6 +8,7 @@ import { automaticMail, autoResponders, loopsHeld } from "./scenes-automatic.ts"
 import { backupLacks, poison, sevenBit } from "./scenes-sites.ts";
 import { manyNames, manyReports, oneMailing, slowMailbox, twoSenders } from "./scenes-shares.ts";
 import { bareLineFeeds, refusedVerbs, staleLeases } from "./scenes-operators.ts";
+import { clockBack, clockForwardAndBack, endsAtRest } from "./scenes-clocks.ts";
 import type { Scene } from "./stage.ts";
 
 const minuteMs = 60_000;
@@ -29,8 +30,12 @@ const scenes: readonly Scene[] = [
   loopsHeld,
 ];
 
+/** They have seeds of their own, one in eight, so that the seeds of the others play what they always did. */
+const scenesOfTime: readonly Scene[] = [endsAtRest, clockForwardAndBack, clockBack];
+
 export function sceneOf(seed: number): Scene | undefined {
-  return seed % 2 === 0 ? scenes[(seed / 2) % scenes.length] : undefined;
+  if (seed % 2 === 0) return scenes[(seed / 2) % scenes.length];
+  return seed % 8 === 1 ? scenesOfTime[((seed - 1) / 8) % scenesOfTime.length] : undefined;
 }
 
 /** When a scene begins, and whether nothing else goes wrong meanwhile. */

@@ -27,6 +27,14 @@ export interface Promised {
   readonly despiteVerbs?: boolean;
 }
 
+/** The letter reaches all its recipients by then. Times of this are those of the clock that nobody sets. */
+export interface Arrival {
+  readonly sent: Sent;
+  readonly byMs: number;
+  /** Its sender hears of no delay. */
+  readonly unwarned?: boolean;
+}
+
 export class Stage {
   readonly machine: Machine;
   readonly workload: Workload;
@@ -35,6 +43,7 @@ export class Stage {
   readonly healthy: Receiver;
   readonly receivers: Receiver[] = [];
   readonly promises: Promised[] = [];
+  readonly arrivals: Arrival[] = [];
   /** Mailboxes whose file system hangs for a while: their users wait, and nobody else. */
   readonly hangingMailboxes = new Set<string>();
   /** When it begins, in time since the start. */
@@ -102,6 +111,12 @@ export class Stage {
   /** Sends it, and promises that it is done so many milliseconds after it was accepted. */
   promise(withinMs: number, afterMs: number, errand: Errand, options: Pick<Promised, "despiteVerbs"> = {}): void {
     this.promises.push({ sent: this.send(afterMs, errand), withinMs, ...options });
+  }
+
+  /** Sends it, and promises that all its recipients have it so many milliseconds after the scene began. */
+  arrives(byMs: number, afterMs: number, errand: Errand, options: Pick<Arrival, "unwarned"> = {}): void {
+    const sent = this.send(afterMs, errand);
+    this.arrivals.push({ sent, byMs: this.machine.clock.monotonicMs() + this.atMs + byMs, ...options });
   }
 
   at(afterMs: number, act: () => void): void {
