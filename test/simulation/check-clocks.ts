@@ -70,7 +70,7 @@ export function checkArrivals({ machine, stage, faults, workload }: WorldView, r
     const { outcome, letter, marker } = sent;
     if (outcome?.kind !== "accepted" || byMs > machine.clock.monotonicMs()) return [];
     const { id } = outcome;
-    if (workload.operations.some((at) => at >= sent.at && at <= byMs)) return [];
+    if (workload.operations.some((at) => at >= sent.at && at <= byMs && !stage.operations.has(at))) return [];
     const until = machine.events.filter(({ realMs, fields }) => realMs <= byMs && fields["message"] === id);
     const history = rows.find(({ message }) => message.id === id)?.events ?? [];
     const wasWarned = history.some((event) => event.kind === "report-queued" && event.action === "delayed");

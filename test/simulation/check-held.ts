@@ -30,6 +30,27 @@ export function checkHeld({ machine, faults }: WorldView, rows: Rows): readonly 
   );
 }
 
+/** What is due while its content is missing is held for a person, with that reason, and not deferred until it expires. */
+export function checkLostContent({ machine, stage, faults, workload }: WorldView): readonly string[] {
+  return stage.losses.flatMap(({ sent: { outcome, letter, marker, at: sentAt }, fromMs, toMs }) => {
+    if (outcome?.kind !== "accepted" || toMs > machine.clock.monotonicMs()) return [];
+    if (workload.operations.some((at) => at >= sentAt && at <= toMs && !stage.operations.has(at))) return [];
+    return letter.to.flatMap((path) => {
+      const address = path.slice(1, path.indexOf(">"));
+      const receiver = stage.receivers.find(({ domain }) => address.endsWith(`@${domain}`));
+      if (faults.troubled(sentAt - 45 * 60_000, toMs, receiver)) return [];
+      const meanwhile = machine.events.filter(
+        ({ realMs, fields }) =>
+          realMs >= fromMs && realMs <= toMs && fields["message"] === outcome.id && fields["recipient"] === address,
+      );
+      const last = meanwhile.at(-1);
+      if (last?.name === "recipient-held" && /content .* is missing or damaged/.test(String(last.fields["reason"])))
+        return [];
+      return [`${marker} for ${address} has lost its content, and was not held for that: ${last?.name ?? "not tried"}`];
+    });
+  });
+}
+
 /** Automatic mail that was not here before is never held; of a circle, few rounds within a window get through. */
 export function checkAutomatic({ receivers, faults }: WorldView, rows: Rows): readonly string[] {
   const problems: string[] = [];

@@ -23,7 +23,7 @@ import { checkAttempts, checkExpiry, checkLateness, checkLostClaims } from "./ch
 import { checkBusySites, checkLimits, checkRests, checkRestsLast, checkSessions, checkStorms } from "./check-sites.ts";
 import { checkFairness, checkLocal, checkOrder, checkTurns } from "./check-turns.ts";
 import { checkAddresses, checkMailboxLimits, checkPromises, checkSevenBit, checkShares } from "./check-shares.ts";
-import { checkAutomatic, checkHeld } from "./check-held.ts";
+import { checkAutomatic, checkHeld, checkLostContent } from "./check-held.ts";
 import { checkCounts, checkReloads, checkRetries, checkVerbs } from "./check-operators.ts";
 import { deliveriesOf } from "./deliveries.ts";
 import type { FaultInjector } from "./faults.ts";
@@ -119,6 +119,7 @@ async function safety(view: WorldView, rows: Rows): Promise<readonly string[]> {
     ...checkSevenBit(view),
     ...checkAutomatic(view, rows),
     ...checkHeld(view, rows),
+    ...checkLostContent(view),
     ...checkVerbs(view, rows),
     ...checkRetries(view, rows),
     ...checkReloads(view, rows),

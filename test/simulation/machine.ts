@@ -95,6 +95,8 @@ export class Machine {
   program: JournalFormat;
   /** Instead of the journal. */
   readonly store: SqliteStore | undefined;
+  /** Messages whose content is missing, until somebody puts it back. */
+  readonly lostContents = new Set<string>();
   /** How often an older program did not start on a newer spool. */
   refusals = 0;
   /** The spool of the present life. */
@@ -351,6 +353,7 @@ export class Machine {
   #watched(spool: Spool, through: SpoolWatcher["through"]): WatchedSpool {
     return new WatchedSpool(spool, () => this.clock.now(), {
       through,
+      isContentLost: (message) => this.lostContents.has(message),
       claimed: (page, from) => {
         const to = this.clock.now();
         for (const { message, recipients } of page) {

@@ -1,4 +1,4 @@
-/** Scenes of operators whose verbs meet trouble, of programs that submit, and of leases that run out in memory. */
+/** Scenes of operators and what they mend, of programs that submit, and of leases that run out in memory. */
 import type { Scene } from "./stage.ts";
 
 const minuteMs = 60_000;
@@ -62,5 +62,25 @@ export const staleLeases: Scene = {
     stage.at(afterMs, () => stage.faults.setClock(chance.between(21, 58) * minuteMs));
     // A person has the schedule read before the leases are renewed.
     stage.at(afterMs + chance.below(20_000), () => void stage.workload.operate("retry", { domain: "nobody.test" }));
+  },
+};
+
+/** The content of letters that wait is lost. An operator puts it back from a backup, and releases what was held. */
+export const contentLost: Scene = {
+  name: "content that is lost",
+  numbers: { deliveries: 500, ready: 2_000, flooded: false, expireMs: 36 * 60 * minuteMs },
+  play: async (stage) => {
+    const receiver = await stage.host("patient.test", "opens-late");
+    // Each letter is due again between four and six minutes after it came.
+    const lostAtMs = 3 * minuteMs;
+    const putBackAtMs = 12 * minuteMs;
+    for (let index = 0; index < 4; index++) {
+      const to = [`user${index}@${receiver.domain}`, `friend${index}@${receiver.domain}`];
+      const errand = { from: "ann@example.org", to, by: "submitter" } as const;
+      const sent = stage.arrives(putBackAtMs + 4 * minuteMs, index * 1_000, errand);
+      stage.loseContent(sent, lostAtMs, putBackAtMs);
+    }
+    stage.at(lostAtMs, () => receiver.open());
+    stage.operate(putBackAtMs + minuteMs, "release", receiver.domain);
   },
 };

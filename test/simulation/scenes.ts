@@ -7,7 +7,7 @@ import type { Fault } from "./fault-plan.ts";
 import { automaticMail, autoResponders, loopsHeld } from "./scenes-automatic.ts";
 import { backupLacks, poison, sevenBit } from "./scenes-sites.ts";
 import { manyNames, manyReports, oneMailing, slowMailbox, twoSenders } from "./scenes-shares.ts";
-import { bareLineFeeds, refusedVerbs, staleLeases } from "./scenes-operators.ts";
+import { bareLineFeeds, contentLost, refusedVerbs, staleLeases } from "./scenes-operators.ts";
 import { clockBack, clockForwardAndBack, endsAtRest } from "./scenes-clocks.ts";
 import type { Scene } from "./stage.ts";
 
@@ -30,12 +30,12 @@ const scenes: readonly Scene[] = [
   loopsHeld,
 ];
 
-/** They have seeds of their own, one in eight, so that the seeds of the others play what they always did. */
-const scenesOfTime: readonly Scene[] = [endsAtRest, clockForwardAndBack, clockBack];
+/** These have seeds of their own, one in eight, so that the seeds of the others play what they always did. */
+const laterScenes: readonly Scene[] = [endsAtRest, clockForwardAndBack, clockBack, contentLost];
 
 export function sceneOf(seed: number): Scene | undefined {
   if (seed % 2 === 0) return scenes[(seed / 2) % scenes.length];
-  return seed % 8 === 1 ? scenesOfTime[((seed - 1) / 8) % scenesOfTime.length] : undefined;
+  return seed % 8 === 1 ? laterScenes[((seed - 1) / 8) % laterScenes.length] : undefined;
 }
 
 /** When a scene begins, and whether nothing else goes wrong meanwhile. */

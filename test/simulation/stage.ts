@@ -6,7 +6,7 @@ import { Chance } from "./chance.ts";
 import type { FaultInjector } from "./faults.ts";
 import type { Machine } from "./machine.ts";
 import { type Character, Receiver } from "./receivers.ts";
-import type { Errand, Sent, Workload } from "./workload.ts";
+import type { CarriedOut, Errand, Sent, Workload } from "./workload.ts";
 import type { WorldNumbers } from "./world.ts";
 
 export interface Scene {
@@ -35,6 +35,13 @@ export interface Arrival {
   readonly unwarned?: boolean;
 }
 
+/** The content of the letter was missing between those times, of the clock that nobody sets; it was due meanwhile. */
+export interface ContentLoss {
+  readonly sent: Sent;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 export class Stage {
   readonly machine: Machine;
   readonly workload: Workload;
@@ -44,6 +51,9 @@ export class Stage {
   readonly receivers: Receiver[] = [];
   readonly promises: Promised[] = [];
   readonly arrivals: Arrival[] = [];
+  readonly losses: ContentLoss[] = [];
+  /** When an operator of the scene acted; that is no excuse for what the scene promises. */
+  readonly operations = new Set<number>();
   /** Mailboxes whose file system hangs for a while: their users wait, and nobody else. */
   readonly hangingMailboxes = new Set<string>();
   /** When it begins, in time since the start. */
@@ -114,9 +124,30 @@ export class Stage {
   }
 
   /** Sends it, and promises that all its recipients have it so many milliseconds after the scene began. */
-  arrives(byMs: number, afterMs: number, errand: Errand, options: Pick<Arrival, "unwarned"> = {}): void {
+  arrives(byMs: number, afterMs: number, errand: Errand, options: Pick<Arrival, "unwarned"> = {}): Sent {
     const sent = this.send(afterMs, errand);
     this.arrivals.push({ sent, byMs: this.machine.clock.monotonicMs() + this.atMs + byMs, ...options });
+    return sent;
+  }
+
+  /** The content of the letter is missing between those times. */
+  loseContent(sent: Sent, fromMs: number, toMs: number): void {
+    const { lostContents, clock } = this.machine;
+    const beginsAtMs = clock.monotonicMs() + this.atMs;
+    this.losses.push({ sent, fromMs: beginsAtMs + fromMs, toMs: beginsAtMs + toMs });
+    this.at(fromMs, () => {
+      if (sent.outcome?.kind === "accepted") lostContents.add(sent.outcome.id);
+    });
+    this.at(toMs, () => {
+      if (sent.outcome?.kind === "accepted") lostContents.delete(sent.outcome.id);
+    });
+  }
+
+  operate(afterMs: number, verb: CarriedOut["verb"], domain: string): void {
+    this.at(afterMs, () => {
+      this.operations.add(this.machine.clock.monotonicMs());
+      void this.workload.operate(verb, { domain });
+    });
   }
 
   at(afterMs: number, act: () => void): void {

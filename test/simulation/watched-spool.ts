@@ -7,6 +7,8 @@ export interface SpoolWatcher {
   readonly claimed: (page: readonly ClaimedMessage[], from: number) => void;
   /** Recipients that were claimed when it was closed. */
   readonly closing: (claimed: number) => void;
+  /** Whether the content of the message is missing on the disk. */
+  readonly isContentLost: (message: string) => boolean;
   /** Every call goes through here, and may be made to wait. */
   readonly through: <T>(call: () => Promise<T>) => Promise<T>;
 }
@@ -105,6 +107,8 @@ export class WatchedSpool implements Spool {
   }
 
   openContent(...given: Parameters<Spool["openContent"]>): ReturnType<Spool["openContent"]> {
+    const [message] = given;
+    if (this.#watcher.isContentLost(message)) return this.#ask(() => Promise.resolve(undefined));
     return this.#ask((spool) => spool.openContent(...given));
   }
 
