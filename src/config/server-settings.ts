@@ -20,7 +20,7 @@ export const dataDir = filePath().describe(
 
 export const stopWithin = duration({ minMs: 0, maxMs: 3_600_000 })
   .prefault("30s")
-  .describe("How long a stop waits for what is under way before it is given back to the queue. Applies on reload.");
+  .describe("How long shutdown waits for deliveries in progress before they return to the queue. Applies on reload.");
 
 export const tlsSettings = z
   .strictObject({

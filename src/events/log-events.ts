@@ -18,18 +18,18 @@ export const logEvents = {
   "server-started": declare("info", "All listeners are open and the queue runs.", "Mail is accepted."),
   "server-stopping": declare(
     "info",
-    "A stop was asked for.",
-    "Nothing new is accepted; what is under way is finished or deferred.",
+    "The server was asked to stop.",
+    "The server accepts nothing new, and finishes or defers the deliveries in progress.",
   ),
-  "server-stopped": declare("info", "Everything is flushed and closed.", "The process ends."),
+  "server-stopped": declare("info", "The server has written everything to disk and closed it.", "The process ends."),
   "settings-reloaded": declare(
     "info",
-    "A changed configuration was checked whole and is in force.",
-    "Open sessions keep what they began with.",
+    "The server checked the changed configuration completely and now uses it.",
+    "Open sessions keep the configuration that they started with.",
   ),
   "settings-refused": declare(
     "error",
-    "A changed configuration has errors and was not taken.",
+    "The changed configuration has errors, so the server did not load it.",
     "The server keeps using the previous one.",
   ),
   "sessions-limited": declare(
@@ -39,18 +39,18 @@ export const logEvents = {
   ),
   "accept-failed": declare(
     "error",
-    "The system could not hand over a new connection: its memory or another resource is short. Told once in ten seconds.",
-    "Sessions that are open go on; new ones get in when there is room.",
+    "The system could not accept a new connection: it is short of memory or another resource. Logged at most once in ten seconds.",
+    "Open sessions continue; new ones are accepted when there is room.",
   ),
   "data-dir-narrowed": declare(
     "warn",
-    "Other users of this machine could enter the data directory. It has mail, private keys and the token of the API in it.",
-    "Only the server's user may enter it now (`chmod 700`).",
+    "Other users of this machine could access the data directory, which contains mail, private keys and the API token.",
+    "Now only the server's user can access it (`chmod 700`).",
   ),
   "admin-token-made": declare(
     "info",
     "The configuration has no token for the API, so one was created in the file that the event names.",
-    "Requests to `admin.listen` must carry it; commands use the control socket and need none.",
+    "Requests to `admin.listen` must carry the token; commands use the control socket and do not need it.",
   ),
   "listener-opened": declare("info", "A listener accepts connections.", "Sessions begin."),
   "certificate-loaded": declare(
@@ -61,22 +61,22 @@ export const logEvents = {
   "certificate-self-signed": declare(
     "warn",
     "There is no certificate configured; a self-signed one is in use.",
-    "Clients that verify will refuse; configure [tls].",
+    "Clients that verify certificates refuse it; configure [tls].",
   ),
   "certificate-warning": declare(
     "warn",
     "The certificate in use is out of date, expires within 14 days (a quarter of its time, where that is less), or is not for `hostname`. Logged when it is loaded and once a day.",
-    "It is served all the same; programs that verify refuse it from its last day on. Renew it, or see why the renewal was not copied.",
+    "The server still uses it, but programs that verify certificates refuse it once it has expired. Renew it, or find out why the renewed one was not copied.",
   ),
   "settings-warning": declare(
     "warn",
-    "The configuration is valid, and something in it is probably not meant: the event has key and problem.",
-    "It is in force. `posthaste check config` shows the same with its line.",
+    "The configuration is valid, but one setting is probably not intended: the event has the key and the problem.",
+    "The server uses the configuration. `posthaste check config` shows the same warning with its line.",
   ),
   "certificate-failed": declare(
     "error",
     "A changed certificate cannot be used: it cannot be read, does not belong to its key, or is out of date.",
-    "The former one stays in use.",
+    "The old certificate stays in use.",
   ),
   "account-problem": declare(
     "warn",
@@ -85,22 +85,22 @@ export const logEvents = {
   ),
   "session-opened": declare("debug", "A client connected.", "The greeting is sent."),
   "session-closed": declare("debug", "A session ended, for the cause given.", "Nothing."),
-  "session-tls": declare("debug", "TLS was established in a session.", "The client says EHLO again."),
+  "session-tls": declare("debug", "TLS was established in a session.", "The client sends EHLO again."),
   "session-tls-failed": declare("info", "A TLS handshake with a client failed.", "The session is closed."),
   "connections-dropped": declare(
     "warn",
     "Connections were closed without a reply, `count` of them since the last such line: `silent` ones, which had not completed a TLS handshake or introduced themselves, and `idle` ones lost their place to others because the server was full; `refused` ones did not leave after their 421; `client-connection-rate`: a network connects too often. `client` is the last one's network. Logged at most once in ten seconds for each reason.",
-    "Honest clients connect again. If one network keeps appearing, block it in the firewall.",
+    "Well-behaved clients connect again. If one network keeps appearing, block it in the firewall.",
   ),
   "session-shed": declare(
     "warn",
-    "A session was closed because it held more input than there was room for in limits.session_memory.",
-    "The client hears 421 unless a verdict was awaited, and tries again.",
+    "The server closed a session because its input did not fit into limits.session_memory.",
+    "The client receives 421, unless it was waiting for another reply, and tries again.",
   ),
-  "session-refused": declare("info", "A client was refused at connection time.", "It hears 421 or 554."),
+  "session-refused": declare("info", "A client was refused at connection time.", "The client receives 421 or 554."),
   "command-refused": declare(
     "info",
-    "A command was refused before anything was decided about it: its syntax, its place, a limit.",
+    "The server refused a command because of its syntax, its position in the session, or a limit.",
     "The session continues until the limit of errors. A repeated temporary refusal is not logged again.",
   ),
   "login-succeeded": declare("info", "A client logged in.", "It may submit for its addresses."),
@@ -114,7 +114,7 @@ export const logEvents = {
   "content-refused": declare(
     "info",
     "Content was refused after it arrived, for the reason given.",
-    "Nothing of it is kept.",
+    "The server keeps none of it.",
   ),
   "content-repaired": declare(
     "info",
@@ -129,12 +129,12 @@ export const logEvents = {
   "sender-check-failed": declare(
     "error",
     "A check of a message's sender failed because of an error in this server.",
-    "It counts as temporary trouble; please report it.",
+    "The check counts as a temporary error. Please report this.",
   ),
   "message-accepted": declare(
     "info",
     "A message is durable in the spool and was answered 250.",
-    "Its recipients are attempted at once.",
+    "The server attempts delivery to its recipients at once.",
   ),
   "forwarding-keys-changed": declare(
     "info",
@@ -150,7 +150,7 @@ export const logEvents = {
   "recipient-relayed": declare(
     "info",
     "Another server accepted a recipient's copy.",
-    "Nothing; it is that server's from here on.",
+    "None; that server is now responsible for it.",
   ),
   "recipient-deferred": declare(
     "info",
@@ -165,17 +165,17 @@ export const logEvents = {
   "recipient-expired": declare(
     "warn",
     "A recipient was in the queue for too long.",
-    "The sender gets a report, where one is owed.",
+    "The sender gets a report, if one is due.",
   ),
   "recipient-held": declare(
     "warn",
-    "A recipient is held and waits for a person.",
-    "`posthaste queue release` sends it on, `remove` drops it.",
+    "A recipient is on hold until an operator releases it.",
+    "`posthaste queue release` releases it for delivery, `remove` deletes it.",
   ),
   "mail-held-long": declare(
     "warn",
     "Recipients are held whose messages are older than a day; logged once a day, and sent to the postmaster.",
-    "`posthaste queue list --state held` shows them, `queue release` sends them on, `queue remove` drops them; at the age of `expire` they expire, and their senders get a report.",
+    "`posthaste queue list --state held` lists them, `queue release` releases them for delivery, and `queue remove` deletes them. At the age of `expire` they expire, and their senders get a report.",
   ),
   "report-queued": declare(
     "info",
@@ -185,8 +185,8 @@ export const logEvents = {
   "report-withheld": declare("info", "No report was made, for the reason given.", "Nothing."),
   "report-undeliverable": declare(
     "warn",
-    "A report could not be delivered and is dropped: there is never a report on a report.",
-    "The postmaster may look at the message's history.",
+    "A report could not be delivered and was dropped: the server never reports on a report.",
+    "`posthaste explain` shows the history of the message.",
   ),
   "dmarc-report-queued": declare(
     "info",
@@ -195,44 +195,44 @@ export const logEvents = {
   ),
   "dmarc-report-not-sent": declare(
     "info",
-    "A domain asks for aggregate reports, and this day's could not be sent, for the reason given.",
+    "A domain requests aggregate reports, but the report for this day could not be sent, for the reason given.",
     "The counts of the day are dropped.",
   ),
   "dmarc-counts-dropped": declare(
     "warn",
-    "More different senders were seen in a day than aggregate reports have room for.",
+    "The server saw more different senders in a day than aggregate reports have room for.",
     "The messages counted here are missing from the reports; mail is not affected.",
   ),
   "report-received": declare(
     "info",
-    "An aggregate or TLS report came to the address for reports and was kept.",
+    "An aggregate or TLS report arrived at the address for reports and was stored.",
     "`posthaste reports show` shows it.",
   ),
   "reports-removed": declare(
     "warn",
-    "More reports, or more mail without one (`doubtful`), came to the address for reports than are kept.",
-    "The oldest are gone before their time; somebody may be sending them to fill the disk.",
+    "More reports, or more mail without one (`doubtful`), arrived at the address for reports than the server keeps.",
+    "The server deleted the oldest early. Someone may be sending reports to fill the disk.",
   ),
   "report-unreadable": declare(
     "warn",
-    "Mail to the address for reports held no report that could be read.",
+    "Mail to the address for reports contained no readable report.",
     "`posthaste reports list` shows it with the reason; no notice is sent.",
   ),
   "queue-paused": declare(
     "warn",
     "Deliveries pause because the spool cannot record outcomes.",
-    "They go on when it can.",
+    "They continue when it can.",
   ),
   "clock-set": declare(
     "warn",
     "The system's clock was set, or the machine slept, so that the time of day jumped by more than a minute.",
-    "What is due by now is tried. After a step forward nothing is given up for an hour, and nobody is warned of a delay for it.",
+    "The server attempts all mail that is now due. For an hour after a step forward, no mail expires and no sender gets a delay warning because of it.",
   ),
-  "queue-resumed": declare("info", "The spool records outcomes again.", "Deliveries go on."),
+  "queue-resumed": declare("info", "The spool records outcomes again.", "Deliveries continue."),
   "claim-lost": declare(
     "warn",
-    "The claim on a message ended before its outcome was recorded; somebody else has it, or it was held or removed.",
-    "The outcome is dropped; the message's new owner decides.",
+    "The claim on a message ended before the result was recorded: another claim replaced it, or the message was held or removed.",
+    "The server discards the result; the new owner of the message decides.",
   ),
   "site-resting": declare(
     "warn",
@@ -241,15 +241,19 @@ export const logEvents = {
   ),
   "site-rest-ordered": declare(
     "info",
-    "An operator ordered a site to rest; the event has the reason.",
+    "An operator paused deliveries to a site; the event has the reason.",
     "Until the time given, its recipients are deferred without an attempt.",
   ),
-  "site-woken": declare("info", "An operator ended a site's rest.", "The mail that waited for it is tried now."),
-  "site-recovered": declare("info", "A site that rested was reached.", "Deliveries to it go on at full strength."),
+  "site-woken": declare("info", "An operator ended the pause of a site.", "The server tries its waiting mail now."),
+  "site-recovered": declare(
+    "info",
+    "A site that could not be reached can be reached again.",
+    "Deliveries to it continue at the full rate.",
+  ),
   "site-limited": declare(
     "info",
     "A site answered 421: it wants fewer connections.",
-    "Fewer are made; the number doubles at the time given, until it is normal again.",
+    "The server opens fewer; the number doubles at the time given, until it is normal again.",
   ),
   "spool-recovered": declare(
     "info",
@@ -259,23 +263,23 @@ export const logEvents = {
   "spool-failed": declare(
     "error",
     "The spool could not commit: the disk is full or fails.",
-    "A client hears 451 or 452 and keeps its message; the queue tries again.",
+    "A client receives 451 or 452 and keeps its message; the queue tries again.",
   ),
   "spool-damaged": declare(
     "error",
     "A part of the spool cannot be read: the disk has lost something of the file or message named.",
-    "What is stored there is skipped or held; all other mail is delivered as usual. Stop the server and run `posthaste spool check`, which tells what each message has lost; docs/reliability.md says how to go on.",
+    "What is stored there is skipped or held; all other mail is delivered as usual. Stop the server and run `posthaste spool check`, which lists what each message has lost; docs/reliability.md describes the next steps.",
   ),
   "space-short": declare(
     "warn",
     "The disk with the data directory has less room than `limits.free_space` keeps free.",
-    "Mail is refused with 452 and `/readyz` is 503 until there is room; deliveries go on.",
+    "The server refuses mail with 452, and `/readyz` is 503, until there is room; deliveries continue.",
   ),
-  "space-enough": declare("info", "The disk with the data directory has room again.", "Mail is taken."),
+  "space-enough": declare("info", "The disk with the data directory has room again.", "The server accepts mail again."),
   "spool-check-skipped": declare(
     "info",
     "The database of the spool is too large, or its disk too slow, to be checked before the start; `skipped` says which.",
-    "The server starts. Damage is told when it is met; `posthaste spool check`, with the server stopped, looks at everything.",
+    "The server starts and logs damage when it finds it. `posthaste spool check`, run while the server is stopped, checks everything.",
   ),
   "local-delivery-failed": declare(
     "warn",
@@ -285,12 +289,12 @@ export const logEvents = {
   "spool-thread-gone": declare(
     "error",
     "A thread of the spool ended by itself.",
-    "The server ends with exit code 70, to be started again; all that it acknowledged is on the disk.",
+    "The server exits with code 70 so that it is restarted; all mail that it acknowledged is on disk.",
   ),
   "routing-failed": declare(
     "warn",
-    "A recipient's route leads nowhere because of this machine or its settings: the host of a `[[route]]` has no address or is this server, or something failed here. The event has the route and the cause.",
-    "The mail waits in the queue and is tried again. Where `error` speaks of uv_interface_addresses, the service unit forbids AF_NETLINK.",
+    "A recipient's route cannot be used because of this machine or its settings: the host of a `[[route]]` has no address or is this server, or something failed here. The event has the route and the cause.",
+    "The mail waits in the queue and is tried again. If `error` mentions uv_interface_addresses, the service unit forbids AF_NETLINK.",
   ),
   "relay-login-failed": declare(
     "warn",
@@ -300,19 +304,19 @@ export const logEvents = {
   "connection-failed": declare("debug", "A next hop's host could not be reached.", "The next address is tried."),
   "tls-fell-back": declare(
     "warn",
-    "Opportunistic TLS failed before MAIL; the connection was made again in clear.",
+    "Opportunistic TLS failed before MAIL, so the server connected again without TLS.",
     "The attempt continues without TLS.",
   ),
   "dns-busy": declare(
     "warn",
-    "DNS questions were given up because too many others waited, `count` of them since the last such line. `purpose`: `inbound` checks who sent a message, `outbound` finds next hops, `upkeep` is the server's own; `client` is the network or domain of the last one.",
+    "The server gave up DNS queries because too many others were waiting, `count` of them since the last such line. `purpose`: `inbound` checks who sent a message, `outbound` finds next hops, `upkeep` is the server's own; `client` is the network or domain of the last one.",
     "Checks count it as a temporary error; deliveries are tried again. If it continues, the DNS servers are slow, or a client sends mail that names many servers that do not answer.",
   ),
-  "dns-failed": declare("warn", "A DNS look-up failed for now.", "What needed it is deferred."),
+  "dns-failed": declare("warn", "A DNS lookup failed temporarily.", "The mail that needed it is deferred."),
   "dkim-key-generated": declare(
     "info",
-    "A DKIM key was made.",
-    "Its record is looked for in DNS; `posthaste dkim show` says what to publish.",
+    "A DKIM key was created.",
+    "The server checks the DNS for its record; `posthaste dkim show` prints the record to publish.",
   ),
   "dkim-key-published": declare(
     "info",
@@ -321,14 +325,14 @@ export const logEvents = {
   ),
   "dkim-key-unpublished": declare(
     "warn",
-    "The record of a new DKIM key was seen in DNS, and then no longer.",
-    "It is looked for further; the key does not sign yet.",
+    "The record of a new DKIM key was visible in DNS, but has disappeared.",
+    "The server keeps checking; the key does not sign yet.",
   ),
-  "dkim-key-active": declare("info", "A DKIM key began to sign.", "Mail of its domain leaves signed with it."),
+  "dkim-key-active": declare("info", "A DKIM key began to sign.", "The server signs mail of its domain with this key."),
   "dkim-key-vanished": declare(
     "warn",
     "The record of a signing DKIM key is no longer in DNS, or no longer holds that key.",
-    "Mail is signed with the domain's other keys that are to be seen, or leaves unsigned, until the record is back.",
+    "Until the record is back, the server signs mail with the domain's other visible keys, or sends it unsigned.",
   ),
   "dkim-key-returned": declare("info", "The record of a DKIM key is in DNS (again).", "The key signs from now on."),
   "dkim-key-retiring": declare(
@@ -341,15 +345,19 @@ export const logEvents = {
     "A replaced DKIM key has expired; its private key was deleted.",
     "Remove its record from DNS.",
   ),
-  "dkim-key-removed": declare("info", "The record of a retired DKIM key is gone from DNS.", "The key is forgotten."),
+  "dkim-key-removed": declare(
+    "info",
+    "The record of a retired DKIM key has been removed from DNS.",
+    "The server forgets the key.",
+  ),
   "dkim-key-withdrawn": declare(
     "info",
-    "A person removed a DKIM key; its private half was deleted.",
-    "Nothing is signed with it any more; `posthaste dkim show` says whether its record must still stay in DNS.",
+    "An operator removed a DKIM key; its private key was deleted.",
+    "It no longer signs mail; `posthaste dkim show` says whether its record must still stay in DNS.",
   ),
   "dkim-record-differs": declare(
     "warn",
-    "DNS has something else than our key under a DKIM key's name.",
+    "The DNS record under a DKIM key's name does not hold this server's key.",
     "The key does not sign; `posthaste dkim show` prints the record to publish.",
   ),
   "dkim-key-problem": declare("warn", "A declared DKIM key cannot be used, for the reason given.", "It does not sign."),
@@ -361,7 +369,7 @@ export const logEvents = {
   "control-command": declare(
     "info",
     "An operator changed something, `over` the control socket or HTTP: `command` is the request of the API, the other fields are what was changed and how much.",
-    "It was carried out. Requests that only look, or that are refused, are not logged.",
+    "The server has made the change. It does not log requests that only read or that it refused.",
   ),
   "http-request-refused": declare(
     "warn",
@@ -370,8 +378,8 @@ export const logEvents = {
   ),
   "internal-error": declare(
     "error",
-    "An error in Posthaste itself; the smallest whole thing was given up. The event has the place and the cause.",
-    "Please report it with the text.",
+    "An internal error in Posthaste; the server gave up only the session, message or task concerned. The event has the place and the cause.",
+    "Please report it with the text of the event.",
   ),
 } as const satisfies Record<string, LogEventDeclaration>;
 

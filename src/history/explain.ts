@@ -202,7 +202,7 @@ function next(
         ? `It begins when its turn comes; at ${expiry} it goes before all others, and is given up an hour later.`
         : "Its outcome decides.";
     case "held":
-      return `It waits for a person: "posthaste queue release ${message.id}" sends it on, "remove" drops it.`;
+      return `It is on hold until an operator releases it: "posthaste queue release ${message.id}" delivers it, "remove" deletes it.`;
     case "failed":
     case "expired":
       return message.reversePath === ""

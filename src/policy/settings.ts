@@ -22,7 +22,7 @@ export const limitsSettings = z
     message_size: byteSize()
       .prefault("50MB")
       .describe(
-        'Largest content, announced by SIZE (RFC 1870); above it 552 5.3.4. "0" is no limit. Applies on reload to new sessions.',
+        'Largest content, announced by SIZE (RFC 1870); above it 552 5.3.4. "0" means no limit. Applies on reload to new sessions.',
       ),
     recipients: z
       .int()
@@ -46,7 +46,7 @@ export const limitsSettings = z
       .max(1_000_000)
       .default(100)
       .describe(
-        "Connections open at once from one IPv4 address or IPv6 /64, TLS handshakes included; large senders use some dozens. Loopback and relay.networks are not counted. 0 is no limit. Applies on reload.",
+        "Connections open at once from one IPv4 address or IPv6 /64, TLS handshakes included; large senders use some dozens. Loopback and relay.networks are not counted. 0 means no limit. Applies on reload.",
       ),
     client_connection_rate: z
       .int()
@@ -54,7 +54,7 @@ export const limitsSettings = z
       .max(1_000_000)
       .default(600)
       .describe(
-        "New connections a minute from one IPv4 address or IPv6 /64: ten a second, more than a good sender who reuses sessions ever makes. Further ones hear 421 4.7.0; on a listener with implicit TLS they are closed before the handshake. Loopback and relay.networks are not counted. 0 is no limit. Applies on reload.",
+        "New connections a minute from one IPv4 address or IPv6 /64: ten a second, more than a good sender who reuses sessions ever makes. Further ones hear 421 4.7.0; on a listener with implicit TLS they are closed before the handshake. Loopback and relay.networks are not counted. 0 means no limit. Applies on reload.",
       ),
     client_message_rate: z
       .int()
@@ -62,7 +62,7 @@ export const limitsSettings = z
       .max(10_000_000)
       .default(6000)
       .describe(
-        "Messages a minute from one IPv4 address or IPv6 /64; further ones get 450 4.7.1. Loopback and relay.networks are not counted. 0 is no limit. Applies on reload.",
+        "Messages a minute from one IPv4 address or IPv6 /64; further ones get 450 4.7.1. Loopback and relay.networks are not counted. 0 means no limit. Applies on reload.",
       ),
     errors: z
       .int()

@@ -250,7 +250,7 @@ test("dkim: keys of the server must be there as they are; without any, the usual
   assert.deepEqual([missing.status, missing.publish[0]?.name], ["red", "new._domainkey.example.org"]);
   assert.equal((await check("dkim", goodZone(), { selectors: [] })).status, "green");
   const unknown = await check("dkim", withTexts("mail._domainkey.example.org"), { selectors: [] });
-  assert.match(unknown.sentence, /name the one in use with --selector/);
+  assert.match(unknown.sentence, /specify the one in use with --selector/);
 });
 
 test("dmarc: policies, their place, and report addresses", async () => {

@@ -39,7 +39,9 @@ export async function checkDkim(subject: DnsSubject): Promise<DnsCheck> {
     usualSelectors.map((selector) => checkSelector(subject, { selector, isGuess: true }, findings)),
   );
   if (!seen.includes(true)) {
-    findings.yellow(`No key stands under a usual selector of ${subject.domain}; name the one in use with --selector`);
+    findings.yellow(
+      `No key was found under any common selector of ${subject.domain}; specify the one in use with --selector`,
+    );
   }
   return findings.result("dkim");
 }

@@ -60,7 +60,7 @@ async function checkWithoutMx(domain: string, resolver: Resolver, findings: Find
     findings.publish(domain, "MX", `10 mail.${domain}`);
     return [];
   }
-  findings.yellow(`${domain} has no MX record; senders fall back to its own address, which is seldom meant`);
+  findings.yellow(`${domain} has no MX record; senders fall back to its own address, which is rarely intended`);
   findings.publish(domain, "MX", `10 ${domain}`);
   return [{ name: domain, addresses }];
 }

@@ -56,7 +56,7 @@ const policyOverride = z.strictObject({
     .string()
     .refine((text) => text === "*" || isDomainName(text), 'write a domain, or "*" for every domain')
     .transform((text) => (text === "*" ? text : (domainKeyOf(text) ?? text)))
-    .describe('Author domain; its sub-domains are meant too. "*" is every domain. The longest match counts.'),
+    .describe('Author domain, including its subdomains. "*" is every domain. The longest match counts.'),
   policy: z
     .enum(["published", "none", "quarantine", "reject"])
     .describe(
