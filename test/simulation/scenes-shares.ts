@@ -88,8 +88,8 @@ export const twoSenders: Scene = {
     }
     for (let index = 0; index < 6; index++) {
       const errand = { from: "ann@example.org", to: [`friend${index}@provider.test`], by: "submitter" } as const;
-      stage.promise(3 * minuteMs, 20_000 + index * 40_000, errand);
-      stage.promise(3 * minuteMs, 25_000 + index * 40_000, {
+      stage.promise(6 * minuteMs, 20_000 + index * 40_000, errand);
+      stage.promise(6 * minuteMs, 25_000 + index * 40_000, {
         from: "third@d1.test",
         to: [`user${index}@provider.test`],
       });
@@ -107,7 +107,27 @@ export const oneMailing: Scene = {
     stage.send(0, { from: "lists@d0.test", to });
     stage.send(1_000, { from: "lists@d0.test", to });
     for (let index = 0; index < 4; index++) {
-      stage.promise(4 * minuteMs, 20_000 + index * 40_000, { from: "lists@d0.test", to: ["friend@provider.test"] });
+      stage.promise(6 * minuteMs, 20_000 + index * 40_000, { from: "lists@d0.test", to: ["friend@provider.test"] });
+    }
+  },
+};
+
+/** A mailing of which most waits on the disk, and others who write to the same site while it still comes. */
+export const mailingOnDisk: Scene = {
+  name: "a mailing larger than the memory",
+  numbers: { deliveries: 500, deliveriesPerSite: 2, ready: 20, flooded: false },
+  play: async (stage) => {
+    await stage.host("provider.test", "leisurely");
+    for (let index = 0; index < 300; index++) {
+      stage.send(index * 500, { from: "lists@d0.test", to: [`user${index}@provider.test`] });
+    }
+    for (let index = 0; index < 6; index++) {
+      const errand = { from: "ann@example.org", to: [`friend${index}@provider.test`], by: "submitter" } as const;
+      stage.promise(6 * minuteMs, 20_000 + index * 15_000, errand);
+      stage.promise(6 * minuteMs, 27_000 + index * 15_000, {
+        from: "third@d1.test",
+        to: [`user${index}@provider.test`],
+      });
     }
   },
 };

@@ -6,7 +6,7 @@ import type { Chance } from "./chance.ts";
 import type { Fault } from "./fault-plan.ts";
 import { automaticMail, autoResponders, loopsHeld } from "./scenes-automatic.ts";
 import { backupLacks, poison, sevenBit } from "./scenes-sites.ts";
-import { manyNames, manyReports, oneMailing, slowMailbox, twoSenders } from "./scenes-shares.ts";
+import { mailingOnDisk, manyNames, manyReports, oneMailing, slowMailbox, twoSenders } from "./scenes-shares.ts";
 import { bareLineFeeds, contentLost, refusedVerbs, staleLeases } from "./scenes-operators.ts";
 import { clockBack, clockForwardAndBack, endsAtRest } from "./scenes-clocks.ts";
 import type { Scene } from "./stage.ts";
@@ -31,7 +31,7 @@ const scenes: readonly Scene[] = [
 ];
 
 /** These have seeds of their own, one in eight, so that the seeds of the others play what they always did. */
-const laterScenes: readonly Scene[] = [endsAtRest, clockForwardAndBack, clockBack, contentLost];
+const laterScenes: readonly Scene[] = [endsAtRest, clockForwardAndBack, clockBack, contentLost, mailingOnDisk];
 
 export function sceneOf(seed: number): Scene | undefined {
   if (seed % 2 === 0) return scenes[(seed / 2) % scenes.length];
