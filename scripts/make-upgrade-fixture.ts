@@ -6,7 +6,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { gzipSync } from "node:zlib";
-import { FORMAT_VERSION } from "../src/node/spool-schema.ts";
+import { FORMAT_VERSION } from "../src/node/spool/schema.ts";
 import { SqliteBench } from "../test/contract/sqlite-harness.ts";
 import { fixtureVersions, namespacesOf, packed, spoolsFolder, tellingOf } from "../test/upgrade/fixture.ts";
 import { tellStory } from "../test/upgrade/story.ts";

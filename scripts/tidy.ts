@@ -36,7 +36,7 @@ const knowUnsafeCharacters: ReadonlySet<string> = new Set([
   "src/lib/printable-text.ts",
   // What an address and a login name may not have, what XML cannot say, what a file name may not have.
   "src/address/mailbox-text.ts",
-  "src/smtp/client-commands.ts",
+  "src/smtp/client/commands.ts",
   "src/smtp/recipient-parameters.ts",
   "src/sasl/string-preparation.ts",
   "src/dmarc/report/make-report.ts",
@@ -47,7 +47,7 @@ const knowUnsafeCharacters: ReadonlySet<string> = new Set([
 /** Started by name rather than imported. */
 const roots = [
   /\.test\.ts$/,
-  /^src\/(main|index|node\/spool-thread|server\/sending\/(report|maildir)-thread|server\/http-side\/reading-thread)\.ts$/,
+  /^src\/(main|index|node\/spool\/spool-thread|server\/sending\/(report|maildir)-thread|server\/http-side\/reading-thread)\.ts$/,
   /^scripts\//,
   /^bench\//,
   /^test\/(interop|crash|faults|system|browser|oracle)\//,

@@ -13,25 +13,25 @@ import type { CliContext, ServerApi, ServerTarget, TextInput, TextOutput } from 
 import { CliError, ExitCode } from "./cli/exit-code.ts";
 import { runCli } from "./cli/run.ts";
 import { type RunningServer, type ServerPlan, StartError } from "./cli/running-server.ts";
-import { judgeCertificate } from "./node/certificates.ts";
-import { DataDirInUse, lockDataDir } from "./node/data-dir-lock.ts";
-import { controlRequest } from "./node/http-control.ts";
-import { homeFolder } from "./node/home-folder.ts";
-import { launchersOf, systemProcesses, watchLaunchers } from "./node/launcher-watch.ts";
-import { NodeFiles } from "./node/node-files.ts";
-import { NodeNetwork } from "./node/node-network.ts";
-import { coloursWanted, ReadableLog } from "./node/readable-log.ts";
-import { SystemClock } from "./node/system-clock.ts";
+import { judgeCertificate } from "./node/tls/certificates.ts";
+import { DataDirInUse, lockDataDir } from "./node/files/data-dir-lock.ts";
+import { controlRequest } from "./node/http/http-control.ts";
+import { homeFolder } from "./node/files/home-folder.ts";
+import { launchersOf, systemProcesses, watchLaunchers } from "./node/process/launcher-watch.ts";
+import { NodeFiles } from "./node/files/node-files.ts";
+import { NodeNetwork } from "./node/network/node-network.ts";
+import { coloursWanted, ReadableLog } from "./node/log/readable-log.ts";
+import { SystemClock } from "./node/process/system-clock.ts";
 import { salvageSpool } from "./node/salvage/salvage-spool.ts";
-import { checkSpool } from "./node/spool-check.ts";
-import { downgradeSpool } from "./node/spool-downgrade.ts";
-import { FORMAT_VERSION } from "./node/spool-schema.ts";
-import type { SqliteSpool, SqliteSpoolOptions } from "./node/sqlite-spool.ts";
-import { SystemRandom } from "./node/system-random.ts";
-import { runProgram } from "./node/run-program.ts";
-import { temporaryFolder } from "./node/temporary-folder.ts";
-import { terminalInput } from "./node/terminal-input.ts";
-import { ThreadPoolCrypto } from "./node/thread-pool-crypto.ts";
+import { checkSpool } from "./node/spool/check.ts";
+import { downgradeSpool } from "./node/spool/downgrade.ts";
+import { FORMAT_VERSION } from "./node/spool/schema.ts";
+import type { SqliteSpool, SqliteSpoolOptions } from "./node/spool/sqlite-spool.ts";
+import { SystemRandom } from "./node/process/system-random.ts";
+import { runProgram } from "./node/process/run-program.ts";
+import { temporaryFolder } from "./node/files/temporary-folder.ts";
+import { terminalInput } from "./node/process/terminal-input.ts";
+import { ThreadPoolCrypto } from "./node/threads/thread-pool-crypto.ts";
 import { FileError } from "./ports/files.ts";
 import type { Log } from "./ports/log.ts";
 import { printableOutput } from "./lib/printable-text.ts";
@@ -169,12 +169,12 @@ function interruption(): AbortSignal {
 async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const { settings } = plan;
   const { createServer } = await import("./server/create-server.ts");
-  const { serveHttp } = await import("./node/http-server.ts");
+  const { serveHttp } = await import("./node/http/http-server.ts");
   const { log, showLog } =
     plan.mode === "production" ? { log: await productionLog(plan), showLog: undefined } : developmentLog(plan);
   serverLog = log;
   const resolver = await makeResolver(settings.dns.servers, log);
-  const { openFilesLimit } = await import("./node/open-files-limit.ts");
+  const { openFilesLimit } = await import("./node/process/open-files-limit.ts");
   const openFilesMax = await openFilesLimit(files);
   const { openReadingThread } = await import("./server/http-side/open-reading-thread.ts");
   const { openReportThread } = await import("./server/sending/open-report-thread.ts");
@@ -229,7 +229,7 @@ function tellAcceptFailed(error: NetworkError): void {
 }
 
 async function productionLog({ settings }: ServerPlan): Promise<Log> {
-  const { JsonLog } = await import("./node/json-log.ts");
+  const { JsonLog } = await import("./node/log/json-log.ts");
   const { log, flush } = JsonLog.open({ level: settings.log.level });
   flushLog = flush;
   return log;
@@ -294,7 +294,7 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
 }
 
 async function openSpoolOrExplain(options: SqliteSpoolOptions): Promise<SqliteSpool> {
-  const { openSqliteSpool } = await import("./node/sqlite-spool.ts");
+  const { openSqliteSpool } = await import("./node/spool/sqlite-spool.ts");
   try {
     return await openSqliteSpool(options);
   } catch (error) {

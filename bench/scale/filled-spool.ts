@@ -1,8 +1,8 @@
 /** A spool with a long queue, written through its own interface. */
-import { NodeFiles } from "../../src/node/node-files.ts";
-import { openSqliteSpool, type SqliteSpool } from "../../src/node/sqlite-spool.ts";
-import { SystemClock } from "../../src/node/system-clock.ts";
-import { SystemRandom } from "../../src/node/system-random.ts";
+import { NodeFiles } from "../../src/node/files/node-files.ts";
+import { openSqliteSpool, type SqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
+import { SystemClock } from "../../src/node/process/system-clock.ts";
+import { SystemRandom } from "../../src/node/process/system-random.ts";
 import { QueueIds } from "../../src/spool/queue-id.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { NewMessage, NewRecipient } from "../../src/spool/spool.ts";

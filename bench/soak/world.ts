@@ -2,8 +2,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { ThreadPoolCrypto } from "../../src/node/thread-pool-crypto.ts";
-import { SystemClock } from "../../src/node/system-clock.ts";
+import { ThreadPoolCrypto } from "../../src/node/threads/thread-pool-crypto.ts";
+import { SystemClock } from "../../src/node/process/system-clock.ts";
 import { testKey } from "../../src/testing/test-crypto.ts";
 import { startPosthaste, type PosthasteServer } from "../../test/interop/support/posthaste.ts";
 import { freePort } from "../../test/interop/support/free-port.ts";

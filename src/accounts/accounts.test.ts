@@ -4,7 +4,7 @@ import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
 import { parseForwardPath } from "../address/path.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import type { KeyDerivation, PasswordCrypto } from "../ports/crypto.ts";
-import { MemorySpool } from "../spool/memory-spool.ts";
+import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { Accounts } from "./accounts.ts";

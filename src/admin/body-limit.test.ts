@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { test } from "node:test";
-import { serveHttp } from "../node/http-server.ts";
-import { MemorySpool } from "../spool/memory-spool.ts";
+import { serveHttp } from "../node/http/http-server.ts";
+import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { adminApp } from "./app.ts";

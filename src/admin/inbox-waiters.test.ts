@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemorySpool } from "../spool/memory-spool.ts";
+import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import { Inbox } from "./inbox.ts";

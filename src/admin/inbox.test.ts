@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemorySpool } from "../spool/memory-spool.ts";
+import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import { QueueIds } from "../spool/queue-id.ts";
 import type { NewMessage } from "../spool/spool.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";

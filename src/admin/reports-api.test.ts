@@ -8,7 +8,7 @@ import {
   storeReport,
   storeUnreadable,
 } from "../reporting/received/received-report.ts";
-import { MemorySpool } from "../spool/memory-spool.ts";
+import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { reportsApi } from "./reports-api.ts";
 

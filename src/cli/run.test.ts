@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { commandGroups, commands } from "./command-table.ts";
-import { makeSelfSigned } from "../node/self-signed.ts";
+import { makeSelfSigned } from "../node/tls/self-signed.ts";
 import { TestTerminal } from "../testing/cli-terminal.ts";
 
 test("help tells every command, and each command its usage, options and examples", async () => {

@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { makeSelfSigned } from "../node/self-signed.ts";
+import { makeSelfSigned } from "../node/tls/self-signed.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import { testKey } from "../testing/test-crypto.ts";
 import { ConfigError, type ConfigProblemCode, configProblems, formatProblem } from "./config-problem.ts";

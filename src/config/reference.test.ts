@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { startErrors } from "../cli/running-server.ts";
 import { logEvents } from "../events/log-events.ts";
-import { makeSelfSigned } from "../node/self-signed.ts";
+import { makeSelfSigned } from "../node/tls/self-signed.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import { testKey } from "../testing/test-crypto.ts";
 import { configProblems } from "./config-problem.ts";

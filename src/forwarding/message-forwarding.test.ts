@@ -7,7 +7,7 @@ import { ArcValidator } from "../arc/arc-validator.ts";
 import { BodyHashes } from "../dkim/body-hashes.ts";
 import { recordName, recordText, type SigningKey } from "../dkim/signing-key.ts";
 import { HeaderCollector, parseHeaderFields } from "../message/header-section.ts";
-import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "../testing/spool/memory-spool.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";

@@ -1,7 +1,7 @@
 /** Keys of rewritten reverse-paths: made, rotated, kept for as long as they are needed, given by the configuration. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "../testing/spool/memory-spool.ts";
 import type { RecordChange } from "../spool/spool.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatMailbox, parseMailbox } from "../address/mailbox-text.ts";
-import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "../testing/spool/memory-spool.ts";
 import type { RecordChange } from "../spool/spool.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { SenderRewriting } from "./sender-rewriting.ts";

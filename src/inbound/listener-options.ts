@@ -2,7 +2,7 @@
 import { offeredMechanisms } from "../sasl/mechanisms.ts";
 import { type Client, type ListenerKind, sendsOwnMail } from "../policy/client.ts";
 import type { Endpoint } from "../ports/network.ts";
-import { defaultServerProtocolSettings, type ServerProtocolSettings } from "../smtp/server-protocol-settings.ts";
+import { defaultServerProtocolSettings, type ServerProtocolSettings } from "../smtp/server/protocol-settings.ts";
 import type { InboundSettings } from "./services.ts";
 
 export interface ListenerOptions {

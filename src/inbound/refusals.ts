@@ -2,9 +2,9 @@
  * Refusals that the protocol core gives by itself, as lines of the log: without them a developer sees a client fail and
  * nothing that says why. In development each comes with what to do about it, where that is known.
  */
-import type { RefusedEvent } from "../smtp/server-event.ts";
+import type { RefusedEvent } from "../smtp/server/event.ts";
 import type { Reply } from "../smtp/reply.ts";
-import { serverReplies } from "../smtp/server-replies.ts";
+import { serverReplies } from "../smtp/server/replies.ts";
 import type { ListenerOptions } from "./listener-options.ts";
 import type { SessionState } from "./session-state.ts";
 import { noted, type Verdict } from "./verdict.ts";

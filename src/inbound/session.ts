@@ -7,7 +7,7 @@ import type { Decision } from "../policy/decision.ts";
 import type { Client } from "../policy/client.ts";
 import type { TlsFacts } from "../ports/network.ts";
 import { reply } from "../smtp/reply.ts";
-import type { ServerEvent } from "../smtp/server-event.ts";
+import type { ServerEvent } from "../smtp/server/event.ts";
 import { beginAuth, continueAuth } from "./commands/auth.ts";
 import { checkConnect } from "./commands/connect.ts";
 import { beginContent, endContent, noteContentRefused, receiveContent } from "./commands/data.ts";

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import { ClockSteps } from "../lib/clock-steps.ts";
 import assert from "node:assert/strict";
 import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
-import { STANDARD_TIMEOUTS } from "../smtp/client-timeouts.ts";
+import { STANDARD_TIMEOUTS } from "../smtp/client/timeouts.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork, type TlsOutcome } from "../testing/memory-network.ts";

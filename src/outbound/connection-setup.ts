@@ -21,7 +21,7 @@ import type { Log } from "../ports/log.ts";
 import { NetworkError, type Endpoint, type Network, type TlsClientOptions } from "../ports/network.ts";
 import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
-import type { ClientFailure } from "../smtp/client-failure.ts";
+import type { ClientFailure } from "../smtp/client/failure.ts";
 import { failureSetback, finding, temporaryRefusal, type PeerFacts, type Setback } from "./delivery-verdict.ts";
 import type { SmtpDeliverySettings } from "./settings.ts";
 import { SmtpClientConnection } from "./smtp-client-connection.ts";

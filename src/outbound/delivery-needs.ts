@@ -10,7 +10,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
-import type { Capabilities } from "../smtp/client-capabilities.ts";
+import type { Capabilities } from "../smtp/client/capabilities.ts";
 import type { BodyType } from "../smtp/envelope.ts";
 import { impossible, type PeerFacts, type Setback } from "./delivery-verdict.ts";
 

@@ -13,7 +13,7 @@ import {
   SevenBitPlanner,
 } from "../message/seven-bit/seven-bit-plan.ts";
 import type { MessageSigning, PendingSignatures } from "../signing/message-signing.ts";
-import type { Capabilities } from "../smtp/client-capabilities.ts";
+import type { Capabilities } from "../smtp/client/capabilities.ts";
 import type { BodyType } from "../smtp/envelope.ts";
 import type { Content } from "../spool/spool.ts";
 import { lacking, type MessageNeeds } from "./delivery-needs.ts";

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseIpAddress } from "../lib/ip-network.ts";
 import { duration } from "../lib/setting-types.ts";
 import { refusalPatienceMs } from "./door-refusal.ts";
-import { STANDARD_TIMEOUTS, type ClientTimeouts } from "../smtp/client-timeouts.ts";
+import { STANDARD_TIMEOUTS, type ClientTimeouts } from "../smtp/client/timeouts.ts";
 
 /** Tests scale waits down; nobody gains from waiting longer than an hour for one reply. */
 const wait = (standard: string, meaning: string) =>

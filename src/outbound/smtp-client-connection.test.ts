@@ -1,8 +1,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { NetworkError } from "../ports/network.ts";
-import { STANDARD_TIMEOUTS } from "../smtp/client-timeouts.ts";
-import type { OutgoingTransaction } from "../smtp/client-transaction.ts";
+import { STANDARD_TIMEOUTS } from "../smtp/client/timeouts.ts";
+import type { OutgoingTransaction } from "../smtp/client/transaction.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
 import { ScriptedPeer, STALL, type PeerScript } from "../testing/scripted-peer.ts";

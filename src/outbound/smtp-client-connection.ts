@@ -1,5 +1,5 @@
 /**
- * One connection to an SMTP or LMTP server: the driver around `smtp/client-protocol.ts`.
+ * One connection to an SMTP or LMTP server: the driver around `smtp/client/protocol.ts`.
  *
  * Owns the stream, one timer, and the pace of streamed content; hands each step's answer back as a value. The same
  * class serves deliveries and `posthaste send`, which watches the dialogue through `onDialogue`.
@@ -18,12 +18,12 @@ import {
   type TlsClientOptions,
   type TlsFacts,
 } from "../ports/network.ts";
-import type { ClientCredentials } from "../smtp/client-authentication.ts";
-import type { Capabilities } from "../smtp/client-capabilities.ts";
-import type { ClientFailure } from "../smtp/client-failure.ts";
-import { ClientProtocol, type ClientEvent } from "../smtp/client-protocol.ts";
-import type { ClientTimeouts } from "../smtp/client-timeouts.ts";
-import type { OutgoingTransaction, RecipientResult } from "../smtp/client-transaction.ts";
+import type { ClientCredentials } from "../smtp/client/authentication.ts";
+import type { Capabilities } from "../smtp/client/capabilities.ts";
+import type { ClientFailure } from "../smtp/client/failure.ts";
+import { ClientProtocol, type ClientEvent } from "../smtp/client/protocol.ts";
+import type { ClientTimeouts } from "../smtp/client/timeouts.ts";
+import type { OutgoingTransaction, RecipientResult } from "../smtp/client/transaction.ts";
 
 /** A line of the dialogue without its CRLF; passwords and content are left out. */
 export interface DialogueLine {

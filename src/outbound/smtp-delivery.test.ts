@@ -4,7 +4,7 @@ import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { HopHost, NextHop } from "../route/next-hop.ts";
 import type { DeliveryJob } from "../queue/delivery-agent.ts";
 import type { Content, StoredMessage, StoredRecipient } from "../spool/spool.ts";
-import { STANDARD_TIMEOUTS } from "../smtp/client-timeouts.ts";
+import { STANDARD_TIMEOUTS } from "../smtp/client/timeouts.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FileError } from "../ports/files.ts";
 import { type Spool, SpoolError } from "../spool/spool.ts";
-import { MemorySpool } from "../spool/memory-spool.ts";
+import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import { deferredReply, QueueFixture, relayed } from "../testing/queue-fixture.ts";
 import { openContentOf } from "./concluder.ts";
 import { outcomeOfFault } from "./fault-outcome.ts";

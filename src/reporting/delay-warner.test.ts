@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { NotifyCondition } from "../smtp/envelope.ts";
-import { MemorySpool } from "../spool/memory-spool.ts";
+import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import type { ClaimedMessage } from "../spool/spool.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "../testing/spool/memory-spool.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { newMessage } from "../testing/queue-fixture.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { NotifyCondition } from "../smtp/envelope.ts";
-import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "../testing/spool/memory-spool.ts";
 import {
   type MessageWriter,
   type NewMessage,

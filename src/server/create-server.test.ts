@@ -11,7 +11,7 @@ import type { ServerPorts } from "./plan/server-ports.ts";
 import { developmentSettings } from "../config/development-settings.ts";
 import { type SettingsInput, settingsSchema } from "../config/settings-schema.ts";
 import type { Endpoint } from "../ports/network.ts";
-import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "../testing/spool/memory-spool.ts";
 import { type MessageWriter, SpoolError } from "../spool/spool.ts";
 import { TestTerminal } from "../testing/cli-terminal.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";

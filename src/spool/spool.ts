@@ -1,6 +1,6 @@
 /**
  * The spool: durable storage of accepted mail, its recipients' states, their history, and the small records of other
- * parts. An interface only; `memory-spool.ts` and `node/sqlite-spool.ts` implement it and pass one contract suite.
+ * parts. An interface only; `memory-spool.ts` and `node/spool/sqlite-spool.ts` implement it and pass one contract suite.
  *
  * Every call is asynchronous, carries plain data, and works the same in this thread, in a worker, or over a network.
  * `docs/spool.md` tabulates the states, who moves between them, and what each crash point leaves.

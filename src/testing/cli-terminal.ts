@@ -8,7 +8,7 @@ import { StaticResolver } from "./static-resolver.ts";
 import type { CliContext, TextOutput } from "../cli/context.ts";
 import { CliError, ExitCode } from "../cli/exit-code.ts";
 import { runCli } from "../cli/run.ts";
-import { judgeCertificate } from "../node/certificates.ts";
+import { judgeCertificate } from "../node/tls/certificates.ts";
 
 export interface ApiCall {
   readonly path: string;

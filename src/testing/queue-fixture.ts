@@ -12,7 +12,7 @@ import type { ReportableAttempt } from "../queue/conclusion.ts";
 import { queueSettings } from "../queue/settings.ts";
 import type { NextHop } from "../route/next-hop.ts";
 import type { Router, RouteResult } from "../route/router.ts";
-import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "./spool/memory-spool.ts";
 import { QueueIds } from "../spool/queue-id.ts";
 import type { ForwardedForm, NewMessage, NewRecipient, Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import { CollectingLog } from "./collecting-log.ts";

@@ -13,7 +13,7 @@ import { MessageRate } from "../policy/message-rate.ts";
 import { limitsSettings, relaySettings } from "../policy/settings.ts";
 import type { Connection, Endpoint } from "../ports/network.ts";
 import { Reporter } from "../reporting/reporter.ts";
-import { MemorySpool } from "../spool/memory-spool.ts";
+import { MemorySpool } from "./spool/memory-spool.ts";
 import { QueueIds } from "../spool/queue-id.ts";
 import type { ClaimedMessage, ClaimTerms, Spool } from "../spool/spool.ts";
 import { CollectingLog } from "./collecting-log.ts";

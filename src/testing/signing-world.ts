@@ -4,7 +4,7 @@ import { recordName } from "../dkim/signing-key.ts";
 import type { StoredKey } from "../signing/key-store.ts";
 import { openSigning, type Signing } from "../signing/open-signing.ts";
 import { dkimSettings } from "../signing/settings.ts";
-import { MemorySpool, MemoryStore } from "../spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "./spool/memory-spool.ts";
 import { CollectingLog } from "./collecting-log.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { SeededRandom } from "./seeded-random.ts";

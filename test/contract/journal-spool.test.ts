@@ -1,8 +1,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { JournalFormat } from "../../src/spool/journal-format.ts";
-import { JournalSpool } from "../../src/spool/journal-spool.ts";
-import { downgradeJournal } from "../../src/spool/journal.ts";
+import type { JournalFormat } from "../../src/testing/spool/journal-format.ts";
+import { JournalSpool } from "../../src/testing/spool/journal-spool.ts";
+import { downgradeJournal } from "../../src/testing/spool/journal.ts";
 import { ManualClock, settle } from "../../src/testing/manual-clock.ts";
 import { MemoryFiles } from "../../src/testing/memory-files.ts";
 import { spoolContract } from "./spool-contract.ts";

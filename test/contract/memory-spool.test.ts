@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { MemorySpool, MemoryStore } from "../../src/spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "../../src/testing/spool/memory-spool.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { spoolContract } from "./spool-contract.ts";
 import { contentOf, draft, isSpoolError, put, type SpoolHarness } from "./spool-fixture.ts";

@@ -4,8 +4,8 @@
  * ends it, with `refused ID CODE` for every committer.
  */
 import { writeSync } from "node:fs";
-import { NodeFiles } from "../../src/node/node-files.ts";
-import { openSqliteSpool } from "../../src/node/sqlite-spool.ts";
+import { NodeFiles } from "../../src/node/files/node-files.ts";
+import { openSqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
 import { SpoolError } from "../../src/spool/spool.ts";
 import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";

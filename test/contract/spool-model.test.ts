@@ -5,7 +5,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MemorySpool } from "../../src/spool/memory-spool.ts";
+import { MemorySpool } from "../../src/testing/spool/memory-spool.ts";
 import type { ClaimedMessage, RecipientChange, RecipientFilter, Spool } from "../../src/spool/spool.ts";
 import { accepted, draft, put, recipient, request, terms } from "./spool-fixture.ts";
 import { SqliteBench } from "./sqlite-harness.ts";

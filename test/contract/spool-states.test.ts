@@ -7,8 +7,8 @@ import { readFile, readdir, truncate, unlink } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { FORMAT_VERSION } from "../../src/node/spool-schema.ts";
-import type { SqliteSpool, SqliteSpoolOptions } from "../../src/node/sqlite-spool.ts";
+import { FORMAT_VERSION } from "../../src/node/spool/schema.ts";
+import type { SqliteSpool, SqliteSpoolOptions } from "../../src/node/spool/sqlite-spool.ts";
 import type { ClaimedMessage, NewRecipient, RecipientState, Spool } from "../../src/spool/spool.ts";
 import {
   accepted,

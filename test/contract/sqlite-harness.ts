@@ -2,8 +2,8 @@
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { NodeFiles } from "../../src/node/node-files.ts";
-import { openSqliteSpool, type SqliteSpool, type SqliteSpoolOptions } from "../../src/node/sqlite-spool.ts";
+import { NodeFiles } from "../../src/node/files/node-files.ts";
+import { openSqliteSpool, type SqliteSpool, type SqliteSpoolOptions } from "../../src/node/spool/sqlite-spool.ts";
 import type { Files } from "../../src/ports/files.ts";
 import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";

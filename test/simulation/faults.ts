@@ -1,6 +1,6 @@
 /** Makes what a plan has go wrong at its time, takes it back, and knows afterwards what went on when. */
 import type { SettingsInput } from "../../src/config/settings-schema.ts";
-import { newestFormat } from "../../src/spool/journal-format.ts";
+import { newestFormat } from "../../src/testing/spool/journal-format.ts";
 import type { Chance } from "./chance.ts";
 import { troubleDns } from "./dns-faults.ts";
 import { type Fault, type FaultKind, ofOneReceiver, onLines, unnoticed } from "./fault-plan.ts";

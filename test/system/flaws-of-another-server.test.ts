@@ -1,7 +1,7 @@
 /**
  * Flaws that outside review found in another mail server in the summer of 2026, by the date of its change log. Each that could
  * be ours is a test, whether or not it ever was. Elsewhere: a ticket of one listener at another (20260805) is in
- * src/node/node-network.test.ts, the record of MX hosts that is read beyond its end among the fuzz targets (`dns-answers`).
+ * src/node/network/node-network.test.ts, the record of MX hosts that is read beyond its end among the fuzz targets (`dns-answers`).
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

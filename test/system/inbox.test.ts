@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { controlRequest } from "../../src/node/http-control.ts";
+import { controlRequest } from "../../src/node/http/http-control.ts";
 import { RealServer } from "./real-server.ts";
 import { relayClient, settingsOf, SimulatedWorld } from "./support.ts";
 

@@ -4,8 +4,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { controlRequest } from "../../src/node/http-control.ts";
-import { NodeNetwork } from "../../src/node/node-network.ts";
+import { controlRequest } from "../../src/node/http/http-control.ts";
+import { NodeNetwork } from "../../src/node/network/node-network.ts";
 import { ScriptedPeer } from "../../src/testing/scripted-peer.ts";
 import { ServerFolder, type ServerProcess } from "./server-process.ts";
 

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
-import { makeSelfSigned } from "../../src/node/self-signed.ts";
+import { makeSelfSigned } from "../../src/node/tls/self-signed.ts";
 import type { Network, TlsServerOptions } from "../../src/ports/network.ts";
 import { HinderedParts } from "../../src/testing/hindered-parts.ts";
 import { testKey } from "../../src/testing/test-crypto.ts";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { NodeNetwork } from "../../src/node/node-network.ts";
+import { NodeNetwork } from "../../src/node/network/node-network.ts";
 import { Client } from "./support.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));

@@ -4,8 +4,8 @@ import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { lockDataDir } from "../../src/node/data-dir-lock.ts";
-import { FORMAT_VERSION } from "../../src/node/spool-schema.ts";
+import { lockDataDir } from "../../src/node/files/data-dir-lock.ts";
+import { FORMAT_VERSION } from "../../src/node/spool/schema.ts";
 import { SqliteBench } from "../contract/sqlite-harness.ts";
 import { unpackFixture } from "../upgrade/fixture.ts";
 

@@ -12,7 +12,7 @@ import type { ServerPorts } from "../../src/server/plan/server-ports.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
 import type { Connection, Network } from "../../src/ports/network.ts";
 import type { Resolver } from "../../src/ports/resolver.ts";
-import { MemorySpool, MemoryStore } from "../../src/spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "../../src/testing/spool/memory-spool.ts";
 import type { Spool } from "../../src/spool/spool.ts";
 import { TestTerminal } from "../../src/testing/cli-terminal.ts";
 import { CollectingLog } from "../../src/testing/collecting-log.ts";

@@ -5,8 +5,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { lockDataDir } from "../../src/node/data-dir-lock.ts";
-import { FORMAT_VERSION } from "../../src/node/spool-schema.ts";
+import { lockDataDir } from "../../src/node/files/data-dir-lock.ts";
+import { FORMAT_VERSION } from "../../src/node/spool/schema.ts";
 import { SqliteBench } from "../contract/sqlite-harness.ts";
 import { unpackFixture } from "./fixture.ts";
 

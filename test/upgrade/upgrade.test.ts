@@ -13,16 +13,16 @@ import { RewritingKeys } from "../../src/forwarding/rewriting-keys.ts";
 import { UserStore } from "../../src/accounts/user-store.ts";
 import { KeyStore } from "../../src/signing/key-store.ts";
 import { readRows } from "../../src/reporting/dmarc-aggregate/report-rows.ts";
-import { downgradeSpool } from "../../src/node/spool-downgrade.ts";
-import { NodeFiles } from "../../src/node/node-files.ts";
-import { openSqliteSpool } from "../../src/node/sqlite-spool.ts";
+import { downgradeSpool } from "../../src/node/spool/downgrade.ts";
+import { NodeFiles } from "../../src/node/files/node-files.ts";
+import { openSqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
 import {
   FORMAT_VERSION,
   type FormatStep,
   type FormatSteps,
   formatSteps,
   migrate,
-} from "../../src/node/spool-schema.ts";
+} from "../../src/node/spool/schema.ts";
 import type { CapturedEntry } from "../../src/spool/captured-mail.ts";
 import type { Spool, StoredMessage } from "../../src/spool/spool.ts";
 import { senderOf } from "../../src/spool/turns.ts";

@@ -5,9 +5,9 @@
 import { SmtpClientConnection, type DialogueLine } from "../../outbound/smtp-client-connection.ts";
 import { isLoopback } from "../../lib/ip-network.ts";
 import { type Endpoint, NetworkError, type TlsClientOptions, type TlsFacts } from "../../ports/network.ts";
-import type { ClientFailure } from "../../smtp/client-failure.ts";
-import { STANDARD_TIMEOUTS } from "../../smtp/client-timeouts.ts";
-import type { RecipientResult } from "../../smtp/client-transaction.ts";
+import type { ClientFailure } from "../../smtp/client/failure.ts";
+import { STANDARD_TIMEOUTS } from "../../smtp/client/timeouts.ts";
+import type { RecipientResult } from "../../smtp/client/transaction.ts";
 import { replyText, type ReceivedReply } from "../../smtp/reply-reader.ts";
 import type { CliContext } from "../context.ts";
 import { ExitCode } from "../exit-code.ts";

@@ -3,7 +3,7 @@ import type { LoginResult } from "../../accounts/account-directory.ts";
 import { findMechanism } from "../../sasl/mechanisms.ts";
 import type { MechanismStep } from "../../sasl/server-mechanism.ts";
 import { reply } from "../../smtp/reply.ts";
-import type { AuthEvent, AuthResponseEvent } from "../../smtp/server-event.ts";
+import type { AuthEvent, AuthResponseEvent } from "../../smtp/server/event.ts";
 import type { SessionState } from "../session-state.ts";
 import { answer, type Verdict } from "../verdict.ts";
 

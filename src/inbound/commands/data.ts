@@ -17,7 +17,7 @@ import { checkHeaderAddresses, editSubmission } from "../../message/submission-e
 import type { Decision, Refusal } from "../../policy/decision.ts";
 import { loginNeeded } from "../../policy/sender-permission.ts";
 import { reply, type Reply } from "../../smtp/reply.ts";
-import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server-event.ts";
+import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server/event.ts";
 import type { ContentRepair } from "../../events/content-repair.ts";
 import { SpoolError, type NewMessage, type QueueId } from "../../spool/spool.ts";
 import { type ContentFault, IncomingContent, type HeaderEdit } from "../incoming-content.ts";

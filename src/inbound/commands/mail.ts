@@ -3,7 +3,7 @@ import { formatMailbox } from "../../address/mailbox-text.ts";
 import { isSubmission } from "../../policy/client.ts";
 import type { Decision } from "../../policy/decision.ts";
 import { checkSender, checkSenderOwnership } from "../../policy/sender-permission.ts";
-import type { MailEvent } from "../../smtp/server-event.ts";
+import type { MailEvent } from "../../smtp/server/event.ts";
 import type { SessionState } from "../session-state.ts";
 import { Transaction } from "../transaction.ts";
 import { verdictOf, whenReady, type Verdict } from "../verdict.ts";

@@ -9,7 +9,7 @@ import { checkRecipientExists } from "../../policy/recipient-existence.ts";
 import { checkRelay, checkRouteInLocalPart } from "../../policy/relay-permission.ts";
 import { checkRecipientDomain } from "../../policy/sender-permission.ts";
 import { checkSrsRecipient } from "../../policy/srs-recipient.ts";
-import type { RecipientEvent } from "../../smtp/server-event.ts";
+import type { RecipientEvent } from "../../smtp/server/event.ts";
 import { reply } from "../../smtp/reply.ts";
 import { memoryShort } from "../session-memory.ts";
 import type { SessionState } from "../session-state.ts";

@@ -11,10 +11,10 @@ import type { Instant } from "../../lib/instant.ts";
 import { entryOf } from "../../spool/captured-mail.ts";
 import { isOpen } from "../../spool/recipient-state.ts";
 import type { RecipientState, StoredMessage, StoredRecipient } from "../../spool/spool.ts";
-import { CLAIMED, HELD, type RecipientRow, stateNumber } from "../spool-protocol.ts";
-import { Query } from "../spool-query.ts";
-import { messageFromJson, recipientFromRow } from "../spool-rows.ts";
-import { firstKey, lastKey, recipientColumns } from "../spool-schema.ts";
+import { CLAIMED, HELD, type RecipientRow, stateNumber } from "../spool/protocol.ts";
+import { Query } from "../spool/query.ts";
+import { messageFromJson, recipientFromRow } from "../spool/rows.ts";
+import { firstKey, lastKey, recipientColumns } from "../spool/schema.ts";
 import type { SavedFiles } from "./saved-files.ts";
 import type { Staging } from "./staging.ts";
 

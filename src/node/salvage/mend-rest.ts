@@ -1,11 +1,11 @@
 /** What belongs to no message that is left, and the tables that follow from others. */
 import type { DatabaseSync } from "node:sqlite";
 import { termsOf } from "../../spool/captured-filter.ts";
-import { HELD } from "../spool-protocol.ts";
-import { owedNamespace } from "../spool-owed.ts";
-import { Query } from "../spool-query.ts";
-import { entryFromJson } from "../spool-rows.ts";
-import { fillLanes, firstKey, lastKey, setSenders } from "../spool-schema.ts";
+import { HELD } from "../spool/protocol.ts";
+import { owedNamespace } from "../spool/owed.ts";
+import { Query } from "../spool/query.ts";
+import { entryFromJson } from "../spool/rows.ts";
+import { fillLanes, firstKey, lastKey, setSenders } from "../spool/schema.ts";
 import type { MessageMender } from "./mend-messages.ts";
 import type { SavedFiles } from "./saved-files.ts";
 

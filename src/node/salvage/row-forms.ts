@@ -3,8 +3,8 @@
  * form of its table any more, or contradicts itself, is known here.
  */
 import { parseMailbox } from "../../address/mailbox-text.ts";
-import type { StoredRow, Value } from "../database-rows.ts";
-import { HELD, storedStates } from "../spool-protocol.ts";
+import type { StoredRow, Value } from "../spool/database-rows.ts";
+import { HELD, storedStates } from "../spool/protocol.ts";
 
 /** Tables whose rows are read; all others follow from them. */
 export type SavedTable =

@@ -38,10 +38,10 @@ import { expectedOf, fixtureVersions, tellingOf, unpackFixture } from "../../../
 import type { HistoryEvent } from "../../events/history-event.ts";
 import type { NewMessage } from "../../spool/spool.ts";
 import { SeededRandom } from "../../testing/seeded-random.ts";
-import { DatabasePages } from "../database-pages.ts";
-import { PAGE_BYTES, type StoredRow } from "../database-rows.ts";
-import { checkSpool } from "../spool-check.ts";
-import { FORMAT_VERSION } from "../spool-schema.ts";
+import { DatabasePages } from "../spool/database-pages.ts";
+import { PAGE_BYTES, type StoredRow } from "../spool/database-rows.ts";
+import { checkSpool } from "../spool/check.ts";
+import { FORMAT_VERSION } from "../spool/schema.ts";
 import { salvageSpool, type Salvaged, type SalvageOptions } from "./salvage-spool.ts";
 
 const SEEDS = Number(process.env["SALVAGE_SEEDS"] ?? 12);

@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { QueueId } from "../../spool/spool.ts";
-import { contentFileName } from "../spool-content-files.ts";
+import { contentFileName } from "../spool/content-files.ts";
 
 export class SavedFiles {
   readonly #from: string;

@@ -3,10 +3,10 @@
  * `mend-messages.ts` then makes it a spool that agrees with itself.
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { Value } from "../database-rows.ts";
-import { HELD } from "../spool-protocol.ts";
-import { Query } from "../spool-query.ts";
-import { formatSteps, migrate } from "../spool-schema.ts";
+import type { Value } from "../spool/database-rows.ts";
+import { HELD } from "../spool/protocol.ts";
+import { Query } from "../spool/query.ts";
+import { formatSteps, migrate } from "../spool/schema.ts";
 import type { SavedRow, SavedTable } from "./row-forms.ts";
 
 /** Rows of one transaction. */

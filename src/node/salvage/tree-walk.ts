@@ -2,9 +2,9 @@
  * All rows of a damaged database, tree by tree from its root. Below a page that cannot be read the pointer map leads on;
  * where that is lost as well, rows of pages that nothing leads to are given with no root, and are known by their form.
  */
-import { childrenOf, Damage, layoutFault, RestDamage, rowsOn, type StoredRow } from "../database-rows.ts";
-import { PointerMap } from "../pointer-map.ts";
-import type { PageImage } from "../page-image.ts";
+import { childrenOf, Damage, layoutFault, RestDamage, rowsOn, type StoredRow } from "../spool/database-rows.ts";
+import { PointerMap } from "../spool/pointer-map.ts";
+import type { PageImage } from "../spool/page-image.ts";
 
 export interface DamagedPage {
   readonly page: number;

@@ -9,7 +9,7 @@ import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
 import { parseAggregateReport } from "../../dmarc/report/parse-report.ts";
 import { makeReportMessage } from "../../dmarc/report/report-message.ts";
 import { HeaderCollector, parseHeaderFields } from "../../message/header-section.ts";
-import { MemorySpool, MemoryStore } from "../../spool/memory-spool.ts";
+import { MemorySpool, MemoryStore } from "../../testing/spool/memory-spool.ts";
 import { type RecordChange, SpoolError } from "../../spool/spool.ts";
 import { CollectingLog } from "../../testing/collecting-log.ts";
 import { ManualClock, settle } from "../../testing/manual-clock.ts";

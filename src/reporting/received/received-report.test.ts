@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AggregateReport, AggregateRow } from "../../dmarc/report/aggregate-report.ts";
 import type { TlsReport } from "../../tls-rpt/tls-report.ts";
-import { MemorySpool } from "../../spool/memory-spool.ts";
+import { MemorySpool } from "../../testing/spool/memory-spool.ts";
 import { CollectingLog } from "../../testing/collecting-log.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
 import {

@@ -2,7 +2,7 @@
 import { type MessageReading, ReadingError } from "../../admin/message-reading.ts";
 import type { MessageAttachment } from "../../admin/parsed-message.ts";
 import { type ReadableContent, readHeaderOnly } from "../../admin/readable-content.ts";
-import { BackgroundThread, ThreadLimitError } from "../../node/background-thread.ts";
+import { BackgroundThread, ThreadLimitError } from "../../node/threads/background-thread.ts";
 import type { ReadingTask } from "./reading-thread.ts";
 
 /** The largest message that is read takes some seconds; whoever waits for it may wait no longer than this. */

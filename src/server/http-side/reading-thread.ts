@@ -1,7 +1,7 @@
 /** Root of the thread that takes captured mail apart, so that the main thread never waits for it. */
 import { readHeaderOnly } from "../../admin/readable-content.ts";
 import { readingInThisThread } from "../../admin/message-reading.ts";
-import { serveThread } from "../../node/background-thread.ts";
+import { serveThread } from "../../node/threads/background-thread.ts";
 
 export type ReadingTask =
   | { readonly kind: "whole"; readonly raw: Uint8Array }

@@ -1,8 +1,8 @@
 /** The certificate that listeners show. */
 import { StartError } from "../../cli/running-server.ts";
 import { certificatePaths } from "../../config/settings-views.ts";
-import { CertificateError } from "../../node/certificates.ts";
-import { CertificateStore } from "../../node/certificate-store.ts";
+import { CertificateError } from "../../node/tls/certificates.ts";
+import { CertificateStore } from "../../node/tls/certificate-store.ts";
 import type { Opening } from "../plan/part.ts";
 
 /** `offered`: whether a client may come to see it. */

@@ -18,8 +18,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { NodeFiles } from "../../node/node-files.ts";
-import { SystemClock } from "../../node/system-clock.ts";
+import { NodeFiles } from "../../node/files/node-files.ts";
+import { SystemClock } from "../../node/process/system-clock.ts";
 import { MaildirDelivery } from "../../outbound/maildir-delivery.ts";
 import type { MaildirStore } from "../../outbound/maildir-store.ts";
 import type { DeliveryJob, DeliveryResult } from "../../queue/delivery-agent.ts";

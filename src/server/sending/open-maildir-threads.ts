@@ -3,7 +3,7 @@
  * then blocks a thread, and in libuv's pool four such calls would hold up the content of the spool, the argon2 of logins,
  * and every other file. docs/decisions/maildir-threads.md has the choice and what it costs.
  */
-import { WritingThreads } from "../../node/writing-threads.ts";
+import { WritingThreads } from "../../node/files/writing-threads.ts";
 import type { MaildirOrder, MaildirStore } from "../../outbound/maildir-store.ts";
 import type { Clock } from "../../ports/clock.ts";
 

@@ -1,6 +1,6 @@
 /** Reads and makes reports in a thread of its own, whose time and memory are bounded. */
 import type { ReportMessage } from "../../dmarc/report/report-message.ts";
-import { BackgroundThread, ThreadLimitError } from "../../node/background-thread.ts";
+import { BackgroundThread, ThreadLimitError } from "../../node/threads/background-thread.ts";
 import type { ReportsRead } from "../../reporting/received/read-reports.ts";
 import type { ReportWork } from "../../reporting/report-work.ts";
 import type { ReportTask } from "./report-thread.ts";

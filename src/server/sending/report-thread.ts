@@ -1,6 +1,6 @@
 /** Root of the thread that reads and makes reports, so that the main thread never waits for it. */
 import { makeReportMessage, type ReportMessageInput } from "../../dmarc/report/report-message.ts";
-import { serveThread } from "../../node/background-thread.ts";
+import { serveThread } from "../../node/threads/background-thread.ts";
 import { readReports } from "../../reporting/received/read-reports.ts";
 import type { ReceivedFrom } from "../../reporting/received/received-report.ts";
 

@@ -1,7 +1,7 @@
 /** What a spool must hold after a power loss, given what the workload had been told by then. */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import type { SqliteSpool } from "../../../src/node/sqlite-spool.ts";
+import type { SqliteSpool } from "../../../src/node/spool/sqlite-spool.ts";
 import { contentOf } from "../../contract/spool-fixture.ts";
 
 export const recordsNamespace = "power";

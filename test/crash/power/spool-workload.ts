@@ -10,8 +10,8 @@
  * directory, which life of the program this is (0, 1, …), and after how many commits it kills itself (0: it does not).
  */
 import { writeSync } from "node:fs";
-import { NodeFiles } from "../../../src/node/node-files.ts";
-import { openSqliteSpool, type SqliteSpool } from "../../../src/node/sqlite-spool.ts";
+import { NodeFiles } from "../../../src/node/files/node-files.ts";
+import { openSqliteSpool, type SqliteSpool } from "../../../src/node/spool/sqlite-spool.ts";
 import { CollectingLog } from "../../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../../src/testing/manual-clock.ts";
 import { delivered, draft, put, settle, terms } from "../../contract/spool-fixture.ts";

@@ -6,7 +6,7 @@ import { formatMailbox, mailboxKey, parseMailbox } from "../../../src/address/ma
 import type { Mailbox } from "../../../src/address/mailbox.ts";
 import { parseForwardPath, parseReversePath } from "../../../src/address/path.ts";
 import { looksLikeSrs, reverseSrs, srsFor, srsForToken, srsToken } from "../../../src/address/srs.ts";
-import { isWirePath } from "../../../src/smtp/client-commands.ts";
+import { isWirePath } from "../../../src/smtp/client/commands.ts";
 import { texts } from "../seeds.ts";
 import type { FuzzTarget } from "../target.ts";
 

@@ -1,9 +1,9 @@
 /** The client core against peers that answer with anything, in every phase. */
 import assert from "node:assert/strict";
-import { parseCapabilities } from "../../../src/smtp/client-capabilities.ts";
-import { ClientProtocol, failureText, type ClientEvent } from "../../../src/smtp/client-protocol.ts";
-import { STANDARD_TIMEOUTS } from "../../../src/smtp/client-timeouts.ts";
-import type { RecipientResult } from "../../../src/smtp/client-transaction.ts";
+import { parseCapabilities } from "../../../src/smtp/client/capabilities.ts";
+import { ClientProtocol, failureText, type ClientEvent } from "../../../src/smtp/client/protocol.ts";
+import { STANDARD_TIMEOUTS } from "../../../src/smtp/client/timeouts.ts";
+import type { RecipientResult } from "../../../src/smtp/client/transaction.ts";
 import { replyText } from "../../../src/smtp/reply-reader.ts";
 import { texts } from "../seeds.ts";
 import { inPieces, type FuzzTarget } from "../target.ts";

@@ -5,13 +5,13 @@ import { parseChunk, parseCommand, pathTextOf, withoutBlanksBehindColon } from "
 import { splitParameters } from "../../../src/smtp/esmtp-parameters.ts";
 import { isPrintableXtext } from "../../../src/smtp/mail-parameters.ts";
 import { reply, type Reply } from "../../../src/smtp/reply.ts";
-import { decodeBase64, parseAuth, parseHello, parseMail, parseRecipient } from "../../../src/smtp/server-arguments.ts";
-import { needsVerdict, type ServerEvent, type VerdictEvent } from "../../../src/smtp/server-event.ts";
+import { decodeBase64, parseAuth, parseHello, parseMail, parseRecipient } from "../../../src/smtp/server/arguments.ts";
+import { needsVerdict, type ServerEvent, type VerdictEvent } from "../../../src/smtp/server/event.ts";
 import {
   defaultServerProtocolSettings,
   type ServerProtocolSettings,
-} from "../../../src/smtp/server-protocol-settings.ts";
-import { ServerProtocol } from "../../../src/smtp/server-protocol.ts";
+} from "../../../src/smtp/server/protocol-settings.ts";
+import { ServerProtocol } from "../../../src/smtp/server/protocol.ts";
 import { texts } from "../seeds.ts";
 import { inPieces, type FuzzTarget } from "../target.ts";
 

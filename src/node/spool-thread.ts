@@ -1,4 +1,0 @@
-/** Root of the spool's worker threads: the writer, the reader that searches beside it, and the checkpointer. */
-import { runSpoolThread } from "./spool-thread-role.ts";
-
-runSpoolThread();

@@ -1,0 +1,39 @@
+/** What callers of the SQLite spool are told of a failure: a full disk is another reply (452) than any other (451). */
+import { SpoolError } from "../../spool/spool.ts";
+import type { Failure } from "./protocol.ts";
+
+/** SQLite's primary result codes. */
+const SQLITE_BUSY = 5;
+const SQLITE_IOERR = 10;
+export const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+const SQLITE_FULL = 13;
+
+export function failureOf(error: unknown): Omit<Failure, "index"> {
+  if (error instanceof SpoolError) return { code: error.code, text: error.message };
+  const text = error instanceof Error ? error.message : String(error);
+  return { code: spoolCode(sqliteCode(error)), text };
+}
+
+function spoolCode(code: number | undefined): Failure["code"] {
+  switch (code) {
+    case SQLITE_FULL:
+      return "no-space";
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return "damaged";
+    default:
+      return "failed";
+  }
+}
+
+/** The disk does not do what it should, or not in time: no operation of the batch would fare better alone. */
+export function isDiskFailure(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === SQLITE_BUSY || code === SQLITE_IOERR;
+}
+
+export function sqliteCode(error: unknown): number | undefined {
+  // The extended codes carry the primary one in their lowest octet.
+  return error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
+}

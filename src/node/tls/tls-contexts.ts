@@ -1,0 +1,145 @@
+/**
+ * What TLS needs beside the socket: contexts, made once and kept, since making one costs a millisecond and more; the
+ * sessions of clients, for resumption; and the facts told of an established layer.
+ */
+import { constants, randomBytes } from "node:crypto";
+import { createSecureContext, getCACertificates, type SecureContext, type TLSSocket } from "node:tls";
+
+import { keepNewest } from "../../lib/newest.ts";
+import type { PeerCertificate, TlsClientOptions, TlsFacts, TlsServerContext } from "../../ports/network.ts";
+
+/** RFC 8996: nothing below TLS 1.2, in either direction. */
+const MIN_VERSION = "TLSv1.2";
+/** More than one certificate per listener, times its last two versions, is not expected. */
+const SERVER_CONTEXTS_MAX = 32;
+/** One for the system's roots and one for each set of extra roots, which come from few settings. */
+const CLIENT_CONTEXTS_MAX = 32;
+/** A session is 1 to 3 KB: at most 30 MB, and sites beyond the last ten thousand pay for a full handshake. */
+const SESSIONS_MAX = 10_000;
+
+export interface KeptSession {
+  readonly session: Buffer;
+  /** What the full handshake found: a resumed one does not look at the name again. */
+  readonly verified: boolean;
+  readonly verifyError?: string;
+}
+
+/** Each listener has its own, and so has the network for what it connects to. */
+export class TlsContexts {
+  /** A session of one listener is none of another's, which may be for other clients. OpenSSL takes up to 32 octets. */
+  readonly #sessionIdContext = randomBytes(16).toString("hex");
+  readonly #server = new Map<string, { readonly version: number; readonly context: SecureContext }>();
+  readonly #client = new Map<string, SecureContext>();
+  readonly #sessions = new Map<string, KeptSession>();
+
+  /** Session tickets stay valid here and for as long as the context lives, since it holds their keys. */
+  server({ certificatePem, keyPem, version }: TlsServerContext): SecureContext {
+    const known = this.#server.get(certificatePem);
+    if (known?.version === version) return known.context;
+    const context = createSecureContext({
+      cert: certificatePem,
+      key: keyPem,
+      minVersion: MIN_VERSION,
+      honorCipherOrder: true,
+      sessionIdContext: this.#sessionIdContext,
+      // A client that renegotiates has us pay for handshakes at its pleasure; TLS 1.3 has no renegotiation at all.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+    });
+    keepNewest(this.#server, certificatePem, { version, context }, SERVER_CONTEXTS_MAX);
+    return context;
+  }
+
+  client(options: TlsClientOptions): SecureContext {
+    const extra = options.certificateAuthorities ?? [];
+    const key = extra.join("\n");
+    const known = this.#client.get(key);
+    if (known !== undefined) return known;
+    const context = createSecureContext({ minVersion: MIN_VERSION, ca: [...usualRoots(), ...extra] });
+    keepNewest(this.#client, key, context, CLIENT_CONTEXTS_MAX);
+    return context;
+  }
+
+  session(options: TlsClientOptions): KeptSession | undefined {
+    const key = sessionKey(options);
+    return key === undefined ? undefined : this.#sessions.get(key);
+  }
+
+  keepSession(options: TlsClientOptions, kept: KeptSession): void {
+    const key = sessionKey(options);
+    if (key !== undefined) keepNewest(this.#sessions, key, kept, SESSIONS_MAX);
+  }
+
+  /** After a failed resumption the next handshake is a full one. */
+  forgetSession(options: TlsClientOptions): void {
+    const key = sessionKey(options);
+    if (key !== undefined) this.#sessions.delete(key);
+  }
+}
+
+let roots: readonly string[] | undefined;
+
+/**
+ * Node's own roots with `NODE_EXTRA_CA_CERTS`, and those of the system, where an administrator adds an authority of the
+ * house. Read once, at the first connection, since it takes a tenth of a second: a change needs a restart.
+ */
+function usualRoots(): readonly string[] {
+  roots ??= [...new Set([...getCACertificates("default"), ...getCACertificates("system")])];
+  return roots;
+}
+
+/** Sessions made under other names or roots would carry a verdict that was not asked for. */
+function sessionKey(options: TlsClientOptions): string | undefined {
+  if (options.sessionKey === undefined) return undefined;
+  return [options.sessionKey, options.serverName, ...(options.certificateAuthorities ?? [])].join("\n");
+}
+
+export function serverFacts(socket: TLSSocket): TlsFacts {
+  const serverName = (socket as TLSSocket & { readonly servername?: string | false }).servername;
+  return { ...commonFacts(socket), ...(serverName ? { serverName } : {}), verified: false };
+}
+
+export function clientFacts(socket: TLSSocket, options: TlsClientOptions, kept: KeptSession | undefined): TlsFacts {
+  const common = commonFacts(socket);
+  const before = common.resumed ? kept : undefined;
+  const verifyError = before?.verifyError ?? (socket.authorized ? undefined : errorText(socket.authorizationError));
+  const verified = socket.authorized && (before?.verified ?? true);
+  const peerCertificate = describeCertificate(socket);
+  return {
+    ...common,
+    serverName: options.serverName,
+    verified,
+    ...(verified || verifyError === undefined ? {} : { verifyError }),
+    ...(peerCertificate === undefined ? {} : { peerCertificate }),
+  };
+}
+
+function commonFacts(socket: TLSSocket): { protocol: string; cipher: string; resumed: boolean } {
+  const cipher = socket.getCipher();
+  return {
+    protocol: socket.getProtocol() ?? "unknown",
+    cipher: cipher.standardName ?? cipher.name,
+    resumed: socket.isSessionReused(),
+  };
+}
+
+/** @types/node says Error; at run time it is the code, or the message of a failed name check. */
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function describeCertificate(socket: TLSSocket): PeerCertificate | undefined {
+  const certificate = socket.getPeerCertificate(false);
+  if (certificate.subject === undefined) return undefined;
+  return {
+    subject: distinguishedName(certificate.subject),
+    issuer: distinguishedName(certificate.issuer),
+    validTo: new Date(certificate.valid_to).toISOString(),
+    fingerprint256: certificate.fingerprint256,
+  };
+}
+
+function distinguishedName(parts: object): string {
+  return Object.entries(parts)
+    .map(([type, value]) => `${type}=${String(value)}`)
+    .join(", ");
+}

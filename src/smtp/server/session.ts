@@ -1,0 +1,162 @@
+/**
+ * What the parts of the server core know of a session and share: where it stands, what came in, what goes out, and how it
+ * ends. It decides nothing; server-protocol.ts is the only way to it from outside.
+ */
+import type { Instant } from "../../lib/instant.ts";
+import type { Chunk, Verb } from "../command-parser.ts";
+import { ErrorBudget } from "../error-budget.ts";
+import { formatReply } from "../reply-writer.ts";
+import { reply, type Reply } from "../reply.ts";
+import { isReply } from "./arguments.ts";
+import { needsVerdict, type CloseCause, type ServerEvent, type VerdictEvent } from "./event.ts";
+import { ServerInput } from "./input.ts";
+import type { ServerPhase, Transaction } from "./phase.ts";
+import type { ServerProtocolSettings } from "./protocol-settings.ts";
+import { serverReplies } from "./replies.ts";
+
+/** Octets of AUTH and of a response, CRLF included (RFC 4954 §4). */
+export const authLineBytesMax = 12_288 + 2;
+
+export class ServerSession {
+  readonly settings: ServerProtocolSettings;
+  readonly budget: ErrorBudget;
+  readonly input = new ServerInput();
+  readonly startedAt: Instant;
+  now: Instant;
+  /** When the last command was answered or the last content came. */
+  idleSince: Instant;
+  /** Replies to be sent. */
+  output = "";
+  /** Events to be handed to the driver. */
+  events: ServerEvent[] = [];
+  /** The event whose verdict the driver owes, and the chunk that waits with it. */
+  awaiting: VerdictEvent | undefined;
+  awaitingChunk: Chunk | undefined;
+  phase: ServerPhase = { kind: "greeting" };
+  /** Octets that a command line may have, by how it starts. */
+  readonly lineLimit: (line: Buffer) => number;
+  tlsActive: boolean;
+  authenticated = false;
+  /** Of the MAIL or RCPT that is being run, for the log. */
+  argument: string | undefined;
+  /** The first octets in clear were no TLS record. */
+  knownNotTls = false;
+  /** The last command was DATA and was refused: a client that did not wait may send its message all the same. */
+  dataRefused = false;
+  /** Transactions begun. */
+  transactions = 0;
+
+  constructor(settings: ServerProtocolSettings, now: Instant) {
+    this.settings = settings;
+    this.budget = new ErrorBudget(settings);
+    this.tlsActive = settings.tlsActive;
+    this.startedAt = now;
+    this.now = now;
+    this.idleSince = now;
+    const { commandLineBytesMax } = settings;
+    const authMax = Math.max(commandLineBytesMax, authLineBytesMax);
+    this.lineLimit = (line) => (/^auth /i.test(line.toString("latin1", 0, 5)) ? authMax : commandLineBytesMax);
+  }
+
+  /** The open transaction, whether between commands or in its content. */
+  get transaction(): Transaction | undefined {
+    const phase = this.phase.kind === "swallow" ? this.phase.back : this.phase;
+    return phase.kind === "transaction" || phase.kind === "content" ? phase.transaction : undefined;
+  }
+
+  /** Hands an event to the driver, or writes the refusal that its argument led to. */
+  ask(verb: Verb, outcome: VerdictEvent | Reply): void {
+    if (isReply(outcome)) this.refuse(verb, outcome);
+    else this.events.push(outcome);
+  }
+
+  refuse(verb: Verb | "", refusal: Reply): void {
+    this.write(refusal);
+    const { argument } = this;
+    this.events.push({ kind: "refused", verb, reply: refusal, ...(argument !== undefined && { argument }) });
+    this.budget.countError(refusal);
+    if (verb === "DATA") this.dataRefused = true;
+    this.closeIfExhausted();
+  }
+
+  write(value: Reply): void {
+    this.output += formatReply(value);
+  }
+
+  /** LMTP answers for each accepted recipient (RFC 2033 §4.2), SMTP once. */
+  writeForEach(recipients: number, replies: readonly Reply[]): void {
+    const count = this.settings.kind === "lmtp" ? recipients : 1;
+    if (replies.length !== 1 && replies.length !== count) {
+      throw new RangeError(`${count} replies are due, ${replies.length} were given`);
+    }
+    for (let index = 0; index < count; index++) this.write(replies[index] ?? replies[0] ?? serverReplies.messageOk);
+  }
+
+  dropTransaction(cause: "rset" | "hello"): void {
+    if (this.phase.kind !== "transaction") return;
+    this.phase = { kind: "greeted" };
+    this.events.push({ kind: "reset", cause });
+  }
+
+  /** Reads `size` octets away, then writes the refusal; `byDriver` needs no event, since the driver knows. */
+  swallowChunk(size: number, refusal: Reply, options: { readonly byDriver: boolean }): void {
+    this.phase = { kind: "swallow", bytesLeft: size, refusal, back: this.phase, ...options };
+  }
+
+  /** RFC 2920 §3.1: HELO and DATA end a group, and nothing comes before the greeting. */
+  closedForEarlyTalk(): boolean {
+    if (this.settings.earlyTalk === "allow" || this.input.length === 0) return false;
+    const { code, status, lines } = serverReplies.earlyTalk;
+    // A greeting has no enhanced status (RFC 2034 §3).
+    this.closeWith(
+      this.phase.kind === "greeting" ? reply(code, undefined, ...lines) : reply(code, status, ...lines),
+      "early-talk",
+    );
+    return true;
+  }
+
+  /** What came behind STARTTLS in clear could have been put there by anyone; none of it is run (RFC 3207 §6). */
+  closedForPlaintext(): boolean {
+    if (this.input.length === 0) return false;
+    this.closeWith(serverReplies.plaintextAfterStartTls, "plaintext-after-starttls");
+    return true;
+  }
+
+  /**
+   * Behind content that was refused for its line ends: what the client sent without waiting for the reply may be content
+   * for another program, which saw the end elsewhere, and is not run as commands.
+   *
+   * Deviation: RFC 2920 §3.2 forbids a server to lose input. What is not run here is told of by a 421, to clients that sent
+   * what no client may send.
+   */
+  closeIfSentAhead(): void {
+    if (this.input.length > 0) this.closeWith(serverReplies.sentAhead, "sent-ahead");
+  }
+
+  /** A BDAT that cannot be followed: its octets, however many, must not be run as commands. */
+  refuseLostChunk(refusal: Reply): void {
+    this.refuse("BDAT", refusal);
+    this.closeWith(serverReplies.lostChunk, "lost-chunk");
+  }
+
+  closeIfExhausted(): void {
+    if (this.budget.exhausted) this.closeWith(serverReplies.tooManyErrors, "errors");
+  }
+
+  closeWith(last: Reply, cause: CloseCause): void {
+    if (this.phase.kind === "closed") return;
+    // During a handshake the peer would take text for a broken TLS record.
+    if (this.phase.kind !== "tls-handshake") this.write(last);
+    this.close(cause);
+  }
+
+  close(cause: CloseCause): void {
+    if (this.phase.kind === "closed") return;
+    const duringTransaction = this.transaction !== undefined;
+    this.phase = { kind: "closed" };
+    this.awaiting = undefined;
+    this.input.clear();
+    this.events = this.events.filter((event) => !needsVerdict(event));
+    this.events.push({ kind: "closed", cause, duringTransaction });
+  }
+}

@@ -1,0 +1,105 @@
+/** What a driver's verdict does to a session. */
+import { reply, type Reply } from "../reply.ts";
+import { IncomingContent } from "./content.ts";
+import type { ContentBeginEvent, ContentEndEvent, HelloEvent, VerdictEvent } from "./event.ts";
+import { extendedHelloReply, plainHelloReply } from "./extensions.ts";
+import { serverReplies } from "./replies.ts";
+import type { ServerSession } from "./session.ts";
+
+/** The driver accepted, with its own reply or the core's. */
+export function acceptEvent(
+  session: ServerSession,
+  event: Exclude<VerdictEvent, ContentEndEvent>,
+  given: Reply | undefined,
+): void {
+  switch (event.kind) {
+    case "connect": {
+      if (session.closedForEarlyTalk()) return;
+      const { hostname, kind } = session.settings;
+      session.phase = { kind: "connected" };
+      return session.write(given ?? reply(220, undefined, `${hostname} ${kind === "lmtp" ? "LMTP" : "ESMTP"}`));
+    }
+    case "hello":
+      if (session.closedForEarlyTalk()) return;
+      session.dropTransaction("hello");
+      session.phase = { kind: "greeted" };
+      return session.write(given ?? helloReply(session, event.verb));
+    case "mail":
+      session.transactions++;
+      session.phase = {
+        kind: "transaction",
+        transaction: { parameters: event.parameters, recipients: 0, content: undefined },
+      };
+      return session.write(given ?? serverReplies.senderOk);
+    case "recipient": {
+      const transaction = session.transaction;
+      if (transaction !== undefined) transaction.recipients++;
+      return session.write(given ?? serverReplies.recipientOk);
+    }
+    case "content-begin":
+      return beginContent(session, event);
+    case "auth":
+    case "auth-response":
+      session.authenticated = true;
+      return session.write(given ?? serverReplies.loginOk);
+    case "starttls":
+      if (session.closedForPlaintext()) return;
+      session.phase = { kind: "tls-handshake" };
+      return session.write(serverReplies.startTls);
+    case "vrfy":
+    case "expn":
+      return session.write(given ?? serverReplies.notVerified);
+    default:
+      return event satisfies never;
+  }
+}
+
+/** The driver refused in its own words. */
+export function refuseEvent(
+  session: ServerSession,
+  event: Exclude<VerdictEvent, ContentEndEvent>,
+  refusal: Reply,
+): void {
+  if (event.kind === "connect") {
+    session.phase = { kind: "refused", refusal: serverReplies.serviceRefused };
+  } else if (event.kind === "content-begin") {
+    session.phase = { kind: "greeted" };
+    const chunk = session.awaitingChunk;
+    if (chunk !== undefined) return session.swallowChunk(chunk.size, refusal, { byDriver: true });
+    session.dataRefused = true;
+  } else if (event.kind === "recipient") {
+    session.budget.countRefusedRecipient(refusal);
+  } else {
+    session.budget.countError(refusal);
+  }
+  session.write(refusal);
+  session.closeIfExhausted();
+}
+
+function beginContent(session: ServerSession, { via, body }: ContentBeginEvent): void {
+  const transaction = session.transaction;
+  if (transaction === undefined) return;
+  const { messageBytesMax: bytesMax, bareLineEnds } = session.settings;
+  const content = new IncomingContent({ via, body, bytesMax, bareLineEnds });
+  if (via === "DATA") {
+    if (session.closedForEarlyTalk()) return;
+    session.write(serverReplies.startContent);
+  } else if (session.awaitingChunk !== undefined) {
+    content.beginChunk(session.awaitingChunk.size, session.awaitingChunk.last);
+  }
+  transaction.content = content;
+  session.phase = { kind: "content", transaction, content };
+}
+
+/** Whatever was answered: the transaction and all its buffers are gone (RFC 5321 §4.1.1.4). */
+export function finishContent(session: ServerSession, replies: readonly Reply[]): void {
+  if (session.phase.kind !== "content") return;
+  const { recipients } = session.phase.transaction;
+  session.phase = { kind: "greeted" };
+  if (replies.some(({ code }) => code < 400)) session.budget.reset();
+  session.writeForEach(recipients, replies);
+}
+
+function helloReply(session: ServerSession, verb: HelloEvent["verb"]): Reply {
+  return verb === "HELO" ? plainHelloReply(session.settings) : extendedHelloReply(session.settings, session.tlsActive);
+}
