@@ -99,7 +99,7 @@ test("a data directory that is too long for the control socket is refused with t
   const folder = join(temporaryFolder(t), "a".repeat(100));
   const { status, output } = run(["dev", "--smtp-port", "0", "--http-port", "0", "--data-dir", folder]);
   assert.equal(status, 69, output);
-  assert.match(output, /control\.sock has 1\d\d octets, and the path of a socket may have 10[37]/);
+  assert.match(output, /control\.sock is 1\d\d octets long, but the path of a socket may have at most 10[37]/);
   assert.equal(existsSync(folder), false);
 });
 
