@@ -43,8 +43,9 @@ try {
   rmSync(temporary, { recursive: true, force: true });
 }
 if (options.record) {
-  const known = Object.entries(seeds).filter(([name]) => plantedBugs().includes(name));
-  writeFileSync(seedsFile, `${JSON.stringify(Object.fromEntries(known.toSorted()), undefined, 2)}\n`);
+  const caughtOnce = plantedBugs().filter((name) => seeds[name] !== undefined);
+  const known = Object.fromEntries(caughtOnce.toSorted().map((name) => [name, seeds[name]]));
+  writeFileSync(seedsFile, `${JSON.stringify(known, undefined, 2)}\n`);
 }
 console.log(`caught ${caught} of ${all.length}`);
 process.exitCode = all.length > 0 && caught === all.length ? 0 : 1;
