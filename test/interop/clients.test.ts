@@ -252,7 +252,7 @@ describe("with TLS on request", () => {
     await using server = await startDev("--starttls", "--tls-port", "0");
     const send = { from: "shop@example.org", to: "ann@example.org", subject: "refused", text: "x" };
     await assert.rejects(createTransport({ host: "127.0.0.1", port: server.smtpPort }).sendMail(send), /self-signed/);
-    const said = () => /session-tls-failed.*Start without --starttls/.test(server.program.output());
+    const said = () => /session-tls-failed.*Start the server without --starttls/.test(server.program.output());
     await until("a hint in the log", said, server.program, 20);
   });
 });
@@ -295,7 +295,7 @@ describe("what cannot get through, and what the log says about it", () => {
     const complete = () => /command=RCPT.*452 4\.5\.3/.test(server.program.output());
     await until("the last refusal in the log", complete, server.program, 20);
     const log = server.program.output();
-    assert.match(log, /command=AUTH.*504 5\.5\.4.*hint="PLAIN and LOGIN/);
+    assert.match(log, /command=AUTH.*504 5\.5\.4.*hint="The server offers PLAIN and LOGIN/);
     assert.match(log, /command=RCPT.*501 5\.1\.3.*hint="A production server/);
     assert.equal(log.match(/command=RCPT.*452 4\.5\.3.*hint="/g)?.length, 1, "the same refusal once");
   });
