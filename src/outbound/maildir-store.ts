@@ -19,7 +19,7 @@ export interface MaildirOrder {
 
 /** What is written; it may be read again from its start. */
 export interface MaildirContent {
-  /** About so many octets. */
+  /** Roughly, in octets. */
   readonly size: number;
   chunks(): AsyncIterable<Uint8Array>;
 }

@@ -4,7 +4,7 @@ import { FileError } from "../../ports/files.ts";
 
 /** What is written; it may be read again from its start. */
 export interface WritingContent {
-  /** About so many octets. */
+  /** Roughly, in octets. */
   readonly size: number;
   chunks(): AsyncIterable<Uint8Array>;
 }
