@@ -4,7 +4,7 @@
  */
 import { parseMailbox } from "../address/mailbox-text.ts";
 import { nearest } from "../lib/nearest.ts";
-import { type CapturedFilter, capturedFilterNames } from "../spool/captured-filter.ts";
+import { type CapturedFilter, capturedFilterNames } from "../spool/captured-mail.ts";
 
 /** Longer values find nothing, or cost more than they are worth. */
 const valueLengthMax = 1_000;

@@ -3,9 +3,9 @@
  * something, and offers each new entry to each wait, in the order of arrival.
  */
 import type { Clock } from "../ports/clock.ts";
-import { type CapturedFilter, compileFilter } from "../spool/captured-filter.ts";
-import type { Arrival, CapturedEntry, CapturedMail, ListedEntry } from "../spool/captured-mail.ts";
-import type { QueueId } from "../spool/spool.ts";
+import { compileFilter } from "../spool/captured-filter.ts";
+import type { Arrival, CapturedEntry, CapturedFilter, CapturedMail, ListedEntry } from "../spool/captured-mail.ts";
+import type { QueueId } from "../spool/queue-id.ts";
 
 /** More waiting requests than this are turned away: each holds a connection open. */
 const waitsMax = 1_000;

@@ -2,8 +2,7 @@
 import { forwardedForm } from "../queue/deliveries.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
-import type { CapturedFilter } from "../spool/captured-filter.ts";
-import type { Arrival, CapturedEntry } from "../spool/captured-mail.ts";
+import type { Arrival, CapturedEntry, CapturedFilter } from "../spool/captured-mail.ts";
 import { parseQueueId, timeOfQueueId } from "../spool/queue-id.ts";
 import type { Content, Spool } from "../spool/spool.ts";
 import { InboxWaits, type WaitOutcome } from "./inbox-waits.ts";

@@ -5,7 +5,7 @@ import type { Command } from "./command.ts";
 import { commandGroups, commands } from "./command-table.ts";
 import type { CliContext } from "./context.ts";
 import { CliError, ExitCode, usageError } from "./exit-code.ts";
-import { parseGiven } from "./given-arguments.ts";
+import { parseGiven } from "./parse-arguments.ts";
 import { commandHelp, groupHelp, overviewHelp, usageLine } from "./help.ts";
 import { StartError } from "./running-server.ts";
 import { type Style, styleFor } from "./style.ts";

@@ -18,7 +18,7 @@ import { isSubmission } from "../policy/client.ts";
 import type { Decision } from "../policy/decision.ts";
 import { checkForwardedAuthor, checkUncheckedAuthor } from "../policy/forwarded-author.ts";
 import type { PendingSignatures } from "../signing/message-signing.ts";
-import type { QueueId } from "../spool/spool.ts";
+import type { QueueId } from "../spool/queue-id.ts";
 import type { SessionState } from "./session-state.ts";
 import type { Transaction } from "./transaction.ts";
 import { evaluationNote, logVerdict } from "./verdict-notes.ts";

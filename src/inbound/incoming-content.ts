@@ -12,7 +12,8 @@ import {
 } from "../message/header-section.ts";
 import type { ContentChecks } from "./content-checks.ts";
 import type { BodyHashes } from "../dkim/body-hashes.ts";
-import type { MessageWriter, QueueId } from "../spool/spool.ts";
+import type { QueueId } from "../spool/queue-id.ts";
+import type { MessageWriter } from "../spool/spool.ts";
 
 /** Makes the header as it will be stored. */
 export type HeaderEdit = (header: HeaderSection) => HeaderSection;

@@ -4,7 +4,7 @@ import type { HeaderSection } from "../message/header-section.ts";
 import { dispositionOf } from "../policy/authentication/authentication-results-field.ts";
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
 import type { EvaluationNote } from "../reporting/dmarc-aggregate/evaluation-note.ts";
-import type { QueueId } from "../spool/spool.ts";
+import type { QueueId } from "../spool/queue-id.ts";
 import type { SessionState } from "./session-state.ts";
 import type { Transaction } from "./transaction.ts";
 

@@ -8,10 +8,10 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { type Captures, withCapturedMarked } from "../route/captured-recipients.ts";
+import type { QueueId } from "../spool/queue-id.ts";
 import {
   type Content,
   type GeneratedMessage,
-  type QueueId,
   type RecipientChange,
   type RecordChange,
   type Spool,

@@ -122,9 +122,9 @@ export class Deliveries {
   }
 
   /** The delivery goes on at another address, and another delivery may have its place. */
-  #mayConnect({ slot }: ReadyJob, address: string): boolean {
-    if (slot === undefined || slot.address === address) return true;
-    const may = this.#slots.moveTo(slot, address);
+  #mayConnect(job: ReadyJob, address: string): boolean {
+    if (this.#slots.addressOf(job) === address) return true;
+    const may = this.#slots.moveTo(job, address);
     if (may) this.#begin();
     return may;
   }

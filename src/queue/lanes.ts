@@ -7,28 +7,37 @@
  * holds up nobody else.
  */
 import { asciiLowerCase } from "../lib/ascii-case.ts";
-import type { QueueId } from "../spool/spool.ts";
+import type { NextHop } from "../route/next-hop.ts";
+import type { QueueId } from "../spool/queue-id.ts";
+import type { StoredRecipient } from "../spool/spool.ts";
 import { senderOf } from "../spool/turns.ts";
-import type { ReadyJob } from "./site.ts";
+import type { Claim } from "./leases.ts";
 
 const perMailboxMax = 2;
 
-export interface Lane {
+/** What decides on the lane of a transaction. */
+interface Transaction {
+  readonly claim: Claim;
+  readonly recipients: readonly StoredRecipient[];
+  readonly hop: NextHop;
+}
+
+interface Lane<Job> {
   readonly key: string;
   readonly runningMax: number;
   /**
    * Transactions of each message, of however many claims: recipients that fall due one after the other are claimed so, and a
    * turn for each claim would give a large message as many turns. The first message is next.
    */
-  readonly messages: Map<QueueId, ReadyJob[]>;
+  readonly messages: Map<QueueId, Job[]>;
   running: number;
   inRound: boolean;
 }
 
-export class Lanes {
-  readonly #lanes = new Map<string, Lane>();
+export class Lanes<Job extends Transaction> {
+  readonly #lanes = new Map<string, Lane<Job>>();
   /** Lanes that may begin something, in turn. */
-  readonly #round: Lane[] = [];
+  readonly #round: Lane<Job>[] = [];
   #size = 0;
 
   /** Transactions that wait. */
@@ -41,14 +50,13 @@ export class Lanes {
     return this.#round.length > 0;
   }
 
-  push(job: ReadyJob): void {
+  push(job: Job): void {
     const { key, runningMax } = laneOf(job);
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
       lane = { key, runningMax, messages: new Map(), running: 0, inRound: false };
       this.#lanes.set(key, lane);
     }
-    job.lane = lane;
     const { id } = job.claim.message;
     const jobs = lane.messages.get(id);
     if (jobs === undefined) lane.messages.set(id, [job]);
@@ -58,7 +66,7 @@ export class Lanes {
   }
 
   /** The next in turn, or the first that `suits`; the caller may {@link Lanes.take} it. */
-  next(suits: (job: ReadyJob) => boolean = anyJob): ReadyJob | undefined {
+  next(suits: (job: Job) => boolean = anyJob): Job | undefined {
     for (const lane of this.#round) {
       for (const [job] of lane.messages.values()) if (job !== undefined && suits(job)) return job;
     }
@@ -66,8 +74,8 @@ export class Lanes {
   }
 
   /** What {@link Lanes.next} gave now runs. */
-  take(job: ReadyJob): void {
-    const { lane } = job;
+  take(job: Job): void {
+    const lane = this.#lanes.get(laneOf(job).key);
     if (lane === undefined) return;
     const { id } = job.claim.message;
     const jobs = lane.messages.get(id);
@@ -83,8 +91,8 @@ export class Lanes {
   }
 
   /** What waits already comes before all others of its lane, and its lane before the others. */
-  hasten(job: ReadyJob): void {
-    const { lane } = job;
+  hasten(job: Job): void {
+    const lane = this.#lanes.get(laneOf(job).key);
     const { id } = job.claim.message;
     const jobs = lane?.messages.get(id);
     if (lane === undefined || jobs === undefined || !jobs.includes(job)) return;
@@ -97,8 +105,8 @@ export class Lanes {
     this.#round.unshift(lane);
   }
 
-  ended(job: ReadyJob): void {
-    const { lane } = job;
+  ended(job: Job): void {
+    const lane = this.#lanes.get(laneOf(job).key);
     if (lane === undefined) return;
     lane.running--;
     if (lane.running === 0 && lane.messages.size === 0) this.#lanes.delete(lane.key);
@@ -106,11 +114,11 @@ export class Lanes {
   }
 
   /** Takes away everything that waits and that `suits`. */
-  drain(suits: (job: ReadyJob) => boolean = anyJob): readonly ReadyJob[] {
-    const drained: ReadyJob[] = [];
+  drain(suits: (job: Job) => boolean = anyJob): readonly Job[] {
+    const drained: Job[] = [];
     for (const lane of this.#lanes.values()) {
       for (const [message, jobs] of lane.messages) {
-        const kept: ReadyJob[] = [];
+        const kept: Job[] = [];
         for (const job of jobs) (suits(job) ? drained : kept).push(job);
         if (kept.length === 0) lane.messages.delete(message);
         else lane.messages.set(message, kept);
@@ -124,11 +132,11 @@ export class Lanes {
     return drained;
   }
 
-  *[Symbol.iterator](): Iterator<ReadyJob> {
+  *[Symbol.iterator](): Iterator<Job> {
     for (const lane of this.#lanes.values()) for (const jobs of lane.messages.values()) yield* jobs;
   }
 
-  #offer(lane: Lane): void {
+  #offer(lane: Lane<Job>): void {
     if (lane.inRound || lane.messages.size === 0 || lane.running >= lane.runningMax) return;
     lane.inRound = true;
     this.#round.push(lane);
@@ -139,7 +147,7 @@ function anyJob(): boolean {
   return true;
 }
 
-function laneOf({ claim, recipients, hop }: ReadyJob): Pick<Lane, "key" | "runningMax"> {
+function laneOf({ claim, recipients, hop }: Transaction): Pick<Lane<Transaction>, "key" | "runningMax"> {
   const [only] = recipients;
   const isMailbox = hop.kind === "maildir" || (hop.kind === "lmtp" && recipients.length === 1);
   if (isMailbox && only !== undefined) return { key: `to ${mailboxOf(only.address)}`, runningMax: perMailboxMax };

@@ -7,7 +7,6 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import type { ClaimedMessage, Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
-import type { Deliveries } from "./deliveries.ts";
 import { leaseMs } from "./queue-state.ts";
 
 /** A claimed message in memory, until each of its recipients is settled. */
@@ -41,23 +40,23 @@ export class Leases {
   readonly #spool: Spool;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #deliveries: Pick<Deliveries, "giveUpStuck">;
+  readonly #giveUpStuck: () => void;
   readonly #claims = new Map<number, Claim>();
   #timer: Timer | undefined;
   /** No lease in memory ends before this, on the wall clock, as they stand on disk. */
   #endsAt: Instant = Infinity;
 
-  /** `deliveries`: what is stuck there is given up before the leases are renewed, so that they end. */
   constructor(options: {
     readonly spool: Spool;
     readonly clock: Clock;
     readonly log: Log;
-    readonly deliveries: Pick<Deliveries, "giveUpStuck">;
+    /** Gives up the deliveries that are stuck. Called before leases are renewed, so that theirs end. */
+    readonly giveUpStuck: () => void;
   }) {
     this.#spool = options.spool;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#deliveries = options.deliveries;
+    this.#giveUpStuck = options.giveUpStuck;
   }
 
   add(claim: Claim): void {
@@ -110,7 +109,7 @@ export class Leases {
 
   #tick(): void {
     this.#timer = undefined;
-    this.#deliveries.giveUpStuck();
+    this.#giveUpStuck();
     if (this.#claims.size === 0) return;
     this.#timer = this.#clock.setTimer(renewEveryMs, () => this.#tick());
     // Three more renewals fall within the lease.

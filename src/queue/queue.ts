@@ -105,7 +105,7 @@ export class Queue {
     const space = new ReadySpace(state, onRoom);
     const ready = new ReadyQueue(state, space);
     const deliveries = new Deliveries({ agents, spool, clock, log, slots: ready.slots, begin, ended });
-    const leases = new Leases({ spool, clock, log, deliveries });
+    const leases = new Leases({ spool, clock, log, giveUpStuck: () => deliveries.giveUpStuck() });
     const untriedPace = new UntriedPace();
     const claimer = new Claimer({ spool, clock, log, state, space, untriedPace, leases, admit });
     const recorder = new Recorder({ spool, clock, log, state, claimer, begin });

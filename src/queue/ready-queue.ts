@@ -60,8 +60,8 @@ export class ReadyQueue {
 
   /** A job that {@link ReadyQueue.next} gave ended. */
   ended(job: ReadyJob, nowMs: number): void {
-    const { site, slot } = job;
-    if (slot !== undefined) this.slots.release(slot);
+    const { site } = job;
+    this.slots.release(job);
     site.waiting.ended(job);
     site.running--;
     if (site.health.isProven(nowMs)) this.slots.noteProven(site);
@@ -100,9 +100,7 @@ export class ReadyQueue {
     if (job !== undefined && this.slots.refusesReportsOnly(job, nowMs)) {
       job = site.waiting.next(({ claim }) => claim.message.reversePath !== "") ?? job;
     }
-    if (job === undefined) return undefined;
-    job.slot = this.slots.take(job, nowMs);
-    if (job.slot === undefined) return undefined;
+    if (job === undefined || !this.slots.take(job, nowMs)) return undefined;
     site.waiting.take(job);
     this.#left(job);
     site.running++;
@@ -120,7 +118,7 @@ export class ReadyQueue {
   }
 
   #offerTurn(site: Site, nowMs: number): void {
-    if (site.inTurn || site.waitsFor !== undefined || !site.mayBegin(this.#state.settings, nowMs)) return;
+    if (site.inTurn || this.slots.isWaiting(site) || !site.mayBegin(this.#state.settings, nowMs)) return;
     site.inTurn = true;
     this.#turn.push(site);
   }

@@ -6,10 +6,9 @@ import type { Clock } from "../ports/clock.ts";
 import type { StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./leases.ts";
 import type { QueueSettings } from "./settings.ts";
-import { type Lane, Lanes } from "./lanes.ts";
+import { Lanes } from "./lanes.ts";
 import { Crowd, type Crowds } from "./ready-space.ts";
 import { SiteHealth } from "./site-health.ts";
-import type { Pool, Slot } from "./slots.ts";
 
 /**
  * Domains remembered per site while recipients wait there, to be left out of claims while it is full. A provider may host
@@ -46,10 +45,6 @@ export interface ReadyJob {
   readonly site: Site;
   /** The message leaves in its forwarded form. */
   readonly forwarded: boolean;
-  /** What it takes while it is under way. */
-  slot?: Slot | undefined;
-  /** Where it waits at its site. */
-  lane?: Lane | undefined;
 }
 
 /** A rest that a person ordered. */
@@ -66,15 +61,13 @@ export class Site {
   readonly description: string;
   readonly health = new SiteHealth();
   readonly domains = new Set<string>();
-  readonly waiting = new Lanes();
+  readonly waiting = new Lanes<ReadyJob>();
   /** Recipients in `waiting`. */
   readonly crowds: Crowds = { fresh: new Crowd(this.domains), read: new Crowd(this.domains) };
   /** Deliveries under way. */
   running = 0;
   /** Stands in the round of sites that may begin a delivery. */
   inTurn = false;
-  /** Instead, it stands among those that wait for a slot. */
-  waitsFor: Pool | undefined;
   lastReply: string | undefined;
   /** Of {@link RetryWishes}, when its rest began. */
   wishesBeforeRest = 0;

@@ -17,7 +17,7 @@ const sitesPerAddress = 2;
 const nobody: readonly Site[] = [];
 
 /** Slots of one sort, and the sites that wait for one of them, in the order in which they came. */
-export class Pool {
+class Pool {
   readonly max: () => number;
   /** Of the deliveries to one address. */
   readonly address: string | undefined;
@@ -35,8 +35,8 @@ export class Pool {
 }
 
 /** What one delivery has taken, until it ends. */
-export interface Slot {
-  readonly pools: Pool[];
+interface Slot {
+  readonly pools: readonly Pool[];
   address: string | undefined;
 }
 
@@ -51,6 +51,10 @@ export class Slots {
   readonly #addresses = new Map<string, Pool>();
   /** Pools for which a site waits. */
   readonly #wanted = new Set<Pool>();
+  /** Sites that wait, each for one pool. */
+  readonly #waiting = new Map<Site, Pool>();
+  /** Deliveries under way. */
+  readonly #slots = new Map<ReadyJob, Slot>();
 
   /** `state`: its settings may change. */
   constructor(state: { readonly settings: Pick<QueueSettings, "deliveries" | "deliveries_per_site"> }) {
@@ -65,22 +69,23 @@ export class Slots {
     return this.#network.taken;
   }
 
-  /** Takes what the job needs; where there is no room, its site waits for it, and the answer is undefined. */
-  take(job: ReadyJob, nowMs: number): Slot | undefined {
+  /** Takes what the job needs. false: there is no room, and its site waits for it. */
+  take(job: ReadyJob, nowMs: number): boolean {
     const pools = this.#poolsFor(job, nowMs);
     const address = firstAddress(job.hop);
     const there = address === undefined ? undefined : this.#addresses.get(address);
     const full = pools.find((pool) => !pool.hasRoom) ?? (there?.hasRoom === false ? there : undefined);
     if (full !== undefined) {
       full.waiting.add(job.site);
-      job.site.waitsFor = full;
+      this.#waiting.set(job.site, full);
       this.#wanted.add(full);
-      return undefined;
+      return false;
     }
     for (const pool of pools) pool.taken++;
     const slot: Slot = { pools, address: undefined };
+    this.#slots.set(job, slot);
     if (address !== undefined) this.#enterAddress(slot, address);
-    return slot;
+    return true;
   }
 
   /** Whether only a report is kept from beginning: other mail of the site may still begin. */
@@ -89,27 +94,38 @@ export class Slots {
     return !this.#unprovenReports.hasRoom && this.#unproven.hasRoom && this.#network.hasRoom;
   }
 
+  isWaiting(site: Site): boolean {
+    return this.#waiting.has(site);
+  }
+
+  /** Where the delivery goes on now. */
+  addressOf(job: ReadyJob): string | undefined {
+    return this.#slots.get(job)?.address;
+  }
+
   /** The delivery goes on at another address; false: too many are under way there. */
-  moveTo(slot: Slot, address: string): boolean {
-    if (slot.address === address) return true;
+  moveTo(job: ReadyJob, address: string): boolean {
+    const slot = this.#slots.get(job);
     // One that was given up as stuck has no slot any more.
-    if (slot.pools.length === 0 || this.#addresses.get(address)?.hasRoom === false) return false;
+    if (slot === undefined || this.#addresses.get(address)?.hasRoom === false) return false;
     this.#leaveAddress(slot);
     this.#enterAddress(slot, address);
     return true;
   }
 
-  release(slot: Slot): void {
+  release(job: ReadyJob): void {
+    const slot = this.#slots.get(job);
+    if (slot === undefined) return;
+    this.#slots.delete(job);
     for (const pool of slot.pools) pool.taken--;
-    slot.pools.length = 0;
     this.#leaveAddress(slot);
   }
 
   /** The site no longer waits: it has something else to begin, or nothing any more. */
   forget(site: Site): void {
-    const pool = site.waitsFor;
+    const pool = this.#waiting.get(site);
     if (pool === undefined) return;
-    site.waitsFor = undefined;
+    this.#waiting.delete(site);
     pool.waiting.delete(site);
     if (pool.waiting.size > 0) return;
     this.#wanted.delete(pool);
@@ -118,7 +134,8 @@ export class Slots {
 
   /** It answered just now, and need no longer wait for a slot that strangers have. */
   noteProven(site: Site): void {
-    if (site.waitsFor === this.#unproven || site.waitsFor === this.#unprovenReports) this.forget(site);
+    const pool = this.#waiting.get(site);
+    if (pool === this.#unproven || pool === this.#unprovenReports) this.forget(site);
   }
 
   /** Sites, one for each pool, that waited for what there is room for now. */

@@ -12,7 +12,8 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { type Captures, withCapturedMarked } from "../route/captured-recipients.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
-import { type QueueId, type Spool, SpoolError, type StoredRecipient } from "../spool/spool.ts";
+import type { QueueId } from "../spool/queue-id.ts";
+import { type Spool, SpoolError, type StoredRecipient } from "../spool/spool.ts";
 import type { Attempt } from "./owed-reports.ts";
 import type { Reporter } from "./reporter.ts";
 

@@ -4,7 +4,8 @@
  */
 import type { ReportAction, ReportedMessage, ReportedRecipient } from "../dsn/report.ts";
 import type { Instant } from "../lib/instant.ts";
-import type { QueueId, RecordChange, StoredMessage, StoredRecord } from "../spool/spool.ts";
+import type { QueueId } from "../spool/queue-id.ts";
+import type { RecordChange, StoredMessage, StoredRecord } from "../spool/spool.ts";
 
 export const owedNamespace = "owed-reports";
 

@@ -12,7 +12,8 @@ import type { HistoryEvent } from "../events/history-event.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { type Captures, withCapturedMarked } from "../route/captured-recipients.ts";
-import type { GeneratedMessage, QueueId, RecordChange, Spool, StoredRecord } from "../spool/spool.ts";
+import type { QueueId } from "../spool/queue-id.ts";
+import type { GeneratedMessage, RecordChange, Spool, StoredRecord } from "../spool/spool.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import {
   type GatheredAction,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type CapturedFilter, compileFilter, compilePattern, indexTermOf, termsOf } from "./captured-filter.ts";
-import type { CapturedEntry } from "./captured-mail.ts";
+import { compileFilter, compilePattern, indexTermOf, termsOf } from "./captured-filter.ts";
+import type { CapturedEntry, CapturedFilter } from "./captured-mail.ts";
 
 const entry: CapturedEntry = {
   id: "4QJ7ZC2M9KXD",

@@ -4,36 +4,7 @@
  * filter says.
  */
 import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
-import type { CapturedEntry } from "./captured-mail.ts";
-
-/** Every part given must match. Letter case makes no difference. */
-export interface CapturedFilter {
-  /** A recipient. */
-  readonly to?: string;
-  /** The reverse-path ("" is the null one), or an address of the From field. */
-  readonly from?: string;
-  /** The whole subject. */
-  readonly subject?: string;
-  readonly to_contains?: string;
-  readonly from_contains?: string;
-  readonly subject_contains?: string;
-  /** `*` stands for any text; the rest must match from beginning to end. */
-  readonly to_pattern?: string;
-  readonly from_pattern?: string;
-  readonly subject_pattern?: string;
-}
-
-export const capturedFilterNames = [
-  "to",
-  "from",
-  "subject",
-  "to_contains",
-  "from_contains",
-  "subject_contains",
-  "to_pattern",
-  "from_pattern",
-  "subject_pattern",
-] as const satisfies readonly (keyof CapturedFilter)[];
+import type { CapturedEntry, CapturedFilter } from "./captured-mail.ts";
 
 /** As far as an index goes into a value: longer ones are told apart by the filter. */
 const termLength = 200;

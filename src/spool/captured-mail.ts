@@ -4,8 +4,7 @@
  * order of their commits, and every list, wait and cursor goes by these numbers.
  */
 import type { Instant } from "../lib/instant.ts";
-import type { CapturedFilter } from "./captured-filter.ts";
-import type { NewRecipient, QueueId, StoredMessage } from "./spool.ts";
+import type { QueueId } from "./queue-id.ts";
 
 /** One message, whatever the number of its recipients. */
 export interface CapturedEntry {
@@ -37,6 +36,35 @@ export interface ListedEntry {
   readonly arrival: Arrival;
   readonly entry: CapturedEntry;
 }
+
+/** Every part given must match. Letter case makes no difference. */
+export interface CapturedFilter {
+  /** A recipient. */
+  readonly to?: string;
+  /** The reverse-path ("" is the null one), or an address of the From field. */
+  readonly from?: string;
+  /** The whole subject. */
+  readonly subject?: string;
+  readonly to_contains?: string;
+  readonly from_contains?: string;
+  readonly subject_contains?: string;
+  /** `*` stands for any text; the rest must match from beginning to end. */
+  readonly to_pattern?: string;
+  readonly from_pattern?: string;
+  readonly subject_pattern?: string;
+}
+
+export const capturedFilterNames = [
+  "to",
+  "from",
+  "subject",
+  "to_contains",
+  "from_contains",
+  "subject_contains",
+  "to_pattern",
+  "from_pattern",
+  "subject_pattern",
+] as const satisfies readonly (keyof CapturedFilter)[];
 
 export interface CapturedPageRequest {
   readonly filter?: CapturedFilter;
@@ -71,36 +99,4 @@ export interface CapturedMail {
   trim(limits: { readonly keep: number; readonly before: Instant }): Promise<number>;
   /** `listener` is called after a commit that listed something; the function returned ends that. */
   watch(listener: () => void): () => void;
-}
-
-/** The entry of a message for these of its recipients. */
-export function entryOf(message: StoredMessage, recipients: readonly NewRecipient[], now: Instant): CapturedEntry {
-  const { id, facts, junk, authors, forwarded: form } = message;
-  // In two forms at once the message is shown as it came.
-  const forwarded = form !== undefined && recipients.every((recipient) => recipient.forwarded) ? form : undefined;
-  const headerBytes = Buffer.byteLength(message.headerBlock) + Buffer.byteLength(forwarded?.headerBlock ?? "");
-  return {
-    id,
-    from: forwarded?.reversePath ?? message.reversePath,
-    to: recipients.map(capturedAs),
-    subject: facts.subject ?? "",
-    received_at: new Date(now).toISOString(),
-    size: message.size + headerBytes,
-    ...(junk === undefined ? {} : { junk }),
-    ...(authors === undefined ? {} : { authors }),
-    ...(forwarded === undefined ? {} : { forwarded: true }),
-  };
-}
-
-/** Recipients that were captured later join the others; the message is then listed anew. */
-export function mergedEntry(earlier: CapturedEntry, later: CapturedEntry): CapturedEntry {
-  return {
-    ...(earlier.forwarded ? later : earlier),
-    to: [...new Set([...earlier.to, ...later.to])],
-    received_at: later.received_at,
-  };
-}
-
-function capturedAs({ address, acceptedAs, forwarded }: NewRecipient): string {
-  return forwarded ? address : (acceptedAs ?? address);
 }

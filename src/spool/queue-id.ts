@@ -7,7 +7,9 @@ import { asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
-import type { QueueId } from "./spool.ts";
+
+/** Twelve characters of Crockford's base 32, rising with time: `4QJ7ZC2M9KXD`. */
+export type QueueId = string;
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const epoch = Date.UTC(2024, 0, 1);

@@ -11,9 +11,7 @@ import type { MessageFacts } from "../message/message-facts.ts";
 import type { BodyType, NotifyCondition } from "../smtp/envelope.ts";
 import type { TlsFacts } from "../ports/network.ts";
 import type { CapturedMail } from "./captured-mail.ts";
-
-/** Twelve characters of Crockford's base 32, rising with time: `4QJ7ZC2M9KXD`. */
-export type QueueId = string;
+import type { QueueId } from "./queue-id.ts";
 
 /** Where a message came from. */
 export interface MessageOrigin {

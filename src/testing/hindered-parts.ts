@@ -1,6 +1,5 @@
 /** The parts of a server whose reloads a test can hold up, or have refused by any one of them. */
-import type { Part, ReloadablePart } from "../server/plan/part.ts";
-import { Parts } from "../server/plan/parts.ts";
+import { type Part, Parts, type ReloadablePart } from "../server/plan/part.ts";
 
 export class HinderedParts extends Parts {
   /** Called when the part has prepared: may wait, and refuses by throwing. */

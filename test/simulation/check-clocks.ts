@@ -3,7 +3,7 @@
  * for a while, and the time of a message ends when it should, with a last attempt, whatever it waits for.
  */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
-import type { Rows, WorldView } from "./checkers.ts";
+import type { Rows, WorldView } from "./world-view.ts";
 import { type Delivery, isOfServer, roundedMs } from "./deliveries.ts";
 import { type FaultKind, unnoticed } from "./fault-plan.ts";
 import { answersSoon, mayBeCrowded } from "./receivers.ts";

@@ -1,6 +1,6 @@
 /** Who got what: nothing that was answered 250 is lost, nobody gets it more often than can be helped, and all of it whole. */
 import { crc32 } from "node:zlib";
-import type { Rows, WorldView } from "./checkers.ts";
+import type { Rows, WorldView } from "./world-view.ts";
 import type { Copy } from "./receivers.ts";
 import { localUsers } from "./world.ts";
 

@@ -1,5 +1,5 @@
 /** Nothing is held in silence, honest automatic mail not at all, and circles of it are slowed down. */
-import { type Rows, type WorldView } from "./checkers.ts";
+import type { Rows, WorldView } from "./world-view.ts";
 
 const hourMs = 3_600_000;
 /** `queue.loop_limit`, and how many times more automatic mail may be within `queue.loop_window`, ten minutes. */

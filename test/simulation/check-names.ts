@@ -1,6 +1,6 @@
 /** What DNS says is heard, is believed for as long as it says so, and nothing that somebody else says. */
 import { forgedAddress } from "../../src/testing/simulated-dns.ts";
-import type { Rows, WorldView } from "./checkers.ts";
+import type { Rows, WorldView } from "./world-view.ts";
 import { mayBeCrowded, takesMinutes } from "./receivers.ts";
 
 /** After trouble, that mail waits for its turn. */

@@ -1,6 +1,6 @@
 /** What operators ask for is done: verbs leave nothing behind, retries are tried, and routes hold from the reload on. */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
-import type { Rows, WorldView } from "./checkers.ts";
+import type { Rows, WorldView } from "./world-view.ts";
 import { roundedMs } from "./deliveries.ts";
 import { isUncounted, wasNotTried } from "./check-schedule.ts";
 import type { CarriedOut } from "./workload.ts";

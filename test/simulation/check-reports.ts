@@ -1,7 +1,7 @@
 /** What senders are told: each report that is owed, none that is not, none twice, and nothing in answer to `<>`. */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
 import type { Spool, StoredRecipient } from "../../src/spool/spool.ts";
-import type { Row, Rows, WorldView } from "./checkers.ts";
+import type { Row, Rows, WorldView } from "./world-view.ts";
 import { shortenedExpiry } from "./world.ts";
 
 type ReportQueued = Extract<HistoryEvent, { kind: "report-queued" }>;

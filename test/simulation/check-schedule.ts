@@ -1,7 +1,7 @@
 /** When recipients are tried: never sooner than the schedule says, not much later, and not for longer than their time. */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
 import { attemptsWithin } from "../../src/queue/conclusion.ts";
-import type { Row, Rows, WorldView } from "./checkers.ts";
+import type { Row, Rows, WorldView } from "./world-view.ts";
 import { answersSoon, mayBeCrowded } from "./receivers.ts";
 import { scheduleMs, shortenedExpiry } from "./world.ts";
 

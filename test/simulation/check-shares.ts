@@ -1,7 +1,7 @@
 /** Nobody takes what is another's: what scenes promise, fair shares of a site, and the limits of addresses and mailboxes. */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
 import { begunFirst, isExcused } from "./check-turns.ts";
-import type { Rows, WorldView } from "./checkers.ts";
+import type { Rows, WorldView } from "./world-view.ts";
 import { atOnce, bySite, type Delivery, roundedMs } from "./deliveries.ts";
 
 const readyMs = 15_000;

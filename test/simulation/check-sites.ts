@@ -1,6 +1,6 @@
 /** What sites have to bear: how many deliveries at once, and what follows when they say that it is too much, or nothing. */
 import type { DeliveryOutcome } from "../../src/events/delivery-outcome.ts";
-import type { WorldView } from "./checkers.ts";
+import type { WorldView } from "./world-view.ts";
 import { shortenedExpiry } from "./world.ts";
 import { atOnce, bySite, type Delivery, isOfServer, roundedMs } from "./deliveries.ts";
 

@@ -1,5 +1,5 @@
 /** Who waits for whom: sites take turns, senders at a site do, and one sender's mail goes in the order in which it came. */
-import type { Rows, WorldView } from "./checkers.ts";
+import type { Rows, WorldView } from "./world-view.ts";
 import { bySite, type Delivery, roundedMs } from "./deliveries.ts";
 import { mayBeCrowded } from "./receivers.ts";
 import { manyDeliveries } from "./world.ts";

@@ -1,7 +1,6 @@
 /**
  * What must hold, whatever went wrong. Each checker looks at the whole world, books of clients and receivers, spool,
- * mailboxes and log, and says in a sentence what does not hold. This file has what the checkers share, and the order in
- * which they look.
+ * mailboxes and log, and says in a sentence what does not hold. This file has the order in which they look.
  */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
 import { logEvents } from "../../src/events/log-events.ts";
@@ -26,30 +25,10 @@ import { checkAddresses, checkMailboxLimits, checkPromises, checkSevenBit, check
 import { checkAutomatic, checkHeld, checkLostContent } from "./check-held.ts";
 import { checkCounts, checkReloads, checkRetries, checkVerbs } from "./check-operators.ts";
 import { deliveriesOf } from "./deliveries.ts";
-import type { FaultInjector } from "./faults.ts";
 import type { Machine } from "./machine.ts";
-import { neverRefuses, type Receiver } from "./receivers.ts";
-import type { Stage } from "./stage.ts";
-import type { Sent, Workload } from "./workload.ts";
-import type { WorldNumbers } from "./world.ts";
-
-export interface WorldView {
-  readonly machine: Machine;
-  readonly receivers: readonly Receiver[];
-  readonly workload: Workload;
-  readonly faults: FaultInjector;
-  readonly numbers: WorldNumbers;
-  readonly stage: Stage;
-}
-
-/** A message with all that the spool knows of it. */
-export interface Row {
-  readonly message: StoredMessage;
-  readonly recipients: readonly StoredRecipient[];
-  readonly events: readonly HistoryEvent[];
-}
-
-export type Rows = readonly Row[];
+import { neverRefuses } from "./receivers.ts";
+import type { Sent } from "./workload.ts";
+import type { Rows, WorldView } from "./world-view.ts";
 
 /**
  * Safety: what must never happen, whatever goes wrong. Looked at while faults still go on, and once more at the end. Where

@@ -5,7 +5,7 @@
 import type { DeliveryOutcome } from "../../src/events/delivery-outcome.ts";
 import type { HistoryEvent } from "../../src/events/history-event.ts";
 import { senderOf } from "../../src/spool/turns.ts";
-import type { Rows, WorldView } from "./checkers.ts";
+import type { Rows, WorldView } from "./world-view.ts";
 
 export interface Delivery {
   readonly message: string;

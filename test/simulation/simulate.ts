@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { Chance } from "./chance.ts";
-import { checkAtRest, checkEnd, checkNow, checkSafety, summary, type WorldView } from "./checkers.ts";
+import { checkAtRest, checkEnd, checkNow, checkSafety, summary } from "./checkers.ts";
 import { contestedReloads, type Fault, planFaults, reloadsAmid } from "./fault-plan.ts";
 import { FaultInjector } from "./faults.ts";
 import { lineOf, type LoggedEvent, Machine } from "./machine.ts";
@@ -13,6 +13,7 @@ import { cueOf, sceneOf, spared } from "./scenes.ts";
 import { Stage } from "./stage.ts";
 import { burstsWithin, type Flood, Workload } from "./workload.ts";
 import { settingsOf, worldNumbers } from "./world.ts";
+import type { WorldView } from "./world-view.ts";
 
 const hour = 3_600_000;
 /**

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import PostalMime, { type Email } from "postal-mime";
 import type { RunningServer, ServerPlan } from "../../src/cli/running-server.ts";
 import { openServer } from "../../src/server/create-server.ts";
-import { Parts } from "../../src/server/plan/parts.ts";
+import { Parts } from "../../src/server/plan/part.ts";
 import type { ServerPorts } from "../../src/server/plan/server-ports.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
 import type { Connection, Network } from "../../src/ports/network.ts";

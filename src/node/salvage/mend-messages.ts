@@ -8,7 +8,7 @@ import type { StatementSync } from "node:sqlite";
 import { parseMailbox } from "../../address/mailbox-text.ts";
 import type { HistoryEvent } from "../../events/history-event.ts";
 import type { Instant } from "../../lib/instant.ts";
-import { entryOf } from "../../spool/captured-mail.ts";
+import { entryOf } from "../../spool/captured-entry.ts";
 import { isOpen } from "../../spool/recipient-state.ts";
 import type { RecipientState, StoredMessage, StoredRecipient } from "../../spool/spool.ts";
 import { CLAIMED, HELD, type RecipientRow, stateNumber } from "../spool/protocol.ts";

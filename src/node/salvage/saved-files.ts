@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import type { QueueId } from "../../spool/spool.ts";
+import type { QueueId } from "../../spool/queue-id.ts";
 import { contentFileName } from "../spool/content-files.ts";
 
 export class SavedFiles {

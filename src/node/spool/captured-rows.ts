@@ -4,14 +4,9 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../../lib/instant.ts";
-import { type CapturedFilter, compileFilter, indexTermOf, termsOf } from "../../spool/captured-filter.ts";
-import {
-  type Arrival,
-  type CapturedEntry,
-  type CapturedPageRequest,
-  entryOf,
-  mergedEntry,
-} from "../../spool/captured-mail.ts";
+import { entryOf, mergedEntry } from "../../spool/captured-entry.ts";
+import { compileFilter, indexTermOf, termsOf } from "../../spool/captured-filter.ts";
+import type { Arrival, CapturedEntry, CapturedFilter, CapturedPageRequest } from "../../spool/captured-mail.ts";
 import type { RecipientRow } from "./protocol.ts";
 import { Query } from "./query.ts";
 import { entryFromJson, messageFromJson, recipientFromRow } from "./rows.ts";

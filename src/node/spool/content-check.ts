@@ -3,7 +3,7 @@
  * messages whose file is missing or short are held. It goes by the large contents there are, never by the queue.
  */
 import type { Log } from "../../ports/log.ts";
-import type { QueueId } from "../../spool/spool.ts";
+import type { QueueId } from "../../spool/queue-id.ts";
 import type { ContentFiles } from "./content-files.ts";
 import type { ReadOperation, ResultOf } from "./protocol.ts";
 

@@ -4,7 +4,8 @@
  * names it is committed: whatever has no row is an orphan, and is removed at the next start.
  */
 import { FileError, type Files, type OpenFile } from "../../ports/files.ts";
-import { SpoolError, type QueueId } from "../../spool/spool.ts";
+import type { QueueId } from "../../spool/queue-id.ts";
+import { SpoolError } from "../../spool/spool.ts";
 
 /** Octets that may wait for the disk before the caller is asked to wait. */
 const WAITING_BYTES_MAX = 1024 * 1024;

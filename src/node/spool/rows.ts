@@ -1,7 +1,8 @@
 /** Between the spool's interface and the rows in which the SQLite spool's threads keep it. */
 import type { HistoryEvent } from "../../events/history-event.ts";
 import type { Instant } from "../../lib/instant.ts";
-import { type CapturedEntry, entryOf } from "../../spool/captured-mail.ts";
+import { entryOf } from "../../spool/captured-entry.ts";
+import type { CapturedEntry } from "../../spool/captured-mail.ts";
 import { retryDelayMs } from "../../spool/recipient-state.ts";
 import {
   SpoolError,

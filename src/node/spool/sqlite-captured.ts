@@ -7,7 +7,7 @@ import type {
   CapturedPageRequest,
   ListedEntry,
 } from "../../spool/captured-mail.ts";
-import type { QueueId } from "../../spool/spool.ts";
+import type { QueueId } from "../../spool/queue-id.ts";
 import type { CapturedStep, ClosedMessage, ReadOperation, ResultOf, WriteOperation } from "./protocol.ts";
 import { entryFromJson } from "./rows.ts";
 

@@ -10,6 +10,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Files } from "../../ports/files.ts";
 import type { Log } from "../../ports/log.ts";
 import { retryDelayMs } from "../../spool/recipient-state.ts";
+import type { QueueId } from "../../spool/queue-id.ts";
 import {
   SpoolError,
   type ClaimedMessage,
@@ -18,7 +19,6 @@ import {
   type DelayWarning,
   type FoundRecipient,
   type MessageWriter,
-  type QueueId,
   type RecipientFilter,
   type RecordChange,
   type Settlement,

@@ -8,8 +8,8 @@
  */
 import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
 import type { Instant } from "../../lib/instant.ts";
-import { parseQueueId } from "../../spool/queue-id.ts";
-import type { QueueId, RecordChange } from "../../spool/spool.ts";
+import { parseQueueId, type QueueId } from "../../spool/queue-id.ts";
+import type { RecordChange } from "../../spool/spool.ts";
 import type { TlsReport } from "../../tls-rpt/tls-report.ts";
 import { dmarcDetails, failureJson, rowJson, tlsDetails } from "./report-json.ts";
 

@@ -11,6 +11,7 @@ import type { CapturedChoice, CapturedMail } from "../../spool/captured-mail.ts"
 import { Journal } from "./journal.ts";
 import type { JournalFormat } from "./journal-format.ts";
 import { MemorySpool, MemoryStore } from "./memory-spool.ts";
+import type { QueueId } from "../../spool/queue-id.ts";
 import {
   SpoolError,
   type ClaimedMessage,
@@ -22,7 +23,6 @@ import {
   type GeneratedMessage,
   type MessageWriter,
   type NewMessage,
-  type QueueId,
   type RecipientFilter,
   type RecordChange,
   type Settlement,

@@ -10,7 +10,7 @@ import type {
   ListedEntry,
 } from "../../spool/captured-mail.ts";
 import type { MemoryStore } from "./memory-store.ts";
-import type { QueueId } from "../../spool/spool.ts";
+import type { QueueId } from "../../spool/queue-id.ts";
 
 export class MemoryCaptured implements CapturedMail {
   readonly #store: MemoryStore;

@@ -9,6 +9,7 @@ import type { CapturedMail } from "../../spool/captured-mail.ts";
 import { MemoryCaptured } from "./memory-captured.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { isMeant, isOpen, retryDelayMs, selectedStates } from "../../spool/recipient-state.ts";
+import type { QueueId } from "../../spool/queue-id.ts";
 import {
   SpoolError,
   type ClaimedMessage,
@@ -17,7 +18,6 @@ import {
   type Content,
   type FoundRecipient,
   type MessageWriter,
-  type QueueId,
   type RecipientFilter,
   type RecipientState,
   type RecordChange,

@@ -4,15 +4,16 @@
  */
 import type { Instant } from "../../lib/instant.ts";
 import type { HistoryEvent } from "../../events/history-event.ts";
-import { type Arrival, type CapturedEntry, entryOf, type ListedEntry, mergedEntry } from "../../spool/captured-mail.ts";
+import { entryOf, mergedEntry } from "../../spool/captured-entry.ts";
+import type { Arrival, CapturedEntry, ListedEntry } from "../../spool/captured-mail.ts";
 import { dueAfterLostClaim, isOpen, retryDelayMs } from "../../spool/recipient-state.ts";
+import type { QueueId } from "../../spool/queue-id.ts";
 import {
   SpoolError,
   type ClaimedMessage,
   type ClaimTerms,
   type NewMessage,
   type NewRecipient,
-  type QueueId,
   type RecipientChange,
   type RecordChange,
   type StoredMessage,

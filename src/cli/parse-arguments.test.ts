@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Command } from "./command.ts";
-import { parseGiven } from "./given-arguments.ts";
+import { parseGiven } from "./parse-arguments.ts";
 
 const command: Command = {
   name: "dev",
