@@ -24,6 +24,24 @@ export interface SessionChannel {
   readonly ourAddress: string | undefined;
 }
 
+/** Where a session stands between its greeting and its end. */
+export type SessionPhase =
+  | { readonly kind: "idle" }
+  /** An AUTH exchange is under way. */
+  | { readonly kind: "exchange"; readonly mechanism: string; readonly server: ServerMechanism }
+  /** MAIL was accepted. */
+  | { readonly kind: "transaction"; readonly transaction: Transaction }
+  /** From DATA or the first BDAT to the reply to the content. */
+  | ReceivingPhase;
+
+export interface ReceivingPhase {
+  readonly kind: "receiving";
+  readonly transaction: Transaction;
+  readonly content: IncomingContent;
+  /** The spool has the message and has not said yet whether it is durable. */
+  committing: boolean;
+}
+
 export interface SessionState {
   readonly id: string;
   readonly services: InboundServices;
@@ -37,33 +55,35 @@ export interface SessionState {
   /** Replaced when a login succeeds. */
   client: Client;
   hello: Hello | undefined;
-  /** The AUTH exchange under way. */
-  exchange: { readonly mechanism: string; readonly server: ServerMechanism } | undefined;
-  transaction: Transaction | undefined;
-  content: IncomingContent | undefined;
-  /** The spool has the message and has not said yet whether it is durable. */
-  committing: boolean;
+  phase: SessionPhase;
   /** Messages accepted so far. */
   messages: number;
   /** The last refusal that the protocol core gave by itself. */
   refusal: string | undefined;
 }
 
-/** The open transaction is void, and what was written of its content. */
-export function dropTransaction(state: SessionState): void {
-  state.transaction = undefined;
-  dropContent(state);
-  // Content that the spool has by now is counted until it says what became of it.
-  if (!state.committing) state.memory.dropMessage();
+export const idle: SessionPhase = { kind: "idle" };
+
+/** The phase in which alone an event can come; the protocol core knows the order of commands. */
+export function phaseOf<K extends SessionPhase["kind"]>(
+  { phase }: SessionState,
+  kind: K,
+): Extract<SessionPhase, { readonly kind: K }> {
+  if (phase.kind !== kind) throw new Error(`an event of the phase ${kind} came while the session was ${phase.kind}`);
+  return phase as Extract<SessionPhase, { readonly kind: K }>;
 }
 
-/** The spool forgets what it got. Not while it commits: then the message is no longer ours to take back. */
-export function dropContent(state: SessionState): void {
-  const { content, log } = state;
-  if (content === undefined) return;
-  state.content = undefined;
-  state.memory.dropContent();
-  content.writer.abort().catch((error: unknown) => {
-    log.event("spool-failed", { message: content.id, error: String(error) });
-  });
+/**
+ * The phase is over, and with it the open transaction and what was written of its content. Not while the spool commits:
+ * then the message is no longer ours to take back, and counts until the spool says what became of it.
+ */
+export function leavePhase(state: SessionState): void {
+  const { phase, log, memory } = state;
+  state.phase = idle;
+  if (phase.kind === "receiving") {
+    if (phase.committing) return;
+    const { id, writer } = phase.content;
+    writer.abort().catch((error: unknown) => log.event("spool-failed", { message: id, error: String(error) }));
+  }
+  memory.dropMessage();
 }

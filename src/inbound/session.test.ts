@@ -1,6 +1,7 @@
 /** TLS, LMTP, limits, time, and the end of a server: what concerns a session as a whole. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import type { Resolution } from "../accounts/account-directory.ts";
 import { settle } from "../testing/manual-clock.ts";
 import { ListenerError } from "./listener-options.ts";
 import { Inbound } from "./inbound.ts";
@@ -368,6 +369,29 @@ test("a fault of ours costs one session, and is logged with its cause", async ()
   assert.equal(await client.ended(), true);
   assert.match(String(server.log.of("internal-error")[0]?.["error"]), /a broken invariant/);
   await other.expect("NOOP", "250");
+});
+
+test("an answer of the directory that comes after the client is gone adds no recipient and is no fault", async () => {
+  const { promise, resolve } = Promise.withResolvers<Resolution>();
+  await using server = await ReceivingServer.open({
+    accounts: (accounts) => ({
+      resolve: () => promise,
+      mayUse: (login, mailbox) => accounts.mayUse(login, mailbox),
+      authenticate: (claim, address) => accounts.authenticate(claim, address),
+    }),
+  });
+  const client = await server.client("mx");
+  await client.expect("MAIL FROM:<s@x.example>", "250");
+  client.send("RCPT TO:<ann@example.org>\r\n");
+  await settle();
+  client.connection.destroy();
+  await settle();
+  const target = { address: "ann@example.org", domain: "example.org", key: "ann@example.org" };
+  resolve({ kind: "local", via: "user", targets: [target], setting: "user" });
+  await settle();
+  assert.equal(server.log.of("session-closed").length, 1);
+  assert.deepEqual(server.log.of("internal-error"), []);
+  assert.equal(server.memory.used, 0);
 });
 
 test("every event of a session bears its id", async () => {

@@ -19,7 +19,7 @@ import type { ListenerOptions } from "./listener-options.ts";
 import { noteNotSmtp, noteRefused } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { SessionMemory } from "./session-memory.ts";
-import { dropTransaction, type SessionChannel, type SessionState } from "./session-state.ts";
+import { idle, leavePhase, type SessionChannel, type SessionState } from "./session-state.ts";
 import { answer, noted, proceed, type Verdict } from "./verdict.ts";
 
 export interface SessionOptions {
@@ -62,10 +62,7 @@ export class Session {
       memory: new SessionMemory(services.memory),
       client: clientOf(listener, clientAddress, settings.relayNetworks),
       hello: undefined,
-      exchange: undefined,
-      transaction: undefined,
-      content: undefined,
-      committing: false,
+      phase: idle,
       messages: 0,
       refusal: undefined,
     };
@@ -74,7 +71,7 @@ export class Session {
 
   /** Content is being received, or its commit is awaited: a stop waits for the end of it. */
   get receivesContent(): boolean {
-    return this.#state.content !== undefined || this.#state.committing;
+    return this.#state.phase.kind === "receiving";
   }
 
   get messages(): number {
@@ -109,7 +106,7 @@ export class Session {
 
   /** The session is over; what was gathered is void. */
   abandon(): void {
-    dropTransaction(this.#state);
+    leavePhase(this.#state);
     this.#state.memory.close();
   }
 
@@ -137,7 +134,7 @@ export class Session {
       case "auth-response":
         return continueAuth(state, event);
       case "auth-cancelled":
-        state.exchange = undefined;
+        state.phase = idle;
         return noted;
       case "starttls":
         return checkStartTls(state);
@@ -145,13 +142,13 @@ export class Session {
       case "expn":
         return proceed;
       case "reset":
-        dropTransaction(state);
+        leavePhase(state);
         return noted;
       case "refused":
         return noteRefused(state, event);
       case "closed":
         if (event.cause === "not-smtp") noteNotSmtp(state);
-        dropTransaction(state);
+        leavePhase(state);
         return noted;
       default:
         return event satisfies never;
@@ -161,7 +158,7 @@ export class Session {
   #fault(event: ServerEvent, error: unknown): Verdict {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#state.log.event("internal-error", { where: `answering ${event.kind}`, error: text });
-    dropTransaction(this.#state);
+    leavePhase(this.#state);
     if (event.kind === "content") return { kind: "refuse-content", reply: contentLost };
     return informing.has(event.kind) ? noted : answer(internalError);
   }

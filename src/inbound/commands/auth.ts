@@ -4,7 +4,7 @@ import { findMechanism } from "../../sasl/mechanisms.ts";
 import type { MechanismStep } from "../../sasl/server-mechanism.ts";
 import { reply } from "../../smtp/reply.ts";
 import type { AuthEvent, AuthResponseEvent } from "../../smtp/server/event.ts";
-import type { SessionState } from "../session-state.ts";
+import { idle, phaseOf, type SessionState } from "../session-state.ts";
 import { answer, type Verdict } from "../verdict.ts";
 
 const succeeded = reply(235, "2.7.0", "Authentication successful");
@@ -20,7 +20,7 @@ export function beginAuth(state: SessionState, event: AuthEvent): Verdict | Prom
   if (event.initialResponse !== undefined && !kind.acceptsInitialResponse) return answer(serverFirst);
   // Frameworks send an empty password where none is configured; in development any login is right, so this is, too.
   const server = kind.begin({ takesEmpty: state.listener.development === true });
-  state.exchange = { mechanism: kind.name, server };
+  state.phase = { kind: "exchange", mechanism: kind.name, server };
   return proceedAuth(state, event.initialResponse);
 }
 
@@ -29,27 +29,35 @@ export function continueAuth(state: SessionState, event: AuthResponseEvent): Ver
 }
 
 function proceedAuth(state: SessionState, response: Uint8Array | undefined): Verdict | Promise<Verdict> {
-  const { exchange } = state;
-  if (exchange === undefined) throw new Error("an AUTH response came without an exchange");
-  const step: MechanismStep = exchange.server.respond(response);
+  const { mechanism, server } = phaseOf(state, "exchange");
+  const step: MechanismStep = server.respond(response);
   switch (step.kind) {
     case "challenge":
       return { kind: "challenge", data: step.data };
     case "malformed":
-      return endAuth(state, "", { kind: "refused", reason: "prohibited-characters" }, step.reason);
+      return endAuth(
+        state,
+        { mechanism, username: "" },
+        { kind: "refused", reason: "prohibited-characters" },
+        step.reason,
+      );
     case "claim":
       return state.services.accounts
         .authenticate(step.claim, state.client.address)
-        .then((result) => endAuth(state, step.claim.username, result));
+        .then((result) => endAuth(state, { mechanism, username: step.claim.username }, result));
     default:
       return step satisfies never;
   }
 }
 
-function endAuth(state: SessionState, username: string, result: LoginResult, malformed?: string): Verdict {
-  const mechanism = state.exchange?.mechanism;
-  state.exchange = undefined;
-  const fields = { client: state.client.address, mechanism, username };
+function endAuth(
+  state: SessionState,
+  attempt: { readonly mechanism: string; readonly username: string },
+  result: LoginResult,
+  malformed?: string,
+): Verdict {
+  state.phase = idle;
+  const fields = { client: state.client.address, ...attempt };
   switch (result.kind) {
     case "accepted":
       state.client = { ...state.client, login: result.login };

@@ -6,39 +6,42 @@ import type { HeaderSection } from "../../message/header-section.ts";
 import { withCapturedMarked } from "../../route/captured-recipients.ts";
 import { reply } from "../../smtp/reply.ts";
 import type { ClaimedMessage, NewMessage } from "../../spool/spool.ts";
-import type { IncomingContent } from "../incoming-content.ts";
 import type { AcceptedEvent } from "../new-message.ts";
-import type { SessionState } from "../session-state.ts";
+import { idle, type ReceivingPhase, type SessionState } from "../session-state.ts";
 import type { Transaction } from "../transaction.ts";
-import type { Verdict } from "../verdict.ts";
+import { noted, type Verdict } from "../verdict.ts";
 
 export interface CompleteMessage {
   readonly message: NewMessage;
   readonly event: AcceptedEvent;
   readonly header: HeaderSection;
-  readonly content: IncomingContent;
-  readonly transaction: Transaction;
 }
 
 /** Rejects where the spool does, which then keeps nothing; the transaction is still open. */
-export async function commitMessage(state: SessionState, complete: CompleteMessage): Promise<Verdict> {
-  const { event, header, content, transaction } = complete;
+export async function commitMessage(
+  state: SessionState,
+  phase: ReceivingPhase,
+  complete: CompleteMessage,
+): Promise<Verdict> {
+  const { event, header } = complete;
+  const { content, transaction } = phase;
   const { queue, clock, captures } = state.services;
   const message = withCapturedMarked(complete.message, captures, header);
   if (content.pendingWrite !== undefined) await content.pendingWrite;
+  // The client may be gone meanwhile.
+  if (state.phase !== phase) return noted;
   const claim = queue.claimTermsForFresh(message.recipients.map(({ domain }) => domain));
   const { size } = content.writer;
   const events = [{ ...event, at: clock.now(), size }];
   // From here on the spool decides what becomes of the content: a client that goes away must not abort it.
-  state.content = undefined;
-  state.committing = true;
+  phase.committing = true;
   const { claimed } = await content.writer
     .commit(message, claim === undefined ? { events } : { claim, events })
     .finally(() => {
-      state.committing = false;
+      phase.committing = false;
       state.memory.dropMessage();
     });
-  state.transaction = undefined;
+  if (state.phase === phase) state.phase = idle;
   state.messages++;
   state.log.event("message-accepted", {
     message: message.id,
@@ -52,7 +55,7 @@ export async function commitMessage(state: SessionState, complete: CompleteMessa
   const { stranger, junk } = message;
   const unasked =
     transaction.expanded.length === 0 || stranger === "forged" || (stranger !== undefined && junk === true);
-  const report = unasked ? undefined : await commitExpandedReport(state, complete);
+  const report = unasked ? undefined : await commitExpandedReport(state, transaction, complete);
   const afterwards = () => {
     queue.accepted(claimed);
     if (report !== undefined) queue.accepted(report.claimed);
@@ -66,7 +69,8 @@ export async function commitMessage(state: SessionState, complete: CompleteMessa
  */
 async function commitExpandedReport(
   state: SessionState,
-  { message, header, transaction }: CompleteMessage,
+  transaction: Transaction,
+  { message, header }: CompleteMessage,
 ): Promise<{ readonly claimed: ClaimedMessage | undefined } | undefined> {
   const { queue, reporter, spool, captures } = state.services;
   try {

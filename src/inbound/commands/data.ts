@@ -27,7 +27,7 @@ import { withoutForgedResults } from "../forged-results.ts";
 import { newMessage } from "../new-message.ts";
 import { commitMessage } from "./commit.ts";
 import { memoryShort } from "../session-memory.ts";
-import { dropContent, dropTransaction, type SessionState } from "../session-state.ts";
+import { leavePhase, phaseOf, type ReceivingPhase, type SessionState } from "../session-state.ts";
 import type { Transaction } from "../transaction.ts";
 import { noted, proceed, verdictOf, whenReady, type Verdict } from "../verdict.ts";
 
@@ -59,12 +59,13 @@ function faultDecision(fault: ContentFault, { faultPlace }: IncomingContent): De
 }
 
 export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict {
-  const { services, settings, transaction } = state;
+  const { services, settings } = state;
+  const { transaction } = phaseOf(state, "transaction");
   const space = services.freeSpace.check(event.declaredSize ?? 0);
   if (space.verdict !== "accept") return refuse(state, space);
-  const edit = headerEdit(state);
-  const checks = transaction === undefined ? undefined : contentChecks(state, transaction);
-  state.content = new IncomingContent({
+  const edit = headerEdit(state, transaction);
+  const checks = contentChecks(state, transaction);
+  const content = new IncomingContent({
     id: services.ids.next(),
     writer: services.spool.begin(),
     headerBytesMax: settings.limits.header_size,
@@ -73,13 +74,15 @@ export function beginContent(state: SessionState, event: ContentBeginEvent): Ver
     ...(edit === undefined ? undefined : { edit }),
     ...(checks === undefined ? undefined : { checks }),
   });
+  state.phase = { kind: "receiving", transaction, content, committing: false };
   return proceed;
 }
 
 export function receiveContent(state: SessionState, event: ContentEvent): Verdict | Promise<Verdict> {
-  const { content } = state;
+  const { phase } = state;
   // Refused before: the rest is drained by the core.
-  if (content === undefined) return noted;
+  if (phase.kind !== "receiving") return noted;
+  const { content } = phase;
   const result = content.push(event.slices);
   if (result === undefined) return noted;
   if (typeof result === "string") return refuseContent(state, faultDecision(result, content));
@@ -90,8 +93,9 @@ export function receiveContent(state: SessionState, event: ContentEvent): Verdic
 }
 
 export function endContent(state: SessionState, event: ContentEndEvent): Verdict | Promise<Verdict> {
-  const { content, transaction, settings } = state;
-  if (content === undefined || transaction === undefined) throw new Error("content ended that did not begin");
+  const { settings } = state;
+  const phase = phaseOf(state, "receiving");
+  const { content, transaction } = phase;
   const finished = content.finish(event.firstBareCr);
   if (typeof finished === "string") return refuse(state, faultDecision(finished, content));
   const { header, findings, mboxLineDropped } = finished;
@@ -103,8 +107,8 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const { checks } = content;
   const commit = (additions?: ContentAdditions) => {
     const made = newMessage(state, content.id, transaction, { facts, repairs }, additions);
-    const store = (message: NewMessage) => commitMessage(state, { ...made, message, header, content, transaction });
-    const stored = isOwnLoop(facts) ? commitLoop(state, content, made.message, store) : store(made.message);
+    const store = (message: NewMessage) => commitMessage(state, phase, { ...made, message, header });
+    const stored = isOwnLoop(facts) ? commitLoop(state, phase, made.message, store) : store(made.message);
     return stored.then(
       (verdict) => {
         if (additions?.verdict !== undefined) checks?.noteVerdict(additions.verdict);
@@ -113,7 +117,7 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
       (error: unknown) => refuse(state, spoolDecision(state, content.id, error)),
     );
   };
-  const proceedContent = () => (checks?.areNeeded === true ? commitChecked(state, content, checks, commit) : commit());
+  const proceedContent = () => (checks?.areNeeded === true ? commitChecked(state, phase, checks, commit) : commit());
   const decided = whenReady(checkOwnership(state, header), (decision) =>
     decision.verdict === "accept" ? proceedContent() : refuse(state, decision),
   );
@@ -142,14 +146,14 @@ const bareLfHint =
 /** Waits for what DNS and keys still owe, then commits or refuses. The client may be gone meanwhile. */
 async function commitChecked(
   state: SessionState,
-  content: IncomingContent,
+  phase: ReceivingPhase,
   checks: ContentChecks,
   commit: (additions: ContentAdditions) => Promise<Verdict>,
 ): Promise<Verdict> {
   const verdict = await checks.verdict();
-  if (state.content !== content) return noted;
+  if (state.phase !== phase) return noted;
   if (verdict !== undefined) {
-    checks.logVerdict(content.id, verdict);
+    checks.logVerdict(phase.content.id, verdict);
     const { decision } = verdict;
     if (decision !== undefined) {
       // What is put off is counted when it comes again.
@@ -158,10 +162,10 @@ async function commitChecked(
     }
   }
   const additions = await checks.additions(verdict).catch((error: unknown) => ({ failure: error }));
-  if (state.content !== content) return noted;
-  if ("failure" in additions) return refuse(state, spoolDecision(state, content.id, additions.failure));
+  if (state.phase !== phase) return noted;
+  if ("failure" in additions) return refuse(state, spoolDecision(state, phase.content.id, additions.failure));
   const decision = await checks.forwardedDecision(additions);
-  if (state.content !== content) return noted;
+  if (state.phase !== phase) return noted;
   if (decision.verdict === "accept") return commit(additions);
   if (verdict !== undefined && decision.verdict === "reject") checks.noteVerdict({ ...verdict, decision });
   return refuse(state, decision);
@@ -170,7 +174,7 @@ async function commitChecked(
 /** A rewritten reverse-path of ours proves that the message left here: whoever is behind it may be told. */
 async function commitLoop(
   state: SessionState,
-  content: IncomingContent,
+  phase: ReceivingPhase,
   message: NewMessage,
   store: (message: NewMessage) => Promise<Verdict>,
 ): Promise<Verdict> {
@@ -179,7 +183,7 @@ async function commitLoop(
   const isKnown = stranger === undefined || stranger === "verified" || sender === undefined;
   const original = isKnown ? undefined : await state.services.forwarding?.reverse(sender);
   // The client may be gone meanwhile.
-  if (state.content !== content) return noted;
+  if (state.phase !== phase) return noted;
   const known: NewMessage = original?.kind === "address" ? { ...message, stranger: "verified" } : message;
   const refusal = refuseOwnLoop(known.stranger);
   return refusal === undefined ? await store(known) : refuse(state, refusal);
@@ -200,7 +204,7 @@ export function noteContentRefused(state: SessionState, event: ContentRefusedEve
   if (event.reason !== "driver") {
     logRefusal(state, event.reply, event.reason, event.reason === "too-large" ? "limits.message_size" : undefined);
   }
-  dropTransaction(state);
+  leavePhase(state);
   return noted;
 }
 
@@ -222,9 +226,9 @@ function checkOwnership(state: SessionState, header: HeaderSection): Decision | 
 }
 
 /** A relay passes on what it gets (RFC 5321 §6.4); only what a stranger says in our name goes (RFC 8601 §5). */
-function headerEdit(state: SessionState): HeaderEdit | undefined {
+function headerEdit(state: SessionState, transaction: Transaction): HeaderEdit | undefined {
   const { authentication } = state.services;
-  const submission = isSubmission(state.client) ? submissionEdit(state) : undefined;
+  const submission = isSubmission(state.client) ? submissionEdit(state, transaction) : undefined;
   if (authentication === undefined || (submission === undefined && !isStranger(state))) return submission;
   if (submission !== undefined && state.listener.development === true) return submission;
   return (header) => {
@@ -233,14 +237,14 @@ function headerEdit(state: SessionState): HeaderEdit | undefined {
   };
 }
 
-function submissionEdit(state: SessionState): HeaderEdit {
-  const { services, settings, client, transaction, listener } = state;
+function submissionEdit(state: SessionState, transaction: Transaction): HeaderEdit {
+  const { services, settings, client, listener } = state;
   const keepHidden = listener.development === true;
   return (header) => {
     const now = services.clock.now();
     const makeId = () =>
       makeMessageId({ at: now, random: services.random.bytes(messageIdRandomBytes), host: settings.hostname });
-    const author = client.login ?? transaction?.reversePathText ?? "";
+    const author = client.login ?? transaction.reversePathText;
     const completesAuthors = client.login !== undefined && parseMailbox(client.login) !== undefined;
     return editSubmission(header, { now, makeMessageId: makeId, author, completesAuthors, keepHidden }).header;
   };
@@ -261,7 +265,7 @@ function spoolDecision(state: SessionState, id: QueueId, error: unknown): Decisi
 /** In answer to DATA, or at the end of content: the transaction is over. */
 function refuse(state: SessionState, decision: Decision): Verdict {
   if (decision.verdict !== "accept") logRefusal(state, decision.reply, decision.reason, decision.setting);
-  dropTransaction(state);
+  leavePhase(state);
   return verdictOf(decision);
 }
 
@@ -269,15 +273,17 @@ function refuse(state: SessionState, decision: Decision): Verdict {
 function refuseContent(state: SessionState, decision: Decision): Verdict {
   if (decision.verdict === "accept") return noted;
   logRefusal(state, decision.reply, decision.reason, decision.setting);
-  dropContent(state);
+  leavePhase(state);
   return { kind: "refuse-content", reply: decision.reply };
 }
 
 function logRefusal(state: SessionState, refusal: Reply, reason: string, setting: string | undefined): void {
+  const { phase } = state;
+  const transaction = "transaction" in phase ? phase.transaction : undefined;
   state.log.event("content-refused", {
     client: state.client.address,
-    from: state.transaction?.reversePathText,
-    to: state.transaction?.accepted.map(({ address }) => address),
+    from: transaction?.reversePathText,
+    to: transaction?.accepted.map(({ address }) => address),
     reason,
     setting,
     reply: refusal.code,

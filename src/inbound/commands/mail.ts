@@ -11,7 +11,7 @@ import { verdictOf, whenReady, type Verdict } from "../verdict.ts";
 export function checkMail(state: SessionState, event: MailEvent): Verdict | Promise<Verdict> {
   return whenReady(decide(state, event), (decision) => {
     if (decision.verdict === "accept") {
-      state.transaction = new Transaction(event.reversePath, event.parameters);
+      state.phase = { kind: "transaction", transaction: new Transaction(event.reversePath, event.parameters) };
     } else {
       const from = event.reversePath === null ? "" : formatMailbox(event.reversePath);
       const { reason, setting, reply } = decision;

@@ -13,7 +13,7 @@ import type { RecipientEvent } from "../../smtp/server/event.ts";
 import { reply } from "../../smtp/reply.ts";
 import { memoryShort } from "../session-memory.ts";
 import type { SessionState } from "../session-state.ts";
-import { verdictOf, whenReady, type Verdict } from "../verdict.ts";
+import { noted, verdictOf, whenReady, type Verdict } from "../verdict.ts";
 
 /** Objects and slots of maps beside the text of an address. */
 const recipientOverhead = 300;
@@ -73,8 +73,10 @@ function proceedRecipient(
   targets: readonly Target[],
 ): Verdict {
   const { forwardPath, parameters } = event;
-  const { transaction } = state;
-  if (transaction === undefined) throw new Error("RCPT came without a transaction");
+  const { phase } = state;
+  // The client is gone: a directory's answer came after it.
+  if (phase.kind !== "transaction") return noted;
+  const { transaction } = phase;
   let decision = decided;
   if (decision.verdict === "accept" && !transaction.hasRoomFor(targets.length)) decision = tooManyTargets;
   if (decision.verdict === "accept" && !state.memory.holdRecipient(octetsOf(event, targets))) decision = memoryShort;

@@ -1,7 +1,7 @@
 /** STARTTLS (RFC 3207): whether the handshake begins, and what is forgotten when it is done. */
 import type { TlsFacts } from "../../ports/network.ts";
 import { reply } from "../../smtp/reply.ts";
-import { dropTransaction, type SessionState } from "../session-state.ts";
+import { leavePhase, type SessionState } from "../session-state.ts";
 import { answer, type Verdict } from "../verdict.ts";
 
 const notAvailable = reply(454, "4.7.0", "TLS temporarily unavailable");
@@ -12,9 +12,8 @@ export function checkStartTls(state: SessionState): Verdict {
 
 /** RFC 3207 §4.2: everything that the client said before is forgotten. */
 export function proceedStartTls(state: SessionState, tls: TlsFacts): void {
-  dropTransaction(state);
+  leavePhase(state);
   state.hello = undefined;
-  state.exchange = undefined;
   const { listener, address, relayNetwork } = state.client;
   state.client = { listener, address, relayNetwork };
   state.log.event("session-tls", { protocol: tls.protocol, cipher: tls.cipher, resumed: tls.resumed });
