@@ -4,6 +4,7 @@ import type { AccountSettings } from "../accounts/settings.ts";
 import type { ForwardingOptions } from "../forwarding/settings.ts";
 import type { InboundSettings } from "../inbound/services.ts";
 import type { ListenerOptions } from "../inbound/listener-options.ts";
+import type { IntakeSettings } from "../intake/services.ts";
 import { isSubmission } from "../policy/client.ts";
 import { authservIdOf, type SenderAuthenticationSettings } from "../policy/authentication/settings.ts";
 import type { RouterSettings } from "../route/mx-router.ts";
@@ -23,8 +24,12 @@ export function accountSettings({ hostname, domain, user, alias, reports }: Sett
   };
 }
 
-export function inboundSettings({ hostname, limits, relay, queue }: Settings): InboundSettings {
-  return { hostname, limits, relayNetworks: relay.networks, hopLimit: queue.hop_limit };
+export function inboundSettings({ hostname, limits, relay }: Settings): InboundSettings {
+  return { hostname, limits, relayNetworks: relay.networks };
+}
+
+export function intakeSettings({ hostname, limits, queue }: Settings): IntakeSettings {
+  return { hostname, hopLimit: queue.hop_limit, headerBytesMax: limits.header_size };
 }
 
 export function senderAuthenticationSettings({

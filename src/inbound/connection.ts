@@ -6,6 +6,7 @@
  * Memory is bounded on both sides: the socket is not read while a verdict is awaited and octets wait already, and no
  * event is taken while the client does not read its replies.
  */
+import { memoryShort } from "../intake/content-refusals.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Connection as Stream, ConnectionHandler } from "../ports/network.ts";
@@ -16,7 +17,6 @@ import type { CloseCause, ServerEvent } from "../smtp/server/event.ts";
 import { handshakeHintFor } from "./refusals.ts";
 import { protocolSettings, type ListenerOptions } from "./listener-options.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
-import { memoryShort } from "./session-memory.ts";
 import { Session } from "./session.ts";
 import type { Verdict } from "./verdict.ts";
 

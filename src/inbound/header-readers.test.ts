@@ -10,7 +10,7 @@ import { makeReceived } from "../message/received-field.ts";
 import { hostileContent } from "../testing/hostile-headers.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { storeContent } from "../testing/stored-content.ts";
-import { withoutForgedResults } from "./forged-results.ts";
+import { withoutForgedResults } from "../intake/header-edit.ts";
 
 const received = makeReceived({ byHost: "mail.example.org", id: "1", at: 0, hello: "client.test" });
 

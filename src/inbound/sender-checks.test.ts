@@ -5,7 +5,7 @@ import { explain } from "../history/explain.ts";
 import { formatExplanation } from "../history/format-explanation.ts";
 import { SenderAuthentication } from "../policy/authentication/sender-authentication.ts";
 import type { Resolver } from "../ports/resolver.ts";
-import type { EvaluationNote } from "../reporting/dmarc-aggregate/evaluation-note.ts";
+import type { EvaluationNote } from "../intake/evaluation-note.ts";
 import type { Spool } from "../spool/spool.ts";
 import { settle } from "../testing/manual-clock.ts";
 import { ReceivingServer, type ReceivingServerOptions } from "../testing/receiving-server.ts";

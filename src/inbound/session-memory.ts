@@ -3,24 +3,14 @@
  * section, content that the spool has not written). All sessions share one budget, and those that hold the most are the
  * first to get no more.
  */
+import type { MessageMemory } from "../intake/origin.ts";
 import type { SharedBudget } from "../lib/shared-budget.ts";
-import type { Decision } from "../policy/decision.ts";
-import { reply } from "../smtp/reply.ts";
-
-/** What a client hears whose message finds no room. */
-export const memoryShort: Decision & { readonly verdict: "defer" } = {
-  verdict: "defer",
-  reply: reply(452, "4.3.2", "The server is too busy to accept this message, try again later"),
-  reason: "memory-short",
-  setting: "limits.session_memory",
-};
 
 export class SessionMemory {
   readonly #budget: SharedBudget;
   #input = 0;
   #recipients = 0;
   #content = 0;
-  #closed = false;
 
   constructor(budget: SharedBudget) {
     this.#budget = budget;
@@ -33,25 +23,27 @@ export class SessionMemory {
     return true;
   }
 
-  /** false: there is no room. */
-  holdContent(octets: number): boolean {
-    // An answer of DNS that comes late is kept by nobody.
-    if (this.#closed) return true;
-    if (!this.#budget.take(this.#held, octets)) return false;
-    this.#content += octets;
-    return true;
-  }
-
-  /** What came of the content is void. */
-  dropContent(): void {
-    this.#budget.giveBack(this.#content);
-    this.#content = 0;
+  /** What the content of the open message takes, until it is stored or void; then its recipients are dropped, too. */
+  ofMessage(): MessageMemory {
+    let isOver = false;
+    return {
+      hold: (octets) => {
+        if (isOver) return true;
+        if (!this.#budget.take(this.#held, octets)) return false;
+        this.#content += octets;
+        return true;
+      },
+      release: () => {
+        isOver = true;
+        this.dropMessage();
+      },
+    };
   }
 
   /** The message is stored or void. */
   dropMessage(): void {
-    this.dropContent();
-    this.#budget.giveBack(this.#recipients);
+    this.#budget.giveBack(this.#content + this.#recipients);
+    this.#content = 0;
     this.#recipients = 0;
   }
 
@@ -68,7 +60,6 @@ export class SessionMemory {
   /** The session is over; a commit under way drops its message itself. */
   close(): void {
     this.holdInput(0);
-    this.#closed = true;
   }
 
   get #held(): number {

@@ -2,15 +2,15 @@
  * What is known in the middle of a session: who the client is, what it has said, the message in the making. The commands
  * read and change it; which command is legal when is the protocol core's.
  */
+import type { Envelope } from "../intake/envelope.ts";
+import type { Submission } from "../intake/submission.ts";
 import type { Client } from "../policy/client.ts";
 import type { Log } from "../ports/log.ts";
 import type { TlsFacts } from "../ports/network.ts";
 import type { ServerMechanism } from "../sasl/server-mechanism.ts";
-import type { IncomingContent } from "./incoming-content.ts";
 import type { ListenerOptions } from "./listener-options.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import type { SessionMemory } from "./session-memory.ts";
-import type { Transaction } from "./transaction.ts";
 
 export interface Hello {
   readonly verb: "HELO" | "EHLO" | "LHLO";
@@ -30,17 +30,9 @@ export type SessionPhase =
   /** An AUTH exchange is under way. */
   | { readonly kind: "exchange"; readonly mechanism: string; readonly server: ServerMechanism }
   /** MAIL was accepted. */
-  | { readonly kind: "transaction"; readonly transaction: Transaction }
+  | { readonly kind: "transaction"; readonly envelope: Envelope }
   /** From DATA or the first BDAT to the reply to the content. */
-  | ReceivingPhase;
-
-export interface ReceivingPhase {
-  readonly kind: "receiving";
-  readonly transaction: Transaction;
-  readonly content: IncomingContent;
-  /** The spool has the message and has not said yet whether it is durable. */
-  committing: boolean;
-}
+  | { readonly kind: "receiving"; readonly envelope: Envelope; readonly submission: Submission };
 
 export interface SessionState {
   readonly id: string;
@@ -73,17 +65,10 @@ export function phaseOf<K extends SessionPhase["kind"]>(
   return phase as Extract<SessionPhase, { readonly kind: K }>;
 }
 
-/**
- * The phase is over, and with it the open transaction and what was written of its content. Not while the spool commits:
- * then the message is no longer ours to take back, and counts until the spool says what became of it.
- */
+/** The phase is over, and with it the open transaction and the message that came, save one that the spool has by now. */
 export function leavePhase(state: SessionState): void {
-  const { phase, log, memory } = state;
+  const { phase, memory } = state;
   state.phase = idle;
-  if (phase.kind === "receiving") {
-    if (phase.committing) return;
-    const { id, writer } = phase.content;
-    writer.abort().catch((error: unknown) => log.event("spool-failed", { message: id, error: String(error) }));
-  }
-  memory.dropMessage();
+  if (phase.kind === "transaction") memory.dropMessage();
+  if (phase.kind === "receiving") phase.submission.abandon();
 }

@@ -5,7 +5,7 @@ import type { Resolution } from "../accounts/account-directory.ts";
 import { settle } from "../testing/manual-clock.ts";
 import { ListenerError } from "./listener-options.ts";
 import { Inbound } from "./inbound.ts";
-import { protocolKeyword } from "./new-message.ts";
+import { protocolKeyword } from "./session-origin.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { plain, ReceivingServer } from "../testing/receiving-server.ts";
 

@@ -9,6 +9,7 @@ import type { ReportAction, ReportedMessage, ReportedRecipient } from "../dsn/re
 import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
+import type { ExpandedRecipient } from "../intake/envelope.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { makeMessageId, messageIdRandomBytes } from "../message/message-id.ts";
@@ -16,7 +17,6 @@ import { makeReceived } from "../message/received-field.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
-import type { NotifyCondition } from "../smtp/envelope.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import type { QueueId } from "../spool/queue-id.ts";
 import type { Content, GeneratedMessage, NewMessage, StoredMessage } from "../spool/spool.ts";
@@ -70,13 +70,6 @@ export interface OwedReports extends Omit<Reports, "reports"> {
 interface Needed {
   readonly attempt: Attempt;
   readonly need: ReportNeed;
-}
-
-/** One recipient that stands for several, as it was accepted. */
-export interface ExpandedRecipient {
-  readonly address: string;
-  readonly notify?: readonly NotifyCondition[];
-  readonly originalRecipient?: string;
 }
 
 /** The order in which reports leave: bad news first. */

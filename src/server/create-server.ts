@@ -22,6 +22,7 @@ import { InForce, type Opening, Parts } from "./plan/part.ts";
 import { reloadInTurn } from "./plan/reload.ts";
 import type { ServerPorts } from "./plan/server-ports.ts";
 import { tellSettingsWarnings } from "./plan/settings-warnings.ts";
+import { openIntake } from "./receiving/intake.ts";
 import { openReceiving, tellFewerSessions } from "./receiving/receiving.ts";
 import { openDelivery } from "./sending/delivery.ts";
 import { openDailyReports, openEvaluationCounts, openReceivedReports } from "./sending/domain-reports.ts";
@@ -96,17 +97,18 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const forwarding = await openForwarding(opening, store, signing);
   const findDestination = findReportDestinations({ accounts, forwarding });
   const router = openRouting(opening);
-  const { queue, reporter, gatherer } = openQueue(opening, store, { router, agents, findDestination, sign });
+  const intake = openIntake(opening, store, {
+    ...{ accounts, router, evaluations, signing: signing.messages, forwarding },
+    sending: () => sending,
+  });
+  const sending = openQueue(opening, store, { router, agents, findDestination, sign });
+  const { queue, gatherer } = sending;
   const heldMail = openHeldMail(opening, store, { queue, gatherer, findDestination });
   openDailyReports(opening, store, { counts: evaluations, work, sign, wake: () => queue.wake() });
   tellFewerSessions(opening);
   tellSettingsWarnings(opening);
-  const services = { ...store, certificates, accounts, router, queue, reporter, signing: signing.messages, forwarding };
-  const { listeners, takesMail } = await openReceiving(
-    opening,
-    { ...services, evaluations },
-    listenerOptions(settings, false),
-  );
+  const services = { ids: store.ids, certificates, accounts, intake, forwarding };
+  const { listeners, takesMail } = await openReceiving(opening, services, listenerOptions(settings, false));
   const token = await openToken(opening);
   const admin = await openHttpSide(opening, {
     ...{ store, queue, heldMail, takesMail, inbox, reload, token },
@@ -131,9 +133,11 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const agents = openDelivery(opening, { reports });
   const findDestination = findReportDestinations({ accounts });
   const router = openRouting(opening);
-  const { queue, reporter, gatherer } = openQueue(opening, store, { router, agents, findDestination });
+  const intake = openIntake(opening, store, { accounts, router, sending: () => sending });
+  const sending = openQueue(opening, store, { router, agents, findDestination });
+  const { queue, gatherer } = sending;
   const heldMail = openHeldMail(opening, store, { queue, gatherer, findDestination });
-  const services = { ...store, certificates, accounts, router, queue, reporter };
+  const services = { ids: store.ids, certificates, accounts, intake };
   const { listeners, takesMail } = await openReceiving(opening, services, listening);
   const admin = await openHttpSide(opening, { store, queue, heldMail, takesMail, inbox, reload });
   return { listeners, admin };

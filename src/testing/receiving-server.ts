@@ -24,7 +24,8 @@ import { SeededRandom } from "./seeded-random.ts";
 import { TestCrypto } from "./test-crypto.ts";
 import { Inbound } from "../inbound/inbound.ts";
 import type { ListenerOptions } from "../inbound/listener-options.ts";
-import type { AcceptedMail, InboundServices } from "../inbound/services.ts";
+import { Intake } from "../intake/intake.ts";
+import type { AcceptedMail, IntakeServices } from "../intake/services.ts";
 
 export const accountSettings: AccountSettings = {
   hostname: "mail.example.org",
@@ -66,7 +67,7 @@ export interface ReceivingServerOptions {
   readonly spool?: (spool: Spool) => Pick<Spool, "begin">;
   readonly accounts?: (accounts: AccountDirectory) => AccountDirectory;
   /** What else the sessions are given: checks of senders, signing, forwarding. */
-  readonly services?: (ports: { readonly clock: ManualClock; readonly log: CollectingLog }) => Partial<InboundServices>;
+  readonly services?: (ports: { readonly clock: ManualClock; readonly log: CollectingLog }) => Partial<IntakeServices>;
 }
 
 export class ReceivingServer implements AsyncDisposable {
@@ -123,17 +124,17 @@ export class ReceivingServer implements AsyncDisposable {
     const store = new UserStore(spool);
     const accounts = await Accounts.open({ settings: accountSettings, store, crypto, clock, random });
     const directory = options.development ? new AnyAccounts("mail.example.org") : accounts;
+    const { forwarding, ...services } = options.services?.({ clock, log }) ?? {};
+    const common = { ids, accounts: options.accounts?.(directory) ?? directory, ...(forwarding && { forwarding }) };
+    const through = { spool: options.spool?.(spool) ?? spool, reporter, queue };
+    const hostname = "mail.example.org";
+    const intake = new Intake(
+      { clock, random, ...through, ...common, ...services },
+      { hostname, hopLimit: options.hopLimit ?? 100, headerBytesMax: limits.header_size },
+    );
     const inbound = await Inbound.open(
       {
-        clock,
-        random,
-        log,
-        network,
-        spool: options.spool?.(spool) ?? spool,
-        ids,
-        reporter,
-        accounts: options.accounts?.(directory) ?? directory,
-        queue,
+        ...{ clock, log, network, intake, ...common },
         certificates,
         memory,
         connectionLimits: new ConnectionLimits(limits, clock, {
@@ -141,13 +142,11 @@ export class ReceivingServer implements AsyncDisposable {
         }),
         messageRate: new MessageRate(limits.client_message_rate),
         freeSpace: await FreeSpace.open({ files, clock, log, path: "/", reserve: limits.free_space }),
-        ...options.services?.({ clock, log }),
       },
       {
-        hostname: "mail.example.org",
+        hostname,
         limits,
         relayNetworks: relaySettings.parse({ networks: options.relayNetworks ?? [] }).networks,
-        hopLimit: options.hopLimit ?? 100,
       },
       (["mx", "submission", "submissions", "lmtp"] as const).map((kind) => ({
         kind,

@@ -1,5 +1,5 @@
 /** What the spool would hold of content that arrives, without a session around it. For tests only. */
-import { type ContentFault, IncomingContent, type IncomingContentOptions } from "../inbound/incoming-content.ts";
+import { type ContentFault, IncomingContent, type IncomingContentOptions } from "../intake/incoming-content.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import { MemorySpool } from "./spool/memory-spool.ts";
 import type { MessageWriter } from "../spool/spool.ts";

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { ImapFlow } from "imapflow";
-import { withoutForgedResults } from "../../src/inbound/forged-results.ts";
+import { withoutForgedResults } from "../../src/intake/header-edit.ts";
 import type { HeaderField } from "../../src/message/header-section.ts";
 import { HeaderCollector, parseHeaderFields } from "../../src/message/header-section.ts";
 import { hostileContent } from "../../src/testing/hostile-headers.ts";

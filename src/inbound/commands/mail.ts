@@ -1,17 +1,18 @@
 /** MAIL: whether a transaction begins. */
 import { formatMailbox } from "../../address/mailbox-text.ts";
+import { Envelope } from "../../intake/envelope.ts";
+import { whenReady } from "../../lib/when-ready.ts";
 import { isSubmission } from "../../policy/client.ts";
 import type { Decision } from "../../policy/decision.ts";
 import { checkSender, checkSenderOwnership } from "../../policy/sender-permission.ts";
 import type { MailEvent } from "../../smtp/server/event.ts";
 import type { SessionState } from "../session-state.ts";
-import { Transaction } from "../transaction.ts";
-import { verdictOf, whenReady, type Verdict } from "../verdict.ts";
+import { verdictOf, type Verdict } from "../verdict.ts";
 
 export function checkMail(state: SessionState, event: MailEvent): Verdict | Promise<Verdict> {
   return whenReady(decide(state, event), (decision) => {
     if (decision.verdict === "accept") {
-      state.phase = { kind: "transaction", transaction: new Transaction(event.reversePath, event.parameters) };
+      state.phase = { kind: "transaction", envelope: new Envelope(event.reversePath, event.parameters) };
     } else {
       const from = event.reversePath === null ? "" : formatMailbox(event.reversePath);
       const { reason, setting, reply } = decision;

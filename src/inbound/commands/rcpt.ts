@@ -3,6 +3,8 @@ import type { Resolution, Target } from "../../accounts/account-directory.ts";
 import { formatMailbox } from "../../address/mailbox-text.ts";
 import type { Mailbox } from "../../address/mailbox.ts";
 import { looksLikeSrs, type ReversedRecipient } from "../../address/srs.ts";
+import { memoryShort } from "../../intake/content-refusals.ts";
+import { whenReady } from "../../lib/when-ready.ts";
 import { sendsOwnMail } from "../../policy/client.ts";
 import type { Decision } from "../../policy/decision.ts";
 import { checkRecipientExists } from "../../policy/recipient-existence.ts";
@@ -11,9 +13,8 @@ import { checkRecipientDomain } from "../../policy/sender-permission.ts";
 import { checkSrsRecipient } from "../../policy/srs-recipient.ts";
 import type { RecipientEvent } from "../../smtp/server/event.ts";
 import { reply } from "../../smtp/reply.ts";
-import { memoryShort } from "../session-memory.ts";
 import type { SessionState } from "../session-state.ts";
-import { noted, verdictOf, whenReady, type Verdict } from "../verdict.ts";
+import { noted, verdictOf, type Verdict } from "../verdict.ts";
 
 /** Objects and slots of maps beside the text of an address. */
 const recipientOverhead = 300;
@@ -76,19 +77,19 @@ function proceedRecipient(
   const { phase } = state;
   // The client is gone: a directory's answer came after it.
   if (phase.kind !== "transaction") return noted;
-  const { transaction } = phase;
+  const { envelope } = phase;
   let decision = decided;
-  if (decision.verdict === "accept" && !transaction.hasRoomFor(targets.length)) decision = tooManyTargets;
+  if (decision.verdict === "accept" && !envelope.hasRoomFor(targets.length)) decision = tooManyTargets;
   if (decision.verdict === "accept" && !state.memory.holdRecipient(octetsOf(event, targets))) decision = memoryShort;
   if (decision.verdict === "accept") {
-    transaction.add(forwardPath, parameters, targets, {
+    envelope.add(forwardPath, parameters, targets, {
       reason: decision.reason,
       ...(decision.setting === undefined ? undefined : { setting: decision.setting }),
       submitted: sendsOwnMail(state.client),
     });
   } else {
     const { reason, setting } = decision;
-    const from = transaction.reversePathText;
+    const from = envelope.reversePathText;
     const to = formatMailbox(forwardPath);
     const client = state.client.address;
     state.log.event("recipient-refused", { client, from, to, reason, setting, reply: decision.reply.code });

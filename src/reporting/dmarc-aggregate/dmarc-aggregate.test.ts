@@ -17,7 +17,7 @@ import { SeededRandom } from "../../testing/seeded-random.ts";
 import { StaticResolver } from "../../testing/static-resolver.ts";
 import { DailyReports, type DailyReportsSettings } from "./daily-reports.ts";
 import { EvaluationCounts } from "./evaluation-counts.ts";
-import type { EvaluationNote } from "./evaluation-note.ts";
+import type { EvaluationNote } from "../../intake/evaluation-note.ts";
 import { rowsNamespace } from "./report-rows.ts";
 
 const hour = 3_600_000;

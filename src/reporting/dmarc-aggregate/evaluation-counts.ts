@@ -13,7 +13,7 @@ import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Random } from "../../ports/random.ts";
 import type { RecordChange, Spool } from "../../spool/spool.ts";
-import type { EvaluationNote, EvaluationRecorder } from "./evaluation-note.ts";
+import type { EvaluationNote, EvaluationRecorder } from "../../intake/evaluation-note.ts";
 import { dayOf, putDomain, putRow, rowName } from "./report-rows.ts";
 import { rowOf, type UncountedRow } from "./row-of-evaluation.ts";
 

@@ -3,7 +3,7 @@ import type { DkimOutcome } from "../../dkim/dkim-outcome.ts";
 import type { DmarcOutcome } from "../../dmarc/dmarc-outcome.ts";
 import type { AggregateRow, DkimRowResult, OverrideReason } from "../../dmarc/report/aggregate-report.ts";
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
-import type { EvaluationNote } from "./evaluation-note.ts";
+import type { EvaluationNote } from "../../intake/evaluation-note.ts";
 
 /** Real messages bear one to four signatures; each makes the rows of a report more and longer. */
 const signaturesMax = 10;

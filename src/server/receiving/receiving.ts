@@ -1,30 +1,25 @@
 /** The listeners, and what their sessions ask before they accept anything. */
 import { type OpenListener, StartError } from "../../cli/running-server.ts";
-import { inboundSettings, senderAuthenticationSettings } from "../../config/settings-views.ts";
-import { CommitHealth } from "../../inbound/commit-health.ts";
+import { inboundSettings } from "../../config/settings-views.ts";
 import { Inbound } from "../../inbound/inbound.ts";
 import { ListenerError, type ListenerOptions } from "../../inbound/listener-options.ts";
 import type { InboundServices } from "../../inbound/services.ts";
+import type { Intake } from "../../intake/intake.ts";
 import { SharedBudget } from "../../lib/shared-budget.ts";
-import { SenderAuthentication } from "../../policy/authentication/sender-authentication.ts";
 import { ConnectionLimits, sessionsWithin } from "../../policy/connection-limits.ts";
 import { DroppedConnections } from "../../policy/dropped-connections.ts";
 import { FreeSpace } from "../../policy/free-space.ts";
 import { MessageRate } from "../../policy/message-rate.ts";
 import type { Network } from "../../ports/network.ts";
-import type { MxRouter } from "../../route/mx-router.ts";
 import type { Opening } from "../plan/part.ts";
 import { startError } from "../plan/start-error.ts";
 
 type Limits = Pick<InboundServices, "memory" | "connectionLimits" | "messageRate"> & { readonly freeSpace: FreeSpace };
-type FromPorts = "clock" | "random" | "log" | "network";
+type FromPorts = "clock" | "log" | "network";
 
 /** What sessions need of other parts. */
-export interface ReceivingServices extends Omit<
-  InboundServices,
-  FromPorts | "authentication" | "hasMailboxHere" | "captures" | keyof Limits
-> {
-  readonly router: MxRouter;
+export interface ReceivingServices extends Omit<InboundServices, FromPorts | keyof Limits> {
+  readonly intake: Intake;
 }
 
 export interface Receiving {
@@ -35,28 +30,18 @@ export interface Receiving {
 
 export async function openReceiving(
   opening: Opening,
-  { router, spool, ...services }: ReceivingServices,
+  services: ReceivingServices,
   listeners: readonly ListenerOptions[],
 ): Promise<Receiving> {
   const { settings, ports, parts } = opening;
-  const { clock, random, log } = ports;
+  const { clock, log } = ports;
+  const { intake } = services;
   const limits = await openLimits(opening);
-  const intake = new CommitHealth(spool, clock);
-  const authentication = openSenderAuthentication(opening);
   // Which of several listeners failed is known only to who opens them one by one.
   const network = countedListens(ports.network);
   let inbound: Inbound;
   try {
-    inbound = await Inbound.open(
-      {
-        ...{ clock, random, log, network, spool: intake, authentication, captures: router.captures },
-        hasMailboxHere: (recipient) => router.endsInMaildir(recipient),
-        ...services,
-        ...limits,
-      },
-      inboundSettings(settings),
-      listeners,
-    );
+    inbound = await Inbound.open({ clock, log, network, ...services, ...limits }, inboundSettings(settings), listeners);
   } catch (error) {
     if (error instanceof ListenerError)
       throw new StartError("start-address-refused", "listener", error.message, { cause: error });
@@ -98,13 +83,6 @@ async function openLimits({ settings: { limits, data_dir: path }, ports }: Openi
     messageRate: new MessageRate(limits.client_message_rate),
     freeSpace: await FreeSpace.open({ files, clock, log, path, reserve: limits.free_space }),
   };
-}
-
-function openSenderAuthentication({ settings, ports: { resolver, clock, log }, parts }: Opening): SenderAuthentication {
-  const view = senderAuthenticationSettings;
-  const authentication = new SenderAuthentication({ resolver, clock, log }, view(settings));
-  parts.add({ name: "sender-authentication", view, prepare: (next) => () => authentication.reconfigure(next) });
-  return authentication;
 }
 
 function countedListens(network: Network): Network & { opened: number } {

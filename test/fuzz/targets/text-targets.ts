@@ -5,7 +5,7 @@ import { withKnownCharsets } from "../../../src/admin/reading/body-charsets.ts";
 import { paragraph, visible } from "../../../src/dsn/plain-text.ts";
 import { encodeQuotedPrintable } from "../../../src/dsn/quoted-printable.ts";
 import { plain, quoted } from "../../../src/history/words.ts";
-import { withoutForgedResults } from "../../../src/inbound/forged-results.ts";
+import { withoutForgedResults } from "../../../src/intake/header-edit.ts";
 import { parseIpNetwork } from "../../../src/lib/ip-network.ts";
 import { charsetLabel } from "../../../src/message/charset.ts";
 import { ContentScanner } from "../../../src/message/content-scanner.ts";

@@ -6,7 +6,6 @@
 import { BodyHashes } from "../dkim/body-hashes.ts";
 import { readClaimedDomains } from "../dmarc/author-domain.ts";
 import type { ForwardedCopy, PendingForward } from "../forwarding/forwarding.ts";
-import { isLoopback } from "../lib/ip-network.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type {
   EnvelopeChecks,
@@ -14,13 +13,13 @@ import type {
   SenderEnvelope,
 } from "../policy/authentication/sender-authentication.ts";
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
-import { isSubmission } from "../policy/client.ts";
 import type { Decision } from "../policy/decision.ts";
 import { checkForwardedAuthor, checkUncheckedAuthor } from "../policy/forwarded-author.ts";
 import type { PendingSignatures } from "../signing/message-signing.ts";
 import type { QueueId } from "../spool/queue-id.ts";
-import type { SessionState } from "./session-state.ts";
-import type { Transaction } from "./transaction.ts";
+import type { Envelope } from "./envelope.ts";
+import type { ClientOrigin } from "./origin.ts";
+import type { IntakeServices } from "./services.ts";
 import { evaluationNote, logVerdict } from "./verdict-notes.ts";
 
 /** What the checks add to a message that is taken. */
@@ -31,27 +30,26 @@ export interface ContentAdditions {
   readonly forwarded?: ForwardedCopy;
 }
 
-/** `undefined`: nothing is to be done besides storing. */
-export function contentChecks(state: SessionState, transaction: Transaction): ContentChecks | undefined {
-  const { services } = state;
-  const checks = isChecked(state);
-  const signs = services.signing !== undefined && (isSubmission(state.client) || state.client.relayNetwork);
-  const forwards = services.forwarding !== undefined && transaction.forwardingDomain !== undefined;
-  return checks || signs || forwards ? new ContentChecks(state, transaction, { checks, signs, forwards }) : undefined;
+/** `undefined`: nothing is to be done besides storing. `hold` counts octets that are kept as long as the message. */
+export function contentChecks(services: ContentCheckServices, message: CheckedMessage): ContentChecks | undefined {
+  const { origin, envelope } = message;
+  // Whoever is trusted to send through us is not asked who sent it.
+  const checks = origin.trust === "stranger" && services.authentication?.enabled === true;
+  const signs = services.signing !== undefined && (origin.trust === "submitter" || origin.trust === "relay");
+  const forwards = services.forwarding !== undefined && envelope.forwardingDomain !== undefined;
+  return checks || signs || forwards ? new ContentChecks(services, message, { checks, signs, forwards }) : undefined;
 }
 
-/** Strangers only: whoever is trusted to send through us is not asked who sent it. */
-export function isChecked({ services, listener, client }: SessionState): boolean {
-  if (services.authentication === undefined || !isStranger({ listener, client })) return false;
-  return services.authentication.enabled;
-}
+export type ContentCheckServices = Pick<IntakeServices, "authentication" | "signing" | "forwarding" | "evaluations">;
 
-/** A client of a public listener, of whom nothing is known. Programs under development talk over loopback. */
-export function isStranger({ listener, client }: Pick<SessionState, "listener" | "client">): boolean {
-  if (client.listener !== "mx" || client.relayNetwork || client.login !== undefined || client.address === "") {
-    return false;
-  }
-  return listener.development === undefined || !isLoopback(client.address);
+export interface CheckedMessage {
+  readonly id: QueueId;
+  readonly origin: ClientOrigin;
+  readonly envelope: Envelope;
+  /** Ours. */
+  readonly hostname: string;
+  /** Counts octets that are kept as long as the message; false: there is no room for them. */
+  readonly hold: (octets: number) => boolean;
 }
 
 const leadsNowhereElse: Decision = { verdict: "accept", reason: "not-forwarded" };
@@ -64,8 +62,8 @@ interface WantedChecks {
 }
 
 export class ContentChecks {
-  readonly #state: SessionState;
-  readonly #transaction: Transaction;
+  readonly #services: ContentCheckServices;
+  readonly #message: CheckedMessage;
   readonly #wanted: WantedChecks;
   readonly #envelope: EnvelopeChecks | undefined;
   #authentication: PendingAuthentication | undefined;
@@ -74,11 +72,11 @@ export class ContentChecks {
   #received: HeaderSection | undefined;
 
   /** Begins what can be asked before the content comes. */
-  constructor(state: SessionState, transaction: Transaction, wanted: WantedChecks) {
-    this.#state = state;
-    this.#transaction = transaction;
+  constructor(services: ContentCheckServices, message: CheckedMessage, wanted: WantedChecks) {
+    this.#services = services;
+    this.#message = message;
     this.#wanted = wanted;
-    if (wanted.checks) this.#envelope = state.services.authentication?.beginEnvelope(envelopeOf(state, transaction));
+    if (wanted.checks) this.#envelope = services.authentication?.beginEnvelope(envelopeOf(message));
   }
 
   /** A stranger's: who sent it is to be found out from what came, not from what is stored. */
@@ -89,11 +87,11 @@ export class ContentChecks {
   /** The header section as it came and as it will be stored. What follows it goes into the hashes. */
   headerComplete(received: HeaderSection, stored: HeaderSection): BodyHashes {
     const bodies = new BodyHashes();
-    const { services } = this.#state;
+    const { signing, forwarding } = this.#services;
     const { signs, forwards } = this.#wanted;
     if (this.#envelope !== undefined) this.#authentication = this.#envelope.begin(received, bodies);
-    if (signs) this.#signatures = services.signing?.begin(stored, bodies);
-    if (forwards) this.#forward = services.forwarding?.begin(stored, bodies);
+    if (signs) this.#signatures = signing?.begin(stored, bodies);
+    if (forwards) this.#forward = forwarding?.begin(stored, bodies);
     this.#received = received;
     return bodies;
   }
@@ -108,29 +106,34 @@ export class ContentChecks {
     return this.#authentication?.finish();
   }
 
-  logVerdict(id: QueueId, verdict: SenderVerdict): void {
-    logVerdict(this.#state, id, this.#transaction, verdict);
+  logVerdict(verdict: SenderVerdict): void {
+    const { origin, id, envelope } = this.#message;
+    logVerdict(origin, id, envelope, verdict);
   }
 
   /** For the aggregate reports, once it is certain that the message counts. */
   noteVerdict(verdict: SenderVerdict): void {
-    const { evaluations } = this.#state.services;
+    const { evaluations } = this.#services;
+    const { origin, envelope } = this.#message;
     if (evaluations === undefined || this.#received === undefined) return;
-    evaluations.note(evaluationNote(this.#state, this.#transaction, this.#received, verdict));
+    evaluations.note(evaluationNote(origin, envelope, this.#received, verdict));
   }
 
   /** Whether it may lead on from here, with what was found. */
   async forwardedDecision({ verdict, forwarded }: ContentAdditions): Promise<Decision> {
     if (forwarded === undefined) return leadsNowhereElse;
-    if (!isStranger(this.#state)) return trustedClient;
+    if (this.#message.origin.trust !== "stranger") return trustedClient;
     if (this.#received === undefined) throw new Error("nothing is forwarded before its header is read");
     const mail = {
       claims: readClaimedDomains(this.#received),
       reversePath: forwarded.form.reversePath,
-      hostname: this.#state.settings.hostname,
+      hostname: this.#message.hostname,
     };
     if (this.#envelope === undefined || verdict === undefined) {
-      return checkUncheckedAuthor({ ...mail, forwardingDomain: this.#transaction.forwardingDomain ?? mail.hostname });
+      return checkUncheckedAuthor({
+        ...mail,
+        forwardingDomain: this.#message.envelope.forwardingDomain ?? mail.hostname,
+      });
     }
     return await checkForwardedAuthor(verdict, mail, this.#envelope.ports);
   }
@@ -140,8 +143,8 @@ export class ContentChecks {
     const [signatures = "", forwarded] = await Promise.all([
       this.#signatures?.finish(),
       this.#forward?.finish({
-        reversePath: this.#transaction.reversePathText,
-        domain: this.#transaction.forwardingDomain ?? "",
+        reversePath: this.#message.envelope.reversePathText,
+        domain: this.#message.envelope.forwardingDomain ?? "",
         results: verdict?.results ?? "; none",
         ...(verdict === undefined ? undefined : { arc: verdict.arc }),
       }),
@@ -154,10 +157,10 @@ export class ContentChecks {
   }
 }
 
-function envelopeOf({ client, hello, memory }: SessionState, { reversePath }: Transaction): SenderEnvelope {
+function envelopeOf({ origin: { facts }, envelope: { reversePath }, hold }: CheckedMessage): SenderEnvelope {
   return {
-    client: { address: client.address, hello: hello?.name ?? "" },
+    client: { address: facts.clientAddress ?? "", hello: facts.hello ?? "" },
     reversePath: reversePath === null ? null : { localPart: reversePath.localPart, domain: reversePath.domainKey },
-    hold: (octets) => memory.holdContent(octets),
+    hold,
   };
 }

@@ -1,8 +1,7 @@
-/** One message in the making: its envelope, and where its recipients lead. Lives from MAIL to the end of content. */
+/** The envelope of a message in the making, and where its recipients lead. */
 import type { Target } from "../accounts/account-directory.ts";
 import { formatMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
-import type { ExpandedRecipient } from "../reporting/reporter.ts";
 import type { MailParameters, NotifyCondition, RecipientParameters, ReversePath } from "../smtp/envelope.ts";
 import type { NewRecipient } from "../spool/spool.ts";
 
@@ -19,7 +18,14 @@ export interface AcceptedPath {
   readonly setting?: string;
 }
 
-export class Transaction {
+/** One recipient that stands for several, as it was accepted. */
+export interface ExpandedRecipient {
+  readonly address: string;
+  readonly notify?: readonly NotifyCondition[];
+  readonly originalRecipient?: string;
+}
+
+export class Envelope {
   readonly reversePath: ReversePath;
   readonly parameters: MailParameters;
   /** In the order of RCPT, one for each that was accepted, repetitions included. */

@@ -1,9 +1,9 @@
 /** What the aggregate reports want to know of each message whose author's domain has a DMARC record. */
-import type { DkimOutcome } from "../../dkim/dkim-outcome.ts";
-import type { DmarcOutcome, DmarcPolicy } from "../../dmarc/dmarc-outcome.ts";
-import type { OverrideReason } from "../../dmarc/report/aggregate-report.ts";
-import type { HeaderSection } from "../../message/header-section.ts";
-import type { SpfOutcome } from "../../spf/spf-outcome.ts";
+import type { DkimOutcome } from "../dkim/dkim-outcome.ts";
+import type { DmarcOutcome, DmarcPolicy } from "../dmarc/dmarc-outcome.ts";
+import type { OverrideReason } from "../dmarc/report/aggregate-report.ts";
+import type { HeaderSection } from "../message/header-section.ts";
+import type { SpfOutcome } from "../spf/spf-outcome.ts";
 
 export interface EvaluationNote {
   readonly sourceAddress: string;

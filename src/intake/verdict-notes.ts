@@ -3,10 +3,10 @@ import type { AuthenticationNote } from "../events/authentication-note.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import { dispositionOf } from "../policy/authentication/authentication-results-field.ts";
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
-import type { EvaluationNote } from "../reporting/dmarc-aggregate/evaluation-note.ts";
 import type { QueueId } from "../spool/queue-id.ts";
-import type { SessionState } from "./session-state.ts";
-import type { Transaction } from "./transaction.ts";
+import type { Envelope } from "./envelope.ts";
+import type { EvaluationNote } from "./evaluation-note.ts";
+import type { ClientOrigin } from "./origin.ts";
 
 /** Signatures told in a message's history; a message with more is no better for it. */
 const signaturesTold = 5;
@@ -33,12 +33,17 @@ export function authenticationNote(verdict: SenderVerdict): AuthenticationNote {
   };
 }
 
-export function logVerdict(state: SessionState, id: QueueId, transaction: Transaction, verdict: SenderVerdict): void {
+export function logVerdict(
+  { log, facts }: ClientOrigin,
+  id: QueueId,
+  envelope: Envelope,
+  verdict: SenderVerdict,
+): void {
   const { spf, dkim, arc, dmarc, iprev, disposition, decision, why, setting } = verdict;
-  state.log.event("sender-checked", {
+  log.event("sender-checked", {
     message: id,
-    client: state.client.address,
-    from: transaction.reversePathText,
+    client: facts.clientAddress ?? "",
+    from: envelope.reversePathText,
     author_domain: dmarc.authorDomain,
     spf: spf.result,
     dkim: dkim.slice(0, signaturesTold).map(({ result, domain }) => `${result} ${domain}`),
@@ -54,14 +59,14 @@ export function logVerdict(state: SessionState, id: QueueId, transaction: Transa
 
 /** RFC 9990: what was done, and why that is not what the author's domain asks for. */
 export function evaluationNote(
-  state: SessionState,
-  { reversePath, accepted }: Transaction,
+  { facts }: ClientOrigin,
+  { reversePath, accepted }: Envelope,
   header: HeaderSection,
   verdict: SenderVerdict,
 ): EvaluationNote {
   const { dmarc, spf, dkim, override } = verdict;
   return {
-    sourceAddress: state.client.address,
+    sourceAddress: facts.clientAddress ?? "",
     dmarc,
     spf,
     dkim,

@@ -1,0 +1,34 @@
+/**
+ * Whether the spool takes mail, as the last commits went: a spool that opens and delivers may refuse them all, since the
+ * page that new rows go to is damaged, or the disk no longer writes. A probe (`/readyz`) reads it from here.
+ */
+import type { Clock } from "../ports/clock.ts";
+import { SpoolError } from "../spool/spool.ts";
+
+/**
+ * After so long without another try nobody knows. A balancer that sent no more mail here sends some again then, and if that
+ * is refused, too, it hears so for as long again.
+ */
+const knownForMs = 60_000;
+
+export class CommitHealth {
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  #refusedAt: number | undefined;
+
+  constructor(clock: Pick<Clock, "monotonicMs">) {
+    this.#clock = clock;
+  }
+
+  get takesMail(): boolean {
+    return this.#refusedAt === undefined || this.#clock.monotonicMs() - this.#refusedAt >= knownForMs;
+  }
+
+  succeeded(): void {
+    this.#refusedAt = undefined;
+  }
+
+  failed(error: unknown): void {
+    // A spool that closes refuses because the server stops, which is known already.
+    if (!(error instanceof SpoolError) || error.code !== "closed") this.#refusedAt = this.#clock.monotonicMs();
+  }
+}
