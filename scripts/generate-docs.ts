@@ -12,7 +12,8 @@ import { configProblems } from "../src/config/config-problem.ts";
 import { configWarnings } from "../src/config/settings-warnings.ts";
 import { exampleToml, settingsReference } from "../src/config/reference.ts";
 import { settingsJsonSchema } from "../src/config/json-schema.ts";
-import { logEvents } from "../src/events/log-events.ts";
+import { eventSubjects } from "../src/events/catalogue.ts";
+import type { EventDeclaration } from "../src/events/event-declaration.ts";
 import { readRequirements, requirementsLine, requirementsTable } from "./requirement-rows.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -55,20 +56,27 @@ function output(name: string, text: string): void {
 }
 
 function logEventsPage(): string {
-  const rows = Object.entries(logEvents).map(
-    ([name, { level, meaning, next }]) => `| \`${name}\` | ${level} | ${cell(meaning)} | ${cell(next)} |`,
+  const subjects = Object.entries(eventSubjects).map(
+    ([subject, events]) => `## ${subject}\n\n${Object.entries(events).map(eventSection).join("\n\n")}`,
   );
   return `${generated}
 # Log events
 
 In production each event is one line of JSON on standard output, in development a readable line on standard error. Every
-line has \`time\`, \`level\` and \`event\`; \`session\` is the id of a client's session, \`message\` the queue id, wherever they
-apply. \`[log] level\` sets the least level that is written.
+line has \`time\`, \`level\` and \`event\`, and \`session\`, the id of the session, where the event belongs to one. The
+other fields stand below. \`[log] level\` sets the least level that is written.
 
-| event | level | meaning | what happens next |
-| --- | --- | --- | --- |
-${rows.join("\n")}
+${subjects.join("\n\n")}
 `;
+}
+
+function eventSection([name, { level, meaning, next, fields }]: [string, EventDeclaration]): string {
+  const rows = Object.entries(fields).map(
+    ([field, { kind, meaning: said, optional }]) =>
+      `| \`${field}\` | ${kind}${optional ? ", optional" : ""} | ${cell(said)} |`,
+  );
+  const table = rows.length === 0 ? "" : `\n\n| field | type | meaning |\n| --- | --- | --- |\n${rows.join("\n")}`;
+  return `### \`${name}\`\n\n**${level}** – ${cell(meaning)}\n\nNext: ${cell(next)}${table}`;
 }
 
 function errorsPage(): string {

@@ -19,6 +19,7 @@ import { BodyError, jsonBody } from "./json-body.ts";
 import { reportsApi } from "./reports-api.ts";
 import { sitesApi } from "./sites-api.ts";
 import { queueApi, type QueueApiDependencies } from "./queue-api.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 
 /** Users kept in the data directory; those of the file are listed and read-only. */
 export interface UserDirectory {
@@ -125,11 +126,10 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
   });
   app.onError((error, context) => {
     if (error instanceof BodyError) return context.json({ error: error.message }, 400);
+    logTrouble(log, `${context.req.method} ${context.req.path}`, error);
     if (error instanceof SpoolError) {
-      log.event("spool-failed", { where: `${context.req.method} ${context.req.path}`, error: error.message });
       return context.json({ error: `nothing was changed: the spool could not write (${error.message})` }, 503);
     }
-    log.event("internal-error", { where: `${context.req.method} ${context.req.path}`, error: error.message });
     return context.json({ error: "the request failed; the log says why" }, 500);
   });
   return app;

@@ -3,17 +3,21 @@
  * written for all such routes in one place, so that a new one cannot be without; handlers add what they changed.
  */
 import type { Context, MiddlewareHandler } from "hono";
-import type { Log, LogFields } from "../ports/log.ts";
+import type { FieldsOf } from "../events/catalogue.ts";
+import type { Log } from "../ports/log.ts";
+
+/** What the line says besides how the command came. */
+type Changed = Partial<Omit<FieldsOf<"control-command">, "over" | "command">>;
 
 declare module "hono" {
   interface ContextVariableMap {
     /** false: the request only looked. */
-    changed: LogFields | false;
+    changed: Changed | false;
   }
 }
 
 /** What a handler changed, for the line of the log: names and counts, never a password. */
-export function noteChange(context: Context, changed: LogFields | false): void {
+export function noteChange(context: Context, changed: Changed | false): void {
   context.set("changed", changed);
 }
 
@@ -24,6 +28,20 @@ export function commandLog(log: Log, over: "control socket" | "http"): Middlewar
     const { method, path } = context.req;
     if (method === "GET" || method === "HEAD" || !context.res.ok) return;
     const changed = context.get("changed") ?? {};
-    if (changed !== false) log.event("control-command", { over, command: `${method} ${path}`, ...changed });
+    if (changed === false) return;
+    log.event("control-command", { over, command: `${method} ${path}`, ...unchanged, ...changed });
   };
 }
+
+const unchanged: Required<Changed> = {
+  site: undefined,
+  reason: undefined,
+  retried: undefined,
+  filter: undefined,
+  count: undefined,
+  underWay: undefined,
+  user: undefined,
+  domain: undefined,
+  selectors: undefined,
+  deleted: undefined,
+};

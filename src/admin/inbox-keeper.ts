@@ -2,6 +2,7 @@
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { CapturedMail } from "../spool/captured-mail.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 
 export interface RetentionLimits {
   readonly messages: number;
@@ -73,7 +74,7 @@ export class InboxKeeper {
       try {
         await this.#captured.trim({ keep: messages, before: this.#clock.now() - keepMs });
       } catch (error) {
-        this.#log.event("spool-failed", { while: "removing old captured mail", error });
+        logTrouble(this.#log, "removing old captured mail", error);
         return;
       }
     }

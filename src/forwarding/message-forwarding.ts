@@ -20,6 +20,7 @@ import { RewritingKeys } from "./rewriting-keys.ts";
 import { SealKeys, type KeysFor } from "./seal-keys.ts";
 import { SenderRewriting } from "./sender-rewriting.ts";
 import type { ForwardingOptions } from "./settings.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 
 export interface ForwardingParts {
   readonly spool: Spool;
@@ -102,7 +103,7 @@ export class MessageForwarding implements Forwarding, AsyncDisposable {
     try {
       return await new ArcSealer(header, bodies, context).finish({ arc, results });
     } catch (error) {
-      log.event("internal-error", { where: `sealing for ${key.domain}`, error: String(error) });
+      logTrouble(log, `sealing for ${key.domain}`, error);
       return { kind: "unsealed", reason: "fault" };
     }
   }

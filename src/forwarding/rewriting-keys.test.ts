@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MemorySpool, MemoryStore } from "../testing/spool/memory-spool.ts";
-import type { RecordChange } from "../spool/spool.ts";
+import { type RecordChange, SpoolError } from "../spool/spool.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
@@ -23,7 +23,7 @@ class Fixture {
     const spool = {
       listRecords: memory.listRecords.bind(memory),
       changeRecords: async (changes: readonly RecordChange[]) => {
-        if (this.fails) throw new Error("the disk is full");
+        if (this.fails) throw new SpoolError("no-space", "the disk is full");
         await memory.changeRecords(changes);
       },
     };

@@ -11,6 +11,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { RecordChange, Spool } from "../spool/spool.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 
 const namespace = "srs-keys";
 const dayMs = 86_400_000;
@@ -127,7 +128,7 @@ export class RewritingKeys {
         () => this.#arm(),
         (error: unknown) => {
           if (this.#closed) return;
-          this.#parts.log.event("spool-failed", { while: "storing a key for forwarding", error: String(error) });
+          logTrouble(this.#parts.log, "storing a key for forwarding", error);
           this.#arm(retryMs);
         },
       );

@@ -2,6 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
+import { SpoolError } from "../spool/spool.ts";
 import { HistoryKeeper } from "./history-keeper.ts";
 
 test("old history goes a little at a time, hour by hour, and a failure is logged and tried again", async () => {
@@ -12,7 +13,7 @@ test("old history goes a little at a time, hour by hour, and a failure is logged
   const prune = (before: number, limit: number) => {
     calls.push({ at: clock.now(), before, limit });
     const rows = answers.shift();
-    return rows === undefined ? Promise.reject(new Error("disk")) : Promise.resolve(rows);
+    return rows === undefined ? Promise.reject(new SpoolError("failed", "disk")) : Promise.resolve(rows);
   };
   const keeper = new HistoryKeeper({ spool: { prune }, clock, log }, 86_400_000);
   keeper.start();

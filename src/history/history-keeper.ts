@@ -2,6 +2,7 @@
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Spool } from "../spool/spool.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 
 /** Nobody minds an hour more of history; the work of an hour is small. */
 const intervalMs = 3_600_000;
@@ -64,7 +65,7 @@ export class HistoryKeeper {
       this.#arm(removed >= rowsAtOnce ? pauseMs : intervalMs);
     } catch (error) {
       if (this.#closed) return;
-      this.#log.event("spool-failed", { while: "removing old history", error });
+      logTrouble(this.#log, "removing old history", error);
       this.#arm(intervalMs);
     }
   }

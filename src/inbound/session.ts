@@ -157,7 +157,7 @@ export class Session {
 
   #fault(event: ServerEvent, error: unknown): Verdict {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#state.log.event("internal-error", { where: `answering ${event.kind}`, error: text });
+    this.#state.log.event("internal-error", { where: `answering ${event.kind}`, message: undefined, error: text });
     leavePhase(this.#state);
     if (event.kind === "content") return { kind: "refuse-content", reply: contentLost };
     return informing.has(event.kind) ? noted : answer(internalError);

@@ -5,6 +5,8 @@ import { withCapturedMarked } from "../route/captured-recipients.ts";
 import type { ClaimedMessage, NewMessage } from "../spool/spool.ts";
 import type { Envelope } from "./envelope.ts";
 import type { IntakeServices } from "./services.ts";
+import { logHistory } from "../history/history-log.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 
 /**
  * The message is accepted by now, so a report that cannot be stored is logged and given up (RFC 3461 §5.2.7.3 is no
@@ -35,10 +37,10 @@ export async function storeExpandedReport(
     const claim = queue.claimTermsForFresh(report.recipients.map(({ domain }) => domain));
     const events = [owed.event];
     const committed = await writer.commit(report, claim === undefined ? { events } : { claim, events });
-    log.event("report-queued", { message: message.id, report: report.id, action: "expanded" });
+    logHistory(log, message, events);
     return committed;
   } catch (error) {
-    log.event("spool-failed", { message: message.id, where: "storing an expanded report", error: String(error) });
+    logTrouble(log, "storing the report of an expanded alias", error, message.id);
     return undefined;
   }
 }

@@ -28,6 +28,9 @@ import { IncomingContent } from "./incoming-content.ts";
 import { newMessage } from "./new-message.ts";
 import type { ClientOrigin } from "./origin.ts";
 import type { IntakeServices, IntakeSettings } from "./services.ts";
+import { logHistory } from "../history/history-log.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
+import type { HistoryEvent } from "../events/history-event.ts";
 
 /** Where a submission stands. Only {@link Submission.#become} changes it, and only along {@link leadsTo}. */
 type SubmissionState =
@@ -244,11 +247,12 @@ export class Submission {
     const { writer } = content;
     const message = withCapturedMarked(sketch, captures, header);
     let claimed: ClaimedMessage | undefined;
+    let events: readonly HistoryEvent[];
     try {
       if (content.pendingWrite !== undefined) await content.pendingWrite;
       if (!this.#become({ kind: "committing" })) return undefined;
       const claim = queue.claimTermsForFresh(message.recipients.map(({ domain }) => domain));
-      const events = [{ ...event, at: clock.now(), size: writer.size }];
+      events = [{ ...event, at: clock.now(), size: writer.size }];
       ({ claimed } = await writer.commit(message, claim === undefined ? { events } : { claim, events }));
     } catch (error) {
       if (this.#state.kind === "committing") health.failed(error);
@@ -256,15 +260,7 @@ export class Submission {
     }
     health.succeeded();
     this.#become({ kind: "accepted" });
-    origin.log.event("message-accepted", {
-      message: message.id,
-      from: message.reversePath,
-      to: event.recipients,
-      size: writer.size,
-      client: event.client,
-      protocol: event.protocol,
-      login: event.login,
-    });
+    logHistory(origin.log, message, events);
     const report = await storeExpandedReport(services, { message, header, envelope, log: origin.log });
     const handOver = () => {
       queue.accepted(claimed);
@@ -304,7 +300,7 @@ export class Submission {
   }
 
   #logSpoolFailure(error: unknown): void {
-    this.#parts.origin.log.event("spool-failed", { message: this.id, error: String(error) });
+    logTrouble(this.#parts.origin.log, "storing a message", error, this.id);
   }
 }
 

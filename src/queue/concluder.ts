@@ -3,6 +3,7 @@
  * the settlement is recorded. Nothing is forgotten before the spool has it.
  */
 import type { HistoryEvent } from "../events/history-event.ts";
+import { logHistory, replyText } from "../history/history-log.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -35,7 +36,7 @@ import type { Claim, Leases } from "./leases.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { ReadySpace } from "./ready-space.ts";
 import type { Recorder } from "./recorder.ts";
-import { type Attempted, changeFor, eventFor, logReports, logConclusion, replyText } from "./settlement.ts";
+import { type Attempted, changeFor, eventFor } from "./settlement.ts";
 
 /** Tries at making the reports of one attempt. Failing outcomes wait in memory meanwhile, so it is short. */
 const reportTries = 3;
@@ -114,7 +115,7 @@ export class Concluder {
 
   conclude(ended: EndedAttempt): void {
     this.#unrecorded.add(ended);
-    const { clock, random, state, log } = this.#options;
+    const { clock, random, state } = this.#options;
     const { message } = ended.claim;
     const now = clock.now();
     const conclusions = conclusionsOn(ended.recipients, ended.outcomes, {
@@ -126,7 +127,6 @@ export class Concluder {
       interrupted: ended.interrupted === true,
     });
     const attempted: Attempted = { message, route: ended.route, durationMs: ended.durationMs, at: now };
-    for (const conclusion of conclusions) logConclusion(log, conclusion, attempted);
     if (!conclusions.some(mayOweReport)) {
       this.#record(ended, conclusions, attempted, noReports);
       return;
@@ -173,10 +173,10 @@ export class Concluder {
     const changes: RecipientChange[] = [];
     const events: HistoryEvent[] = [];
     for (const [{ index, address }, reason] of held) {
-      log.event("recipient-held", { message, recipient: address, by, reason });
       changes.push({ index, to: "held", by, reason });
       events.push({ kind: "recipient-held", at, message, recipient: index, address, by, reason });
     }
+    logHistory(log, claim.message, events);
     recorder.record({ message, token: claim.token, changes, reports: [], events }, () =>
       this.#settled(claim, held.size, undefined),
     );
@@ -196,7 +196,8 @@ export class Concluder {
   #record(ended: EndedAttempt, conclusions: readonly Conclusion[], attempted: Attempted, made: MadeReports): void {
     const { recorder, log, captures } = this.#options;
     const { claim, records, captured } = ended;
-    logReports(log, claim.message, made.reports);
+    const events = [...conclusions.map((conclusion) => eventFor(conclusion, attempted)), ...made.events];
+    logHistory(log, claim.message, events);
     const settlement = {
       message: claim.message.id,
       token: claim.token,
@@ -205,7 +206,7 @@ export class Concluder {
         message: withCapturedMarked(message, captures),
         content,
       })),
-      events: [...conclusions.map((conclusion) => eventFor(conclusion, attempted)), ...made.events],
+      events,
       ...((records !== undefined || made.records.length > 0) && { records: [...(records ?? []), ...made.records] }),
       ...(captured !== undefined && { captured }),
     };
@@ -248,7 +249,7 @@ export class Concluder {
       try {
         return await reporter.reportsFor({ message, attempts, openContent, whole });
       } catch (error) {
-        logTrouble(log, "making a report", error, { message: message.id });
+        logTrouble(log, "making a report", error, message.id);
         if (tries >= reportTries) return undefined;
         await clock.sleep(reportRetryMs);
       }
@@ -257,7 +258,7 @@ export class Concluder {
 
   /** Nobody is given up in silence: who could not be reported is tried again, and reported then. */
   #putOffUnreported(ended: EndedAttempt, conclusions: readonly Conclusion[], attempted: Attempted): void {
-    const { clock, log, state } = this.#options;
+    const { clock, state } = this.#options;
     const { message } = attempted;
     const due = clock.now() + reportPutOffMs;
     const willRetryUntil = expireAt(message, state);
@@ -265,7 +266,7 @@ export class Concluder {
       if (!isGivenUp(conclusion)) return conclusion;
       const { recipient, outcome } = conclusion;
       const reason = `This server could not create the delivery report, so it will try the delivery again: ${replyText(outcome)}`;
-      const putOff: Conclusion = {
+      return {
         kind: "again",
         recipient,
         outcome: { kind: "deferred", status: "4.3.0", owner: "local-trouble", reason },
@@ -273,8 +274,6 @@ export class Concluder {
         uncounted: false,
         willRetryUntil,
       };
-      logConclusion(log, putOff, attempted);
-      return putOff;
     });
     // Success is worth no second delivery.
     const untold = told.filter((conclusion) => conclusion.kind === "final" && mayOweReport(conclusion));

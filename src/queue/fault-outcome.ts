@@ -22,5 +22,5 @@ export function outcomeOfFault(error: unknown): DeliveryOutcome & { readonly kin
 
 export function logFault(log: Log, where: string, message: string, error: unknown): void {
   if (error instanceof FileError) log.event("local-delivery-failed", { message, where, error: error.message });
-  else logTrouble(log, where, error, { message });
+  else logTrouble(log, where, error, message);
 }

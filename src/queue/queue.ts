@@ -33,7 +33,7 @@ import type { ReadyJob, Site } from "./site.ts";
 import { RetryWishes } from "./retry-wishes.ts";
 import { SiteControl } from "./site-control.ts";
 import { siteVerdict } from "./site-health.ts";
-import { replyText } from "./settlement.ts";
+import { replyText } from "../history/history-log.ts";
 import { Unbegun } from "./unbegun.ts";
 import { UntriedPace } from "./untried-pace.ts";
 import { whereabouts } from "./whereabouts.ts";

@@ -105,11 +105,9 @@ export class Recorder {
     const isDamage = error instanceof SpoolError && error.code === "damaged";
     if (isDamage || entry.refusedAlone >= refusalsBeforeGivingUp) {
       const { message } = entry.settlement;
-      this.#log.event(isDamage ? "spool-damaged" : "internal-error", {
-        message,
-        where: "recording outcomes",
-        error: reason,
-      });
+      const where = "recording outcomes";
+      if (isDamage) logTrouble(this.#log, where, error, message);
+      else this.#log.event("internal-error", { where, message, error: reason });
       entry.done("given-up");
       return;
     }

@@ -1,9 +1,8 @@
-/** Writes conclusions down: the spool's changes, the history's events, the log's lines. */
-import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
+/** Writes conclusions down: the spool's changes and the history's events. */
 import type { AttemptFacts, HistoryEvent } from "../events/history-event.ts";
+import { replyLength, replyText } from "../history/history-log.ts";
 import type { Instant } from "../lib/instant.ts";
-import type { Log, LogFields } from "../ports/log.ts";
-import type { GeneratedMessage, RecipientChange, StoredMessage } from "../spool/spool.ts";
+import type { RecipientChange, StoredMessage } from "../spool/spool.ts";
 import type { Conclusion } from "./conclusion.ts";
 
 /** What all recipients of one attempt have in common. */
@@ -70,55 +69,4 @@ export function eventFor(conclusion: Conclusion, attempted: Attempted): HistoryE
     default:
       return conclusion.to satisfies never;
   }
-}
-
-export function logConclusion(log: Log, conclusion: Conclusion, attempted: Attempted): void {
-  const { recipient, outcome } = conclusion;
-  const { diagnostic } = outcome;
-  const fields: Record<string, unknown> = {
-    message: attempted.message.id,
-    from: attempted.message.reversePath,
-    recipient: recipient.address,
-    route: attempted.route,
-    attempt: recipient.attempts,
-    duration_ms: Math.round(attempted.durationMs),
-    status: outcome.status,
-    reply: replyText(outcome),
-  };
-  if (diagnostic?.remoteHost !== undefined) fields["remote_host"] = diagnostic.remoteHost;
-  if (diagnostic?.remoteAddress !== undefined) fields["remote_address"] = diagnostic.remoteAddress;
-  if (diagnostic?.tls !== undefined) fields["tls"] = diagnostic.tls;
-  if (outcome.kind === "deferred" || outcome.kind === "bounced") fields["owner"] = outcome.owner;
-  if (conclusion.kind === "hold") {
-    log.event("recipient-held", { ...fields, by: holder, reason: conclusion.outcome.reason });
-    return;
-  }
-  if (conclusion.kind === "again") {
-    log.event("recipient-deferred", { ...fields, due: new Date(conclusion.due).toISOString() });
-    return;
-  }
-  log.event(`recipient-${conclusion.to}`, fields satisfies LogFields);
-  const hasFailed = conclusion.to === "failed" || conclusion.to === "expired";
-  if (hasFailed && attempted.message.reversePath === "") {
-    // RFC 5321 §6.1: a report that fails ends here.
-    const { reportOn } = attempted.message;
-    log.event("report-undeliverable", { ...fields, ...(reportOn !== undefined && { report_on: reportOn }) });
-  }
-}
-
-export function logReports(log: Log, message: StoredMessage, reports: readonly GeneratedMessage[]): void {
-  for (const { message: report } of reports) {
-    const to = report.recipients.map(({ address }) => address);
-    log.event("report-queued", { message: message.id, report: report.id, to });
-  }
-}
-
-/** Replies are kept for people; a peer's novel is cut. */
-const replyLength = 1_000;
-
-/** The remote's own words where there are any, else our finding. */
-export function replyText(outcome: DeliveryOutcome): string {
-  if (outcome.diagnostic?.type === "smtp") return outcome.diagnostic.text.slice(0, replyLength);
-  if (outcome.kind === "delivered" || outcome.kind === "relayed") return outcome.diagnostic.text.slice(0, replyLength);
-  return `${outcome.status} ${outcome.reason}`.slice(0, replyLength);
 }

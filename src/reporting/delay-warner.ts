@@ -16,6 +16,7 @@ import type { QueueId } from "../spool/queue-id.ts";
 import { type Spool, SpoolError, type StoredRecipient } from "../spool/spool.ts";
 import type { Attempt } from "./owed-reports.ts";
 import type { Reporter } from "./reporter.ts";
+import { logHistory } from "../history/history-log.ts";
 
 const roundMs = 60_000;
 /** After trouble; what could not be told is looked at again then. */
@@ -102,7 +103,7 @@ export class DelayWarner {
       while (!this.#closed && (await this.#warn(id)));
       return true;
     } catch (error) {
-      logTrouble(this.#options.log, "making a report", error, { message: id });
+      logTrouble(this.#options.log, "making a report", error, id);
       return false;
     }
   }
@@ -133,13 +134,7 @@ export class DelayWarner {
     const recipients = waiting.map(({ index }) => index);
     // Where one of them was delivered meanwhile, the others are looked at anew.
     if (!(await spool.warn({ message: id, recipients, reports: marked, events }))) return true;
-    for (const { message: report } of reports) {
-      log.event("report-queued", {
-        message: id,
-        report: report.id,
-        to: report.recipients.map(({ address }) => address),
-      });
-    }
+    logHistory(log, message, events);
     if (reports.length > 0) wake();
     return true;
   }

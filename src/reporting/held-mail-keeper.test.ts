@@ -119,7 +119,7 @@ test("held mail expires at the age of all mail, and its sender gets one report",
   );
   assert.match(
     String(world.log.of("recipient-expired")[0]?.["reply"]),
-    /^The message was held by loop-breaker and was not released/,
+    /^4\.7\.0 The message was held by loop-breaker and was not released/,
   );
   assert.equal(world.keeper.held, undefined);
   await world.advance(2 * day);

@@ -19,6 +19,7 @@ import type { FoundRecipient, NewMessage, Spool } from "../spool/spool.ts";
 import type { FindReportDestination } from "./report-destination.ts";
 import { roundTimer } from "./round-timer.ts";
 import type { ReportGatherer } from "./report-gatherer.ts";
+import { logHistory } from "../history/history-log.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -127,16 +128,16 @@ export class HeldMailKeeper {
   }
 
   async #giveUp({ message, recipient }: FoundRecipient): Promise<void> {
-    const { spool, gatherer, log } = this.#options;
+    const { spool, gatherer, clock, log } = this.#options;
     const { address, held } = recipient;
     const by = held?.by ?? "nobody";
     const reason = `The message was held by ${by} and was not released: ${held?.reason ?? "no reason given"}`;
+    const outcome = { kind: "deferred", status: "4.7.0", owner: "policy", reason } as const;
     const events = await spool.events(message.id);
     const told = events.some(
       (event) => event.kind === "report-queued" && event.action === "failed" && event.recipients.includes(address),
     );
     if (!told) {
-      const outcome = { kind: "deferred", status: "4.7.0", owner: "policy", reason } as const;
       await gatherer.owe({
         message,
         attempts: [{ recipient, outcome, expired: true }],
@@ -148,12 +149,9 @@ export class HeldMailKeeper {
       });
     }
     await spool.remove({ message: message.id, to: address, states: ["held"] }, "expiry");
-    log.event("recipient-expired", {
-      message: message.id,
-      from: message.reversePath,
-      recipient: address,
-      reply: reason,
-    });
+    const attempt = { number: recipient.attempts, durationMs: 0, route: "none (held)", outcome };
+    const facts = { at: clock.now(), message: message.id, recipient: recipient.index, address, attempt };
+    logHistory(log, message, [{ kind: "recipient-expired", ...facts }]);
   }
 
   /** Once a day, restarts or not. */

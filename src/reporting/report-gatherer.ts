@@ -25,6 +25,7 @@ import {
   readOwed,
 } from "./owed-record.ts";
 import type { Reporter, Reports, ReportsInput } from "./reporter.ts";
+import { logHistory } from "../history/history-log.ts";
 
 /** Records read at once: each has up to 140 KiB of the message that it is about. */
 const recordsPageMax = 50;
@@ -200,7 +201,7 @@ export class ReportGatherer {
       for (const action of [...waiting.tellByMs.keys()]) await this.#tellOf(message, action, waiting);
       waiting.retryMs = firstRetryMs;
     } catch (error) {
-      logTrouble(this.#options.log, "making a report", error, { message });
+      logTrouble(this.#options.log, "making a report", error, message);
       pauseMs = waiting.retryMs;
       waiting.retryMs = Math.min(longestRetryMs, waiting.retryMs * 2);
     }
@@ -258,26 +259,19 @@ export class ReportGatherer {
 
   /** One report. false: nothing is owed. */
   async #tellNext(message: QueueId, action: GatheredAction): Promise<boolean> {
-    const { spool, reporter } = this.#options;
+    const { spool, reporter, log } = this.#options;
     const { first, recipients, keys } = await this.#readOwed(message, action);
     if (first === undefined) return false;
     const cleared = keys.map((key): RecordChange => ({ kind: "delete", namespace: owedNamespace, key }));
     const told = action === "delayed" ? await this.#stillDelayed(message, recipients) : recipients;
-    const made = told.length === 0 ? undefined : await reporter.gathered(first, told);
-    if (made === undefined) {
+    if (told.length === 0) {
       await spool.changeRecords(cleared);
-      if (told.length > 0) {
-        const addresses = told.map((recipient) => recipient.told.address);
-        this.#options.log.event("report-withheld", {
-          message,
-          action,
-          to: first.about.reversePath,
-          recipients: addresses,
-        });
-      }
-    } else {
-      await this.#store(made, cleared);
+      return true;
     }
+    const { report, event } = await reporter.gathered(first, told);
+    if (report === undefined) await spool.changeRecords(cleared);
+    else await this.#store(report, event, cleared);
+    logHistory(log, first.about, [event]);
     return true;
   }
 
@@ -318,16 +312,11 @@ export class ReportGatherer {
     return recipients.filter(({ index }) => open.has(index));
   }
 
-  async #store(
-    { report, event }: { readonly report: GeneratedMessage; readonly event: HistoryEvent },
-    records: readonly RecordChange[],
-  ): Promise<void> {
-    const { spool, log, captures, wake } = this.#options;
+  async #store(report: GeneratedMessage, event: HistoryEvent, records: readonly RecordChange[]): Promise<void> {
+    const { spool, captures, wake } = this.#options;
     await using writer = spool.begin();
     await writer.append(report.content);
     await writer.commit(withCapturedMarked(report.message, captures), { events: [event], records });
-    const to = report.message.recipients.map(({ address }) => address);
-    log.event("report-queued", { message: event.message, report: report.message.id, to });
     wake();
   }
 }

@@ -136,14 +136,16 @@ export class Reporter {
     return { owed, events: this.#withheldEvents(message, needs), warned: warnedOf(needs) };
   }
 
-  /** One report of what was owed for one message, all with the same action. Undefined: there is nobody to tell any more. */
+  /** One report of what was owed for one message, all with the same action. No report: there is nobody to tell any more. */
   async gathered(
     owed: Pick<OwedReport, "about" | "action" | "original">,
     recipients: readonly OwedRecipient[],
-  ): Promise<{ readonly report: GeneratedMessage; readonly event: HistoryEvent } | undefined> {
+  ): Promise<{ readonly report: GeneratedMessage | undefined; readonly event: HistoryEvent }> {
     const { about, action, original } = owed;
     const destination = await this.#destination(about.reversePath);
-    if (destination.kind === "nobody") return undefined;
+    if (destination.kind === "nobody") {
+      return { report: undefined, event: this.#withheld(about.id, nobodyText, recipients) };
+    }
     return await this.#reportAndEvent(action, about, original, recipients, destination);
   }
 
@@ -247,7 +249,7 @@ export class Reporter {
       await using content = await openContent();
       return await readOriginal(message, content, { wholeBytesMax });
     } catch (error) {
-      logTrouble(this.#options.log, "reading a message for its report", error, { message: message.id });
+      logTrouble(this.#options.log, "reading a message for its report", error, message.id);
       return withoutContent(message);
     }
   }

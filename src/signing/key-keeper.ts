@@ -4,7 +4,7 @@
  * stored in one transaction; when that fails it is stored with the next check.
  */
 import { recordName, type SigningKey } from "../dkim/signing-key.ts";
-import type { LogEventName } from "../events/log-events.ts";
+import type { EventName } from "../events/catalogue.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -25,6 +25,7 @@ import { KeyRing } from "./key-ring.ts";
 import { sightKey } from "./key-sighting.ts";
 import { hasPrivateHalf, keyName, type KeyStore, type StoredKey } from "./key-store.ts";
 import type { DkimSettings } from "./settings.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 
 /** Looked up at once; a server of thousands of domains stays a polite client of its resolver. */
 const lookupsAtOnce = 8;
@@ -172,7 +173,7 @@ export class KeyKeeper {
       this.#passTime();
       await this.#persist();
     } catch (error) {
-      if (!this.#closed) log.event("spool-failed", { while: "storing the state of DKIM keys", error });
+      if (!this.#closed) logTrouble(log, "storing the state of DKIM keys", error);
     }
     let next = clock.now() + roundMsMax;
     for (const at of this.#checkAt.values()) next = Math.min(next, at);
@@ -279,18 +280,21 @@ export class KeyKeeper {
     }
   }
 
-  #log(event: LogEventName, key: StoredKey, sighting?: Sighting): void {
+  #log(event: KeyEventName, key: StoredKey, sighting?: Sighting): void {
     this.#parts.log.event(event, {
       domain: key.domain,
       selector: key.selector,
       algorithm: key.algorithm,
       record: recordName(key),
-      ...(sighting !== undefined && sighting.kind !== "seen" ? { dns: sighting.detail } : {}),
+      dns: sighting !== undefined && sighting.kind !== "seen" ? sighting.detail : undefined,
     });
   }
 }
 
-function eventOf(from: StateName, to: StateName): LogEventName {
+/** Tell what became of a key, all with the same fields. */
+type KeyEventName = Exclude<Extract<EventName, `dkim-key-${string}` | "dkim-record-differs">, "dkim-key-problem">;
+
+function eventOf(from: StateName, to: StateName): KeyEventName {
   switch (to) {
     case "prepared":
       return "dkim-key-unpublished";

@@ -1,12 +1,12 @@
 /** How work on the spool that failed is told: a disk that refuses is trouble to expect, anything else a fault of ours. */
-import type { Log, LogFields } from "../ports/log.ts";
+import type { Log } from "../ports/log.ts";
+import type { QueueId } from "./queue-id.ts";
 import { SpoolError } from "./spool.ts";
 
-export function logTrouble(log: Log, where: string, error: unknown, fields: LogFields = {}): void {
-  const isDamage = error instanceof SpoolError && error.code === "damaged";
-  log.event(isDamage ? "spool-damaged" : error instanceof SpoolError ? "spool-failed" : "internal-error", {
-    ...fields,
-    where,
-    error: error instanceof Error ? error.message : String(error),
-  });
+/** `where`: what the server was doing. `message`: the message that it did it for, if there is one. */
+export function logTrouble(log: Log, where: string, cause: unknown, message?: QueueId): void {
+  const error = cause instanceof Error ? cause.message : String(cause);
+  if (!(cause instanceof SpoolError)) log.event("internal-error", { where, message, error });
+  else if (cause.code === "damaged") log.event("spool-damaged", { where, message, error });
+  else log.event("spool-failed", { where, message, code: cause.code, error });
 }

@@ -3,7 +3,7 @@
  * mailboxes and log, and says in a sentence what does not hold. This file has the order in which they look.
  */
 import type { HistoryEvent } from "../../src/events/history-event.ts";
-import { logEvents } from "../../src/events/log-events.ts";
+import { catalogue } from "../../src/events/catalogue.ts";
 import type { QueueStats, SiteStats } from "../../src/queue/queue.ts";
 import { finalStates, openStates } from "../../src/spool/recipient-state.ts";
 import type { FoundRecipient, Spool, StoredMessage, StoredRecipient } from "../../src/spool/spool.ts";
@@ -263,7 +263,7 @@ const finalKinds: ReadonlySet<string> = new Set(finalStates.map((state) => `reci
 function checkLog({ events }: Machine): readonly string[] {
   return events
     .filter(({ name }) => name === "internal-error")
-    .map(({ fields }) => `${logEvents["internal-error"].meaning} ${JSON.stringify(fields)}`);
+    .map(({ fields }) => `${catalogue["internal-error"].meaning} ${JSON.stringify(fields)}`);
 }
 
 export function summary(sent: readonly Sent[]): Readonly<Record<string, number>> {

@@ -7,7 +7,7 @@ import type { ReloadResult, RunningServer } from "../../src/cli/running-server.t
 import { openServer } from "../../src/server/create-server.ts";
 import type { ServerPorts } from "../../src/server/plan/server-ports.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
-import type { LogEventName } from "../../src/events/log-events.ts";
+import type { EventName } from "../../src/events/catalogue.ts";
 import type { Log, LogFields } from "../../src/ports/log.ts";
 import type { Network } from "../../src/ports/network.ts";
 import { DnsResolver } from "../../src/node/dns/dns-resolver.ts";
@@ -36,7 +36,7 @@ export interface LoggedEvent {
   readonly at: number;
   /** On the world's monotonic clock, where that is another time. */
   readonly realMs: number;
-  readonly name: LogEventName;
+  readonly name: EventName;
   readonly fields: LogFields;
 }
 

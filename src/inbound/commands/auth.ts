@@ -64,17 +64,32 @@ function endAuth(
       state.log.event("login-succeeded", { ...fields, login: result.login });
       return answer(succeeded);
     case "refused":
-      state.log.event("login-failed", { ...fields, reason: malformed ?? result.reason });
+      state.log.event("login-failed", {
+        ...fields,
+        reason: malformed ?? result.reason,
+        retry_after_seconds: undefined,
+        error: undefined,
+      });
       return answer(refused);
     case "throttled": {
       const seconds = Math.ceil(result.retryAfterMs / 1000);
-      state.log.event("login-failed", { ...fields, reason: "too-many-failures", retry_after_seconds: seconds });
+      state.log.event("login-failed", {
+        ...fields,
+        reason: "too-many-failures",
+        retry_after_seconds: seconds,
+        error: undefined,
+      });
       return answer(
         reply(454, "4.7.0", `Too many failed logins, try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}`),
       );
     }
     case "unavailable":
-      state.log.event("login-failed", { ...fields, reason: "unavailable", error: result.reason });
+      state.log.event("login-failed", {
+        ...fields,
+        reason: "unavailable",
+        retry_after_seconds: undefined,
+        error: result.reason,
+      });
       return answer(unavailable);
     default:
       return result satisfies never;

@@ -135,13 +135,14 @@ export class DnsResolver implements Resolver {
       found = await this.#find(question, deadlineMs, turn);
     } catch (error) {
       // What no server should be able to cause is still an answer to the caller.
-      log.event("internal-error", { where: `looking up ${question.type} ${question.name}`, error });
+      log.event("internal-error", { where: `looking up ${question.type} ${question.name}`, message: undefined, error });
       found = failure((error as Error).message);
     } finally {
       turn.end();
     }
     const { answer, ttlSeconds, octets } = found;
-    if (answer.kind === "failure") log.event("dns-failed", { ...question, reason: answer.reason });
+    if (answer.kind === "failure")
+      log.event("dns-failed", { name: question.name, type: question.type, reason: answer.reason });
     this.#cache.set(question.name, question.type, answer, {
       nowMs: clock.monotonicMs(),
       ttlMs: ttlSeconds * 1000,

@@ -3,8 +3,9 @@
  * Lines are put together by hand, for two of them are written for every message: what a log repeats on each line is
  * serialised once, and the time of day once a second.
  */
-import { logEvents, type LogEventName, type LogLevel } from "../../events/log-events.ts";
-import type { Log, LogFields } from "../../ports/log.ts";
+import { catalogue, type EventName } from "../../events/catalogue.ts";
+import type { LogLevel } from "../../events/event-declaration.ts";
+import type { Log, LogContext, LogFields } from "../../ports/log.ts";
 import { GatheredOutput } from "../network/gathered-output.ts";
 import { isEnabled } from "./log-level.ts";
 import { printableJson } from "../../lib/printable-text.ts";
@@ -30,21 +31,21 @@ export class JsonLog implements Log {
     this.#fields = fields;
   }
 
-  static open({ level, destination }: JsonLogOptions): { readonly log: Log; readonly flush: () => void } {
+  static open({ level, destination }: JsonLogOptions): { readonly log: JsonLog; readonly flush: () => void } {
     const gathered = new GatheredOutput(STANDARD_OUTPUT);
     return { log: new JsonLog(level, destination ?? gathered, {}), flush: () => gathered.flush() };
   }
 
-  event(name: LogEventName, fields: LogFields): void {
-    const { level } = logEvents[name];
+  event(name: EventName, fields: LogFields): void {
+    const { level } = catalogue[name];
     if (!isEnabled(level, this.#level)) return;
     this.#ownText ??= membersOf(this.#fields);
     const members = this.#ownText + membersOf(fields);
     this.#destination.write(`{"level":"${level}","time":"${isoTime(Date.now())}"${members},"event":"${name}"}\n`);
   }
 
-  with(fields: LogFields): Log {
-    return new JsonLog(this.#level, this.#destination, { ...this.#fields, ...fields });
+  with(context: LogContext): JsonLog {
+    return new JsonLog(this.#level, this.#destination, { ...this.#fields, ...context });
   }
 }
 

@@ -1,5 +1,5 @@
 /** Which events a log of a given level shows. */
-import type { LogLevel } from "../../events/log-events.ts";
+import type { LogLevel } from "../../events/event-declaration.ts";
 
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 

@@ -17,7 +17,7 @@ function jsonLog(level: "debug" | "info" | "warn") {
 
 test("JSON: one object per line, with level, time, event, the log's own fields and errors in full", () => {
   const { log, lines } = jsonLog("info");
-  const ofSession = log.with({ session: "S1" }).with({ listener: "mx" });
+  const ofSession = log.with({ session: "S1" });
   ofSession.event("message-accepted", { message: "4QJ7", subject: 'line\nbreak "quoted"' });
   ofSession.event("internal-error", { error: new TypeError("broken") });
   assert.equal(lines.length, 2);
@@ -27,7 +27,6 @@ test("JSON: one object per line, with level, time, event, the log's own fields a
   assert.deepEqual(accepted, {
     level: "info",
     session: "S1",
-    listener: "mx",
     message: "4QJ7",
     subject: 'line\nbreak "quoted"',
     event: "message-accepted",

@@ -2,9 +2,10 @@
  * The log of `posthaste dev`: one aligned line per event, for eyes rather than programs. Text from outside cannot move
  * the cursor or colour the terminal: whatever is not printable is shown escaped.
  */
-import { logEvents, type LogEventName, type LogLevel } from "../../events/log-events.ts";
+import { catalogue, type EventName } from "../../events/catalogue.ts";
+import type { LogLevel } from "../../events/event-declaration.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { Log, LogFields } from "../../ports/log.ts";
+import type { Log, LogContext, LogFields } from "../../ports/log.ts";
 import { isEnabled } from "./log-level.ts";
 import { printable, printableJson } from "../../lib/printable-text.ts";
 
@@ -32,8 +33,8 @@ export class ReadableLog implements Log {
     this.#fields = fields;
   }
 
-  event(name: LogEventName, fields: LogFields): void {
-    const { level } = logEvents[name];
+  event(name: EventName, fields: LogFields): void {
+    const { level } = catalogue[name];
     const { clock, write, quiet } = this.#options;
     if (!isEnabled(level, this.#options.level)) return;
     if (quiet === true && level !== "error" && fields["hint"] === undefined) return;
@@ -45,8 +46,8 @@ export class ReadableLog implements Log {
     write(`${[time, event, ...details].join(" ").trimEnd()}\n`);
   }
 
-  with(fields: LogFields): Log {
-    return new ReadableLog(this.#options, { ...this.#fields, ...fields });
+  with(context: LogContext): ReadableLog {
+    return new ReadableLog(this.#options, { ...this.#fields, ...context });
   }
 
   #colour(code: string, text: string): string {

@@ -6,6 +6,7 @@ import type { Log } from "../../ports/log.ts";
 import type { QueueId } from "../../spool/queue-id.ts";
 import type { ContentFiles } from "./content-files.ts";
 import type { ReadOperation, ResultOf } from "./protocol.ts";
+import { logTrouble } from "../../spool/spool-trouble.ts";
 
 /** Ids or rows that one step handles. */
 const PAGE = 500;
@@ -47,7 +48,7 @@ export async function checkContentFiles(parts: Parts): Promise<ContentCheck> {
       }
     }
   } catch (error) {
-    if (!signal.aborted) log.event("internal-error", { part: "spool", error: String(error) });
+    if (!signal.aborted) logTrouble(log, "checking the files of the spool", error);
   }
   return { orphansRemoved, damaged };
 }

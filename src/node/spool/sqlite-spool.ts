@@ -50,6 +50,7 @@ import {
   warnOperation,
   wholeMs,
 } from "./rows.ts";
+import { logTrouble } from "../../spool/spool-trouble.ts";
 
 const MEBIBYTE = 1024 * 1024;
 export interface SqliteSpoolOptions {
@@ -93,12 +94,16 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Sqli
   const onGone = (error: SpoolError) => (isOpen ? options.onThreadGone?.(error) : undefined);
   const onRowsChanged = (rows: number) => checkpoints.noteChanged(rows);
   const onDamage = (notes: readonly string[]) => {
-    for (const error of notes) options.log.event("spool-damaged", { path, error });
+    for (const error of notes)
+      options.log.event("spool-damaged", { where: `reading ${path}`, message: undefined, error });
   };
   const writer = new SpoolChannel({ ...data, role: "writer", cacheKiB }, { onGone, onRowsChanged, onDamage });
   const { incarnation, recovered, check, damage } = await writer.opened;
   onDamage(damage);
-  if (check?.skipped !== undefined) options.log.event("spool-check-skipped", { path, ...check });
+  if (check?.skipped !== undefined) {
+    const { bytes, skipped } = check;
+    options.log.event("spool-check-skipped", { path, bytes, skipped });
+  }
   isOpen = true;
   const reader = new SpoolChannel({ ...data, role: "reader", cacheKiB: Math.ceil(cacheKiB / 4) }, { onGone });
   const checkpointer = new SpoolChannel({ ...data, role: "checkpointer", cacheKiB: 0 }, { onGone });
@@ -378,8 +383,8 @@ export class SqliteSpool implements Spool {
     try {
       return await work;
     } catch (error) {
-      const { code, message } = asSpoolError(error);
-      if (code !== "closed") this.#log.event("spool-failed", { operation: operation.kind, code, reason: message });
+      const trouble = asSpoolError(error);
+      if (trouble.code !== "closed") logTrouble(this.#log, `writing to the database (${operation.kind})`, trouble);
       throw error;
     }
   }
@@ -450,7 +455,7 @@ export class SqliteSpool implements Spool {
 
   #chore(work: Promise<void>): void {
     const chore = work
-      .catch((error: unknown) => this.#log.event("internal-error", { part: "spool", error: String(error) }))
+      .catch((error: unknown) => logTrouble(this.#log, "tidying the spool", error))
       .finally(() => this.#chores.delete(chore));
     this.#chores.add(chore);
   }
@@ -459,7 +464,9 @@ export class SqliteSpool implements Spool {
   async #holdDamaged(id: QueueId): Promise<number> {
     const reason = "the file with the content is missing or damaged";
     const held = await this.#changeMany("hold", { message: id, states: ["scheduled"] }, "spool", reason);
-    if (held > 0) this.#log.event("recipient-held", { message: id, by: "spool", reason, recipients: held });
+    if (held > 0) {
+      this.#log.event("recipient-held", { message: id, from: undefined, recipient: undefined, by: "spool", reason });
+    }
     return held;
   }
 }

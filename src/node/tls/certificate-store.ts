@@ -7,7 +7,6 @@ import { join } from "node:path";
 
 import type { CertificatePair } from "../../ports/certificates.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
-import type { LogEventName } from "../../events/log-events.ts";
 import type { Files } from "../../ports/files.ts";
 import type { Log } from "../../ports/log.ts";
 import type { TlsServerContext, TlsServerOptions } from "../../ports/network.ts";
@@ -179,7 +178,7 @@ function placeOfSelfSigned({ dataDirectory }: CertificateStoreOptions) {
   return { folder, certificate: join(folder, "self-signed.crt"), key: join(folder, "self-signed.key") };
 }
 
-function eventOf(options: CertificateStoreOptions, path: string): LogEventName {
+function eventOf(options: CertificateStoreOptions, path: string) {
   return isSelfSigned(options, path) ? "certificate-self-signed" : "certificate-loaded";
 }
 

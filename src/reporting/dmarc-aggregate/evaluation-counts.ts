@@ -16,6 +16,7 @@ import type { RecordChange, Spool } from "../../spool/spool.ts";
 import type { EvaluationNote, EvaluationRecorder } from "../../intake/evaluation-note.ts";
 import { dayOf, putDomain, putRow, rowName } from "./report-rows.ts";
 import { rowOf, type UncountedRow } from "./row-of-evaluation.ts";
+import { logTrouble } from "../../spool/spool-trouble.ts";
 
 export interface EvaluationCountsSettings {
   /** false: nobody gets reports, so nothing is counted. */
@@ -176,7 +177,7 @@ export class EvaluationCounts implements EvaluationRecorder {
       // The day is over and its counts are written.
       this.#days = this.#days.filter((day) => day.name >= today || day.dirtyRows.size > 0);
     } catch (error) {
-      log.event("spool-failed", { while: "writing counts for aggregate reports", error });
+      logTrouble(log, "writing counts for aggregate reports", error);
       if (!this.#closed) this.#timer ??= clock.setTimer(flushEveryMs, () => void this.flush());
     }
   }

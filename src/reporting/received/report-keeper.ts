@@ -12,6 +12,7 @@ import {
   reportsNamespace,
   type ReportSummary,
 } from "./received-report.ts";
+import { logTrouble } from "../../spool/spool-trouble.ts";
 
 export interface ReportKeeperLimits {
   readonly reportsMax: number;
@@ -78,7 +79,7 @@ export class ReportKeeper {
       const doubtful = await this.#removeBeyond(doubtfulReportsNamespace, doubtfulMax, doubtfulOctetsMax);
       if (reports + doubtful > 0) this.#log.event("reports-removed", { reports, doubtful });
     } catch (error) {
-      if (!this.#closed) this.#log.event("spool-failed", { while: "removing old reports", error });
+      if (!this.#closed) logTrouble(this.#log, "removing old reports", error);
     }
   }
 

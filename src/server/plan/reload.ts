@@ -4,6 +4,7 @@ import { ConfigError } from "../../config/config-problem.ts";
 import { needsRestart } from "../../config/settings-views.ts";
 import { InTurn } from "../../lib/in-turn.ts";
 import type { Opening } from "./part.ts";
+import { logTrouble } from "../../spool/spool-trouble.ts";
 
 /** Two reloads at once (a signal and a request, or two of either) would mix their settings: the second one waits. */
 export function reloadInTurn(opening: Opening): () => Promise<ReloadResult> {
@@ -25,13 +26,13 @@ async function reload({ plan, settings, ports: { log }, parts }: Opening): Promi
         apply();
       } catch (error) {
         // A fault of ours. The other parts go on: half of a reload is worse than all but one part.
-        log.event("internal-error", { where: `applying the settings of ${name}`, error: String(error) });
+        logTrouble(log, `applying the settings of ${name}`, error);
       }
     }
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    const problems = error instanceof ConfigError ? { problems: error.problems } : {};
-    log.event("settings-refused", { error: text, ...problems });
+    const problems = error instanceof ConfigError ? error.problems : undefined;
+    log.event("settings-refused", { error: text, problems });
     return { ok: false, error: text };
   }
   log.event("settings-reloaded", {});

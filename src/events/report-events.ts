@@ -1,0 +1,75 @@
+/** Reports: delivery status notifications, DMARC reports that the server sends, and reports that it receives. */
+import { message, reason, domain, attempt } from "./common-fields.ts";
+import { declare, number, optional, text, texts } from "./event-declaration.ts";
+
+const toldOf = texts("The recipients that it is about.");
+const day = text("The day that the report is for, in UTC.");
+
+export const reportEvents = {
+  "report-queued": declare(
+    "info",
+    "A delivery status notification was queued.",
+    "It is delivered to the reverse-path.",
+    {
+      message,
+      report: text("Queue id of the report."),
+      action: text("What it tells: `failed`, `delayed`, `relayed`, `delivered` or `expanded`."),
+      to: text("The reverse-path of the message."),
+      recipients: toldOf,
+    },
+  ),
+  "report-withheld": declare("info", "No report was made, for the reason given.", "Nothing.", {
+    message,
+    to: text("The reverse-path of the message."),
+    recipients: toldOf,
+    reason,
+  }),
+  "report-undeliverable": declare(
+    "warn",
+    "A report could not be delivered and was dropped: the server never reports on a report.",
+    "`posthaste explain` shows the history of the message.",
+    { ...attempt, report_on: optional(text("Queue id of the message that it reports on.")) },
+  ),
+  "dmarc-report-queued": declare(
+    "info",
+    "The daily aggregate report for a domain was queued.",
+    "It is delivered to the addresses that the domain's DMARC record names.",
+    {
+      message: text("Queue id of the report."),
+      domain,
+      day,
+      rows: number("Rows of the report."),
+      to: texts("Where it goes."),
+    },
+  ),
+  "dmarc-report-not-sent": declare(
+    "info",
+    "A domain requests aggregate reports, but the report for this day could not be sent, for the reason given.",
+    "The counts of the day are dropped.",
+    { domain, day, reason },
+  ),
+  "dmarc-counts-dropped": declare(
+    "warn",
+    "The server saw more different senders in a day than aggregate reports have room for.",
+    "The messages counted here are missing from the reports; mail is not affected.",
+    { messages: number("Messages that are not counted.") },
+  ),
+  "report-received": declare(
+    "info",
+    "An aggregate or TLS report arrived at the address for reports and was stored.",
+    "`posthaste reports show` shows it.",
+    { message, report: text("The id by which `posthaste reports show` knows it.") },
+  ),
+  "reports-removed": declare(
+    "warn",
+    "More reports, or more mail without one (`doubtful`), arrived at the address for reports than the server keeps.",
+    "The server deleted the oldest early. Someone may be sending reports to fill the disk.",
+    { reports: number("Reports that were deleted."), doubtful: number("Messages without a report that were deleted.") },
+  ),
+  "report-unreadable": declare(
+    "warn",
+    "Mail to the address for reports contained no readable report.",
+    "`posthaste reports list` shows it with the reason; no notice is sent.",
+    { message, reason },
+  ),
+};

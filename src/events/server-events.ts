@@ -1,0 +1,146 @@
+/** What happens to the server as a whole: start, stop, settings, certificates, operators, the API. */
+import { message, reason, where, error, path, key, problem, domain, siteKey } from "./common-fields.ts";
+import { declare, list, number, object, optional, text, texts, time } from "./event-declaration.ts";
+
+const certificate = {
+  path,
+  subject: text("The subject of the certificate."),
+  names: text("The names that it is for."),
+  valid_to: time("When it expires."),
+  fingerprint: text("Its SHA-256 fingerprint."),
+};
+
+export const serverEvents = {
+  "server-started": declare("info", "All listeners are open and the queue runs.", "Mail is accepted.", {
+    hostname: text("The `hostname` of the configuration."),
+    mode: text("`production` or `development`."),
+    data_dir: text("The data directory."),
+    admin: text("The address of the API."),
+  }),
+  "server-stopping": declare(
+    "info",
+    "The server was asked to stop.",
+    "The server accepts nothing new, and finishes or defers the deliveries in progress.",
+    { within_ms: number("Milliseconds that sessions and deliveries have to end.") },
+  ),
+  "server-stopped": declare("info", "The server has written everything to disk and closed it.", "The process ends."),
+  "settings-reloaded": declare(
+    "info",
+    "The server checked the changed configuration completely and now uses it.",
+    "Open sessions keep the configuration that they started with.",
+  ),
+  "settings-refused": declare(
+    "error",
+    "The changed configuration has errors, so the server did not load it.",
+    "The server keeps using the previous one.",
+    {
+      error,
+      problems: optional(list("Each error of the configuration: `code`, `file`, `position`, `path`, `message`.")),
+    },
+  ),
+  "sessions-limited": declare(
+    "warn",
+    "The system lets the process open fewer files than limits.connections would need.",
+    "Clients beyond `sessions` get 421. Raise the limit (`LimitNOFILE=`, `ulimit -n`).",
+    {
+      open_files: number("Files that the process may have open."),
+      connections: number("The setting `limits.connections`."),
+      sessions: number("Sessions that there may be at once."),
+    },
+  ),
+  "accept-failed": declare(
+    "error",
+    "The system could not accept a new connection: it is short of memory or another resource. Logged at most once in ten seconds.",
+    "Open sessions continue; new ones are accepted when there is room.",
+    { code: text("The error code of the system."), error },
+  ),
+  "data-dir-narrowed": declare(
+    "warn",
+    "Other users of this machine could access the data directory, which contains mail, private keys and the API token.",
+    "Now only the server's user can access it (`chmod 700`).",
+    { path, former: text("The former permissions, in octal.") },
+  ),
+  "admin-token-made": declare(
+    "info",
+    "The configuration has no token for the API, so one was created in the file that the event names.",
+    "Requests to `admin.listen` must carry the token; commands use the control socket and do not need it.",
+    { path },
+  ),
+  "listener-opened": declare("info", "A listener accepts connections.", "Sessions begin.", {
+    kind: text("The kind of the listener: `mx`, `submission`, `submissions` or `lmtp`."),
+    address: text("The address that it listens on."),
+  }),
+  "certificate-loaded": declare(
+    "info",
+    "A certificate was read, at start or because its file changed.",
+    "New handshakes use it.",
+    certificate,
+  ),
+  "certificate-self-signed": declare(
+    "warn",
+    "There is no certificate configured; a self-signed one is in use.",
+    "Clients that verify certificates refuse it; configure [tls].",
+    certificate,
+  ),
+  "certificate-warning": declare(
+    "warn",
+    "The certificate in use is out of date, expires within 14 days (a quarter of its time, where that is less), or is not for `hostname`. Logged when it is loaded and once a day.",
+    "The server still uses it, but programs that verify certificates refuse it once it has expired. Renew it, or find out why the renewed one was not copied.",
+    { path, problem },
+  ),
+  "settings-warning": declare(
+    "warn",
+    "The configuration is valid, but one setting is probably not intended: the event has the key and the problem.",
+    "The server uses the configuration. `posthaste check config` shows the same warning with its line.",
+    { key, problem },
+  ),
+  "certificate-failed": declare(
+    "error",
+    "A changed certificate cannot be used: it cannot be read, does not belong to its key, or is out of date.",
+    "The old certificate stays in use.",
+    { path, error },
+  ),
+  "account-problem": declare(
+    "warn",
+    "An alias, a catch-all or a user made by `posthaste user` does not fit the rest of the configuration.",
+    "Everything else keeps working; mail for that address may be deferred or refused.",
+    { key, problem },
+  ),
+  "clock-set": declare(
+    "warn",
+    "The system's clock was set, or the machine slept, so that the time of day jumped by more than a minute.",
+    "The server attempts all mail that is now due. For an hour after a step forward, no mail expires and no sender gets a delay warning because of it.",
+    { by_seconds: number("Seconds by which the clock jumped; negative: back.") },
+  ),
+  "control-command": declare(
+    "info",
+    "An operator changed something, `over` the control socket or HTTP: `command` is the request of the API, the other fields are what was changed and how much.",
+    "The server has made the change. It does not log requests that only read or that it refused.",
+    {
+      over: text("How the command came: `control socket` or `http`."),
+      command: text("Method and path of the request."),
+      site: optional(siteKey),
+      reason: optional(text("What the operator gave as the reason.")),
+      retried: optional(number("Recipients that are tried now.")),
+      filter: optional(object("What was selected.")),
+      count: optional(number("Recipients that were changed.")),
+      underWay: optional(number("Recipients that were left alone because a delivery is under way.")),
+      user: optional(text("The user.")),
+      domain: optional(domain),
+      selectors: optional(texts("The selectors of DKIM keys.")),
+      deleted: optional(number("Captured messages that were deleted.")),
+    },
+  ),
+  "http-request-refused": declare(
+    "warn",
+    "An HTTP request with a foreign Host or Origin, or without a token, was refused.",
+    "Nothing.",
+    { path: text("The path of the request."), reason },
+  ),
+  "internal-error": declare(
+    "error",
+    "An internal error in Posthaste; the server gave up only the session, message or task concerned. The event has the place and the cause.",
+    "Please report it with the text of the event.",
+    { where, message: optional(message), error },
+  ),
+};

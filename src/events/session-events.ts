@@ -1,0 +1,73 @@
+/** What happens in sessions with clients. */
+import { client, reason, setting, replyCode, hint, error, count } from "./common-fields.ts";
+import { declare, flag, number, optional, text } from "./event-declaration.ts";
+
+const login = {
+  client,
+  mechanism: optional(text("The mechanism of AUTH.")),
+  username: text("The user name that the client gave."),
+};
+
+export const sessionEvents = {
+  "session-opened": declare("debug", "A client connected.", "The greeting is sent.", {
+    listener: text("The kind of the listener."),
+    client,
+  }),
+  "session-closed": declare("debug", "A session ended, for the cause given.", "Nothing.", {
+    cause: text("Why it ended."),
+    client,
+    duration_ms: number("Milliseconds since it began."),
+    messages: number("Messages accepted in it."),
+    error: optional(text("How the connection broke.")),
+  }),
+  "session-tls": declare("debug", "TLS was established in a session.", "The client sends EHLO again.", {
+    protocol: text("The version of TLS."),
+    cipher: text("The cipher suite."),
+    resumed: flag("Whether an earlier TLS session was resumed."),
+  }),
+  "session-tls-failed": declare("info", "A TLS handshake with a client failed.", "The session is closed.", {
+    client,
+    error,
+    hint,
+  }),
+  "connections-dropped": declare(
+    "warn",
+    "Connections were closed without a reply, `count` of them since the last such line: `silent` ones, which had not completed a TLS handshake or introduced themselves, and `idle` ones lost their place to others because the server was full; `refused` ones did not leave after their 421; `client-connection-rate`: a network connects too often. `client` is the last one's network. Logged at most once in ten seconds for each reason.",
+    "Well-behaved clients connect again. If one network keeps appearing, block it in the firewall.",
+    { reason, client: text("The network of the last client."), count },
+  ),
+  "session-shed": declare(
+    "warn",
+    "The server closed a session because its input did not fit into limits.session_memory.",
+    "The client receives 421, unless it was waiting for another reply, and tries again.",
+    { client, reason, setting },
+  ),
+  "session-refused": declare("info", "A client was refused at connection time.", "The client receives 421 or 554.", {
+    client,
+    reason,
+    setting,
+    reply: replyCode,
+  }),
+  "command-refused": declare(
+    "info",
+    "The server refused a command because of its syntax, its position in the session, or a limit.",
+    "The session continues until the limit of errors. A repeated temporary refusal is not logged again.",
+    {
+      client,
+      command: optional(text("The command; absent: the input is no SMTP.")),
+      argument: optional(text("Its argument.")),
+      reply: text("The reply."),
+      hint,
+    },
+  ),
+  "login-succeeded": declare("info", "A client logged in.", "It may submit for its addresses.", {
+    ...login,
+    login: text("The account."),
+  }),
+  "login-failed": declare("warn", "A login was refused.", "The client may try again until the limit of errors.", {
+    ...login,
+    reason,
+    retry_after_seconds: optional(number("Seconds until this client may try again.")),
+    error: optional(text("Why nobody can log in now.")),
+  }),
+};
