@@ -1,6 +1,6 @@
 /** A session as the intake sees it: where a message of it comes from, and how far its client is trusted. */
 import type { Envelope } from "../intake/envelope.ts";
-import type { ClientOrigin, Trust } from "../intake/origin.ts";
+import type { ClientOrigin, ClientTrust } from "../intake/origin.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import { isSubmission } from "../policy/client.ts";
 import type { Hello, SessionState } from "./session-state.ts";
@@ -31,7 +31,7 @@ export function originOf(
   };
 }
 
-function trustOf({ client, listener }: SessionState): Trust {
+function trustOf({ client, listener }: SessionState): ClientTrust {
   if (isSubmission(client)) return "submitter";
   if (client.relayNetwork) return "relay";
   if (client.listener !== "mx" || client.login !== undefined || client.address === "") return "known";

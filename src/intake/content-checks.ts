@@ -15,10 +15,11 @@ import type {
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
 import type { Decision } from "../policy/decision.ts";
 import { checkForwardedAuthor, checkUncheckedAuthor } from "../policy/forwarded-author.ts";
+import type { Log } from "../ports/log.ts";
 import type { PendingSignatures } from "../signing/message-signing.ts";
 import type { QueueId } from "../spool/queue-id.ts";
 import type { Envelope } from "./envelope.ts";
-import type { ClientOrigin } from "./origin.ts";
+import type { Origin } from "./origin.ts";
 import type { IntakeServices } from "./services.ts";
 import { evaluationNote, logVerdict } from "./verdict-notes.ts";
 
@@ -35,16 +36,18 @@ export function contentChecks(services: ContentCheckServices, message: CheckedMe
   const { origin, envelope } = message;
   // Whoever is trusted to send through us is not asked who sent it.
   const checks = origin.trust === "stranger" && services.authentication?.enabled === true;
-  const signs = services.signing !== undefined && (origin.trust === "submitter" || origin.trust === "relay");
+  const signs = services.signing !== undefined && signedFor.has(origin.trust);
   const forwards = services.forwarding !== undefined && envelope.forwardingDomain !== undefined;
   return checks || signs || forwards ? new ContentChecks(services, message, { checks, signs, forwards }) : undefined;
 }
+
+const signedFor: ReadonlySet<Origin["trust"]> = new Set(["submitter", "relay", "ourselves"]);
 
 export type ContentCheckServices = Pick<IntakeServices, "authentication" | "signing" | "forwarding" | "evaluations">;
 
 export interface CheckedMessage {
   readonly id: QueueId;
-  readonly origin: ClientOrigin;
+  readonly origin: Origin;
   readonly envelope: Envelope;
   /** Ours. */
   readonly hostname: string;
@@ -106,9 +109,9 @@ export class ContentChecks {
     return this.#authentication?.finish();
   }
 
-  logVerdict(verdict: SenderVerdict): void {
+  logVerdict(log: Log, verdict: SenderVerdict): void {
     const { origin, id, envelope } = this.#message;
-    logVerdict(origin, id, envelope, verdict);
+    logVerdict(log, { client: origin.facts.clientAddress ?? "", id, from: envelope.reversePathText }, verdict);
   }
 
   /** For the aggregate reports, once it is certain that the message counts. */
@@ -116,7 +119,7 @@ export class ContentChecks {
     const { evaluations } = this.#services;
     const { origin, envelope } = this.#message;
     if (evaluations === undefined || this.#received === undefined) return;
-    evaluations.note(evaluationNote(origin, envelope, this.#received, verdict));
+    evaluations.note(evaluationNote(origin.facts.clientAddress ?? "", envelope, this.#received, verdict));
   }
 
   /** Whether it may lead on from here, with what was found. */

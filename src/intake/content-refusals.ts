@@ -5,6 +5,11 @@ import { reply } from "../smtp/reply.ts";
 import { SpoolError } from "../spool/spool.ts";
 import type { ContentFault } from "./incoming-content.ts";
 
+export type Refused = Refusal & {
+  /** What the spool refused with. */
+  readonly cause?: unknown;
+};
+
 /** For a message that finds no room in its client's share of memory. */
 export const memoryShort: Refusal = {
   verdict: "defer",
@@ -53,6 +58,6 @@ const notStored: Refusal = {
 };
 
 /** The spool has kept nothing. */
-export function spoolRefusal(error: unknown): Refusal {
-  return error instanceof SpoolError && error.code === "no-space" ? noSpace : notStored;
+export function spoolRefusal(cause: unknown): Refused {
+  return { ...(cause instanceof SpoolError && cause.code === "no-space" ? noSpace : notStored), cause };
 }

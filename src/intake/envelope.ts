@@ -60,6 +60,11 @@ export class Envelope {
     return this.#recipients.size + targets <= expandedRecipientsMax;
   }
 
+  /** Of a message of ours, which nobody named by RCPT. */
+  addRecipient(recipient: NewRecipient): void {
+    this.#recipients.set(recipient.address, recipient);
+  }
+
   /**
    * Adds what an accepted RCPT leads to. Of two ways to one recipient the first counts. `submitted`: the client sends
    * mail of its own through us, which is not forwarded mail wherever it leads.

@@ -12,7 +12,6 @@ import {
 } from "../message/header-section.ts";
 import type { ContentChecks } from "./content-checks.ts";
 import type { BodyHashes } from "../dkim/body-hashes.ts";
-import type { QueueId } from "../spool/queue-id.ts";
 import type { MessageWriter } from "../spool/spool.ts";
 
 /** Makes the header as it will be stored. */
@@ -22,8 +21,8 @@ export type HeaderEdit = (header: HeaderSection) => HeaderSection;
 export type ContentFault = "header-too-large" | "memory-short" | HeaderFault;
 
 export interface IncomingContentOptions {
-  readonly id: QueueId;
-  readonly writer: MessageWriter;
+  /** As that of a writer. */
+  readonly append: MessageWriter["append"];
   readonly headerBytesMax: number;
   /** Counts octets that stay in memory; false: there is no room for them. */
   readonly hold: (octets: number) => boolean;
@@ -56,9 +55,6 @@ const contentHeldMax = 256 * 1024;
 const emptyLine = Buffer.from("\r\n", "latin1");
 
 export class IncomingContent {
-  readonly id: QueueId;
-  readonly writer: MessageWriter;
-  readonly checks: ContentChecks | undefined;
   readonly #options: IncomingContentOptions;
   readonly #collector: HeaderCollector;
   #body: Body | undefined;
@@ -68,9 +64,6 @@ export class IncomingContent {
   #faultPlace: string | undefined;
 
   constructor(options: IncomingContentOptions) {
-    this.id = options.id;
-    this.writer = options.writer;
-    this.checks = options.checks;
     this.#options = options;
     this.#collector = new HeaderCollector({ headerBytesMax: options.headerBytesMax, dropMboxLine: true });
   }
@@ -161,7 +154,7 @@ export class IncomingContent {
   }
 
   #append(bytes: Buffer): void {
-    const wait = this.writer.append(bytes);
+    const wait = this.#options.append(bytes);
     if (wait === undefined) return;
     const earlier = this.#wait;
     this.#wait = earlier === undefined ? wait : Promise.all([earlier, wait]).then(() => undefined);

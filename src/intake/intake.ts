@@ -4,9 +4,12 @@
  */
 import { CommitHealth } from "./commit-health.ts";
 import type { Envelope } from "./envelope.ts";
-import type { ClientOrigin } from "./origin.ts";
+import { composeLetter, envelopeOfLetter, originOfLetter } from "./compose-letter.ts";
+import type { Letter, WithLetter } from "./letter.ts";
+import type { Origin } from "./origin.ts";
+import type { GeneratedMessage } from "../spool/spool.ts";
 import type { IntakeServices, IntakeSettings } from "./services.ts";
-import { Submission } from "./submission.ts";
+import { type Accepted, Submission } from "./submission.ts";
 
 export class Intake {
   readonly #services: IntakeServices;
@@ -30,13 +33,32 @@ export class Intake {
   }
 
   /** The envelope is complete, and the content may come. */
-  begin(origin: ClientOrigin, envelope: Envelope): Submission {
+  begin(origin: Origin, envelope: Envelope): Submission {
     return new Submission({
       services: this.#services,
       settings: this.#settings,
       health: this.#health,
+      store: (letter, more) => this.#store(letter, more),
       origin,
       envelope,
     });
+  }
+
+  /** Stores a message of ours, and hands it to the queue. Rejects where the spool does, which then keeps nothing. */
+  async store(letter: Letter, more: WithLetter = {}): Promise<void> {
+    const accepted = await this.#store(letter, more);
+    accepted.handOver();
+  }
+
+  /** For a letter that is stored in the transaction of what it tells of. */
+  compose(letter: Letter): Promise<GeneratedMessage> {
+    return composeLetter(this.#services, this.#settings.hostname, letter);
+  }
+
+  async #store(letter: Letter, more: WithLetter): Promise<Accepted> {
+    const submission = this.begin(originOfLetter(letter, more), envelopeOfLetter(letter));
+    const outcome = (await submission.push([letter.content])) ?? (await submission.finish());
+    if (outcome?.verdict === "accept") return outcome;
+    throw outcome?.cause ?? new Error(`a message of ours was refused: ${outcome?.reason}`);
   }
 }

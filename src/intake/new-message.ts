@@ -10,7 +10,7 @@ import type { QueueId } from "../spool/queue-id.ts";
 import type { NewMessage, NewRecipient, StrangersPath } from "../spool/spool.ts";
 import type { ContentAdditions } from "./content-checks.ts";
 import { type Envelope, notifyWithoutSuccess } from "./envelope.ts";
-import type { ClientOrigin } from "./origin.ts";
+import type { Origin } from "./origin.ts";
 import { authenticationNote } from "./verdict-notes.ts";
 
 /** What mail filters and other servers' rules know, so that they can file the message as we do. */
@@ -26,7 +26,7 @@ export interface ReadContent {
 
 export interface NewMessageParts {
   readonly id: QueueId;
-  readonly origin: ClientOrigin;
+  readonly origin: Origin;
   readonly envelope: Envelope;
   readonly hostname: string;
   readonly at: Instant;
@@ -42,8 +42,9 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
   const { clientAddress = "", protocol, login } = origin.facts;
   const [only] = accepted;
   const { verdict, signatures, forwarded } = parts.additions;
+  const letter = origin.trust === "ourselves" ? origin.letter : undefined;
   const received = makeReceived({
-    ...origin.facts,
+    ...(letter === undefined ? origin.facts : undefined),
     byHost: hostname,
     id,
     // RFC 5321 §7.2: several recipients must not learn of each other.
@@ -70,6 +71,8 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
     headerBlock,
     ...(junk ? { junk } : undefined),
     ...(stranger === undefined ? undefined : { stranger }),
+    ...(letter?.reportOn === undefined ? undefined : { reportOn: letter.reportOn }),
+    ...(letter?.traceparent === undefined ? undefined : { traceparent: letter.traceparent }),
     ...(forwarded === undefined ? undefined : { forwarded: forwarded.form }),
     recipients: unasked ? envelope.recipients.map(withoutSuccess) : envelope.recipients,
   };
@@ -78,13 +81,13 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
     at: receivedAt,
     message: id,
     from: reversePath,
-    recipients: accepted.map(({ address }) => address),
+    recipients: (letter === undefined ? accepted : envelope.recipients).map(({ address }) => address),
     size: 0,
     client: clientAddress,
     protocol,
     ...(login === undefined ? undefined : { login }),
     ...(facts.subject === undefined ? undefined : { subject: facts.subject }),
-    decisions: accepted,
+    ...(letter === undefined ? { decisions: accepted } : undefined),
     ...(verdict === undefined ? undefined : { authentication: authenticationNote(verdict) }),
     ...(signatures === "" ? undefined : { signedWith: keysNamedIn(signatures) }),
     ...(forwarded?.unsealed === undefined ? undefined : { unsealed: forwarded.unsealed }),

@@ -1,6 +1,9 @@
 /** Who brings a message: what is known of it, how far it is trusted, and who hears what is found on the way. */
 import type { Log } from "../ports/log.ts";
 import type { MessageOrigin } from "../spool/spool.ts";
+import type { Letter, WithLetter } from "./letter.ts";
+
+export type Origin = ClientOrigin | OwnOrigin;
 
 /**
  * - `stranger`: nothing is known of it, so that it is checked who sent the message;
@@ -8,13 +11,13 @@ import type { MessageOrigin } from "../spool/spool.ts";
  * - `relay`: in a network whose mail we relay, and sign;
  * - `submitter`: submits mail of its own, which we complete and sign.
  */
-export type Trust = "stranger" | "known" | "relay" | "submitter";
+export type ClientTrust = "stranger" | "known" | "relay" | "submitter";
 
 /** A client that hands mail in, by whatever protocol. */
 export interface ClientOrigin {
   /** As they are stored with the message. */
   readonly facts: MessageOrigin;
-  readonly trust: Trust;
+  readonly trust: ClientTrust;
   /** BDAT brings line ends as they are; DATA's decoder has seen to them. */
   readonly checkLineEnds: boolean;
   /** Nobody is asked for a login, and hidden recipients stay readable. */
@@ -22,6 +25,13 @@ export interface ClientOrigin {
   /** Bears what the client's other lines bear. */
   readonly log: Log;
   readonly memory: MessageMemory;
+}
+
+/** We made the message ourselves: it is signed, and whoever made it hears of trouble, not a log. */
+export interface OwnOrigin extends WithLetter {
+  readonly trust: "ourselves";
+  readonly facts: MessageOrigin;
+  readonly letter: Letter;
 }
 
 /** What the message in the making takes of its client's share of memory. */

@@ -9,9 +9,10 @@ import type { Random } from "../ports/random.ts";
 import type { Captures } from "../route/captured-recipients.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
 import type { QueueIds } from "../spool/queue-id.ts";
-import type { ClaimedMessage, ClaimTerms, GeneratedMessage, NewMessage, Spool } from "../spool/spool.ts";
+import type { ClaimedMessage, ClaimTerms, NewMessage, Spool } from "../spool/spool.ts";
 import type { ExpandedRecipient } from "./envelope.ts";
 import type { EvaluationRecorder } from "./evaluation-note.ts";
+import type { Letter } from "./letter.ts";
 
 /** What becomes of accepted mail; the queue. */
 export interface AcceptedMail {
@@ -28,7 +29,7 @@ export interface ExpandedReports {
     /** Of the content as it is stored. */
     readonly header: HeaderSection;
     readonly recipients: readonly ExpandedRecipient[];
-  }): Promise<{ readonly report: GeneratedMessage; readonly event: HistoryEvent } | undefined>;
+  }): Promise<{ readonly letter: Letter; readonly event: HistoryEvent } | undefined>;
 }
 
 /** Plain values; a reload replaces the whole, for messages that begin after it. */

@@ -2,46 +2,42 @@
  * One message on its way in: content into the spool as it comes, the checks behind its end, and the commit. The client hears
  * of success when the message is durable, never before (RFC 5321 §6.1); whatever goes wrong, nothing of it is kept.
  */
-import { parseMailbox } from "../address/mailbox-text.ts";
 import type { ContentRepair } from "../events/content-repair.ts";
+import type { HistoryEvent } from "../events/history-event.ts";
+import { logHistory } from "../history/history-log.ts";
 import { whenReady } from "../lib/when-ready.ts";
 import { buildFacts } from "../message/facts.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { isOwnLoop } from "../message/own-loop.ts";
-import { checkHeaderAddresses } from "../message/submission-edits.ts";
-import type { Decision, Refusal } from "../policy/decision.ts";
-import { checkDeliveredBefore } from "../policy/delivered-before.ts";
-import { checkHeaderOwnership } from "../policy/header-ownership.ts";
-import { checkHopCount, refuseOwnLoop } from "../policy/hop-limit.ts";
-import { loginNeeded } from "../policy/sender-permission.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 import { withCapturedMarked } from "../route/captured-recipients.ts";
 import type { QueueId } from "../spool/queue-id.ts";
-import type { ClaimedMessage, NewMessage } from "../spool/spool.ts";
+import type { ClaimedMessage, MessageWriter, NewMessage } from "../spool/spool.ts";
 import type { CommitHealth } from "./commit-health.ts";
 import { type ContentAdditions, type ContentChecks, contentChecks } from "./content-checks.ts";
-import { faultRefusal, spoolRefusal } from "./content-refusals.ts";
+import { checkAuthors, checkCircle, checkOwnLoop } from "./content-policy.ts";
+import { faultRefusal, type Refused, spoolRefusal } from "./content-refusals.ts";
 import type { Envelope } from "./envelope.ts";
-import { storeExpandedReport } from "./expanded-report.ts";
 import { headerEdit } from "./header-edit.ts";
 import { IncomingContent } from "./incoming-content.ts";
 import { newMessage } from "./new-message.ts";
-import type { ClientOrigin } from "./origin.ts";
+import type { Letter, WithLetter } from "./letter.ts";
+import type { ClientOrigin, Origin } from "./origin.ts";
 import type { IntakeServices, IntakeSettings } from "./services.ts";
-import { logHistory } from "../history/history-log.ts";
-import { logTrouble } from "../spool/spool-trouble.ts";
-import type { HistoryEvent } from "../events/history-event.ts";
 
 /** Where a submission stands. Only {@link Submission.#become} changes it, and only along {@link leadsTo}. */
 type SubmissionState =
-  | { readonly kind: "receiving"; readonly content: IncomingContent }
+  | { readonly kind: "receiving"; readonly content: IncomingContent; readonly writer: MessageWriter }
   /** The content is complete; DNS, keys and directories may owe an answer. */
-  | { readonly kind: "checking"; readonly content: IncomingContent }
+  | { readonly kind: "checking"; readonly content: IncomingContent; readonly writer: MessageWriter }
   /** The spool has the message and has not said yet whether it is durable. */
   | { readonly kind: "committing" }
   | { readonly kind: "accepted" }
   | { readonly kind: "refused" }
   | { readonly kind: "abandoned" };
+
+type Checking = Extract<SubmissionState, { readonly kind: "checking" }>;
 
 const leadsTo: Readonly<Record<SubmissionState["kind"], readonly SubmissionState["kind"][]>> = {
   receiving: ["checking", "refused", "abandoned"],
@@ -70,14 +66,16 @@ export interface Accepted {
 }
 
 /** `undefined`: it was abandoned, and nobody is there to be told. */
-export type SubmissionOutcome = Accepted | Refusal | undefined;
+export type SubmissionOutcome = Accepted | Refused | undefined;
 
 export interface SubmissionParts {
   readonly services: IntakeServices;
   readonly settings: IntakeSettings;
-  readonly origin: ClientOrigin;
+  readonly origin: Origin;
   readonly envelope: Envelope;
   readonly health: CommitHealth;
+  /** Stores a letter, and leaves it to the caller to hand it over. Rejects where the spool does. */
+  readonly store: (letter: Letter, more: WithLetter) => Promise<Accepted>;
 }
 
 /** What was found in content that has arrived whole. */
@@ -92,6 +90,8 @@ const noAdditions: ContentAdditions = { signatures: "" };
 export class Submission {
   readonly id: QueueId;
   readonly #parts: SubmissionParts;
+  /** Absent: we made the message ourselves. */
+  readonly #client: ClientOrigin | undefined;
   readonly #checks: ContentChecks | undefined;
   #state: SubmissionState;
 
@@ -99,29 +99,32 @@ export class Submission {
     const { services, settings, origin, envelope } = parts;
     const { hostname, headerBytesMax } = settings;
     this.#parts = parts;
-    const id = services.ids.next();
+    const own = origin.trust === "ourselves";
+    const client = own ? undefined : origin;
+    const id = own ? origin.letter.id : services.ids.next();
     this.id = id;
-    const hold = (octets: number) => origin.memory.hold(octets);
-    const edit = headerEdit(services, origin, { envelope, hostname });
+    this.#client = client;
+    const hold = (octets: number) => client?.memory.hold(octets) ?? true;
+    const edit = client && headerEdit(services, client, { envelope, hostname });
     const checks = contentChecks(services, { id, origin, envelope, hostname, hold });
     this.#checks = checks;
+    const writer = services.spool.begin();
     const content = new IncomingContent({
-      id,
-      writer: services.spool.begin(),
-      headerBytesMax,
+      append: (bytes) => writer.append(bytes),
+      headerBytesMax: own ? Number.POSITIVE_INFINITY : headerBytesMax,
       hold,
-      checkLineEnds: origin.checkLineEnds,
+      checkLineEnds: client?.checkLineEnds ?? false,
       ...(edit === undefined ? undefined : { edit }),
       ...(checks === undefined ? undefined : { checks }),
     });
-    this.#state = { kind: "receiving", content };
+    this.#state = { kind: "receiving", content, writer };
   }
 
   /**
    * The slices belong to the spool from here on. A promise: wait before the next. A refusal: the rest is not wanted; what is
    * pushed all the same is passed over.
    */
-  push(slices: readonly Uint8Array[]): Refusal | Promise<Refusal | undefined> | undefined {
+  push(slices: readonly Uint8Array[]): Refused | Promise<Refused | undefined> | undefined {
     const state = this.#state;
     if (state.kind !== "receiving") return undefined;
     const result = state.content.push(slices);
@@ -135,22 +138,23 @@ export class Submission {
 
   /** After the last slice: checks, signs, commits. Resolves to acceptance only when the message is durable. */
   finish(end: ContentEnd = {}): SubmissionOutcome | Promise<SubmissionOutcome> {
-    const { settings, envelope } = this.#parts;
+    const { services, settings, origin, envelope } = this.#parts;
     const state = this.#state;
     if (state.kind !== "receiving") return undefined;
-    const { content } = state;
+    const { content, writer } = state;
     const finished = content.finish(end.firstBareCr);
     if (typeof finished === "string") return this.#refuse(faultRefusal(finished, content.faultPlace));
-    this.#become({ kind: "checking", content });
+    const checking = { kind: "checking", content, writer } as const;
+    this.#become(checking);
     const { header, findings, mboxLineDropped } = finished;
     const declaredBinary = envelope.parameters.body === "BINARYMIME";
     const facts = buildFacts({ header, findings, declaredBinary, hostName: settings.hostname });
-    const looping = checkHopCount(facts, settings.hopLimit) ?? this.#checkMailboxes(facts);
+    const looping = checkCircle(services, envelope, { facts, hopLimit: settings.hopLimit });
     if (looping !== undefined && looping.verdict !== "accept") return this.#refuse(looping);
     const repairs = repairsOf(end, mboxLineDropped);
     if (repairs.length > 0) this.#logRepairs(repairs);
-    return whenReady(this.#checkOwnership(header), (decision) =>
-      decision.verdict === "accept" ? this.#conclude(content, { header, facts, repairs }) : this.#refuse(decision),
+    return whenReady(checkAuthors(services, origin, header), (decision) =>
+      decision.verdict === "accept" ? this.#conclude(checking, { header, facts, repairs }) : this.#refuse(decision),
     );
   }
 
@@ -165,43 +169,47 @@ export class Submission {
     if (!leadsTo[before.kind].includes(next.kind)) return false;
     this.#state = next;
     if (leadsTo[next.kind].length > 0) return true;
-    if ("content" in before) {
-      before.content.writer.abort().catch((error: unknown) => this.#logSpoolFailure(error));
+    if ("writer" in before) {
+      before.writer.abort().catch((error: unknown) => this.#logSpoolFailure(error));
     }
-    this.#parts.origin.memory.release();
+    this.#client?.memory.release();
     return true;
   }
 
-  #refuse(refusal: Refusal): Refusal | undefined {
+  #refuse(refusal: Refused): Refused | undefined {
     return this.#become({ kind: "refused" }) ? refusal : undefined;
   }
 
-  #refuseForSpool(error: unknown): Refusal | undefined {
+  #refuseForSpool(error: unknown): Refused | undefined {
     this.#logSpoolFailure(error);
     return this.#refuse(spoolRefusal(error));
   }
 
   /** Waits for what DNS and keys still owe, then commits or refuses. The client may be gone meanwhile. */
-  async #conclude(content: IncomingContent, read: ReadContent): Promise<SubmissionOutcome> {
+  async #conclude(checking: Checking, read: ReadContent): Promise<SubmissionOutcome> {
     const checks = this.#checks;
     const additions = checks?.areNeeded === true ? await this.#check(checks) : noAdditions;
     if (additions === undefined || "reply" in additions) return additions;
     const { services, settings, origin, envelope } = this.#parts;
-    const at = services.clock.now();
+    const at = origin.trust === "ourselves" ? origin.letter.at : services.clock.now();
     const { hostname } = settings;
     const made = newMessage({ id: this.id, origin, envelope, hostname, at, content: read, additions });
-    const message = isOwnLoop(read.facts) ? await this.#checkOwnLoop(made.message) : made.message;
-    if ("reply" in message) return this.#refuse(message);
-    const outcome = await this.#commit(content, read.header, { ...made, message });
+    let { message } = made;
+    if (isOwnLoop(read.facts)) {
+      const judged = await checkOwnLoop(services, message);
+      if (judged.decision !== undefined && judged.decision.verdict !== "accept") return this.#refuse(judged.decision);
+      ({ message } = judged);
+    }
+    const outcome = await this.#commit(checking, read.header, { ...made, message });
     if (outcome?.verdict === "accept" && additions.verdict !== undefined) checks?.noteVerdict(additions.verdict);
     return outcome;
   }
 
-  async #check(checks: ContentChecks): Promise<ContentAdditions | Refusal | undefined> {
+  async #check(checks: ContentChecks): Promise<ContentAdditions | Refused | undefined> {
     const verdict = await checks.verdict();
     if (this.#state.kind !== "checking") return undefined;
     if (verdict !== undefined) {
-      checks.logVerdict(verdict);
+      if (this.#client !== undefined) checks.logVerdict(this.#client.log, verdict);
       const { decision } = verdict;
       if (decision !== undefined) {
         // What is put off is counted when it comes again.
@@ -222,29 +230,18 @@ export class Submission {
     return refusal;
   }
 
-  /** A rewritten reverse-path of ours proves that the message left here: whoever is behind it may be told. */
-  async #checkOwnLoop(message: NewMessage): Promise<NewMessage | Refusal> {
-    const { stranger, reversePath } = message;
-    const sender = parseMailbox(reversePath);
-    const isKnown = stranger === undefined || stranger === "verified" || sender === undefined;
-    const original = isKnown ? undefined : await this.#parts.services.forwarding?.reverse(sender);
-    const known: NewMessage = original?.kind === "address" ? { ...message, stranger: "verified" } : message;
-    const decision = refuseOwnLoop(known.stranger);
-    return decision === undefined || decision.verdict === "accept" ? known : decision;
-  }
-
   /**
    * The commit behind the `250`: message, recipients and the first line of history in one transaction, then the report that
    * an expanded alias owes.
    */
   async #commit(
-    content: IncomingContent,
+    { content, writer }: Checking,
     header: HeaderSection,
     { message: sketch, event }: ReturnType<typeof newMessage>,
   ): Promise<SubmissionOutcome> {
-    const { services, origin, envelope, health } = this.#parts;
+    const { services, origin, health } = this.#parts;
     const { queue, clock, captures } = services;
-    const { writer } = content;
+    const own = origin.trust === "ourselves" ? origin : undefined;
     const message = withCapturedMarked(sketch, captures, header);
     let claimed: ClaimedMessage | undefined;
     let events: readonly HistoryEvent[];
@@ -252,55 +249,57 @@ export class Submission {
       if (content.pendingWrite !== undefined) await content.pendingWrite;
       if (!this.#become({ kind: "committing" })) return undefined;
       const claim = queue.claimTermsForFresh(message.recipients.map(({ domain }) => domain));
-      events = [{ ...event, at: clock.now(), size: writer.size }];
-      ({ claimed } = await writer.commit(message, claim === undefined ? { events } : { claim, events }));
+      events = [own?.event ?? { ...event, at: clock.now(), size: writer.size }];
+      ({ claimed } = await writer.commit(message, {
+        events,
+        ...(claim === undefined ? undefined : { claim }),
+        ...(own?.records === undefined ? undefined : { records: own.records }),
+      }));
     } catch (error) {
       if (this.#state.kind === "committing") health.failed(error);
       return this.#refuseForSpool(error);
     }
     health.succeeded();
     this.#become({ kind: "accepted" });
-    logHistory(origin.log, message, events);
-    const report = await storeExpandedReport(services, { message, header, envelope, log: origin.log });
+    if (this.#client !== undefined) logHistory(this.#client.log, message, events);
+    const report = await this.#storeExpandedReport(message, header);
     const handOver = () => {
       queue.accepted(claimed);
-      if (report !== undefined) queue.accepted(report.claimed);
+      report?.handOver();
     };
     return { verdict: "accept", id: message.id, handOver };
   }
 
-  /** Most messages say nothing of an earlier delivery, and then nobody asks where their recipients lead. */
-  #checkMailboxes(facts: MessageFacts): Refusal | undefined {
-    const { hasMailboxHere } = this.#parts.services;
-    if (facts.deliveredTo.length === 0 || hasMailboxHere === undefined) return undefined;
-    const { recipients } = this.#parts.envelope;
-    return recipients.every(hasMailboxHere) ? checkDeliveredBefore(facts, recipients) : undefined;
-  }
-
-  /** Who a submission says it is from (RFC 6409 §5.1, §6.1). */
-  #checkOwnership(header: HeaderSection): Decision | Promise<Decision> {
-    const { origin, services } = this.#parts;
-    const { login } = origin.facts;
-    if (origin.trust !== "submitter") return passedOn;
-    // Without a login MAIL was refused already, save in development.
-    if (login === undefined) return origin.development === true ? anybody : loginNeeded;
-    const check = checkHeaderAddresses(header);
-    const mailboxes = check.kind === "ok" ? [...check.from, ...(check.sender === undefined ? [] : [check.sender])] : [];
-    const answers = mailboxes.map((mailbox) => services.accounts.mayUse(login, mailbox));
-    const ready = answers.filter((value) => typeof value === "boolean");
-    const all = ready.length === answers.length ? ready : Promise.all(answers.map(async (answer) => answer));
-    return whenReady(all, (mayUse) => checkHeaderOwnership(check, mayUse, login));
+  /**
+   * The report that an alias with several targets owes its sender. The message is accepted by now, so a report that cannot
+   * be stored is logged and given up (RFC 3461 §5.2.7.3 is no MUST): a 4yz would have the client send the message again.
+   */
+  async #storeExpandedReport(message: NewMessage, header: HeaderSection): Promise<Accepted | undefined> {
+    const { services, envelope, store } = this.#parts;
+    const { stranger, junk } = message;
+    const unasked = stranger === "forged" || (stranger !== undefined && junk === true);
+    const client = this.#client;
+    if (client === undefined || envelope.expanded.length === 0 || unasked) return undefined;
+    try {
+      const owed = await services.reporter.expandedReport({ message, header, recipients: envelope.expanded });
+      if (owed === undefined) return undefined;
+      const report = await store(owed.letter, { event: owed.event });
+      logHistory(client.log, message, [owed.event]);
+      return report;
+    } catch (error) {
+      logTrouble(client.log, "storing the report of an expanded alias", error, message.id);
+      return undefined;
+    }
   }
 
   /** Worth a line, since a signature over what was repaired does not survive. */
   #logRepairs(repairs: readonly ContentRepair[]): void {
-    const { log, development } = this.#parts.origin;
-    const hint = development === true && repairs.includes("bare-lf") ? bareLfHint : undefined;
-    log.event("content-repaired", { message: this.id, repairs, hint });
+    const hint = this.#client?.development === true && repairs.includes("bare-lf") ? bareLfHint : undefined;
+    this.#client?.log.event("content-repaired", { message: this.id, repairs, hint });
   }
 
   #logSpoolFailure(error: unknown): void {
-    logTrouble(this.#parts.origin.log, "storing a message", error, this.id);
+    if (this.#client !== undefined) logTrouble(this.#client.log, "storing a message", error, this.id);
   }
 }
 
@@ -312,8 +311,6 @@ function repairsOf({ bareLineEnd }: ContentEnd, mboxLineDropped: boolean): reado
 }
 
 const noRepairs: readonly ContentRepair[] = [];
-const passedOn: Decision = { verdict: "accept", reason: "not-submitted" };
-const anybody: Decision = { verdict: "accept", reason: "development" };
 
 const bareLfHint =
   "Mail servers of other domains refuse a bare LF. Configure the client to end lines with CRLF unless it always sends through a submission server like this one.";

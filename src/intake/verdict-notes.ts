@@ -3,10 +3,10 @@ import type { AuthenticationNote } from "../events/authentication-note.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import { dispositionOf } from "../policy/authentication/authentication-results-field.ts";
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
+import type { Log } from "../ports/log.ts";
 import type { QueueId } from "../spool/queue-id.ts";
 import type { Envelope } from "./envelope.ts";
 import type { EvaluationNote } from "./evaluation-note.ts";
-import type { ClientOrigin } from "./origin.ts";
 
 /** Signatures told in a message's history; a message with more is no better for it. */
 const signaturesTold = 5;
@@ -34,16 +34,15 @@ export function authenticationNote(verdict: SenderVerdict): AuthenticationNote {
 }
 
 export function logVerdict(
-  { log, facts }: ClientOrigin,
-  id: QueueId,
-  envelope: Envelope,
+  log: Log,
+  { client, id, from }: { readonly client: string; readonly id: QueueId; readonly from: string },
   verdict: SenderVerdict,
 ): void {
   const { spf, dkim, arc, dmarc, iprev, disposition, decision, why, setting } = verdict;
   log.event("sender-checked", {
     message: id,
-    client: facts.clientAddress ?? "",
-    from: envelope.reversePathText,
+    client,
+    from,
     author_domain: dmarc.authorDomain,
     spf: spf.result,
     dkim: dkim.slice(0, signaturesTold).map(({ result, domain }) => `${result} ${domain}`),
@@ -59,14 +58,14 @@ export function logVerdict(
 
 /** RFC 9990: what was done, and why that is not what the author's domain asks for. */
 export function evaluationNote(
-  { facts }: ClientOrigin,
+  sourceAddress: string,
   { reversePath, accepted }: Envelope,
   header: HeaderSection,
   verdict: SenderVerdict,
 ): EvaluationNote {
   const { dmarc, spf, dkim, override } = verdict;
   return {
-    sourceAddress: facts.clientAddress ?? "",
+    sourceAddress,
     dmarc,
     spf,
     dkim,

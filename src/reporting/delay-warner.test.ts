@@ -6,6 +6,7 @@ import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import type { ClaimedMessage } from "../spool/spool.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
+import { intakeOfOwnMail } from "../testing/own-mail.ts";
 import { deferredReply, newMessage } from "../testing/queue-fixture.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { DelayWarner } from "./delay-warner.ts";
@@ -27,10 +28,12 @@ class World {
   constructor() {
     const { clock, log, spool } = this;
     let reports = 0;
+    const intake = intakeOfOwnMail({ spool, clock, hostname: "mail.here.test" });
     const reporter = new Reporter({
       settings: () => ({ hostname: "mail.here.test" }),
       ...{ clock, random: new SeededRandom(1), log },
       nextId: () => `REPORT${String(++reports).padStart(6, "0")}`,
+      compose: (letter) => intake.compose(letter),
     });
     const settings = () => ({ warnAfterMs: this.warnAfterMs, expireMs: 120 * hour });
     this.warner = new DelayWarner({ ...{ spool, reporter, clock, log, settings }, wake: () => this.wakes++ });

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Intake } from "../intake/intake.ts";
 import { MemorySpool, MemoryStore } from "../testing/spool/memory-spool.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
+import { intakeOfOwnMail } from "../testing/own-mail.ts";
 import { newMessage } from "../testing/queue-fixture.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { HeldMailKeeper } from "./held-mail-keeper.ts";
@@ -28,17 +30,18 @@ class World {
     const random = new SeededRandom(1);
     let ids = before === undefined ? 0 : 500;
     const nextId = () => `REPORT${String(++ids).padStart(6, "0")}`;
-    const wake = () => this.wakes++;
+    const intake = intakeOfOwnMail({ spool, clock, hostname: "mail.here.test", stored: () => this.wakes++ });
+    const compose: Intake["compose"] = (letter) => intake.compose(letter);
     const findDestination = (to: string): ReportDestination => ({
       kind: "known",
       to,
       recipients: [{ address: to, domain: "here.test" }],
     });
     const settings = () => ({ hostname: "mail.here.test" });
-    const reporter = new Reporter({ settings, clock, random, log, nextId, findDestination });
-    const gatherer = new ReportGatherer({ reporter, spool, clock, log, wake });
+    const reporter = new Reporter({ settings, clock, random, log, nextId, findDestination, compose });
+    const gatherer = new ReportGatherer({ reporter, spool, intake, clock, log });
     this.keeper = new HeldMailKeeper({
-      ...{ spool, gatherer, clock, random, log, nextId, findDestination, wake },
+      ...{ spool, gatherer, intake, clock, random, log, nextId, findDestination },
       settings: () => ({ hostname: "mail.here.test", expireMs: 5 * day }),
     });
     this.keeper.start();

@@ -5,17 +5,18 @@
  * Giving up takes two steps, and a crash between them must not have the sender told twice: what is owed is written down
  * first, and not again where the history has the report.
  */
+import type { Intake } from "../intake/intake.ts";
+import type { Letter } from "../intake/letter.ts";
 import { ClockSteps } from "../lib/clock-steps.ts";
 import { formatDate } from "../message/date.ts";
 import { makeMessageId, messageIdRandomBytes } from "../message/message-id.ts";
-import { makeReceived } from "../message/received-field.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import type { QueueId } from "../spool/queue-id.ts";
-import type { FoundRecipient, NewMessage, Spool } from "../spool/spool.ts";
+import type { FoundRecipient, Spool } from "../spool/spool.ts";
 import type { FindReportDestination } from "./report-destination.ts";
 import { roundTimer } from "./round-timer.ts";
 import type { ReportGatherer } from "./report-gatherer.ts";
@@ -48,8 +49,7 @@ export interface HeldMailKeeperOptions {
   readonly nextId: () => QueueId;
   readonly findDestination: FindReportDestination;
   readonly settings: () => { readonly hostname: string; readonly expireMs: number };
-  /** A message was queued. */
-  readonly wake: () => void;
+  readonly intake: Pick<Intake, "store">;
 }
 
 export class HeldMailKeeper {
@@ -156,7 +156,7 @@ export class HeldMailKeeper {
 
   /** Once a day, restarts or not. */
   async #tell({ recipients, oldest }: HeldMail, shown: readonly FoundRecipient[], now: Instant): Promise<void> {
-    const { spool, log } = this.#options;
+    const { spool, intake, log } = this.#options;
     const last = await spool.getRecord(noticesNamespace, lastKey);
     if (typeof last === "number" && last <= now && now < last + dayMs) return;
     log.event("mail-held-long", { recipients, oldest: new Date(oldest).toISOString() });
@@ -166,19 +166,15 @@ export class HeldMailKeeper {
       await spool.changeRecords(records);
       return;
     }
-    await using writer = spool.begin();
-    await writer.append(notice.content);
-    await writer.commit(notice.message, { events: [], records });
-    this.#options.wake();
+    await intake.store(notice, { records });
   }
 
-  async #notice(recipients: number, shown: readonly FoundRecipient[], now: Instant) {
+  async #notice(recipients: number, shown: readonly FoundRecipient[], now: Instant): Promise<Letter | undefined> {
     const { random, nextId, findDestination, settings } = this.#options;
     const { hostname } = settings();
     const postmaster = `postmaster@${hostname}`;
     const destination = await findDestination(postmaster);
     if (destination.kind === "nobody") return undefined;
-    const id = nextId();
     const from = `Mail Delivery System <mailer-daemon@${hostname}>`;
     const subject = `${recipients === 1 ? "1 recipient is" : `${recipients} recipients are`} on hold on ${hostname}`;
     const messageId = makeMessageId({ at: now, random: random.bytes(messageIdRandomBytes), host: hostname });
@@ -203,29 +199,13 @@ export class HeldMailKeeper {
       "posthaste queue remove MESSAGE        delete a message",
       "",
     ].join("\r\n");
-    const message: NewMessage = {
-      id,
-      receivedAt: now,
+    return {
+      id: nextId(),
+      at: now,
+      content: Buffer.from(text),
       reversePath: "",
-      origin: { listener: "local", protocol: "local" },
-      body: "7BIT",
-      smtpUtf8: false,
-      facts: {
-        receivedCount: 0,
-        ownReceived: false,
-        autoSubmitted: true,
-        deliveredTo: [],
-        utf8Header: false,
-        eightBit: false,
-        binary: false,
-        subject,
-        messageId,
-        from,
-      },
-      headerBlock: makeReceived({ byHost: hostname, id, at: now }),
-      recipients: destination.recipients.map((recipient) => ({ ...recipient, notify: ["NEVER"] })),
+      recipients: destination.recipients,
     };
-    return { message, content: Buffer.from(text) };
   }
 }
 

@@ -13,6 +13,7 @@ import {
 } from "../spool/spool.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
+import { intakeOfOwnMail } from "../testing/own-mail.ts";
 import { bouncedReply, deferredReply, newMessage, relayed } from "../testing/queue-fixture.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { owedNamespace } from "./owed-record.ts";
@@ -39,6 +40,8 @@ class World {
     this.clock = new ManualClock(before?.clock.now());
     this.store = before?.store ?? new MemoryStore();
     this.spool = refusing(new MemorySpool({ clock: this.clock, store: this.store }), () => this.refuseReports-- > 0);
+    const { clock, spool } = this;
+    const intake = intakeOfOwnMail({ spool, clock, hostname: "mail.here.test", stored: () => this.wakes++ });
     let ids = before === undefined ? 0 : 100;
     const reporter = new Reporter({
       settings: () => ({ hostname: "mail.here.test" }),
@@ -46,6 +49,7 @@ class World {
       random: new SeededRandom(1),
       log: this.log,
       nextId: () => `REPORT${String(++ids).padStart(6, "0")}`,
+      compose: (letter) => intake.compose(letter),
       findDestination: (to) =>
         this.destination ?? { kind: "known", to, recipients: [{ address: to, domain: "here.test" }] },
     });
@@ -54,7 +58,7 @@ class World {
       spool: this.spool,
       clock: this.clock,
       log: this.log,
-      wake: () => this.wakes++,
+      intake,
     });
   }
 

@@ -8,12 +8,11 @@
  * An attempt that had the whole message is not gathered: its report goes with its outcome.
  */
 import type { Instant } from "../lib/instant.ts";
-import type { HistoryEvent } from "../events/history-event.ts";
+import type { Intake } from "../intake/intake.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
-import { type Captures, withCapturedMarked } from "../route/captured-recipients.ts";
 import type { QueueId } from "../spool/queue-id.ts";
-import type { GeneratedMessage, RecordChange, Spool, StoredRecord } from "../spool/spool.ts";
+import type { RecordChange, Spool, StoredRecord } from "../spool/spool.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import {
   type GatheredAction,
@@ -48,10 +47,7 @@ export interface ReportGathererOptions {
   readonly spool: Spool;
   readonly clock: Clock;
   readonly log: Log;
-  /** Whether a recipient's mail is only kept for people to read. */
-  readonly captures?: Captures;
-  /** A report is due. */
-  readonly wake: () => void;
+  readonly intake: Pick<Intake, "store">;
 }
 
 interface Waiting {
@@ -259,7 +255,7 @@ export class ReportGatherer {
 
   /** One report. false: nothing is owed. */
   async #tellNext(message: QueueId, action: GatheredAction): Promise<boolean> {
-    const { spool, reporter, log } = this.#options;
+    const { spool, intake, reporter, log } = this.#options;
     const { first, recipients, keys } = await this.#readOwed(message, action);
     if (first === undefined) return false;
     const cleared = keys.map((key): RecordChange => ({ kind: "delete", namespace: owedNamespace, key }));
@@ -268,9 +264,9 @@ export class ReportGatherer {
       await spool.changeRecords(cleared);
       return true;
     }
-    const { report, event } = await reporter.gathered(first, told);
-    if (report === undefined) await spool.changeRecords(cleared);
-    else await this.#store(report, event, cleared);
+    const { letter, event } = await reporter.gathered(first, told);
+    if (letter === undefined) await spool.changeRecords(cleared);
+    else await intake.store(letter, { event, records: cleared });
     logHistory(log, first.about, [event]);
     return true;
   }
@@ -310,14 +306,6 @@ export class ReportGatherer {
     const open = new Set<number>();
     for await (const { index } of this.#openRecipients(message)) open.add(index);
     return recipients.filter(({ index }) => open.has(index));
-  }
-
-  async #store(report: GeneratedMessage, event: HistoryEvent, records: readonly RecordChange[]): Promise<void> {
-    const { spool, captures, wake } = this.#options;
-    await using writer = spool.begin();
-    await writer.append(report.content);
-    await writer.commit(withCapturedMarked(report.message, captures), { events: [event], records });
-    wake();
   }
 }
 

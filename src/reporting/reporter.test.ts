@@ -7,7 +7,9 @@ import type { Content, GeneratedMessage, StoredMessage, StoredRecipient } from "
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { fieldGroups, lintMessage } from "../testing/message-lint.ts";
+import { intakeOfOwnMail } from "../testing/own-mail.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
+import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import type { Attempt } from "./owed-reports.ts";
 import { Reporter, type ReporterSettings } from "./reporter.ts";
 
@@ -103,12 +105,14 @@ function setUp(settings: Partial<ReporterSettings> = {}) {
   const clock = new ManualClock(Date.UTC(2026, 0, 6));
   const log = new CollectingLog();
   let ids = 0;
+  const intake = intakeOfOwnMail({ spool: new MemorySpool({ clock }), clock, hostname: "mail.example.org" });
   const reporter = new Reporter({
     settings: () => ({ hostname: "mail.example.org", ...settings }),
     clock,
     random: new SeededRandom(1),
     log,
     nextId: () => `REPORT${++ids}`,
+    compose: (letter) => intake.compose(letter),
   });
   const reportsFor = async (
     attempts: readonly Attempt[],
@@ -130,7 +134,7 @@ function setUp(settings: Partial<ReporterSettings> = {}) {
     );
     return { ...made, opened };
   };
-  return { reporter, reportsFor, log };
+  return { reporter, intake, reportsFor, log };
 }
 
 function read({ content, message: { facts } }: GeneratedMessage) {
@@ -381,7 +385,7 @@ test("what fails within this server, and where its sockets and mailboxes lie, is
 });
 
 test("DSN-018: an alias with several targets: one expanded report, where success was asked for", async () => {
-  const { reporter } = setUp();
+  const { reporter, intake } = setUp();
   const { size: _size, ...fresh } = message;
   const expand = async (notify?: readonly NotifyCondition[], reversePath = message.reversePath) =>
     await reporter.expandedReport({
@@ -393,7 +397,7 @@ test("DSN-018: an alias with several targets: one expanded report, where success
     });
   const made = await expand(["SUCCESS", "FAILURE"]);
   assert.ok(made !== undefined);
-  const { recipients, returned } = read(made.report);
+  const { recipients, returned } = read(await intake.compose(made.letter));
   assert.equal(recipients[0]?.get("action"), "expanded");
   assert.equal(recipients[0]?.get("original-recipient"), "rfc822; team@example.org");
   assert.equal(recipients[0]?.has("remote-mta"), false);

@@ -10,10 +10,10 @@ import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts"
 import type { HistoryEvent } from "../events/history-event.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { ExpandedRecipient } from "../intake/envelope.ts";
+import type { Intake } from "../intake/intake.ts";
+import type { Letter } from "../intake/letter.ts";
 import type { HeaderSection } from "../message/header-section.ts";
-import type { MessageFacts } from "../message/message-facts.ts";
 import { makeMessageId, messageIdRandomBytes } from "../message/message-id.ts";
-import { makeReceived } from "../message/received-field.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
@@ -46,8 +46,7 @@ export interface ReporterOptions {
   readonly nextId: () => QueueId;
   /** Default: the reverse-path itself. */
   readonly findDestination?: FindReportDestination;
-  /** Signature fields for the top of a report; "" where there is nothing to sign with. */
-  readonly sign?: (content: Uint8Array) => Promise<string>;
+  readonly compose: Intake["compose"];
 }
 
 export interface ReportsInput {
@@ -65,6 +64,12 @@ export interface Reports {
 
 export interface OwedReports extends Omit<Reports, "reports"> {
   readonly owed: readonly OwedReport[];
+}
+
+/** A report that is not stored yet, and what the history of the message that it is about tells of it. */
+export interface ReportLetter {
+  readonly letter: Letter;
+  readonly event: HistoryEvent;
 }
 
 interface Needed {
@@ -113,9 +118,9 @@ export class Reporter {
         continue;
       }
       const original = await this.#original(message, input.openContent, action);
-      const made = await this.#reportAndEvent(action, message, original, recipients, destination);
-      reports.push(made.report);
-      events.push(made.event);
+      const { letter, event } = this.#letterAndEvent(action, message, original, recipients, destination);
+      reports.push(await this.#options.compose(letter));
+      events.push(event);
     }
     events.push(...this.#withheldEvents(message, needs));
     return { reports, events, warned: warnedOf(needs) };
@@ -140,13 +145,13 @@ export class Reporter {
   async gathered(
     owed: Pick<OwedReport, "about" | "action" | "original">,
     recipients: readonly OwedRecipient[],
-  ): Promise<{ readonly report: GeneratedMessage | undefined; readonly event: HistoryEvent }> {
+  ): Promise<{ readonly letter: Letter | undefined; readonly event: HistoryEvent }> {
     const { about, action, original } = owed;
     const destination = await this.#destination(about.reversePath);
     if (destination.kind === "nobody") {
-      return { report: undefined, event: this.#withheld(about.id, nobodyText, recipients) };
+      return { letter: undefined, event: this.#withheld(about.id, nobodyText, recipients) };
     }
-    return await this.#reportAndEvent(action, about, original, recipients, destination);
+    return this.#letterAndEvent(action, about, original, recipients, destination);
   }
 
   #owedRecipients(needs: readonly Needed[], action: ReportAction): readonly OwedRecipient[] {
@@ -175,24 +180,24 @@ export class Reporter {
     return { kind: "report-withheld", at: this.#options.clock.now(), message, reason, recipients: addresses };
   }
 
-  async #reportAndEvent(
+  #letterAndEvent(
     action: ReportAction,
     about: ReportedOn,
     original: ReportedMessage,
     recipients: readonly OwedRecipient[],
     destination: KnownDestination,
-  ): Promise<{ readonly report: GeneratedMessage; readonly event: HistoryEvent }> {
+  ): ReportLetter {
     const told = recipients.map((recipient) => recipient.told);
-    const report = await this.#signed(this.#make(action, about, original, told, destination));
+    const letter = this.#make(action, about, original, told, destination);
     const event: HistoryEvent = {
       kind: "report-queued",
-      at: report.message.receivedAt,
+      at: letter.at,
       message: about.id,
-      report: report.message.id,
+      report: letter.id,
       action,
       recipients: told.map(({ address }) => address),
     };
-    return { report, event };
+    return { letter, event };
   }
 
   /**
@@ -204,7 +209,7 @@ export class Reporter {
     /** Of the content as it is stored. */
     readonly header: HeaderSection;
     readonly recipients: readonly ExpandedRecipient[];
-  }): Promise<{ readonly report: GeneratedMessage; readonly event: HistoryEvent } | undefined> {
+  }): Promise<ReportLetter | undefined> {
     const { message, header } = input;
     const owed = input.recipients.filter(({ notify }) => notify?.includes("SUCCESS") === true);
     if (message.reversePath === "" || owed.length === 0) return undefined;
@@ -220,14 +225,7 @@ export class Reporter {
         ...(originalRecipient !== undefined && { originalRecipient }),
       } satisfies ReportedRecipient,
     }));
-    return await this.#reportAndEvent("expanded", message, original, recipients, destination);
-  }
-
-  /** With our signatures, where there are keys for our name: made before the report is stored, not when it is sent. */
-  async #signed(report: GeneratedMessage): Promise<GeneratedMessage> {
-    const signatures = (await this.#options.sign?.(report.content)) ?? "";
-    if (signatures === "") return report;
-    return { ...report, message: { ...report.message, headerBlock: `${signatures}${report.message.headerBlock}` } };
+    return this.#letterAndEvent("expanded", message, original, recipients, destination);
   }
 
   #destination(reversePath: string): ReportDestination | Promise<ReportDestination> {
@@ -260,41 +258,22 @@ export class Reporter {
     original: ReportedMessage,
     recipients: readonly ReportedRecipient[],
     destination: KnownDestination,
-  ): GeneratedMessage {
+  ): Letter {
     const { settings, clock, random, nextId } = this.#options;
     const { hostname, postmaster = `postmaster@${hostname}` } = settings();
     const at = clock.now();
-    const id = nextId();
     const messageId = makeMessageId({ at, random: random.bytes(messageIdRandomBytes), host: hostname });
     const { to } = destination;
     const report = makeReport({ action, host: hostname, postmaster, to, at, messageId, original, recipients });
-    const facts: MessageFacts = {
-      receivedCount: 0,
-      ownReceived: false,
-      autoSubmitted: true,
-      deliveredTo: [],
-      utf8Header: report.utf8Header,
-      eightBit: report.eightBit,
-      binary: false,
-      subject: report.subject,
-      messageId,
-      from: report.from,
-    };
     return {
+      id: nextId(),
+      at,
       content: report.bytes,
-      message: {
-        id,
-        receivedAt: at,
-        reversePath: "",
-        origin: { listener: "local", protocol: "local" },
-        body: report.eightBit ? "8BITMIME" : "7BIT",
-        smtpUtf8: report.utf8Header,
-        facts,
-        headerBlock: makeReceived({ byHost: hostname, id, at }),
-        ...(about.traceparent !== undefined && { traceparent: about.traceparent }),
-        reportOn: about.id,
-        recipients: destination.recipients.map((recipient) => ({ ...recipient, notify: ["NEVER"] })),
-      },
+      reversePath: "",
+      recipients: destination.recipients,
+      smtpUtf8: report.utf8Header,
+      reportOn: about.id,
+      ...(about.traceparent !== undefined && { traceparent: about.traceparent }),
     };
   }
 }

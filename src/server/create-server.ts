@@ -90,7 +90,6 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const history = openHistory(opening, store);
   const inbox = openInbox(opening, store, history);
   const signing = await openSigning(opening, store);
-  const sign = (content: Uint8Array) => signing.signWhole(content);
   const { agent: reports, work } = openReceivedReports(opening, store);
   const evaluations = openEvaluationCounts(opening, store);
   const agents = openDelivery(opening, { reports, signing: signing.messages });
@@ -101,10 +100,10 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
     ...{ accounts, router, evaluations, signing: signing.messages, forwarding },
     sending: () => sending,
   });
-  const sending = openQueue(opening, store, { router, agents, findDestination, sign });
+  const sending = openQueue(opening, store, { router, agents, findDestination, intake });
   const { queue, gatherer } = sending;
-  const heldMail = openHeldMail(opening, store, { queue, gatherer, findDestination });
-  openDailyReports(opening, store, { counts: evaluations, work, sign, wake: () => queue.wake() });
+  const heldMail = openHeldMail(opening, store, { gatherer, intake, findDestination });
+  openDailyReports(opening, store, { counts: evaluations, work, intake });
   tellFewerSessions(opening);
   tellSettingsWarnings(opening);
   const services = { ids: store.ids, certificates, accounts, intake, forwarding };
@@ -134,9 +133,9 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const findDestination = findReportDestinations({ accounts });
   const router = openRouting(opening);
   const intake = openIntake(opening, store, { accounts, router, sending: () => sending });
-  const sending = openQueue(opening, store, { router, agents, findDestination });
+  const sending = openQueue(opening, store, { router, agents, findDestination, intake });
   const { queue, gatherer } = sending;
-  const heldMail = openHeldMail(opening, store, { queue, gatherer, findDestination });
+  const heldMail = openHeldMail(opening, store, { gatherer, intake, findDestination });
   const services = { ids: store.ids, certificates, accounts, intake };
   const { listeners, takesMail } = await openReceiving(opening, services, listening);
   const admin = await openHttpSide(opening, { store, queue, heldMail, takesMail, inbox, reload });

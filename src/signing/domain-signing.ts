@@ -1,9 +1,9 @@
 /** Signs by author: finds the keys for the domain in From, and never lets a message fail over its signature. */
-import { BodyHashes } from "../dkim/body-hashes.ts";
+import type { BodyHashes } from "../dkim/body-hashes.ts";
 import { MessageSigner } from "../dkim/signer.ts";
 import type { SigningKey } from "../dkim/signing-key.ts";
 import { readAuthorDomain } from "../dmarc/author-domain.ts";
-import { HeaderCollector, type HeaderSection, parseHeaderFields } from "../message/header-section.ts";
+import type { HeaderSection } from "../message/header-section.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { SignatureCrypto } from "../ports/crypto.ts";
 import type { Log } from "../ports/log.ts";
@@ -42,19 +42,5 @@ export class DomainSigning implements MessageSigning {
         }
       },
     };
-  }
-
-  /** Signatures for a message of our own making, as {@link PendingSignatures.finish} gives them; "" where none may be made. */
-  async signWhole(content: Uint8Array): Promise<string> {
-    const collector = new HeaderCollector();
-    const progress = collector.push(Buffer.from(content.buffer, content.byteOffset, content.byteLength));
-    const result = progress.kind === "need-more" ? collector.end() : progress;
-    if (result.kind !== "complete") return "";
-    const bodies = new BodyHashes();
-    const pending = this.begin(parseHeaderFields(result.header), bodies);
-    if (pending === undefined) return "";
-    bodies.push(result.rest);
-    bodies.end();
-    return await pending.finish();
   }
 }

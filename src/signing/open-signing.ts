@@ -36,8 +36,6 @@ export interface Signing {
   readonly keys: KeyAdministration;
   /** For an author or sealer of this domain (A-labels): at most one of each algorithm, RSA first; none where none may. */
   signingKeysFor(domain: string): readonly SigningKey[];
-  /** Signatures for a message of our own making, for its top. */
-  signWhole(content: Uint8Array): Promise<string>;
   /** From here on DNS is asked. */
   start(): void;
   reconfigure(settings: SigningSettings): void;
@@ -60,7 +58,6 @@ export async function openSigning(parts: SigningParts, settings: SigningSettings
       terms: () => keeperSettings(current),
     }),
     signingKeysFor,
-    signWhole: (content) => messages.signWhole(content),
     start: () => keeper.start(),
     reconfigure: (next) => {
       current = next;

@@ -120,6 +120,7 @@ export class ReceivingServer implements AsyncDisposable {
       random,
       log,
       nextId: () => ids.next(),
+      compose: (letter) => intake.compose(letter),
     });
     const store = new UserStore(spool);
     const accounts = await Accounts.open({ settings: accountSettings, store, crypto, clock, random });

@@ -9,14 +9,14 @@ import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { parseMailbox } from "../../address/mailbox-text.ts";
 import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
 import type { ReportMessage, ReportMessageInput } from "../../dmarc/report/report-message.ts";
-import { makeReceived } from "../../message/received-field.ts";
+import type { Intake } from "../../intake/intake.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 import { logTrouble } from "../../spool/spool-trouble.ts";
 import type { QueueId } from "../../spool/queue-id.ts";
-import type { NewMessage, Spool } from "../../spool/spool.ts";
+import type { Spool } from "../../spool/spool.ts";
 import { roundTimer } from "../round-timer.ts";
 import { domainsPerDayMax } from "./evaluation-counts.ts";
 import { findDestinations, type ReportDestination } from "./report-destinations.ts";
@@ -41,15 +41,12 @@ export interface DailyReportsOptions {
   readonly random: Random;
   readonly log: Log;
   readonly nextId: () => QueueId;
-  /** Gives signature fields for the top of a message, CRLF-ended. Absent: reports leave unsigned. */
-  readonly sign?: (content: Uint8Array) => Promise<string>;
+  readonly intake: Pick<Intake, "store">;
   readonly settings: () => DailyReportsSettings;
   /** Called before a day is closed, so that what is counted is in the spool. */
   readonly flush: () => Promise<void>;
   /** Takes long where a domain has thousands of rows. */
   readonly make: (input: ReportMessageInput) => Promise<ReportMessage>;
-  /** A message was queued. */
-  readonly wake: () => void;
 }
 
 export const sentNamespace = "dmarc-reports-sent";
@@ -127,7 +124,7 @@ export class DailyReports {
   }
 
   async #report(day: string, domain: string): Promise<"settled" | "later"> {
-    const { spool, clock, resolver } = this.#options;
+    const { spool, clock, resolver, intake } = this.#options;
     const key = `${day}/${domain}`;
     const mark = (await spool.getRecord(sentNamespace, key)) as { readonly id: QueueId } | undefined;
     if (mark !== undefined && (await spool.message(mark.id)) !== undefined) return await this.#settle(day, domain);
@@ -145,7 +142,14 @@ export class DailyReports {
     const id = mark?.id ?? this.#options.nextId();
     const put = { kind: "put", namespace: sentNamespace, key, value: { id } } as const;
     await spool.changeRecords([{ ...put, expiresAt: clock.now() + markKeptMs }]);
-    await this.#queue(id, made.message, made.to, settings);
+    await intake.store({
+      id,
+      at: clock.now(),
+      content: made.message.bytes,
+      // Our own domain, so that SPF aligns too; what bounces all the same is not asked for.
+      reversePath: settings.from,
+      recipients: made.to.map(({ address, domain: at }) => ({ address, domain: at })),
+    });
     this.#options.log.event("dmarc-report-queued", {
       message: id,
       domain,
@@ -184,58 +188,6 @@ export class DailyReports {
       to = fitting;
     }
     return undefined;
-  }
-
-  async #queue(
-    id: QueueId,
-    { bytes, subject, messageId }: ReportMessage,
-    to: readonly ReportDestination[],
-    { hostname, from }: DailyReportsSettings,
-  ): Promise<void> {
-    const { spool, clock, sign, wake } = this.#options;
-    const at = clock.now();
-    const signatures = (await sign?.(bytes)) ?? "";
-    const message: NewMessage = {
-      id,
-      receivedAt: at,
-      // Our own domain, so that SPF aligns too; what bounces all the same is not asked for.
-      reversePath: from,
-      origin: { listener: "local", protocol: "local" },
-      body: "7BIT",
-      smtpUtf8: false,
-      facts: {
-        receivedCount: 0,
-        ownReceived: false,
-        autoSubmitted: true,
-        deliveredTo: [],
-        utf8Header: false,
-        eightBit: false,
-        binary: false,
-        subject,
-        messageId,
-        from: `<${from}>`,
-      },
-      headerBlock: makeReceived({ byHost: hostname, id, at }) + signatures,
-      recipients: to.map(({ address, domain }) => ({ address, domain, notify: ["NEVER"] })),
-    };
-    await using writer = spool.begin();
-    await writer.append(bytes);
-    await writer.commit(message, {
-      events: [
-        {
-          kind: "message-accepted",
-          at,
-          message: id,
-          from,
-          recipients: to.map(({ address }) => address),
-          size: bytes.length,
-          client: "",
-          protocol: "local",
-          subject,
-        },
-      ],
-    });
-    wake();
   }
 }
 

@@ -13,6 +13,7 @@ import { MemorySpool, MemoryStore } from "../../testing/spool/memory-spool.ts";
 import { type RecordChange, SpoolError } from "../../spool/spool.ts";
 import { CollectingLog } from "../../testing/collecting-log.ts";
 import { ManualClock, settle } from "../../testing/manual-clock.ts";
+import { intakeOfOwnMail } from "../../testing/own-mail.ts";
 import { SeededRandom } from "../../testing/seeded-random.ts";
 import { StaticResolver } from "../../testing/static-resolver.ts";
 import { DailyReports, type DailyReportsSettings } from "./daily-reports.ts";
@@ -103,11 +104,11 @@ class Station {
     this.counts = new EvaluationCounts({ spool, clock, random, log, settings: () => settings });
     this.daily = new DailyReports({
       ...{ spool, resolver, clock, random, log },
+      intake: intakeOfOwnMail({ spool, clock, hostname: "mail.example.org" }),
       nextId: () => `RPT${String(++this.#ids).padStart(9, "0")}`,
       settings: () => settings,
       make: async (input) => makeReportMessage(input),
       flush: () => this.counts.flush(),
-      wake: () => undefined,
     });
     this.daily.start();
   }

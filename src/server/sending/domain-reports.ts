@@ -4,6 +4,7 @@
  */
 import { formatMailbox, mailboxKey, parseMailbox } from "../../address/mailbox-text.ts";
 import type { Settings } from "../../config/settings-schema.ts";
+import type { Intake } from "../../intake/intake.ts";
 import { ReportDelivery } from "../../outbound/report-delivery.ts";
 import type { DeliveryAgent } from "../../queue/delivery-agent.ts";
 import { DailyReports, type DailyReportsSettings } from "../../reporting/dmarc-aggregate/daily-reports.ts";
@@ -45,16 +46,15 @@ export function openDailyReports(
   given: {
     readonly counts: EvaluationCounts;
     readonly work: ReportWork;
-    readonly sign: (content: Uint8Array) => Promise<string>;
-    readonly wake: () => void;
+    readonly intake: Intake;
   },
 ): void {
   const { resolver, clock, random, log, version } = ports;
-  const { counts, work, sign, wake } = given;
+  const { counts, work, intake } = given;
   const view = (all: Settings) => dailySettings(all, version);
   const { get, prepare } = new InForce(view(settings));
   const daily = new DailyReports({
-    ...{ spool, resolver, clock, random, log, sign, wake },
+    ...{ spool, intake, resolver, clock, random, log },
     nextId: () => ids.next(),
     settings: get,
     flush: () => counts.flush(),

@@ -1,5 +1,6 @@
 /** The queue, with what makes reports of its outcomes. */
 import type { Settings } from "../../config/settings-schema.ts";
+import type { Intake } from "../../intake/intake.ts";
 import { type DeliveryAgents, Queue } from "../../queue/queue.ts";
 import { DelayWarner, type DelayWarnerOptions } from "../../reporting/delay-warner.ts";
 import { HeldMailKeeper } from "../../reporting/held-mail-keeper.ts";
@@ -23,16 +24,17 @@ export function openQueue(
     readonly router: MxRouter;
     readonly agents: DeliveryAgents;
     readonly findDestination: FindReportDestination;
-    /** Absent: reports leave unsigned. */
-    readonly sign?: (content: Uint8Array) => Promise<string>;
+    readonly intake: Intake;
   },
 ): Sending {
-  const { router, agents, ...reporting } = given;
+  const { router, agents, findDestination, intake } = given;
   const { captures } = router;
   const { hostname } = settings;
   const nextId = () => ids.next();
-  const reporter = new Reporter({ ...reporting, settings: () => ({ hostname }), clock, random, log, nextId });
-  const gatherer = new ReportGatherer({ reporter, spool, clock, log, captures, wake: () => queue.wake() });
+  const compose: Intake["compose"] = (letter) => intake.compose(letter);
+  const reporting = { findDestination, compose, settings: () => ({ hostname }) };
+  const reporter = new Reporter({ ...reporting, clock, random, log, nextId });
+  const gatherer = new ReportGatherer({ reporter, spool, intake, clock, log });
   parts.add({ name: "reports", start: () => gatherer.start(), stop: () => gatherer.close() });
   const view = ({ queue: own }: Settings) => own;
   const common = { spool, clock, random, log };
@@ -63,13 +65,16 @@ function openDelayWarnings(
 export function openHeldMail(
   { settings, ports: { clock, random, log }, parts }: Opening,
   { spool, ids }: Store,
-  { queue, gatherer, findDestination }: Omit<Sending, "reporter"> & { readonly findDestination: FindReportDestination },
+  given: {
+    readonly gatherer: ReportGatherer;
+    readonly intake: Intake;
+    readonly findDestination: FindReportDestination;
+  },
 ): HeldMailKeeper {
   const view = ({ hostname, queue: { expire: expireMs } }: Settings) => ({ hostname, expireMs });
   const { get, prepare } = new InForce(view(settings));
-  const [nextId, wake] = [() => ids.next(), () => queue.wake()];
-  const common = { spool, clock, random, log };
-  const keeper = new HeldMailKeeper({ ...common, gatherer, findDestination, nextId, wake, settings: get });
+  const nextId = () => ids.next();
+  const keeper = new HeldMailKeeper({ ...given, spool, clock, random, log, nextId, settings: get });
   parts.add({ name: "held-mail", view, prepare, start: () => keeper.start(), stop: () => keeper.close() });
   return keeper;
 }
