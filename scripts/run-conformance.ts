@@ -4,7 +4,6 @@
  * already. The table is about the published vectors; other vectors of the same format are run and counted only.
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { run } from "node:test";
 import { conformancePath } from "../src/testing/conformance-data.ts";
 import { deviations, vectorSets, type VectorSet } from "../src/testing/conformance-deviations.ts";
@@ -33,7 +32,7 @@ async function runTests(): Promise<ReadonlyMap<VectorSet, VectorCounts>> {
     .filter((file) => /\b(?:runVectors|vectorPath)\b/.test(readFileSync(file, "utf8")))
     .toSorted();
   const found = new Map<VectorSet, VectorCounts>();
-  const events = run({ files, concurrency: availableParallelism() });
+  const events = run({ files, isolation: "none" });
   events.on("test:diagnostic", ({ message }) => {
     if (!message.startsWith(countsPrefix)) return;
     const set = JSON.parse(message.slice(countsPrefix.length)) as VectorCounts;

@@ -3,8 +3,9 @@
  * or pass on to the runner (`npm test -- --test-name-pattern SMTP-011`).
  */
 import { spawnSync } from "node:child_process";
-import { globSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { globSync, mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import path from "node:path";
 import { parseArgs } from "node:util";
 
 const { positionals, tokens } = parseArgs({ strict: false, allowPositionals: true, tokens: true });
@@ -24,6 +25,8 @@ if (files.length === 0) {
   process.exit(1);
 }
 
+// Each file is a process of its own, as are the threads and servers that it starts; what one compiles serves the others.
+const compiled = mkdtempSync(path.join(tmpdir(), "posthaste-compiled-"));
 const { status } = spawnSync(
   process.execPath,
   [
@@ -41,6 +44,8 @@ const { status } = spawnSync(
   ],
   {
     stdio: "inherit",
+    env: { ...process.env, NODE_COMPILE_CACHE: compiled },
   },
 );
+rmSync(compiled, { recursive: true, force: true });
 process.exit(status ?? 1);

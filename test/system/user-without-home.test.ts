@@ -19,7 +19,7 @@ import {
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { after, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -29,6 +29,13 @@ const isRoot = process.getuid?.() === 0;
 const canBeOther =
   isRoot && spawnSync(process.execPath, ["--check", main], { cwd: "/", uid, gid: uid, stdio: "ignore" }).status === 0;
 const skip = !canBeOther && (isRoot ? "no other user can enter this folder" : "needs root");
+
+// What that user's programs compile, kept from one to the next; Node lets no user read what another has kept.
+const compiled = mkdtempSync(join(tmpdir(), "posthaste-compiled-"));
+if (canBeOther) chownSync(compiled, uid, uid);
+after(() => rmSync(compiled, { recursive: true, force: true }));
+
+const bare = { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: compiled };
 
 interface Ended {
   readonly status: number | null;
@@ -46,7 +53,7 @@ function temporaryFolder(t: TestContext): string {
 function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Ended {
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
     cwd: "/",
-    env: { PATH: process.env["PATH"] ?? "", ...environment },
+    env: { ...bare, ...environment },
     encoding: "utf8",
     ...(canBeOther ? { uid, gid: uid } : {}),
   });
@@ -70,7 +77,7 @@ test("its test inbox keeps its data in a folder of its own", { skip }, async (t)
   const folder = temporaryFolder(t);
   const server = spawn(process.execPath, [main, "dev", "--smtp-port", "0", "--http-port", "0"], {
     cwd: "/",
-    env: { PATH: process.env["PATH"] ?? "", TMPDIR: folder },
+    env: { ...bare, TMPDIR: folder },
     uid,
     gid: uid,
     stdio: ["ignore", "pipe", "pipe"],
