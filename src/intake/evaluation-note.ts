@@ -2,9 +2,9 @@
 import type { DkimOutcome } from "../dkim/dkim-outcome.ts";
 import type { DmarcOutcome, DmarcPolicy } from "../dmarc/dmarc-outcome.ts";
 import type { OverrideReason } from "../dmarc/report/aggregate-report.ts";
-import type { HeaderSection } from "../message/header-section.ts";
 import type { SpfOutcome } from "../spf/spf-outcome.ts";
 
+/** Plain data. */
 export interface EvaluationNote {
   readonly sourceAddress: string;
   /** `authorDomain`, `policyDomain` and `record` are looked at here: without them nothing is counted. */
@@ -20,8 +20,8 @@ export interface EvaluationNote {
   readonly reasons: readonly OverrideReason[];
   /** Accepted addresses, `local@domain`: what goes to our own report address is not counted. */
   readonly recipients: readonly string[];
-  /** Of the message as it arrived: what is itself a report is not counted. */
-  readonly header: HeaderSection;
+  /** The message is itself a report, and not counted. */
+  readonly isReport: boolean;
 }
 
 export interface EvaluationRecorder {

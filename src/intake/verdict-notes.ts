@@ -73,8 +73,17 @@ export function evaluationNote(
     disposition: dispositionOf(verdict),
     reasons: override === undefined ? [] : [override],
     recipients: accepted.map(({ address }) => address),
-    header,
+    isReport: isReport(header),
   };
+}
+
+/** An aggregate, TLS or failure report, by what the standards demand of their header (RFC 9990, RFC 8460, RFC 5965). */
+export function isReport(header: HeaderSection): boolean {
+  if (header.first("tls-report-domain") !== undefined) return true;
+  const type = header.first("content-type")?.value ?? "";
+  if (/^\s*multipart\/report\b/i.test(type) && /report-type\s*=\s*"?(?:tlsrpt|feedback-report)\b/i.test(type))
+    return true;
+  return /^\s*Report\s+Domain:.{1,600}\bSubmitter:/is.test(header.first("subject")?.value ?? "");
 }
 
 function cut(text: string): string {

@@ -42,6 +42,17 @@ test("different processes start a millisecond at different places", () => {
   assert.notEqual(new QueueIds(clock, new SeededRandom(5)).next(), new QueueIds(clock, new SeededRandom(6)).next());
 });
 
+test("threads of one millisecond make different ids, and there are sixteen of them", () => {
+  const clock = new ManualClock();
+  const made = new Set<string>();
+  for (let thread = 0; thread < 16; thread++) {
+    const ids = new QueueIds(clock, new SeededRandom(7), thread);
+    for (let count = 0; count < 1000; count++) made.add(ids.next());
+  }
+  assert.equal(made.size, 16_000);
+  for (const thread of [-1, 16]) assert.throws(() => new QueueIds(clock, new SeededRandom(7), thread), RangeError);
+});
+
 test("an id is read as people type it", () => {
   assert.equal(parseQueueId("4qj7zc2m9kxd"), "4QJ7ZC2M9KXD");
   assert.equal(parseQueueId("OIL7ZC2M9KXD"), "0117ZC2M9KXD");

@@ -1,7 +1,8 @@
 /**
  * Queue ids: twelve characters of Crockford's base 32 that rise with time, so that rows and files of one time lie
- * together and a person can read an id over the telephone. Forty bits of milliseconds since 2024 (until late 2058),
- * twenty bits that start at random in each millisecond and count on. Owns making and reading them, nothing else.
+ * together and a person can read an id over the telephone. Forty bits of milliseconds since 2024 (until late 2058), four
+ * bits of the thread that made it, sixteen bits that start at random in each millisecond and count on. Owns making and
+ * reading them, nothing else.
  */
 import { asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
@@ -13,17 +14,23 @@ export type QueueId = string;
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const epoch = Date.UTC(2024, 0, 1);
-const sequences = 2 ** 20;
+/** Threads that may make ids for one spool. */
+const threads = 2 ** 4;
+const sequences = 2 ** 16;
 
-/** Unique and rising within one process, whatever the clock does; the spool refuses an id that is taken all the same. */
+/** Unique and rising within one thread, whatever the clock does; the spool refuses an id that is taken all the same. */
 export class QueueIds {
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #thread: number;
   #milliseconds = -1;
   #sequence = 0;
   #prefix = "";
 
-  constructor(clock: Clock, random: Random) {
+  /** `thread`: the number of the thread that makes them, so that no two of one spool make the same. */
+  constructor(clock: Clock, random: Random, thread = 0) {
+    if (!(thread >= 0 && thread < threads)) throw new RangeError(`there is no room for thread ${thread} in an id`);
+    this.#thread = thread;
     this.#clock = clock;
     this.#random = random;
   }
@@ -31,7 +38,7 @@ export class QueueIds {
   next(): QueueId {
     const now = Math.max(0, Math.floor(this.#clock.now()) - epoch);
     if (now > this.#milliseconds) {
-      // Starting in the lower half leaves half a million ids for this millisecond.
+      // Starting in the lower half leaves 32,768 ids for this millisecond.
       this.#start(now, Math.floor(this.#random.next() * (sequences / 2)));
     } else if (++this.#sequence === sequences) {
       // Used up: time is borrowed from the next millisecond. Also where the clock went back for long.
@@ -40,7 +47,7 @@ export class QueueIds {
     const sequence = this.#sequence;
     return (
       this.#prefix +
-      alphabet.charAt(sequence >>> 15) +
+      alphabet.charAt((this.#thread << 1) | (sequence >>> 15)) +
       alphabet.charAt((sequence >>> 10) & 31) +
       alphabet.charAt((sequence >>> 5) & 31) +
       alphabet.charAt(sequence & 31)

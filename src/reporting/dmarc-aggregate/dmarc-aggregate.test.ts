@@ -19,6 +19,7 @@ import { StaticResolver } from "../../testing/static-resolver.ts";
 import { DailyReports, type DailyReportsSettings } from "./daily-reports.ts";
 import { EvaluationCounts } from "./evaluation-counts.ts";
 import type { EvaluationNote } from "../../intake/evaluation-note.ts";
+import { isReport } from "../../intake/verdict-notes.ts";
 import { rowsNamespace } from "./report-rows.ts";
 
 const hour = 3_600_000;
@@ -65,7 +66,7 @@ const note: EvaluationNote = {
   disposition: "reject",
   reasons: [],
   recipients: ["ann@example.org"],
-  header: parseHeaderFields(Buffer.from("From: a@sender.example\r\nSubject: Hi\r\n")),
+  isReport: false,
 };
 
 class Station {
@@ -314,7 +315,7 @@ test("DMARC-017: subject, file name, and an envelope from which no bounce comes"
 
 test("no report about a report, unless it is forged; none where nobody asks, and none when sending is off", async () => {
   const station = new Station({ address: "reports@example.org" });
-  const header = (text: string) => parseHeaderFields(Buffer.from(text));
+  const isReportOf = (text: string) => isReport(parseHeaderFields(Buffer.from(text)));
   const passed = { ...failed, result: "pass" as const, dkimAligned: true };
   const reports = [
     "Subject: Report Domain: a.example\r\n Submitter: b.example Report-ID: <1@b>\r\n",
@@ -322,7 +323,7 @@ test("no report about a report, unless it is forged; none where nobody asks, and
     "Content-Type: multipart/report; report-type=feedback-report\r\n",
     "TLS-Report-Domain: a.example\r\n",
   ];
-  for (const text of reports) station.counts.note({ ...note, dmarc: passed, header: header(text) });
+  for (const text of reports) station.counts.note({ ...note, dmarc: passed, isReport: isReportOf(text) });
   station.counts.note({ ...note, recipients: ["Reports@Example.org"] });
   station.counts.note({ ...note, dmarc: { ...failed, record: { ...record, rua: [] } } });
   station.counts.note({
@@ -331,7 +332,7 @@ test("no report about a report, unless it is forged; none where nobody asks, and
   });
   await station.counts.flush();
   assert.equal(await station.rows(), 0);
-  station.counts.note({ ...note, header: header(reports[0] ?? "") });
+  station.counts.note({ ...note, isReport: isReportOf(reports[0] ?? "") });
   station.counts.note({ ...note, recipients: ["reports@example.org", "ann@example.org"] });
   await station.counts.flush();
   assert.equal(await station.rows(), 2, "one row and its domain");

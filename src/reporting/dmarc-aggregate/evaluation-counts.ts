@@ -7,7 +7,6 @@
  */
 import type { DmarcRecord } from "../../dmarc/dmarc-outcome.ts";
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
-import type { HeaderSection } from "../../message/header-section.ts";
 import { SharedBudget } from "../../lib/shared-budget.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
@@ -93,7 +92,7 @@ export class EvaluationCounts implements EvaluationRecorder {
     if (this.#closed || !settings.send || record.rua.length === 0) return;
     if (settings.address !== undefined && isOnlyTo(settings.address, note.recipients)) return;
     // A forged one is mail like any other, and its domain wants to know.
-    if (result === "pass" && isReport(note.header)) return;
+    if (result === "pass" && note.isReport) return;
     const now = this.#options.clock.now();
     const day = this.#day(dayOf(now));
     const domain = this.#domain(day, policyDomain, record);
@@ -226,15 +225,6 @@ function octetsOfRecord(record: DmarcRecord): number {
 
 function isOnlyTo(address: string, recipients: readonly string[]): boolean {
   return recipients.length > 0 && recipients.every((recipient) => asciiLowerCase(recipient) === address);
-}
-
-/** An aggregate, TLS or failure report, by what the standards demand of their header (RFC 9990, RFC 8460, RFC 5965). */
-function isReport(header: HeaderSection): boolean {
-  if (header.first("tls-report-domain") !== undefined) return true;
-  const type = header.first("content-type")?.value ?? "";
-  if (/^\s*multipart\/report\b/i.test(type) && /report-type\s*=\s*"?(?:tlsrpt|feedback-report)\b/i.test(type))
-    return true;
-  return /^\s*Report\s+Domain:.{1,600}\bSubmitter:/is.test(header.first("subject")?.value ?? "");
 }
 
 function sameRecord(a: DmarcRecord, b: DmarcRecord): boolean {
