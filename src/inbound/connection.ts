@@ -10,7 +10,7 @@ import { memoryShort } from "../intake/content-refusals.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Connection as Stream, ConnectionHandler } from "../ports/network.ts";
-import type { Admission } from "../policy/connection-limits.ts";
+import type { Decision } from "../policy/decision.ts";
 import { ServerProtocol } from "../smtp/server/protocol.ts";
 import { serverReplies } from "../smtp/server/replies.ts";
 import type { CloseCause, ServerEvent } from "../smtp/server/event.ts";
@@ -36,7 +36,10 @@ export interface ConnectionOptions {
   readonly services: InboundServices;
   readonly settings: InboundSettings;
   readonly clientAddress: string;
-  readonly admission: Admission;
+  /** Whether it is served at all. */
+  readonly decision: Decision;
+  /** Called when the client has introduced itself. */
+  readonly spoke: () => void;
   /** Called once, when everything is over. */
   readonly closed: (connection: Connection) => void;
 }
@@ -74,7 +77,7 @@ export class Connection implements ConnectionHandler {
       settings,
       listener,
       clientAddress: options.clientAddress,
-      admission: options.admission.decision,
+      admission: options.decision,
       channel: {
         get tls() {
           return stream.tls;
@@ -176,7 +179,7 @@ export class Connection implements ConnectionHandler {
   #handle(event: ServerEvent): void {
     if (this.#silent && event.kind === "hello") {
       this.#silent = false;
-      this.#options.admission.spoke();
+      this.#options.spoke();
     }
     const verdict = this.#session.handle(event);
     if (event.kind === "closed") this.#finish(event.cause);

@@ -1,19 +1,39 @@
 /** Receiving as a whole: opens the listeners, admits clients, and ends their sessions when the server stops. */
 import { parseIpAddress } from "../address/ip-address.ts";
 import { formatListenAddress } from "../lib/setting-types.ts";
-import type { Admission } from "../policy/connection-limits.ts";
+import { whenReady } from "../lib/when-ready.ts";
+import type { ConnectionId, Entry } from "../policy/admission.ts";
 import type { Connection as Stream, Endpoint, NetworkListener } from "../ports/network.ts";
 import { Connection } from "./connection.ts";
 import { checkListener, hasImplicitTls, type ListenerOptions } from "./listener-options.ts";
 import { handshakeHintFor } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 
+/** A connection that has a place. */
+interface Held {
+  readonly stream: Stream;
+  readonly openedAtMs: number;
+  /** Absent in its TLS handshake, before a session. */
+  connection?: Connection;
+  /** It lost its place. */
+  dropped?: true;
+}
+
+/** A client that asks for one. */
+interface Caller {
+  readonly stream: Stream;
+  readonly listener: ListenerOptions;
+  readonly address: string;
+  /** With implicit TLS. */
+  readonly tls: InboundServices["certificates"];
+  readonly openedAtMs: number;
+}
+
 export class Inbound {
   readonly #services: InboundServices;
   readonly #listeners: NetworkListener[] = [];
   readonly #connections = new Set<Connection>();
-  /** In their TLS handshake, before a session. */
-  readonly #handshakes = new Set<Stream>();
+  readonly #held = new Map<ConnectionId, Held>();
   #settings: InboundSettings;
   #stopped: Promise<void> | undefined;
   #allClosed: (() => void) | undefined;
@@ -21,6 +41,10 @@ export class Inbound {
   private constructor(services: InboundServices, settings: InboundSettings) {
     this.#services = services;
     this.#settings = settings;
+    services.admission.serve({
+      drop: (connection, told) => this.#drop(connection, told),
+      idleSince: (connections) => connections.map((connection) => this.#idleSince(connection)),
+    });
   }
 
   /** Opens every listener, or none: rejects with ListenerError or the network's error. */
@@ -50,12 +74,9 @@ export class Inbound {
     return this.#connections.size;
   }
 
-  /** For sessions that begin from now on; limits on clients apply at once. */
+  /** For sessions that begin from now on. */
   reconfigure(settings: InboundSettings): void {
     this.#settings = settings;
-    this.#services.connectionLimits.reconfigure(settings.limits);
-    this.#services.messageRate.reconfigure(settings.limits.client_message_rate);
-    this.#services.freeSpace.reconfigure(settings.limits.free_space);
     this.#services.memory.resize(settings.limits.session_memory);
   }
 
@@ -70,8 +91,10 @@ export class Inbound {
 
   async #shutdown(deadlineMs: number): Promise<void> {
     await this.#closeListeners();
-    for (const stream of this.#handshakes) stream.destroy();
-    for (const connection of [...this.#connections]) connection.shutdown();
+    for (const { connection, stream } of [...this.#held.values()]) {
+      if (connection === undefined) stream.destroy();
+      else connection.shutdown();
+    }
     if (this.#connections.size === 0) return;
     const allClosed = new Promise<void>((resolve) => {
       this.#allClosed = resolve;
@@ -93,65 +116,85 @@ export class Inbound {
   /** Counted before anything is read or written, a handshake included. */
   #accept(stream: Stream, listener: ListenerOptions): void {
     if (this.#stopped !== undefined) return stream.destroy();
-    const { connectionLimits, clock, certificates, log } = this.#services;
+    const { admission, clock, certificates } = this.#services;
     const address = addressOf(stream.remote);
     const tls = hasImplicitTls(listener.kind) ? certificates : undefined;
-    const openedAtMs = clock.monotonicMs();
-    let connection: Connection | undefined;
-    let dropped = false;
-    const drop = () => {
-      dropped = true;
-      stream.destroy();
-    };
-    const admission = connectionLimits.enter({
-      address,
-      trusted: address !== "" && this.#settings.relayNetworks.contains(address),
-      handshake: tls !== undefined,
-      drop: (told) => (told ? connection?.makeRoom() : drop()),
-      idleSinceMs: () => (connection === undefined ? openedAtMs : connection.idleSinceMs),
-    });
-    if (admission === undefined) return stream.destroy();
-    const begin = () => {
-      connection = this.#begin(stream, listener, address, admission);
-    };
-    if (tls === undefined) return begin();
-    this.#handshakes.add(stream);
+    const caller: Caller = { stream, listener, address, tls, openedAtMs: clock.monotonicMs() };
+    const trusted = address !== "" && this.#settings.relayNetworks.contains(address);
+    const entered = whenReady(admission.enter({ address, trusted, handshake: tls !== undefined }), (entry) =>
+      this.#enter(caller, entry),
+    );
+    // Where the other thread is gone, there is no place.
+    if (entered instanceof Promise) entered.catch(() => stream.destroy());
+  }
+
+  #enter(caller: Caller, entry: Entry | undefined): void {
+    const { stream, tls, openedAtMs } = caller;
+    if (entry === undefined) return stream.destroy();
+    const held: Held = { stream, openedAtMs };
+    this.#held.set(entry.connection, held);
+    if (this.#stopped !== undefined) return this.#turnAway(held, entry);
+    if (tls === undefined) return this.#begin(caller, held, entry);
     // The port bounds the handshake in time, and closes the connection when it fails.
     stream.startTls({ side: "server", ...tls }).then(
       () => {
-        this.#handshakes.delete(stream);
-        admission.established();
-        if (this.#stopped === undefined) return begin();
-        admission.leave();
-        stream.destroy();
+        if (this.#stopped !== undefined) return this.#turnAway(held, entry);
+        this.#services.admission.note(entry.connection, "established");
+        this.#begin(caller, held, entry);
       },
       (error: unknown) => {
-        this.#handshakes.delete(stream);
-        admission.leave();
+        const { address: client, listener } = caller;
         const hint = handshakeHintFor(listener);
-        if (!dropped) log.event("session-tls-failed", { client: address, error: String(error), hint });
-        stream.destroy();
+        if (held.dropped !== true) {
+          this.#services.log.event("session-tls-failed", { client, error: String(error), hint });
+        }
+        this.#turnAway(held, entry);
       },
     );
   }
 
-  #begin(stream: Stream, listener: ListenerOptions, clientAddress: string, admission: Admission): Connection {
+  /** Its place is free again, and it had no session. */
+  #turnAway({ stream }: Held, { connection }: Entry): void {
+    this.#leave(connection);
+    stream.destroy();
+  }
+
+  #begin({ stream, listener, address: clientAddress }: Caller, held: Held, entry: Entry): void {
     const connection = new Connection({
       stream,
       listener,
       services: this.#services,
       settings: this.#settings,
       clientAddress,
-      admission,
+      decision: entry.decision,
+      spoke: () => this.#services.admission.note(entry.connection, "spoke"),
       closed: (over) => {
-        admission.leave();
+        this.#leave(entry.connection);
         this.#connections.delete(over);
         if (this.#connections.size === 0) this.#allClosed?.();
       },
     });
+    held.connection = connection;
     this.#connections.add(connection);
     connection.start();
-    return connection;
+  }
+
+  #leave(connection: ConnectionId): void {
+    this.#held.delete(connection);
+    this.#services.admission.note(connection, "left");
+  }
+
+  #drop(id: ConnectionId, told: boolean): void {
+    const held = this.#held.get(id);
+    if (held === undefined) return;
+    if (told) return held.connection?.makeRoom();
+    held.dropped = true;
+    held.stream.destroy();
+  }
+
+  #idleSince(id: ConnectionId): number | undefined {
+    const held = this.#held.get(id);
+    return held?.connection === undefined ? held?.openedAtMs : held.connection.idleSinceMs;
   }
 
   async #closeListeners(): Promise<void> {

@@ -4,9 +4,7 @@ import type { Forwarding } from "../forwarding/forwarding.ts";
 import type { Intake } from "../intake/intake.ts";
 import type { IpNetworkList } from "../lib/ip-network.ts";
 import type { SharedBudget } from "../lib/shared-budget.ts";
-import type { ConnectionLimits } from "../policy/connection-limits.ts";
-import type { FreeSpace } from "../policy/free-space.ts";
-import type { MessageRate } from "../policy/message-rate.ts";
+import type { Admission } from "../policy/admission.ts";
 import type { LimitsSettings } from "../policy/settings.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -35,7 +33,5 @@ export interface InboundServices {
   readonly forwarding?: Pick<Forwarding, "reverse">;
   /** Of all sessions: `limits.session_memory`. */
   readonly memory: SharedBudget;
-  readonly connectionLimits: ConnectionLimits;
-  readonly messageRate: MessageRate;
-  readonly freeSpace: Pick<FreeSpace, "check" | "reconfigure">;
+  readonly admission: Admission;
 }

@@ -7,6 +7,7 @@ import { ListenerError } from "./listener-options.ts";
 import { Inbound } from "./inbound.ts";
 import { protocolKeyword } from "./session-origin.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
+import type { Admission } from "../policy/admission.ts";
 import { plain, ReceivingServer } from "../testing/receiving-server.ts";
 
 test("TLS-001: after the handshake nothing of what the client said before is known", async () => {
@@ -423,4 +424,50 @@ test("EXT-012: a listener told to refuse early talk ends a session whose command
   client.send(early);
   assert.match(await client.reply(), /^250/);
   assert.match(await client.reply(), /^250 2\.1\.0/);
+});
+
+/** As if it lived in another thread: plain data crosses, and every answer comes later. */
+function elsewhere(admission: Admission): Admission {
+  const later = async <T>(answer: T | Promise<T>): Promise<T> => {
+    await settle();
+    return structuredClone(await answer);
+  };
+  return {
+    serve: (holder) => admission.serve(holder),
+    enter: (newcomer) => later(admission.enter(structuredClone(newcomer))),
+    note: (connection, progress) => admission.note(connection, progress),
+    roomFor: (octets) => later(admission.roomFor(octets)),
+    countMessage: (client) => later(admission.countMessage(structuredClone(client))),
+    claimTerms: (domains) => later(admission.claimTerms(structuredClone(domains))),
+  };
+}
+
+test("an admission in another thread is waited for, and decides the same", async () => {
+  const claim = { leaseMs: 60_000, retryDelaysMs: [60_000] };
+  await using server = await ReceivingServer.open({
+    admission: elsewhere,
+    claim,
+    limits: { client_connections: 2, client_message_rate: 2, free_space: "1MB" as const },
+    space: 3_000_000,
+  });
+  const client = await server.client("mx");
+  const secure = await server.client("submissions");
+  await secure.expect("NOOP", "250");
+  const refused = await server.dial("mx");
+  assert.match(await refused.reply(), /^421 4\.7\.0 /);
+  await client.expect("MAIL FROM:<s@x.example> SIZE=2000000", "452");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  assert.match(await client.content("Subject: x\r\n\r\nhello"), /^250 /);
+  assert.equal(server.accepted[0]?.recipients.length, 1, "it came back claimed from its commit");
+  await client.expect("MAIL FROM:<s@x.example>", "250");
+  await client.expect("RSET", "250");
+  await client.expect("MAIL FROM:<s@x.example>", "450");
+});
+
+test("a server that stops while a newcomer waits for its place turns it away", async () => {
+  await using server = await ReceivingServer.open({ admission: elsewhere });
+  const client = await server.dial("mx");
+  await server.inbound.shutdown({ deadlineMs: 1000 });
+  assert.equal(await client.ended(), true);
+  assert.equal(server.inbound.sessions, 0);
 });

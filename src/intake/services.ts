@@ -3,21 +3,20 @@ import type { AccountDirectory } from "../accounts/account-directory.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { Forwarding } from "../forwarding/forwarding.ts";
 import type { HeaderSection } from "../message/header-section.ts";
+import type { Admission } from "../policy/admission.ts";
 import type { SenderAuthentication } from "../policy/authentication/sender-authentication.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Captures } from "../route/captured-recipients.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
 import type { QueueIds } from "../spool/queue-id.ts";
-import type { ClaimedMessage, ClaimTerms, NewMessage, Spool } from "../spool/spool.ts";
+import type { ClaimedMessage, NewMessage, Spool } from "../spool/spool.ts";
 import type { ExpandedRecipient } from "./envelope.ts";
 import type { EvaluationRecorder } from "./evaluation-note.ts";
 import type { Letter } from "./letter.ts";
 
 /** What becomes of accepted mail; the queue. */
 export interface AcceptedMail {
-  /** Asked just before a commit; `undefined`: only schedule the message. */
-  claimTermsForFresh(domains?: readonly string[]): ClaimTerms | undefined;
   /** To be called after each commit, with the mail that came back claimed from it; `undefined`: it is only scheduled. */
   accepted(claimed: ClaimedMessage | undefined): void;
 }
@@ -47,6 +46,7 @@ export interface IntakeServices {
   readonly spool: Pick<Spool, "begin">;
   readonly ids: Pick<QueueIds, "next">;
   readonly accounts: Pick<AccountDirectory, "mayUse">;
+  readonly admission: Pick<Admission, "claimTerms">;
   readonly queue: AcceptedMail;
   readonly reporter: ExpandedReports;
   /** Whether mail for the recipient ends in a Maildir of ours. Absent: nobody knows. */

@@ -240,7 +240,7 @@ export class Submission {
     { message: sketch, event }: ReturnType<typeof newMessage>,
   ): Promise<SubmissionOutcome> {
     const { services, origin, health } = this.#parts;
-    const { queue, clock, captures } = services;
+    const { admission, queue, clock, captures } = services;
     const own = origin.trust === "ourselves" ? origin : undefined;
     const message = withCapturedMarked(sketch, captures, header);
     let claimed: ClaimedMessage | undefined;
@@ -248,7 +248,7 @@ export class Submission {
     try {
       if (content.pendingWrite !== undefined) await content.pendingWrite;
       if (!this.#become({ kind: "committing" })) return undefined;
-      const claim = queue.claimTermsForFresh(message.recipients.map(({ domain }) => domain));
+      const claim = await admission.claimTerms(message.recipients.map(({ domain }) => domain));
       events = [own?.event ?? { ...event, at: clock.now(), size: writer.size }];
       ({ claimed } = await writer.commit(message, {
         events,

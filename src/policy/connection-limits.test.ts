@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
-import { type Admission, ConnectionLimits, sessionsWithin } from "./connection-limits.ts";
+import type { ConnectionId, ConnectionProgress, Entry } from "./admission.ts";
+import { ConnectionLimits, sessionsWithin } from "./connection-limits.ts";
 import { DroppedConnections } from "./dropped-connections.ts";
 
 const generous = { connections: 10_000, client_connections: 0, client_connection_rate: 0 };
@@ -13,6 +14,10 @@ class World {
   readonly limits: ConnectionLimits;
   /** Who was closed, and whether with a word, in this order. */
   readonly closed: string[] = [];
+  /** Who holds the connections lives in another thread. */
+  answersLater = false;
+  /** Of those that are not busy. */
+  readonly #idleSinceMs = new Map<ConnectionId, number>();
 
   constructor(numbers: Partial<typeof generous> = {}, ceiling?: number) {
     const dropped = (address: string, reason: string) => this.closed.push(`${address} ${reason}`);
@@ -20,21 +25,33 @@ class World {
       dropped,
       ...(ceiling === undefined ? {} : { ceiling }),
     });
+    this.limits.serve({
+      drop: () => undefined,
+      idleSince: (connections) => {
+        const since = connections.map((connection) => this.#idleSinceMs.get(connection));
+        return this.answersLater ? Promise.resolve(since) : since;
+      },
+    });
   }
 
   enter(
     address: string,
     options: { readonly trusted?: boolean; readonly handshake?: boolean; readonly busy?: boolean } = {},
-  ): Admission | undefined {
+  ): Entry | undefined {
     const { trusted = false, handshake = false, busy = false } = options;
-    const enteredAtMs = this.clock.monotonicMs();
-    const idleSinceMs = () => (busy ? undefined : enteredAtMs);
-    return this.limits.enter({ address, trusted, handshake, drop: () => undefined, idleSinceMs });
+    const entry = this.limits.enter({ address, trusted, handshake });
+    if (entry instanceof Promise) assert.fail("it is answered at once");
+    if (entry !== undefined && !busy) this.#idleSinceMs.set(entry.connection, this.clock.monotonicMs());
+    return entry;
   }
 
-  summary(admission: Admission | undefined): string {
-    if (admission === undefined) return "dropped";
-    const { decision } = admission;
+  note(entry: Entry | undefined, progress: ConnectionProgress): void {
+    if (entry !== undefined) this.limits.note(entry.connection, progress);
+  }
+
+  summary(entry: Entry | undefined): string {
+    if (entry === undefined) return "dropped";
+    const { decision } = entry;
     if (decision.verdict === "accept") return `accept ${decision.reason}`;
     return `${decision.reply.code} ${decision.reply.status} ${decision.reason}`;
   }
@@ -50,11 +67,11 @@ test("SMTP-049: sessions are limited in total, per client and in rate; this mach
   const [first, second] = [world.enter("192.0.2.1"), world.enter("192.0.2.1")];
   assert.equal(world.summary(second), "accept within-limits");
   assert.equal(world.outcome("192.0.2.1"), "421 4.7.0 too-many-client-connections");
-  first?.leave();
-  first?.leave();
+  world.note(first, "left");
+  world.note(first, "left");
   const third = world.enter("192.0.2.1");
   assert.equal(world.summary(third), "accept within-limits");
-  third?.leave();
+  world.note(third, "left");
   assert.equal(world.outcome("192.0.2.1"), "accept within-limits");
   assert.equal(world.outcome("192.0.2.1"), "421 4.7.0 client-connection-rate");
   assert.equal(world.limits.total, 2);
@@ -117,13 +134,11 @@ test("silent connections of one address leave room even for that address", () =>
 test("a full server drops the silent first, then the idle, and never who is being served", async () => {
   const world = new World({ connections: 4 });
   const spoken = (address: string, busy: boolean) => {
-    const admission = world.enter(address, { busy });
-    admission?.spoke();
-    return admission;
+    world.note(world.enter(address, { busy }), "spoke");
   };
   spoken("192.0.2.1", true);
   spoken("192.0.2.2", false);
-  world.enter("192.0.2.3")?.established();
+  world.note(world.enter("192.0.2.3"), "established");
   await world.clock.advance(1);
   world.enter("192.0.2.4", { handshake: true });
   assert.equal(world.outcome("192.0.2.5"), "421 4.3.2 too-many-connections");
@@ -140,13 +155,31 @@ test("a full server drops the silent first, then the idle, and never who is bein
 
 test("an idle session is found however many busy ones stand before it", async () => {
   const world = new World({ connections: 200 });
-  for (let count = 0; count < 199; count++) world.enter(`192.0.2.${count}`, { busy: true })?.spoke();
-  world.enter("198.51.100.1")?.spoke();
+  for (let count = 0; count < 199; count++) world.note(world.enter(`192.0.2.${count}`, { busy: true }), "spoke");
+  world.note(world.enter("198.51.100.1"), "spoke");
   await world.clock.advance(10_000);
   let refused = 0;
   while (world.outcome("203.0.113.1") !== "accept within-limits") refused++;
   assert.equal(refused, 6);
   assert.deepEqual(world.closed, ["198.51.100.1 idle"]);
+});
+
+test("who is idle may be told later: the newcomer waits for it, and takes the place of who left meanwhile", async () => {
+  const world = new World({ connections: 2 });
+  const [first, second] = [world.enter("192.0.2.1"), world.enter("192.0.2.2")];
+  for (const entry of [first, second]) world.note(entry, "spoke");
+  await world.clock.advance(10_000);
+  world.answersLater = true;
+  const newcomers = ["192.0.2.3", "192.0.2.4"].map((address) =>
+    world.limits.enter({ address, trusted: false, handshake: false }),
+  );
+  world.note(first, "left");
+  const entries = await Promise.all(newcomers);
+  assert.deepEqual(
+    entries.map((entry) => world.summary(entry)),
+    ["accept within-limits", "accept within-limits"],
+  );
+  assert.deepEqual(world.closed, ["192.0.2.2 idle"]);
 });
 
 test("a flood of drops is one line in ten seconds for each reason, with their number", async () => {

@@ -5,7 +5,9 @@
  */
 import type { Clock } from "../ports/clock.ts";
 import { reply } from "../smtp/reply.ts";
-import { ConnectionPlaces, type Newcomer, type Place, type Standing } from "./connection-places.ts";
+import { whenReady } from "../lib/when-ready.ts";
+import type { ConnectionHolder, ConnectionId, ConnectionProgress, Entry, Newcomer } from "./admission.ts";
+import { ConnectionPlaces, firstIdle, type Place, type Standing } from "./connection-places.ts";
 import type { Decision, Refusal } from "./decision.ts";
 import { networkKey } from "./network-key.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -30,29 +32,23 @@ export interface ConnectionLimitsOptions {
   readonly dropped?: (address: string, reason: DropReason) => void;
 }
 
-/** A connection that was let in, if only to hear why it is refused. */
-export interface Admission {
-  readonly decision: Decision;
-  /** The TLS handshake is done. */
-  established(): void;
-  /** The client has introduced itself. */
-  spoke(): void;
-  /** The connection is closed. Idempotent. */
-  leave(): void;
-}
-
 export class ConnectionLimits {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #options: ConnectionLimitsOptions;
   readonly #places = new ConnectionPlaces();
   readonly #rate: RateLimit;
   #numbers: ConnectionNumbers;
+  #holder: ConnectionHolder | undefined;
 
   constructor(numbers: ConnectionNumbers, clock: Pick<Clock, "monotonicMs">, options: ConnectionLimitsOptions = {}) {
     this.#numbers = numbers;
     this.#clock = clock;
     this.#options = options;
     this.#rate = new RateLimit(numbers.client_connection_rate);
+  }
+
+  serve(holder: ConnectionHolder): void {
+    this.#holder = holder;
   }
 
   reconfigure(numbers: ConnectionNumbers): void {
@@ -66,7 +62,7 @@ export class ConnectionLimits {
   }
 
   /** Undefined: there is no place, and the connection is to be closed at once. */
-  enter(newcomer: Newcomer): Admission | undefined {
+  enter(newcomer: Newcomer): Entry | undefined | Promise<Entry | undefined> {
     const key = newcomer.trusted ? undefined : networkKey(newcomer.address);
     if (key !== undefined && !this.#rate.take(key, this.#clock.monotonicMs())) {
       // A handshake would cost us more than the refusal costs the client.
@@ -85,51 +81,57 @@ export class ConnectionLimits {
         refused("4.7.0", text, "too-many-client-connections", "limits.client_connections"),
       );
     }
-    if (!this.#hasRoomFor(newcomer)) {
-      const text = "Too many sessions, try again later";
-      return this.#turnAway(newcomer, refused("4.3.2", text, "too-many-connections", "limits.connections"));
-    }
-    return this.#admit(newcomer, newcomer.handshake ? "handshake" : "silent", accepted);
+    if (newcomer.handshake && !this.#hasHandshakeFor(newcomer)) return this.#admitOrRefuse(newcomer, false);
+    if (!this.#isFull || this.#dropSilent(newcomer, ["handshake", "silent"]))
+      return this.#admitOrRefuse(newcomer, true);
+    const asked = this.#places.nextSpeaking();
+    const since = this.#holder?.idleSince(asked.map(({ connection }) => connection)) ?? [];
+    return whenReady(since, (idleSinceMs) => {
+      // Somebody may have left meanwhile.
+      const idle = this.#isFull ? firstIdle(asked, idleSinceMs, this.#clock.monotonicMs()) : undefined;
+      if (idle !== undefined) this.#makeLeave(idle);
+      return this.#admitOrRefuse(newcomer, idle !== undefined || !this.#isFull);
+    });
   }
 
-  /** Makes room where there is none and somebody can go. */
-  #hasRoomFor(newcomer: Newcomer): boolean {
-    const nowMs = this.#clock.monotonicMs();
-    if (newcomer.handshake && this.#places.count("handshake") >= handshakesMax) {
-      const silent = this.#places.firstSilent(newcomer, nowMs, ["handshake"]);
-      if (silent === undefined) return false;
-      this.#drop(silent, "silent");
-    }
+  #admitOrRefuse(newcomer: Newcomer, hasRoom: boolean): Entry {
+    if (hasRoom) return this.#admit(newcomer, newcomer.handshake ? "handshake" : "silent", accepted);
+    const text = "Too many sessions, try again later";
+    return this.#turnAway(newcomer, refused("4.3.2", text, "too-many-connections", "limits.connections"));
+  }
+
+  get #isFull(): boolean {
     const { connections } = this.#numbers;
-    if (this.#places.served < Math.min(connections, this.#options.ceiling ?? connections)) return true;
-    const silent = this.#places.firstSilent(newcomer, nowMs, ["handshake", "silent"]);
-    if (silent !== undefined) {
-      this.#drop(silent, "silent");
-      return true;
-    }
-    const idle = this.#places.firstIdle(nowMs);
-    if (idle === undefined) return false;
-    this.#makeLeave(idle);
-    return true;
+    return this.#places.served >= Math.min(connections, this.#options.ceiling ?? connections);
   }
 
-  #admit(newcomer: Newcomer, standing: Standing, decision: Decision): Admission {
-    const places = this.#places;
-    const place = places.enter(newcomer, standing, this.#clock.monotonicMs());
-    return {
-      decision,
-      established: () => {
-        if (place.standing === "handshake") places.move(place, "silent");
-      },
-      spoke: () => {
-        if (place.standing === "silent") places.move(place, "speaking");
-      },
-      leave: () => places.move(place, undefined),
-    };
+  #hasHandshakeFor(newcomer: Newcomer): boolean {
+    return this.#places.count("handshake") < handshakesMax || this.#dropSilent(newcomer, ["handshake"]);
+  }
+
+  /** false: none of them can go. */
+  #dropSilent(newcomer: Newcomer, standings: readonly Standing[]): boolean {
+    const silent = this.#places.firstSilent(newcomer, this.#clock.monotonicMs(), standings);
+    if (silent !== undefined) this.#drop(silent, "silent");
+    return silent !== undefined;
+  }
+
+  /** What becomes of a connection that has entered. */
+  note(connection: ConnectionId, progress: ConnectionProgress): void {
+    const place = this.#places.get(connection);
+    if (place === undefined) return;
+    if (progress === "left") this.#places.move(place, undefined);
+    else if (progress === "established" && place.standing === "handshake") this.#places.move(place, "silent");
+    else if (progress === "spoke" && place.standing === "silent") this.#places.move(place, "speaking");
+  }
+
+  #admit(newcomer: Newcomer, standing: Standing, decision: Decision): Entry {
+    const { connection } = this.#places.enter(newcomer, standing, this.#clock.monotonicMs());
+    return { connection, decision };
   }
 
   /** The newcomer hears why; the oldest of those that have heard it makes room. */
-  #turnAway(newcomer: Newcomer, decision: Refusal): Admission {
+  #turnAway(newcomer: Newcomer, decision: Refusal): Entry {
     this.#makeRoomToLeave();
     return this.#admit(newcomer, "leaving", decision);
   }
@@ -138,7 +140,7 @@ export class ConnectionLimits {
     this.#makeRoomToLeave();
     this.#places.move(place, "leaving");
     this.#options.dropped?.(place.newcomer.address, "idle");
-    place.newcomer.drop(true);
+    this.#holder?.drop(place.connection, true);
   }
 
   #makeRoomToLeave(): void {
@@ -150,7 +152,7 @@ export class ConnectionLimits {
   #drop(place: Place, reason: DropReason): void {
     this.#places.move(place, undefined);
     this.#dropped(place.newcomer, reason);
-    place.newcomer.drop(false);
+    this.#holder?.drop(place.connection, false);
   }
 
   #dropped({ address }: Newcomer, reason: DropReason): undefined {

@@ -3,6 +3,7 @@
  * a place is needed. Every step takes constant time. Whether anybody has to go is decided in `connection-limits.ts`.
  */
 import { clientNetwork } from "../accounts/client-network.ts";
+import type { ConnectionId, Newcomer } from "./admission.ts";
 
 /**
  * A handshake and a greeting take round trips: while few say nothing, younger ones lose their place only to a network
@@ -14,18 +15,6 @@ const fewSilent = 100;
 const idleGraceMs = 10_000;
 /** Connections looked at to find the one that goes, so that a full server accepts as fast as an empty one. */
 const lookedAtMax = 32;
-
-export interface Newcomer {
-  readonly address: string;
-  /** In `relay.networks`: counted in the total only. */
-  readonly trusted: boolean;
-  /** It must finish a TLS handshake before anything can be said. */
-  readonly handshake: boolean;
-  /** Others need the place. `told`: the client hears 421 first, which keeps the connection for a moment. */
-  readonly drop: (told: boolean) => void;
-  /** Since when the client has done nothing, in monotonic milliseconds; undefined: it is being served. */
-  readonly idleSinceMs: () => number | undefined;
-}
 
 /**
  * `handshake`: TLS is not established. `silent`: the client has not introduced itself. `speaking`: it has. `leaving`: it
@@ -40,6 +29,7 @@ interface NetworkCount {
 
 /** One connection's place. */
 export interface Place {
+  readonly connection: ConnectionId;
   readonly newcomer: Newcomer;
   readonly network: NetworkCount;
   readonly enteredAtMs: number;
@@ -55,6 +45,9 @@ export class ConnectionPlaces {
     speaking: new Set(),
     leaving: new Set(),
   };
+  /** All of them. */
+  readonly #byConnection = new Map<ConnectionId, Place>();
+  #lastConnection: ConnectionId = 0;
   /** Connections served, by network; a network without any has no entry. */
   readonly #networks = new Map<string, NetworkCount>();
 
@@ -74,9 +67,16 @@ export class ConnectionPlaces {
   enter(newcomer: Newcomer, standing: Standing, nowMs: number): Place {
     const key = clientNetwork(newcomer.address);
     const network = this.#networks.get(key) ?? { key, served: 0 };
-    const place: Place = { newcomer, network, enteredAtMs: nowMs, standing: undefined };
+    const connection = ++this.#lastConnection;
+    const place: Place = { connection, newcomer, network, enteredAtMs: nowMs, standing: undefined };
+    this.#byConnection.set(connection, place);
     this.move(place, standing);
     return place;
+  }
+
+  /** undefined: it has left. */
+  get(connection: ConnectionId): Place | undefined {
+    return this.#byConnection.get(connection);
   }
 
   /** `to` undefined: it leaves. */
@@ -84,7 +84,8 @@ export class ConnectionPlaces {
     const from = place.standing;
     if (from === to) return;
     if (from !== undefined) this.#places[from].delete(place);
-    if (to !== undefined) this.#places[to].add(place);
+    if (to === undefined) this.#byConnection.delete(place.connection);
+    else this.#places[to].add(place);
     place.standing = to;
     this.#count(place, Number(isServed(to)) - Number(isServed(from)));
   }
@@ -104,18 +105,15 @@ export class ConnectionPlaces {
     return found;
   }
 
-  /** One that has been idle between commands, of the next few: those that stay are looked at last the next time. */
-  firstIdle(nowMs: number): Place | undefined {
+  /** The next few sessions, one of which may be idle: they are the last to be looked at the next time. */
+  nextSpeaking(): readonly Place[] {
     const { speaking } = this.#places;
-    let found: Place | undefined;
-    for (const place of [...first(speaking, lookedAtMax)]) {
+    const next = [...first(speaking, lookedAtMax)];
+    for (const place of next) {
       speaking.delete(place);
       speaking.add(place);
-      const idleSinceMs = place.newcomer.idleSinceMs();
-      const idle = idleSinceMs !== undefined && nowMs - idleSinceMs >= idleGraceMs;
-      if (idle && goesBefore(place, found)) found = place;
     }
-    return found;
+    return next;
   }
 
   oldestLeaving(): Place | undefined {
@@ -127,6 +125,21 @@ export class ConnectionPlaces {
     if (network.served > 0) this.#networks.set(network.key, network);
     else if (this.#networks.get(network.key) === network) this.#networks.delete(network.key);
   }
+}
+
+/** Of these sessions, the one that goes because it has been idle between commands. `idleSinceMs`: of each. */
+export function firstIdle(
+  places: readonly Place[],
+  idleSinceMs: readonly (number | undefined)[],
+  nowMs: number,
+): Place | undefined {
+  let found: Place | undefined;
+  for (const [index, place] of places.entries()) {
+    const since = idleSinceMs[index];
+    const idle = place.standing === "speaking" && since !== undefined && nowMs - since >= idleGraceMs;
+    if (idle && goesBefore(place, found)) found = place;
+  }
+  return found;
 }
 
 function isServed(standing: Standing | undefined): boolean {

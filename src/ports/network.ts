@@ -66,7 +66,7 @@ export interface Connection extends AsyncDisposable {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly tls: TlsFacts | undefined;
-  /** Must be called once, in the same turn in which the connection was obtained; data flows from then on. */
+  /** Must be called once; data flows from then on. What was lost before is then told as closed. */
   start(handler: ConnectionHandler): void;
   /** false: the buffer is above its high-water mark; wait for `drained`. */
   write(bytes: Uint8Array): boolean;

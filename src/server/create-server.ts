@@ -23,7 +23,7 @@ import { reloadInTurn } from "./plan/reload.ts";
 import type { ServerPorts } from "./plan/server-ports.ts";
 import { tellSettingsWarnings } from "./plan/settings-warnings.ts";
 import { openIntake } from "./receiving/intake.ts";
-import { openReceiving, tellFewerSessions } from "./receiving/receiving.ts";
+import { openAdmission, openReceiving, tellFewerSessions } from "./receiving/receiving.ts";
 import { openDelivery } from "./sending/delivery.ts";
 import { openDailyReports, openEvaluationCounts, openReceivedReports } from "./sending/domain-reports.ts";
 import { openHeldMail, openQueue } from "./sending/queue.ts";
@@ -96,8 +96,9 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const forwarding = await openForwarding(opening, store, signing);
   const findDestination = findReportDestinations({ accounts, forwarding });
   const router = openRouting(opening);
+  const admission = await openAdmission(opening, () => sending.queue);
   const intake = openIntake(opening, store, {
-    ...{ accounts, router, evaluations, signing: signing.messages, forwarding },
+    ...{ admission, accounts, router, evaluations, signing: signing.messages, forwarding },
     sending: () => sending,
   });
   const sending = openQueue(opening, store, { router, agents, findDestination, intake });
@@ -106,7 +107,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   openDailyReports(opening, store, { counts: evaluations, work, intake });
   tellFewerSessions(opening);
   tellSettingsWarnings(opening);
-  const services = { ids: store.ids, certificates, accounts, intake, forwarding };
+  const services = { ids: store.ids, certificates, accounts, admission, intake, forwarding };
   const { listeners, takesMail } = await openReceiving(opening, services, listenerOptions(settings, false));
   const token = await openToken(opening);
   const admin = await openHttpSide(opening, {
@@ -132,11 +133,12 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const agents = openDelivery(opening, { reports });
   const findDestination = findReportDestinations({ accounts });
   const router = openRouting(opening);
-  const intake = openIntake(opening, store, { accounts, router, sending: () => sending });
+  const admission = await openAdmission(opening, () => sending.queue);
+  const intake = openIntake(opening, store, { admission, accounts, router, sending: () => sending });
   const sending = openQueue(opening, store, { router, agents, findDestination, intake });
   const { queue, gatherer } = sending;
   const heldMail = openHeldMail(opening, store, { gatherer, intake, findDestination });
-  const services = { ids: store.ids, certificates, accounts, intake };
+  const services = { ids: store.ids, certificates, accounts, admission, intake };
   const { listeners, takesMail } = await openReceiving(opening, services, listening);
   const admin = await openHttpSide(opening, { store, queue, heldMail, takesMail, inbox, reload });
   return { listeners, admin };

@@ -6,10 +6,8 @@ import type { AccountDirectory } from "../accounts/account-directory.ts";
 import type { AccountSettings } from "../accounts/settings.ts";
 import { UserStore } from "../accounts/user-store.ts";
 import { SharedBudget } from "../lib/shared-budget.ts";
-import { ConnectionLimits } from "../policy/connection-limits.ts";
-import { DroppedConnections } from "../policy/dropped-connections.ts";
-import { FreeSpace } from "../policy/free-space.ts";
-import { MessageRate } from "../policy/message-rate.ts";
+import type { Admission } from "../policy/admission.ts";
+import { LocalAdmission } from "../policy/local-admission.ts";
 import { limitsSettings, relaySettings } from "../policy/settings.ts";
 import type { Connection, Endpoint } from "../ports/network.ts";
 import { Reporter } from "../reporting/reporter.ts";
@@ -66,6 +64,7 @@ export interface ReceivingServerOptions {
   /** Stands between receiving and the real one. */
   readonly spool?: (spool: Spool) => Pick<Spool, "begin">;
   readonly accounts?: (accounts: AccountDirectory) => AccountDirectory;
+  readonly admission?: (admission: Admission) => Admission;
   /** What else the sessions are given: checks of senders, signing, forwarding. */
   readonly services?: (ports: { readonly clock: ManualClock; readonly log: CollectingLog }) => Partial<IntakeServices>;
 }
@@ -106,13 +105,14 @@ export class ReceivingServer implements AsyncDisposable {
     const random = new SeededRandom(7);
     const accepted: (ClaimedMessage | undefined)[] = [];
     const queue: AcceptedMail = {
-      claimTermsForFresh: () => options.claim,
       accepted: (message) => accepted.push(message),
     };
-    const dropped = new DroppedConnections(log, clock);
     const limits = limitsSettings.parse(options.limits ?? {});
     const memory = new SharedBudget(limits.session_memory);
     const files = new MemoryFiles(options.space === undefined ? {} : { space: options.space });
+    const claimTerms = () => options.claim;
+    const local = await LocalAdmission.open({ limits, files, clock, log, path: "/", claimTerms });
+    const admission = options.admission?.(local) ?? local;
     const ids = new QueueIds(clock, random);
     const reporter = new Reporter({
       settings: () => ({ hostname: "mail.example.org" }),
@@ -127,7 +127,7 @@ export class ReceivingServer implements AsyncDisposable {
     const directory = options.development ? new AnyAccounts("mail.example.org") : accounts;
     const { forwarding, ...services } = options.services?.({ clock, log }) ?? {};
     const common = { ids, accounts: options.accounts?.(directory) ?? directory, ...(forwarding && { forwarding }) };
-    const through = { spool: options.spool?.(spool) ?? spool, reporter, queue };
+    const through = { spool: options.spool?.(spool) ?? spool, reporter, admission, queue };
     const hostname = "mail.example.org";
     const intake = new Intake(
       { clock, random, ...through, ...common, ...services },
@@ -138,11 +138,7 @@ export class ReceivingServer implements AsyncDisposable {
         ...{ clock, log, network, intake, ...common },
         certificates,
         memory,
-        connectionLimits: new ConnectionLimits(limits, clock, {
-          dropped: (address, reason) => dropped.note(address, reason),
-        }),
-        messageRate: new MessageRate(limits.client_message_rate),
-        freeSpace: await FreeSpace.open({ files, clock, log, path: "/", reserve: limits.free_space }),
+        admission,
       },
       {
         hostname,

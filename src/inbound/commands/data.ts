@@ -7,14 +7,15 @@ import { originOf } from "../session-origin.ts";
 import { leavePhase, phaseOf, type SessionState } from "../session-state.ts";
 import { noted, proceed, verdictOf, type Verdict } from "../verdict.ts";
 
-export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict {
-  const { freeSpace, intake } = state.services;
+export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict | Promise<Verdict> {
+  const { admission, intake } = state.services;
   const { envelope } = phaseOf(state, "transaction");
-  const space = freeSpace.check(event.declaredSize ?? 0);
-  if (space.verdict !== "accept") return refuse(state, space);
-  const submission = intake.begin(originOf(state, envelope, { checkLineEnds: event.via === "BDAT" }), envelope);
-  state.phase = { kind: "receiving", envelope, submission };
-  return proceed;
+  return whenReady(admission.roomFor(event.declaredSize ?? 0), (space) => {
+    if (space.verdict !== "accept") return refuse(state, space);
+    const submission = intake.begin(originOf(state, envelope, { checkLineEnds: event.via === "BDAT" }), envelope);
+    state.phase = { kind: "receiving", envelope, submission };
+    return proceed;
+  });
 }
 
 export function receiveContent(state: SessionState, event: ContentEvent): Verdict | Promise<Verdict> {

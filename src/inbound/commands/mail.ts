@@ -28,8 +28,12 @@ function decide(state: SessionState, { reversePath, parameters }: MailEvent): De
     const sender = checkSender(reversePath, client);
     if (sender !== undefined && sender.verdict !== "accept") return sender;
   }
-  const space = services.freeSpace.check(parameters.size ?? 0);
-  if (space.verdict !== "accept") return space;
+  return whenReady(services.admission.roomFor(parameters.size ?? 0), (space) =>
+    space.verdict === "accept" ? decideOnSender(state, reversePath) : space,
+  );
+}
+
+function decideOnSender({ client, services }: SessionState, reversePath: MailEvent["reversePath"]) {
   const { login } = client;
   const owned =
     login !== undefined && reversePath !== null && isSubmission(client)
@@ -37,7 +41,7 @@ function decide(state: SessionState, { reversePath, parameters }: MailEvent): De
           checkSenderOwnership(formatMailbox(reversePath), login, mayUse),
         )
       : undefined;
-  const checkRate = () => services.messageRate.check(client, services.clock.monotonicMs());
+  const checkRate = () => services.admission.countMessage(client);
   if (owned === undefined) return checkRate();
   return whenReady(owned, (decision) => (decision.verdict === "accept" ? checkRate() : decision));
 }

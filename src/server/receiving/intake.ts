@@ -11,7 +11,7 @@ import type { Store } from "../store/store.ts";
 export function openIntake(
   opening: Opening,
   { spool, ids }: Store,
-  given: Pick<IntakeServices, "accounts" | "evaluations" | "signing" | "forwarding"> & {
+  given: Pick<IntakeServices, "admission" | "accounts" | "evaluations" | "signing" | "forwarding"> & {
     readonly router: MxRouter;
     /** What mail is handed to; asked when a message comes. */
     readonly sending: () => Pick<Sending, "queue" | "reporter">;
@@ -26,7 +26,6 @@ export function openIntake(
       authentication: openSenderAuthentication(opening),
       hasMailboxHere: (recipient) => router.endsInMaildir(recipient),
       queue: {
-        claimTermsForFresh: (domains) => sending().queue.claimTermsForFresh(domains),
         accepted: (claimed) => sending().queue.accepted(claimed),
       },
       reporter: { expandedReport: (input) => sending().reporter.expandedReport(input) },

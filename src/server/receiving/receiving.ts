@@ -6,19 +6,18 @@ import { ListenerError, type ListenerOptions } from "../../inbound/listener-opti
 import type { InboundServices } from "../../inbound/services.ts";
 import type { Intake } from "../../intake/intake.ts";
 import { SharedBudget } from "../../lib/shared-budget.ts";
-import { ConnectionLimits, sessionsWithin } from "../../policy/connection-limits.ts";
-import { DroppedConnections } from "../../policy/dropped-connections.ts";
-import { FreeSpace } from "../../policy/free-space.ts";
-import { MessageRate } from "../../policy/message-rate.ts";
+import { sessionsWithin } from "../../policy/connection-limits.ts";
+import { LocalAdmission } from "../../policy/local-admission.ts";
 import type { Network } from "../../ports/network.ts";
+import type { Queue } from "../../queue/queue.ts";
 import type { Opening } from "../plan/part.ts";
 import { startError } from "../plan/start-error.ts";
 
-type Limits = Pick<InboundServices, "memory" | "connectionLimits" | "messageRate"> & { readonly freeSpace: FreeSpace };
 type FromPorts = "clock" | "log" | "network";
 
 /** What sessions need of other parts. */
-export interface ReceivingServices extends Omit<InboundServices, FromPorts | keyof Limits> {
+export interface ReceivingServices extends Omit<InboundServices, FromPorts | "memory"> {
+  readonly admission: LocalAdmission;
   readonly intake: Intake;
 }
 
@@ -35,13 +34,13 @@ export async function openReceiving(
 ): Promise<Receiving> {
   const { settings, ports, parts } = opening;
   const { clock, log } = ports;
-  const { intake } = services;
-  const limits = await openLimits(opening);
+  const { intake, admission } = services;
+  const memory = new SharedBudget(settings.limits.session_memory);
   // Which of several listeners failed is known only to who opens them one by one.
   const network = countedListens(ports.network);
   let inbound: Inbound;
   try {
-    inbound = await Inbound.open({ clock, log, network, ...services, ...limits }, inboundSettings(settings), listeners);
+    inbound = await Inbound.open({ clock, log, network, memory, ...services }, inboundSettings(settings), listeners);
   } catch (error) {
     if (error instanceof ListenerError)
       throw new StartError("start-address-refused", "listener", error.message, { cause: error });
@@ -51,14 +50,16 @@ export async function openReceiving(
   parts.add({
     name: "inbound",
     view: inboundSettings,
-    prepare: (next) => () => inbound.reconfigure(next),
+    prepare: (next) => () => {
+      inbound.reconfigure(next);
+      admission.reconfigure(next.limits);
+    },
     drain: (deadlineMs) => inbound.shutdown({ deadlineMs }),
   });
   const opened = settings.listener.map(({ kind }, index): OpenListener => {
     return { kind, endpoint: inbound.endpoints[index] ?? { kind: "unix", path: "" } };
   });
-  const { freeSpace } = limits;
-  return { listeners: opened, takesMail: () => freeSpace.check(0).verdict === "accept" && intake.takesMail };
+  return { listeners: opened, takesMail: () => admission.roomFor(0).verdict === "accept" && intake.takesMail };
 }
 
 /** Says it where the system lets this process have fewer sessions than are configured. */
@@ -69,20 +70,17 @@ export function tellFewerSessions({ settings: { limits }, ports: { openFilesMax,
   log.event("sessions-limited", { open_files: openFilesMax, connections: limits.connections, sessions });
 }
 
-/** `inbound` passes changed limits on to them. */
-async function openLimits({ settings: { limits, data_dir: path }, ports }: Opening): Promise<Limits> {
+/** Changes of its limits come with those of the listeners. `queue`: asked when a message is committed. */
+export async function openAdmission(
+  { settings: { limits, data_dir: path }, ports }: Opening,
+  queue: () => Pick<Queue, "claimTermsForFresh">,
+): Promise<LocalAdmission> {
   const { files, clock, log, openFilesMax } = ports;
-  const lost = new DroppedConnections(log, clock);
-  const ceiling = openFilesMax === undefined ? Number.POSITIVE_INFINITY : sessionsWithin(openFilesMax);
-  return {
-    memory: new SharedBudget(limits.session_memory),
-    connectionLimits: new ConnectionLimits(limits, clock, {
-      ceiling,
-      dropped: (address, reason) => lost.note(address, reason),
-    }),
-    messageRate: new MessageRate(limits.client_message_rate),
-    freeSpace: await FreeSpace.open({ files, clock, log, path, reserve: limits.free_space }),
-  };
+  return await LocalAdmission.open({
+    ...{ limits, files, clock, log, path },
+    ...(openFilesMax !== undefined && { ceiling: sessionsWithin(openFilesMax) }),
+    claimTerms: (domains) => queue().claimTermsForFresh(domains),
+  });
 }
 
 function countedListens(network: Network): Network & { opened: number } {

@@ -1,0 +1,80 @@
+/** The admission of a server whose sessions live in this thread: everything is counted in memory, and answered at once. */
+import type { Clock } from "../ports/clock.ts";
+import type { Files } from "../ports/files.ts";
+import type { Log } from "../ports/log.ts";
+import type { ClaimTerms } from "../spool/spool.ts";
+import type { Admission, ConnectionHolder, ConnectionId, ConnectionProgress, Entry, Newcomer } from "./admission.ts";
+import type { Client } from "./client.ts";
+import { ConnectionLimits } from "./connection-limits.ts";
+import type { Decision } from "./decision.ts";
+import { DroppedConnections } from "./dropped-connections.ts";
+import { FreeSpace } from "./free-space.ts";
+import { MessageRate } from "./message-rate.ts";
+import type { LimitsSettings } from "./settings.ts";
+
+export interface LocalAdmissionOptions {
+  readonly limits: LimitsSettings;
+  /** Sessions that the system can carry, whatever the settings say. */
+  readonly ceiling?: number;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where mail is stored. */
+  readonly path: string;
+  /** The queue's answer. */
+  readonly claimTerms: (domains: readonly string[]) => ClaimTerms | undefined;
+}
+
+export class LocalAdmission implements Admission {
+  readonly #options: LocalAdmissionOptions;
+  readonly #connections: ConnectionLimits;
+  readonly #rate: MessageRate;
+  readonly #space: FreeSpace;
+
+  private constructor(options: LocalAdmissionOptions, space: FreeSpace) {
+    const { limits, ceiling, clock, log } = options;
+    const lost = new DroppedConnections(log, clock);
+    this.#options = options;
+    this.#space = space;
+    this.#rate = new MessageRate(limits.client_message_rate);
+    this.#connections = new ConnectionLimits(limits, clock, {
+      ...(ceiling === undefined ? {} : { ceiling }),
+      dropped: (address, reason) => lost.note(address, reason),
+    });
+  }
+
+  static async open(options: LocalAdmissionOptions): Promise<LocalAdmission> {
+    const { files, clock, log, path, limits } = options;
+    return new LocalAdmission(options, await FreeSpace.open({ files, clock, log, path, reserve: limits.free_space }));
+  }
+
+  reconfigure(limits: LimitsSettings): void {
+    this.#connections.reconfigure(limits);
+    this.#rate.reconfigure(limits.client_message_rate);
+    this.#space.reconfigure(limits.free_space);
+  }
+
+  serve(holder: ConnectionHolder): void {
+    this.#connections.serve(holder);
+  }
+
+  enter(newcomer: Newcomer): Entry | undefined | Promise<Entry | undefined> {
+    return this.#connections.enter(newcomer);
+  }
+
+  note(connection: ConnectionId, progress: ConnectionProgress): void {
+    this.#connections.note(connection, progress);
+  }
+
+  roomFor(octets: number): Decision {
+    return this.#space.check(octets);
+  }
+
+  countMessage(client: Client): Decision {
+    return this.#rate.check(client, this.#options.clock.monotonicMs());
+  }
+
+  claimTerms(domains: readonly string[]): ClaimTerms | undefined {
+    return this.#options.claimTerms(domains);
+  }
+}
