@@ -71,7 +71,7 @@ export class AccountTable {
   readonly #reportSenderKey: string | undefined;
 
   /** Problems do not throw: the first of two equal addresses counts, what leads nowhere resolves as broken. */
-  constructor(settings: AccountSettings, storedUsers: readonly StoredUser[]) {
+  constructor({ settings, users }: { readonly settings: AccountSettings; readonly users: readonly StoredUser[] }) {
     const problems: AccountProblem[] = [];
     this.#hostnameKey = domainKeyOf(settings.hostname) ?? asciiLowerCase(settings.hostname);
     for (const [index, { name, catch_all: catchAll, recipients }] of settings.domains.entries()) {
@@ -94,7 +94,7 @@ export class AccountTable {
       problems.push(...this.#addUser({ address, passwords, origin: "configuration" }, "user", index));
     }
     for (const [index, alias] of settings.aliases.entries()) problems.push(...this.#addAlias(alias, index));
-    for (const [index, user] of storedUsers.entries()) {
+    for (const [index, user] of users.entries()) {
       problems.push(...this.#addUser({ ...user, origin: "stored" }, "stored-user", index));
     }
     const first = this.#users.values().next().value;

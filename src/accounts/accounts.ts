@@ -18,6 +18,15 @@ import type { AccountSettings } from "./settings.ts";
 import { MemorySignInLimits, type SignInLimits, type SignInOutcome } from "./sign-in-limits.ts";
 import type { StoredUser, UserStore } from "./user-store.ts";
 
+/** Who is local, as data that may cross to another thread: equal ones make equal tables. Each change makes a new one. */
+export interface AccountSnapshot {
+  /** Rises with each change. */
+  readonly version: number;
+  readonly settings: AccountSettings;
+  /** As they were last read. */
+  readonly users: readonly StoredUser[];
+}
+
 export interface AccountsOptions {
   readonly settings: AccountSettings;
   readonly store: UserStore;
@@ -32,18 +41,15 @@ export class Accounts implements AccountDirectory {
   readonly #passwords: PasswordCheck;
   readonly #signInLimits: SignInLimits;
   readonly #reloads = new InTurn();
-  #settings: AccountSettings;
-  /** As they were last read. */
-  #users: readonly StoredUser[];
+  #snapshot: AccountSnapshot;
   #table: AccountTable;
 
   private constructor(options: AccountsOptions, passwords: PasswordCheck, users: readonly StoredUser[]) {
     this.#options = options;
-    this.#settings = options.settings;
     this.#passwords = passwords;
     this.#signInLimits = options.signInLimits ?? new MemorySignInLimits();
-    this.#users = users;
-    this.#table = new AccountTable(options.settings, users);
+    this.#snapshot = { version: 1, settings: options.settings, users };
+    this.#table = new AccountTable(this.#snapshot);
     this.#expectPasswords();
   }
 
@@ -57,7 +63,7 @@ export class Accounts implements AccountDirectory {
     return this.#reloads.run(async () => {
       const users = await this.#options.store.list();
       // The settings that are in force now: others may have been put in force while the users were read.
-      this.#use(this.#settings, users, new AccountTable(this.#settings, users));
+      this.#use({ settings: this.#snapshot.settings, users });
     });
   }
 
@@ -65,20 +71,19 @@ export class Accounts implements AccountDirectory {
   prepare(settings: AccountSettings): Promise<() => void> {
     return this.#reloads.run(async () => {
       const users = await this.#options.store.list();
-      const table = new AccountTable(settings, users);
-      const before = this.#users;
+      const table = new AccountTable({ settings, users });
+      const { version } = this.#snapshot;
       return () => {
         // Somebody may have changed users in the meantime, and has been answered.
-        const isLate = this.#users !== before;
-        if (isLate) this.#use(settings, this.#users, new AccountTable(settings, this.#users));
-        else this.#use(settings, users, table);
+        if (this.#snapshot.version === version) this.#use({ settings, users }, table);
+        else this.#use({ settings, users: this.#snapshot.users });
       };
     });
   }
 
-  /** Those in force. */
-  get settings(): AccountSettings {
-    return this.#settings;
+  /** In force. */
+  get snapshot(): AccountSnapshot {
+    return this.#snapshot;
   }
 
   /** What does not fit together, the users in the data directory included. */
@@ -136,9 +141,8 @@ export class Accounts implements AccountDirectory {
     return prepared !== undefined && keyOfUsername(prepared) === key;
   }
 
-  #use(settings: AccountSettings, users: readonly StoredUser[], table: AccountTable): void {
-    this.#settings = settings;
-    this.#users = users;
+  #use(next: Omit<AccountSnapshot, "version">, table = new AccountTable(next)): void {
+    this.#snapshot = { ...next, version: this.#snapshot.version + 1 };
     this.#table = table;
     this.#expectPasswords();
   }

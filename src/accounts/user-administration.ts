@@ -58,7 +58,7 @@ export class UserAdministration {
     const mailbox = mailboxOf(address);
     const key = mailboxKey(mailbox);
     if (withoutTag(key) !== undefined) throw new AccountError("invalid-address", `${address} has a +tag; leave it out`);
-    const declared = new AccountTable(this.#settings, []);
+    const declared = new AccountTable({ settings: this.#settings, users: [] });
     if (!declared.hasDomain(mailbox.domainKey)) {
       throw new AccountError("domain-not-local", `${mailbox.domain} is not declared as a [[domain]]`);
     }
@@ -82,7 +82,7 @@ export class UserAdministration {
 
   /** Those of the configuration first. */
   async list(): Promise<readonly ListedUser[]> {
-    const declared = new AccountTable(this.#settings, []).users;
+    const declared = new AccountTable({ settings: this.#settings, users: [] }).users;
     const stored = await this.#store.list();
     return [
       ...declared.map(({ address, origin, passwords }) => ({ address, origin, passwords: passwords.length })),
@@ -96,7 +96,7 @@ export class UserAdministration {
     const key = mailboxKey(mailboxOf(address));
     const user = await this.#store.get(key);
     if (user !== undefined) return { key, user };
-    if (new AccountTable(this.#settings, []).user(key) !== undefined) {
+    if (new AccountTable({ settings: this.#settings, users: [] }).user(key) !== undefined) {
       throw new AccountError("read-only", `${address} is declared in the configuration file; change it there`);
     }
     throw new AccountError("not-found", `there is no user ${address}`);

@@ -135,7 +135,10 @@ function dkimProblems({ dkim }: Settings): CrossProblem[] {
 }
 
 function accountProblems({ hostname, domain, user, alias }: Settings): CrossProblem[] {
-  const { problems } = new AccountTable({ hostname, domains: domain, users: user, aliases: alias }, []);
+  const { problems } = new AccountTable({
+    settings: { hostname, domains: domain, users: user, aliases: alias },
+    users: [],
+  });
   return problems.flatMap(({ section, index, message, mayBeStored }) =>
     section === "stored-user" || mayBeStored ? [] : [{ code: "config-account", path: [section, index], message }],
   );

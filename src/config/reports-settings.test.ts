@@ -43,7 +43,7 @@ test("an address that is not ours, or somebody's already, is told with the key",
 
 test("the address exists without a user, an alias may lead to it, and no configured route takes its mail away", () => {
   const settings = settingsWith({ address: "Reports@example.org" }, { route: [{ domain: "*", via: "discard" }] });
-  const accounts = new AccountTable(accountSettings(settings), []);
+  const accounts = new AccountTable({ settings: accountSettings(settings), users: [] });
   const resolve = (address: string) => accounts.resolve(parseMailbox(address) ?? assert.fail());
   const found = resolve("REPORTS@example.org");
   assert.ok(found.kind === "local" && found.setting === "reports address");

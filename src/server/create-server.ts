@@ -112,7 +112,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const token = await openToken(opening);
   const admin = await openHttpSide(opening, {
     ...{ store, queue, heldMail, takesMail, inbox, reload, token },
-    users: userDirectory({ settings: () => accounts.settings, accounts, store: users, crypto, clock }),
+    users: userDirectory({ settings: () => accounts.snapshot.settings, accounts, store: users, crypto, clock }),
     dkim: signing.keys,
   });
   return { listeners, admin };

@@ -13,7 +13,7 @@ export interface DomainSigningParts {
   readonly clock: Clock;
   readonly crypto: SignatureCrypto;
   readonly log: Log;
-  /** As {@link KeyKeeper.signingKeysFor} gives them. */
+  /** As {@link SigningKeys.forDomain} gives them. */
   readonly signingKeysFor: (domain: string) => readonly SigningKey[];
 }
 

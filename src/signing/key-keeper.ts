@@ -3,7 +3,7 @@
  * (key-lifecycle.ts), writes that down, and knows which keys sign now. What a check changes is in force at once and
  * stored in one transaction; when that fails it is stored with the next check.
  */
-import { recordName, type SigningKey } from "../dkim/signing-key.ts";
+import { recordName } from "../dkim/signing-key.ts";
 import type { EventName } from "../events/catalogue.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
@@ -25,6 +25,7 @@ import { KeyRing } from "./key-ring.ts";
 import { sightKey } from "./key-sighting.ts";
 import { hasPrivateHalf, keyName, type KeyStore, type StoredKey } from "./key-store.ts";
 import type { DkimSettings } from "./settings.ts";
+import type { KeySnapshot } from "./signing-keys.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 
 /** Looked up at once; a server of thousands of domains stays a polite client of its resolver. */
@@ -56,6 +57,8 @@ export class KeyKeeper {
   readonly #unstored = new Set<string>();
   #unremoved: StoredKey[] = [];
   #settings: KeeperSettings;
+  #reconfigured = 0;
+  #snapshot: KeySnapshot | undefined;
   #timer: Timer | undefined;
   #round: Promise<void> = Promise.resolve();
   #started = false;
@@ -89,6 +92,7 @@ export class KeyKeeper {
   /** Declared keys may have come or gone, and other terms hold; all keys are looked up anew. */
   reconfigure(settings: KeeperSettings): void {
     this.#settings = settings;
+    this.#reconfigured++;
     this.#load([...this.#ring.all()].map(({ stored }) => stored));
     if (this.#started) this.#arm(0);
   }
@@ -123,10 +127,18 @@ export class KeyKeeper {
     return [...this.#ring.all()].map(({ stored }) => stored);
   }
 
-  /** Keys that sign for an author of `domain` now, at most one for each algorithm, RSA first. Empty: none may. */
-  signingKeysFor(domain: string): readonly SigningKey[] {
-    if (!this.#settings.dkim.sign) return [];
-    return this.#ring.signingKeysFor(domain, this.#parts.clock.now(), this.#terms);
+  /** As it all stands; the same object until something changes. */
+  snapshot(): KeySnapshot {
+    const version = this.#ring.version + this.#reconfigured;
+    if (this.#snapshot?.version !== version) {
+      this.#snapshot = {
+        version,
+        sign: this.#settings.dkim.sign,
+        terms: this.#terms,
+        keys: [...this.#ring.all()],
+      };
+    }
+    return this.#snapshot;
   }
 
   get #terms(): LifecycleTerms {

@@ -11,6 +11,7 @@ import { KeyKeeper } from "./key-keeper.ts";
 import { KeyStore, type RecordStore } from "./key-store.ts";
 import type { MessageSigning } from "./message-signing.ts";
 import type { DkimSettings } from "./settings.ts";
+import { SigningKeys } from "./signing-keys.ts";
 
 /** Beyond the time that mail may spend in our queue: it may wait as long in the recipient's, and be read after that. */
 const keepBeyondExpiryMs = 2 * 86_400_000;
@@ -46,7 +47,8 @@ export async function openSigning(parts: SigningParts, settings: SigningSettings
   const store = new KeyStore(parts.spool);
   let current = settings;
   const keeper = await KeyKeeper.open({ ...parts, store }, keeperSettings(settings));
-  const signingKeysFor = (domain: string) => keeper.signingKeysFor(domain);
+  const signingKeys = new SigningKeys(() => keeper.snapshot());
+  const signingKeysFor = (domain: string) => signingKeys.forDomain(domain, parts.clock.now());
   const messages = new DomainSigning({ ...parts, signingKeysFor });
   return {
     messages,
