@@ -1,6 +1,6 @@
 /**
  * Writes the documents that come from declarations: settings reference, JSON Schema, annotated example, log events, and
- * the tables of errors and requirements. `--check` writes nothing and exits 1 when a file differs from what would be written.
+ * the tables of errors, refusals and requirements. `--check` writes nothing and exits 1 when a file differs from what would be written.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -14,6 +14,7 @@ import { exampleToml, settingsReference } from "../src/config/reference.ts";
 import { settingsJsonSchema } from "../src/config/json-schema.ts";
 import { eventSubjects } from "../src/events/catalogue.ts";
 import type { EventDeclaration } from "../src/events/event-declaration.ts";
+import { refusalSubjects } from "../src/policy/reasons.ts";
 import { readRequirements, requirementsLine, requirementsTable } from "./requirement-rows.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -27,6 +28,7 @@ output("docs/settings/README.md", `${generated}\n${settingsReference()}`);
 output("docs/settings/posthaste.example.toml", exampleToml());
 output("docs/log-events.md", logEventsPage());
 output("docs/errors.md", errorsPage());
+output("docs/refusals.md", refusalsPage());
 output("docs/commands.md", commandsPage());
 output("docs/rfc.md", standardsPage());
 
@@ -90,7 +92,7 @@ function errorsPage(): string {
 # Errors
 
 Errors that people meet have a stable code, at the end of the line in brackets. What is wrong with mail itself is told in
-SMTP replies and reports, not here; what a running server meets is in [log-events.md](log-events.md).
+SMTP replies ([refusals.md](refusals.md)) and reports, not here; what a running server meets is in [log-events.md](log-events.md).
 
 ## The configuration
 
@@ -126,6 +128,26 @@ Those of sysexits.h.
 | 75 | refused for now, or nothing arrived in time; the same may work later |
 | 77 | a login was refused |
 | 78 | the configuration is wrong |
+`;
+}
+
+function refusalsPage(): string {
+  const subjects = Object.entries(refusalSubjects).map(([subject, declared]) => {
+    const sections = Object.entries(declared).map(([reason, { code, status, text, meaning, next, setting }]) => {
+      const decides = setting === undefined ? "" : ` Setting: \`${setting}\`.`;
+      return `### \`${reason}\`\n\n\`${code} ${status} ${text}\`\n\n${meaning}${decides}\n\nNext: ${next}`;
+    });
+    return `## ${subject}\n\n${sections.join("\n\n")}`;
+  });
+  return `${generated}
+# Refusals
+
+Every reason for which this server refuses mail, with what the peer hears and what to do. The reason stands in the log line
+of the refusal (\`session-refused\`, \`mail-refused\`, \`recipient-refused\`, \`content-refused\`), beside the setting that
+decided. Code 4yz asks the client to try again later; 5yz is final. In the replies, \`{name}\` stands for what differs, and
+what is in \`[…]\` may be absent. What is wrong with a command itself is not listed here.
+
+${subjects.join("\n\n")}
 `;
 }
 

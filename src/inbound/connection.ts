@@ -6,11 +6,10 @@
  * Memory is bounded on both sides: the socket is not read while a verdict is awaited and octets wait already, and no
  * event is taken while the client does not read its replies.
  */
-import { memoryShort } from "../intake/content-refusals.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Connection as Stream, ConnectionHandler } from "../ports/network.ts";
-import type { Decision } from "../policy/decision.ts";
+import { type Refusal, refuse } from "../policy/decision.ts";
 import { ServerProtocol } from "../smtp/server/protocol.ts";
 import { serverReplies } from "../smtp/server/replies.ts";
 import type { CloseCause, ServerEvent } from "../smtp/server/event.ts";
@@ -36,8 +35,8 @@ export interface ConnectionOptions {
   readonly services: InboundServices;
   readonly settings: InboundSettings;
   readonly clientAddress: string;
-  /** Whether it is served at all. */
-  readonly decision: Decision;
+  /** Absent: it is served. */
+  readonly refusal?: Refusal;
   /** Called when the client has introduced itself. */
   readonly spoke: () => void;
   /** Called once, when everything is over. */
@@ -77,7 +76,7 @@ export class Connection implements ConnectionHandler {
       settings,
       listener,
       clientAddress: options.clientAddress,
-      admission: options.decision,
+      ...(options.refusal === undefined ? undefined : { refusal: options.refusal }),
       channel: {
         get tls() {
           return stream.tls;
@@ -278,7 +277,7 @@ export class Connection implements ConnectionHandler {
   /** It holds more input than there is room for: the client is told where that can be done, and sends it again. */
   #shed(): void {
     if (this.#over !== undefined) return;
-    const { reason, setting } = memoryShort;
+    const { reason, setting } = refuse("memory-short", {});
     this.#session.log.event("session-shed", { client: this.#options.clientAddress, reason, setting });
     if (this.#awaitingSince === undefined && !this.#outputBlocked) {
       this.#protocol.shutdown(this.#now(), serverReplies.memoryShort);

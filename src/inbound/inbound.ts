@@ -166,7 +166,7 @@ export class Inbound {
       services: this.#services,
       settings: this.#settings,
       clientAddress,
-      decision: entry.decision,
+      ...(entry.refusal === undefined ? undefined : { refusal: entry.refusal }),
       spoke: () => this.#services.admission.note(entry.connection, "spoke"),
       closed: (over) => {
         this.#leave(entry.connection);

@@ -3,7 +3,7 @@
  * socket; the connection carries out the verdicts.
  */
 import type { IpNetworkList } from "../lib/ip-network.ts";
-import type { Decision } from "../policy/decision.ts";
+import type { Refusal } from "../policy/decision.ts";
 import type { Client } from "../policy/client.ts";
 import type { TlsFacts } from "../ports/network.ts";
 import { reply } from "../smtp/reply.ts";
@@ -29,8 +29,8 @@ export interface SessionOptions {
   readonly channel: SessionChannel;
   /** "" for a unix socket. */
   readonly clientAddress: string;
-  /** Whether the client is served at all. */
-  readonly admission: Decision;
+  /** Absent: the client is served. */
+  readonly refusal?: Refusal;
 }
 
 const internalError = reply(421, "4.3.0", "Internal error, closing connection");
@@ -46,12 +46,12 @@ const informing: ReadonlySet<ServerEvent["kind"]> = new Set([
 
 export class Session {
   readonly #state: SessionState;
-  readonly #admission: Decision;
+  readonly #refusal: Refusal | undefined;
 
   constructor(options: SessionOptions) {
     const { services, settings, listener, channel, clientAddress } = options;
     const id = services.ids.next();
-    this.#admission = options.admission;
+    this.#refusal = options.refusal;
     this.#state = {
       id,
       services,
@@ -114,7 +114,7 @@ export class Session {
     const state = this.#state;
     switch (event.kind) {
       case "connect":
-        return checkConnect(state, this.#admission);
+        return checkConnect(state, this.#refusal);
       case "hello":
         return acceptHello(state, event);
       case "mail":

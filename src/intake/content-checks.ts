@@ -13,7 +13,7 @@ import type {
   SenderEnvelope,
 } from "../policy/authentication/sender-authentication.ts";
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
-import type { Decision } from "../policy/decision.ts";
+import type { Refusal } from "../policy/decision.ts";
 import { checkForwardedAuthor, checkUncheckedAuthor } from "../policy/forwarded-author.ts";
 import type { Log } from "../ports/log.ts";
 import type { PendingSignatures } from "../signing/message-signing.ts";
@@ -54,9 +54,6 @@ export interface CheckedMessage {
   /** Counts octets that are kept as long as the message; false: there is no room for them. */
   readonly hold: (octets: number) => boolean;
 }
-
-const leadsNowhereElse: Decision = { verdict: "accept", reason: "not-forwarded" };
-const trustedClient: Decision = { verdict: "accept", reason: "trusted-client" };
 
 interface WantedChecks {
   readonly checks: boolean;
@@ -122,10 +119,9 @@ export class ContentChecks {
     evaluations.note(evaluationNote(origin.facts.clientAddress ?? "", envelope, this.#received, verdict));
   }
 
-  /** Whether it may lead on from here, with what was found. */
-  async forwardedDecision({ verdict, forwarded }: ContentAdditions): Promise<Decision> {
-    if (forwarded === undefined) return leadsNowhereElse;
-    if (this.#message.origin.trust !== "stranger") return trustedClient;
+  /** Whether it may lead on from here, with what was found. `undefined`: it may. */
+  async refusalToForward({ verdict, forwarded }: ContentAdditions): Promise<Refusal | undefined> {
+    if (forwarded === undefined || this.#message.origin.trust !== "stranger") return undefined;
     if (this.#received === undefined) throw new Error("nothing is forwarded before its header is read");
     const mail = {
       claims: readClaimedDomains(this.#received),

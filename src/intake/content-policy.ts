@@ -4,41 +4,37 @@ import { whenReady } from "../lib/when-ready.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { checkHeaderAddresses } from "../message/submission-edits.ts";
-import type { Decision } from "../policy/decision.ts";
+import { type Refusal, refuse } from "../policy/decision.ts";
 import { checkDeliveredBefore } from "../policy/delivered-before.ts";
 import { checkHeaderOwnership } from "../policy/header-ownership.ts";
 import { checkHopCount, refuseOwnLoop } from "../policy/hop-limit.ts";
-import { loginNeeded } from "../policy/sender-permission.ts";
 import type { NewMessage } from "../spool/spool.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Origin } from "./origin.ts";
 import type { IntakeServices } from "./services.ts";
-
-const passedOn: Decision = { verdict: "accept", reason: "not-submitted" };
-const anybody: Decision = { verdict: "accept", reason: "development" };
 
 /** `undefined`: nothing shows that the message goes round in a circle. */
 export function checkCircle(
   { hasMailboxHere }: Pick<IntakeServices, "hasMailboxHere">,
   { recipients }: Envelope,
   { facts, hopLimit }: { readonly facts: MessageFacts; readonly hopLimit: number },
-): Decision | undefined {
+): Refusal | undefined {
   const tooManyHops = checkHopCount(facts, hopLimit);
   // Most messages say nothing of an earlier delivery, and then nobody asks where their recipients lead.
   if (tooManyHops !== undefined || facts.deliveredTo.length === 0 || hasMailboxHere === undefined) return tooManyHops;
   return recipients.every(hasMailboxHere) ? checkDeliveredBefore(facts, recipients) : undefined;
 }
 
-/** Who a submission says it is from (RFC 6409 §5.1, §6.1). */
+/** Who a submission says it is from (RFC 6409 §5.1, §6.1). `undefined`: nothing against it. */
 export function checkAuthors(
   { accounts }: Pick<IntakeServices, "accounts">,
   origin: Origin,
   header: HeaderSection,
-): Decision | Promise<Decision> {
-  if (origin.trust !== "submitter") return passedOn;
+): Refusal | undefined | Promise<Refusal | undefined> {
+  if (origin.trust !== "submitter") return undefined;
   const { login } = origin.facts;
   // Without a login MAIL was refused already, save in development.
-  if (login === undefined) return origin.development === true ? anybody : loginNeeded;
+  if (login === undefined) return origin.development === true ? undefined : refuse("login-needed", {});
   const check = checkHeaderAddresses(header);
   const mailboxes = check.kind === "ok" ? [...check.from, ...(check.sender === undefined ? [] : [check.sender])] : [];
   const answers = mailboxes.map((mailbox) => accounts.mayUse(login, mailbox));
@@ -54,11 +50,11 @@ export function checkAuthors(
 export async function checkOwnLoop(
   { forwarding }: Pick<IntakeServices, "forwarding">,
   message: NewMessage,
-): Promise<{ readonly message: NewMessage; readonly decision: Decision | undefined }> {
+): Promise<{ readonly message: NewMessage; readonly refusal: Refusal | undefined }> {
   const { stranger, reversePath } = message;
   const sender = parseMailbox(reversePath);
   const isKnown = stranger === undefined || stranger === "verified" || sender === undefined;
   const original = isKnown ? undefined : await forwarding?.reverse(sender);
   const known: NewMessage = original?.kind === "address" ? { ...message, stranger: "verified" } : message;
-  return { message: known, decision: refuseOwnLoop(known.stranger) };
+  return { message: known, refusal: refuseOwnLoop(known.stranger) };
 }

@@ -150,11 +150,11 @@ export class Submission {
     const declaredBinary = envelope.parameters.body === "BINARYMIME";
     const facts = buildFacts({ header, findings, declaredBinary, hostName: settings.hostname });
     const looping = checkCircle(services, envelope, { facts, hopLimit: settings.hopLimit });
-    if (looping !== undefined && looping.verdict !== "accept") return this.#refuse(looping);
+    if (looping !== undefined) return this.#refuse(looping);
     const repairs = repairsOf(end, mboxLineDropped);
     if (repairs.length > 0) this.#logRepairs(repairs);
-    return whenReady(checkAuthors(services, origin, header), (decision) =>
-      decision.verdict === "accept" ? this.#conclude(checking, { header, facts, repairs }) : this.#refuse(decision),
+    return whenReady(checkAuthors(services, origin, header), (refusal) =>
+      refusal === undefined ? this.#conclude(checking, { header, facts, repairs }) : this.#refuse(refusal),
     );
   }
 
@@ -197,7 +197,7 @@ export class Submission {
     let { message } = made;
     if (isOwnLoop(read.facts)) {
       const judged = await checkOwnLoop(services, message);
-      if (judged.decision !== undefined && judged.decision.verdict !== "accept") return this.#refuse(judged.decision);
+      if (judged.refusal !== undefined) return this.#refuse(judged.refusal);
       ({ message } = judged);
     }
     const outcome = await this.#commit(checking, read.header, { ...made, message });
@@ -223,9 +223,9 @@ export class Submission {
     } catch (error) {
       return this.#refuseForSpool(error);
     }
-    const decision = await checks.forwardedDecision(additions);
-    if (decision.verdict === "accept") return additions;
-    const refusal = this.#refuse(decision);
+    const refused = await checks.refusalToForward(additions);
+    if (refused === undefined) return additions;
+    const refusal = this.#refuse(refused);
     if (refusal?.verdict === "reject" && verdict !== undefined) checks.noteVerdict({ ...verdict, decision: refusal });
     return refusal;
   }

@@ -5,7 +5,7 @@
  */
 import type { ClaimTerms } from "../spool/spool.ts";
 import type { Client } from "./client.ts";
-import type { Decision } from "./decision.ts";
+import type { Refusal } from "./decision.ts";
 
 /** Never used twice. */
 export type ConnectionId = number;
@@ -22,7 +22,8 @@ export interface Newcomer {
 /** A connection that has a place, if only to hear why it is refused. */
 export interface Entry {
   readonly connection: ConnectionId;
-  readonly decision: Decision;
+  /** Absent: it is served. */
+  readonly refusal?: Refusal;
 }
 
 /** `established`: its TLS handshake is done. `spoke`: the client has introduced itself. `left`: it is closed. */
@@ -45,10 +46,10 @@ export interface Admission {
   enter(newcomer: Newcomer): Entry | undefined | Promise<Entry | undefined>;
   /** Each may be noted more than once, and of a connection that was dropped. */
   note(connection: ConnectionId, progress: ConnectionProgress): void;
-  /** Whether the disk has room for a message; `octets`: announced, 0 when unknown. */
-  roomFor(octets: number): Decision | Promise<Decision>;
-  /** Counts one message of this client. */
-  countMessage(client: Client): Decision | Promise<Decision>;
+  /** Whether the disk has room for a message; `octets`: announced, 0 when unknown. undefined: it has. */
+  roomFor(octets: number): Refusal | undefined | Promise<Refusal | undefined>;
+  /** Counts one message of this client. undefined: it is not too many. */
+  countMessage(client: Client): Refusal | undefined | Promise<Refusal | undefined>;
   /** Asked just before a commit of mail for these domains; undefined: the mail is only scheduled. */
   claimTerms(domains: readonly string[]): ClaimTerms | undefined | Promise<ClaimTerms | undefined>;
 }

@@ -4,11 +4,10 @@
  * connection that says nothing, or of a session that has been idle; only where neither is left, the newcomer is refused.
  */
 import type { Clock } from "../ports/clock.ts";
-import { reply } from "../smtp/reply.ts";
 import { whenReady } from "../lib/when-ready.ts";
 import type { ConnectionHolder, ConnectionId, ConnectionProgress, Entry, Newcomer } from "./admission.ts";
 import { ConnectionPlaces, firstIdle, type Place, type Standing } from "./connection-places.ts";
-import type { Decision, Refusal } from "./decision.ts";
+import { type Refusal, refuse } from "./decision.ts";
 import { networkKey } from "./network-key.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { LimitsSettings } from "./settings.ts";
@@ -19,8 +18,6 @@ type ConnectionNumbers = Pick<LimitsSettings, "connections" | "client_connection
 const handshakesMax = 1000;
 /** Connections that have heard a refusal, or are about to; the files kept free below have room for them. */
 const leavingMax = 50;
-
-const accepted: Decision = { verdict: "accept", reason: "within-limits" };
 
 /** Why a connection lost its place, or got none, without a reply. */
 export type DropReason = "silent" | "idle" | "refused" | "client-connection-rate";
@@ -67,19 +64,12 @@ export class ConnectionLimits {
     if (key !== undefined && !this.#rate.take(key, this.#clock.monotonicMs())) {
       // A handshake would cost us more than the refusal costs the client.
       if (newcomer.handshake) return this.#dropped(newcomer, "client-connection-rate");
-      const text = "Too many connections from your network, try again later";
-      return this.#turnAway(
-        newcomer,
-        refused("4.7.0", text, "client-connection-rate", "limits.client_connection_rate"),
-      );
+      const { perMinute } = this.#rate;
+      return this.#turnAway(newcomer, refuse("client-connection-rate", { limit: perMinute }));
     }
     const { client_connections: perClient } = this.#numbers;
     if (key !== undefined && perClient > 0 && this.#places.servedOf(newcomer.address) >= perClient) {
-      const text = "Too many sessions from your network, try again later";
-      return this.#turnAway(
-        newcomer,
-        refused("4.7.0", text, "too-many-client-connections", "limits.client_connections"),
-      );
+      return this.#turnAway(newcomer, refuse("too-many-client-connections", { limit: perClient }));
     }
     if (newcomer.handshake && !this.#hasHandshakeFor(newcomer)) return this.#admitOrRefuse(newcomer, false);
     if (!this.#isFull || this.#dropSilent(newcomer, ["handshake", "silent"]))
@@ -95,9 +85,8 @@ export class ConnectionLimits {
   }
 
   #admitOrRefuse(newcomer: Newcomer, hasRoom: boolean): Entry {
-    if (hasRoom) return this.#admit(newcomer, newcomer.handshake ? "handshake" : "silent", accepted);
-    const text = "Too many sessions, try again later";
-    return this.#turnAway(newcomer, refused("4.3.2", text, "too-many-connections", "limits.connections"));
+    if (hasRoom) return this.#admit(newcomer, newcomer.handshake ? "handshake" : "silent");
+    return this.#turnAway(newcomer, refuse("too-many-connections", { open: this.#places.served }));
   }
 
   get #isFull(): boolean {
@@ -125,15 +114,15 @@ export class ConnectionLimits {
     else if (progress === "spoke" && place.standing === "silent") this.#places.move(place, "speaking");
   }
 
-  #admit(newcomer: Newcomer, standing: Standing, decision: Decision): Entry {
+  #admit(newcomer: Newcomer, standing: Standing, refusal?: Refusal): Entry {
     const { connection } = this.#places.enter(newcomer, standing, this.#clock.monotonicMs());
-    return { connection, decision };
+    return { connection, ...(refusal === undefined ? undefined : { refusal }) };
   }
 
   /** The newcomer hears why; the oldest of those that have heard it makes room. */
-  #turnAway(newcomer: Newcomer, decision: Refusal): Entry {
+  #turnAway(newcomer: Newcomer, refusal: Refusal): Entry {
     this.#makeRoomToLeave();
-    return this.#admit(newcomer, "leaving", decision);
+    return this.#admit(newcomer, "leaving", refusal);
   }
 
   #makeLeave(place: Place): void {
@@ -172,8 +161,4 @@ const OPEN_FILES_OF_WORK_MAX = 400;
 export function sessionsWithin(openFilesMax: number): number {
   const work = Math.min(OPEN_FILES_OF_WORK_MAX, Math.ceil(openFilesMax / 4));
   return Math.max(1, openFilesMax - OPEN_FILES_WITHOUT_SESSIONS - work);
-}
-
-function refused(status: "4.3.2" | "4.7.0", text: string, reason: string, setting: string): Refusal {
-  return { verdict: "defer", reply: reply(421, status, text), reason, setting };
 }

@@ -5,8 +5,7 @@
  */
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
-import { reply } from "../smtp/reply.ts";
-import type { Refusal } from "./decision.ts";
+import { type Refusal, refuse } from "./decision.ts";
 
 /** `recipients`: those that go into mailboxes of ours, where all do. `undefined`: one of them is to get it. */
 export function checkDeliveredBefore(
@@ -16,9 +15,5 @@ export function checkDeliveredBefore(
   const [first] = recipients;
   if (facts.deliveredTo.length === 0 || first === undefined) return undefined;
   if (!recipients.every(({ address }) => facts.deliveredTo.includes(asciiLowerCase(address)))) return undefined;
-  return {
-    verdict: "reject",
-    reply: reply(554, "5.4.6", `Mail loop: Delivered-To shows that ${first.address} has already received this message`),
-    reason: "delivered-before",
-  };
+  return refuse("delivered-before", { address: first.address });
 }

@@ -57,8 +57,8 @@ async function reason(changes: Partial<DmarcOutcome>, given: Given = {}): Promis
   const verdict = { dmarc: { ...failed, ...changes }, disposition, setting };
   const { claims = { kind: "undecided", reason: "not to be asked" } } = given;
   const mail = { claims, reversePath, hostname: "mail.example.org" };
-  const decision = await checkForwardedAuthor(verdict, mail, { resolver, clock });
-  return decision.verdict === "accept" ? undefined : decision.reason;
+  const refusal = await checkForwardedAuthor(verdict, mail, { resolver, clock });
+  return refusal?.reason;
 }
 
 const forged = "forwarded-author-forged";
@@ -144,12 +144,12 @@ async function reasonWithoutAuthor(claims: ClaimedDomains, given: Given = {}): P
     setting: given.setting ?? "dmarc.unreadable_author",
   };
   const { reversePath = "SRS0=x@mail.example.org", resolver = zone(), clock = new ManualClock() } = given;
-  const decision = await checkForwardedAuthor(
+  const refusal = await checkForwardedAuthor(
     verdict,
     { claims, reversePath, hostname: "mail.example.org" },
     { resolver, clock },
   );
-  return decision.verdict === "accept" ? undefined : decision.reason;
+  return refusal?.reason;
 }
 
 test("an author who cannot be told for certain is not sent on in our name, whatever becomes of the mail here", async () => {
@@ -176,8 +176,8 @@ test("of several authors none may be of ours; those of others go on, and nobody'
 test("unchecked mail of strangers does not go on in the name of our own domains", () => {
   const reason = (claims: ClaimedDomains, reversePath = "SRS0=x@mail.example.org") => {
     const mail = { claims, reversePath, hostname: "mail.example.org", forwardingDomain: "example.org" };
-    const decision = checkUncheckedAuthor(mail);
-    return decision.verdict === "accept" ? undefined : decision.reason;
+    const refusal = checkUncheckedAuthor(mail);
+    return refusal?.reason;
   };
   const known = (...domains: readonly string[]) => ({ kind: "known", domains }) as const;
   for (const domain of ["example.org", "news.example.org", "mail.example.org", "a.mail.example.org"]) {

@@ -13,41 +13,11 @@ import { Alignment } from "../dmarc/alignment.ts";
 import type { ClaimedDomains } from "../dmarc/author-domain.ts";
 import type { DmarcAlignment } from "../dmarc/dmarc-outcome.ts";
 import { DmarcRecords } from "../dmarc/tree-walk.ts";
-import { reply } from "../smtp/reply.ts";
 import { isWithin } from "./authentication/alignment.ts";
 import { LimitedResolver } from "./authentication/limited-resolver.ts";
 import { patienceMs, type SenderAuthenticationPorts } from "./authentication/sender-authentication.ts";
 import type { SenderVerdict } from "./authentication/sender-verdict.ts";
-import type { Decision, Refusal } from "./decision.ts";
-
-const forged: Refusal = {
-  verdict: "reject",
-  reply: reply(
-    550,
-    "5.7.1",
-    "This server hosts the author's domain and does not forward mail that fails its DMARC policy",
-  ),
-  reason: "forwarded-author-forged",
-  setting: "forwarding.domain",
-};
-
-const unknown: Refusal = {
-  verdict: "defer",
-  reply: reply(
-    451,
-    "4.7.1",
-    "Temporary DNS failure: cannot check whether this message may be forwarded; try again later",
-  ),
-  reason: "forwarded-author-unknown",
-  setting: "forwarding.domain",
-};
-
-const unchecked: Refusal = {
-  verdict: "reject",
-  reply: reply(550, "5.7.1", "Mail from a local domain is forwarded only if its sender has been verified"),
-  reason: "forwarded-author-unchecked",
-  setting: "authentication.check",
-};
+import { type Refusal, refuse } from "./decision.ts";
 
 export interface ForwardedMail {
   /** Every domain that some reader of From could take for the author's. */
@@ -67,48 +37,49 @@ export async function checkForwardedAuthor(
   verdict: Pick<SenderVerdict, "dmarc" | "disposition" | "setting">,
   mail: ForwardedMail,
   { resolver, clock }: Pick<SenderAuthenticationPorts, "resolver" | "clock">,
-): Promise<Decision> {
+): Promise<Refusal | undefined> {
   const doubt = doubtAbout(verdict, mail.claims);
-  if (doubt.kind === "none") return { verdict: "accept", reason: doubt.reason };
+  if (doubt.kind === "none") return undefined;
   const identity = spfIdentityOf(mail);
   // SPF says nothing of an address literal.
-  if (identity === undefined) return { verdict: "accept", reason: "no-spf-identity" };
-  if (doubt.kind === "undecided") return unreadable(doubt.reason);
+  if (identity === undefined) return undefined;
+  if (doubt.kind === "undecided") return refuse("forwarded-author-unreadable", { fault: doubt.reason });
   const limited = new LimitedResolver(resolver);
   limited.giveUpAfter(patienceMs, clock);
   try {
     const records = new DmarcRecords(limited);
     for (const domain of doubt.domains) {
       const answer = await new Alignment(records, domain, doubt.organizationalDomain).of(identity, doubt.mode);
-      if (answer === "aligned") return doubt.ifAligned;
-      if (answer === "unknown") return unknown;
+      if (answer === "aligned") return refuse(doubt.ifAligned, { domain });
+      if (answer === "unknown") return refuse("forwarded-author-unknown", { domain });
     }
-    return { verdict: "accept", reason: "author-not-ours" };
+    return undefined;
   } finally {
     limited.done();
   }
 }
 
 /** For mail of strangers whom the settings leave unchecked: without DNS, names that contain each other are of one house. */
-export function checkUncheckedAuthor(mail: ForwardedMail & { readonly forwardingDomain: string }): Decision {
+export function checkUncheckedAuthor(mail: ForwardedMail & { readonly forwardingDomain: string }): Refusal | undefined {
   const { claims } = mail;
   const identity = spfIdentityOf(mail);
-  if (identity === undefined) return { verdict: "accept", reason: "no-spf-identity" };
-  if (claims.kind === "undecided") return unreadable(claims.reason);
+  if (identity === undefined) return undefined;
+  if (claims.kind === "undecided") return refuse("forwarded-author-unreadable", { fault: claims.reason });
   const own = [identity, mail.forwardingDomain];
   const isOurs = (domain: string) => own.some((name) => isWithin(domain, name) || isWithin(name, domain));
-  return claims.domains.some(isOurs) ? unchecked : { verdict: "accept", reason: "author-not-ours" };
+  const ours = claims.domains.find(isOurs);
+  return ours === undefined ? undefined : refuse("forwarded-author-unchecked", { domain: ours });
 }
 
 type Doubt =
-  | { readonly kind: "none"; readonly reason: string }
+  | { readonly kind: "none" }
   | { readonly kind: "undecided"; readonly reason: string }
   | {
       readonly kind: "domains";
       readonly domains: readonly string[];
       readonly organizationalDomain: string | undefined;
       readonly mode: DmarcAlignment;
-      readonly ifAligned: Refusal;
+      readonly ifAligned: "forwarded-author-forged" | "forwarded-author-unknown";
     };
 
 function doubtAbout(
@@ -116,16 +87,22 @@ function doubtAbout(
   claims: ClaimedDomains,
 ): Doubt {
   const { result, policy, authorDomain, organizationalDomain, record } = dmarc;
-  if (setting === "authentication.trusted_forwarders") return { kind: "none", reason: "trusted-forwarder" };
+  if (setting === "authentication.trusted_forwarders") return { kind: "none" };
   if (authorDomain === undefined) {
     if (claims.kind === "undecided") return claims;
     const { domains } = claims;
-    return { kind: "domains", domains, organizationalDomain: undefined, mode: "relaxed", ifAligned: forged };
+    return {
+      kind: "domains",
+      domains,
+      organizationalDomain: undefined,
+      mode: "relaxed",
+      ifAligned: "forwarded-author-forged",
+    };
   }
   const failed = result === "fail" && policy !== "none" && disposition === "junk";
   const hidden = result === "temperror" && setting === "dmarc.temporary_failure";
-  if (!failed && !hidden) return { kind: "none", reason: "author-believed" };
-  const ifAligned = failed ? forged : unknown;
+  if (!failed && !hidden) return { kind: "none" };
+  const ifAligned = failed ? "forwarded-author-forged" : "forwarded-author-unknown";
   const mode = record?.aspf ?? "relaxed";
   return { kind: "domains", domains: [authorDomain], organizationalDomain, mode, ifAligned };
 }
@@ -133,13 +110,4 @@ function doubtAbout(
 /** With the null reverse-path SPF looks at the name in EHLO (RFC 7208 §2.4). */
 function spfIdentityOf({ reversePath, hostname }: ForwardedMail): string | undefined {
   return dnsNameKeyOf(reversePath === "" ? hostname : reversePath.slice(reversePath.lastIndexOf("@") + 1));
-}
-
-function unreadable(reason: string): Refusal {
-  return {
-    verdict: "reject",
-    reply: reply(550, "5.7.1", `The author of this message is unclear, so it is not forwarded: ${reason}`),
-    reason: "forwarded-author-unreadable",
-    setting: "forwarding.domain",
-  };
 }

@@ -5,18 +5,9 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
 import type { Log } from "../ports/log.ts";
-import { reply } from "../smtp/reply.ts";
-import type { Decision } from "./decision.ts";
+import { type Refusal, refuse } from "./decision.ts";
 
 const freshMs = 1000;
-
-const enough: Decision = { verdict: "accept", reason: "enough-space" };
-const noSpace: Decision = {
-  verdict: "defer",
-  reply: reply(452, "4.3.1", "Insufficient disk space, try again later"),
-  reason: "no-space",
-  setting: "limits.free_space",
-};
 
 export interface FreeSpaceOptions {
   readonly files: Files;
@@ -57,11 +48,12 @@ export class FreeSpace {
     this.#reserve = reserve;
   }
 
-  /** `size`: octets announced, 0 when unknown. */
-  check(size: number): Decision {
+  /** `size`: octets announced, 0 when unknown. `undefined`: there is room. */
+  check(size: number): Refusal | undefined {
     if (this.#clock.monotonicMs() - this.#askedAt >= freshMs) this.#asking ??= this.refresh();
     // Content may be copied once before it is in its place.
-    return this.#free - 2 * size >= this.#reserve ? enough : noSpace;
+    if (this.#free - 2 * size >= this.#reserve) return undefined;
+    return refuse("no-space", { size, free: this.#free, reserve: this.#reserve });
   }
 
   /** Resolves when no question to the system is under way. */

@@ -4,34 +4,25 @@
  * really sent must stand somewhere. A From field that cannot be read is refused, since nobody can say whom it names (RFC
  * 6409 §5.1).
  */
-import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { HeaderAddressCheck } from "../message/submission-edits.ts";
-import { reply } from "../smtp/reply.ts";
-import type { Decision } from "./decision.ts";
+import { type Refusal, refuse } from "./decision.ts";
 
-const accepted: Decision = { verdict: "accept", reason: "author-belongs-to-login" };
-
-/** `mayUse`: for each author in their order, then for Sender. */
-export function checkHeaderOwnership(check: HeaderAddressCheck, mayUse: readonly boolean[], login: string): Decision {
+/** `mayUse`: for each author in their order, then for Sender. `undefined`: the login may say so. */
+export function checkHeaderOwnership(
+  check: HeaderAddressCheck,
+  mayUse: readonly boolean[],
+  login: string,
+): Refusal | undefined {
   if (check.kind === "bad") {
-    const reason = `bad-${asciiLowerCase(check.field)}-field`;
-    return { verdict: "reject", reply: reply(554, "5.6.0", check.reason), reason };
+    return refuse(check.field === "From" ? "bad-from-field" : "bad-sender-field", { fault: check.reason });
   }
+  const refused = (whom: string) => refuse("author-not-of-login", { whom, login }, `user ${login}`);
   const authors = check.from.map((_, index) => mayUse[index] === true);
-  if (!authors.includes(true)) return refused("You may not send as the address in From", login);
+  if (!authors.includes(true)) return refused("the address in From");
   if (check.sender !== undefined) {
-    if (mayUse[check.from.length] === true) return accepted;
-    return refused("You may not send as the address in Sender", login);
+    if (mayUse[check.from.length] === true) return undefined;
+    return refused("the address in Sender");
   }
-  if (!authors.includes(false)) return accepted;
-  return refused("You may not send as every address in From; add a Sender field with your own address", login);
-}
-
-function refused(text: string, login: string): Decision {
-  return {
-    verdict: "reject",
-    reply: reply(550, "5.7.1", text),
-    reason: "author-not-of-login",
-    setting: `user ${login}`,
-  };
+  if (!authors.includes(false)) return undefined;
+  return refused("every address in From; add a Sender field with your own address");
 }

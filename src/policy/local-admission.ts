@@ -6,7 +6,7 @@ import type { ClaimTerms } from "../spool/spool.ts";
 import type { Admission, ConnectionHolder, ConnectionId, ConnectionProgress, Entry, Newcomer } from "./admission.ts";
 import type { Client } from "./client.ts";
 import { ConnectionLimits } from "./connection-limits.ts";
-import type { Decision } from "./decision.ts";
+import type { Refusal } from "./decision.ts";
 import { DroppedConnections } from "./dropped-connections.ts";
 import { FreeSpace } from "./free-space.ts";
 import { MessageRate } from "./message-rate.ts";
@@ -66,11 +66,11 @@ export class LocalAdmission implements Admission {
     this.#connections.note(connection, progress);
   }
 
-  roomFor(octets: number): Decision {
+  roomFor(octets: number): Refusal | undefined {
     return this.#space.check(octets);
   }
 
-  countMessage(client: Client): Decision {
+  countMessage(client: Client): Refusal | undefined {
     return this.#rate.check(client, this.#options.clock.monotonicMs());
   }
 

@@ -1,18 +1,9 @@
 /** Messages a minute from one client that is neither logged in nor trusted. */
 import type { Instant } from "../lib/instant.ts";
-import { reply } from "../smtp/reply.ts";
 import type { Client } from "./client.ts";
-import type { Decision } from "./decision.ts";
+import { type Refusal, refuse } from "./decision.ts";
 import { networkKey } from "./network-key.ts";
 import { RateLimit } from "./rate-limit.ts";
-
-const accepted: Decision = { verdict: "accept", reason: "within-rate" };
-const tooMany: Decision = {
-  verdict: "defer",
-  reply: reply(450, "4.7.1", "Too many messages from your network, try again later"),
-  reason: "client-message-rate",
-  setting: "limits.client_message_rate",
-};
 
 export class MessageRate {
   readonly #rate: RateLimit;
@@ -25,10 +16,11 @@ export class MessageRate {
     this.#rate.perMinute = perMinute;
   }
 
-  /** Counts one message. */
-  check(client: Client, now: Instant): Decision {
-    if (client.login !== undefined || client.relayNetwork) return accepted;
+  /** Counts one message. `undefined`: it is not too many. */
+  check(client: Client, now: Instant): Refusal | undefined {
+    if (client.login !== undefined || client.relayNetwork) return undefined;
     const key = networkKey(client.address);
-    return key === undefined || this.#rate.take(key, now) ? accepted : tooMany;
+    if (key === undefined || this.#rate.take(key, now)) return undefined;
+    return refuse("client-message-rate", { network: key, limit: this.#rate.perMinute });
   }
 }

@@ -78,9 +78,9 @@ test("SUB-001 SUB-003 SUB-005: submission needs a login and qualified domains; t
     "530 5.7.0 login-needed",
   );
   assert.equal(summary(checkSender(path("bob@sales"), user)), "554 5.1.8 sender-domain-not-qualified");
-  assert.equal(summary(checkSender(null, user)), "accept sender-accepted");
+  assert.equal(summary(checkSender(null, user)), "nothing against it");
   assert.equal(checkSender(path("a@[192.0.2.1]"), user), undefined);
-  assert.equal(summary(checkSender(path("bob@sales"), stranger)), "accept sender-accepted");
+  assert.equal(summary(checkSender(path("bob@sales"), stranger)), "nothing against it");
   assert.equal(summary(checkRecipientDomain(path("bob@sales"), user)), "554 5.1.2 recipient-domain-not-qualified");
   assert.equal(checkRecipientDomain(path("bob@squeaky.sales"), user), undefined);
   assert.equal(checkRecipientDomain(path("postmaster"), user), undefined);
@@ -89,14 +89,14 @@ test("SUB-001 SUB-003 SUB-005: submission needs a login and qualified domains; t
 
 test("SUB-007: senders and authors must belong to the login", () => {
   assert.equal(summary(checkSenderOwnership("b@x", "ann@example.org", false)), "550 5.7.1 sender-not-of-login");
-  assert.equal(summary(checkSenderOwnership("a@x", "ann@example.org", true)), "accept sender-belongs-to-login");
+  assert.equal(summary(checkSenderOwnership("a@x", "ann@example.org", true)), "nothing against it");
   const from = [path("a@x.test"), path("b@x.test")];
   const check = { kind: "ok", from } as const;
   const withSender = { ...check, sender: path("s@x.test") };
-  assert.equal(summary(checkHeaderOwnership(check, [true, true], "a")), "accept author-belongs-to-login");
+  assert.equal(summary(checkHeaderOwnership(check, [true, true], "a")), "nothing against it");
   assert.equal(summary(checkHeaderOwnership(check, [true], "a")), "550 5.7.1 author-not-of-login");
   assert.equal(summary(checkHeaderOwnership(check, [false, false], "a")), "550 5.7.1 author-not-of-login");
-  assert.equal(summary(checkHeaderOwnership(withSender, [true, false, true], "a")), "accept author-belongs-to-login");
+  assert.equal(summary(checkHeaderOwnership(withSender, [true, false, true], "a")), "nothing against it");
   assert.equal(summary(checkHeaderOwnership(withSender, [true, false, false], "a")), "550 5.7.1 author-not-of-login");
   assert.equal(summary(checkHeaderOwnership(withSender, [false, false, true], "a")), "550 5.7.1 author-not-of-login");
   const bad = { kind: "bad", field: "From", reason: "An address is malformed" } as const;
@@ -111,18 +111,18 @@ test("an author who is not the login's stands in From only beside one who is, an
   ]) {
     assert.equal(summary(checkHeaderOwnership(check, mayUse, "me")), "550 5.7.1 author-not-of-login");
     const declared = { ...check, sender: path("me@x.test") };
-    assert.equal(summary(checkHeaderOwnership(declared, [...mayUse, true], "me")), "accept author-belongs-to-login");
+    assert.equal(summary(checkHeaderOwnership(declared, [...mayUse, true], "me")), "nothing against it");
     assert.equal(summary(checkHeaderOwnership(declared, [...mayUse, false], "me")), "550 5.7.1 author-not-of-login");
   }
 });
 
 test("SMTP-049: messages of one client are limited in rate, those of a login are not", () => {
   const rate = new MessageRate(2);
-  assert.equal(summary(rate.check(stranger, 0)), "accept within-rate");
-  assert.equal(summary(rate.check(stranger, 0)), "accept within-rate");
+  assert.equal(summary(rate.check(stranger, 0)), "nothing against it");
+  assert.equal(summary(rate.check(stranger, 0)), "nothing against it");
   assert.equal(summary(rate.check(stranger, 0)), "450 4.7.1 client-message-rate");
-  assert.equal(summary(rate.check(user, 0)), "accept within-rate");
-  assert.equal(summary(rate.check(stranger, 30_000)), "accept within-rate");
+  assert.equal(summary(rate.check(user, 0)), "nothing against it");
+  assert.equal(summary(rate.check(stranger, 30_000)), "nothing against it");
 });
 
 test("a client whose address cannot be read is counted like any other; this machine's own programs are not", () => {
@@ -148,10 +148,10 @@ test("EXT-001: without space mail is put off with 452, and the disk is asked at 
   const files = new MemoryFiles({ space: 1_000_000 });
   const log = new CollectingLog();
   const space = await FreeSpace.open({ files, clock, log, path: "/", reserve: 500_000 });
-  assert.equal(summary(space.check(0)), "accept enough-space");
+  assert.equal(summary(space.check(0)), "nothing against it");
   assert.equal(summary(space.check(300_000)), "452 4.3.1 no-space");
   files.space = 100;
-  assert.equal(summary(space.check(0)), "accept enough-space");
+  assert.equal(summary(space.check(0)), "nothing against it");
   await clock.advance(1000);
   for (let count = 0; count < 3; count++) space.check(0);
   await space.idle();
@@ -160,7 +160,7 @@ test("EXT-001: without space mail is put off with 452, and the disk is asked at 
   assert.equal(files.trace.filter((line) => line.startsWith("freeBytes")).length, 2);
   assert.deepEqual(log.of("space-short"), [{ path: "/", free: 100, reserve: 500_000 }]);
   space.reconfigure(50);
-  assert.equal(summary(space.check(0)), "accept enough-space");
+  assert.equal(summary(space.check(0)), "nothing against it");
   await space.refresh();
   await space.refresh();
   assert.equal(log.of("space-enough").length, 1, "told once");

@@ -7,36 +7,18 @@
  */
 import type { Resolution } from "../accounts/account-directory.ts";
 import type { Mailbox } from "../address/mailbox.ts";
-import { reply } from "../smtp/reply.ts";
 import { type Client, sendsOwnMail } from "./client.ts";
-import type { Decision } from "./decision.ts";
+import { type Decision, type Refusal, refuse } from "./decision.ts";
 
-const relayDenied: Decision = {
-  verdict: "reject",
-  reply: reply(550, "5.7.1", "Relaying denied: authenticate, or send to a local address"),
-  reason: "relay-denied",
-  setting: "relay.networks",
-};
-const localOnly: Decision = {
-  verdict: "reject",
-  reply: reply(550, "5.1.2", "Only local recipients are accepted here"),
-  reason: "not-local",
-  setting: "listener kind lmtp",
-};
-const routed: Decision = {
-  verdict: "reject",
-  reply: reply(550, "5.7.1", "Addresses with a route in the local part are not accepted"),
-  reason: "route-in-local-part",
-};
 const byLogin: Decision = { verdict: "accept", reason: "logged-in" };
 const byNetwork: Decision = { verdict: "accept", reason: "relay-network", setting: "relay.networks" };
 
 /** For recipients that resolve as not local. */
 export function checkRelay(client: Client): Decision {
   // RFC 2033 §5: LMTP takes over final delivery, and a relay is not that.
-  if (client.listener === "lmtp") return localOnly;
+  if (client.listener === "lmtp") return refuse("not-local", {});
   if (client.login !== undefined) return byLogin;
-  return client.relayNetwork ? byNetwork : relayDenied;
+  return client.relayNetwork ? byNetwork : refuse("relay-denied", {});
 }
 
 /**
@@ -44,7 +26,7 @@ export function checkRelay(client: Client): Decision {
  * out of local-parts, so strangers cannot send them through us. Who may relay gains nothing by a route, and names like
  * `x%y` are what programs make of an encoded address.
  */
-export function checkRouteInLocalPart(mailbox: Mailbox, resolution: Resolution, client: Client): Decision | undefined {
+export function checkRouteInLocalPart(mailbox: Mailbox, resolution: Resolution, client: Client): Refusal | undefined {
   if (resolution.kind !== "local" || resolution.via !== "any" || sendsOwnMail(client)) return undefined;
-  return /[@%!]/.test(mailbox.localPart) ? routed : undefined;
+  return /[@%!]/.test(mailbox.localPart) ? refuse("route-in-local-part", {}, resolution.setting) : undefined;
 }

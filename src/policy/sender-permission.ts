@@ -4,51 +4,27 @@
  * refused for itself (RFC 6409 §3.2, RFC 5321 §6.1).
  */
 import type { ForwardPath, ReversePath } from "../smtp/envelope.ts";
-import { reply } from "../smtp/reply.ts";
 import { isSubmission, type Client } from "./client.ts";
-import type { Decision } from "./decision.ts";
+import { type Refusal, refuse } from "./decision.ts";
 
-const accepted: Decision = { verdict: "accept", reason: "sender-accepted" };
-const ownSender: Decision = { verdict: "accept", reason: "sender-belongs-to-login" };
-export const loginNeeded: Decision = {
-  verdict: "reject",
-  reply: reply(530, "5.7.0", "Authentication required"),
-  reason: "login-needed",
-};
-const notFullyQualifiedSender: Decision = {
-  verdict: "reject",
-  reply: reply(554, "5.1.8", "The sender's domain is not fully qualified"),
-  reason: "sender-domain-not-qualified",
-};
-const notFullyQualifiedRecipient: Decision = {
-  verdict: "reject",
-  reply: reply(554, "5.1.2", "The recipient's domain is not fully qualified"),
-  reason: "recipient-domain-not-qualified",
-};
-
-/** What can be said without asking for the login's addresses; `undefined`: {@link checkSenderOwnership} decides. */
-export function checkSender(reversePath: ReversePath, client: Client): Decision | undefined {
-  if (!isSubmission(client)) return accepted;
-  if (client.login === undefined) return loginNeeded;
-  if (reversePath === null) return accepted;
-  return isFullyQualified(reversePath.domainKey) ? undefined : notFullyQualifiedSender;
+/** What can be said without asking for the login's addresses. `undefined`: nothing against it. */
+export function checkSender(reversePath: ReversePath, client: Client): Refusal | undefined {
+  if (!isSubmission(client)) return undefined;
+  if (client.login === undefined) return refuse("login-needed", {});
+  if (reversePath === null || isFullyQualified(reversePath.domainKey)) return undefined;
+  return refuse("sender-domain-not-qualified", { domain: reversePath.domainKey });
 }
 
-export function checkSenderOwnership(reversePath: string, login: string, mayUse: boolean): Decision {
-  if (mayUse) return ownSender;
-  return {
-    verdict: "reject",
-    reply: reply(550, "5.7.1", "You may not send as this sender"),
-    reason: "sender-not-of-login",
-    setting: `user ${login} may not send as ${reversePath}`,
-  };
+/** `undefined`: the login may use the reverse-path. */
+export function checkSenderOwnership(reversePath: string, login: string, mayUse: boolean): Refusal | undefined {
+  return mayUse ? undefined : refuse("sender-not-of-login", { login, sender: reversePath }, `user ${login}`);
 }
 
 /** Submission only: `bob@sales` is never completed (RFC 6409 §4.2). `undefined`: nothing against it. */
-export function checkRecipientDomain(forwardPath: ForwardPath, client: Client): Decision | undefined {
+export function checkRecipientDomain(forwardPath: ForwardPath, client: Client): Refusal | undefined {
   if (!isSubmission(client) || forwardPath.domainKey === "" || isFullyQualified(forwardPath.domainKey))
     return undefined;
-  return notFullyQualifiedRecipient;
+  return refuse("recipient-domain-not-qualified", { domain: forwardPath.domainKey });
 }
 
 /** An address literal, or a name of at least two labels. */

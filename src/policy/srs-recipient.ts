@@ -6,20 +6,9 @@
  * exists (Postfix asks as `double-bounce@`) would refuse all forwarded mail. `docs/forwarding.md` tells more.
  */
 import type { ReversedRecipient } from "../address/srs.ts";
-import { reply } from "../smtp/reply.ts";
-import type { Decision } from "./decision.ts";
+import { type Decision, refuse } from "./decision.ts";
 
 const accepted: Decision = { verdict: "accept", reason: "forwarding-address", setting: "forwarding.rewrite_sender" };
-const forged: Decision = {
-  verdict: "reject",
-  reply: reply(550, "5.1.1", "No such forwarding address: this server did not create it, or it has expired"),
-  reason: "forwarding-address-forged",
-};
-const expired: Decision = {
-  verdict: "reject",
-  reply: reply(550, "5.1.1", "This forwarding address has expired"),
-  reason: "forwarding-address-expired",
-};
 
 /** Accepted: the mail goes on to `reversed.mailbox`. */
 export function checkSrsRecipient(reversed: ReversedRecipient): Decision {
@@ -27,9 +16,9 @@ export function checkSrsRecipient(reversed: ReversedRecipient): Decision {
     case "address":
       return accepted;
     case "forged":
-      return forged;
+      return refuse("forwarding-address-forged", {});
     case "expired":
-      return expired;
+      return refuse("forwarding-address-expired", {});
     default:
       return reversed satisfies never;
   }

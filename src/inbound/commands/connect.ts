@@ -1,13 +1,13 @@
 /** The greeting: whether the client is served at all. */
-import type { Decision } from "../../policy/decision.ts";
+import type { Refusal } from "../../policy/decision.ts";
 import type { SessionState } from "../session-state.ts";
 import { verdictOf, type Verdict } from "../verdict.ts";
 
-/** `decision`: made when the connection was accepted. */
-export function checkConnect(state: SessionState, decision: Decision): Verdict {
-  if (decision.verdict !== "accept") {
-    const { reason, setting, reply } = decision;
+/** `refusal`: decided when the connection was accepted. */
+export function checkConnect(state: SessionState, refusal: Refusal | undefined): Verdict {
+  if (refusal !== undefined) {
+    const { reason, setting, reply } = refusal;
     state.log.event("session-refused", { client: state.client.address, reason, setting, reply: reply.code });
   }
-  return verdictOf(decision);
+  return verdictOf(refusal);
 }

@@ -10,8 +10,8 @@ import { noted, proceed, verdictOf, type Verdict } from "../verdict.ts";
 export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict | Promise<Verdict> {
   const { admission, intake } = state.services;
   const { envelope } = phaseOf(state, "transaction");
-  return whenReady(admission.roomFor(event.declaredSize ?? 0), (space) => {
-    if (space.verdict !== "accept") return refuse(state, space);
+  return whenReady(admission.roomFor(event.declaredSize ?? 0), (short) => {
+    if (short !== undefined) return refuse(state, short);
     const submission = intake.begin(originOf(state, envelope, { checkLineEnds: event.via === "BDAT" }), envelope);
     state.phase = { kind: "receiving", envelope, submission };
     return proceed;

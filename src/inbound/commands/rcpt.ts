@@ -3,27 +3,19 @@ import type { Resolution, Target } from "../../accounts/account-directory.ts";
 import { formatMailbox } from "../../address/mailbox-text.ts";
 import type { Mailbox } from "../../address/mailbox.ts";
 import { looksLikeSrs, type ReversedRecipient } from "../../address/srs.ts";
-import { memoryShort } from "../../intake/content-refusals.ts";
 import { whenReady } from "../../lib/when-ready.ts";
 import { sendsOwnMail } from "../../policy/client.ts";
-import type { Decision } from "../../policy/decision.ts";
+import { type Decision, refuse } from "../../policy/decision.ts";
 import { checkRecipientExists } from "../../policy/recipient-existence.ts";
 import { checkRelay, checkRouteInLocalPart } from "../../policy/relay-permission.ts";
 import { checkRecipientDomain } from "../../policy/sender-permission.ts";
 import { checkSrsRecipient } from "../../policy/srs-recipient.ts";
 import type { RecipientEvent } from "../../smtp/server/event.ts";
-import { reply } from "../../smtp/reply.ts";
 import type { SessionState } from "../session-state.ts";
-import { noted, verdictOf, type Verdict } from "../verdict.ts";
+import { noted, proceed, verdictOf, type Verdict } from "../verdict.ts";
 
 /** Objects and slots of maps beside the text of an address. */
 const recipientOverhead = 300;
-
-const tooManyTargets: Decision = {
-  verdict: "defer",
-  reply: reply(452, "4.5.3", "These aliases expand to too many recipients; send the others in another message"),
-  reason: "too-many-expanded-recipients",
-};
 
 export function checkRecipient(state: SessionState, event: RecipientEvent): Verdict | Promise<Verdict> {
   const { forwardPath } = event;
@@ -79,8 +71,12 @@ function proceedRecipient(
   if (phase.kind !== "transaction") return noted;
   const { envelope } = phase;
   let decision = decided;
-  if (decision.verdict === "accept" && !envelope.hasRoomFor(targets.length)) decision = tooManyTargets;
-  if (decision.verdict === "accept" && !state.memory.holdRecipient(octetsOf(event, targets))) decision = memoryShort;
+  if (decision.verdict === "accept" && !envelope.hasRoomFor(targets.length)) {
+    decision = refuse("too-many-expanded-recipients", { targets: targets.length });
+  }
+  if (decision.verdict === "accept" && !state.memory.holdRecipient(octetsOf(event, targets))) {
+    decision = refuse("memory-short", {});
+  }
   if (decision.verdict === "accept") {
     envelope.add(forwardPath, parameters, targets, {
       reason: decision.reason,
@@ -94,7 +90,7 @@ function proceedRecipient(
     const client = state.client.address;
     state.log.event("recipient-refused", { client, from, to, reason, setting, reply: decision.reply.code });
   }
-  return verdictOf(decision);
+  return decision.verdict === "accept" ? proceed : verdictOf(decision);
 }
 
 /** What a recipient takes in memory, roughly. */

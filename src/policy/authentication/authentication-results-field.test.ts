@@ -5,6 +5,7 @@ import type { DkimOutcome } from "../../dkim/dkim-outcome.ts";
 import { formatAuthenticationResults, parseAuthenticationResults } from "../../message/authentication-results.ts";
 import { unfold } from "../../message/header-section.ts";
 import { failingFindings } from "../../testing/sender-zone.ts";
+import { refuse } from "../decision.ts";
 import { methodResults } from "./authentication-results-field.ts";
 import type { SenderFindings, SenderHandling } from "./sender-verdict.ts";
 
@@ -87,7 +88,7 @@ test("an IPv6 client is quoted, since a colon is no part of a token", () => {
 });
 
 test("a refused message is told as such", () => {
-  const decision = { verdict: "reject", reply: { code: 550, lines: [] }, reason: "dmarc-fail" } as const;
+  const decision = refuse("dmarc-fail", { author: "example.org", policy: "policy reject", failures: "" });
   assert.match(field(failingFindings(), { disposition: "deliver", decision, why: "" }), /\(p=reject dis=reject\)/);
 });
 

@@ -4,7 +4,7 @@ import type { DkimOutcome } from "../../dkim/dkim-outcome.ts";
 import type { DmarcOutcome } from "../../dmarc/dmarc-outcome.ts";
 import type { OverrideReason } from "../../dmarc/report/aggregate-report.ts";
 import type { SpfOutcome } from "../../spf/spf-outcome.ts";
-import type { Decision } from "../decision.ts";
+import type { Refusal } from "../decision.ts";
 import type { ReverseDnsOutcome } from "./reverse-dns.ts";
 
 export interface SenderFindings {
@@ -27,7 +27,7 @@ export interface SenderHandling {
   /** Where it goes when it is taken: `junk` marks it, and mailboxes put it into Junk. */
   readonly disposition: "deliver" | "junk";
   /** Refused or put off; absent: taken. */
-  readonly decision?: Exclude<Decision, { readonly verdict: "accept" }>;
+  readonly decision?: Refusal;
   readonly override?: PolicyOverride;
   /** A sentence for people: what was done and why. */
   readonly why: string;

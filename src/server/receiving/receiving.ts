@@ -59,7 +59,7 @@ export async function openReceiving(
   const opened = settings.listener.map(({ kind }, index): OpenListener => {
     return { kind, endpoint: inbound.endpoints[index] ?? { kind: "unix", path: "" } };
   });
-  return { listeners: opened, takesMail: () => admission.roomFor(0).verdict === "accept" && intake.takesMail };
+  return { listeners: opened, takesMail: () => admission.roomFor(0) === undefined && intake.takesMail };
 }
 
 /** Says it where the system lets this process have fewer sessions than are configured. */

@@ -1,0 +1,318 @@
+/**
+ * Every reason for which mail is refused or taken, once: what the peer hears, what it means, what to do. docs/refusals.md is
+ * made from this.
+ */
+import type { EnhancedStatus } from "../smtp/enhanced-status.ts";
+
+interface DeclaredRefusal<Text extends string = string> {
+  /** 5yz refuses for good, 4yz for now. */
+  readonly code: number;
+  readonly status: EnhancedStatus;
+  /** What the peer hears. `{name}` is an input; what stands in `[…]` is left out where its last input is empty. */
+  readonly text: Text;
+  readonly meaning: string;
+  /** What the operator or the sender can do. */
+  readonly next: string;
+  /** The setting that decides, where it is always the same one. */
+  readonly setting: string | undefined;
+}
+
+function refusal<const Text extends string>(
+  code: number,
+  status: EnhancedStatus,
+  text: Text,
+  more: { readonly meaning: string; readonly next: string; readonly setting?: string },
+): DeclaredRefusal<Text> {
+  return { code, status, text, setting: undefined, ...more };
+}
+
+const connections = {
+  "too-many-connections": refusal(421, "4.3.2", "Too many sessions, try again later", {
+    meaning: "As many connections are open as the server may have, and none of them is silent or idle.",
+    next: "The client tries again. Raise the limit if the machine has room for more.",
+    setting: "limits.connections",
+  }),
+  "too-many-client-connections": refusal(421, "4.7.0", "Too many sessions from your network, try again later", {
+    meaning: "As many connections are open from the client's network as one network may have.",
+    next: "The client tries again. List it in `relay.networks` if it is yours, or raise the limit.",
+    setting: "limits.client_connections",
+  }),
+  "client-connection-rate": refusal(421, "4.7.0", "Too many connections from your network, try again later", {
+    meaning: "The client's network opens more connections a minute than one network may.",
+    next: "The client tries again. List it in `relay.networks` if it is yours, or raise the limit.",
+    setting: "limits.client_connection_rate",
+  }),
+};
+
+const senders = {
+  "login-needed": refusal(530, "5.7.0", "Authentication required", {
+    meaning: "A client that has not logged in tries to submit mail.",
+    next: "Configure the client to log in.",
+  }),
+  "sender-domain-not-qualified": refusal(554, "5.1.8", "The sender's domain is not fully qualified", {
+    meaning: "A client submits mail from a domain of one label, which nobody elsewhere can answer.",
+    next: "Configure the client to use its full address.",
+  }),
+  "sender-not-of-login": refusal(550, "5.7.1", "You may not send as this sender", {
+    meaning: "The reverse-path is not an address of the user who has logged in.",
+    next: "Send from an address of the user, or add an alias for it that leads to the user.",
+  }),
+  "client-message-rate": refusal(450, "4.7.1", "Too many messages from your network, try again later", {
+    meaning: "The client's network sends more messages a minute than one network may.",
+    next: "The client tries again. List it in `relay.networks` if it is yours, or raise the limit.",
+    setting: "limits.client_message_rate",
+  }),
+};
+
+const recipients = {
+  "relay-denied": refusal(550, "5.7.1", "Relaying denied: authenticate, or send to a local address", {
+    meaning: "The recipient's domain is elsewhere, and the client may not send there through this server.",
+    next: "Log in, or list the client in `relay.networks`. If the domain is yours, declare it as a `[[domain]]`.",
+    setting: "relay.networks",
+  }),
+  "not-local": refusal(550, "5.1.2", "Only local recipients are accepted here", {
+    meaning: "An LMTP listener was given a recipient elsewhere; LMTP is for final delivery only.",
+    next: "Send such mail to an SMTP listener.",
+    setting: "listener kind lmtp",
+  }),
+  "recipient-domain-not-qualified": refusal(554, "5.1.2", "The recipient's domain is not fully qualified", {
+    meaning: "A client submits mail to a domain of one label, which this server does not complete.",
+    next: "Use the full address.",
+  }),
+  "route-in-local-part": refusal(550, "5.7.1", "Addresses with a route in the local part are not accepted", {
+    meaning: "The name has an `@`, `%` or `!`, which the server behind this one may read as a route to somewhere else.",
+    next: "Use the address of the final recipient.",
+  }),
+  "unknown-recipient": refusal(550, "5.1.1", "No such user here[: {address}]", {
+    meaning: "The domain is ours, and it has no such user, alias or catch-all.",
+    next: "Correct the address, or add the user or the alias.",
+  }),
+  "alias-loop": refusal(451, "4.3.5", "The alias is misconfigured, try again later", {
+    meaning: "The alias leads back to itself and to nobody else.",
+    next: "Correct `to` of the alias and reload; the clients try again meanwhile.",
+  }),
+  "alias-too-large": refusal(451, "4.3.5", "The alias is misconfigured, try again later", {
+    meaning: "The alias leads to more recipients than an alias may.",
+    next: "Divide the alias and reload; the clients try again meanwhile.",
+  }),
+  "alias-without-target": refusal(451, "4.3.5", "The alias is misconfigured, try again later", {
+    meaning: "The alias leads to nobody.",
+    next: "Correct `to` of the alias and reload; the clients try again meanwhile.",
+  }),
+  "forwarding-address-forged": refusal(
+    550,
+    "5.1.1",
+    "No such forwarding address: this server did not create it, or it has expired",
+    {
+      meaning: "The recipient looks like a rewritten reverse-path of ours (SRS), and no key of ours made it.",
+      next: "Nothing, as a rule: it is spam. After a restore from an old backup, newer keys may be missing.",
+    },
+  ),
+  "forwarding-address-expired": refusal(550, "5.1.1", "This forwarding address has expired", {
+    meaning: "The recipient is a rewritten reverse-path of ours (SRS) that is older than three weeks.",
+    next: "Write to the sender of the original message.",
+  }),
+  "too-many-expanded-recipients": refusal(
+    452,
+    "4.5.3",
+    "These aliases expand to too many recipients; send the others in another message",
+    {
+      meaning: "With the targets of its aliases, the message has as many recipients as one message may.",
+      next: "The client sends the others in another message.",
+    },
+  ),
+};
+
+const content = {
+  "no-space": refusal(452, "4.3.1", "Insufficient disk space, try again later", {
+    meaning: "The disk of `data_dir` has no room for the message beside what must stay free.",
+    next: "Make room on the disk; the clients try again meanwhile.",
+    setting: "limits.free_space",
+  }),
+  "memory-short": refusal(452, "4.3.2", "The server is too busy to accept this message, try again later", {
+    meaning: "All sessions together hold as much as they may, and this one holds the most.",
+    next: "The client tries again. Raise the limit if the machine has the memory.",
+    setting: "limits.session_memory",
+  }),
+  "spool-failed": refusal(451, "4.3.0", "The message could not be stored, try again later", {
+    meaning: "The spool did not store the message. The log has the cause.",
+    next: "The client tries again; see the log event for what failed.",
+  }),
+  "header-too-large": refusal(552, "5.3.4", "The message header is too large[: {place}]", {
+    meaning: "The header section is larger than it may be.",
+    next: "Send the message with less in its header, or raise the limit.",
+    setting: "limits.header_size",
+  }),
+  "header-begins-with-white-space": refusal(554, "5.6.0", "{fault}[: {place}]", {
+    meaning: "The first line begins with white space, so that programs differ on what the header is.",
+    next: "Correct the program that made the message.",
+  }),
+  "header-stray-octets": refusal(554, "5.6.0", "{fault}[: {place}]", {
+    meaning: "The header has octets on which programs differ, so that a field could be hidden from some of them.",
+    next: "Correct the program that made the message.",
+  }),
+  "bad-from-field": refusal(554, "5.6.0", "{fault}", {
+    meaning: "A submitted message has no From field, several, or one that cannot be read.",
+    next: "Correct the program that made the message.",
+  }),
+  "bad-sender-field": refusal(554, "5.6.0", "{fault}", {
+    meaning: "A submitted message has several Sender fields, or one that cannot be read.",
+    next: "Correct the program that made the message.",
+  }),
+  "author-not-of-login": refusal(550, "5.7.1", "You may not send as {whom}", {
+    meaning: "From or Sender names an address that is not the user's who has logged in.",
+    next: "Send from an address of the user, or add an alias for it that leads to the user.",
+  }),
+};
+
+const loops = {
+  "too-many-hops": refusal(554, "5.4.6", "Mail loop: the message has passed through {servers} servers", {
+    meaning: "The message has so many Received fields that it probably goes round in a circle.",
+    next: "Find the alias or route that leads back. Raise the limit if the way is really so long.",
+    setting: "queue.hop_limit",
+  }),
+  "delivered-before": refusal(
+    554,
+    "5.4.6",
+    "Mail loop: Delivered-To shows that {address} has already received this message",
+    {
+      meaning: "Delivered-To names every mailbox of ours that the message is for, so it was there before.",
+      next: "Find what sends mail on from the mailbox to itself.",
+    },
+  ),
+  "own-loop": refusal(554, "5.4.6", "Mail loop: the message has passed through this server several times", {
+    meaning: "The message has passed through this server several times, and its reverse-path may be forged.",
+    next: "Find the alias or route that leads back.",
+  }),
+};
+
+const authentication = {
+  "spf-fail": refusal(550, "5.7.23", "SPF: {client} may not send for {domain}[; {domain} explains: {explanation}]", {
+    meaning: "The SPF record of the reverse-path's domain does not name the client.",
+    next: "The domain's owner adds the client to the record, or the sender uses the domain's own server.",
+    setting: "authentication.spf_fail",
+  }),
+  "spf-permerror": refusal(550, "5.7.24", "SPF: the record of {domain} is invalid: {fault}", {
+    meaning: "The SPF record of the reverse-path's domain cannot be used.",
+    next: "The domain's owner corrects the record.",
+    setting: "authentication.spf_fail",
+  }),
+  "spf-temperror": refusal(
+    451,
+    "4.4.3",
+    "Temporary DNS failure: cannot read the SPF record of {domain}; try again later",
+    {
+      meaning: "DNS does not answer for the SPF record of the reverse-path's domain.",
+      next: "The client tries again.",
+      setting: "authentication.spf_fail",
+    },
+  ),
+  "dmarc-fail": refusal(550, "5.7.1", "Mail from {author} fails DMARC ({policy}): {failures}", {
+    meaning: "Nothing shows that the author's domain sent the message, and it is refused for that.",
+    next: "The sender uses the domain's own server. [Overrides](sender-authentication.md#overrides) let such mail in.",
+  }),
+  "dmarc-temperror": refusal(
+    451,
+    "4.7.1",
+    "Temporary DNS failure: cannot verify that {author} sent this; try again later",
+    {
+      meaning: "DNS does not answer, and what it says could decide what is done with the message.",
+      next: "The client tries again.",
+      setting: "dmarc.temporary_failure",
+    },
+  ),
+  "unreadable-author": refusal(550, "5.7.1", "The From field does not identify a single domain: {fault}", {
+    meaning: "From is missing, cannot be read, or names several domains.",
+    next: "The sender corrects the program that made the message.",
+    setting: "dmarc.unreadable_author",
+  }),
+};
+
+const forwarding = {
+  "forwarded-author-forged": refusal(
+    550,
+    "5.7.1",
+    "This server hosts the author's domain and does not forward mail that fails its DMARC policy",
+    {
+      meaning: "Forwarded from here, a forgery in the name of a domain of ours would pass for real.",
+      next: "The sender uses the domain's own server.",
+      setting: "forwarding.domain",
+    },
+  ),
+  "forwarded-author-unknown": refusal(
+    451,
+    "4.7.1",
+    "Temporary DNS failure: cannot check whether this message may be forwarded; try again later",
+    {
+      meaning: "DNS does not say whether the author's domain is one of ours.",
+      next: "The client tries again.",
+      setting: "forwarding.domain",
+    },
+  ),
+  "forwarded-author-unchecked": refusal(
+    550,
+    "5.7.1",
+    "Mail from a local domain is forwarded only if its sender has been verified",
+    {
+      meaning: "The message is in the name of a domain of ours, leads elsewhere, and senders are not checked.",
+      next: "Check senders, or have the sender log in.",
+      setting: "authentication.check",
+    },
+  ),
+  "forwarded-author-unreadable": refusal(
+    550,
+    "5.7.1",
+    "The author of this message is unclear, so it is not forwarded: {fault}",
+    {
+      meaning: "Readers of From could take the message for one of a domain of ours.",
+      next: "The sender corrects the program that made the message.",
+      setting: "forwarding.domain",
+    },
+  ),
+} as const;
+
+/** By the step of the conversation, as the documentation has them. */
+export const refusalSubjects = {
+  Connections: connections,
+  Senders: senders,
+  Recipients: recipients,
+  Content: content,
+  Loops: loops,
+  "Sender authentication": authentication,
+  Forwarding: forwarding,
+} as const satisfies Readonly<Record<string, Readonly<Record<string, DeclaredRefusal>>>>;
+
+const declared = {
+  ...connections,
+  ...senders,
+  ...recipients,
+  ...content,
+  ...loops,
+  ...authentication,
+  ...forwarding,
+} as const;
+
+export const refusals: Readonly<Record<RefusalReason, DeclaredRefusal>> = declared;
+
+export type RefusalReason = keyof typeof declared;
+
+type Named<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}` ? Name | Named<Rest> : never;
+
+/** What the words of a refusal are made with. */
+export type InputsOf<Reason extends RefusalReason> = {
+  readonly [Name in Named<(typeof declared)[Reason]["text"]>]: string | number;
+};
+
+/** Why a recipient is taken, as `explain` tells it. */
+export const acceptances = {
+  "logged-in": "the client had logged in, so it may send anywhere",
+  "relay-network": "the client is in a network that may relay",
+  "local-user": "it is the address of a user here",
+  "local-alias": "it is an alias here",
+  "local-catch-all": "no user here has the address, and the domain has a catch-all",
+  "local-postmaster": "every domain has a postmaster",
+  "local-any": "every name in the domain is accepted",
+  "forwarding-address": "it is a reverse-path that this server rewrote, so the mail goes back to the original sender",
+} as const;
+
+export type AcceptanceReason = keyof typeof acceptances;
