@@ -1,8 +1,15 @@
-/** How near a test is to a file: the number of imports on the shortest way from one to the other; threads and programs that it starts count. */
+/**
+ * How near a test is to a file: the number of imports on the shortest way from one to the other. Threads and programs that
+ * it starts count as imports.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-const specifier = /(?:from|import|new URL)\s*\(?\s*["'](\.[^"']+\.ts)["']/g;
+/** However a test puts the path of the program together. */
+const program = /\bmain\.ts["`]|\bbin\/posthaste["`]/;
+
+/** Of modules, and of threads, which are named without their ending where they may be built. */
+const specifier = /(?:from|import|new URL)\s*\(?\s*["'`](\.[^"'`]+?)(?:\.ts|\$\{extension\})["'`]/g;
 
 export class Imports {
   readonly #root: string;
@@ -28,8 +35,9 @@ export class Imports {
     const text = readFileSync(path.join(this.#root, file), "utf8");
     // A test may have imports in its texts.
     const targets = [...text.matchAll(specifier)]
-      .map(([, target]) => path.join(path.dirname(file), target ?? ""))
+      .map(([, target]) => path.join(path.dirname(file), `${target ?? ""}.ts`))
       .filter((target) => existsSync(path.join(this.#root, target)));
+    if (file.startsWith("test/") && program.test(text)) targets.push("src/main.ts");
     this.#targets.set(file, targets);
     return targets;
   }
