@@ -247,8 +247,8 @@ export class Submission {
     let events: readonly HistoryEvent[];
     try {
       if (content.pendingWrite !== undefined) await content.pendingWrite;
-      if (!this.#become({ kind: "committing" })) return undefined;
       const claim = await admission.claimTerms(message.recipients.map(({ domain }) => domain));
+      if (!this.#become({ kind: "committing" })) return undefined;
       events = [own?.event ?? { ...event, at: clock.now(), size: writer.size }];
       ({ claimed } = await writer.commit(message, {
         events,

@@ -33,7 +33,7 @@ export function intakeContract(spoolName: string, open: Open): void {
       completeWhenAccepted(bench, origin),
     );
     check("what the spool refuses is deferred, and nothing of it is kept", async (bench) => {
-      for (const wait of ["append", "commit"] as const) await refusedBySpool(bench, origin, wait);
+      for (const wait of ["append", "terms", "commit"] as const) await refusedBySpool(bench, origin, wait);
     });
     check("an end in every state but the commit keeps nothing; in the commit it changes nothing", async (bench) => {
       for (const wait of origin.waits) await abandonedAt(bench, origin, wait);
@@ -107,7 +107,7 @@ async function refusedBySpool(bench: IntakeBench, origin: OriginCase, wait: Wait
     assert.equal(refused.cause, error);
     await assertNothingKept(bench);
   }
-  assert.equal(bench.intake.takesMail, wait === "append");
+  assert.equal(bench.intake.takesMail, wait !== "commit");
 }
 
 async function abandonedAt(bench: IntakeBench, origin: OriginCase, wait: Wait): Promise<void> {

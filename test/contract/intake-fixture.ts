@@ -22,7 +22,7 @@ import { type SpoolHarness, terms } from "./spool-fixture.ts";
 export const hostname = "mail.example.net";
 
 /** What a submission waits for. */
-export type Wait = "append" | "dns" | "directory" | "signing" | "forwarding" | "commit";
+export type Wait = "append" | "dns" | "directory" | "signing" | "forwarding" | "terms" | "commit";
 
 export interface OriginCase {
   readonly name: string;
@@ -60,7 +60,7 @@ function ofClient(trust: ClientTrust, listener: "mx" | "submission" | "lmtp", wa
 function ofLetter(name: string, more: Partial<Letter>, event: "told" | "its own"): OriginCase {
   return {
     name,
-    waits: ["append", "signing", "commit"],
+    waits: ["append", "signing", "terms", "commit"],
     slices: [letterContent],
     begin: ({ harness: { clock }, ids }) => {
       const id = ids.next();
@@ -78,10 +78,10 @@ function ofLetter(name: string, more: Partial<Letter>, event: "told" | "its own"
 
 /** Whoever brings mail. */
 export const origins: readonly OriginCase[] = [
-  ofClient("stranger", "mx", ["dns", "append", "forwarding", "commit"]),
-  ofClient("known", "lmtp", ["append", "forwarding", "commit"]),
-  ofClient("relay", "mx", ["append", "signing", "forwarding", "commit"]),
-  ofClient("submitter", "submission", ["append", "directory", "signing", "commit"]),
+  ofClient("stranger", "mx", ["dns", "append", "forwarding", "terms", "commit"]),
+  ofClient("known", "lmtp", ["append", "forwarding", "terms", "commit"]),
+  ofClient("relay", "mx", ["append", "signing", "forwarding", "terms", "commit"]),
+  ofClient("submitter", "submission", ["append", "directory", "signing", "terms", "commit"]),
   ofLetter("a report of ours", { reportOn: "M00000000001" }, "told"),
   ofLetter("an aggregate report of ours", { reversePath: "reports@example.net" }, "its own"),
 ];
@@ -138,7 +138,8 @@ export class IntakeBench {
         ...{ clock, random, ids: this.ids, signing: this.#signing(), forwarding: this.#forwarding() },
         spool: { begin: () => this.#writer(harness.spool.begin()) },
         accounts: { mayUse: async () => (await this.#pass("directory"), true) },
-        queue: { claimTermsForFresh: () => terms, accepted: (claimed) => this.handed.push(claimed) },
+        admission: { claimTerms: async () => (await this.#pass("terms"), terms) },
+        queue: { accepted: (claimed) => this.handed.push(claimed) },
         reporter: { expandedReport: () => Promise.resolve(undefined) },
         authentication: new SenderAuthentication({ resolver, clock, log: this.log }, senderSettings()),
       },

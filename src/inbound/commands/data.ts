@@ -9,9 +9,12 @@ import { noted, proceed, verdictOf, type Verdict } from "../verdict.ts";
 
 export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict | Promise<Verdict> {
   const { admission, intake } = state.services;
-  const { envelope } = phaseOf(state, "transaction");
   return whenReady(admission.roomFor(event.declaredSize ?? 0), (short) => {
+    const { phase } = state;
+    // The client is gone: the answer came after it.
+    if (phase.kind !== "transaction") return noted;
     if (short !== undefined) return refuse(state, short);
+    const { envelope } = phase;
     const submission = intake.begin(originOf(state, envelope, { checkLineEnds: event.via === "BDAT" }), envelope);
     state.phase = { kind: "receiving", envelope, submission };
     return proceed;
