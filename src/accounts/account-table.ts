@@ -293,11 +293,13 @@ export class AccountTable {
       for (const address of addresses) {
         const found = this.resolve(mailboxOf(address));
         if (found.kind === "unknown" || (found.kind === "broken" && found.reason === "alias-without-target")) {
-          const message = found.kind === "unknown" ? `${address} does not exist here` : `${address} leads to nobody`;
+          const message = found.kind === "unknown" ? `${address} does not exist here` : `${address} reaches no mailbox`;
           problems.push({ section, index, message, mayBeStored: true });
         } else if (found.kind === "broken") {
           const message =
-            found.reason === "alias-loop" ? `${address} leads in a circle` : `${address} leads to too many addresses`;
+            found.reason === "alias-loop"
+              ? `${address} leads back to itself`
+              : `${address} expands to too many addresses`;
           problems.push({ section, index, message });
         }
       }

@@ -14,49 +14,51 @@ export const domainSettings = z
     name: z
       .string()
       .refine((text) => !text.startsWith("[") && domainKeyOf(text) !== undefined, "not a domain name")
-      .describe("The domain, in A- or U-labels, without a final dot. Mail for it is local. Applies on reload."),
+      .describe(
+        "The domain name, in A-labels or U-labels, without a final dot. Mail for it is local. Applies on reload.",
+      ),
     catch_all: address()
       .optional()
       .describe(
-        "Where mail for names goes that are no user and no alias; without it they get 550 5.1.1. Applies on reload.",
+        "The address that receives mail for names that are neither a user nor an alias. Without it, such mail is refused with 550 5.1.1. Applies on reload.",
       ),
     recipients: z
       .enum(["known", "any"])
       .default("known")
       .describe(
-        '"any" takes every name, for a domain whose users another server knows and to which a [[route]] leads. Applies on reload.',
+        '"known" refuses names that are neither a user nor an alias. "any" accepts every name, for a domain whose users only another server knows and whose mail a [[route]] sends there. Applies on reload.',
       ),
   })
   .describe(
-    "A domain whose mail is local. Postmaster exists at each of them: a user or alias of that name there or at the first domain, else catch_all, else the first user; mailer-daemon leads to it unless it is a user or alias. `<postmaster>` without a domain means the first domain.",
+    "A domain whose mail is local. Every domain has a postmaster: the user or alias of that name in this domain or in the first one, else catch_all, else the first user. Mail to mailer-daemon goes to the postmaster unless a user or alias has that name. `<postmaster>` without a domain means the first domain.",
   );
 
 export const userSettings = z
   .strictObject({
     address: address().describe(
-      "The user's address and login. The local part is compared without case; `name+tag` is the same user. Applies on reload.",
+      "The user's address and login. Upper and lower case in the local part make no difference; `name+tag` is the same user. Applies on reload.",
     ),
     password: z
       .union([secret(), z.array(secret()).max(8)])
       .optional()
       .describe(
-        "argon2id in PHC form, as `posthaste user hash` prints it, or a SCRAM verifier, or a list of them (one for each device). Without it nobody can log in. Applies on reload.",
+        "A hash that `posthaste user hash` prints (argon2id in PHC form), or a SCRAM verifier, or a list of them (one for each device). Without it, the user cannot log in. Applies on reload.",
       ),
   })
   .describe("A mailbox with a login.");
 
 export const aliasSettings = z
   .strictObject({
-    address: address().describe("The address that is accepted; its domain must be local. Applies on reload."),
+    address: address().describe("The address of the alias; its domain must be local. Applies on reload."),
     to: z
       .array(address())
       .min(1)
       .max(1000)
       .describe(
-        "Where its mail goes: users, other aliases, or addresses elsewhere, for which [forwarding] applies. Applies on reload.",
+        "The addresses that receive its mail: users, other aliases, or addresses in other domains, for which [forwarding] applies. Applies on reload.",
       ),
   })
-  .describe("An address that leads to others.");
+  .describe("An address whose mail goes to other addresses.");
 
 export type DomainSettings = z.output<typeof domainSettings>;
 export type UserSettings = z.output<typeof userSettings>;
@@ -68,8 +70,8 @@ export interface AccountSettings {
   readonly domains: readonly DomainSettings[];
   readonly users: readonly UserSettings[];
   readonly aliases: readonly AliasSettings[];
-  /** Takes reports about our domains; a mailbox that belongs to no user. */
+  /** Receives reports about our domains; it belongs to no user. */
   readonly reportAddress?: string | undefined;
-  /** Daily reports come from it, so it takes mail: unless it is a mailbox, it leads to postmaster. */
+  /** The sender of daily reports. Mail to it goes to postmaster unless it is a mailbox. */
   readonly reportSender?: string | undefined;
 }

@@ -4,36 +4,35 @@ import { formatSettingPath } from "./setting-path.ts";
 
 export const configProblems = {
   "config-unreadable": {
-    cause: "The file is not there, may not be read by this user, or is far too large.",
+    cause: "The file does not exist, this user may not read it, or it is far too large.",
     remedy: "Check the path and the permissions.",
   },
   "config-syntax": {
-    cause: "The text is not TOML 1.0, or not UTF-8.",
-    remedy: "Look at the line named, and at the one before it: a quote or a bracket is often left open there.",
+    cause: "The text is not valid TOML, or not UTF-8.",
+    remedy: "Look at the line that is named and the line before it, which often has an unclosed quote or bracket.",
   },
   "config-unknown-key": {
     cause: "No section has a key of this name.",
-    remedy:
-      "Take the key that is suggested, or see docs/settings. A key below a `[section]` line belongs to that section.",
+    remedy: "Use the suggested key, or see docs/settings. A key below a `[section]` line belongs to that section.",
   },
   "config-missing-key": {
-    cause: "A key without a default is not given.",
+    cause: "A key that has no default is missing.",
     remedy: "Add it; the message says what it is for.",
   },
   "config-invalid-value": {
-    cause: "The value has the wrong type or form, or is out of bounds.",
-    remedy: "The message says what is expected. Times and sizes are text with a unit.",
+    cause: "The value has the wrong type or form, or is out of range.",
+    remedy: "The message says what is expected. Times and sizes are text with a unit, such as `5m`.",
   },
   "config-secret-unreadable": {
-    cause: "The file or the environment variable that holds a secret is not there, or empty.",
+    cause: "The file or the environment variable that holds a secret does not exist or is empty.",
     remedy: "Create it for the user that runs the server. Relative paths start at the configuration file's folder.",
   },
   "config-module": {
     cause: "`posthaste.config.ts` cannot be loaded, or has no default export.",
-    remedy: "End it with `export default defineConfig({ … })`; the message has the module's own error.",
+    remedy: "End it with `export default defineConfig({ … })`. The message contains the module's own error.",
   },
   "config-duplicate-listener": {
-    cause: "Two listeners, or a listener and [admin], want the same address; `[::]` takes IPv4 as well.",
+    cause: "Two listeners, or a listener and [admin], have the same address; `[::]` includes IPv4.",
     remedy: "Give one of them another port.",
   },
   "config-listener-port": {
@@ -42,54 +41,57 @@ export const configProblems = {
   },
   "config-no-listener": {
     cause: "The file has no `[[listener]]`.",
-    remedy: "Add one for each port on which mail is to be accepted.",
+    remedy: "Add one for each port on which the server should accept mail.",
   },
   "config-admin-exposed": {
-    cause: "The HTTP side would listen beyond this machine without a token.",
+    cause: "The API would be reachable from other machines without a token.",
     remedy: "Listen on 127.0.0.1, or set `token`.",
   },
   "config-tls-unreadable": {
-    cause: "The certificate or its key is not there, or may not be read by this user.",
+    cause: "The certificate or its key does not exist, or this user may not read it.",
     remedy:
-      "Check the path, which starts at the configuration file's folder, and the permissions, as the user that runs the server.",
+      "Check the permissions for the user that runs the server, and the path. A relative path starts at the configuration file's folder.",
   },
   "config-tls-unusable": {
-    cause: "The certificate is no PEM certificate, does not belong to its key, or is out of date.",
+    cause:
+      "The file is not a PEM certificate, the certificate does not belong to the key, or it has expired or is not valid yet.",
     remedy:
-      "Put the server's own certificate first in the file, and the key of that certificate, without a passphrase, in the other; renew what has expired.",
+      "Put the server's own certificate first in one file, and the key of that certificate, without a passphrase, in the other. Renew an expired certificate.",
   },
   "config-ca-unusable": {
-    cause: "The file of a route's `ca` cannot be read by this user, or holds no PEM certificate.",
-    remedy: "Check the path, which starts at the configuration file's folder, and the permissions; convert DER to PEM.",
+    cause: "This user may not read the file that a route's `ca` names, or the file contains no PEM certificate.",
+    remedy:
+      "Check the permissions and the path. A relative path starts at the configuration file's folder. Convert DER to PEM.",
   },
   "config-account": {
     cause:
-      "Domains, users and aliases do not fit together: an address twice, an undeclared domain, an alias that leads to itself.",
-    remedy: "The message names the address. Declare its domain as a `[[domain]]`, or remove one of the two.",
+      "Domains, users and aliases contradict each other: an address appears twice, a domain is not declared, or an alias leads back to itself.",
+    remedy: "The message names the address. Declare its domain as a `[[domain]]`, or remove one of the two entries.",
   },
   "config-route-incomplete": {
-    cause: "The kind of route needs a key that is missing or cannot be read.",
+    cause: "This kind of route needs a key that is missing or cannot be understood.",
     remedy: "Add the key that is named.",
   },
   "config-route-clear-login": {
-    cause: "A route has a login and a `tls` level at which somebody else could read the password.",
-    remedy: 'Write `tls = "verified"`, or leave `tls` out.',
+    cause: "A route has a login and a `tls` level at which others could read the password.",
+    remedy: 'Write `tls = "verified"`, or omit `tls`.',
   },
   "config-route-unused-key": {
-    cause: "A key means nothing for this kind of route, so something else was probably meant.",
+    cause: "A key has no meaning for this kind of route, so it is probably a mistake.",
     remedy: "Remove the key, or change `via`.",
   },
   "config-tls-incomplete": {
     cause: "Only one of `certificate` and `key` is given.",
-    remedy: "Give both, or neither for a self-signed certificate.",
+    remedy: "Set both, or neither for a self-signed certificate.",
   },
   "config-queue-times": {
-    cause: "Senders would be warned after their mail was given up.",
+    cause: "Senders would be warned about a delay after delivery had already failed.",
     remedy: 'Lower `warn_after`, raise `expire`, or turn the warning off with "0s".',
   },
   "config-data-dir": {
     cause: "`data_dir` is a file, or cannot be reached.",
-    remedy: "Name a folder that the user that runs the server may use. It is made where it is absent.",
+    remedy:
+      "Name a folder that the user that runs the server may write to. The server creates it if it does not exist.",
   },
 } as const satisfies Record<string, { readonly cause: string; readonly remedy: string }>;
 
@@ -105,9 +107,9 @@ export interface Position {
 export interface ConfigProblem {
   readonly code: ConfigProblemCode;
   readonly file: string;
-  /** Absent for a configuration that is a module, and where the file as a whole is meant. */
+  /** Absent for a configuration that is a module, and for a problem of the whole file. */
   readonly position?: Position;
-  /** Empty where the file as a whole is meant. */
+  /** Empty for a problem of the whole file. */
   readonly path: SettingPath;
   /** One sentence or two: what is wrong and what to do. */
   readonly message: string;

@@ -1,4 +1,4 @@
-/** What each setting allows alone and what they mean together are two things: the rules of the second kind. */
+/** Rules that concern several settings together; each setting's own rules are in its schema. */
 import { AccountTable } from "../accounts/account-table.ts";
 import { domainKeyOf } from "../address/domain.ts";
 import { parseIpAddress } from "../address/ip-address.ts";
@@ -39,7 +39,7 @@ function listenerProblems({ listener, admin }: Settings): CrossProblem[] {
     problems.push({
       code: "config-no-listener",
       path: [],
-      message: 'there is no [[listener]], so no mail would be accepted; add one with kind = "mx" or "submission"',
+      message: 'there is no [[listener]], so the server would accept no mail; add one with kind = "mx" or "submission"',
     });
   }
   const taken: { readonly address: ListenAddress; readonly name: string }[] = [];
@@ -48,24 +48,24 @@ function listenerProblems({ listener, admin }: Settings): CrossProblem[] {
     const address = listenAddressOf(settings);
     if (address === undefined) {
       const message =
-        'an lmtp listener has no usual address; add listen = "unix:/run/posthaste/lmtp.sock" or "127.0.0.1:24"';
+        'an lmtp listener has no default address; add listen = "unix:/run/posthaste/lmtp.sock" or "127.0.0.1:24"';
       problems.push({ code: "config-missing-key", path: [...path, "listen"], message });
       continue;
     }
     if (settings.kind === "lmtp" && address.kind === "ip" && address.port === 25) {
-      const message = "LMTP must not use TCP port 25 (RFC 2033 §5); take another port, 24 is usual, or a unix socket";
+      const message = "LMTP must not use TCP port 25 (RFC 2033 §5); use another port, usually 24, or a unix socket";
       problems.push({ code: "config-listener-port", path, message });
     }
     const other = taken.find((earlier) => overlap(earlier.address, address));
     if (other) {
-      const message = `${formatListenAddress(address)} is taken by ${other.name}; give one of them another port`;
+      const message = `${other.name} already uses ${formatListenAddress(address)}; give one of them another port`;
       problems.push({ code: "config-duplicate-listener", path, message });
     }
     taken.push({ address, name: `listener ${index + 1} (${settings.kind})` });
   }
   const other = taken.find(({ address }) => overlap(address, admin.listen));
   if (other) {
-    const message = `${formatListenAddress(admin.listen)} is taken by ${other.name}; give one of them another port`;
+    const message = `${other.name} already uses ${formatListenAddress(admin.listen)}; give one of them another port`;
     problems.push({ code: "config-duplicate-listener", path: ["admin", "listen"], message });
   }
   return problems;
@@ -90,7 +90,7 @@ function adminProblems({ admin }: Settings): CrossProblem[] {
       code: "config-admin-exposed",
       path: ["admin", "listen"],
       message:
-        'anybody who reaches this address could read and remove mail; listen on 127.0.0.1, or set token = { file = "admin.token" }',
+        'anyone who can connect to this address could read and remove mail; listen on 127.0.0.1, or set token = { file = "admin.token" }',
     },
   ];
 }
@@ -98,14 +98,13 @@ function adminProblems({ admin }: Settings): CrossProblem[] {
 function tlsProblems({ tls }: Settings): CrossProblem[] {
   if ((tls.certificate === undefined) === (tls.key === undefined)) return [];
   const [given, missing] = tls.certificate === undefined ? ["key", "certificate"] : ["certificate", "key"];
-  const message = `${given} needs ${missing} beside it; with neither, a self-signed certificate is made`;
+  const message = `${given} is set without ${missing}; set both, or neither for a self-signed certificate`;
   return [{ code: "config-tls-incomplete", path: ["tls", given], message }];
 }
 
-/** A password in clear would let nobody in, and be readable by all who read the file. */
+/** No login would match a password in clear, and everyone who can read the file could read it. */
 function passwordProblems({ user }: Settings): CrossProblem[] {
-  const message =
-    'a password is kept as a verifier, "$argon2id$…" or "SCRAM-SHA-256$…"; `posthaste user hash` makes one';
+  const message = 'write a password hash, "$argon2id$…" or "SCRAM-SHA-256$…"; `posthaste user hash` prints one';
   return user.flatMap(({ password = [] }, index) => {
     const verifiers = typeof password === "string" ? [password] : password;
     const right = (text: string) => /^(?:\$argon2id\$|SCRAM-SHA-\d)/.test(text);
@@ -126,7 +125,7 @@ function dkimProblems({ dkim }: Settings): CrossProblem[] {
     }
     const name = recordName({ domain: domainKeyOf(domain) ?? domain, selector: asciiLowerCase(selector) });
     if (names.has(name)) {
-      const message = `another key is published at ${name}; give each its own selector`;
+      const message = `another key has the name ${name}, too; give each key its own selector`;
       problems.push({ code: "config-invalid-value", path: ["dkim", "key", index, "selector"], message });
     }
     names.add(name);
@@ -172,16 +171,16 @@ function routeProblems(route: Settings["route"][number], index: number): CrossPr
   }
   for (const key of ["host", "path", "auth", "tls", "ca", "convert"] as const) {
     if (route[key] === undefined || (allowed as readonly string[]).includes(key)) continue;
-    const message = `via = "${route.via}" makes no use of ${key}; remove it, or choose another via`;
+    const message = `via = "${route.via}" does not use ${key}; remove it, or choose another via`;
     problems.push({ code: "config-route-unused-key", path: ["route", index, key], message });
   }
   const isVerified = (route.tls === undefined || route.tls === "verified") && host?.kind !== "unix";
   if (route.ca !== undefined && (allowed as readonly string[]).includes("ca") && !isVerified) {
-    const message = 'ca is of use only where certificates are verified; write tls = "verified", or remove ca';
+    const message = 'ca has an effect only if certificates are verified; write tls = "verified", or remove ca';
     problems.push({ code: "config-route-unused-key", path: ["route", index, "ca"], message });
   }
   if (route.auth && route.tls !== undefined && route.tls !== "verified" && !(host && isOnThisMachine(host))) {
-    const message = `a login is only ever sent over verified TLS; write tls = "verified" or leave tls out`;
+    const message = `a login is sent only over verified TLS; write tls = "verified", or omit tls`;
     problems.push({ code: "config-route-clear-login", path: ["route", index, "tls"], message });
   }
   return problems;
@@ -196,7 +195,7 @@ function reportsProblems({ hostname, domain, user, alias, reports }: Settings): 
     // Mail to the host name itself reaches nobody but its postmaster.
     const known = key === "from" ? local : new Set(domain.map(({ name }) => domainKeyOf(name)));
     if (mailbox === undefined || known.has(mailbox.domainKey)) continue;
-    const message = `${mailbox.domain} is not declared as a [[domain]]; take an address of a domain of yours`;
+    const message = `${mailbox.domain} is not declared as a [[domain]]; use an address in one of your domains`;
     problems.push({ code: "config-account", path: ["reports", key], message });
   }
   const mailbox = reports.address === undefined ? undefined : parseMailbox(reports.address);
@@ -205,7 +204,7 @@ function reportsProblems({ hostname, domain, user, alias, reports }: Settings): 
     return mailbox !== undefined && other !== undefined && mailboxKey(other) === mailboxKey(mailbox);
   });
   if (taken) {
-    const message = `${reports.address} is also a user or an alias, which would get nothing; reports need an address of their own`;
+    const message = `${reports.address} is also a user or an alias, which would no longer get mail; use an address that is only for reports`;
     problems.push({ code: "config-account", path: ["reports", "address"], message });
   }
   return problems;
@@ -213,6 +212,6 @@ function reportsProblems({ hostname, domain, user, alias, reports }: Settings): 
 
 function queueProblems({ queue }: Settings): CrossProblem[] {
   if (queue.warn_after === 0 || queue.warn_after < queue.expire) return [];
-  const message = `senders would be warned after ${formatDuration(queue.warn_after)}, but their mail is given up after ${formatDuration(queue.expire)}; lower warn_after, or write "0s" for no warning`;
+  const message = `senders would be warned after ${formatDuration(queue.warn_after)}, but delivery has already failed after ${formatDuration(queue.expire)}; lower warn_after, or write "0s" for no warning`;
   return [{ code: "config-queue-times", path: ["queue", "warn_after"], message }];
 }

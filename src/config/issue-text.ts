@@ -23,7 +23,7 @@ export const issueText: z.core.$ZodErrorMap = (issue) => {
       const { options } = issue as { readonly options?: readonly unknown[] };
       return options
         ? `expected ${oneOf(options.map(String))}, found ${foundAmong(issue.input, options.map(String))}`
-        : `this form is not understood: ${describeValue(issue.input)}`;
+        : `this kind of value is not allowed here: ${describeValue(issue.input)}`;
     }
     default:
       return undefined;

@@ -100,7 +100,7 @@ async function importDocument(file: string, { importModule }: ConfigSources): Pr
     throw fail(`the module cannot be loaded: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (!isTable(value)) {
-    throw fail("the module has no configuration as its default export; write `export default defineConfig({ … })`");
+    throw fail("the default export of the module is not a configuration; write `export default defineConfig({ … })`");
   }
   return { file, value, positionOf: () => undefined };
 }
@@ -167,7 +167,7 @@ function reportIssue(issue: z.core.$ZodIssue, value: unknown, failed: ReadonlySe
   if (issue.code === "unrecognized_keys") {
     const known = knownKeysAt(settingsSchema, value, path);
     for (const key of issue.keys) {
-      const hint = meant(key, known) || `; known here: ${known.join(", ")}`;
+      const hint = meant(key, known) || `; the keys here are: ${known.join(", ")}`;
       report("config-unknown-key", [...path, key], `unknown key "${key}"${hint}`);
     }
     return;

@@ -1,4 +1,4 @@
-/** The `[[route]]` sections: where recipients' mail goes, first match wins. */
+/** The `[[route]]` sections: where recipients' mail goes; the first match applies. */
 import { z } from "zod";
 import { authoritiesFile, filePath, secret } from "../lib/setting-types.ts";
 
@@ -9,11 +9,13 @@ export const routeSettings = z
       .min(1)
       .max(320)
       .describe(
-        'Domain of the recipient, or a pattern: "*.internal.test", "*". An address, "ann@example.org", matches that recipient alone. Applies on reload, also to queued mail.',
+        'Domain of the recipient, or a pattern: "*.internal.test", "*". An address, "ann@example.org", matches only that recipient. Applies on reload, also to queued mail.',
       ),
     via: z
       .enum(["mx", "relay", "lmtp", "maildir", "capture", "discard"])
-      .describe("How the mail goes on. Applies on reload, also to queued mail."),
+      .describe(
+        "How the mail is delivered: mx looks up the MX hosts of the domain; relay and lmtp send it to `host`; maildir writes it into a mailbox; capture keeps it in the test inbox; discard deletes it. Applies on reload, also to queued mail.",
+      ),
     host: z
       .string()
       .min(1)
@@ -25,12 +27,12 @@ export const routeSettings = z
     path: filePath()
       .optional()
       .describe(
-        "For maildir: the folder; `{user}`, `{domain}` and `{address}` stand for the recipient's. Default mail/{domain}/{user} in data_dir. Applies on reload.",
+        "For maildir: the folder, in which `{user}`, `{domain}` and `{address}` are replaced by those of the recipient. Default: mail/{domain}/{user} in data_dir. Applies on reload.",
       ),
     auth: z
       .strictObject({
-        username: z.string().min(1).max(255).describe("Login at the relay host."),
-        password: secret().describe("Password, better as `{ file }` or `{ env }`."),
+        username: z.string().min(1).max(255).describe("User name at the relay host."),
+        password: secret().describe("Password, preferably as `{ file }` or `{ env }`."),
       })
       .optional()
       .describe("Login at the relay host, only over verified TLS, loopback or a unix socket. Applies on reload."),
@@ -38,20 +40,20 @@ export const routeSettings = z
       .enum(["none", "opportunistic", "required", "verified"])
       .optional()
       .describe(
-        "TLS towards the next hop; default opportunistic, with auth or ca verified. Port 465 begins with TLS. Applies on reload.",
+        "TLS to the next hop; default: opportunistic, or verified if `auth` or `ca` is set. On port 465, TLS starts at once. Applies on reload.",
       ),
     ca: authoritiesFile()
       .optional()
       .describe(
-        "For relay and lmtp: PEM file with the certificates of authorities that are trusted for this host, besides the usual ones; TLS is then verified by default. Read again on reload.",
+        "For relay and lmtp: PEM file with certificates of authorities that are trusted for this host in addition to the usual ones. With it, TLS is verified by default. A reload reads it again.",
       ),
     convert: z
       .boolean()
       .optional()
       .describe(
-        "Whether 8-bit content is converted to quoted-printable or base64 where the server does not offer 8BITMIME and no signature breaks; false reports it with 5.6.3 instead. Default true. Applies on reload. (RFC 6152)",
+        "Whether 8-bit content is converted to quoted-printable or base64 for a server that does not offer 8BITMIME, if that breaks no signature. With false, the message fails with 5.6.3 instead. Default: true. Applies on reload. (RFC 6152)",
       ),
   })
-  .describe("A rule for where mail of some recipients goes.");
+  .describe("A rule that decides where mail for some recipients goes.");
 
 export type RouteSettings = z.output<typeof routeSettings>;

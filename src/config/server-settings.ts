@@ -11,11 +11,11 @@ export const hostname = z
     'write the server\'s full name in A-labels: "mail.example.org"',
   )
   .describe(
-    "The server's full name in A-labels, as its reverse DNS gives it: greeting, EHLO, Received fields (RFC 5321 §2.3.5). A reload does not change it.",
+    "The server's full name in A-labels, which should match its reverse DNS. The greeting, EHLO and Received fields use it (RFC 5321 §2.3.5). A reload does not change it.",
   );
 
 export const dataDir = filePath().describe(
-  "Folder of the spool, made users and captured mail; one server at a time uses it. A reload does not move it.",
+  "Folder of the spool, of the users that commands create, and of captured mail. Only one server may use it at a time. A reload does not change it.",
 );
 
 export const stopWithin = duration({ minMs: 0, maxMs: 3_600_000 })
@@ -27,11 +27,11 @@ export const tlsSettings = z
     certificate: filePath()
       .optional()
       .describe(
-        "PEM file with the certificate and its chain, the server's own first. Re-read when it changes. Without it a self-signed one is made in data_dir, with a warning.",
+        "PEM file with the certificate and its chain, the server's own certificate first. The server reads it again when it changes. Without it, the server creates a self-signed certificate in data_dir and logs a warning.",
       ),
     key: filePath()
       .optional()
-      .describe("PEM file with the private key, without a passphrase. Re-read when it changes."),
+      .describe("PEM file with the private key, without a passphrase. The server reads it again when it changes."),
   })
   .describe("The certificate of all listeners.");
 
@@ -50,20 +50,20 @@ export const dnsSettings = z
       .max(8)
       .optional()
       .describe(
-        "Resolvers asked in this order, an address with or without a port (53); by default the system's. `check dns` and `check message` ask them, too. DANE needs one that validates DNSSEC, on this machine. A reload does not change them.",
+        "Resolvers, asked in this order: addresses with or without a port (default 53). By default, the system's resolvers. `check dns` and `check message` use them, too. DANE needs a resolver on this machine that validates DNSSEC. A reload does not change them.",
       ),
   })
-  .describe("Where names are looked up.");
+  .describe("The DNS resolvers.");
 
 export const historySettings = z
   .strictObject({
     keep: duration({ minMs: 60_000, maxMs: 10 * 365 * 86_400_000 })
       .prefault("30d")
       .describe(
-        "How long finished messages and what happened to them can be explained; their content goes at once. Applies on reload.",
+        "How long the history of finished messages is kept for `explain`; their content is deleted at once. Applies on reload.",
       ),
   })
-  .describe("What is remembered of messages that are done.");
+  .describe("What is kept of finished messages.");
 
 export const logSettings = z
   .strictObject({
@@ -71,10 +71,10 @@ export const logSettings = z
       .enum(["debug", "info", "warn", "error"])
       .default("info")
       .describe(
-        "Least level that is written; docs/log-events.md has the level of each event. Applies at the next start.",
+        "The lowest level that is written; docs/log-events.md lists the level of each event. Applies at the next start.",
       ),
   })
-  .describe("What is written to standard output.");
+  .describe("What the log on standard output contains.");
 
 export type TlsSettings = z.output<typeof tlsSettings>;
 export type DnsSettings = z.output<typeof dnsSettings>;

@@ -1,4 +1,4 @@
-/** The `[forwarding]` section of the configuration: how mail leaves that our addresses lead to other domains. */
+/** The `[forwarding]` section of the configuration: how mail leaves that local addresses forward to other domains. */
 import { z } from "zod";
 import { domainKeyOf } from "../address/domain.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
@@ -15,7 +15,7 @@ export const forwardingSettings = z
       .boolean()
       .default(true)
       .describe(
-        "Whether the reverse-path of forwarded mail becomes an address of this server (SRS), so that SPF passes at the next server and bounces come back through us. The null reverse-path and those of our own domains stay. Addresses made before are honoured either way. Applies on reload.",
+        "Whether the server replaces the reverse-path of forwarded mail with an address of its own (SRS), so that SPF passes at the next server and bounces come back here. The null reverse-path and reverse-paths in local domains stay as they are. Bounces to addresses that were rewritten earlier are accepted either way. Applies on reload.",
       ),
     domain: z
       .string()
@@ -25,23 +25,23 @@ export const forwardingSettings = z
       )
       .optional()
       .describe(
-        "Domain of rewritten reverse-paths; default: hostname. Its mail must come to this server, and its SPF record must allow this server to send. One that is used for nothing else keeps what is forwarded apart from your own mail. After a change, bounces to the former domain are still taken as long as its mail comes here. Applies on reload.",
+        "Domain of rewritten reverse-paths; default: hostname. Its MX record must name this server, and its SPF record must allow this server to send. A domain that you use for nothing else keeps the reputation of forwarded mail apart from that of your own mail. After a change, the server still accepts bounces to the old domain for as long as its mail comes here. Applies on reload.",
       ),
     seal: z
       .boolean()
       .default(true)
       .describe(
-        "Whether forwarded mail gets an ARC set with what was found on receipt (RFC 8617), if there is an RSA key for the domain of the address, for `domain`, or for hostname. Applies on reload.",
+        "Whether forwarded mail gets an ARC set with the results of the checks on receipt (RFC 8617). This needs an RSA key for the domain of the forwarding address, for `domain`, or for hostname. Applies on reload.",
       ),
     secret: z
       .union([rewritingSecret(), z.array(rewritingSecret()).min(1).max(8)])
       .optional()
       .describe(
-        "Signs rewritten reverse-paths: of a list the first one signs and all are honoured. Needed only where several servers share a domain; otherwise the server makes its own and a new one every 30 days. Applies on reload.",
+        "The secret that signs rewritten reverse-paths. In a list, the first one signs and all are accepted. You need it only if several servers share a domain; otherwise the server creates its own and replaces it every 30 days. Applies on reload.",
       ),
   })
   .describe(
-    "Mail that aliases and catch-alls lead to other domains. Relayed and submitted mail is not forwarded mail.",
+    "Mail that aliases and catch-all addresses forward to other domains. Relayed and submitted mail is not forwarded mail.",
   );
 
 export type ForwardingSettings = z.output<typeof forwardingSettings>;

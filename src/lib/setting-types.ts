@@ -102,7 +102,7 @@ export function networkList() {
         .string('a network is text: "192.0.2.0/24"')
         .refine(
           (text) => parseIpNetwork(text) !== undefined,
-          'a network is an IP address with an optional prefix length and no bits behind it: "192.0.2.0/24", "2001:db8::/32", "::1"',
+          'a network is an IP address with an optional prefix length and no bits set after it: "192.0.2.0/24", "2001:db8::/32", "::1"',
         ),
     )
     .transform((texts) => ipNetworkList(texts.filter((text) => parseIpNetwork(text) !== undefined)));

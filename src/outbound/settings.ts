@@ -1,30 +1,30 @@
-/** The `[outbound]` section of the configuration: how other servers are connected to, and how long we wait for them. */
+/** The `[outbound]` section of the configuration: how we connect to other servers, and how long we wait for them. */
 import { z } from "zod";
 import { parseIpAddress } from "../lib/ip-network.ts";
 import { duration } from "../lib/setting-types.ts";
 import { refusalPatienceMs } from "./door-refusal.ts";
 import { STANDARD_TIMEOUTS, type ClientTimeouts } from "../smtp/client/timeouts.ts";
 
-/** Tests scale waits down; nobody gains from waiting longer than an hour for one reply. */
+/** Tests use short waits; waiting longer than an hour for one reply never helps. */
 const wait = (standard: string, meaning: string) =>
   duration({ minMs: 1, maxMs: 3_600_000 }).prefault(standard).describe(`${meaning} Applies to new connections.`);
 
 const timeoutSettings = z
   .strictObject({
-    connect: wait("30s", "Until one address answers; then the next one is tried."),
-    tls: wait("30s", "Until a TLS handshake is done; opportunistic TLS then goes on in clear."),
-    greeting: wait("5m", "Until the greeting. RFC 5321 §4.5.3.2.1 asks for 5m."),
-    hello: wait("5m", "Until the answer to EHLO, HELO or LHLO."),
-    mail: wait("5m", "Until the answer to MAIL. RFC 5321 §4.5.3.2.2 asks for 5m."),
-    recipient: wait("5m", "Until the answer to each RCPT. RFC 5321 §4.5.3.2.3 asks for 5m."),
-    data: wait("2m", "Until the answer to DATA. RFC 5321 §4.5.3.2.4 asks for 2m."),
-    block: wait("3m", "Until a block of content has gone out. RFC 5321 §4.5.3.2.5 asks for 3m."),
+    connect: wait("30s", "Wait for one address to answer, before the next address is tried."),
+    tls: wait("30s", "Wait for a TLS handshake to finish; after that, opportunistic TLS continues without encryption."),
+    greeting: wait("5m", "Wait for the greeting. RFC 5321 §4.5.3.2.1 asks for 5m."),
+    hello: wait("5m", "Wait for the reply to EHLO, HELO or LHLO."),
+    mail: wait("5m", "Wait for the reply to MAIL. RFC 5321 §4.5.3.2.2 asks for 5m."),
+    recipient: wait("5m", "Wait for the reply to each RCPT. RFC 5321 §4.5.3.2.3 asks for 5m."),
+    data: wait("2m", "Wait for the reply to DATA. RFC 5321 §4.5.3.2.4 asks for 2m."),
+    block: wait("3m", "Wait for a block of content to be sent. RFC 5321 §4.5.3.2.5 asks for 3m."),
     end_of_data: wait(
       "10m",
-      "From the end of the content to its answer; shorter ones make duplicates. RFC 5321 §4.5.3.2.6 asks for 10m.",
+      "Wait for the reply after the end of the content. A shorter wait causes duplicates. RFC 5321 §4.5.3.2.6 asks for 10m.",
     ),
   })
-  .describe("How long we wait for another server, step by step.");
+  .describe("How long this server waits for another server at each step.");
 
 export const outboundSettings = z
   .strictObject({
@@ -33,24 +33,24 @@ export const outboundSettings = z
       .min(1)
       .max(65_535)
       .default(25)
-      .describe("Port of other servers' MX hosts; others than 25 serve tests. Applies on reload."),
+      .describe("Port of other servers' MX hosts. Ports other than 25 are for tests. Applies on reload."),
     bind: z
       .array(z.string().refine((text) => parseIpAddress(text) !== undefined, "write an IP address of this machine"))
       .max(64)
       .default([])
       .describe(
-        "Own addresses to connect from; the first of the family that is connected to is taken. Default: the system chooses. Applies on reload.",
+        "Local addresses to connect from: the first one in the address family (IPv4 or IPv6) of the other server is used. Default: the system chooses. Applies on reload.",
       ),
     allow_private: z
       .boolean()
       .default(false)
       .describe(
-        "Whether MX hosts on loopback or private addresses are used. A route's own host always is. Applies on reload.",
+        "Whether to connect to MX hosts on loopback or private addresses. The host of a route may always have one. Applies on reload.",
       ),
     keep_idle: duration({ maxMs: 60_000 })
       .prefault("3s")
       .describe(
-        "How long a connection is kept for the next message to the same site; 0s closes at once. Applies on reload.",
+        "How long an idle connection stays open for the next message to the same site; 0s closes it at once. Applies on reload.",
       ),
     messages_per_connection: z
       .int()
@@ -64,7 +64,7 @@ export const outboundSettings = z
       .max(50)
       .default(10)
       .describe(
-        "Addresses of a site's hosts tried in one attempt, both families counted. RFC 5321 §5.1 asks for at least 2. Applies on reload.",
+        "How many addresses of a site's hosts are tried in one attempt, IPv4 and IPv6 together. RFC 5321 §5.1 asks for at least 2. Applies on reload.",
       ),
     timeout: timeoutSettings.prefault({}),
   })
@@ -83,7 +83,7 @@ export interface SmtpDeliverySettings {
   readonly connectTimeoutMs: number;
   readonly tlsTimeoutMs: number;
   readonly timeouts: ClientTimeouts;
-  /** How old a message becomes before a refusal of us by every host of its site is final. */
+  /** How old a message must be before a refusal of this server by every host of its site is final. */
   readonly refusalPatienceMs: number;
 }
 

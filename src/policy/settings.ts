@@ -10,7 +10,7 @@ export const relaySettings = z
     networks: networkList()
       .prefault([])
       .describe(
-        "Networks that may relay without a login; nobody by default. Behind a container gateway every client may seem to come from one private address: do not list that. Applies on reload to new sessions.",
+        "Networks whose clients may relay without a login; none by default. Behind a container gateway, every client may appear to come from one private address: do not list that address. Applies on reload to new sessions.",
       ),
   })
   .describe("Who may send mail to other domains without a login.");
@@ -22,7 +22,7 @@ export const limitsSettings = z
     message_size: byteSize()
       .prefault("50MB")
       .describe(
-        'Largest content, announced by SIZE (RFC 1870); above it 552 5.3.4. "0" means no limit. Applies on reload to new sessions.',
+        'Largest message content, announced by SIZE (RFC 1870). Larger content gets 552 5.3.4. "0" means no limit. Applies on reload to new sessions.',
       ),
     recipients: z
       .int()
@@ -30,7 +30,7 @@ export const limitsSettings = z
       .max(100_000)
       .default(1000)
       .describe(
-        "Recipients of one message; further ones get 452 4.5.3 and may follow in another. RFC 5321 §4.5.3.1.8 asks for at least 100. Applies on reload to new sessions.",
+        "Recipients of one message. Further recipients get 452 4.5.3, and the client may send them in another transaction. RFC 5321 §4.5.3.1.8 asks for at least 100. Applies on reload to new sessions.",
       ),
     connections: z
       .int()
@@ -38,7 +38,7 @@ export const limitsSettings = z
       .max(1_000_000)
       .default(10_000)
       .describe(
-        "Connections open at once on all listeners, TLS handshakes included. When the limit is reached, a new client takes the place of a connection that has not introduced itself, or of a session that has been idle for 10 seconds; if there is none, it hears 421 4.3.2. Applies on reload.",
+        "Connections open at once on all listeners, TLS handshakes included. When the limit is reached, a new client takes the place of a connection that has not introduced itself, or of a session that has been idle for 10 seconds; if there is none, the new client gets 421 4.3.2. Applies on reload.",
       ),
     client_connections: z
       .int()
@@ -46,7 +46,7 @@ export const limitsSettings = z
       .max(1_000_000)
       .default(100)
       .describe(
-        "Connections open at once from one IPv4 address or IPv6 /64, TLS handshakes included; large senders use some dozens. Loopback and relay.networks are not counted. 0 means no limit. Applies on reload.",
+        "Connections open at once from one IPv4 address or IPv6 /64, TLS handshakes included; large senders use a few dozen. Loopback and relay.networks are not counted. 0 means no limit. Applies on reload.",
       ),
     client_connection_rate: z
       .int()
@@ -54,7 +54,7 @@ export const limitsSettings = z
       .max(1_000_000)
       .default(600)
       .describe(
-        "New connections a minute from one IPv4 address or IPv6 /64: ten a second, more than a good sender who reuses sessions ever makes. Further ones hear 421 4.7.0; on a listener with implicit TLS they are closed before the handshake. Loopback and relay.networks are not counted. 0 means no limit. Applies on reload.",
+        "New connections per minute from one IPv4 address or IPv6 /64. The default, ten per second, is more than a good sender, which reuses sessions, ever makes. Further connections get 421 4.7.0; on a listener with implicit TLS they are closed before the handshake. Loopback and relay.networks are not counted. 0 means no limit. Applies on reload.",
       ),
     client_message_rate: z
       .int()
@@ -62,7 +62,7 @@ export const limitsSettings = z
       .max(10_000_000)
       .default(6000)
       .describe(
-        "Messages a minute from one IPv4 address or IPv6 /64; further ones get 450 4.7.1. Loopback and relay.networks are not counted. 0 means no limit. Applies on reload.",
+        "Messages per minute from one IPv4 address or IPv6 /64; further messages get 450 4.7.1. Loopback and relay.networks are not counted. 0 means no limit. Applies on reload.",
       ),
     errors: z
       .int()
@@ -70,7 +70,7 @@ export const limitsSettings = z
       .max(10_000)
       .default(20)
       .describe(
-        "Errors of a client in one session before it hears 421 4.7.0. RFC 4954 §9 asks that three failed logins be possible. Applies on reload to new sessions.",
+        "Errors that a client may make in one session before it gets 421 4.7.0. RFC 4954 §9 asks servers to allow at least three failed logins. Applies on reload to new sessions.",
       ),
     refused_recipients: z
       .int()
@@ -78,35 +78,35 @@ export const limitsSettings = z
       .max(100_000)
       .default(100)
       .describe(
-        "Refused recipients in one session before 421 4.7.0, counted apart from errors: a list with dead members is no attack, guessing names is. Applies on reload to new sessions.",
+        "Recipients that may be refused in one session before the client gets 421 4.7.0. They are not counted as errors: a mailing list with a few dead addresses is not an attack, but guessing hundreds of names is. Applies on reload to new sessions.",
       ),
     free_space: byteSize()
       .prefault("100MB")
       .describe(
-        "Space that stays free on the disk of data_dir, with room for the message; below it mail is deferred with 452 4.3.1. Applies on reload.",
+        "Space that must stay free on the disk of data_dir after a message is stored. If there is less, mail is deferred with 452 4.3.1. Applies on reload.",
       ),
     header_size: byteSize({ min: 65_536, max: 16_777_216 })
       .prefault("1MiB")
       .describe(
-        "Largest header section; it is held in memory while it arrives. Real ones stay below 100 KB. Above it 552 5.3.4. Applies on reload to new sessions.",
+        "Largest header section, which is held in memory while it arrives. Real header sections stay below 100 KB. Larger ones get 552 5.3.4. Applies on reload to new sessions.",
       ),
     session_memory: byteSize({ min: 16_777_216 })
       .prefault("256MB")
       .describe(
-        "What all sessions together may hold in memory: recipients, header sections, content that is not written yet, and input that waits. As it runs short, the sessions that hold the most hear 452 4.3.2, or 421 4.3.2 if it is input. Applies on reload.",
+        "Memory that all sessions together may hold: recipients, header sections, content that is not written yet, and input that waits. When it runs short, the sessions that hold the most get 452 4.3.2, or 421 4.3.2 if it is input that they hold. Applies on reload.",
       ),
     idle_timeout: duration({ minMs: 10_000, maxMs: 86_400_000 })
       .prefault("5m")
       .describe(
-        "Wait for a client's next command or piece of content before 421 4.4.2. RFC 5321 §4.5.3.2.7 asks for at least 5 minutes. Applies on reload to new sessions.",
+        "How long the server waits for a client's next command or piece of content before it closes the session with 421 4.4.2. RFC 5321 §4.5.3.2.7 asks for at least 5 minutes. Applies on reload to new sessions.",
       ),
     session_timeout: duration({ minMs: 60_000, maxMs: 604_800_000 })
       .prefault("2h")
       .describe(
-        "Length of a whole session before 421 4.4.2, so that a slow trickle cannot hold one for ever. Applies on reload to new sessions.",
+        "How long a whole session may last before the server closes it with 421 4.4.2, so that a client that sends very slowly cannot keep one open for ever. Applies on reload to new sessions.",
       ),
   })
-  .describe("Bounds on what clients may take.");
+  .describe("Limits on what clients may use.");
 
 /** Sizes in octets, durations in milliseconds. */
 export type LimitsSettings = z.output<typeof limitsSettings>;

@@ -197,7 +197,8 @@ test("networks that hold everybody are a warning at the start, and after each re
   const reload = () => Promise.resolve(settingsSchema.parse(next.settings));
   const server = await world.start(open, { reload });
   const told = () => world.log.of("settings-warning").map(({ key, problem }) => [key, problem]);
-  const problem = "0.0.0.0/0, ::1 is almost everybody: any of them may send mail to anywhere through this server";
+  const problem =
+    "0.0.0.0/0, ::1 covers most of the internet, so this server would be an open relay: anyone there could send mail to any address through it. List only the networks of your own machines";
   assert.deepEqual(told(), [["relay.networks", problem]]);
   await server.reload();
   assert.equal(told().length, 2);

@@ -1,4 +1,4 @@
-/** Says at the start, and after each reload, what is valid in the settings and probably not meant. */
+/** Logs, at the start and after each reload, settings that are valid but probably not intended. */
 import { formatSettingPath } from "../../config/setting-path.ts";
 import { settingsWarnings } from "../../config/settings-warnings.ts";
 import type { Opening } from "./part.ts";
