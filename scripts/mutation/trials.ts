@@ -103,12 +103,24 @@ export class Trials {
   async run(trial: Trial, file: string, { start, end, after }: Mutant): Promise<Outcome> {
     const { seconds } = await this.baselineOf(trial);
     const planted: Planted = { url: pathToFileURL(path.join(root, file)).href, start, end, after };
-    const hook = pathToFileURL(path.join(import.meta.dirname, "load-mutant.ts")).href;
-    return await runProgram(trial.args, (seconds * patience.factor + patience.seconds) * 1000, {
-      TMPDIR: this.#temporary,
+    return await this.#runProgram(trial, planted, (seconds * patience.factor + patience.seconds) * 1000, {
       NODE_COMPILE_CACHE: path.join(this.#temporary, "compiled"),
+    });
+  }
+
+  /** Without a mutant the hook loads too, so that what cannot bear it is known. */
+  #runProgram(
+    { args }: Trial,
+    planted: Planted,
+    patienceMs: number,
+    more: Readonly<Record<string, string>>,
+  ): Promise<Outcome> {
+    const hook = pathToFileURL(path.join(import.meta.dirname, "load-mutant.ts")).href;
+    return runProgram(args, patienceMs, {
+      TMPDIR: this.#temporary,
       NODE_OPTIONS: `--disable-warning=ExperimentalWarning --import=${hook}`,
       MUTANT: JSON.stringify(planted),
+      ...more,
     });
   }
 
@@ -117,8 +129,11 @@ export class Trials {
     const kept = readKept(file);
     if (kept !== undefined && Object.entries(kept.files).every(([name, hash]) => hashOf(name) === hash)) return kept;
     const baseline = await this.#measure(trial);
-    const loaded = Object.keys(baseline.covered);
-    const files = Object.fromEntries([...trial.distances.keys(), ...loaded].map((name) => [name, hashOf(name)]));
+    if (!baseline.passes) {
+      process.stderr.write(`${trial.name} fails without a mutant, so none is tried on it\n`);
+      return baseline;
+    }
+    const files = Object.fromEntries(Object.keys(baseline.covered).map((name) => [name, hashOf(name)]));
     mkdirSync(cacheFolder, { recursive: true });
     writeFileSync(file, JSON.stringify({ ...baseline, files } satisfies Kept));
     return baseline;
@@ -128,8 +143,7 @@ export class Trials {
     const folder = mkdtempSync(path.join(this.#temporary, "coverage-"));
     try {
       const began = performance.now();
-      const outcome = await runProgram(trial.args, 600_000, {
-        TMPDIR: this.#temporary,
+      const outcome = await this.#runProgram(trial, { url: "", start: 0, end: 0, after: "" }, 600_000, {
         NODE_V8_COVERAGE: folder,
         // What comes from a cache is counted by functions, not by blocks.
         NODE_DISABLE_COMPILE_CACHE: "1",

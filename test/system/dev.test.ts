@@ -168,6 +168,23 @@ test(
   },
 );
 
+test("dev sends itself a first message where the inbox is empty, and none where it is not", options, async (t) => {
+  const folder = temporaryFolder(t);
+  for (const welcomed of [true, false]) {
+    const server = run(["dev", "--smtp-port", "0", "--http-port", "0"], folder);
+    const screen = await server.until(/The log follows/);
+    assert.equal(
+      /✓ A first message took the whole path: .*, durable and queued as \S+,\n/.test(screen),
+      welcomed,
+      screen,
+    );
+    const list = await run(["inbox", "list", "--json"], folder).ended;
+    assert.equal(list.stdout.match(/Welcome: this message took the real path/g)?.length, 1, list.stdout);
+    server.child.kill("SIGTERM");
+    await server.ended;
+  }
+});
+
 const hasIpv6Loopback = Object.values(networkInterfaces()).some((list) =>
   list?.some(({ address }) => address === "::1"),
 );

@@ -373,6 +373,16 @@ test("the database shrinks when most of it is free", async () => {
   assert.ok(pages("page_count") < before - 2000);
 });
 
+/** Of recipients, from the rows. */
+function recount(folder: string) {
+  const database = new DatabaseSync(`${folder}/spool.db`, { readOnly: true });
+  const one = (state: number) =>
+    database.prepare("SELECT count(*) AS n FROM recipients WHERE state = ?").get(state)?.["n"];
+  const counts = { scheduled: one(0), claimed: one(1), held: one(2), oldestSeconds: 0 };
+  database.close();
+  return counts;
+}
+
 test("counts of recipients agree with the rows, also after a crash", async () => {
   await using bench = new SqliteBench();
   const directory = await bench.folder();
@@ -388,19 +398,27 @@ test("counts of recipients agree with the rows, also after a crash", async () =>
   assert.ok(claimed);
   await settle(spool, claimed, [delivered(claimed.recipients[0]?.index ?? 0)]);
   await spool.hold({ domain: "c.test" }, "operator", "wait");
-  const recount = (folder: string) => {
-    const database = new DatabaseSync(`${folder}/spool.db`, { readOnly: true });
-    const one = (state: number) =>
-      database.prepare("SELECT count(*) AS n FROM recipients WHERE state = ?").get(state)?.["n"];
-    const counts = { scheduled: one(0), claimed: one(1), held: one(2), oldestSeconds: 0 };
-    database.close();
-    return counts;
-  };
   assert.deepEqual(await spool.stats(), recount(directory));
   const image = await bench.image(directory);
   const again = await bench.open(image);
   assert.deepEqual(await again.stats(), recount(image));
   assert.equal((await again.stats()).claimed, 0);
+});
+
+test("a commit that changes one count alone writes it down", async () => {
+  await using bench = new SqliteBench();
+  const directory = await bench.folder();
+  const spool = await bench.open(directory);
+  const held = recipient("b@b.test", { held: { by: "t", reason: "r" } });
+  for (const commit of [
+    () => put(spool, draft(["a@a.test"])),
+    () => put(spool, draft([held])),
+    () => put(spool, draft(["c@c.test"]), { claim: terms }),
+  ]) {
+    await commit();
+    const image = await bench.image(directory);
+    assert.deepEqual(await (await bench.open(image)).stats(), recount(image));
+  }
 });
 
 const run = promisify(execFile);
