@@ -66,7 +66,8 @@ function logEventsPage(): string {
 
 In production each event is one line of JSON on standard output, in development a readable line on standard error. Every
 line has \`time\`, \`level\` and \`event\`, and \`session\`, the id of the session, where the event belongs to one. The
-other fields stand below. \`[log] level\` sets the least level that is written.
+other fields are listed below; a time is ISO 8601 in UTC, an error has \`type\`, \`message\` and \`stack\`. \`[log] level\` sets
+the least level that is written.
 
 ${subjects.join("\n\n")}
 `;

@@ -21,6 +21,7 @@ import type { InboundServices, InboundSettings } from "./services.ts";
 import { SessionMemory } from "./session-memory.ts";
 import { idle, leavePhase, type SessionChannel, type SessionState } from "./session-state.ts";
 import { answer, noted, proceed, type Verdict } from "./verdict.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 
 export interface SessionOptions {
   readonly services: InboundServices;
@@ -156,8 +157,7 @@ export class Session {
   }
 
   #fault(event: ServerEvent, error: unknown): Verdict {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#state.log.event("internal-error", { where: `answering ${event.kind}`, message: undefined, error: text });
+    logTrouble(this.#state.log, `answering ${event.kind}`, error);
     leavePhase(this.#state);
     if (event.kind === "content") return { kind: "refuse-content", reply: contentLost };
     return informing.has(event.kind) ? noted : answer(internalError);

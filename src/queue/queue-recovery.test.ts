@@ -206,8 +206,8 @@ test("found by simulation: a disk that takes no report is trouble of the disk in
     const { id } = await fixture.accept({ to: ["gone@there.test"] });
     await fixture.advance(minute);
     assert.deepEqual(await fixture.states(id), ["failed"]);
-    const code = failure instanceof SpoolError ? { code: failure.code } : {};
-    const told = { message: id, where: "making a report", error: failure.message, ...code };
+    const what = failure instanceof SpoolError ? { code: failure.code, error: failure.message } : { error: failure };
+    const told = { message: id, where: "making a report", ...what };
     assert.deepEqual([...fixture.log.of("spool-failed"), ...fixture.log.of("internal-error")], [told], event);
     assert.equal(fixture.log.of(event).length, 1);
   }

@@ -107,7 +107,7 @@ export class Recorder {
       const { message } = entry.settlement;
       const where = "recording outcomes";
       if (isDamage) logTrouble(this.#log, where, error, message);
-      else this.#log.event("internal-error", { where, message, error: reason });
+      else this.#log.event("internal-error", { where, message, error });
       entry.done("given-up");
       return;
     }

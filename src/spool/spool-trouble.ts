@@ -5,8 +5,8 @@ import { SpoolError } from "./spool.ts";
 
 /** `where`: what the server was doing. `message`: the message that it did it for, if there is one. */
 export function logTrouble(log: Log, where: string, cause: unknown, message?: QueueId): void {
-  const error = cause instanceof Error ? cause.message : String(cause);
-  if (!(cause instanceof SpoolError)) log.event("internal-error", { where, message, error });
-  else if (cause.code === "damaged") log.event("spool-damaged", { where, message, error });
-  else log.event("spool-failed", { where, message, code: cause.code, error });
+  // Of a fault of ours the log tells the stack, too.
+  if (!(cause instanceof SpoolError)) log.event("internal-error", { where, message, error: cause });
+  else if (cause.code === "damaged") log.event("spool-damaged", { where, message, error: cause.message });
+  else log.event("spool-failed", { where, message, code: cause.code, error: cause.message });
 }

@@ -25,7 +25,7 @@ import { checkAddresses, checkMailboxLimits, checkPromises, checkSevenBit, check
 import { checkAutomatic, checkHeld, checkLostContent } from "./check-held.ts";
 import { checkCounts, checkReloads, checkRetries, checkVerbs } from "./check-operators.ts";
 import { deliveriesOf } from "./deliveries.ts";
-import type { Machine } from "./machine.ts";
+import { lineOf, type Machine } from "./machine.ts";
 import { neverRefuses } from "./receivers.ts";
 import type { Sent } from "./workload.ts";
 import type { Rows, WorldView } from "./world-view.ts";
@@ -263,7 +263,7 @@ const finalKinds: ReadonlySet<string> = new Set(finalStates.map((state) => `reci
 function checkLog({ events }: Machine): readonly string[] {
   return events
     .filter(({ name }) => name === "internal-error")
-    .map(({ fields }) => `${catalogue["internal-error"].meaning} ${JSON.stringify(fields)}`);
+    .map((event) => `${catalogue["internal-error"].meaning} ${lineOf(event)}`);
 }
 
 export function summary(sent: readonly Sent[]): Readonly<Record<string, number>> {

@@ -44,7 +44,9 @@ export interface LoggedEvent {
 export function lineOf(event: LoggedEvent): string {
   // The key of a certificate that the server makes for itself is nobody's to foresee.
   const { fingerprint: _, ...fields } = event.fields;
-  return JSON.stringify({ ...event, fields });
+  return JSON.stringify({ ...event, fields }, (_name, value: unknown) =>
+    value instanceof Error ? String(value) : value,
+  );
 }
 
 export interface ClaimedAttempt {

@@ -22,6 +22,7 @@ import {
 } from "./dns-message.ts";
 import { isOnThisMachine } from "./dns-servers.ts";
 import { DnsTurns, type Turn } from "./dns-turns.ts";
+import { logTrouble } from "../../spool/spool-trouble.ts";
 
 /** First round and second round: a lost packet costs two seconds, a slow server gets its chance. */
 const ROUND_TIMEOUTS_MS = [2000, 5000];
@@ -135,7 +136,7 @@ export class DnsResolver implements Resolver {
       found = await this.#find(question, deadlineMs, turn);
     } catch (error) {
       // What no server should be able to cause is still an answer to the caller.
-      log.event("internal-error", { where: `looking up ${question.type} ${question.name}`, message: undefined, error });
+      logTrouble(log, `looking up ${question.type} ${question.name}`, error);
       found = failure((error as Error).message);
     } finally {
       turn.end();
