@@ -6,6 +6,7 @@
  * --record the count is added to test/simulation/counts.json.
  */
 import { execFileSync, fork } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -99,7 +100,10 @@ async function main(): Promise<void> {
       }
     }
     child.removeAllListeners("exit");
-    child.kill();
+    // It ends by itself, so that what measures it has its end.
+    const gone = once(child, "exit");
+    child.disconnect();
+    await gone;
   };
   await Promise.all(Array.from({ length: Math.max(1, Number(options.processes)) }, worker));
 

@@ -45,3 +45,11 @@ test("a loop whose condition is a constant is only ended", () => {
   assert.deepEqual(planted("while (a) b();"), ["while (false) b();"]);
   assert.deepEqual(planted("for (;;) b();"), []);
 });
+
+test("a fallback that only the types ask for stays", () => {
+  assert.deepEqual(planted('const [a, b = ""] = match; c(list[0] ?? 0);'), [
+    'const [a, b = ""] = match; c(list[0] && 0);',
+    'const [a, b = ""] = match; c(list[1] ?? 0);',
+  ]);
+  assert.deepEqual(planted('a ??= b ?? "x";'), ['a ??= b && "x";', 'a ??= b ?? "";']);
+});

@@ -129,7 +129,14 @@ function joinsTexts(node: SyntaxNode): boolean {
 function isValue(node: SyntaxNode, parent: SyntaxNode | undefined): boolean {
   if (parent === undefined) return true;
   if ((parent.type === "Property" || parent.type === "PropertyDefinition") && parent["key"] === node) return false;
-  return !["ExportNamedDeclaration", "ImportExpression", "ExpressionStatement"].includes(parent.type);
+  if (["ExportNamedDeclaration", "ImportExpression", "ExpressionStatement"].includes(parent.type)) return false;
+  return !isFormalFallback(node, parent);
+}
+
+/** `?? ""`, `?? 0` and `= ""` mostly stand where the type of an index or a match allows undefined, and the program does not. */
+function isFormalFallback(node: SyntaxNode, parent: SyntaxNode): boolean {
+  const isEmpty = node["value"] === "" || node["value"] === 0;
+  return isEmpty && parent["right"] === node && (parent["operator"] === "??" || parent.type === "AssignmentPattern");
 }
 
 function isNode(value: unknown): value is SyntaxNode {

@@ -17,6 +17,27 @@ for (const shell of ["bash", "zsh", "fish"] as const) {
   });
 }
 
+test("completion for fish knows the values of options and of arguments", async () => {
+  const { stdout } = await new TestTerminal().run("completion fish");
+  const lines = stdout.split("\n");
+  for (const { name, options, positionals } of commands) {
+    const ofCommand = lines.filter((line) => line.includes(`_from ${name.split(" ").at(-1) ?? name}'`));
+    for (const { choices, completes } of [...options, ...positionals]) {
+      if (choices)
+        assert.ok(
+          ofCommand.some((line) => line.includes(` -a '${choices.join(" ")}'`)),
+          `${name}: ${choices.join()}`,
+        );
+      if (completes === "file")
+        assert.ok(
+          ofCommand.some((line) => / -F\b/.test(line)),
+          name,
+        );
+    }
+  }
+  assert.ok(lines.includes("complete -c posthaste -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'"));
+});
+
 const bash = spawnSync("bash", ["--version"]).status === 0;
 
 test("bash completes commands, options and their values", { skip: bash ? false : "no bash here" }, async () => {
