@@ -21,13 +21,20 @@ async function sending(
   const port = options.port ?? 25;
   const server = await ScriptedPeer.listen(terminal.network, { kind: "ip", address: "192.0.2.1", port }, script);
   await terminal.files.makeDirectory("/home/ann");
-  for (const [name, text] of Object.entries({ password: "s3cret\n", "letter.eml": "Subject: hi\n\nbody\n.dot\n" })) {
+  for (const [name, text] of Object.entries({
+    password: "s3cret\n",
+    "ca.pem": "PEM\n",
+    "letter.eml": "Subject: hi\n\nbody\n.dot\n",
+  })) {
     await terminal.files.replaceFile(`/home/ann/${name}`, Buffer.from(text));
   }
-  terminal.network.tlsOutcome = (_, { requireVerified }) =>
-    requireVerified
+  // The server's certificate is self-signed; only `--ca` has it trusted.
+  terminal.network.tlsOutcome = (_, { requireVerified, certificateAuthorities }) => {
+    if (certificateAuthorities !== undefined) return { kind: "established", facts: { verified: true } };
+    return requireVerified
       ? { kind: "failed", reason: "DEPTH_ZERO_SELF_SIGNED_CERT" }
       : { kind: "established", facts: { verified: false, verifyError: "DEPTH_ZERO_SELF_SIGNED_CERT" } };
+  };
   const running = terminal.run(["send", "--server", `192.0.2.1:${port}`, ...envelope, ...words], options);
   let over = false;
   const ended = running.finally(() => (over = true));
@@ -127,7 +134,7 @@ const outcomes: readonly (readonly [string, PeerScript, readonly string[], numbe
       tlsKeywords: ["AUTH PLAIN"],
       answer: ({ verb }) => (verb === "AUTH" ? "535 5.7.8 wrong" : undefined),
     },
-    ["--auth", "ann:s3cret"],
+    ["--ca", "ca.pem", "--auth", "ann:s3cret"],
     77,
     /the login was refused: 535 5\.7\.8 wrong/,
   ],
@@ -145,7 +152,7 @@ const outcomes: readonly (readonly [string, PeerScript, readonly string[], numbe
       tlsKeywords: ["AUTH LOGIN"],
       answer: ({ tls, line }) => (tls && !line.startsWith("EHLO") ? "334 YQ==" : undefined),
     },
-    ["--auth", "ann:s3cret"],
+    ["--ca", "ca.pem", "--auth", "ann:s3cret"],
     69,
     /"334 YQ==" is no answer to AUTH/,
   ],
@@ -157,9 +164,16 @@ const outcomes: readonly (readonly [string, PeerScript, readonly string[], numbe
     /the password was not sent: the connection does not use TLS/,
   ],
   [
+    "a password is not sent over unverified TLS",
+    { keywords: ["STARTTLS"], tlsKeywords: ["AUTH PLAIN"] },
+    ["--tls", "starttls", "--auth", "ann:s3cret"],
+    77,
+    /the password was not sent: .*self-signed[^]*--ca FILE/,
+  ],
+  [
     "a server without AUTH is 77",
     { keywords: ["STARTTLS"] },
-    ["--auth", "ann:s3cret"],
+    ["--ca", "ca.pem", "--auth", "ann:s3cret"],
     77,
     /neither AUTH PLAIN nor AUTH LOGIN/,
   ],
@@ -180,7 +194,7 @@ test("passwords never show, neither given, from a file, nor typed", async () => 
     [["--user", "ann", "--password-file", "password"], {}],
     [["--user", "ann"], { terminal: true, answers: ["s3cret"] }],
   ] as const) {
-    const { code, stdout, stderr, server } = await sending(script, words, options);
+    const { code, stdout, stderr, server } = await sending(script, ["--ca", "ca.pem", ...words], options);
     assert.equal(code, 0);
     assert.ok(server.lines.includes(base64), "it was sent");
     for (const text of ["s3cret", base64]) assert.equal(`${stdout}${stderr}`.includes(text), false);

@@ -1,6 +1,6 @@
 /**
- * Brings one connection to one address to the point where a transaction can begin: connect, greeting, EHLO, TLS, EHLO
- * again, login. A server that hangs up on EHLO is greeted with HELO on a second connection, where neither TLS nor a login
+ * Brings one connection to one address to the point where a transaction can begin: connects, opens the session, and says
+ * what follows for the mail where that fails. A server that hangs up on EHLO is greeted with HELO on a second connection, where neither TLS nor a login
  * is needed; one that refuses us is told QUIT. Owns the rules of TLS towards other servers:
  *
  * | level | STARTTLS not offered or refused | handshake fails or stalls | certificate not valid |
@@ -23,6 +23,7 @@ import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import { failureSetback, finding, temporaryRefusal, type PeerFacts, type Setback } from "./delivery-verdict.ts";
+import { openSession, type SessionTrouble } from "./open-session.ts";
 import type { SmtpDeliverySettings } from "./settings.ts";
 import { SmtpClientConnection } from "./smtp-client-connection.ts";
 
@@ -144,107 +145,84 @@ async function converse(
   { startTls, plain }: Manner,
   clearPeer: PeerFacts,
 ): Promise<Attempt> {
-  const greeting = await connection.greet();
-  if (greeting.kind === "failed") return hostFailed(greeting.failure, connection, clearPeer);
-  const hello = await connection.hello({ plain });
-  if (hello.kind === "failed") {
-    const { failure } = hello;
-    // Servers that do not know EHLO are to answer 500 (RFC 5321 §4.1.4); some hang up. They take HELO on a new connection.
-    return failure.kind === "lost" && failure.command === "EHLO"
-      ? { kind: "hung-up", reason: failure.detail, setback: failureSetback(failure, clearPeer) }
-      : hostFailed(failure, connection, clearPeer);
-  }
-
-  if (startTls) {
-    const trouble = await secure(connection, target, context, clearPeer);
-    if (trouble !== undefined) return trouble;
-  }
-  const peer: PeerFacts = { ...clearPeer, tls: connection.tls };
-  if (target.credentials === undefined) return { kind: "ready", connection };
-  const login = await logIn(connection, target, target.credentials, peer);
-  if (login.kind === "failed" && login.setback.owner === "our-authentication") {
+  const trouble = await openSession(connection, {
+    endpoint: target.endpoint,
+    startTls: !startTls ? "never" : target.tls === "opportunistic" ? "if-offered" : "always",
+    tlsOptions: tlsOptions(target),
+    credentials: target.credentials,
+    plainHello: plain,
+    signal: context.signal,
+  });
+  if (trouble === undefined) return { kind: "ready", connection };
+  const attempt = attemptAfter(trouble, target, connection, clearPeer);
+  if (attempt.kind === "failed" && attempt.setback.owner === "our-authentication") {
     // All mail of the route waits for whoever can mend the settings, and hears of it by this line alone.
     context.log.event("relay-login-failed", {
       message: context.message,
       site: target.site,
       host: target.host,
       address: clearPeer.address,
-      account: target.credentials.username,
-      reason: login.setback.reason,
+      account: target.credentials?.username ?? "",
+      reason: attempt.setback.reason,
     });
   }
-  return login;
+  return attempt;
 }
 
-/** STARTTLS and the second EHLO; undefined: go on, under TLS or, where the level allows it, in clear. */
-async function secure(
-  connection: SmtpClientConnection,
+function attemptAfter(
+  trouble: SessionTrouble,
   target: Target,
-  context: SetupContext,
-  peer: PeerFacts,
-): Promise<Attempt | undefined> {
-  const optional = target.tls === "opportunistic";
-  if (!connection.capabilities.startTls) {
-    if (optional) return undefined;
-    const reason = `${target.host} does not offer STARTTLS, but TLS to ${target.site} is set to ${target.tls}`;
-    return { kind: "failed", setback: finding("4.7.4", "remote-trouble", reason, peer), tryNext: true };
-  }
-  const answer = await connection.startTls({ ...tlsOptions(target), signal: context.signal });
-  if (answer.kind === "tls-refused") {
-    if (optional) return undefined;
-    const setback = temporaryRefusal(answer.reply, "STARTTLS", "4.7.4", "remote-trouble", peer);
-    return { kind: "failed", setback, tryNext: true };
-  }
-  if (answer.kind === "failed") return tlsFailed(answer.failure, peer);
-  const hello = await connection.hello();
-  if (hello.kind !== "failed") return undefined;
-  const securePeer = { ...peer, tls: answer.facts };
-  // Lost or stalled right after the handshake is how broken TLS stacks show; a refusal is the host's word.
-  return hello.failure.kind === "lost" || hello.failure.kind === "timed-out"
-    ? tlsFailed(hello.failure, securePeer)
-    : hostFailed(hello.failure, connection, securePeer);
-}
-
-async function logIn(
   connection: SmtpClientConnection,
-  target: Target,
-  credentials: HopCredentials,
-  peer: PeerFacts,
-): Promise<SetupResult> {
-  if (!mayCarryCredentials(connection, target.endpoint)) {
-    const why =
-      peer.tls === undefined ? "without TLS" : `over unverified TLS (${peer.tls.verifyError ?? "no reason given"})`;
-    const reason = `the password for ${target.host} is not sent ${why}`;
-    return { kind: "failed", setback: finding("4.7.0", "our-authentication", reason, peer), tryNext: true };
-  }
-  const answer = await connection.authenticate(credentials);
-  switch (answer.kind) {
-    case "authenticated":
-      return { kind: "ready", connection };
-    case "authentication-failed": {
-      const { reply } = answer;
-      // A wrong password is ours to mend, and asking the next host with it could lock the account.
-      const setback =
-        reply === undefined
-          ? finding(
-              "4.7.0",
-              "our-authentication",
-              `${target.host} offers no AUTH mechanism that this server supports (PLAIN, LOGIN)`,
-              peer,
-            )
-          : temporaryRefusal(reply, "AUTH", "4.7.0", "our-authentication", peer);
+  clearPeer: PeerFacts,
+): Attempt {
+  const peer: PeerFacts = { ...clearPeer, tls: connection.tls };
+  switch (trouble.kind) {
+    case "failed":
+      return stepFailed(trouble.step, trouble.failure, connection, clearPeer);
+    case "tls-not-offered": {
+      const reason = `${target.host} does not offer STARTTLS, but TLS to ${target.site} is set to ${target.tls}`;
+      return { kind: "failed", setback: finding("4.7.4", "remote-trouble", reason, clearPeer), tryNext: true };
+    }
+    case "tls-refused": {
+      const setback = temporaryRefusal(trouble.reply, "STARTTLS", "4.7.4", "remote-trouble", clearPeer);
+      return { kind: "failed", setback, tryNext: true };
+    }
+    case "password-withheld": {
+      const { facts } = trouble;
+      const why =
+        facts === undefined ? "without TLS" : `over unverified TLS (${facts.verifyError ?? "no reason given"})`;
+      const reason = `the password for ${target.host} is not sent ${why}`;
+      return { kind: "failed", setback: finding("4.7.0", "our-authentication", reason, peer), tryNext: true };
+    }
+    // A wrong password is ours to mend, and asking the next host with it could lock the account.
+    case "no-mechanism": {
+      const reason = `${target.host} offers no AUTH mechanism that this server supports (PLAIN, LOGIN)`;
+      return { kind: "failed", setback: finding("4.7.0", "our-authentication", reason, peer), tryNext: false };
+    }
+    case "login-refused": {
+      const setback = temporaryRefusal(trouble.reply, "AUTH", "4.7.0", "our-authentication", peer);
       return { kind: "failed", setback, tryNext: false };
     }
-    case "failed":
-      return hostFailed(answer.failure, connection, peer);
     default:
-      return answer satisfies never;
+      return trouble satisfies never;
   }
 }
 
-function mayCarryCredentials(connection: SmtpClientConnection, endpoint: Endpoint): boolean {
-  if (endpoint.kind === "unix" || isLoopback(endpoint.address)) return true;
-  return connection.tls?.verified === true;
+function stepFailed(
+  step: Extract<SessionTrouble, { readonly kind: "failed" }>["step"],
+  failure: ClientFailure,
+  connection: SmtpClientConnection,
+  clearPeer: PeerFacts,
+): Attempt {
+  const cut = failure.kind === "lost" || failure.kind === "timed-out";
+  // Servers that do not know EHLO are to answer 500 (RFC 5321 §4.1.4); some hang up. They take HELO on a new connection.
+  if (step === "hello" && failure.kind === "lost" && failure.command === "EHLO") {
+    return { kind: "hung-up", reason: failure.detail, setback: failureSetback(failure, clearPeer) };
+  }
+  if (step === "handshake") return tlsFailed(failure, clearPeer);
+  // Lost or stalled right after the handshake is how broken TLS stacks show; a refusal is the host's word.
+  if (step === "hello-again" && cut) return tlsFailed(failure, { ...clearPeer, tls: connection.tls });
+  return hostFailed(failure, connection, clearPeer);
 }
 
 /**

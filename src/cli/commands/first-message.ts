@@ -7,7 +7,7 @@ import { CliError } from "../exit-code.ts";
 import type { RunningServer } from "../running-server.ts";
 import { makeMessage } from "../send/outgoing-content.ts";
 import type { SendPlan } from "../send/send-plan.ts";
-import { openSession, placeOf } from "../send/send-session.ts";
+import { openSendSession, placeOf } from "../send/send-session.ts";
 
 export type FirstMessage =
   | { readonly kind: "arrived"; readonly queueId: string; readonly acceptedMs: number; readonly capturedMs: number }
@@ -64,7 +64,7 @@ async function sendAndWait(server: RunningServer, api: ServerApi, context: CliCo
     lmtp: false,
   };
   const started = context.clock.monotonicMs();
-  const opened = await openSession({ endpoint, name: "localhost" }, plan, context);
+  const opened = await openSendSession({ endpoint, name: "localhost" }, plan, context);
   if (opened.kind === "trouble") return { kind: "failed", reason: opened.trouble.message };
   await using session = opened.session;
   const body = text(placeOf(server.admin), context.environment["POSTHASTE_PROGRAM"] ?? "posthaste");

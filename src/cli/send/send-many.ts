@@ -9,7 +9,7 @@ import { styleFor } from "../style.ts";
 import type { OutgoingContent } from "./outgoing-content.ts";
 import { resultExitCode, worst } from "./send-once.ts";
 import type { SendPlan, SendTarget } from "./send-plan.ts";
-import { openSession, type SendSession, type SendTrouble, troubleOf } from "./send-session.ts";
+import { openSendSession, type SendSession, type SendTrouble, troubleOf } from "./send-session.ts";
 
 /** Each worker gives up after so many sessions in a row that could not be opened. */
 const openFailuresMax = 5;
@@ -107,7 +107,7 @@ async function work(
       session = undefined;
       const target = targets[failures % targets.length];
       if (target === undefined) return;
-      const opened = await openSession(target, plan, context);
+      const opened = await openSendSession(target, plan, context);
       if (opened.kind === "trouble") {
         failures++;
         noteTrouble(tally, opened.trouble);

@@ -10,7 +10,14 @@ import { sizeText } from "../words.ts";
 import { withCertificateWords } from "../../lib/certificate-words.ts";
 import type { OutgoingContent } from "./outgoing-content.ts";
 import type { SendPlan, SendTarget } from "./send-plan.ts";
-import { exitCodeOf, type OpenedSession, openSession, placeOf, type SendTrouble, troubleOf } from "./send-session.ts";
+import {
+  exitCodeOf,
+  type OpenedSession,
+  openSendSession,
+  placeOf,
+  type SendTrouble,
+  troubleOf,
+} from "./send-session.ts";
 
 interface DialogueEntry {
   readonly direction: "in" | "out";
@@ -105,7 +112,7 @@ async function openFirst(
     screen.connecting(target);
     report.server = placeOf(target.endpoint);
     let connected = false;
-    last = await openSession(target, plan, context, {
+    last = await openSendSession(target, plan, context, {
       dialogue: ({ direction, text }) => {
         const entry = { direction, text, at_ms: Math.round((context.clock.monotonicMs() - started) * 10) / 10 };
         report.dialogue.push(entry);
@@ -119,13 +126,11 @@ async function openFirst(
         report.tls = tlsReport(facts);
         screen.tls(facts);
       },
-      remark: (text) => {
-        report.remarks.push(text);
-        screen.remark(text);
-      },
     });
     if (last.kind === "open" || connected) return last;
-    if (targets.length > 1) screen.remark(last.trouble.message);
+    if (targets.length === 1) return last;
+    report.remarks.push(last.trouble.message);
+    screen.remark(last.trouble.message);
   }
   return last;
 }

@@ -2,8 +2,8 @@
  * One session of `posthaste send`: connect, TLS as asked, log in, and then messages one after the other. What goes wrong
  * is a value with a sentence and an exit code; nothing expected is thrown.
  */
+import { openSession, type SessionTrouble } from "../../outbound/open-session.ts";
 import { SmtpClientConnection, type DialogueLine } from "../../outbound/smtp-client-connection.ts";
-import { isLoopback } from "../../lib/ip-network.ts";
 import { type Endpoint, NetworkError, type TlsClientOptions, type TlsFacts } from "../../ports/network.ts";
 import type { ClientFailure } from "../../smtp/client/failure.ts";
 import { STANDARD_TIMEOUTS } from "../../smtp/client/timeouts.ts";
@@ -14,7 +14,7 @@ import { ExitCode } from "../exit-code.ts";
 import type { OutgoingContent } from "./outgoing-content.ts";
 import { withCertificateWords } from "../../lib/certificate-words.ts";
 import { probeServer } from "./probe-server.ts";
-import type { SendPlan, SendTarget } from "./send-plan.ts";
+import type { SendPlan, SendTarget, SendTls } from "./send-plan.ts";
 
 export interface SendTrouble {
   readonly exitCode: ExitCode;
@@ -26,8 +26,6 @@ export interface SendWatch {
   readonly dialogue?: (line: DialogueLine) => void;
   readonly connected?: (endpoint: Endpoint) => void;
   readonly tls?: (facts: TlsFacts) => void;
-  /** Something a person should know, which stops nothing. */
-  readonly remark?: (text: string) => void;
 }
 
 export type OpenedSession =
@@ -40,7 +38,7 @@ export interface SendSession extends AsyncDisposable {
   quit(): Promise<void>;
 }
 
-export async function openSession(
+export async function openSendSession(
   target: SendTarget,
   plan: SendPlan,
   context: CliContext,
@@ -99,85 +97,66 @@ interface Preparation {
   readonly implicit: boolean;
 }
 
-/** Greeting, EHLO, STARTTLS, EHLO again, AUTH. */
+/** Greeting to login, by the rules of delivery. */
 async function prepare(connection: SmtpClientConnection, preparation: Preparation): Promise<SendTrouble | undefined> {
-  const { plan, context, target, implicit } = preparation;
+  const { plan, context, target, implicit, tlsOptions, watch } = preparation;
   const silence = implicit ? undefined : watchSilence(connection, target, context);
-  const greeted = await connection.greet();
-  silence?.stop();
-  if (greeted.kind === "failed") {
-    const speaksTls = !implicit && (silence?.speaksTls() ?? (await probeServer(target, context)) === "tls");
-    return speaksTls || silence?.speaksTls() ? tlsFirst(target) : troubleOf(greeted.failure);
+  const trouble = await openSession(connection, {
+    endpoint: target.endpoint,
+    startTls: implicit || plan.tls === "none" ? "never" : plan.tls === "opportunistic" ? "if-offered" : "always",
+    tlsOptions,
+    credentials: plan.credentials,
+    signal: context.interrupted,
+    onGreeting: () => silence?.stop(),
+    onTls: watch.tls,
+  });
+  if (trouble?.kind === "failed" && trouble.step === "greeting" && !implicit) {
+    const speaksTls = silence?.speaksTls() ?? (await probeServer(target, context)) === "tls";
+    if (speaksTls) return tlsFirst(target);
   }
-  const hello = await connection.hello();
-  if (hello.kind === "failed") return troubleOf(hello.failure);
-  const trouble = implicit ? undefined : await secure(connection, preparation);
-  return trouble ?? (plan.credentials ? await logIn(connection, preparation) : undefined);
+  return trouble && sendTroubleOf(trouble, plan);
 }
 
-const verifiedHint = "Use --ca FILE to trust a certificate, or --tls starttls to continue without verification.";
-
-async function secure(connection: SmtpClientConnection, preparation: Preparation): Promise<SendTrouble | undefined> {
-  const { plan, watch, context, tlsOptions } = preparation;
-  if (plan.tls === "none") return undefined;
-  const needed = plan.tls !== "opportunistic";
-  if (!connection.capabilities.startTls) {
-    return needed
-      ? {
-          exitCode: ExitCode.unavailable,
-          message: "the server does not offer STARTTLS",
-          hint: "Use --tls none to send without TLS.",
-        }
-      : undefined;
-  }
-  const answer = await connection.startTls({ ...tlsOptions, signal: context.interrupted });
-  switch (answer.kind) {
-    case "established": {
-      watch.tls?.(answer.facts);
-      const again = await connection.hello();
-      return again.kind === "failed" ? troubleOf(again.failure) : undefined;
+function sendTroubleOf(trouble: SessionTrouble, plan: SendPlan): SendTrouble {
+  switch (trouble.kind) {
+    case "failed": {
+      const hint = trouble.step === "handshake" ? handshakeHints[plan.tls] : undefined;
+      return { ...troubleOf(trouble.failure), ...(hint === undefined ? {} : { hint }) };
+    }
+    case "tls-not-offered": {
+      const message = "the server does not offer STARTTLS";
+      return { exitCode: ExitCode.unavailable, message, hint: "Use --tls none to send without TLS." };
     }
     case "tls-refused":
-      if (!needed) return undefined;
-      return { exitCode: exitCodeOf(answer.reply), message: `STARTTLS was refused: ${replyText(answer.reply)}` };
-    case "failed": {
-      const hints = { verified: verifiedHint, opportunistic: "Use --tls none to send without TLS." };
-      const hint = plan.tls === "verified" || plan.tls === "opportunistic" ? hints[plan.tls] : undefined;
-      return { ...troubleOf(answer.failure), ...(hint === undefined ? {} : { hint }) };
+      return { exitCode: exitCodeOf(trouble.reply), message: `STARTTLS was refused: ${replyText(trouble.reply)}` };
+    case "password-withheld":
+      return withheld(trouble.facts);
+    case "no-mechanism": {
+      const message = "the server offers neither AUTH PLAIN nor AUTH LOGIN here";
+      return { exitCode: ExitCode.noPermission, message };
+    }
+    case "login-refused": {
+      const message = `the login was refused: ${replyText(trouble.reply)}`;
+      return { exitCode: ExitCode.noPermission, message };
     }
     default:
-      return answer satisfies never;
+      return trouble satisfies never;
   }
 }
 
-async function logIn(connection: SmtpClientConnection, preparation: Preparation): Promise<SendTrouble | undefined> {
-  const { plan, target, watch } = preparation;
-  if (!plan.credentials) return undefined;
-  const { endpoint } = target;
-  const local = endpoint.kind === "unix" || isLoopback(endpoint.address);
-  if (!connection.tls && !local) {
+const handshakeHints: Partial<Record<SendTls, string>> = {
+  verified: "Use --ca FILE to trust a certificate, or --tls starttls to continue without verification.",
+  opportunistic: "Use --tls none to send without TLS.",
+};
+
+function withheld(facts: TlsFacts | undefined): SendTrouble {
+  if (facts === undefined) {
     const message = "the password was not sent: the connection does not use TLS";
     return { exitCode: ExitCode.noPermission, message, hint: "Use --tls starttls or --tls implicit." };
   }
-  if (connection.tls && !connection.tls.verified && !local) {
-    watch.remark?.("the certificate was not verified; someone in between could read the password");
-  }
-  const answer = await connection.authenticate(plan.credentials);
-  switch (answer.kind) {
-    case "authenticated":
-      return undefined;
-    case "authentication-failed":
-      return {
-        exitCode: ExitCode.noPermission,
-        message: answer.reply
-          ? `the login was refused: ${replyText(answer.reply)}`
-          : "the server offers neither AUTH PLAIN nor AUTH LOGIN here",
-      };
-    case "failed":
-      return troubleOf(answer.failure);
-    default:
-      return answer satisfies never;
-  }
+  const why = withCertificateWords(facts.verifyError ?? "no reason given");
+  const message = `the password was not sent: the certificate could not be verified: ${why}`;
+  return { exitCode: ExitCode.noPermission, message, hint: "Use --ca FILE to trust a certificate." };
 }
 
 function sessionOver(connection: SmtpClientConnection, plan: SendPlan, ended: () => void): SendSession {

@@ -1,0 +1,97 @@
+/**
+ * The conversation that opens a session with a server: greeting, EHLO, STARTTLS and EHLO again, login. Delivery and
+ * `posthaste send` have it in common, and with it the rule when a password may cross: over verified TLS, to this machine,
+ * or through a unix socket. What goes wrong is a value; what follows from it is the caller's to decide.
+ */
+import { isLoopback } from "../lib/ip-network.ts";
+import type { Endpoint, TlsClientOptions, TlsFacts } from "../ports/network.ts";
+import type { HopCredentials } from "../route/next-hop.ts";
+import type { ClientFailure } from "../smtp/client/failure.ts";
+import type { ReceivedReply } from "../smtp/reply-reader.ts";
+import type { SmtpClientConnection } from "./smtp-client-connection.ts";
+
+export interface SessionTerms {
+  readonly endpoint: Endpoint;
+  /** `if-offered`: in clear where the server does not offer it or refuses it. */
+  readonly startTls: "never" | "if-offered" | "always";
+  readonly tlsOptions: TlsClientOptions;
+  readonly credentials: HopCredentials | undefined;
+  /** HELO instead of EHLO. */
+  readonly plainHello?: boolean;
+  /** Ends a handshake under way. */
+  readonly signal: AbortSignal;
+  readonly onGreeting?: () => void;
+  readonly onTls?: ((facts: TlsFacts) => void) | undefined;
+}
+
+export type SessionTrouble =
+  /** `hello-again`: the EHLO under TLS. */
+  | {
+      readonly kind: "failed";
+      readonly step: "greeting" | "hello" | "handshake" | "hello-again" | "login";
+      readonly failure: ClientFailure;
+    }
+  | { readonly kind: "tls-not-offered" }
+  | { readonly kind: "tls-refused"; readonly reply: ReceivedReply }
+  /** The password did not cross; `facts`: of the TLS that was not good enough. */
+  | { readonly kind: "password-withheld"; readonly facts: TlsFacts | undefined }
+  | { readonly kind: "no-mechanism" }
+  | { readonly kind: "login-refused"; readonly reply: ReceivedReply };
+
+/** Undefined: a transaction can begin. Whether the connection is left or kept open after trouble is the caller's to say. */
+export async function openSession(
+  connection: SmtpClientConnection,
+  terms: SessionTerms,
+): Promise<SessionTrouble | undefined> {
+  const greeting = await connection.greet();
+  terms.onGreeting?.();
+  if (greeting.kind === "failed") return { kind: "failed", step: "greeting", failure: greeting.failure };
+  const hello = await connection.hello({ plain: terms.plainHello === true });
+  if (hello.kind === "failed") return { kind: "failed", step: "hello", failure: hello.failure };
+  const trouble = terms.startTls === "never" ? undefined : await secure(connection, terms);
+  return trouble ?? (terms.credentials && (await logIn(connection, terms.endpoint, terms.credentials)));
+}
+
+/** STARTTLS and the second EHLO; undefined: go on, under TLS or, where the terms allow it, in clear. */
+async function secure(connection: SmtpClientConnection, terms: SessionTerms): Promise<SessionTrouble | undefined> {
+  const optional = terms.startTls === "if-offered";
+  if (!connection.capabilities.startTls) return optional ? undefined : { kind: "tls-not-offered" };
+  const answer = await connection.startTls({ ...terms.tlsOptions, signal: terms.signal });
+  switch (answer.kind) {
+    case "established": {
+      terms.onTls?.(answer.facts);
+      const again = await connection.hello();
+      return again.kind === "failed" ? { kind: "failed", step: "hello-again", failure: again.failure } : undefined;
+    }
+    case "tls-refused":
+      return optional ? undefined : { kind: "tls-refused", reply: answer.reply };
+    case "failed":
+      return { kind: "failed", step: "handshake", failure: answer.failure };
+    default:
+      return answer satisfies never;
+  }
+}
+
+async function logIn(
+  connection: SmtpClientConnection,
+  endpoint: Endpoint,
+  credentials: HopCredentials,
+): Promise<SessionTrouble | undefined> {
+  if (!mayCarryPassword(connection.tls, endpoint)) return { kind: "password-withheld", facts: connection.tls };
+  const answer = await connection.authenticate(credentials);
+  switch (answer.kind) {
+    case "authenticated":
+      return undefined;
+    case "authentication-failed":
+      return answer.reply === undefined ? { kind: "no-mechanism" } : { kind: "login-refused", reply: answer.reply };
+    case "failed":
+      return { kind: "failed", step: "login", failure: answer.failure };
+    default:
+      return answer satisfies never;
+  }
+}
+
+function mayCarryPassword(tls: TlsFacts | undefined, endpoint: Endpoint): boolean {
+  if (endpoint.kind === "unix" || isLoopback(endpoint.address)) return true;
+  return tls?.verified === true;
+}
