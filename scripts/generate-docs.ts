@@ -126,7 +126,7 @@ Those of sysexits.h.
 | 67 | there is no such user |
 | 69 | a server or service is not there |
 | 70 | a fault of Posthaste; please report it |
-| 75 | refused for now, or nothing arrived in time; the same may work later |
+| 75 | refused temporarily, or nothing arrived in time; the same command may work later |
 | 77 | a login was refused |
 | 78 | the configuration is wrong |
 `;

@@ -39,7 +39,7 @@ class Wait {
   readonly #matches: (entry: CapturedEntry) => boolean;
   readonly #after: Arrival;
   readonly #count: number;
-  readonly #ended = Promise.withResolvers<"enough" | "time is over">();
+  readonly #ended = Promise.withResolvers<"enough" | "timeout">();
   /** Ids only, since an entry with its recipients may be large. */
   readonly #found = new Map<Arrival, QueueId>();
   others: QueueId[] = [];
@@ -53,7 +53,7 @@ class Wait {
     this.#ended.promise.catch(() => undefined);
   }
 
-  get ended(): Promise<"enough" | "time is over"> {
+  get ended(): Promise<"enough" | "timeout"> {
     return this.#ended.promise;
   }
 
@@ -74,7 +74,7 @@ class Wait {
   }
 
   giveUp(): void {
-    this.#ended.resolve("time is over");
+    this.#ended.resolve("timeout");
   }
 
   fail(error: unknown): void {

@@ -17,7 +17,7 @@ import { sentenceOf } from "./json-body.ts";
 const querySchema = z.strictObject({
   domain: z.string().max(255).optional().describe("Only reports about this domain."),
   kind: z.enum(["dmarc", "tls", "unreadable"]).optional().describe("Only reports of this kind."),
-  limit: z.coerce.number().int().min(1).max(1000).default(100).describe("At most so many."),
+  limit: z.coerce.number().int().min(1).max(1000).default(100).describe("Largest number of reports in the answer."),
   after: z.string().max(15).optional().describe("Continue after the report with this id."),
 });
 

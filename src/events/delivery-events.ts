@@ -105,7 +105,7 @@ export const deliveryEvents = {
     "The server opens fewer; the number doubles at the time given, until it is normal again.",
     {
       ...site,
-      limit: number("Connections that the server opens at most for now."),
+      limit: number("Largest number of connections that the server opens at present."),
       until: optional(time("When the number doubles.")),
     },
   ),

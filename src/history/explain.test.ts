@@ -65,7 +65,7 @@ test("each recipient is told with what it waits for and why", async () => {
   assert.equal(later?.why, 'Attempt 1 was deferred: "451 4.7.1 greylisted".');
   assert.match(later?.next ?? "", /^Attempt 2 at 2026-01-01 00:0[456].*Given up at 2026-01-06 00:00:00 UTC/);
   assert.match(later?.next_attempt_at ?? "", /^2026-01-01T00:0/);
-  assert.equal(gone?.why, 'It failed for good: "550 5.1.1 no such user".');
+  assert.equal(gone?.why, 'It failed permanently: "550 5.1.1 no such user".');
   assert.equal(bob?.why, "It is held by admin: to be looked at.");
   assert.match(bob?.next ?? "", new RegExp(`posthaste queue release ${id}`));
   assert.deepEqual(
@@ -77,7 +77,7 @@ test("each recipient is told with what it waits for and why", async () => {
   assert.match(text, /Accepted 2026-01-01 00:00:00 UTC from 192\.0\.2\.9, on mx over ESMTP in clear\n/);
   assert.match(
     text,
-    /gone@there\.test: Attempt 1 \(mx there\.test\) failed for good: the reply to RCPT was "550 5\.1\.1/,
+    /gone@there\.test: Attempt 1 \(mx there\.test\) failed permanently: the reply to RCPT was "550 5\.1\.1/,
   );
   assert.match(text, /The sender is told by report \w{12} that gone@there\.test failed\./);
 });

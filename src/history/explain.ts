@@ -168,7 +168,7 @@ function why(
     case "relayed":
       return ended(`Another server accepted it: ${reply}`);
     case "failed":
-      return ended(`It failed for good: ${reply}`);
+      return ended(`It failed permanently: ${reply}`);
     case "expired":
       return ended(`It could not be delivered in time: ${reply}`);
     case "removed":

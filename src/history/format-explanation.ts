@@ -29,7 +29,7 @@ function forwardingLine(message: ExplainedMessage, recipient: ExplainedRecipient
   if (from === undefined) return undefined;
   const how = from === message.from ? "" : ", rewritten so that bounces come back here";
   const why = unsealed === undefined ? "" : `: ${unsealedWords[unsealed]}`;
-  return `  from  ${pathWords(from)}${how}; ${sealed === true ? "with" : "without"} an ARC seal of ours${why}`;
+  return `  from  ${pathWords(from)}${how}; ${sealed === true ? "with" : "without"} an ARC seal${why}`;
 }
 
 const unsealedWords: Readonly<Record<UnsealedReason, string>> = {

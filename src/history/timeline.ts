@@ -68,10 +68,10 @@ function sentence(event: HistoryEvent): string {
       }
       return `${ended(`${attemptWords(event.attempt)} was deferred: ${answerWords(event.attempt)}`)} ${nextWords(event.due, event.at)}`;
     case "recipient-failed":
-      return ended(`${attemptWords(event.attempt)} failed for good: ${answerWords(event.attempt)}`);
+      return ended(`${attemptWords(event.attempt)} failed permanently: ${answerWords(event.attempt)}`);
     case "recipient-expired":
       return ended(
-        `${attemptWords(event.attempt)} was the last, because the time in the queue is over: ${answerWords(event.attempt)}`,
+        `${attemptWords(event.attempt)} was the last, because its time in the queue has expired: ${answerWords(event.attempt)}`,
       );
     case "recipient-held":
       return ended(`Held by ${plain(event.by)}: ${plain(event.reason)}`);

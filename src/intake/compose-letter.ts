@@ -44,7 +44,7 @@ export async function composeLetter(
   });
   const fault = content.push([bytes]);
   const finished = typeof fault === "string" ? fault : content.finish();
-  if (typeof finished === "string") throw new Error(`a letter of ours has a fault: ${finished}`);
+  if (typeof finished === "string") throw new Error(`a letter of this server has a fault: ${finished}`);
   const facts = buildFacts({ ...finished, hostName: hostname });
   const additions = checks?.areNeeded === true ? await checks.additions(undefined) : { signatures: "" };
   const read = { facts, repairs: [] };

@@ -59,6 +59,6 @@ export class Intake {
     const submission = this.begin(originOfLetter(letter, more), envelopeOfLetter(letter));
     const outcome = (await submission.push([letter.content])) ?? (await submission.finish());
     if (outcome?.verdict === "accept") return outcome;
-    throw outcome?.cause ?? new Error(`a message of ours was refused: ${outcome?.reason}`);
+    throw outcome?.cause ?? new Error(`a message of this server was refused: ${outcome?.reason}`);
   }
 }

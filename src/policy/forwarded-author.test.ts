@@ -163,7 +163,7 @@ test("an author who cannot be told for certain is not sent on in our name, whate
   assert.equal(await reasonWithoutAuthor(undecided, { setting: "authentication.trusted_forwarders" }), undefined);
 });
 
-test("of several authors none may be of ours; those of others go on, and nobody's mail does", async () => {
+test("of several authors none may be local; those of others go on, and nobody's mail does", async () => {
   const known = (...domains: readonly string[]) => ({ kind: "known", domains }) as const;
   assert.equal(await reasonWithoutAuthor(known("origin.test", "example.org")), forged);
   assert.equal(await reasonWithoutAuthor(known("news.example.org", "origin.test")), forged);

@@ -60,7 +60,7 @@ test("SMTP-047: routes inside a local-part do not pass through us to a server th
   assert.equal(checkRouteInLocalPart(path("u@backend.test"), any, stranger), undefined);
 });
 
-test("unknown recipients are refused, broken aliases are put off", () => {
+test("unknown recipients are refused, broken aliases defer mail", () => {
   assert.equal(summary(checkRecipientExists({ kind: "unknown", setting: "domain x" })), "550 5.1.1 unknown-recipient");
   assert.equal(
     summary(checkRecipientExists({ kind: "broken", reason: "alias-loop", setting: "alias a@x" })),

@@ -104,12 +104,13 @@ const recipients = {
     "5.1.1",
     "No such forwarding address: this server did not create it, or it has expired",
     {
-      meaning: "The recipient looks like a rewritten reverse-path of ours (SRS), and no key of ours made it.",
+      meaning:
+        "The recipient looks like a reverse-path that this server rewrote (SRS), but none of its keys signed it.",
       next: "Nothing, as a rule: it is spam. After a restore from an old backup, newer keys may be missing.",
     },
   ),
   "forwarding-address-expired": refusal(550, "5.1.1", "This forwarding address has expired", {
-    meaning: "The recipient is a rewritten reverse-path of ours (SRS) that is older than three weeks.",
+    meaning: "The recipient is a reverse-path that this server rewrote (SRS) more than three weeks ago.",
     next: "Write to the sender of the original message.",
   }),
   "too-many-expanded-recipients": refusal(
@@ -167,7 +168,7 @@ const content = {
 
 const loops = {
   "too-many-hops": refusal(554, "5.4.6", "Mail loop: the message has passed through {servers} servers", {
-    meaning: "The message has so many Received fields that it probably goes round in a circle.",
+    meaning: "The message has more Received fields than a message outside of a mail loop.",
     next: "Find the alias or route that leads back. Raise the limit if the way is really so long.",
     setting: "queue.hop_limit",
   }),
@@ -176,7 +177,8 @@ const loops = {
     "5.4.6",
     "Mail loop: Delivered-To shows that {address} has already received this message",
     {
-      meaning: "Delivered-To names every mailbox of ours that the message is for, so it was there before.",
+      meaning:
+        "Delivered-To already names every local mailbox that the message is for, so it was delivered there before.",
       next: "Find what sends mail on from the mailbox to itself.",
     },
   ),
@@ -234,7 +236,7 @@ const forwarding = {
     "5.7.1",
     "This server hosts the author's domain and does not forward mail that fails its DMARC policy",
     {
-      meaning: "Forwarded from here, a forgery in the name of a domain of ours would pass for real.",
+      meaning: "The message is a forgery in the name of a local domain, and forwarding it would make it look genuine.",
       next: "The sender uses the domain's own server.",
       setting: "forwarding.domain",
     },
@@ -244,7 +246,7 @@ const forwarding = {
     "4.7.1",
     "Temporary DNS failure: cannot check whether this message may be forwarded; try again later",
     {
-      meaning: "DNS does not say whether the author's domain is one of ours.",
+      meaning: "A DNS failure hides whether the author's domain belongs to a local one.",
       next: "The client tries again.",
       setting: "forwarding.domain",
     },
@@ -254,7 +256,8 @@ const forwarding = {
     "5.7.1",
     "Mail from a local domain is forwarded only if its sender has been verified",
     {
-      meaning: "The message is in the name of a domain of ours, leads elsewhere, and senders are not checked.",
+      meaning:
+        "The message claims a local domain as its author and would be forwarded, and the server does not check senders.",
       next: "Check senders, or have the sender log in.",
       setting: "authentication.check",
     },
@@ -264,7 +267,7 @@ const forwarding = {
     "5.7.1",
     "The author of this message is unclear, so it is not forwarded: {fault}",
     {
-      meaning: "Readers of From could take the message for one of a domain of ours.",
+      meaning: "Readers of From could believe that the message comes from a local domain.",
       next: "The sender corrects the program that made the message.",
       setting: "forwarding.domain",
     },

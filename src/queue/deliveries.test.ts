@@ -79,6 +79,6 @@ test("explain shows the reverse-path with which a forwarded copy leaves, and whe
   assert.equal(other?.sealed, true);
   assert.match(
     formatExplanation(explanation),
-    /given as info@here\.test\): relayed\n {2}from {2}<?SRS0=x@here\.test>?, rewritten so that bounces come back here; with an ARC seal of ours\n/,
+    /given as info@here\.test\): relayed\n {2}from {2}<?SRS0=x@here\.test>?, rewritten so that bounces come back here; with an ARC seal\n/,
   );
 });

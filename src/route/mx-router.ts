@@ -225,7 +225,12 @@ export class MxRouter implements Router {
       const value = parseIpAddress(address);
       return value !== undefined && judge.isOwn(value);
     });
-    if (own) return failed("4.4.6", `The route points back to this server (${text}).`, `${text} is a listener of ours`);
+    if (own)
+      return failed(
+        "4.4.6",
+        `The route points back to this server (${text}).`,
+        `${text} is one of this server's listeners`,
+      );
     const name = host.kind === "name" ? host.name : host.address;
     const kept = cutToKept({ name, ipv4: found.ipv4, ipv6: found.ipv6 });
     const ordered = this.#ordering([[kept]]);

@@ -365,7 +365,7 @@ test("a data directory that others may enter is narrowed, unless it holds somebo
   await files.replaceFile("/tmp/note", Buffer.from("x"));
   await assert.rejects(world.start({ ...production, data_dir: "/tmp" }), {
     code: "start-data-dir-open",
-    message: "the data directory /tmp is open to other users (1777) and holds files of somebody else",
+    message: "the data directory /tmp is open to other users (1777) and contains files of another user",
   });
   assert.equal((await files.stat("/tmp"))?.permissions, 0o1777);
   await files.replaceFile("/tmp/server.lock", Buffer.from(""));

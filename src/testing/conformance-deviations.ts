@@ -55,7 +55,7 @@ const dotsAnywhere =
 export const deviations: { readonly [S in VectorSet]?: Readonly<Record<string, string>> } = {
   "dkim/messages": {
     "mailauth-plain-l0":
-      "RFC 6376 §8.2: with l=0 the whole body is anybody's, and verifiers may treat it as unsigned; the result is policy",
+      "RFC 6376 §8.2: with l=0 anyone can replace the whole body, and verifiers may treat it as unsigned; the result is policy",
   },
   "dkim/signature-headers": {
     "field 634f45c6, without SMTPUTF8":

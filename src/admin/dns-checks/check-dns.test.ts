@@ -423,7 +423,7 @@ test("dane: unsigned, unusable, incomplete, unanswered, none", async () => {
     assert.equal((await check("dane", withRecord(wrong))).status, "red", JSON.stringify(wrong));
   }
   assert.equal((await check("dane", goodZone().add(tlsa, "TLSA", { ...record, usage: 0 }))).status, "yellow");
-  assert.match((await check("dane", goodZone().fail(tlsa))).sentence, /senders that use DANE put mail off/);
+  assert.match((await check("dane", goodZone().fail(tlsa))).sentence, /senders that use DANE defer mail/);
   const two = goodZone().addMx("example.org", "20 b.example.org").add("b.example.org", "A", "192.0.2.8");
   assert.match(sentences(await check("dane", two)), /1 of 2 mail hosts have no TLSA record/);
   const unsigned = new StaticResolver()

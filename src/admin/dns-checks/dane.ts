@@ -36,7 +36,7 @@ async function checkHost(host: string, resolver: Resolver, findings: Findings): 
   const answer = await resolver.query(name, "TLSA");
   if (answer.kind === "failure") {
     // RFC 7672 §2.1.1: without an answer a sender cannot know whether it may go on without DANE.
-    findings.red(`${unanswered(name, "TLSA", answer.reason)}; senders that use DANE put mail off`);
+    findings.red(`${unanswered(name, "TLSA", answer.reason)}; senders that use DANE defer mail`);
     return false;
   }
   if (answer.kind !== "records") return false;

@@ -62,7 +62,7 @@ async function checkPolicy(subject: DnsSubject, own: string | undefined, finding
       break;
     case "none":
       findings.red(
-        `${domain} has no DMARC record; anybody may use it in From, and large receivers refuse its mail in bulk`,
+        `${domain} has no DMARC record; anyone can use it in From, and large receivers refuse bulk mail from it`,
       );
       findings.publish(name, "TXT", suggested(subject));
       break;

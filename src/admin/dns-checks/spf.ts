@@ -64,7 +64,7 @@ async function checkMissing(subject: SpfSubject, findings: Findings): Promise<vo
     findings.red(doubledSentence(domain, domain)).publish(domain, "TXT", doubled);
     return;
   }
-  findings.red(`${domain} has no SPF record, so anybody may send in its name`);
+  findings.red(`${domain} has no SPF record, so anyone can send mail in its name`);
   findings.publish(domain, "TXT", suggested(subject));
 }
 

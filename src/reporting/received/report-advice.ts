@@ -25,7 +25,7 @@ export function adviceOnDmarc(report: AggregateReport): readonly string[] {
     // Mail that is forwarded loses SPF; only a signature of one's own survives that.
     if (spfOnly > 0 && spfOnly === sent) {
       sentences.push(
-        `${address} sent ${messages(spfOnly)} that passed by SPF alone; sign them with DKIM, so that they pass when somebody forwards them.`,
+        `${address} sent ${messages(spfOnly)} that passed by SPF alone; sign them with DKIM, so that they pass when they are forwarded.`,
       );
     }
   }
@@ -40,7 +40,7 @@ function failedSentence({ address, bothFailed, passedAs }: Source, { policy }: A
   const what = `${address} sent ${messages(bothFailed)} that failed both SPF and DKIM`;
   const [name] = passedAs;
   if (name !== undefined) {
-    return `${what} for ${policy.domain}, though they passed for ${name}; if that service sends for you, let it sign with a key of ${policy.domain}, else somebody uses your name.`;
+    return `${what} for ${policy.domain}, though they passed for ${name}; if that service sends for you, let it sign with a key of ${policy.domain}; if not, someone else uses your name.`;
   }
   const harm = policy.p === "none" ? " Your policy p=none let them through." : "";
   return `${what}; is it yours? If it is, add it to your SPF record and sign its mail; if not, your policy is there for it.${harm}`;

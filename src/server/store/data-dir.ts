@@ -45,7 +45,7 @@ async function keepPrivate(dataDir: string, { files, log }: { files: Files; log:
   const former = permissions.toString(8).padStart(4, "0");
   const names = await files.list(dataDir);
   if (!names.includes(LOCK_FILE) && names.some((name) => name !== LOST_AND_FOUND)) {
-    const message = `the data directory ${dataDir} is open to other users (${former}) and holds files of somebody else`;
+    const message = `the data directory ${dataDir} is open to other users (${former}) and contains files of another user`;
     throw new StartError("start-data-dir-open", "data_dir", message);
   }
   try {
