@@ -1,6 +1,6 @@
 /**
  * All that a machine can say without running the product: format, lint, types, regular expressions, import rules,
- * tidiness, bounds, planted bugs, generated files.
+ * tidiness, wording, bounds, planted bugs, generated files.
  */
 import { spawnSync } from "node:child_process";
 
@@ -12,6 +12,7 @@ const checks: readonly (readonly [string, readonly string[]])[] = [
   ["expressions", ["--disable-warning=ExperimentalWarning", "scripts/check-expressions.ts"]],
   ["import rules", ["scripts/check-imports.ts"]],
   ["tidiness", ["scripts/tidy.ts"]],
+  ["wording", ["scripts/check-wording.ts"]],
   ["bounds", ["scripts/check-bounds.ts"]],
   ["planted bugs", ["scripts/check-planted-bugs.ts"]],
   ["requirements", ["scripts/requirements.ts", "--check"]],
