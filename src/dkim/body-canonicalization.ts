@@ -200,7 +200,7 @@ export class BodyCanonicalizer {
   }
 }
 
-/** Index behind the last octet that does not belong to a final run of CRLFs. */
+/** Index after the last octet that does not belong to a final run of CRLFs. */
 function endOfContent(bytes: Buffer, start: number, from: number): number {
   let end = from;
   while (end - 2 >= start && bytes[end - 1] === lf && bytes[end - 2] === cr) end -= 2;

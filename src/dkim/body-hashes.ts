@@ -21,7 +21,7 @@ const lf = 0x0a;
 const cr = 0x0d;
 
 /**
- * Takes all that lies behind the header section. That begins with the empty line, which is not part of the body
+ * Takes everything after the header section. That begins with the empty line, which is not part of the body
  * (RFC 5322 §2.1), or is nothing at all.
  */
 export class BodyHashes {

@@ -111,7 +111,7 @@ function writeRelaxed(source: Buffer, start: number, end: number, target: Buffer
     } else if (octet === space || octet === tab) {
       spaceBefore = true;
     } else if (octet === cr && source[read] === lf && read < end) {
-      // Folding: the white space behind it is seen next. At the end of the field nothing follows.
+      // Folding: the white space after it is read next. At the end of the field nothing follows.
       read++;
     } else {
       if (spaceBefore && at > contentStart) target[at++] = space;

@@ -19,7 +19,7 @@ export function parseTagList(text: string): ReadonlyMap<string, string> | undefi
     let end = text.indexOf(";", start);
     if (end === -1) end = text.length;
     const nameStart = skipSpace(text, start, end);
-    // Nothing behind the last semicolon is what most lists end with; nothing between two is an error.
+    // Most lists end with nothing after the last semicolon; nothing between two is an error.
     if (nameStart === end && end === text.length && tags.size > 0) return tags;
     const equals = text.indexOf("=", nameStart);
     if (equals === -1 || equals >= end) return undefined;

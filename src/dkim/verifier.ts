@@ -93,7 +93,7 @@ export class DkimVerifier {
   #judge(
     candidate: Extract<Candidate, { kind: "judged" }>,
     key: FetchedKey | KeyProblem,
-    refusal: Verdict | undefined,
+    refusal: SignatureVerdict | undefined,
   ): DkimOutcome {
     const { signature, field, bodyHash } = candidate;
     if (key.kind === "problem") {
@@ -121,7 +121,7 @@ export class DkimVerifier {
   }
 
   /** Why no signature of this message may pass, however good: readers could see other content than was signed. */
-  #refusalOfMessage(): Verdict | undefined {
+  #refusalOfMessage(): SignatureVerdict | undefined {
     if (this.#bodies.malformedStart || hasStrayOctets(this.#header.bytes)) {
       return { result: "policy", reason: "malformed-header", detail: "the header section can be read in several ways" };
     }
@@ -133,13 +133,13 @@ export class DkimVerifier {
   }
 }
 
-export interface Verdict {
+export interface SignatureVerdict {
   readonly result: DkimResult;
   readonly reason: string;
   readonly detail: string;
 }
 
-const goodSignature: Verdict = { result: "pass", reason: "good-signature", detail: "the signature is good" };
+const goodSignature: SignatureVerdict = { result: "pass", reason: "good-signature", detail: "the signature is good" };
 
 const tooMany: DkimOutcome = {
   result: "policy",
@@ -152,12 +152,12 @@ const tooMany: DkimOutcome = {
   testing: false,
 };
 
-function verdictOf({ result, reason, detail }: Verdict): Verdict {
+function verdictOf({ result, reason, detail }: SignatureVerdict): SignatureVerdict {
   return { result, reason, detail };
 }
 
 /** May this key speak for this signature? (RFC 6376 §6.1.2) */
-export function checkKey(signature: Signature, { key, record }: FetchedKey): Verdict | undefined {
+export function checkKey(signature: Signature, { key, record }: FetchedKey): SignatureVerdict | undefined {
   if (record.hashes !== undefined && !record.hashes.includes("sha256")) {
     return permerror("hash-not-allowed", "h= of the key does not allow SHA-256");
   }
@@ -176,7 +176,7 @@ export function checkKey(signature: Signature, { key, record }: FetchedKey): Ver
   return undefined;
 }
 
-function checkBody(signature: Signature, bodyHash: BodyHash): Verdict | undefined {
+function checkBody(signature: Signature, bodyHash: BodyHash): SignatureVerdict | undefined {
   if (signature.bodyLength !== undefined && signature.bodyLength > bodyHash.canonicalLength) {
     return { result: "fail", reason: "body-too-short", detail: "the body is shorter than l= says" };
   }
@@ -188,7 +188,7 @@ function checkBody(signature: Signature, bodyHash: BodyHash): Verdict | undefine
  * RFC 6376 §8.2: what follows l= can be anybody's, and can hide what was signed. The last CRLF alone cannot: every
  * canonical body ends in one (§3.4.3), and some signers do not count it.
  */
-function checkTail({ bodyLength }: Signature, { canonicalLength }: BodyHash): Verdict | undefined {
+function checkTail({ bodyLength }: Signature, { canonicalLength }: BodyHash): SignatureVerdict | undefined {
   if (bodyLength === undefined || canonicalLength - bodyLength === 0) return undefined;
   if (bodyLength > 0 && canonicalLength - bodyLength === lineEndBytes) return undefined;
   return { result: "policy", reason: "unsigned-tail", detail: "a part of the body is not signed (l=)" };
@@ -196,6 +196,6 @@ function checkTail({ bodyLength }: Signature, { canonicalLength }: BodyHash): Ve
 
 const lineEndBytes = 2;
 
-function permerror(reason: string, detail: string): Verdict {
+function permerror(reason: string, detail: string): SignatureVerdict {
   return { result: "permerror", reason, detail };
 }

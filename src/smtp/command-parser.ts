@@ -43,7 +43,7 @@ export function parseCommand(line: string): Command {
  * The argument of MAIL or RCPT without blanks behind its first colon. Deviation: they are tolerated, tabs too, since many
  * programs send them, and they change no meaning.
  */
-export function withoutBlanksBehindColon(argument: string): string {
+export function withoutBlanksAfterColon(argument: string): string {
   const start = argument.indexOf(":") + 1;
   const next = argument.charAt(start);
   return next === " " || next === "\t" ? argument.slice(0, start) + trimBlanks(argument.slice(start)) : argument;

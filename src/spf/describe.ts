@@ -21,7 +21,7 @@ export interface SpfDescription {
   /** Every record with `v=spf1`, as published. */
   readonly records: readonly string[];
   readonly terms: readonly SpfTermDescription[];
-  /** What `all` says, here or behind the redirect; undefined where nothing does. */
+  /** What `all` says, here or after the redirect; undefined if there is none. */
   readonly otherwise: QualifierResult | undefined;
   /** DNS terms, those below included. */
   readonly lookups: number;

@@ -15,7 +15,7 @@ import { identityDomainOf, isWithin } from "./dns-name.ts";
 import { expandName, type MacroString, type MacroValues } from "./macro.ts";
 import { readSpfRecord } from "./record-cache.ts";
 import { isSpfRecord, type AddressDirective, type Directive, type Exists, type Ptr, type SpfRecord } from "./record.ts";
-import { quoted, type Verdict } from "./verdict.ts";
+import { quoted, type SpfVerdict } from "./verdict.ts";
 
 /** RFC 7208 §4.6.4. */
 export const LOOKUPS_MAX = 10;
@@ -35,7 +35,7 @@ export interface EvaluationInput {
 }
 
 /** Match, no match, or the error that ends the evaluation. */
-type Match = boolean | Verdict;
+type Match = boolean | SpfVerdict;
 
 export class Evaluation implements MacroValues {
   readonly client: SpfClient;
@@ -67,11 +67,11 @@ export class Evaluation implements MacroValues {
   }
 
   /** `domain`: as {@link identityDomainOf} gives it. */
-  async checkHost(domain: string): Promise<Verdict> {
+  async checkHost(domain: string): Promise<SpfVerdict> {
     const record = this.#recordIn(await this.#query(domain, "TXT"), domain);
     if ("result" in record) return record;
     for (const directive of record.directives) {
-      let included: Verdict | undefined;
+      let included: SpfVerdict | undefined;
       let match: Match;
       switch (directive.kind) {
         case "all":
@@ -127,7 +127,7 @@ export class Evaluation implements MacroValues {
   }
 
   /** RFC 7208 §4.4, §4.5: the one record of the domain, or what it is that there is none. */
-  #recordIn(answer: DnsAnswer<"TXT">, domain: string): SpfRecord | Verdict {
+  #recordIn(answer: DnsAnswer<"TXT">, domain: string): SpfRecord | SpfVerdict {
     if (answer.kind === "failure") return this.#failed(domain, "TXT", answer.reason);
     let text: string | undefined;
     for (const candidate of answer.kind === "records" ? answer.records : []) {
@@ -149,7 +149,7 @@ export class Evaluation implements MacroValues {
   }
 
   /** Include and redirect: the record of another domain, which must have one (RFC 7208 §5.2, §6.1). */
-  async #follow(term: string, target: MacroString, domain: string): Promise<Verdict> {
+  async #follow(term: string, target: MacroString, domain: string): Promise<SpfVerdict> {
     const refusal =
       this.#countLookup(term, domain) ?? (target.usesClientName ? await this.#prepare(term, domain) : undefined);
     if (refusal !== undefined) return refusal;
@@ -240,7 +240,7 @@ export class Evaluation implements MacroValues {
   }
 
   /** `%{p}` in a term costs a PTR query, which counts (RFC 7208 §4.6.4), though only the first time. */
-  async #prepare(term: string, domain: string): Promise<Verdict | undefined> {
+  async #prepare(term: string, domain: string): Promise<SpfVerdict | undefined> {
     if (this.#clientNames !== undefined) return undefined;
     const refusal = this.#countLookup(term, domain);
     if (refusal === undefined) await this.findClientNames();
@@ -265,7 +265,7 @@ export class Evaluation implements MacroValues {
     return this.#countVoid(directive.text, domain) ?? false;
   }
 
-  #countLookup(term: string, domain: string): Verdict | undefined {
+  #countLookup(term: string, domain: string): SpfVerdict | undefined {
     if (this.lookups < LOOKUPS_MAX) {
       this.lookups++;
       return undefined;
@@ -274,14 +274,14 @@ export class Evaluation implements MacroValues {
     return { result: "permerror", domain, problem };
   }
 
-  #countVoid(term: string, domain: string): Verdict | undefined {
+  #countVoid(term: string, domain: string): SpfVerdict | undefined {
     this.voidLookups++;
     if (this.voidLookups <= VOID_LOOKUPS_MAX) return undefined;
     const problem = `too many names without records: ${quoted(term)} in the record of ${quoted(domain)} is the third, and 2 are allowed (RFC 7208 §4.6.4)`;
     return { result: "permerror", domain, problem };
   }
 
-  #failed(name: string, type: RecordType, reason: string): Verdict {
+  #failed(name: string, type: RecordType, reason: string): SpfVerdict {
     const problem = `the DNS did not answer for ${type} ${quoted(name)} (${quoted(reason)}); a later try may succeed`;
     return { result: "temperror", domain: name, problem };
   }

@@ -6,11 +6,11 @@
 import type { Evaluation } from "./evaluation.ts";
 import { expandName, expandText, parseMacroString } from "./macro.ts";
 import { RECORD_LENGTH_MAX } from "./record.ts";
-import type { Verdict } from "./verdict.ts";
+import type { SpfVerdict } from "./verdict.ts";
 
 const EXPLANATION_LENGTH_MAX = 250;
 
-export async function fetchExplanation(verdict: Verdict, evaluation: Evaluation): Promise<string | undefined> {
+export async function fetchExplanation(verdict: SpfVerdict, evaluation: Evaluation): Promise<string | undefined> {
   const { explanation, domain } = verdict;
   if (explanation === undefined) return undefined;
   if (explanation.target.usesClientName) await evaluation.findClientNames();

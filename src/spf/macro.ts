@@ -98,7 +98,7 @@ export function expandName(spec: MacroString, domain: string, values: MacroValue
   for (let index = spec.parts.length - 1; index >= 0 && text.length <= NAME_LENGTH_MAX + 1; index--) {
     text = expandPart(spec.parts[index] ?? "", domain, values) + text;
   }
-  // One dot may end a name; behind two there is an empty label.
+  // One dot may end a name; two leave an empty label.
   if (text.endsWith("..")) return undefined;
   if (text.endsWith(".")) text = text.slice(0, -1);
   if (text.length > NAME_LENGTH_MAX) {

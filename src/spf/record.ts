@@ -136,7 +136,7 @@ function readMechanism(name: string, argument: string, term: DirectiveTerm): Dir
       return argument === "" ? { ...term, kind: name } : `"all" takes no argument`;
     case "include":
     case "exists": {
-      if (!argument.startsWith(":")) return `"${name}" needs a domain behind a colon`;
+      if (!argument.startsWith(":")) return `"${name}" needs a domain after a colon`;
       const target = parseDomainSpec(argument.slice(1));
       return typeof target === "string" ? target : { ...term, kind: name, target };
     }

@@ -10,14 +10,14 @@ const REASON_LENGTH_MAX = 300;
 /** Terms and names in a reason: enough to find them by. */
 const QUOTE_LENGTH_MAX = 80;
 
-export interface Verdict {
+export interface SpfVerdict {
   readonly result: SpfResult;
   /** Whose record this is about. */
   readonly domain: string;
   /** The directive that matched. */
   readonly directive?: Directive;
   /** With a matched include: what matched in there. */
-  readonly included?: Verdict;
+  readonly included?: SpfVerdict;
   /** `exp=` of the record in which a directive matched. */
   readonly explanation?: Modifier | undefined;
   /** Of none, temperror and permerror: a clause that can follow a semicolon or stand alone. */
@@ -27,7 +27,7 @@ export interface Verdict {
 }
 
 /** One sentence, without a full stop. `client`: the address; `domain`: the identity's. */
-export function reasonOf(verdict: Verdict, domain: string, client: string): string {
+export function reasonOf(verdict: SpfVerdict, domain: string, client: string): string {
   const sentence = sentenceOf(verdict, domain, client);
   return sentence.length > REASON_LENGTH_MAX ? `${sentence.slice(0, REASON_LENGTH_MAX - 1)}…` : sentence;
 }
@@ -37,7 +37,7 @@ export function quoted(text: string): string {
   return text.length > QUOTE_LENGTH_MAX ? `${text.slice(0, QUOTE_LENGTH_MAX - 1)}…` : text;
 }
 
-function sentenceOf(verdict: Verdict, domain: string, client: string): string {
+function sentenceOf(verdict: SpfVerdict, domain: string, client: string): string {
   if (verdict.problem !== undefined) return verdict.problem;
   const place = recordOf(verdict, domain);
   const { directive, result } = verdict;
@@ -53,12 +53,12 @@ function sentenceOf(verdict: Verdict, domain: string, client: string): string {
   return `${client} matches ${quoted(match)} in the record of ${quoted(inner.domain)}, by ${quoted(directive.text)} in ${place}`;
 }
 
-function recordOf(verdict: Verdict, domain: string): string {
+function recordOf(verdict: SpfVerdict, domain: string): string {
   const record = `the record of ${quoted(verdict.domain)}`;
   return verdict.domain === domain ? record : `${record} (to which ${quoted(domain)} redirects)`;
 }
 
-function innermost(verdict: Verdict): Verdict {
+function innermost(verdict: SpfVerdict): SpfVerdict {
   let inner = verdict;
   while (inner.included !== undefined) inner = inner.included;
   return inner;

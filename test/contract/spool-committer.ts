@@ -12,9 +12,9 @@ import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { draft, put, terms } from "./spool-fixture.ts";
 
 /** The first word of each line that it prints. */
-export type Verdict = "told" | "refused";
+export type CommitAnswer = "told" | "refused";
 
-function print(verdict: Verdict, text: string): void {
+function print(verdict: CommitAnswer, text: string): void {
   const line = Buffer.from(`${verdict} ${text}\n`);
   for (let written = 0; written < line.length;) {
     try {

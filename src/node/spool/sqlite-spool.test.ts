@@ -19,7 +19,7 @@ import {
   statesOf,
   terms,
 } from "../../../test/contract/spool-fixture.ts";
-import type { Verdict } from "../../../test/contract/spool-committer.ts";
+import type { CommitAnswer } from "../../../test/contract/spool-committer.ts";
 import { SqliteBench, hookedFiles } from "../../../test/contract/sqlite-harness.ts";
 import { FileError } from "../../ports/files.ts";
 import { ContentCache } from "./content-cache.ts";
@@ -425,7 +425,7 @@ const run = promisify(execFile);
 
 const committer = fileURLToPath(new URL("../../../test/contract/spool-committer.ts", import.meta.url));
 
-function lines(output: string, word: Verdict): string[] {
+function lines(output: string, word: CommitAnswer): string[] {
   return [...output.matchAll(new RegExp(`^${word} (\\S+)`, "gm"))].map(([, id = ""]) => id);
 }
 

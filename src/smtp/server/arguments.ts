@@ -32,7 +32,7 @@ export function parseHello(verb: HelloEvent["verb"], given: string): HelloEvent 
 export function parseMail(argument: string, settings: AddressSettings): MailEvent | Reply {
   const text = pathTextOf(argument, "FROM:");
   if (text === undefined) return serverReplies.mailSyntax;
-  // Whether UTF-8 is allowed is told by a parameter behind the path.
+  // A parameter after the path says whether UTF-8 is allowed.
   const path = parseReversePath(text, { smtpUtf8: true, ...completionOf(settings) });
   if (path.kind === "failure") return reply(501, "5.1.7", path.text);
   const parameters = parseMailParameters(text.slice(path.end));

@@ -12,7 +12,7 @@ import type { ContentRefusedEvent } from "./event.ts";
 import type { ServerInput } from "./input.ts";
 import { serverReplies } from "./replies.ts";
 
-export interface IncomingContentOptions {
+export interface ContentReceiverOptions {
   readonly via: "DATA" | "BDAT";
   readonly body: BodyType;
   /** 0: no limit. */
@@ -23,9 +23,9 @@ export interface IncomingContentOptions {
 
 type Refusal = Pick<ContentRefusedEvent, "reason" | "reply">;
 
-export class IncomingContent {
+export class ContentReceiver {
   readonly via: "DATA" | "BDAT";
-  readonly #options: IncomingContentOptions;
+  readonly #options: ContentReceiverOptions;
   readonly #decoder: ContentDecoder | undefined;
   /** For BDAT, where the content is text that is not repaired. */
   readonly #finder: BareLineEndFinder | undefined;
@@ -36,7 +36,7 @@ export class IncomingContent {
   #size = 0;
   #refusedWith: Reply | undefined;
 
-  constructor(options: IncomingContentOptions) {
+  constructor(options: ContentReceiverOptions) {
     this.#options = options;
     this.via = options.via;
     if (options.via === "DATA") this.#decoder = new ContentDecoder(options);

@@ -5,12 +5,12 @@ import {
   parseChunk,
   parseCommand,
   type Verb,
-  withoutBlanksBehindColon,
+  withoutBlanksAfterColon,
 } from "../command-parser.ts";
 import { reply, type Reply } from "../reply.ts";
 import { isReply, parseAuth, parseHello, parseMail, parseRecipient, parseVerify } from "./arguments.ts";
 import { offeredMechanisms } from "./extensions.ts";
-import { objectionTo, type Transaction } from "./phase.ts";
+import { phaseRefusal, type Transaction } from "./phase.ts";
 import { serverReplies } from "./replies.ts";
 import type { ServerSession } from "./session.ts";
 
@@ -25,16 +25,16 @@ export function runCommand(session: ServerSession, line: string): void {
   if (!speaks(session, verb))
     return session.refuse(verb, verb === "LHLO" ? serverReplies.ehloHere : serverReplies.lhloHere);
   const hasPath = verb === "MAIL" || verb === "RCPT";
-  const argument = hasPath ? withoutBlanksBehindColon(given) : given;
+  const argument = hasPath ? withoutBlanksAfterColon(given) : given;
   if (hasPath) session.argument = argument.slice(0, argumentShown);
   if (hasControlCharacter(argument)) {
     if (verb === "BDAT") return session.refuseLostChunk(serverReplies.controlCharacter);
     return session.refuse(verb, serverReplies.controlCharacter);
   }
   session.budget.countCommand(verb);
-  const objection = objectionTo(verb, session.phase, session);
-  if (verb === "BDAT") return beginChunk(session, argument, objection);
-  if (objection !== undefined) return session.refuse(verb, objection);
+  const refusal = phaseRefusal(verb, session.phase, session);
+  if (verb === "BDAT") return beginChunk(session, argument, refusal);
+  if (refusal !== undefined) return session.refuse(verb, refusal);
   switch (verb) {
     case "HELO":
     case "EHLO":
@@ -115,12 +115,12 @@ function data(session: ServerSession, argument: string): void {
 }
 
 /** A chunk that may not be is read away before its refusal is written (RFC 3030 §2). */
-function beginChunk(session: ServerSession, argument: string, objection: Reply | undefined): void {
+function beginChunk(session: ServerSession, argument: string, refusal: Reply | undefined): void {
   const chunk = parseChunk(argument);
-  if (chunk === undefined) return session.refuseLostChunk(objection ?? serverReplies.chunkSyntax);
+  if (chunk === undefined) return session.refuseLostChunk(refusal ?? serverReplies.chunkSyntax);
   const transaction = session.transaction;
-  if (objection !== undefined || transaction === undefined) {
-    return session.swallowChunk(chunk.size, objection ?? serverReplies.mailFirst, { byDriver: false });
+  if (refusal !== undefined || transaction === undefined) {
+    return session.swallowChunk(chunk.size, refusal ?? serverReplies.mailFirst, { byDriver: false });
   }
   const { content } = transaction;
   if (content === undefined) {
@@ -155,7 +155,7 @@ function startTls(session: ServerSession, argument: string): void {
   if (argument !== "") return session.refuse("STARTTLS", serverReplies.noArgument);
   if (session.tlsActive) return session.refuse("STARTTLS", serverReplies.tlsActive);
   if (!session.settings.tlsAvailable) return session.refuse("STARTTLS", serverReplies.notImplemented);
-  if (session.closedForPlaintext()) return;
+  if (session.closeIfPlaintext()) return;
   session.events.push({ kind: "starttls" });
 }
 

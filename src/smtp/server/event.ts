@@ -202,9 +202,9 @@ export type CloseCause =
   | "plaintext-after-starttls"
   /** The client sent before it was its turn, and that is refused. */
   | "early-talk"
-  /** More had come behind content that was refused for its line ends; none of it was executed. */
+  /** More input followed content that was refused for its line ends; none of it was executed. */
   | "sent-ahead"
-  /** A message came behind a DATA that was refused; none of it was executed. */
+  /** A message followed a DATA that was refused; none of it was executed. */
   | "unasked-content"
   /** A BDAT whose chunk cannot be measured: what follows could be content. */
   | "lost-chunk"

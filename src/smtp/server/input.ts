@@ -16,7 +16,7 @@ const limitMin = 512;
 
 export type LineFault = "too-long" | "bare-line-end" | "not-utf8";
 
-/** So many octets of what stands behind a bare LF tell whether it announces content. */
+/** This many octets after a bare LF show whether they announce content. */
 const announcementMax = 16;
 
 /** A line that is none; told apart from text by being an object. */
@@ -32,7 +32,7 @@ export class ServerInput {
   #searched = 0;
   /** What `#chunk` is the view of, where a line came in several chunks. */
   #growing: GrowingBytes | undefined;
-  /** Chunks behind `#chunk`. */
+  /** Chunks after `#chunk`. */
   #queue: Buffer[] = [];
   #queuedBytes = 0;
   /**
@@ -136,7 +136,7 @@ export class ServerInput {
     this.#growing = undefined;
   }
 
-  /** Puts all other chunks behind the line that has begun; false when there are none. */
+  /** Appends all other chunks to the line that has begun; false when there are none. */
   #mergeQueue(): boolean {
     if (this.#queue.length === 0) return false;
     const searched = this.#searched - this.#offset;
@@ -180,7 +180,7 @@ function lineBetween(chunk: Buffer, start: number, lf: number, limitOf: (line: B
   return /^(?:ehlo|helo|lhlo) /i.test(line) ? line : badLine("not-utf8", chunk, start);
 }
 
-/** With a bare CR or LF. A chunk may also be announced behind the CR, for a client that takes it for the end of a line. */
+/** With a bare CR or LF. A chunk may also be announced after the CR, for a client that takes it for the end of a line. */
 function brokenLine(chunk: Buffer, start: number, end: number): BadLine {
   const text = chunk.toString("latin1", start, end);
   return { fault: "bare-line-end", announces: announcedContent(text.slice(text.search(/\r[ \t]*BDAT/i) + 1)) };

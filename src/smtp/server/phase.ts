@@ -5,7 +5,7 @@
 import type { Verb } from "../command-parser.ts";
 import type { MailParameters } from "../envelope.ts";
 import type { Reply } from "../reply.ts";
-import type { IncomingContent } from "./content.ts";
+import type { ContentReceiver } from "./content.ts";
 import type { ServerProtocolSettings } from "./protocol-settings.ts";
 import { serverReplies } from "./replies.ts";
 
@@ -13,7 +13,7 @@ import { serverReplies } from "./replies.ts";
 export interface Transaction {
   readonly parameters: MailParameters;
   recipients: number;
-  content: IncomingContent | undefined;
+  content: ContentReceiver | undefined;
 }
 
 export type ServerPhase =
@@ -23,7 +23,7 @@ export type ServerPhase =
   | { readonly kind: "greeted" }
   | { readonly kind: "transaction"; readonly transaction: Transaction }
   /** Octets of DATA or of a chunk are read. */
-  | { readonly kind: "content"; readonly transaction: Transaction; readonly content: IncomingContent }
+  | { readonly kind: "content"; readonly transaction: Transaction; readonly content: ContentReceiver }
   /** A chunk without a home is read away, then answered; `back` is where that leaves the session. */
   | SwallowPhase
   /** The next line answers a challenge. */
@@ -113,15 +113,15 @@ export function commandPhaseOf(phase: ServerPhase): CommandPhase {
   return phase.transaction.recipients > 0 ? "recipients" : "transaction";
 }
 
-/** What speaks against a command before its argument is looked at. */
-export function objectionTo(
+/** The reply that refuses a command in this phase, before its argument is read; undefined if the phase allows it. */
+export function phaseRefusal(
   verb: Verb,
   phase: ServerPhase,
   session: { readonly settings: ServerProtocolSettings; readonly tlsActive: boolean; readonly authenticated: boolean },
 ): Reply | undefined {
   const { tlsRequired, authRequired } = session.settings;
   if (tlsRequired && !session.tlsActive && !beforeTls.has(verb)) return serverReplies.tlsFirst;
-  if (authRequired && !session.authenticated && behindLogin.has(verb)) return serverReplies.loginFirst;
+  if (authRequired && !session.authenticated && afterLogin.has(verb)) return serverReplies.loginFirst;
   const legality = commandTable[verb][commandPhaseOf(phase)];
   return legality === "legal" ? undefined : legality;
 }
@@ -130,4 +130,4 @@ export function objectionTo(
 const beforeTls: ReadonlySet<Verb> = new Set<Verb>(["NOOP", "EHLO", "LHLO", "STARTTLS", "QUIT"]);
 
 /** RFC 4954 §6 spares AUTH, EHLO, HELO, NOOP, RSET and QUIT; STARTTLS comes before a login, and HELP tells how. */
-const behindLogin: ReadonlySet<Verb> = new Set<Verb>(["MAIL", "RCPT", "DATA", "BDAT", "VRFY", "EXPN"]);
+const afterLogin: ReadonlySet<Verb> = new Set<Verb>(["MAIL", "RCPT", "DATA", "BDAT", "VRFY", "EXPN"]);

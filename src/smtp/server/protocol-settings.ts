@@ -28,7 +28,7 @@ export interface ServerProtocolSettings {
    * servers hear 501.
    */
   readonly completesAddresses: boolean;
-  /** Close a session whose client sends before the greeting, or right behind EHLO or DATA, without waiting. */
+  /** Close a session whose client sends before the greeting, or right after EHLO or DATA, without waiting. */
   readonly earlyTalk: "allow" | "refuse";
   /** VRFY and EXPN become events; otherwise VRFY is answered 252 and EXPN 502 by the core. */
   readonly verifyEnabled: boolean;

@@ -55,7 +55,7 @@ export class ServerProtocol {
 
   /**
    * "paused": a verdict is owed, a TLS handshake is under way, or the session is closed. "output-full": replies must be
-   * sent first; there may be more to do behind them.
+   * sent first; there may be more to do after them.
    */
   nextEvent(): ServerEvent | "need-data" | "paused" | "output-full" {
     for (;;) {
@@ -153,7 +153,7 @@ export class ServerProtocol {
     this.#session.closeWith(serverReplies.timeout, "deadline");
   }
 
-  /** Writes 421 and closes: at once or, where a verdict is owed, right behind it (RFC 5321 §3.8). */
+  /** Writes 421 and closes: at once or, if the driver owes a verdict, right after it (RFC 5321 §3.8). */
   shutdown(now: Instant, farewell: Reply = serverReplies.shuttingDown): void {
     this.#session.now = now;
     if (this.#session.awaiting === undefined) this.#session.closeWith(farewell, "shutdown");

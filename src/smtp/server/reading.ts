@@ -2,7 +2,7 @@
 import { parseCommand } from "../command-parser.ts";
 import { reply, type Reply } from "../reply.ts";
 import { decodeBase64 } from "./arguments.ts";
-import type { IncomingContent } from "./content.ts";
+import type { ContentReceiver } from "./content.ts";
 import { runCommand } from "./dispatch.ts";
 import type { ContentEndEvent } from "./event.ts";
 import type { BadLine, LineFault } from "./input.ts";
@@ -74,7 +74,7 @@ function isNoCommand(line: string | BadLine): boolean {
   return typeof line !== "string" || (line !== "." && parseCommand(line).verb === undefined);
 }
 
-function readContent(session: ServerSession, transaction: Transaction, content: IncomingContent): boolean {
+function readContent(session: ServerSession, transaction: Transaction, content: ContentReceiver): boolean {
   if (!content.atBoundary) {
     if (session.input.length === 0) return false;
     const slices = content.read(session.input);
@@ -104,7 +104,7 @@ function readContent(session: ServerSession, transaction: Transaction, content: 
 function repairsOf({
   bareLineEnd,
   firstBareCr,
-}: IncomingContent): Pick<ContentEndEvent, "bareLineEnd" | "firstBareCr"> {
+}: ContentReceiver): Pick<ContentEndEvent, "bareLineEnd" | "firstBareCr"> {
   return { ...(bareLineEnd !== undefined && { bareLineEnd }), ...(firstBareCr !== undefined && { firstBareCr }) };
 }
 

@@ -104,7 +104,7 @@ export class ServerSession {
   }
 
   /** RFC 2920 §3.1: HELO and DATA end a group, and nothing comes before the greeting. */
-  closedForEarlyTalk(): boolean {
+  closeIfEarlyTalk(): boolean {
     if (this.settings.earlyTalk === "allow" || this.input.length === 0) return false;
     const { code, status, lines } = serverReplies.earlyTalk;
     // A greeting has no enhanced status (RFC 2034 §3).
@@ -115,8 +115,8 @@ export class ServerSession {
     return true;
   }
 
-  /** What came behind STARTTLS in clear could have been put there by anyone; none of it is run (RFC 3207 §6). */
-  closedForPlaintext(): boolean {
+  /** An attacker could have inserted the plain text that follows STARTTLS; none of it is run (RFC 3207 §6). */
+  closeIfPlaintext(): boolean {
     if (this.input.length === 0) return false;
     this.closeWith(serverReplies.plaintextAfterStartTls, "plaintext-after-starttls");
     return true;

@@ -8,8 +8,8 @@ import { needsVerdict, type ServerEvent, type VerdictEvent } from "./event.ts";
 import { defaultServerProtocolSettings, type ServerProtocolSettings } from "./protocol-settings.ts";
 import { ServerProtocol } from "./protocol.ts";
 
-export type Verdict = Reply | readonly Reply[] | { readonly challenge: Uint8Array } | "proceed" | "wait";
-export type Judge = (event: VerdictEvent, conversation: Conversation) => Verdict;
+export type JudgeAnswer = Reply | readonly Reply[] | { readonly challenge: Uint8Array } | "proceed" | "wait";
+export type Judge = (event: VerdictEvent, conversation: Conversation) => JudgeAnswer;
 
 export interface ReceivedMessage {
   readonly sender: string | null;
@@ -88,7 +88,7 @@ export class Conversation {
   }
 
   /** The verdict on an event that the judge let wait. */
-  decide(verdict: Exclude<Verdict, "wait">): this {
+  decide(verdict: Exclude<JudgeAnswer, "wait">): this {
     this.#pass(verdict);
     return this.#run();
   }
@@ -142,7 +142,7 @@ export class Conversation {
     this.#unread += this.core.takeOutput()?.toString("latin1") ?? "";
   }
 
-  #pass(verdict: Exclude<Verdict, "wait">): void {
+  #pass(verdict: Exclude<JudgeAnswer, "wait">): void {
     const event = this.events.findLast(needsVerdict);
     if (verdict === "proceed") this.core.proceed(this.#now);
     else if ("challenge" in verdict) this.core.challenge(verdict.challenge, this.#now);

@@ -1,6 +1,6 @@
 /** What a driver's verdict does to a session. */
 import { reply, type Reply } from "../reply.ts";
-import { IncomingContent } from "./content.ts";
+import { ContentReceiver } from "./content.ts";
 import type { ContentBeginEvent, ContentEndEvent, HelloEvent, VerdictEvent } from "./event.ts";
 import { extendedHelloReply, plainHelloReply } from "./extensions.ts";
 import { serverReplies } from "./replies.ts";
@@ -14,13 +14,13 @@ export function acceptEvent(
 ): void {
   switch (event.kind) {
     case "connect": {
-      if (session.closedForEarlyTalk()) return;
+      if (session.closeIfEarlyTalk()) return;
       const { hostname, kind } = session.settings;
       session.phase = { kind: "connected" };
       return session.write(given ?? reply(220, undefined, `${hostname} ${kind === "lmtp" ? "LMTP" : "ESMTP"}`));
     }
     case "hello":
-      if (session.closedForEarlyTalk()) return;
+      if (session.closeIfEarlyTalk()) return;
       session.dropTransaction("hello");
       session.phase = { kind: "greeted" };
       return session.write(given ?? helloReply(session, event.verb));
@@ -43,7 +43,7 @@ export function acceptEvent(
       session.authenticated = true;
       return session.write(given ?? serverReplies.loginOk);
     case "starttls":
-      if (session.closedForPlaintext()) return;
+      if (session.closeIfPlaintext()) return;
       session.phase = { kind: "tls-handshake" };
       return session.write(serverReplies.startTls);
     case "vrfy":
@@ -80,9 +80,9 @@ function beginContent(session: ServerSession, { via, body }: ContentBeginEvent):
   const transaction = session.transaction;
   if (transaction === undefined) return;
   const { messageBytesMax: bytesMax, bareLineEnds } = session.settings;
-  const content = new IncomingContent({ via, body, bytesMax, bareLineEnds });
+  const content = new ContentReceiver({ via, body, bytesMax, bareLineEnds });
   if (via === "DATA") {
-    if (session.closedForEarlyTalk()) return;
+    if (session.closeIfEarlyTalk()) return;
     session.write(serverReplies.startContent);
   } else if (session.awaitingChunk !== undefined) {
     content.beginChunk(session.awaitingChunk.size, session.awaitingChunk.last);

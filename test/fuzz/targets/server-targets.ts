@@ -1,7 +1,7 @@
 /** The server core from every phase, and the parsers of its command lines. */
 import assert from "node:assert/strict";
 import { formatMailbox } from "../../../src/address/mailbox-text.ts";
-import { parseChunk, parseCommand, pathTextOf, withoutBlanksBehindColon } from "../../../src/smtp/command-parser.ts";
+import { parseChunk, parseCommand, pathTextOf, withoutBlanksAfterColon } from "../../../src/smtp/command-parser.ts";
 import { splitParameters } from "../../../src/smtp/esmtp-parameters.ts";
 import { isPrintableXtext } from "../../../src/smtp/mail-parameters.ts";
 import { reply, type Reply } from "../../../src/smtp/reply.ts";
@@ -384,7 +384,7 @@ const commands: FuzzTarget = {
     const line = input.toString("utf8");
     const { verb, argument: given } = parseCommand(line);
     assert.equal(given, given.replace(/^[ \t]+/, ""));
-    const argument = withoutBlanksBehindColon(given);
+    const argument = withoutBlanksAfterColon(given);
     assert.doesNotMatch(argument, /^[^:]*:[ \t]/);
     const chunk = parseChunk(argument);
     if (chunk !== undefined) assert.ok(Number.isSafeInteger(chunk.size) && chunk.size >= 0);
