@@ -71,3 +71,29 @@ test("a small message waits for one transaction of a large one whose recipients 
   const turn = agent.jobs.findIndex(({ recipients }) => recipients[0]?.address === "ann@there.test");
   assert.ok(turn <= 2, `begun after ${turn} transactions`);
 });
+
+test("a mailing whose time is over goes before the sender's other mail, not before other senders", async () => {
+  const fixture = new QueueFixture({ settings: { ...settings, expire: "2h", warn_after: "0s" } });
+  const { agent, queue } = fixture;
+  queue.start();
+  agent.answer = () => deferredReply();
+  const to = Array.from({ length: 20 }, (_, number) => `list${number}@there.test`);
+  await fixture.accept({ reversePath: "news@shop.test", to });
+  await fixture.advance(90 * minute);
+  agent.blocked = true;
+  agent.answer = () => relayed;
+  await fixture.accept({ reversePath: "news@shop.test", to: ["later@there.test"] });
+  await fixture.advance(minute);
+  await fixture.accept({ reversePath: "ann@home.test", to: ["ann@there.test"] });
+  await fixture.advance(40 * minute);
+  const before = agent.attempted.length;
+  for (let turn = 0; turn < 6; turn++) {
+    agent.unblock(1);
+    await fixture.settle();
+    await fixture.advance(minute);
+  }
+  const attempted = agent.attempted.slice(before);
+  assert.ok(attempted.indexOf("ann@there.test") <= 2, attempted.join(" "));
+  assert.ok(attempted.indexOf("ann@there.test") >= 0, attempted.join(" "));
+  assert.ok(!attempted.includes("later@there.test"), attempted.join(" "));
+});

@@ -31,6 +31,8 @@ export function checkSteps({ machine, faults }: WorldView): readonly string[] {
   ];
   return steps.flatMap(({ atMs, byMs }) => {
     const until = atMs + 2 * minuteMs;
+    // Whoever sleeps notices when the machine wakes up.
+    if (machine.sleeps.some(({ from, to }) => from < atMs && atMs < to)) return [];
     const livesOn = machine.lives.some(({ from, to }) => from <= atMs - Math.abs(byMs) && to >= until);
     if (!livesOn || !isAlone(atMs, until) || until > machine.clock.monotonicMs()) return [];
     const isNoticed = machine.events.some(

@@ -83,7 +83,7 @@ export function checkReloads({ machine, faults }: WorldView, rows: Rows): readon
     if (life === undefined) continue;
     for (const { message, event } of attempts) {
       const start = startOf(event);
-      if (start <= to + roundedMs || start >= Math.min(until, life.to)) continue;
+      if (start <= to + roundedMs || start + roundedMs >= Math.min(until, life.to)) continue;
       const domain = event.address.slice(event.address.lastIndexOf("@") + 1);
       if (!domain.startsWith("d")) continue;
       const byRoute = route.some((one) => one.domain === domain);
