@@ -17,7 +17,7 @@ that passes them all shows what no test asserts.
   --sample N      try N mutants, drawn at random
   --seed S        draw others (default 1)
   --only FILE     mutants of this file only, all of them without --sample; may be given again
-  --tests N       of each kind of tests only the nearest N (default 6)
+  --tests N       of each kind of tests only the nearest N (default 12)
   --processes N   so many at a time (default: one for each processor)
   --least P       exit with 1 when fewer than P percent are killed
   --json          print one line of JSON for each mutant, and one for the sum
@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
     sample: { type: "string" },
     seed: { type: "string", default: "1" },
     only: { type: "string", multiple: true, default: [] },
-    tests: { type: "string", default: "6" },
+    tests: { type: "string", default: "12" },
     processes: { type: "string", default: String(availableParallelism()) },
     least: { type: "string", default: "0" },
     json: { type: "boolean", default: false },

@@ -75,6 +75,11 @@ test("each recipient is told with what it waits for and why", async () => {
   const text = formatExplanation({ message, recipients, timeline });
   assert.match(text, /^Message \w{12} from sender@here\.test, 23 octets, subject "Hello"\n/);
   assert.match(text, /Accepted 2026-01-01 00:00:00 UTC from 192\.0\.2\.9, on mx over ESMTP in clear\n/);
+  const overTls = { ...message, protocol: "ESMTPS", tls: "TLSv1.3 TLS_AES_256_GCM_SHA384" };
+  assert.match(
+    formatExplanation({ message: overTls, recipients, timeline }),
+    /on mx over ESMTPS, TLSv1\.3 TLS_AES_256_GCM_SHA384\n/,
+  );
   assert.match(
     text,
     /gone@there\.test: Attempt 1 \(mx there\.test\) failed permanently: the reply to RCPT was "550 5\.1\.1/,
