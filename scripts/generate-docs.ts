@@ -144,8 +144,8 @@ function refusalsPage(): string {
 # Refusals
 
 Every reason for which this server refuses mail, with what the peer hears and what to do. The reason stands in the log line
-of the refusal (\`session-refused\`, \`mail-refused\`, \`recipient-refused\`, \`content-refused\`), beside the setting that
-decided. Code 4yz asks the client to try again later; 5yz is final. In the replies, \`{name}\` stands for what differs, and
+of the refusal (\`session-refused\`, \`mail-refused\`, \`recipient-refused\`, \`content-refused\`), beside the
+policy and the setting that decided, the place of that setting, and what it was decided from. Code 4yz asks the client to try again later; 5yz is final. In the replies, \`{name}\` stands for what differs, and
 what is in \`[…]\` may be absent. What is wrong with a command itself is not listed here.
 
 ${subjects.join("\n\n")}

@@ -13,6 +13,7 @@ import { ConfigError, type ConfigProblem, type ConfigProblemCode, type Position 
 import { crossProblems } from "./cross-checks.ts";
 import { issueText, meant } from "./issue-text.ts";
 import { isTable, knownKeysAt, replaceMarked, schemaAt } from "./schema-walk.ts";
+import { rememberOrigin } from "./setting-origin.ts";
 import { formatSettingPath, type SettingPath, valueAt } from "./setting-path.ts";
 import { type Settings, settingsSchema } from "./settings-schema.ts";
 import { configBytesMax, parseTomlDocument, TomlSyntaxError } from "./toml-document.ts";
@@ -61,7 +62,10 @@ export async function loadSettings(file: string, sources: ConfigSources): Promis
     for (const { code, path, message } of crossProblems(parsed.data)) report(code, path, message);
     const unusable = await dataDirProblem(parsed.data.data_dir, sources.files);
     if (unusable !== undefined) report("config-data-dir", ["data_dir"], unusable);
-    if (problems.length === 0) return { settings: parsed.data, file, positionOf: document.positionOf };
+    if (problems.length === 0) {
+      rememberOrigin(parsed.data, document);
+      return { settings: parsed.data, file, positionOf: document.positionOf };
+    }
   }
   for (const issue of parsed.error?.issues ?? []) reportIssue(issue, document.value, failed, report);
   throw new ConfigError(problems.toSorted(byPlace));

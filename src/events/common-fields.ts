@@ -1,11 +1,18 @@
 /** Fields that several events have. */
-import { number, optional, something, text, time } from "./event-declaration.ts";
+import { number, object, optional, something, text, time } from "./event-declaration.ts";
 
 export const client = text("The address of the client; empty: it came by a unix socket.");
 export const message = text("The queue id of the message.");
 export const from = text("The reverse-path of the message; empty: it is a report.");
 export const reason = text("Why.");
 export const setting = optional(text("The setting that decides this."));
+/** Who decided on a refusal, and from what. */
+export const decider = {
+  rule: text("The policy that decided."),
+  setting,
+  setting_at: optional(text("Where that setting stands: file and line, or `default`.")),
+  inputs: object("What it was decided from."),
+};
 export const replyCode = number("The code of the reply.");
 export const hint = optional(text("What to do about it; only in development."));
 export const where = text("What the server was doing.");

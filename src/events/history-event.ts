@@ -29,6 +29,17 @@ export interface AttemptFacts {
   readonly outcome: DeliveryOutcome;
 }
 
+/** Why a recipient was taken. */
+export interface RecordedDecision {
+  readonly address: string;
+  readonly reason: string;
+  readonly setting?: string;
+  /** The policy that decided; absent in the history of older versions. */
+  readonly rule?: string;
+  /** File and line of the setting, or `default`. */
+  readonly settingAt?: string;
+}
+
 export type HistoryEvent =
   | (Common & {
       readonly kind: "message-accepted";
@@ -42,11 +53,7 @@ export type HistoryEvent =
       /** For reports: the message that this one reports on. */
       readonly reportOn?: string;
       /** Why each address of RCPT was taken, and which setting decided; repetitions included. */
-      readonly decisions?: readonly {
-        readonly address: string;
-        readonly reason: string;
-        readonly setting?: string;
-      }[];
+      readonly decisions?: readonly RecordedDecision[];
       /** What was found out about the sender, where that was asked. */
       readonly authentication?: AuthenticationNote;
       /** Names of the DKIM keys that it was signed with here: `selector._domainkey.domain`. */

@@ -1,5 +1,5 @@
 /** What becomes of a message while it arrives: refused, checked, accepted. */
-import { client, message, from, reason, setting, replyCode, hint, error, domain } from "./common-fields.ts";
+import { client, decider, message, from, reason, setting, replyCode, hint, error, domain } from "./common-fields.ts";
 import { declare, number, optional, text, texts } from "./event-declaration.ts";
 
 export const messageEvents = {
@@ -7,14 +7,14 @@ export const messageEvents = {
     client,
     from,
     reason,
-    setting,
+    ...decider,
     reply: replyCode,
   }),
   "recipient-refused": declare(
     "info",
     "A recipient was refused, for the reason given.",
     "The transaction continues without it.",
-    { client, from, to: text("The recipient."), reason, setting, reply: replyCode },
+    { client, from, to: text("The recipient."), reason, ...decider, reply: replyCode },
   ),
   "content-refused": declare(
     "info",
@@ -22,10 +22,10 @@ export const messageEvents = {
     "The server keeps none of it.",
     {
       client,
-      from: optional(from),
-      to: optional(texts("The accepted recipients.")),
+      from,
+      to: texts("The accepted recipients."),
       reason,
-      setting,
+      ...decider,
       reply: replyCode,
     },
   ),

@@ -1,5 +1,5 @@
 /** What happens in sessions with clients. */
-import { client, reason, setting, replyCode, hint, error, count } from "./common-fields.ts";
+import { client, decider, reason, setting, replyCode, hint, error, count } from "./common-fields.ts";
 import { declare, flag, number, optional, text } from "./event-declaration.ts";
 
 const login = {
@@ -42,12 +42,12 @@ export const sessionEvents = {
     "The client receives 421, unless it was waiting for another reply, and tries again.",
     { client, reason, setting },
   ),
-  "session-refused": declare("info", "A client was refused at connection time.", "The client receives 421 or 554.", {
-    client,
-    reason,
-    setting,
-    reply: replyCode,
-  }),
+  "session-refused": declare(
+    "info",
+    "A client was refused when it connected, or when it introduced itself.",
+    "The client receives the reply; it may be 421 or 554.",
+    { client, reason, ...decider, reply: replyCode },
+  ),
   "command-refused": declare(
     "info",
     "The server refused a command because of its syntax, its position in the session, or a limit.",

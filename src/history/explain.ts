@@ -36,6 +36,15 @@ export interface ExplainedRecipient {
   readonly address: string;
   /** The address that was given, where an alias led elsewhere. */
   readonly accepted_as?: string;
+  /** Why the address was taken, as it was decided then. */
+  readonly accepted?: {
+    readonly reason: string;
+    /** The policy that decided. */
+    readonly rule?: string;
+    readonly setting?: string;
+    /** File and line of the setting, or `default`. */
+    readonly setting_at?: string;
+  };
   /** An address of ours leads to this one at another server: the reverse-path it leaves with; "" is the null one. */
   readonly forwarded_from?: string;
   /** Of forwarded mail: whether it leaves with an ARC set of ours. */
@@ -121,6 +130,7 @@ function explainedRecipient(
   return {
     address,
     ...(acceptedAs !== undefined && { accepted_as: acceptedAs }),
+    ...acceptanceOf(recipient, events),
     ...forwardingOf(message, recipient, events),
     state,
     attempts,
@@ -130,6 +140,24 @@ function explainedRecipient(
     ...(finalAt !== undefined && { final_at: isoTime(finalAt) }),
     why: why(message, recipient, options, place),
     next: next(message, recipient, options, place),
+  };
+}
+
+function acceptanceOf(
+  { address, acceptedAs }: StoredRecipient,
+  events: readonly HistoryEvent[],
+): Pick<ExplainedRecipient, "accepted"> {
+  const { decisions = [] } = events.find((event) => event.kind === "message-accepted") ?? {};
+  const decision = decisions.find((one) => one.address === (acceptedAs ?? address));
+  if (decision === undefined) return {};
+  const { reason, rule, setting, settingAt } = decision;
+  return {
+    accepted: {
+      reason,
+      ...(rule !== undefined && { rule }),
+      ...(setting !== undefined && { setting }),
+      ...(settingAt !== undefined && { setting_at: settingAt }),
+    },
   };
 }
 

@@ -1,8 +1,9 @@
 /** Tells each event of a message's history in a sentence, in the order in which it happened. */
 import { sentence as ended } from "../lib/sentence.ts";
 import type { ContentRepair } from "../events/content-repair.ts";
-import type { AttemptFacts, HistoryEvent } from "../events/history-event.ts";
+import type { AttemptFacts, HistoryEvent, RecordedDecision } from "../events/history-event.ts";
 import type { Instant } from "../lib/instant.ts";
+import { acceptances } from "../policy/reasons.ts";
 import { authenticationSentences } from "./authentication-words.ts";
 import { durationWords, isoTime, pathWords, plain, quoted, sizeWords, timeWords } from "./words.ts";
 
@@ -31,13 +32,26 @@ export function timeline(events: readonly HistoryEvent[]): readonly TimelineEntr
 
 function detailsOf(event: HistoryEvent): Pick<TimelineEntry, "details"> {
   if (event.kind !== "message-accepted") return {};
-  const { authentication, signedWith, repairs = [] } = event;
+  const { authentication, signedWith, repairs = [], decisions = [] } = event;
   const details = [
+    ...decisions.slice(0, decisionsTold).map(decisionSentence),
     ...repairs.map((repair) => repairWords[repair]),
     ...(authentication === undefined ? [] : authenticationSentences(authentication)),
     ...(signedWith === undefined ? [] : [`Signed with ${list(signedWith)}.`]),
   ];
   return details.length === 0 ? {} : { details };
+}
+
+/** Recipients of one message whose acceptance is told; `--json` has all of them. */
+const decisionsTold = 5;
+
+/** Why a recipient was taken, as it was recorded; the reasons of other versions are told by name. */
+function decisionSentence({ address, reason, setting, settingAt, rule }: RecordedDecision): string {
+  const words: Readonly<Record<string, string>> = acceptances;
+  const places = [setting, settingAt].filter((part) => part !== undefined).map(plain);
+  const decided = [rule === undefined ? "" : `policy ${plain(rule)}`, places.join(", ")].filter((part) => part !== "");
+  const by = decided.length === 0 ? "" : ` (${decided.join("; ")})`;
+  return ended(`${plain(address)} was accepted because ${words[reason] ?? plain(reason)}${by}`);
 }
 
 const repairWords: Readonly<Record<ContentRepair, string>> = {

@@ -339,7 +339,14 @@ test("the history of a message begins with who sent it, how, and why it was take
       client: "198.51.100.7",
       protocol: "ESMTP",
       subject: "grüße",
-      decisions: [{ address: "Ann+tag@example.org", reason: "local-user", setting: "user ann@example.org" }],
+      decisions: [
+        {
+          address: "Ann+tag@example.org",
+          reason: "local-user",
+          setting: "user ann@example.org",
+          rule: "recipient-existence",
+        },
+      ],
     },
   ]);
   assert.equal(server.accepted[0]?.message.id, message.id);

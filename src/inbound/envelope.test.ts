@@ -203,7 +203,7 @@ test("SMTP-047: networks that are configured may relay without a login", async (
   const { events } = await server.onlyMessage();
   assert.ok(events[0]?.kind === "message-accepted");
   assert.deepEqual(events[0].decisions, [
-    { address: "u@elsewhere.test", reason: "relay-network", setting: "relay.networks" },
+    { address: "u@elsewhere.test", reason: "relay-network", setting: "relay.networks", rule: "relay-permission" },
   ]);
 });
 

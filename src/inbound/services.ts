@@ -5,6 +5,7 @@ import type { Intake } from "../intake/intake.ts";
 import type { IpNetworkList } from "../lib/ip-network.ts";
 import type { SharedBudget } from "../lib/shared-budget.ts";
 import type { Admission } from "../policy/admission.ts";
+import type { PolicyChain } from "../policy/policy-chain.ts";
 import type { LimitsSettings } from "../policy/settings.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -33,5 +34,7 @@ export interface InboundServices {
   readonly forwarding?: Pick<Forwarding, "reverse">;
   /** Of all sessions: `limits.session_memory`. */
   readonly memory: SharedBudget;
-  readonly admission: Admission;
+  readonly admission: Pick<Admission, "serve" | "enter" | "note">;
+  /** Decides what is taken, and logs what is not. */
+  readonly policy: PolicyChain;
 }

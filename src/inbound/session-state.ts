@@ -5,6 +5,7 @@
 import type { Envelope } from "../intake/envelope.ts";
 import type { Submission } from "../intake/submission.ts";
 import type { Client } from "../policy/client.ts";
+import type { ClientFacts } from "../policy/stage.ts";
 import type { Log } from "../ports/log.ts";
 import type { TlsFacts } from "../ports/network.ts";
 import type { ServerMechanism } from "../sasl/server-mechanism.ts";
@@ -63,6 +64,11 @@ export function phaseOf<K extends SessionPhase["kind"]>(
 ): Extract<SessionPhase, { readonly kind: K }> {
   if (phase.kind !== kind) throw new Error(`an event of the phase ${kind} came while the session was ${phase.kind}`);
   return phase as Extract<SessionPhase, { readonly kind: K }>;
+}
+
+/** What policies are told of the client. */
+export function clientFacts({ client, listener }: SessionState): ClientFacts {
+  return { client, development: listener.development === true };
 }
 
 /** The phase is over, and with it the open transaction and the message that came, save one that the spool has by now. */

@@ -1,5 +1,5 @@
 /** What a session tells its connection to do about an event of the protocol core. */
-import type { Refusal } from "../policy/decision.ts";
+import type { Ruling } from "../policy/policy-chain.ts";
 import type { Reply } from "../smtp/reply.ts";
 
 export type Verdict =
@@ -27,7 +27,7 @@ export function answer(reply: Reply): Verdict {
   return { kind: "answer", reply };
 }
 
-/** Where nothing refuses, the core has a reply of its own. */
-export function verdictOf(refusal: Refusal | undefined): Verdict {
-  return refusal === undefined ? proceed : answer(refusal.reply);
+/** Where no stage refuses, the core has a reply of its own. */
+export function verdictOf(ruling: Ruling): Verdict {
+  return ruling.verdict === "proceed" ? proceed : answer(ruling.refusal.reply);
 }

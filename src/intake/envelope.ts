@@ -2,6 +2,8 @@
 import type { Target } from "../accounts/account-directory.ts";
 import { formatMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
+import type { Acceptance } from "../policy/decision.ts";
+import type { Decider } from "../policy/policy-chain.ts";
 import type { MailParameters, NotifyCondition, RecipientParameters, ReversePath } from "../smtp/envelope.ts";
 import type { NewRecipient } from "../spool/spool.ts";
 
@@ -12,11 +14,7 @@ import type { NewRecipient } from "../spool/spool.ts";
 const expandedRecipientsMax = 10_000;
 
 /** Why a recipient was accepted, told in the message's history. */
-export interface AcceptedPath {
-  readonly address: string;
-  readonly reason: string;
-  readonly setting?: string;
-}
+export type AcceptedPath = { readonly address: string } & Pick<Acceptance, "reason" | "setting"> & Decider;
 
 /** One recipient that stands for several, as it was accepted. */
 export interface ExpandedRecipient {
@@ -73,10 +71,10 @@ export class Envelope {
     path: Mailbox,
     parameters: RecipientParameters,
     targets: readonly Target[],
-    why: { readonly reason: string; readonly setting?: string; readonly submitted: boolean },
+    why: Omit<AcceptedPath, "address"> & { readonly submitted: boolean } & Pick<NewRecipient, "held">,
   ): void {
     const address = formatMailbox(path);
-    const { submitted, ...accepted } = why;
+    const { submitted, held, ...accepted } = why;
     this.accepted.push({ address, ...accepted });
     const several = targets.length > 1;
     const notify = several ? notifyWithoutSuccess(parameters.notify) : parameters.notify;
@@ -90,6 +88,7 @@ export class Envelope {
         domain: target.domain,
         ...(target.address === address ? undefined : { acceptedAs: address }),
         ...(notify === undefined ? undefined : { notify }),
+        ...(held === undefined ? undefined : { held }),
         ...(parameters.originalRecipient === undefined
           ? undefined
           : { originalRecipient: parameters.originalRecipient }),

@@ -3,7 +3,20 @@ import type { Resolution } from "../accounts/account-directory.ts";
 import { formatMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { hasNonAscii } from "../lib/ascii-case.ts";
+import { sendsOwnMail } from "./client.ts";
 import { type Decision, refuse } from "./decision.ts";
+import type { Stage } from "./stage.ts";
+
+export const recipientExistence: Stage = {
+  rule: "recipient-existence",
+  recipient: ({ client, forwardPath, reversed, resolution }) => {
+    if (resolution === undefined || resolution.kind === "not-local") return undefined;
+    const named = reversed === undefined && sendsOwnMail(client) ? forwardPath : undefined;
+    const decision = checkRecipientExists(resolution, named);
+    if (decision.verdict !== "accept" || resolution.kind !== "local") return decision;
+    return { ...decision, changes: [{ kind: "set-recipients", targets: resolution.targets }] };
+  },
+};
 
 /**
  * For recipients that resolve as ours. `named` is repeated in a refusal: to a client whose addresses we complete, it shows

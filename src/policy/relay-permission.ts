@@ -5,10 +5,12 @@
  * exclamation mark or a quoted at-sign in a local-part is part of a name and is never read as a route, and source routes
  * are dropped by the parser (RFC 5321 §7.9, §4.1.1.3).
  */
-import type { Resolution } from "../accounts/account-directory.ts";
+import type { Resolution, Target } from "../accounts/account-directory.ts";
+import { formatMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { type Client, sendsOwnMail } from "./client.ts";
 import { type Decision, type Refusal, refuse } from "./decision.ts";
+import type { Stage } from "./stage.ts";
 
 const byLogin: Decision = { verdict: "accept", reason: "logged-in" };
 const byNetwork: Decision = { verdict: "accept", reason: "relay-network", setting: "relay.networks" };
@@ -29,4 +31,28 @@ export function checkRelay(client: Client): Decision {
 export function checkRouteInLocalPart(mailbox: Mailbox, resolution: Resolution, client: Client): Refusal | undefined {
   if (resolution.kind !== "local" || resolution.via !== "any" || sendsOwnMail(client)) return undefined;
   return /[@%!]/.test(mailbox.localPart) ? refuse("route-in-local-part", {}, resolution.setting) : undefined;
+}
+
+export const routeInLocalPart: Stage = {
+  rule: "route-in-local-part",
+  recipient: ({ client, forwardPath, reversed, resolution }) =>
+    reversed !== undefined || resolution === undefined
+      ? undefined
+      : checkRouteInLocalPart(forwardPath, resolution, client),
+};
+
+export const relayPermission: Stage = {
+  rule: "relay-permission",
+  recipient: ({ client, forwardPath, reversed, resolution }) => {
+    if (reversed !== undefined || resolution?.kind !== "not-local") return undefined;
+    const decision = checkRelay(client);
+    if (decision.verdict !== "accept") return decision;
+    return { ...decision, changes: [{ kind: "set-recipients", targets: [elsewhere(forwardPath)] }] };
+  },
+};
+
+/** Mail that is relayed keeps the address as it was given (RFC 5321 §2.3.11). */
+export function elsewhere(path: Mailbox): Target {
+  const { localPart, domainKey } = path;
+  return { address: formatMailbox(path), domain: domainKey, key: `${localPart}@${domainKey}` };
 }

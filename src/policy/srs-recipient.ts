@@ -7,6 +7,8 @@
  */
 import type { ReversedRecipient } from "../address/srs.ts";
 import { type Decision, refuse } from "./decision.ts";
+import { elsewhere } from "./relay-permission.ts";
+import type { Stage } from "./stage.ts";
 
 const accepted: Decision = { verdict: "accept", reason: "forwarding-address", setting: "forwarding.rewrite_sender" };
 
@@ -23,3 +25,16 @@ export function checkSrsRecipient(reversed: ReversedRecipient): Decision {
       return reversed satisfies never;
   }
 }
+
+/** Mail goes where the original says, which may have become ours meanwhile. */
+export const srsRecipient: Stage = {
+  rule: "srs-recipient",
+  recipient: ({ reversed, resolution }) => {
+    if (reversed === undefined) return undefined;
+    const decision = checkSrsRecipient(reversed);
+    if (decision.verdict !== "accept") return decision;
+    if (reversed.kind !== "address" || resolution?.kind !== "not-local") return undefined;
+    const target = { ...elsewhere(reversed.mailbox), elsewhere: true } as const;
+    return { ...decision, changes: [{ kind: "set-recipients", targets: [target] }] };
+  },
+};

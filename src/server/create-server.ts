@@ -23,6 +23,7 @@ import { reloadInTurn } from "./plan/reload.ts";
 import type { ServerPorts } from "./plan/server-ports.ts";
 import { tellSettingsWarnings } from "./plan/settings-warnings.ts";
 import { openIntake } from "./receiving/intake.ts";
+import { openPolicy } from "./receiving/policy.ts";
 import { openAdmission, openReceiving, tellFewerSessions } from "./receiving/receiving.ts";
 import { openDelivery } from "./sending/delivery.ts";
 import { openDailyReports, openEvaluationCounts, openReceivedReports } from "./sending/domain-reports.ts";
@@ -97,6 +98,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const findDestination = findReportDestinations({ accounts, forwarding });
   const router = openRouting(opening);
   const admission = await openAdmission(opening, () => sending.queue);
+  const policy = openPolicy(opening, { admission, accounts });
   const intake = openIntake(opening, store, {
     ...{ admission, accounts, router, evaluations, signing: signing.messages, forwarding },
     sending: () => sending,
@@ -107,7 +109,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   openDailyReports(opening, store, { counts: evaluations, work, intake });
   tellFewerSessions(opening);
   tellSettingsWarnings(opening);
-  const services = { ids: store.ids, certificates, accounts, admission, intake, forwarding };
+  const services = { ids: store.ids, certificates, accounts, admission, policy, intake, forwarding };
   const { listeners, takesMail } = await openReceiving(opening, services, listenerOptions(settings, false));
   const token = await openToken(opening);
   const admin = await openHttpSide(opening, {
@@ -134,11 +136,12 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const findDestination = findReportDestinations({ accounts });
   const router = openRouting(opening);
   const admission = await openAdmission(opening, () => sending.queue);
+  const policy = openPolicy(opening, { admission, accounts });
   const intake = openIntake(opening, store, { admission, accounts, router, sending: () => sending });
   const sending = openQueue(opening, store, { router, agents, findDestination, intake });
   const { queue, gatherer } = sending;
   const heldMail = openHeldMail(opening, store, { gatherer, intake, findDestination });
-  const services = { ids: store.ids, certificates, accounts, admission, intake };
+  const services = { ids: store.ids, certificates, accounts, admission, policy, intake };
   const { listeners, takesMail } = await openReceiving(opening, services, listening);
   const admin = await openHttpSide(opening, { store, queue, heldMail, takesMail, inbox, reload });
   return { listeners, admin };

@@ -7,7 +7,10 @@ import type { AccountSettings } from "../accounts/settings.ts";
 import { UserStore } from "../accounts/user-store.ts";
 import { SharedBudget } from "../lib/shared-budget.ts";
 import type { Admission } from "../policy/admission.ts";
+import { builtInStages } from "../policy/built-in-stages.ts";
 import { LocalAdmission } from "../policy/local-admission.ts";
+import { PolicyChain } from "../policy/policy-chain.ts";
+import type { Stage } from "../policy/stage.ts";
 import { limitsSettings, relaySettings } from "../policy/settings.ts";
 import type { Connection, Endpoint } from "../ports/network.ts";
 import { Reporter } from "../reporting/reporter.ts";
@@ -65,6 +68,8 @@ export interface ReceivingServerOptions {
   readonly spool?: (spool: Spool) => Pick<Spool, "begin">;
   readonly accounts?: (accounts: AccountDirectory) => AccountDirectory;
   readonly admission?: (admission: Admission) => Admission;
+  /** Asked before the built-in ones. */
+  readonly stages?: readonly Stage[];
   /** What else the sessions are given: checks of senders, signing, forwarding. */
   readonly services?: (ports: { readonly clock: ManualClock; readonly log: CollectingLog }) => Partial<IntakeServices>;
 }
@@ -139,6 +144,7 @@ export class ReceivingServer implements AsyncDisposable {
         certificates,
         memory,
         admission,
+        policy: new PolicyChain([...(options.stages ?? []), ...builtInStages({ admission, ...common })]),
       },
       {
         hostname,

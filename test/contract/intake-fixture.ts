@@ -51,7 +51,11 @@ function ofClient(trust: ClientTrust, listener: "mx" | "submission" | "lmtp", wa
       const envelope = new Envelope(sender, {});
       const away = parseMailbox("away@example.net") ?? assert.fail();
       const target = { address: "bob@far.test", domain: "far.test", key: "bob@far.test", elsewhere: true as const };
-      envelope.add(away, {}, [target], { reason: "local-alias", submitted: trust === "submitter" });
+      envelope.add(away, {}, [target], {
+        reason: "local-alias",
+        rule: "recipient-existence",
+        submitted: trust === "submitter",
+      });
       return { origin, envelope };
     },
   };

@@ -1,13 +1,10 @@
 /** The greeting: whether the client is served at all. */
+import { whenReady } from "../../lib/when-ready.ts";
 import type { Refusal } from "../../policy/decision.ts";
-import type { SessionState } from "../session-state.ts";
-import { verdictOf, type Verdict } from "../verdict.ts";
+import { clientFacts, type SessionState } from "../session-state.ts";
+import { type Verdict, verdictOf } from "../verdict.ts";
 
-/** `refusal`: decided when the connection was accepted. */
-export function checkConnect(state: SessionState, refusal: Refusal | undefined): Verdict {
-  if (refusal !== undefined) {
-    const { reason, setting, reply } = refusal;
-    state.log.event("session-refused", { client: state.client.address, reason, setting, reply: reply.code });
-  }
-  return verdictOf(refusal);
+/** `turnedAway`: decided when the connection was counted. */
+export function checkConnect(state: SessionState, turnedAway: Refusal | undefined): Verdict | Promise<Verdict> {
+  return whenReady(state.services.policy.ask("connect", { ...clientFacts(state), turnedAway }, state), verdictOf);
 }

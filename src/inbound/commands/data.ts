@@ -1,20 +1,27 @@
 /** DATA and BDAT: a message of this session goes into the intake, and what becomes of it comes back as a reply. */
 import type { Refusal } from "../../policy/decision.ts";
+import type { DataFacts } from "../../policy/stage.ts";
 import { whenReady } from "../../lib/when-ready.ts";
-import { reply, type Reply } from "../../smtp/reply.ts";
+import { reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server/event.ts";
+import type { Envelope } from "../../intake/envelope.ts";
+import type { ToldRefusal } from "../../policy/policy-chain.ts";
 import { originOf } from "../session-origin.ts";
-import { leavePhase, phaseOf, type SessionState } from "../session-state.ts";
-import { noted, proceed, verdictOf, type Verdict } from "../verdict.ts";
+import { clientFacts, leavePhase, phaseOf, type SessionState } from "../session-state.ts";
+import { answer, noted, proceed, verdictOf, type Verdict } from "../verdict.ts";
 
 export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict | Promise<Verdict> {
-  const { admission, intake } = state.services;
-  return whenReady(admission.roomFor(event.declaredSize ?? 0), (short) => {
-    const { phase } = state;
+  const { policy, intake } = state.services;
+  const { envelope } = phaseOf(state, "transaction");
+  const facts = dataFacts(state, envelope, event.declaredSize);
+  const isGone = () => state.phase.kind !== "transaction";
+  return whenReady(policy.ask("data", facts, { log: state.log, isGone }), (ruling) => {
     // The client is gone: the answer came after it.
-    if (phase.kind !== "transaction") return noted;
-    if (short !== undefined) return refuse(state, short);
-    const { envelope } = phase;
+    if (isGone()) return noted;
+    if (ruling.verdict === "refuse") {
+      leavePhase(state);
+      return verdictOf(ruling);
+    }
     const submission = intake.begin(originOf(state, envelope, { checkLineEnds: event.via === "BDAT" }), envelope);
     state.phase = { kind: "receiving", envelope, submission };
     return proceed;
@@ -46,8 +53,10 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
 
 /** The core, or we before, refused what came. */
 export function noteContentRefused(state: SessionState, event: ContentRefusedEvent): Verdict {
-  if (event.reason !== "driver") {
-    logRefusal(state, event.reply, event.reason, event.reason === "too-large" ? "limits.message_size" : undefined);
+  const { reason, reply: refused, size } = event;
+  if (reason !== "driver") {
+    const setting = reason === "too-large" ? { setting: "limits.message_size" } : undefined;
+    tell(state, "content-form", { reason, reply: refused, inputs: { size }, ...setting });
   }
   leavePhase(state);
   return noted;
@@ -55,20 +64,18 @@ export function noteContentRefused(state: SessionState, event: ContentRefusedEve
 
 /** The transaction is over. */
 function refuse(state: SessionState, refusal: Refusal): Verdict {
-  logRefusal(state, refusal.reply, refusal.reason, refusal.setting);
+  tell(state, "content", refusal);
   leavePhase(state);
-  return verdictOf(refusal);
+  return answer(refusal.reply);
 }
 
-function logRefusal(state: SessionState, refusal: Reply, reason: string, setting: string | undefined): void {
-  const { phase, client, log } = state;
+function tell(state: SessionState, rule: string, refusal: ToldRefusal): void {
+  const { phase } = state;
   const envelope = "envelope" in phase ? phase.envelope : undefined;
-  log.event("content-refused", {
-    client: client.address,
-    from: envelope?.reversePathText,
-    to: envelope?.accepted.map(({ address }) => address),
-    reason,
-    setting,
-    reply: refusal.code,
-  });
+  state.services.policy.refused(dataFacts(state, envelope), rule, refusal, state);
+}
+
+function dataFacts(state: SessionState, envelope: Envelope | undefined, size = 0): DataFacts {
+  const recipients = envelope?.accepted.map(({ address }) => address) ?? [];
+  return { ...clientFacts(state), reversePath: envelope?.reversePath ?? null, recipients, size };
 }

@@ -1,12 +1,16 @@
 /**
- * EHLO, HELO and LHLO. The name is noted and never a reason to refuse (RFC 5321 §4.1.4): what it says about the client is
- * for policies that look at the whole message.
+ * EHLO, HELO and LHLO. No policy of ours refuses for the name (RFC 5321 §4.1.4): what it says about the client is for those
+ * that look at the whole message.
  */
+import { whenReady } from "../../lib/when-ready.ts";
 import type { HelloEvent } from "../../smtp/server/event.ts";
-import type { SessionState } from "../session-state.ts";
-import { proceed, type Verdict } from "../verdict.ts";
+import { clientFacts, type SessionState } from "../session-state.ts";
+import { type Verdict, verdictOf } from "../verdict.ts";
 
-export function acceptHello(state: SessionState, event: HelloEvent): Verdict {
-  state.hello = { verb: event.verb, name: event.name };
-  return proceed;
+export function acceptHello(state: SessionState, { verb, name }: HelloEvent): Verdict | Promise<Verdict> {
+  const facts = { ...clientFacts(state), verb, name };
+  return whenReady(state.services.policy.ask("hello", facts, state), (ruling) => {
+    if (ruling.verdict === "proceed") state.hello = { verb, name };
+    return verdictOf(ruling);
+  });
 }
