@@ -19,6 +19,8 @@ export interface AuthenticationNote {
   };
   readonly iprev: { readonly result: string; readonly detail: string };
   readonly disposition: "deliver" | "junk";
+  /** The rule that decided; absent in the history of older versions. */
+  readonly rule?: string;
   /** What was done and why. */
   readonly why: string;
   /** Key of the setting that decided. */

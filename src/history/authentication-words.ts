@@ -4,11 +4,12 @@ import { sentence as ended } from "../lib/sentence.ts";
 import { plain } from "./words.ts";
 
 export function authenticationSentences(note: AuthenticationNote): readonly string[] {
-  const { spf, dkim, arc, dmarc, iprev, disposition, why, setting } = note;
+  const { spf, dkim, arc, dmarc, iprev, disposition, rule, why, setting } = note;
   const whose = dmarc.domain === undefined ? "" : ` for ${plain(dmarc.domain)}`;
   const asked = dmarc.result === "fail" ? `, which asks for ${plain(dmarc.policy)}` : "";
   const done = disposition === "junk" ? "Marked for Junk" : "Delivered as usual";
-  const decided = setting === undefined ? "" : ` (${plain(setting)} decides)`;
+  const deciders = [rule === undefined ? "" : `rule ${rule}`, setting ?? ""].filter((part) => part !== "").map(plain);
+  const decided = deciders.length === 0 ? "" : ` (${deciders.join(", ")})`;
   return [
     sentence(`Reverse DNS ${iprev.result}: ${iprev.detail}`),
     sentence(`SPF ${spf.result}${spf.domain === "" ? "" : ` for ${spf.domain}`}: ${spf.reason}`),

@@ -145,7 +145,7 @@ test("DMARC-014: p=reject alone refuses nothing; the message is marked as junk, 
   assert.match(text, /SPF fail for example\.org: /);
   assert.match(text, /DKIM none: the message has no signature\./);
   assert.match(text, /DMARC fail for example\.org, which asks for reject: /);
-  assert.match(text, /Marked for Junk: DMARC fails .* \(dmarc\.reject decides\)\./);
+  assert.match(text, /Marked for Junk: DMARC fails .* \(rule reject-never, dmarc\.reject\)\./);
   const [checked] = server.log.of("sender-checked");
   assert.equal(checked?.["handling"], "junk");
   assert.equal(checked?.["message"], message.id);

@@ -13,7 +13,7 @@ const signaturesTold = 5;
 const detailLengthMax = 300;
 
 export function authenticationNote(verdict: SenderVerdict): AuthenticationNote {
-  const { spf, dkim, arc, dmarc, iprev, disposition, why, setting } = verdict;
+  const { spf, dkim, arc, dmarc, iprev, disposition, rule, why, setting } = verdict;
   return {
     spf: { result: spf.result, domain: spf.domain, reason: cut(spf.reason) },
     dkim: dkim.slice(0, signaturesTold).map(({ result, domain, selector, detail }) => {
@@ -28,6 +28,7 @@ export function authenticationNote(verdict: SenderVerdict): AuthenticationNote {
     },
     iprev: { result: iprev.result, detail: cut(iprev.detail) },
     disposition,
+    rule,
     why: cut(why),
     ...(setting === undefined ? undefined : { setting }),
   };

@@ -6,6 +6,7 @@ import type { DmarcOutcome, DmarcRecord } from "../dmarc/dmarc-outcome.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { StaticResolver } from "../testing/static-resolver.ts";
 import { patienceMs } from "./authentication/sender-authentication.ts";
+import type { HandlingRule } from "./authentication/sender-verdict.ts";
 import { checkForwardedAuthor, checkUncheckedAuthor } from "./forwarded-author.ts";
 import { checkSrsRecipient } from "./srs-recipient.ts";
 
@@ -46,15 +47,15 @@ interface Given {
   readonly claims?: ClaimedDomains;
   readonly reversePath?: string;
   readonly disposition?: "junk" | "deliver";
-  readonly setting?: string;
+  readonly rule?: HandlingRule;
   readonly resolver?: StaticResolver;
   readonly clock?: ManualClock;
 }
 
 async function reason(changes: Partial<DmarcOutcome>, given: Given = {}): Promise<string | undefined> {
   const { reversePath = "SRS0=x@mail.example.org", disposition = "junk" } = given;
-  const { resolver = zone(), clock = new ManualClock(), setting = "dmarc.reject" } = given;
-  const verdict = { dmarc: { ...failed, ...changes }, disposition, setting };
+  const { resolver = zone(), clock = new ManualClock(), rule = "reject-never" } = given;
+  const verdict = { dmarc: { ...failed, ...changes }, disposition, rule };
   const { claims = { kind: "undecided", reason: "not to be asked" } } = given;
   const mail = { claims, reversePath, hostname: "mail.example.org" };
   const refusal = await checkForwardedAuthor(verdict, mail, { resolver, clock });
@@ -118,12 +119,12 @@ test("where DNS does not answer, or not in time, nobody knows, and the client is
 });
 
 test("an author whom DNS trouble hides is delivered where the settings say so, and put off where it would lead on as ours", async () => {
-  const hidden = { disposition: "deliver", setting: "dmarc.temporary_failure" } as const;
+  const hidden = { disposition: "deliver", rule: "hidden-by-dns-trouble" } as const;
   for (const authorDomain of ["example.org", "news.example.org"]) {
     assert.equal(await reason({ result: "temperror", authorDomain }, hidden), "forwarded-author-unknown", authorDomain);
   }
   assert.equal(await reason({ result: "temperror", authorDomain: "origin.test" }, hidden), undefined);
-  const forwarder = { ...hidden, setting: "authentication.trusted_forwarders" };
+  const forwarder = { ...hidden, rule: "trusted-forwarder" } as const;
   assert.equal(await reason({ result: "temperror" }, forwarder), undefined);
 });
 
@@ -141,7 +142,7 @@ async function reasonWithoutAuthor(claims: ClaimedDomains, given: Given = {}): P
   const verdict = {
     dmarc: none,
     disposition: given.disposition ?? "junk",
-    setting: given.setting ?? "dmarc.unreadable_author",
+    rule: given.rule ?? ("unreadable-author" as const),
   };
   const { reversePath = "SRS0=x@mail.example.org", resolver = zone(), clock = new ManualClock() } = given;
   const refusal = await checkForwardedAuthor(
@@ -160,7 +161,7 @@ test("an author who cannot be told for certain is not sent on in our name, whate
   }
   // SPF proves nothing for an address literal, and a trusted forwarder has answered for its mail.
   assert.equal(await reasonWithoutAuthor(undecided, { reversePath: "x@[192.0.2.1]" }), undefined);
-  assert.equal(await reasonWithoutAuthor(undecided, { setting: "authentication.trusted_forwarders" }), undefined);
+  assert.equal(await reasonWithoutAuthor(undecided, { rule: "trusted-forwarder" }), undefined);
 });
 
 test("of several authors none may be local; those of others go on, and nobody's mail does", async () => {

@@ -34,7 +34,7 @@ export interface ForwardedMail {
  * trouble may be of a forger's making. Ends after {@link patienceMs} at the latest.
  */
 export async function checkForwardedAuthor(
-  verdict: Pick<SenderVerdict, "dmarc" | "disposition" | "setting">,
+  verdict: Pick<SenderVerdict, "dmarc" | "disposition" | "rule">,
   mail: ForwardedMail,
   { resolver, clock }: Pick<SenderAuthenticationPorts, "resolver" | "clock">,
 ): Promise<Refusal | undefined> {
@@ -83,11 +83,11 @@ type Doubt =
     };
 
 function doubtAbout(
-  { dmarc, disposition, setting }: Pick<SenderVerdict, "dmarc" | "disposition" | "setting">,
+  { dmarc, disposition, rule }: Pick<SenderVerdict, "dmarc" | "disposition" | "rule">,
   claims: ClaimedDomains,
 ): Doubt {
   const { result, policy, authorDomain, organizationalDomain, record } = dmarc;
-  if (setting === "authentication.trusted_forwarders") return { kind: "none" };
+  if (rule === "trusted-forwarder") return { kind: "none" };
   if (authorDomain === undefined) {
     if (claims.kind === "undecided") return claims;
     const { domains } = claims;
@@ -100,7 +100,7 @@ function doubtAbout(
     };
   }
   const failed = result === "fail" && policy !== "none" && disposition === "junk";
-  const hidden = result === "temperror" && setting === "dmarc.temporary_failure";
+  const hidden = rule === "hidden-by-dns-trouble";
   if (!failed && !hidden) return { kind: "none" };
   const ifAligned = failed ? "forwarded-author-forged" : "forwarded-author-unknown";
   const mode = record?.aspf ?? "relaxed";

@@ -32,7 +32,7 @@ test("DMARC-014: a forgery ends in Junk, and explain says why in sentences", asy
   const { stdout } = await world.command(`explain ${id} --data-dir /data`);
   assert.match(stdout, /SPF fail for bank\.example: /);
   assert.match(stdout, /DMARC fail for bank\.example, which asks for reject: /);
-  assert.match(stdout, /Marked for Junk: .*\(dmarc\.reject decides\)/);
+  assert.match(stdout, /Marked for Junk: .*\(rule reject-never, dmarc\.reject\)/);
 });
 
 test("a reload changes what is done with the next message, also in a session that is open", async () => {

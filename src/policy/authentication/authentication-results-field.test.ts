@@ -9,7 +9,7 @@ import { refuse } from "../decision.ts";
 import { methodResults } from "./authentication-results-field.ts";
 import type { SenderFindings, SenderHandling } from "./sender-verdict.ts";
 
-const junk: SenderHandling = { disposition: "junk", why: "" };
+const junk: SenderHandling = { rule: "quarantine", disposition: "junk", why: "" };
 const good: DkimOutcome = {
   result: "pass",
   reason: "good-signature",
@@ -89,7 +89,10 @@ test("an IPv6 client is quoted, since a colon is no part of a token", () => {
 
 test("a refused message is told as such", () => {
   const decision = refuse("dmarc-fail", { author: "example.org", policy: "policy reject", failures: "" });
-  assert.match(field(failingFindings(), { disposition: "deliver", decision, why: "" }), /\(p=reject dis=reject\)/);
+  assert.match(
+    field(failingFindings(), { rule: "reject-always", disposition: "deliver", decision, why: "" }),
+    /\(p=reject dis=reject\)/,
+  );
 });
 
 test("AR-003: whatever stands in a signature or a name, it is one field that reads back as what was found", () => {

@@ -7,7 +7,7 @@ import { parseHeaderFields } from "../../message/header-section.ts";
 import { failingFindings, senderSettings, type SenderSettingsInput, strangeClient } from "../../testing/sender-zone.ts";
 import type { ClientReputation } from "./evidence.ts";
 import { decideHandling } from "./handling.ts";
-import type { SenderFindings, SenderHandling } from "./sender-verdict.ts";
+import type { HandlingRule, SenderFindings, SenderHandling } from "./sender-verdict.ts";
 
 interface Case {
   readonly findings?: SenderFindings;
@@ -272,4 +272,40 @@ test("a refusal is one line of printable ASCII, however long the names are", () 
     assert.equal(lines.length, 1);
     assert.match(lines[0] ?? "", /^[\u0020-\u007e]{20,480}$/);
   }
+});
+
+test("each handling names the rule that decided, and every rule decides about something", () => {
+  const temperror = withDmarc({ result: "temperror" });
+  const aligned = { ...failingFindings().spf, result: "pass" } as const;
+  const without = { ...failingFindings().spf, result: "softfail" } as const;
+  const honestHost = { result: "pass", name: "mail.example", detail: "" } as const;
+  const override = (policy: DmarcPolicy) => ({ dmarc: { override: [{ domain: "example.org", policy }] } });
+  const cases: Readonly<Record<HandlingRule, Case>> = {
+    "spf-alone": { settings: { authentication: { spf_fail: "reject" } } },
+    "dmarc-settled": { findings: withDmarc({ result: "pass" }) },
+    "policy-none": { settings: override("none") },
+    "trusted-forwarder": { settings: { authentication: { trusted_forwarders: [`${strangeClient}/32`] } } },
+    "unreadable-author": { author: { kind: "none", detail: "no From field" } },
+    "hidden-without-policy": { findings: temperror, settings: override("none") },
+    "hidden-author-passes": { findings: { ...temperror, spf: { ...aligned, domain: "example.org" } } },
+    "hidden-by-dns-trouble": { findings: temperror },
+    "trusted-seal": {
+      findings: failingFindings({
+        arc: { result: "pass", detail: "", instance: 1, newestSealSaysFail: false, sealers: ["lists.example"] },
+      }),
+      settings: { authentication: { trusted_sealers: ["lists.example"] } },
+      header: "ARC-Authentication-Results: i=1; lists.example; dmarc=pass header.from=example.org\r\n",
+    },
+    quarantine: { findings: withDmarc({ policy: "quarantine" }) },
+    "override-rejects": { settings: override("reject") },
+    "reject-always": { settings: { dmarc: { reject: "always" } } },
+    "reject-never": { settings: { dmarc: { reject: "never" } } },
+    "signs-of-forwarding": { settings: { dmarc: { reject: "with-evidence" } }, header: "List-Id: <x.example>\r\n" },
+    "evidence-against-client": { settings: { dmarc: { reject: "with-evidence" } } },
+    "no-evidence": {
+      findings: failingFindings({ spf: without, iprev: honestHost }),
+      settings: { dmarc: { reject: "with-evidence" } },
+    },
+  };
+  for (const [rule, one] of Object.entries(cases)) assert.equal(decide(one).rule, rule);
 });

@@ -22,8 +22,29 @@ export interface SenderFindings {
 /** Why something else was done than the author's domain asks for, as aggregate reports tell it. */
 export type PolicyOverride = Required<OverrideReason>;
 
+/** The rules of handling.ts, in their order. */
+export type HandlingRule =
+  | "spf-alone"
+  | "dmarc-settled"
+  | "policy-none"
+  | "trusted-forwarder"
+  | "unreadable-author"
+  | "hidden-without-policy"
+  | "hidden-author-passes"
+  | "hidden-by-dns-trouble"
+  | "trusted-seal"
+  | "quarantine"
+  | "override-rejects"
+  | "reject-always"
+  | "reject-never"
+  | "signs-of-forwarding"
+  | "evidence-against-client"
+  | "no-evidence";
+
 /** What is done with a message for what was found about its sender. */
 export interface SenderHandling {
+  /** The rule that decided. */
+  readonly rule: HandlingRule;
   /** Where it goes when it is taken: `junk` marks it, and mailboxes put it into Junk. */
   readonly disposition: "deliver" | "junk";
   /** Refused or put off; absent: taken. */
