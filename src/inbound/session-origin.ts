@@ -16,6 +16,7 @@ export function originOf(
   const smtpUtf8 = envelope.parameters.smtpUtf8 === true;
   return {
     trust: trustOf(state),
+    client,
     facts: {
       listener: listener.kind,
       ...(address === "" ? undefined : { clientAddress: address }),

@@ -7,8 +7,10 @@ import { settle } from "../testing/manual-clock.ts";
 import { ReceivingServer } from "../testing/receiving-server.ts";
 
 test("a stage may refuse at every moment of a session, at once or later, and each refusal is logged once", async () => {
-  const names = ["connect", "hello", "mail", "recipient", "data"] as const;
-  const events = ["session-refused", "session-refused", "mail-refused", "recipient-refused", "content-refused"];
+  const names = ["connect", "hello", "mail", "recipient", "data", "header", "content"] as const;
+  const session = ["session-refused", "session-refused", "mail-refused", "recipient-refused"];
+  const events = [...session, "content-refused", "content-refused", "content-refused"];
+  const content = "Subject: x\r\n\r\nhello\r\n.";
   for (const later of [false, true]) {
     for (const [index, moment] of names.entries()) {
       const refusal = refuse("client-message-rate", { limit: 1 });
@@ -17,7 +19,9 @@ test("a stage may refuse at every moment of a session, at once or later, and eac
       await using server = await ReceivingServer.open({ stages: [stage] });
       const client = await server.dial("mx");
       const said: string[] = [await client.reply()];
-      for (const line of ["EHLO c.test", "MAIL FROM:<s@x.test>", "RCPT TO:<ann@example.org>", "DATA"].slice(0, index)) {
+      const lines = ["EHLO c.test", "MAIL FROM:<s@x.test>", "RCPT TO:<ann@example.org>", "DATA", content];
+      // The last two are both asked about the content.
+      for (const line of lines.slice(0, moment === "content" ? index - 1 : index)) {
         client.send(`${line}\r\n`);
         said.push(await client.reply());
       }
@@ -74,4 +78,36 @@ test("a stage that accepts a recipient does not spare it the stages behind it", 
   await client.expect("RCPT TO:<u@elsewhere.test>", "550 5.7.1");
   await settle();
   assert.equal(server.log.of("recipient-refused")[0]?.["rule"], "relay-permission");
+});
+
+test("a stage may put fields on top, mark a message as junk, and hold it for all its recipients", async () => {
+  const field = "X-Filter: one, two\r\n";
+  const stages: readonly Stage[] = [
+    {
+      rule: "filter",
+      header: ({ header }) =>
+        header.all("subject").length === 0
+          ? undefined
+          : { verdict: "accept", reason: "sender-checked", changes: [{ kind: "add-field", field }] },
+      content: ({ sender }) => {
+        assert.equal(sender, undefined, "nobody asks who sent it here");
+        const held = { kind: "hold", by: "filter", reason: "odd" } as const;
+        return { verdict: "accept", reason: "sender-checked", changes: [{ kind: "quarantine" }, held] };
+      },
+    },
+  ];
+  await using server = await ReceivingServer.open({ stages });
+  const client = await server.client("mx");
+  await client.envelope("<s@x.test>", "<ann@example.org>", "<bob@example.org>");
+  assert.match(await client.content("Subject: x\r\n\r\nhello"), /^250 /);
+  const { message, recipients } = await server.onlyMessage();
+  assert.ok(message.headerBlock.startsWith(`${field}X-Spam-Flag: YES\r\nReceived: `), message.headerBlock);
+  assert.equal(message.junk, true);
+  assert.deepEqual(
+    recipients.map(({ state, held }) => [state, held?.by, held?.reason]),
+    [
+      ["held", "filter", "odd"],
+      ["held", "filter", "odd"],
+    ],
+  );
 });

@@ -15,6 +15,7 @@ import type {
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
 import type { Refusal } from "../policy/decision.ts";
 import { checkForwardedAuthor, checkUncheckedAuthor } from "../policy/forwarded-author.ts";
+import type { Change } from "../policy/stage.ts";
 import type { Log } from "../ports/log.ts";
 import type { PendingSignatures } from "../signing/message-signing.ts";
 import type { QueueId } from "../spool/queue-id.ts";
@@ -25,6 +26,8 @@ import { evaluationNote, logVerdict } from "./verdict-notes.ts";
 
 /** What the checks add to a message that is taken. */
 export interface ContentAdditions {
+  /** What policies want changed. */
+  readonly changes?: readonly Change[];
   readonly verdict?: SenderVerdict;
   /** Whole header fields, on top of all others; "" where the mail is not signed. */
   readonly signatures: string;

@@ -6,6 +6,7 @@ import type { MessageFacts } from "../message/message-facts.ts";
 import { makeReceived } from "../message/received-field.ts";
 import { keysNamedIn } from "../signing/message-signing.ts";
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
+import { type Change, lastChange } from "../policy/stage.ts";
 import type { QueueId } from "../spool/queue-id.ts";
 import type { NewMessage, NewRecipient, StrangersPath } from "../spool/spool.ts";
 import type { ContentAdditions } from "./content-checks.ts";
@@ -41,7 +42,7 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
   const reversePath = envelope.reversePathText;
   const { clientAddress = "", protocol, login } = origin.facts;
   const [only] = accepted;
-  const { verdict, signatures, forwarded } = parts.additions;
+  const { verdict, signatures, forwarded, changes = [] } = parts.additions;
   const letter = origin.trust === "ourselves" ? origin.letter : undefined;
   const received = makeReceived({
     ...(letter === undefined ? origin.facts : undefined),
@@ -51,13 +52,15 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
     ...(accepted.length === 1 && only !== undefined ? { recipient: only.address } : undefined),
     at: receivedAt,
   });
-  // RFC 8601 §4.1, RFC 7208 §9.1: what we found stands above our own Received field; a signature above all.
-  const found = verdict === undefined ? "" : `${verdict.field}${verdict.receivedSpf ?? ""}`;
-  const junk = verdict?.disposition === "junk";
+  // What we found stands above our own Received field; a signature above all.
+  const found = changes.map((change) => (change.kind === "add-field" ? change.field : "")).join("");
+  const junk = lastChange(changes, "quarantine") !== undefined;
+  const held = lastChange(changes, "hold");
   const headerBlock = `${signatures}${found}${junk ? junkField : ""}${received}`;
   const stranger = origin.trust === "stranger" ? strangersPath(reversePath, verdict) : undefined;
   // Strangers name whom they like: success is worth no mail to somebody who may not have sent this.
   const unasked = stranger === "forged" || (stranger !== undefined && junk);
+  const recipients = unasked ? envelope.recipients.map(withoutSuccess) : envelope.recipients;
   const message: NewMessage = {
     id,
     receivedAt,
@@ -74,7 +77,7 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
     ...(letter?.reportOn === undefined ? undefined : { reportOn: letter.reportOn }),
     ...(letter?.traceparent === undefined ? undefined : { traceparent: letter.traceparent }),
     ...(forwarded === undefined ? undefined : { forwarded: forwarded.form }),
-    recipients: unasked ? envelope.recipients.map(withoutSuccess) : envelope.recipients,
+    recipients: held === undefined ? recipients : recipients.map((recipient) => ({ ...recipient, held: holdOf(held) })),
   };
   const event: AcceptedEvent = {
     kind: "message-accepted",
@@ -94,6 +97,10 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
     ...(repairs.length === 0 ? undefined : { repairs }),
   };
   return { message, event };
+}
+
+function holdOf({ by, reason }: Extract<Change, { readonly kind: "hold" }>): NewRecipient["held"] & {} {
+  return { by, reason };
 }
 
 function strangersPath(reversePath: string, verdict: SenderVerdict | undefined): StrangersPath {

@@ -1,4 +1,5 @@
 /** Who brings a message: what is known of it, how far it is trusted, and who hears what is found on the way. */
+import type { Client } from "../policy/client.ts";
 import type { Log } from "../ports/log.ts";
 import type { MessageOrigin } from "../spool/spool.ts";
 import type { Letter, WithLetter } from "./letter.ts";
@@ -18,6 +19,8 @@ export interface ClientOrigin {
   /** As they are stored with the message. */
   readonly facts: MessageOrigin;
   readonly trust: ClientTrust;
+  /** As policies see it. */
+  readonly client: Client;
   /** BDAT brings line ends as they are; DATA's decoder has seen to them. */
   readonly checkLineEnds: boolean;
   /** Nobody is asked for a login, and hidden recipients stay readable. */

@@ -1,10 +1,10 @@
 /** What every message that comes in is handled with: ports, the parts that are asked about it, and the settings in force. */
-import type { AccountDirectory } from "../accounts/account-directory.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { Forwarding } from "../forwarding/forwarding.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { Admission } from "../policy/admission.ts";
 import type { SenderAuthentication } from "../policy/authentication/sender-authentication.ts";
+import type { PolicyChain } from "../policy/policy-chain.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Captures } from "../route/captured-recipients.ts";
@@ -45,12 +45,10 @@ export interface IntakeServices {
   readonly random: Random;
   readonly spool: Pick<Spool, "begin">;
   readonly ids: Pick<QueueIds, "next">;
-  readonly accounts: Pick<AccountDirectory, "mayUse">;
+  readonly policy: PolicyChain;
   readonly admission: Pick<Admission, "claimTerms">;
   readonly queue: AcceptedMail;
   readonly reporter: ExpandedReports;
-  /** Whether mail for the recipient ends in a Maildir of ours. Absent: nobody knows. */
-  readonly hasMailboxHere?: (recipient: { readonly address: string; readonly domain: string }) => boolean;
   /** Absent: nothing is captured. */
   readonly captures?: Captures;
   /** Absent: nobody asks who sent a message, and forged results stay. */

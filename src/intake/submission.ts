@@ -10,17 +10,20 @@ import { buildFacts } from "../message/facts.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { isOwnLoop } from "../message/own-loop.ts";
+import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
+import type { Ruling } from "../policy/policy-chain.ts";
+import type { Change, ContentFacts, DataFacts } from "../policy/stage.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import { withCapturedMarked } from "../route/captured-recipients.ts";
 import type { QueueId } from "../spool/queue-id.ts";
 import type { ClaimedMessage, MessageWriter, NewMessage } from "../spool/spool.ts";
 import type { CommitHealth } from "./commit-health.ts";
 import { type ContentAdditions, type ContentChecks, contentChecks } from "./content-checks.ts";
-import { checkAuthors, checkCircle, checkOwnLoop } from "./content-policy.ts";
 import { faultRefusal, type Refused, spoolRefusal } from "./content-refusals.ts";
 import type { Envelope } from "./envelope.ts";
 import { headerEdit } from "./header-edit.ts";
 import { IncomingContent } from "./incoming-content.ts";
+import { checkOwnLoop } from "./own-loop.ts";
 import { newMessage } from "./new-message.ts";
 import type { Letter, WithLetter } from "./letter.ts";
 import type { ClientOrigin, Origin } from "./origin.ts";
@@ -85,7 +88,7 @@ interface ReadContent {
   readonly repairs: readonly ContentRepair[];
 }
 
-const noAdditions: ContentAdditions = { signatures: "" };
+const unchanged: Ruling = { verdict: "proceed", changes: [] };
 
 export class Submission {
   readonly id: QueueId;
@@ -129,7 +132,7 @@ export class Submission {
     if (state.kind !== "receiving") return undefined;
     const result = state.content.push(slices);
     if (result === undefined) return undefined;
-    if (typeof result === "string") return this.#refuse(faultRefusal(result, state.content.faultPlace));
+    if (typeof result === "string") return this.#refuse(faultRefusal(result, state.content.faultPlace), "content-form");
     return result.then(
       () => undefined,
       (error: unknown) => this.#refuseForSpool(error),
@@ -138,24 +141,23 @@ export class Submission {
 
   /** After the last slice: checks, signs, commits. Resolves to acceptance only when the message is durable. */
   finish(end: ContentEnd = {}): SubmissionOutcome | Promise<SubmissionOutcome> {
-    const { services, settings, origin, envelope } = this.#parts;
+    const { settings, envelope } = this.#parts;
     const state = this.#state;
     if (state.kind !== "receiving") return undefined;
     const { content, writer } = state;
     const finished = content.finish(end.firstBareCr);
-    if (typeof finished === "string") return this.#refuse(faultRefusal(finished, content.faultPlace));
+    if (typeof finished === "string") return this.#refuse(faultRefusal(finished, content.faultPlace), "content-form");
     const checking = { kind: "checking", content, writer } as const;
     this.#become(checking);
     const { header, findings, mboxLineDropped } = finished;
     const declaredBinary = envelope.parameters.body === "BINARYMIME";
     const facts = buildFacts({ header, findings, declaredBinary, hostName: settings.hostname });
-    const looping = checkCircle(services, envelope, { facts, hopLimit: settings.hopLimit });
-    if (looping !== undefined) return this.#refuse(looping);
-    const repairs = repairsOf(end, mboxLineDropped);
-    if (repairs.length > 0) this.#logRepairs(repairs);
-    return whenReady(checkAuthors(services, origin, header), (refusal) =>
-      refusal === undefined ? this.#conclude(checking, { header, facts, repairs }) : this.#refuse(refusal),
-    );
+    const read = { header, facts, repairs: repairsOf(end, mboxLineDropped) };
+    return whenReady(this.#ask("header", read), (ruling) => {
+      if (ruling.verdict === "refuse") return this.#refuse(ruling.refusal);
+      if (read.repairs.length > 0) this.#logRepairs(read.repairs);
+      return this.#conclude(checking, read, ruling.changes);
+    });
   }
 
   /** Nobody waits for it any more. Does nothing once it is committing. */
@@ -176,19 +178,43 @@ export class Submission {
     return true;
   }
 
-  #refuse(refusal: Refused): Refused | undefined {
-    return this.#become({ kind: "refused" }) ? refusal : undefined;
+  /** Policies have nothing to say about what we made ourselves. */
+  #ask(moment: "header" | "content", { header, facts }: ReadContent, sender?: SenderVerdict): Ruling | Promise<Ruling> {
+    const client = this.#client;
+    if (client === undefined) return unchanged;
+    const { services, settings, envelope } = this.#parts;
+    const asked: ContentFacts = {
+      ...this.#told(client),
+      ...{ header, message: facts, sender, targets: envelope.recipients, hopLimit: settings.hopLimit },
+      submits: client.trust === "submitter",
+    };
+    return services.policy.ask(moment, asked, { log: client.log, isGone: () => this.#state.kind !== "checking" });
+  }
+
+  #told({ client, development }: ClientOrigin): DataFacts {
+    const { reversePath, accepted } = this.#parts.envelope;
+    const recipients = accepted.map(({ address }) => address);
+    return { client, development: development === true, reversePath, recipients, size: 0 };
+  }
+
+  /** `rule`: of what no stage has refused, and logged. */
+  #refuse(refusal: Refused, rule?: string): Refused | undefined {
+    if (!this.#become({ kind: "refused" })) return undefined;
+    if (rule !== undefined && this.#client !== undefined) {
+      this.#parts.services.policy.refused(this.#told(this.#client), rule, refusal, this.#client);
+    }
+    return refusal;
   }
 
   #refuseForSpool(error: unknown): Refused | undefined {
     this.#logSpoolFailure(error);
-    return this.#refuse(spoolRefusal(error));
+    return this.#refuse(spoolRefusal(error), "spool");
   }
 
   /** Waits for what DNS and keys still owe, then commits or refuses. The client may be gone meanwhile. */
-  async #conclude(checking: Checking, read: ReadContent): Promise<SubmissionOutcome> {
-    const checks = this.#checks;
-    const additions = checks?.areNeeded === true ? await this.#check(checks) : noAdditions;
+  async #conclude(checking: Checking, read: ReadContent, asked: readonly Change[]): Promise<SubmissionOutcome> {
+    const checks = this.#checks?.areNeeded === true ? this.#checks : undefined;
+    const additions = await this.#judge(read, checks, asked);
     if (additions === undefined || "reply" in additions) return additions;
     const { services, settings, origin, envelope } = this.#parts;
     const at = origin.trust === "ourselves" ? origin.letter.at : services.clock.now();
@@ -197,7 +223,7 @@ export class Submission {
     let { message } = made;
     if (isOwnLoop(read.facts)) {
       const judged = await checkOwnLoop(services, message);
-      if (judged.refusal !== undefined) return this.#refuse(judged.refusal);
+      if (judged.refusal !== undefined) return this.#refuse(judged.refusal, "own-loop");
       ({ message } = judged);
     }
     const outcome = await this.#commit(checking, read.header, { ...made, message });
@@ -205,18 +231,18 @@ export class Submission {
     return outcome;
   }
 
-  async #check(checks: ContentChecks): Promise<ContentAdditions | Refused | undefined> {
-    const verdict = await checks.verdict();
+  async #judge(
+    read: ReadContent,
+    checks: ContentChecks | undefined,
+    asked: readonly Change[],
+  ): Promise<ContentAdditions | Refused | undefined> {
+    const verdict = await checks?.verdict();
     if (this.#state.kind !== "checking") return undefined;
-    if (verdict !== undefined) {
-      if (this.#client !== undefined) checks.logVerdict(this.#client.log, verdict);
-      const { decision } = verdict;
-      if (decision !== undefined) {
-        // What is put off is counted when it comes again.
-        if (decision.verdict === "reject") checks.noteVerdict(verdict);
-        return this.#refuse(decision);
-      }
-    }
+    if (verdict !== undefined && this.#client !== undefined) checks?.logVerdict(this.#client.log, verdict);
+    const ruling = await this.#ask("content", read, verdict);
+    if (ruling.verdict === "refuse") return this.#refuseSender(checks, verdict, this.#refuse(ruling.refusal));
+    const changes = [...asked, ...ruling.changes];
+    if (checks === undefined) return { signatures: "", changes };
     let additions: ContentAdditions;
     try {
       additions = await checks.additions(verdict);
@@ -224,9 +250,17 @@ export class Submission {
       return this.#refuseForSpool(error);
     }
     const refused = await checks.refusalToForward(additions);
-    if (refused === undefined) return additions;
-    const refusal = this.#refuse(refused);
-    if (refusal?.verdict === "reject" && verdict !== undefined) checks.noteVerdict({ ...verdict, decision: refusal });
+    if (refused === undefined) return { ...additions, changes };
+    return this.#refuseSender(checks, verdict, this.#refuse(refused, "forwarded-author"));
+  }
+
+  /** What is put off is counted when it comes again. */
+  #refuseSender(
+    checks: ContentChecks | undefined,
+    verdict: SenderVerdict | undefined,
+    refusal: Refused | undefined,
+  ): Refused | undefined {
+    if (refusal?.verdict === "reject" && verdict !== undefined) checks?.noteVerdict({ ...verdict, decision: refusal });
     return refusal;
   }
 

@@ -1,18 +1,27 @@
 /** The policies that every server has, in the order in which they are asked. */
 import type { AccountDirectory } from "../accounts/account-directory.ts";
 import type { Admission } from "./admission.ts";
+import { deliveredBefore, type HasMailboxHere } from "./delivered-before.ts";
+import { headerOwnership } from "./header-ownership.ts";
+import { hopLimit } from "./hop-limit.ts";
 import { recipientExistence } from "./recipient-existence.ts";
 import { relayPermission, routeInLocalPart } from "./relay-permission.ts";
 import { recipientDomain, senderOwnership, senderPermission } from "./sender-permission.ts";
 import { srsRecipient } from "./srs-recipient.ts";
-import type { Stage } from "./stage.ts";
+import type { Change, Stage } from "./stage.ts";
 
-export interface PolicyServices {
-  readonly admission: Pick<Admission, "roomFor" | "countMessage">;
+export interface ContentPolicyServices {
   readonly accounts: Pick<AccountDirectory, "mayUse">;
+  /** Whether mail for the recipient ends in a Maildir of ours. Absent: nobody knows. */
+  readonly hasMailboxHere?: HasMailboxHere;
 }
 
-export function builtInStages({ admission, accounts }: PolicyServices): readonly Stage[] {
+export interface PolicyServices extends ContentPolicyServices {
+  readonly admission: Pick<Admission, "roomFor" | "countMessage">;
+}
+
+export function builtInStages(services: PolicyServices): readonly Stage[] {
+  const { admission, accounts } = services;
   return [
     connectionLimits,
     senderPermission,
@@ -24,8 +33,33 @@ export function builtInStages({ admission, accounts }: PolicyServices): readonly
     recipientExistence,
     recipientDomain,
     relayPermission,
+    ...contentStages(services),
   ];
 }
+
+/** Those that look at the content, whoever brings it. */
+export function contentStages({ accounts, hasMailboxHere }: ContentPolicyServices): readonly Stage[] {
+  return [hopLimit, deliveredBefore(hasMailboxHere), headerOwnership(accounts), senderAuthentication];
+}
+
+/** What was found about the sender has been judged; here it takes effect. RFC 8601 §4.1, RFC 7208 §9.1: on top. */
+const senderAuthentication: Stage = {
+  rule: "sender-authentication",
+  content: ({ sender }) => {
+    if (sender === undefined) return undefined;
+    const { decision, disposition, field, receivedSpf, setting } = sender;
+    if (decision !== undefined) return decision;
+    const fields = receivedSpf === undefined ? [field] : [field, receivedSpf];
+    const found = fields.map((added) => ({ kind: "add-field", field: added }) as const);
+    const changes: readonly Change[] = disposition === "junk" ? [...found, { kind: "quarantine" }] : found;
+    return {
+      verdict: "accept",
+      reason: "sender-checked",
+      changes,
+      ...(setting === undefined ? undefined : { setting }),
+    };
+  },
+};
 
 /** Decided when the connection was counted, before anything was read. */
 const connectionLimits: Stage = { rule: "connection-limits", connect: ({ turnedAway }) => turnedAway };

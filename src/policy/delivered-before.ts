@@ -6,6 +6,21 @@
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import { type Refusal, refuse } from "./decision.ts";
+import type { Stage } from "./stage.ts";
+
+/** `hasMailboxHere`: whether mail for a recipient ends in a Maildir of ours; absent: nobody knows. */
+export function deliveredBefore(hasMailboxHere: HasMailboxHere | undefined): Stage {
+  return {
+    rule: "delivered-before",
+    header: ({ message, targets }) => {
+      // Most messages say nothing of an earlier delivery, and then nobody asks where their recipients lead.
+      if (message.deliveredTo.length === 0 || hasMailboxHere === undefined) return undefined;
+      return targets.every(hasMailboxHere) ? checkDeliveredBefore(message, targets) : undefined;
+    },
+  };
+}
+
+export type HasMailboxHere = (recipient: { readonly address: string; readonly domain: string }) => boolean;
 
 /** `recipients`: those that go into mailboxes of ours, where all do. `undefined`: one of them is to get it. */
 export function checkDeliveredBefore(

@@ -2,6 +2,12 @@
 import type { MessageFacts } from "../message/message-facts.ts";
 import type { StrangersPath } from "../spool/spool.ts";
 import { type Refusal, refuse } from "./decision.ts";
+import type { Stage } from "./stage.ts";
+
+export const hopLimit: Stage = {
+  rule: "hop-limit",
+  header: ({ message, hopLimit: limit }) => checkHopCount(message, limit),
+};
 
 /** `undefined`: nothing against it. */
 export function checkHopCount(facts: Pick<MessageFacts, "receivedCount">, hopLimit: number): Refusal | undefined {

@@ -67,6 +67,8 @@ export class PolicyChain {
       mail: at("mail"),
       recipient: at("recipient"),
       data: at("data"),
+      header: at("header"),
+      content: at("content"),
     };
     this.#originOf = originOf;
   }

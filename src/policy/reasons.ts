@@ -306,7 +306,7 @@ export type InputsOf<Reason extends RefusalReason> = {
   readonly [Name in Named<(typeof declared)[Reason]["text"]>]: string | number;
 };
 
-/** Why a recipient is taken, as `explain` tells it. */
+/** Why mail is taken, as `explain` tells it of recipients. */
 export const acceptances = {
   "logged-in": "the client had logged in, so it may send anywhere",
   "relay-network": "the client is in a network that may relay",
@@ -315,6 +315,7 @@ export const acceptances = {
   "local-catch-all": "no user here has the address, and the domain has a catch-all",
   "local-postmaster": "every domain has a postmaster",
   "local-any": "every name in the domain is accepted",
+  "sender-checked": "it was found out who sent it",
   "forwarding-address": "it is a reverse-path that this server rewrote, so the mail goes back to the original sender",
 } as const;
 

@@ -5,7 +5,10 @@
 import type { Resolution, Target } from "../accounts/account-directory.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import type { ReversedRecipient } from "../address/srs.ts";
+import type { HeaderSection } from "../message/header-section.ts";
+import type { MessageFacts } from "../message/message-facts.ts";
 import type { ReversePath } from "../smtp/envelope.ts";
+import type { SenderVerdict } from "./authentication/sender-verdict.ts";
 import type { Client } from "./client.ts";
 import type { Acceptance, Refusal } from "./decision.ts";
 
@@ -50,6 +53,24 @@ export interface DataFacts extends ClientFacts {
   readonly size: number;
 }
 
+/** The content has come whole, and its header is read. */
+export interface HeaderFacts extends DataFacts {
+  readonly header: HeaderSection;
+  readonly message: MessageFacts;
+  /** Where the recipients lead. */
+  readonly targets: readonly { readonly address: string; readonly domain: string }[];
+  /** The client submits mail of its own. */
+  readonly submits: boolean;
+  /** `queue.hop_limit` */
+  readonly hopLimit: number;
+}
+
+/** What DNS says of the sender is known. */
+export interface ContentFacts extends HeaderFacts {
+  /** Undefined: nobody asks who sent this client's mail. */
+  readonly sender: SenderVerdict | undefined;
+}
+
 /** Each moment at which stages are asked, with what is known then. */
 export interface Moments {
   readonly connect: ConnectFacts;
@@ -57,15 +78,21 @@ export interface Moments {
   readonly mail: MailFacts;
   readonly recipient: RecipientFacts;
   readonly data: DataFacts;
+  readonly header: HeaderFacts;
+  readonly content: ContentFacts;
 }
 
 export type Moment = keyof Moments;
 
 /** All that a stage may change. */
 export type Change =
-  /** The mail of a recipient goes there. */
+  /** A whole field, CRLF-ended, stands above the message as it came. From `header` on. */
+  | { readonly kind: "add-field"; readonly field: string }
+  /** It goes to Junk. From `header` on. */
+  | { readonly kind: "quarantine" }
+  /** The mail of a recipient goes there. At `recipient`. */
   | { readonly kind: "set-recipients"; readonly targets: readonly Target[] }
-  /** It waits until an operator releases it. */
+  /** It waits until an operator releases it. From `recipient` on. */
   | { readonly kind: "hold"; readonly by: string; readonly reason: string };
 
 export type StageAnswer = Refusal | (Acceptance & { readonly changes?: readonly Change[] }) | undefined;

@@ -98,9 +98,9 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const findDestination = findReportDestinations({ accounts, forwarding });
   const router = openRouting(opening);
   const admission = await openAdmission(opening, () => sending.queue);
-  const policy = openPolicy(opening, { admission, accounts });
+  const policy = openPolicy(opening, { admission, accounts, hasMailboxHere: (to) => router.endsInMaildir(to) });
   const intake = openIntake(opening, store, {
-    ...{ admission, accounts, router, evaluations, signing: signing.messages, forwarding },
+    ...{ admission, policy, router, evaluations, signing: signing.messages, forwarding },
     sending: () => sending,
   });
   const sending = openQueue(opening, store, { router, agents, findDestination, intake });
@@ -136,8 +136,8 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const findDestination = findReportDestinations({ accounts });
   const router = openRouting(opening);
   const admission = await openAdmission(opening, () => sending.queue);
-  const policy = openPolicy(opening, { admission, accounts });
-  const intake = openIntake(opening, store, { admission, accounts, router, sending: () => sending });
+  const policy = openPolicy(opening, { admission, accounts, hasMailboxHere: (to) => router.endsInMaildir(to) });
+  const intake = openIntake(opening, store, { admission, policy, router, sending: () => sending });
   const sending = openQueue(opening, store, { router, agents, findDestination, intake });
   const { queue, gatherer } = sending;
   const heldMail = openHeldMail(opening, store, { gatherer, intake, findDestination });

@@ -1,5 +1,6 @@
 /** An intake for messages of our own, without sessions or a queue around it. For tests only. */
 import { Intake } from "../intake/intake.ts";
+import { PolicyChain } from "../policy/policy-chain.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Spool } from "../spool/spool.ts";
 import { SeededRandom } from "./seeded-random.ts";
@@ -19,7 +20,7 @@ export function intakeOfOwnMail({ spool, clock, hostname, stored = () => undefin
       clock,
       random: new SeededRandom(1),
       ids: { next: () => "UNNAMED" },
-      accounts: { mayUse: () => false },
+      policy: new PolicyChain([]),
       admission: { claimTerms: () => undefined },
       queue: { accepted: stored },
       reporter: { expandedReport: () => Promise.resolve(undefined) },

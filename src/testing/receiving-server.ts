@@ -132,7 +132,8 @@ export class ReceivingServer implements AsyncDisposable {
     const directory = options.development ? new AnyAccounts("mail.example.org") : accounts;
     const { forwarding, ...services } = options.services?.({ clock, log }) ?? {};
     const common = { ids, accounts: options.accounts?.(directory) ?? directory, ...(forwarding && { forwarding }) };
-    const through = { spool: options.spool?.(spool) ?? spool, reporter, admission, queue };
+    const policy = new PolicyChain([...(options.stages ?? []), ...builtInStages({ admission, ...common })]);
+    const through = { spool: options.spool?.(spool) ?? spool, reporter, admission, policy, queue };
     const hostname = "mail.example.org";
     const intake = new Intake(
       { clock, random, ...through, ...common, ...services },
@@ -144,7 +145,7 @@ export class ReceivingServer implements AsyncDisposable {
         certificates,
         memory,
         admission,
-        policy: new PolicyChain([...(options.stages ?? []), ...builtInStages({ admission, ...common })]),
+        policy,
       },
       {
         hostname,

@@ -9,6 +9,8 @@ import { Intake } from "../../src/intake/intake.ts";
 import type { Letter } from "../../src/intake/letter.ts";
 import type { ClientOrigin, ClientTrust, Origin } from "../../src/intake/origin.ts";
 import type { HeaderSection } from "../../src/message/header-section.ts";
+import { contentStages } from "../../src/policy/built-in-stages.ts";
+import { PolicyChain } from "../../src/policy/policy-chain.ts";
 import { SenderAuthentication } from "../../src/policy/authentication/sender-authentication.ts";
 import type { Resolver } from "../../src/ports/resolver.ts";
 import type { MessageSigning } from "../../src/signing/message-signing.ts";
@@ -46,7 +48,8 @@ function ofClient(trust: ClientTrust, listener: "mx" | "submission" | "lmtp", wa
     begin: ({ log, memory }) => {
       const login = trust === "submitter" ? { login: "ann@example.org" } : undefined;
       const facts = { listener, clientAddress: honestClient, hello: "mail.example.org", protocol: "ESMTP", ...login };
-      const origin: ClientOrigin = { trust, facts, checkLineEnds: false, log, memory: memory.open() };
+      const client = { listener, address: honestClient, relayNetwork: trust === "relay", ...login };
+      const origin: ClientOrigin = { trust, client, facts, checkLineEnds: false, log, memory: memory.open() };
       const sender = parseMailbox("ann@example.org") ?? assert.fail();
       const envelope = new Envelope(sender, {});
       const away = parseMailbox("away@example.net") ?? assert.fail();
@@ -141,7 +144,9 @@ export class IntakeBench {
       {
         ...{ clock, random, ids: this.ids, signing: this.#signing(), forwarding: this.#forwarding() },
         spool: { begin: () => this.#writer(harness.spool.begin()) },
-        accounts: { mayUse: async () => (await this.#pass("directory"), true) },
+        policy: new PolicyChain(
+          contentStages({ accounts: { mayUse: async () => (await this.#pass("directory"), true) } }),
+        ),
         admission: { claimTerms: async () => (await this.#pass("terms"), terms) },
         queue: { accepted: (claimed) => this.handed.push(claimed) },
         reporter: { expandedReport: () => Promise.resolve(undefined) },

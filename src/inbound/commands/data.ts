@@ -1,11 +1,9 @@
 /** DATA and BDAT: a message of this session goes into the intake, and what becomes of it comes back as a reply. */
-import type { Refusal } from "../../policy/decision.ts";
 import type { DataFacts } from "../../policy/stage.ts";
 import { whenReady } from "../../lib/when-ready.ts";
 import { reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server/event.ts";
 import type { Envelope } from "../../intake/envelope.ts";
-import type { ToldRefusal } from "../../policy/policy-chain.ts";
 import { originOf } from "../session-origin.ts";
 import { clientFacts, leavePhase, phaseOf, type SessionState } from "../session-state.ts";
 import { answer, noted, proceed, verdictOf, type Verdict } from "../verdict.ts";
@@ -34,7 +32,7 @@ export function receiveContent(state: SessionState, event: ContentEvent): Verdic
   if (phase.kind !== "receiving") return noted;
   return whenReady(phase.submission.push(event.slices), (refusal): Verdict => {
     if (refusal === undefined) return noted;
-    refuse(state, refusal);
+    leavePhase(state);
     return { kind: "refuse-content", reply: refusal.reply };
   });
 }
@@ -43,8 +41,8 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
   const { submission } = phaseOf(state, "receiving");
   return whenReady(submission.finish(event), (outcome): Verdict => {
     if (outcome === undefined) return noted;
-    if (outcome.verdict !== "accept") return refuse(state, outcome);
     leavePhase(state);
+    if (outcome.verdict !== "accept") return answer(outcome.reply);
     state.messages++;
     const queued = reply(250, "2.0.0", `Ok: queued as ${outcome.id}`);
     return { kind: "answer", reply: queued, afterwards: outcome.handOver };
@@ -55,24 +53,13 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
 export function noteContentRefused(state: SessionState, event: ContentRefusedEvent): Verdict {
   const { reason, reply: refused, size } = event;
   if (reason !== "driver") {
+    const { phase, services } = state;
+    const facts = dataFacts(state, "envelope" in phase ? phase.envelope : undefined);
     const setting = reason === "too-large" ? { setting: "limits.message_size" } : undefined;
-    tell(state, "content-form", { reason, reply: refused, inputs: { size }, ...setting });
+    services.policy.refused(facts, "content-form", { reason, reply: refused, inputs: { size }, ...setting }, state);
   }
   leavePhase(state);
   return noted;
-}
-
-/** The transaction is over. */
-function refuse(state: SessionState, refusal: Refusal): Verdict {
-  tell(state, "content", refusal);
-  leavePhase(state);
-  return answer(refusal.reply);
-}
-
-function tell(state: SessionState, rule: string, refusal: ToldRefusal): void {
-  const { phase } = state;
-  const envelope = "envelope" in phase ? phase.envelope : undefined;
-  state.services.policy.refused(dataFacts(state, envelope), rule, refusal, state);
 }
 
 function dataFacts(state: SessionState, envelope: Envelope | undefined, size = 0): DataFacts {

@@ -11,7 +11,7 @@ import type { Store } from "../store/store.ts";
 export function openIntake(
   opening: Opening,
   { spool, ids }: Store,
-  given: Pick<IntakeServices, "admission" | "accounts" | "evaluations" | "signing" | "forwarding"> & {
+  given: Pick<IntakeServices, "admission" | "policy" | "evaluations" | "signing" | "forwarding"> & {
     readonly router: MxRouter;
     /** What mail is handed to; asked when a message comes. */
     readonly sending: () => Pick<Sending, "queue" | "reporter">;
@@ -24,7 +24,6 @@ export function openIntake(
     {
       ...{ clock, random, spool, ids, captures: router.captures },
       authentication: openSenderAuthentication(opening),
-      hasMailboxHere: (recipient) => router.endsInMaildir(recipient),
       queue: {
         accepted: (claimed) => sending().queue.accepted(claimed),
       },
