@@ -128,6 +128,20 @@ const outcomes: readonly (readonly [string, PeerScript, readonly string[], numbe
     /the certificate is self-signed/,
   ],
   [
+    "a certificate that must be valid for a login is 69, and less TLS is not advised",
+    { keywords: ["STARTTLS"], tlsKeywords: ["AUTH PLAIN"] },
+    ["--tls", "verified", "--auth", "ann:s3cret"],
+    69,
+    /self-signed .*\n {10}Use --ca FILE to trust a certificate\.\n/,
+  ],
+  [
+    "a server without STARTTLS is 69 for a login that asks for TLS, and no TLS is not advised",
+    { keywords: ["AUTH PLAIN"] },
+    ["--tls", "starttls", "--auth", "ann:s3cret"],
+    69,
+    /does not offer STARTTLS\n$/,
+  ],
+  [
     "a refused login is 77",
     {
       keywords: ["STARTTLS"],
@@ -161,7 +175,7 @@ const outcomes: readonly (readonly [string, PeerScript, readonly string[], numbe
     { keywords: ["AUTH PLAIN"] },
     ["--auth", "ann:s3cret"],
     77,
-    /the password was not sent: the connection does not use TLS/,
+    /the password was not sent: the connection does not use TLS\n {10}Use --tls verified\./,
   ],
   [
     "a password is not sent over unverified TLS",
@@ -185,6 +199,19 @@ for (const [name, script, words, expected, shown] of outcomes) {
     assert.match(stdout, shown);
   });
 }
+
+test("a password that may not cross is never sent", async () => {
+  for (const [script, words] of [
+    [{ keywords: ["AUTH PLAIN"] }, []],
+    [{ keywords: ["STARTTLS"], tlsKeywords: ["AUTH PLAIN"] }, []],
+    [{ keywords: ["STARTTLS"], tlsKeywords: ["AUTH PLAIN"] }, ["--tls", "starttls"]],
+  ] as const) {
+    const { server } = await sending(script, [...words, "--auth", "ann:s3cret"]);
+    const verbs = server.lines.map((line) => line.split(" ")[0]);
+    assert.equal(verbs.includes("AUTH"), false, verbs.join(" "));
+    assert.equal(verbs.includes("MAIL"), false, "nor is mail");
+  }
+});
 
 test("passwords never show, neither given, from a file, nor typed", async () => {
   const script: PeerScript = { keywords: ["STARTTLS"], tlsKeywords: ["AUTH LOGIN"] };

@@ -1,7 +1,7 @@
 /**
  * Brings one connection to one address to the point where a transaction can begin: connects, opens the session, and says
- * what follows for the mail where that fails. A server that hangs up on EHLO is greeted with HELO on a second connection, where neither TLS nor a login
- * is needed; one that refuses us is told QUIT. Owns the rules of TLS towards other servers:
+ * what follows for the mail where that fails. A server that hangs up on EHLO is greeted with HELO on a second connection,
+ * where neither TLS nor a login is needed; one that refuses us is told QUIT. Owns the rules of TLS towards other servers:
  *
  * | level | STARTTLS not offered or refused | handshake fails or stalls | certificate not valid |
  * | --- | --- | --- | --- |
@@ -10,8 +10,8 @@
  * | required | deferred 4.7.4 | deferred 4.7.5 | used |
  * | verified | deferred 4.7.4 | deferred 4.7.5 | deferred 4.7.5 |
  *
- * Credentials go only over verified TLS, to loopback, or through a unix socket; elsewhere the mail waits. A server that
- * sends octets between 220 and the handshake gets neither mail nor a second chance in clear (RFC 3207 §6).
+ * Where a password may not cross (open-session.ts), the mail waits. A server that sends octets between 220 and the
+ * handshake gets neither mail nor a second chance in clear (RFC 3207 §6).
  */
 import { withCertificateWords } from "../lib/certificate-words.ts";
 import { isLoopback } from "../lib/ip-network.ts";

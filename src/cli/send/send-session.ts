@@ -14,7 +14,7 @@ import { ExitCode } from "../exit-code.ts";
 import type { OutgoingContent } from "./outgoing-content.ts";
 import { withCertificateWords } from "../../lib/certificate-words.ts";
 import { probeServer } from "./probe-server.ts";
-import type { SendPlan, SendTarget, SendTls } from "./send-plan.ts";
+import type { SendPlan, SendTarget } from "./send-plan.ts";
 
 export interface SendTrouble {
   readonly exitCode: ExitCode;
@@ -120,12 +120,13 @@ async function prepare(connection: SmtpClientConnection, preparation: Preparatio
 function sendTroubleOf(trouble: SessionTrouble, plan: SendPlan): SendTrouble {
   switch (trouble.kind) {
     case "failed": {
-      const hint = trouble.step === "handshake" ? handshakeHints[plan.tls] : undefined;
+      const hint = trouble.step === "handshake" ? handshakeHint(plan) : undefined;
       return { ...troubleOf(trouble.failure), ...(hint === undefined ? {} : { hint }) };
     }
     case "tls-not-offered": {
       const message = "the server does not offer STARTTLS";
-      return { exitCode: ExitCode.unavailable, message, hint: "Use --tls none to send without TLS." };
+      const hint = plan.credentials ? {} : { hint: "Use --tls none to send without TLS." };
+      return { exitCode: ExitCode.unavailable, message, ...hint };
     }
     case "tls-refused":
       return { exitCode: exitCodeOf(trouble.reply), message: `STARTTLS was refused: ${replyText(trouble.reply)}` };
@@ -144,15 +145,19 @@ function sendTroubleOf(trouble: SessionTrouble, plan: SendPlan): SendTrouble {
   }
 }
 
-const handshakeHints: Partial<Record<SendTls, string>> = {
-  verified: "Use --ca FILE to trust a certificate, or --tls starttls to continue without verification.",
-  opportunistic: "Use --tls none to send without TLS.",
-};
+/** Less TLS is no advice to somebody who logs in: the password would not be sent. */
+function handshakeHint({ tls, credentials }: SendPlan): string | undefined {
+  if (tls === "verified") {
+    const trust = "Use --ca FILE to trust a certificate";
+    return credentials ? `${trust}.` : `${trust}, or --tls starttls to continue without verification.`;
+  }
+  return tls === "opportunistic" && !credentials ? "Use --tls none to send without TLS." : undefined;
+}
 
 function withheld(facts: TlsFacts | undefined): SendTrouble {
   if (facts === undefined) {
     const message = "the password was not sent: the connection does not use TLS";
-    return { exitCode: ExitCode.noPermission, message, hint: "Use --tls starttls or --tls implicit." };
+    return { exitCode: ExitCode.noPermission, message, hint: "Use --tls verified." };
   }
   const why = withCertificateWords(facts.verifyError ?? "no reason given");
   const message = `the password was not sent: the certificate could not be verified: ${why}`;
