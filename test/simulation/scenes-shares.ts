@@ -112,6 +112,18 @@ export const oneMailing: Scene = {
   },
 };
 
+/** One sender writes to a site faster than it takes mail: what came first goes first, however much comes after it. */
+export const steadySender: Scene = {
+  name: "a sender who writes faster than the site takes",
+  numbers: { deliveries: 500, deliveriesPerSite: 2, ready: 2_000, flooded: false },
+  play: async (stage) => {
+    await stage.host("provider.test", "leisurely");
+    for (let index = 0; index < 100; index++) {
+      stage.send(index * 1_500, { from: "lists@d0.test", to: [`user${index}@provider.test`] });
+    }
+  },
+};
+
 /** A mailing of which most waits on the disk, and others who write to the same site while it still comes. */
 export const mailingOnDisk: Scene = {
   name: "a mailing larger than the memory",

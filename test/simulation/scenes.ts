@@ -1,12 +1,20 @@
 /**
- * Scenes: worlds that are made for one kind of trouble, which chance would bring about too seldom. Five seeds in
- * eight have one of them, in turn. Some of the seed's faults go on beside it.
+ * Scenes: worlds that are made for one kind of trouble, which chance would bring about too seldom. Two seeds in
+ * three have one of them, in turn. Some of the seed's faults go on beside it.
  */
 import type { Chance } from "./chance.ts";
 import type { Fault } from "./fault-plan.ts";
 import { automaticMail, autoResponders, loopsHeld } from "./scenes-automatic.ts";
 import { backupLacks, poison, sevenBit } from "./scenes-sites.ts";
-import { mailingOnDisk, manyNames, manyReports, oneMailing, slowMailbox, twoSenders } from "./scenes-shares.ts";
+import {
+  mailingOnDisk,
+  manyNames,
+  manyReports,
+  oneMailing,
+  slowMailbox,
+  steadySender,
+  twoSenders,
+} from "./scenes-shares.ts";
 import { bareLineFeeds, contentLost, refusedVerbs, staleLeases } from "./scenes-operators.ts";
 import { clockBack, clockForwardAndBack, endsAtRest } from "./scenes-clocks.ts";
 import type { Scene } from "./stage.ts";
@@ -33,8 +41,12 @@ const scenes: readonly Scene[] = [
 /** These have seeds of their own, one in eight, so that the seeds of the others play what they always did. */
 const laterScenes: readonly Scene[] = [endsAtRest, clockForwardAndBack, clockBack, contentLost, mailingOnDisk];
 
+/** So have these, one in thirty-two. */
+const rareScenes: readonly Scene[] = [steadySender];
+
 export function sceneOf(seed: number): Scene | undefined {
   if (seed % 2 === 0) return scenes[(seed / 2) % scenes.length];
+  if (seed % 32 === 3) return rareScenes[((seed - 3) / 32) % rareScenes.length];
   return seed % 8 === 1 ? laterScenes[((seed - 1) / 8) % laterScenes.length] : undefined;
 }
 
