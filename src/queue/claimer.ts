@@ -10,7 +10,6 @@ import { type ClaimedMessage, type ClaimRequest, type Spool, SpoolError } from "
 import type { Leases } from "./leases.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { ReadySpace } from "./ready-space.ts";
-import type { UntriedPace } from "./untried-pace.ts";
 
 /** Recipients that fall due within this time are read together, instead of one by one. */
 const gatherMs = 100;
@@ -28,7 +27,6 @@ export interface ClaimerOptions {
   readonly log: Log;
   readonly state: QueueState;
   readonly space: ReadySpace;
-  readonly untriedPace: UntriedPace;
   readonly leases: Leases;
   readonly admit: (page: readonly ClaimedMessage[]) => void;
 }
@@ -152,12 +150,10 @@ export class Claimer {
 
   /** What may be claimed now; undefined: nothing, until {@link Claimer.wake}. */
   #request(): ClaimRequest | undefined {
-    const { state, space, untriedPace, clock } = this.#options;
+    const { state, space, clock } = this.#options;
     if (!state.mayBegin) return undefined;
-    const nowMs = clock.monotonicMs();
-    const slowMs = untriedPace.waitMs(nowMs);
-    const page = slowMs > 0 ? { waitMs: slowMs } : space.page(nowMs);
-    if (!("waitMs" in page)) return { ...state.terms, ...page, ...untriedPace.page(page, nowMs) };
+    const page = space.page(clock.monotonicMs());
+    if (!("waitMs" in page)) return { ...state.terms, ...page };
     this.wakeAfter(page.waitMs);
     return undefined;
   }
@@ -172,7 +168,7 @@ export class Claimer {
   }
 
   async #readPages(): Promise<void> {
-    const { spool, untriedPace, leases, admit } = this.#options;
+    const { spool, space, leases, admit } = this.#options;
     while (!this.#stopped && !this.#paused) {
       const aged = this.#agedFirst ? this.#agedRequest() : undefined;
       const asked = aged ?? this.#request();
@@ -185,7 +181,7 @@ export class Claimer {
       }
       this.#agedFirst = false;
       const page = await spool.claim(asked);
-      for (const { recipients } of page) untriedPace.noteRead(recipients.length);
+      for (const { recipients } of page) space.noteRead(recipients.length);
       if (page.length > 0) admit(page);
       if (page.length > 0 || aged !== undefined) continue;
       const due = await spool.nextDue(asked.excludeDomains);

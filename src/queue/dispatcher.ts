@@ -18,7 +18,6 @@ import type { RetryWishes } from "./retry-wishes.ts";
 import { type RoutedRecipient, RoutingStage } from "./routing-stage.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { ReadyJob, Site } from "./site.ts";
-import type { UntriedPace } from "./untried-pace.ts";
 
 /** A recipient for whose site there was no room is put off by this, and up to as much again. */
 const crowdedPutOffMs = 5_000;
@@ -32,7 +31,6 @@ export interface DispatcherOptions {
   readonly random: Random;
   readonly ready: ReadyQueue;
   readonly space: ReadySpace;
-  readonly untriedPace: UntriedPace;
   readonly concluder: Concluder;
   /** What a person wants tried although its site rests. */
   readonly wishes: RetryWishes;
@@ -87,7 +85,7 @@ export class Dispatcher {
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
     for (const { domain } of recipients) site.notePutOff(domain);
-    if (!claim.fresh) this.#options.untriedPace.noteUntried(recipients.length);
+    this.#options.space.noteUntried(claim, recipients.length);
     const restEnd = wallTimeOf(site.restingUntilMs(nowMs) ?? nowMs, clock);
     const until = new Date(restEnd).toISOString();
     const ordered = site.restOrdered(nowMs);
@@ -210,10 +208,9 @@ export class Dispatcher {
       return [{ index, outcome: result.kind === "deferred" ? { ...result, notTried: true as const } : result }];
     });
     const recipients = unrouted.map(({ recipient }) => recipient);
-    if (!claim.fresh) {
-      this.#options.untriedPace.noteUntried(unrouted.filter(({ result }) => result.kind === "deferred").length);
-    }
-    this.#options.concluder.conclude({ claim, recipients, outcomes, route: "none", durationMs: 0 });
+    const { space, concluder } = this.#options;
+    space.noteUntried(claim, unrouted.filter(({ result }) => result.kind === "deferred").length);
+    concluder.conclude({ claim, recipients, outcomes, route: "none", durationMs: 0 });
   }
 
   #enqueue(

@@ -35,7 +35,6 @@ import { SiteControl } from "./site-control.ts";
 import { siteVerdict } from "./site-health.ts";
 import { replyText } from "../history/history-log.ts";
 import { Unbegun } from "./unbegun.ts";
-import { UntriedPace } from "./untried-pace.ts";
 import { whereabouts } from "./whereabouts.ts";
 
 export type { DeliveryAgents } from "./deliveries.ts";
@@ -106,8 +105,7 @@ export class Queue {
     const ready = new ReadyQueue(state, space);
     const deliveries = new Deliveries({ agents, spool, clock, log, slots: ready.slots, begin, ended });
     const leases = new Leases({ spool, clock, log, giveUpStuck: () => deliveries.giveUpStuck() });
-    const untriedPace = new UntriedPace();
-    const claimer = new Claimer({ spool, clock, log, state, space, untriedPace, leases, admit });
+    const claimer = new Claimer({ spool, clock, log, state, space, leases, admit });
     const recorder = new Recorder({ spool, clock, log, state, claimer, begin });
     const counts = { state, space, leases, claimer };
     const concluder = new Concluder({ spool, reporter, recorder, captures, clock, random, log, ...counts });
@@ -118,7 +116,6 @@ export class Queue {
       random,
       state,
       space,
-      untriedPace,
       ready,
       concluder,
       wishes,

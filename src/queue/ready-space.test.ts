@@ -149,3 +149,23 @@ test("fresh mail whose route is not known yet has the same share, however much o
   assert.equal(fixture.queue.claimTermsForFresh(["slow.test"]), undefined);
   assert.notEqual(fixture.queue.claimTermsForFresh(["quiet.test"]), undefined);
 });
+
+test("pages are small and come at intervals while more than half of what was read is not tried", () => {
+  const { made } = space(4_000);
+  const [fresh, read] = [claimOf(true), claimOf(false)];
+  const full = { limit: 500, perDomainMax: 100, excludeDomains: [] };
+  assert.deepEqual(made.page(0), full);
+  made.noteRead(100);
+  made.noteUntried(fresh, 200);
+  assert.deepEqual(made.page(10), full, "fresh mail was not read from the schedule");
+  made.noteRead(100);
+  made.noteUntried(read, 51);
+  assert.deepEqual(made.page(20), { waitMs: 90 });
+  assert.deepEqual(made.page(110), { ...full, limit: 100, perDomainMax: 25 }, "asking again changes nothing");
+  made.reserve(claimOf(false, 1_980));
+  assert.deepEqual(made.page(2_000), { ...full, limit: 20, perDomainMax: 25 }, "no more than there is room for");
+  made.release(claimOf(false), 1_980);
+  made.noteRead(100);
+  made.noteUntried(read, 50);
+  assert.deepEqual(made.page(2_010), full, "half of it was of use");
+});

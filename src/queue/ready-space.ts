@@ -10,6 +10,11 @@
  * **Whatever was left out is looked at again when room is made for it.** Room is made in two ways: recipients leave a crowd,
  * or memory is given back. Both are told here and nowhere else, and what was left out is kept as a state of this class
  * (`#full`, `#enough`), so each way out of that state calls `onRoom`: none can be forgotten by who made the room.
+ *
+ * Reading slows down while most of what it gives is not tried: the site rests, or no route can be found. Each such recipient
+ * is written back at once, so a backlog of a dead site would go round as fast as the spool can write, and live mail would
+ * wait behind those writes. While more than half of what was read came back untried, pages are small (live mail waits for one
+ * page at most) and come at intervals. Nothing is lost by it: what is still due when the site is back goes at once.
  */
 import type { ClaimRequest, StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./leases.ts";
@@ -25,6 +30,13 @@ const pageMin = 50;
 const restMs = 1_000;
 /** Domains left out of one claim: the statement stays small. What is claimed beyond them is put off for a moment. */
 const leftOutMax = 1_000;
+
+/** Between slow pages: a thousand recipients a second at most, 250 of one domain. */
+const slowIntervalMs = 100;
+/** A few milliseconds of the spool, to claim them and to write them back. */
+const slowPageMax = 100;
+/** As in a full page, most of it is for others. */
+const slowPerDomainMax = 25;
 
 /** Recipients of one half that wait for the same thing. */
 export class Crowd {
@@ -59,6 +71,7 @@ export class ReadySpace {
   /** Of what the last pages brought: recipients that joined a crowd, and those for which there was no room. */
   #joined = 0;
   #turnedAway = 0;
+  readonly #pace = new UntriedPace();
 
   /** `state`: its settings may change. `onRoom`: the schedule holds something, perhaps, that may be read now. */
   constructor(state: { readonly settings: Pick<QueueSettings, "ready"> }, onRoom: () => void) {
@@ -136,8 +149,22 @@ export class ReadySpace {
     this.#leave(this.#halfOf(claim), crowdOf(claim, crowds), recipients);
   }
 
+  /** Recipients that a page brought. */
+  noteRead(recipients: number): void {
+    this.#pace.read += recipients;
+  }
+
+  /** So many recipients of the claim go back without an attempt. May come after the next page was asked for. */
+  noteUntried({ fresh }: Claim, recipients: number): void {
+    if (!fresh) this.#pace.untried += recipients;
+  }
+
   /** Asked before each page. `nowMs`: of the monotonic clock. */
   page(nowMs: number): Page {
+    const isSlow = this.#pace.isSlow();
+    if (isSlow && this.#lastPageMs + slowIntervalMs > nowMs) {
+      return { waitMs: this.#lastPageMs + slowIntervalMs - nowMs };
+    }
     const { room, share, size } = this.#read;
     this.#enough = Infinity;
     if (room <= 0) {
@@ -156,8 +183,8 @@ export class ReadySpace {
     this.#joined = 0;
     this.#turnedAway = 0;
     return {
-      limit: Math.min(room, pageMax),
-      perDomainMax: Math.min(pagePerDomainMax, Math.ceil(share / 4)),
+      limit: Math.min(room, isSlow ? slowPageMax : pageMax),
+      perDomainMax: Math.min(isSlow ? slowPerDomainMax : pagePerDomainMax, Math.ceil(share / 4)),
       excludeDomains: this.#read.leftOut(),
     };
   }
@@ -175,6 +202,23 @@ export class ReadySpace {
     // What is read next may be of use.
     this.#turnedAway = 0;
     this.#onRoom();
+  }
+}
+
+/** Whether most of what was read lately came back untried. */
+class UntriedPace {
+  read = 0;
+  untried = 0;
+  #isSlow = false;
+
+  /** As long as nothing more is read, the answer stays. */
+  isSlow(): boolean {
+    if (this.read > 0) {
+      this.#isSlow = this.untried * 2 > this.read;
+      this.read = 0;
+      this.untried = 0;
+    }
+    return this.#isSlow;
   }
 }
 

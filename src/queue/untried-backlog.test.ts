@@ -2,25 +2,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { QueueFixture, relayed, unreachable } from "../testing/queue-fixture.ts";
-import { UntriedPace } from "./untried-pace.ts";
-
-const room = { limit: 500, perDomainMax: 100 };
-
-test("pages are small and come at intervals while more than half of what was read is not tried", () => {
-  const pace = new UntriedPace();
-  assert.equal(pace.waitMs(0), 0);
-  assert.deepEqual(pace.page(room, 0), room);
-  pace.noteRead(100);
-  pace.noteUntried(51);
-  assert.equal(pace.waitMs(10), 90);
-  assert.equal(pace.waitMs(100), 0, "asking again changes nothing");
-  assert.deepEqual(pace.page(room, 100), { limit: 100, perDomainMax: 25 });
-  assert.deepEqual(pace.page({ limit: 20, perDomainMax: 10 }, 100), { limit: 20, perDomainMax: 10 });
-  pace.noteRead(100);
-  pace.noteUntried(50);
-  assert.equal(pace.waitMs(110), 0);
-  assert.deepEqual(pace.page(room, 110), room, "half of it was of use");
-});
 
 for (const cause of ["rests", "has no route"] as const) {
   test(`a backlog of a site that ${cause} is written back a part at a time, and mail for others goes meanwhile`, async () => {
