@@ -127,6 +127,12 @@ export const deliveryEvents = {
     "Mail for the route waits in the queue and is tried again: correct `auth` of the `[[route]]` and reload.",
     { ...host, account: text("The user name of the route."), reason },
   ),
+  "relay-login-missing": declare(
+    "warn",
+    "A relay host asks for a login, and its route has none; the event has the host and its reply.",
+    "Mail for the route waits in the queue and is tried again: set `auth` of the `[[route]]`, with the user name and the password that the relay host expects, and reload.",
+    { ...host, reason },
+  ),
   "connection-failed": declare("debug", "A next hop's host could not be reached.", "The next address is tried.", {
     ...host,
     reason,

@@ -21,7 +21,15 @@ import type { ConnectionReuse, OpenSession } from "./connection-reuse.ts";
 import { isAscii, lacking, lackingUtf8, messageNeeds, wireAddress, type MessageNeeds } from "./delivery-needs.ts";
 import { type SendableForm, SendableForms } from "./sendable-form.ts";
 import { withPatience } from "./door-refusal.ts";
-import { finding, forNow, impossible, outcomeOf, type PeerFacts, type Setback } from "./delivery-verdict.ts";
+import {
+  finding,
+  forNow,
+  impossible,
+  loginMissing,
+  outcomeOf,
+  type PeerFacts,
+  type Setback,
+} from "./delivery-verdict.ts";
 
 /** How long a transaction under way may go on after we were asked to stop: its verdict spares a duplicate. */
 const STOP_GRACE_MS = 5_000;
@@ -52,6 +60,7 @@ export class DeliveryAttempt {
   #answered = false;
   /** An address was left out, since too many of our deliveries are under way to it. */
   #leftOut = false;
+  #toldLoginMissing = false;
   /** The attempt has had the time that it may take. */
   #isOver = false;
   #session: OpenSession | undefined;
@@ -226,7 +235,9 @@ export class DeliveryAttempt {
     batch.forEach((recipient, index) => {
       const result = results[index];
       if (result === undefined) throw new Error("a recipient has no result");
-      const outcome = outcomeOf(result, peer, success);
+      const missing = loginMissing(result, this.#hop, peer);
+      if (missing !== undefined) this.#noteLoginMissing(missing, peer);
+      const outcome = missing ?? outcomeOf(result, peer, success);
       if (result.kind === "broken" && result.mailAccepted === true) this.#answered = true;
       if (isAboutHost(result)) {
         undecided.push(recipient);
@@ -241,6 +252,14 @@ export class DeliveryAttempt {
       return false;
     }
     return facts.usable;
+  }
+
+  /** All mail of the route waits for whoever can mend the settings, and hears of it by this line alone. */
+  #noteLoginMissing({ reason }: Setback, { host, address }: PeerFacts): void {
+    if (this.#toldLoginMissing) return;
+    this.#toldLoginMissing = true;
+    const where = { message: this.#job.message.id, site: this.#hop.site, host, address };
+    this.#context.log.event("relay-login-missing", { ...where, reason });
   }
 
   #envelope(batch: readonly StoredRecipient[], size: number): OutgoingEnvelope {

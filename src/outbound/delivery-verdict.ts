@@ -7,6 +7,7 @@
  */
 import type { DeliveryOutcome, Diagnostic, FaultOwner } from "../events/delivery-outcome.ts";
 import type { TlsFacts } from "../ports/network.ts";
+import type { NextHop } from "../route/next-hop.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import type { RecipientResult } from "../smtp/client/transaction.ts";
 import type { EnhancedStatus } from "../smtp/enhanced-status.ts";
@@ -82,6 +83,18 @@ export function failureSetback(failure: ClientFailure, peer: PeerFacts): Setback
     default:
       return failure satisfies never;
   }
+}
+
+/**
+ * The verdict where a relay host asks for a login that its route does not have; undefined: it is something else. Whoever
+ * runs this server can mend it, so the mail waits. 530 may also ask for STARTTLS (RFC 3207 §4), and its words then say so.
+ */
+export function loginMissing(result: RecipientResult, hop: NextHop, peer: PeerFacts): Setback | undefined {
+  if (hop.kind !== "smtp" || hop.isRelay !== true || hop.credentials !== undefined) return undefined;
+  if (result.kind !== "refused" || result.reply.code !== 530 || /starttls/i.test(replyText(result.reply))) {
+    return undefined;
+  }
+  return temporaryRefusal(result.reply, result.command, "4.7.0", "our-authentication", peer);
 }
 
 /** What one recipient's part of a transaction came to. */

@@ -327,6 +327,29 @@ test("SMTPC-008: 556 to RCPT is permanent", async () => {
   assert.equal(outcome.owner, "recipient");
 });
 
+test("a relay host that asks for a login which its route lacks defers all, and the log says so once", async () => {
+  const asks = "530 5.7.0 Authentication required";
+  const to = ["ann@example.org", "bob@example.org"];
+  const cases = [
+    { verb: "MAIL", reply: asks, isRelay: true, kind: "deferred", status: "4.7.0", told: 1 },
+    { verb: "RCPT", reply: asks, isRelay: true, kind: "deferred", status: "4.7.0", told: 1 },
+    { verb: "MAIL", reply: asks, isRelay: false, kind: "bounced", status: "5.7.0", told: 0 },
+    { verb: "MAIL", reply: "530 5.7.0 Issue STARTTLS first", isRelay: true, kind: "bounced", status: "5.7.0", told: 0 },
+  ];
+  for (const { verb, reply, isRelay, kind, status, told } of cases) {
+    await using world = new World();
+    await world.peer("192.0.2.1", { answer: (command) => (command.verb === verb ? reply : undefined) });
+    const hop = isRelay ? { isRelay } : {};
+    assert.deepEqual(
+      (await world.deliver(world.job({ to, hop }))).map(brief),
+      to.map(() => `${kind} ${status}`),
+    );
+    const lines = world.log.of("relay-login-missing");
+    assert.equal(lines.length, told, `${verb} ${reply}`);
+    if (told > 0) assert.equal(lines[0]?.["reason"], `mx1.example.org replied to ${verb}: ${reply}`);
+  }
+});
+
 test("SMTPC-009: replies are judged by their first digit", async () => {
   await using world = new World();
   const peer = await world.peer("192.0.2.1");

@@ -389,6 +389,7 @@ test("relay: by address without DNS, by name with A and AAAA but no MX; private 
     port: 465,
     tls: "verified",
     implicitTls: true,
+    isRelay: true,
     credentials: { username: "u", password: "p" },
     description: "relay relay.test:465",
   });

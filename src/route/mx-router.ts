@@ -194,7 +194,7 @@ export class MxRouter implements Router {
     const withHosts = (hosts: readonly HopHost[]): NextHop =>
       via === "lmtp"
         ? { kind: "lmtp", endpoint: { kind: "hosts", hosts, port }, ...common }
-        : { kind: "smtp", hosts, port, implicitTls: port === IMPLICIT_TLS_PORT, ...common };
+        : { kind: "smtp", isRelay: true, hosts, port, implicitTls: port === IMPLICIT_TLS_PORT, ...common };
     const name = host.kind === "name" ? host.name : host.address;
     return this.#remembering(`host ${name}:${port} ${common.site}`, () => this.#lookUpHost(host, withHosts));
   }

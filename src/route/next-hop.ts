@@ -26,6 +26,8 @@ export type NextHop =
       readonly tls: TlsLevel;
       /** TLS from the first octet (a relay host on 465). */
       readonly implicitTls: boolean;
+      /** A route names the host: what it asks of us is a matter of settings. */
+      readonly isRelay?: true;
       readonly credentials?: HopCredentials;
       /** Trusted besides the usual authorities; PEM. */
       readonly certificateAuthorities?: readonly string[];
