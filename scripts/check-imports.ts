@@ -1,6 +1,6 @@
 /**
  * Holds the import list of ARCHITECTURE.md: imports point down the list, folders on one row do not import each other,
- * only the composition roots, `main.ts` and `server/`, import `node/`, tests alone import `testing/`, and what reaches for time, chance, network or
+ * only the composition roots, `main.ts`, `embedding/` and `server/`, import `node/`, tests alone import `testing/`, and what reaches for time, chance, network or
  * disk stays in `node/`. No files import each other in a circle, not even for types. Prints each breach with its line;
  * exit 1 when there is one.
  */
@@ -11,6 +11,7 @@ import { importCircles, importsOf } from "./import-circles.ts";
 /** Top first. A file may import its own row's own folder and every row below. */
 const rows: readonly (readonly string[])[] = [
   ["(root)"],
+  ["embedding"],
   ["server"],
   ["cli"],
   ["admin"],
@@ -36,7 +37,7 @@ const rank = new Map(rows.flatMap((folders, row) => folders.map((folder) => [fol
 /** What may lie right under `src`. */
 const rootFiles: ReadonlySet<string> = new Set(["main.ts", "index.ts"]);
 /** They give the real ports to everything else. */
-const compositionRoots: ReadonlySet<string> = new Set(["(root)", "server"]);
+const compositionRoots: ReadonlySet<string> = new Set(["(root)", "embedding", "server"]);
 /** What `node/` may see: interfaces and what is below them, and the types of `config`. */
 const seenByNode = new Set([
   "node",

@@ -1,6 +1,6 @@
 /**
  * Proves the npm package from outside: packs it, installs the tarball into an empty project, and uses it as a stranger
- * would: the command, the types, and a message through a real server.
+ * would: the command, the types, the programs of docs/embedding.md, and a message through a real server.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { freePort } from "../test/interop/support/free-port.ts";
 import { untilListening } from "../test/interop/support/program.ts";
+import { runExamples } from "./run-examples.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "posthaste-package-"));
 const run = (command: string, args: readonly string[], cwd: string) =>
@@ -39,7 +40,7 @@ try {
 
   writeFileSync(
     path.join(folder, "posthaste.config.ts"),
-    'import { defineConfig } from "posthaste";\nexport default defineConfig({ hostname: "mail.example.org", data_dir: "data", domain: [{ name: "example.org" }] });\n',
+    'import { defineConfig } from "posthaste";\nimport "posthaste/node";\nimport "posthaste/ports";\nimport "posthaste/smtp";\nimport "posthaste/testing";\nexport default defineConfig({ hostname: "mail.example.org", data_dir: "data", domain: [{ name: "example.org" }] });\n',
   );
   writeFileSync(
     path.join(folder, "tsconfig.json"),
@@ -48,6 +49,7 @@ try {
   run(process.execPath, [path.resolve("node_modules/typescript/bin/tsc"), "-p", folder], folder);
 
   tellsOfNode(command);
+  const examples = runExamples("docs/embedding.md", folder);
 
   const [smtp, http] = [await freePort(), await freePort()];
   const ports = ["--smtp-port", String(smtp), "--http-port", String(http)];
@@ -78,7 +80,7 @@ try {
     await exited;
   }
   await npxLeavesNoOrphan();
-  console.log(`package: ${packed.filename} works from outside`);
+  console.log(`package: ${packed.filename} works from outside, with ${examples.length} programs of docs/embedding.md`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

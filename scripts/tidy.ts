@@ -47,7 +47,7 @@ const knowUnsafeCharacters: ReadonlySet<string> = new Set([
 /** Started by name rather than imported. */
 const roots = [
   /\.test\.ts$/,
-  /^src\/(main|index|node\/spool\/spool-thread|server\/sending\/(report|maildir)-thread|server\/http-side\/reading-thread)\.ts$/,
+  /^src\/(main|index|embedding\/(testing|smtp|ports|node)|node\/spool\/spool-thread|server\/sending\/(report|maildir)-thread|server\/http-side\/reading-thread)\.ts$/,
   /^scripts\//,
   /^bench\//,
   /^test\/(interop|crash|faults|system|browser|oracle)\//,

@@ -1,7 +1,14 @@
-/**
- * What the package gives to programs: typed configuration, and whole servers built from it. The commands are in
- * `bin/posthaste`.
- */
+/** What `posthaste` gives to programs: typed configuration, and whole servers. `docs/embedding.md` shows how to use it. */
+export {
+  defer,
+  type EmbeddedServer,
+  type HandlerAnswer,
+  type MessageHandler,
+  type ReceivedMessage,
+  refuse,
+  type StartOptions,
+  startServer,
+} from "./embedding/start-server.ts";
 export { createServer } from "./server/create-server.ts";
 export type { HttpServer, ServerPorts } from "./server/plan/server-ports.ts";
 export type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "./cli/running-server.ts";

@@ -2,19 +2,16 @@
  * The composition root: makes the real ports, gives them to the commands, and turns what comes back into an exit code.
  * Nothing here decides anything about mail.
  */
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { networkInterfaces } from "node:os";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { makeVerifier } from "./accounts/user-administration.ts";
 import { usableControlSocket } from "./cli/control-socket.ts";
-import { openMaildirThreads } from "./server/sending/open-maildir-threads.ts";
 import type { CliContext, ServerApi, ServerTarget, TextInput, TextOutput } from "./cli/context.ts";
 import { CliError, ExitCode } from "./cli/exit-code.ts";
 import { runCli } from "./cli/run.ts";
 import { type RunningServer, type ServerPlan, StartError } from "./cli/running-server.ts";
 import { judgeCertificate } from "./node/tls/certificates.ts";
-import { DataDirInUse, lockDataDir } from "./node/files/data-dir-lock.ts";
 import { controlRequest } from "./node/http/http-control.ts";
 import { homeFolder } from "./node/files/home-folder.ts";
 import { launchersOf, systemProcesses, watchLaunchers } from "./node/process/launcher-watch.ts";
@@ -25,39 +22,31 @@ import { SystemClock } from "./node/process/system-clock.ts";
 import { salvageSpool } from "./node/salvage/salvage-spool.ts";
 import { checkSpool } from "./node/spool/check.ts";
 import { downgradeSpool } from "./node/spool/downgrade.ts";
-import { FORMAT_VERSION } from "./node/spool/schema.ts";
-import type { SqliteSpool, SqliteSpoolOptions } from "./node/spool/sqlite-spool.ts";
-import { SystemRandom } from "./node/process/system-random.ts";
+import { packageVersion } from "./node/process/package-version.ts";
 import { runProgram } from "./node/process/run-program.ts";
+import { SystemRandom } from "./node/process/system-random.ts";
 import { temporaryFolder } from "./node/files/temporary-folder.ts";
 import { terminalInput } from "./node/process/terminal-input.ts";
 import { ThreadPoolCrypto } from "./node/threads/thread-pool-crypto.ts";
-import { FileError } from "./ports/files.ts";
-import type { Log } from "./ports/log.ts";
+import { type Log, silentLog } from "./ports/log.ts";
 import { printableOutput } from "./lib/printable-text.ts";
 import { NetworkError } from "./ports/network.ts";
 import type { Resolver } from "./ports/resolver.ts";
-import { prepareDataDir, unusableDataDir } from "./server/store/data-dir.ts";
-import { SpoolError } from "./spool/spool.ts";
+import { lockOrExplain, nodePorts, nodeResolver, openSpoolOrExplain } from "./server/plan/node-ports.ts";
+import { prepareDataDir } from "./server/store/data-dir.ts";
 
 const clock = new SystemClock();
 const random = new SystemRandom();
 const files = new NodeFiles();
-const network = new NodeNetwork({ onListenerError: tellAcceptFailed });
+const network = new NodeNetwork();
 const crypto = new ThreadPoolCrypto(clock);
 const version = packageVersion();
 const launchers = launchersOf(process.env, systemProcesses);
 /** Nobody presses Ctrl-C twice as fast on purpose. */
 const sameSignalMs = 200;
-/** SQLite's words, which are all that comes from the spool's thread: the file belongs to another user, or its disk is read-only. */
-const notPermitted = /readonly database|unable to open database|permission denied|read-only file system/i;
-const acceptFailedEveryMs = 10_000;
 
 /** Written by the log of the server that runs here, if one does. */
 let flushLog = (): void => undefined;
-/** Of the server that runs here, if one does. */
-let serverLog: Log | undefined;
-let acceptFailedAt = Number.NEGATIVE_INFINITY;
 let modulesLoaded = 0;
 let interrupted: AbortController | undefined;
 
@@ -169,39 +158,11 @@ function interruption(): AbortSignal {
 async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const { settings } = plan;
   const { createServer } = await import("./server/create-server.ts");
-  const { serveHttp } = await import("./node/http/http-server.ts");
   const { log, showLog } =
     plan.mode === "production" ? { log: await productionLog(plan), showLog: undefined } : developmentLog(plan);
-  serverLog = log;
-  const resolver = await makeResolver(settings.dns.servers, log);
-  const { openFilesLimit } = await import("./node/process/open-files-limit.ts");
-  const openFilesMax = await openFilesLimit(files);
-  const { openReadingThread } = await import("./server/http-side/open-reading-thread.ts");
-  const { openReportThread } = await import("./server/sending/open-report-thread.ts");
-  const started = createServer(plan, {
-    version,
-    ...(openFilesMax === undefined ? {} : { openFilesMax }),
-    clock,
-    random,
-    crypto,
-    network,
-    files,
-    resolver,
-    log,
-    interfaceAddresses: () =>
-      Object.values(networkInterfaces())
-        .flatMap((list) => list ?? [])
-        .map(({ address }) => address),
-    lock: lockOrExplain,
-    openSpool: (directory) =>
-      openSpoolOrExplain({ directory, clock, files, log, onThreadGone: (error) => endWithoutSpool(log, error) }),
-    reportWork: openReportThread(),
-    maildirs: openMaildirThreads(clock),
-    reading: openReadingThread(),
-    serveHttp,
-  });
+  const ports = await nodePorts(settings, { log, onSpoolGone: (error) => endWithoutSpool(log, error) });
   try {
-    const server = await started;
+    const server = await createServer(plan, ports);
     return showLog ? { ...server, showLog } : server;
   } catch (error) {
     // What keeps it from starting is told by itself; anything else wants all that is known.
@@ -218,14 +179,6 @@ function endWithoutSpool(log: Log, error: Error): void {
   log.event("spool-thread-gone", { error: error.message });
   flushLog();
   process.exit(ExitCode.software);
-}
-
-/** While files are short this happens at every attempt to accept; once in a while says it all. */
-function tellAcceptFailed(error: NetworkError): void {
-  const now = clock.monotonicMs();
-  if (now - acceptFailedAt < acceptFailedEveryMs) return;
-  acceptFailedAt = now;
-  serverLog?.event("accept-failed", { code: error.code, error: error.message });
 }
 
 async function productionLog({ settings }: ServerPlan): Promise<Log> {
@@ -275,7 +228,7 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
     throw new CliError(ExitCode.unavailable, `no server runs on ${dataDir}`, "Start it first: posthaste dev.");
   }
   // What opening finds is for the server's log; a command speaks for itself.
-  const log: Log = { event: () => undefined, with: () => log };
+  const log = silentLog;
   if (!existsSync(join(dataDir, "spool.db"))) {
     if (!target.mayCreate || !target.settings) {
       const hint = target.settings
@@ -293,22 +246,6 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
   return openOfflineApi(target, { spool, lock, files, clock, crypto, log, version, reading: openReadingThread() });
 }
 
-async function openSpoolOrExplain(options: SqliteSpoolOptions): Promise<SqliteSpool> {
-  const { openSqliteSpool } = await import("./node/spool/sqlite-spool.ts");
-  try {
-    return await openSqliteSpool(options);
-  } catch (error) {
-    const { directory } = options;
-    if (error instanceof FileError || (error instanceof Error && notPermitted.test(error.message))) {
-      throw unusableDataDir(directory, `a file of the spool in it: ${(error as Error).message}`, error);
-    }
-    if (!(error instanceof SpoolError) || error.code !== "newer-format") throw error;
-    const back = `posthaste spool downgrade --to ${FORMAT_VERSION}`;
-    const message = `${error.message}. Start the newer Posthaste, or take the spool back with it: ${back}`;
-    throw new StartError("start-spool-newer", "data_dir", message, { cause: error });
-  }
-}
-
 /** What root writes in a data directory of the server's user would be unusable for that server. */
 function becomeOwnerOf(dataDir: string): void {
   const owner = statSync(dataDir, { throwIfNoEntry: false });
@@ -318,35 +255,10 @@ function becomeOwnerOf(dataDir: string): void {
   process.setuid?.(owner.uid);
 }
 
-function lockOrExplain(dataDir: string): { release(): void } {
-  try {
-    return lockDataDir(dataDir);
-  } catch (error) {
-    if (error instanceof DataDirInUse)
-      throw new StartError("start-data-dir-in-use", "data_dir", error.message, { cause: error });
-    throw unusableDataDir(dataDir, (error as Error).message, error);
-  }
-}
-
 /** For commands that look something up themselves; made only when it is asked. */
 function lazyResolver(servers?: readonly string[]): Resolver {
-  const log: Log = { event: () => undefined, with: () => log };
-  const made = makeResolver(servers, log);
+  const made = nodeResolver(servers, { log: silentLog, clock, random, files });
   return { query: async (name, type, options) => (await made).query(name, type, options) };
-}
-
-async function makeResolver(servers: readonly string[] | undefined, log: Log): Promise<Resolver> {
-  const { DnsResolver } = await import("./node/dns/dns-resolver.ts");
-  const { parseDnsServer, systemDnsServers } = await import("./node/dns/dns-servers.ts");
-  const { socketTransport: transport } = await import("./node/dns/dns-transport.ts");
-  const configured = servers?.flatMap((text) => parseDnsServer(text) ?? []);
-  return new DnsResolver({
-    servers: configured ?? (await systemDnsServers(files)),
-    transport,
-    clock,
-    random,
-    log,
-  });
 }
 
 function outputOf(stream: NodeJS.WriteStream): TextOutput {
@@ -357,9 +269,4 @@ function outputOf(stream: NodeJS.WriteStream): TextOutput {
     },
     write: (text) => void stream.write(typeof text === "string" ? printableOutput(text) : text),
   };
-}
-
-function packageVersion(): string {
-  const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
-  return manifest.version;
 }

@@ -1,4 +1,5 @@
 /** A whole server as commands see it; `server/create-server.ts` makes one from settings and ports. */
+import type { Inbox } from "../admin/inbox.ts";
 import type { Settings } from "../config/settings-schema.ts";
 import type { Endpoint } from "../ports/network.ts";
 
@@ -25,6 +26,8 @@ export interface RunningServer {
   readonly listeners: readonly OpenListener[];
   /** Where the API listens. */
   readonly admin: Endpoint;
+  /** The captured mail; of the API too. Absent where the server runs elsewhere. */
+  readonly inbox?: Inbox;
   /** In development the log is held back until this is called, so that the screen comes first. */
   readonly showLog?: () => void;
   /** Whole or not at all; both are logged. */

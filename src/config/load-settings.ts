@@ -15,7 +15,7 @@ import { issueText, meant } from "./issue-text.ts";
 import { isTable, knownKeysAt, replaceMarked, schemaAt } from "./schema-walk.ts";
 import { rememberOrigin } from "./setting-origin.ts";
 import { formatSettingPath, type SettingPath, valueAt } from "./setting-path.ts";
-import { type Settings, settingsSchema } from "./settings-schema.ts";
+import { type Settings, type SettingsInput, settingsSchema } from "./settings-schema.ts";
 import { configBytesMax, parseTomlDocument, TomlSyntaxError } from "./toml-document.ts";
 
 /** A password or token file larger than this is some other file. */
@@ -30,6 +30,8 @@ export interface ConfigSources {
   readonly importModule: (absolutePath: string) => Promise<Readonly<Record<string, unknown>>>;
 }
 
+type Sources = Omit<ConfigSources, "importModule">;
+
 export interface LoadedSettings {
   readonly settings: Settings;
   /** Absolute. */
@@ -40,6 +42,8 @@ export interface LoadedSettings {
 
 interface ConfigDocument {
   readonly file: string;
+  /** Where relative paths start. Absolute. */
+  readonly folder: string;
   readonly value: unknown;
   readonly positionOf: (path: SettingPath) => Position | undefined;
 }
@@ -47,6 +51,19 @@ interface ConfigDocument {
 /** `file`: absolute. Throws {@link ConfigError} with all that is wrong. */
 export async function loadSettings(file: string, sources: ConfigSources): Promise<LoadedSettings> {
   const document = /\.[cm]?[jt]s$/.test(file) ? await importDocument(file, sources) : await readToml(file, sources);
+  return await loadedSettings(document, sources);
+}
+
+/**
+ * Settings that a program writes itself, checked and completed as those of a file are. `folder`: absolute; relative paths
+ * start there. Throws {@link ConfigError} with all that is wrong.
+ */
+export async function checkSettings(value: SettingsInput, folder: string, sources: Sources): Promise<Settings> {
+  return (await loadedSettings({ file: "settings", folder, value, positionOf: () => undefined }, sources)).settings;
+}
+
+async function loadedSettings(document: ConfigDocument, sources: Sources): Promise<LoadedSettings> {
+  const { file } = document;
   const problems: ConfigProblem[] = [];
   const report: Report = (code, path, message) => {
     const position = nearestPosition(document, path);
@@ -88,7 +105,7 @@ async function readToml(file: string, { files }: ConfigSources): Promise<ConfigD
     throw error;
   }
   try {
-    return { file, ...parseTomlDocument(text) };
+    return { file, folder: dirname(file), ...parseTomlDocument(text) };
   } catch (error) {
     if (error instanceof TomlSyntaxError) throw fail("config-syntax", lowerFirst(error.message), error.position);
     throw error;
@@ -106,12 +123,12 @@ async function importDocument(file: string, { importModule }: ConfigSources): Pr
   if (!isTable(value)) {
     throw fail("the default export of the module is not a configuration; write `export default defineConfig({ … })`");
   }
-  return { file, value, positionOf: () => undefined };
+  return { file, folder: dirname(file), value, positionOf: () => undefined };
 }
 
 /** Secrets become their text, relative paths absolute ones. */
-async function resolveReferences(document: ConfigDocument, sources: ConfigSources, report: Report): Promise<unknown> {
-  const folder = dirname(document.file);
+async function resolveReferences(document: ConfigDocument, sources: Sources, report: Report): Promise<unknown> {
+  const { folder } = document;
   const absolute = (path: string) => (path === "" || path.includes("\0") ? path : resolve(folder, path));
   const replace = async (kind: SettingKind, value: unknown, path: SettingPath): Promise<unknown> => {
     if (kind === "authorities" && typeof value === "string" && value !== "" && !value.includes("\0")) {
@@ -132,7 +149,7 @@ async function resolveReferences(document: ConfigDocument, sources: ConfigSource
 async function readSecret(
   reference: Readonly<Record<string, unknown>>,
   path: SettingPath,
-  context: { readonly sources: ConfigSources; readonly absolute: (path: string) => string; readonly report: Report },
+  context: { readonly sources: Sources; readonly absolute: (path: string) => string; readonly report: Report },
 ): Promise<string | undefined> {
   const { sources, absolute, report } = context;
   const [[key, source] = ["", undefined], ...others] = Object.entries(reference);

@@ -56,7 +56,7 @@ test("the address exists without a user, an alias may lead to it, and no configu
   );
   const other = resolve("report@example.org");
   assert.ok(other.kind === "local" && other.via === "catch-all");
-  const routes = new RouteTable(routerSettings(settings, () => []).routes);
+  const routes = new RouteTable(routerSettings(settings, { interfaceAddresses: () => [], toProgram: false }).routes);
   assert.equal(routes.find({ address: "rePorts@example.org", domain: "example.org" })?.via, "reports");
   assert.equal(routes.find({ address: "ann@example.org", domain: "example.org" })?.via, "discard");
 });

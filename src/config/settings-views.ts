@@ -73,8 +73,14 @@ function localDomains({ hostname, domain }: Settings): ReadonlySet<string> {
   return new Set([hostname, ...domain.map(({ name }) => name)].map((name) => domainKeyOf(name) ?? name));
 }
 
-/** `interfaceAddresses`: of this machine. */
-export function routerSettings(settings: Settings, interfaceAddresses: () => readonly string[]): RouterSettings {
+/** `interfaceAddresses`: of this machine. `toProgram`: the program that runs this server takes mail. */
+export function routerSettings(
+  settings: Settings,
+  {
+    interfaceAddresses,
+    toProgram,
+  }: { readonly interfaceAddresses: () => readonly string[]; readonly toProgram: boolean },
+): RouterSettings {
   const { hostname, route, outbound, reports, data_dir: dataDir } = settings;
   const toReports = reports.address === undefined ? [] : [{ domain: reports.address, via: "reports" } as const];
   const local = localDomains(settings);
@@ -82,6 +88,7 @@ export function routerSettings(settings: Settings, interfaceAddresses: () => rea
   return {
     routes: [...toReports, ...route],
     isLocalDomain: (key) => local.has(key),
+    toProgram,
     maildirPath: `${dataDir}/mail/{domain}/{user}`,
     port: outbound.port,
     allowPrivate: outbound.allow_private,

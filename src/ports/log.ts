@@ -22,3 +22,6 @@ export interface Log {
 
 /** Forbids what is not declared, also where it comes by a spread, which the compiler lets pass otherwise. */
 export type NothingBesides<Given, Declared> = { readonly [Name in Exclude<keyof Given, keyof Declared>]: never };
+
+/** For programs that want to hear nothing. */
+export const silentLog: Log = { event: () => undefined, with: () => silentLog };

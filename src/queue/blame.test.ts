@@ -29,7 +29,15 @@ function fragile(site: "answered" | undefined, deliveriesPerSite = 1) {
   const agent = new FragileAgent();
   agent.site = site;
   agent.answer = (_, { address }) => (address.startsWith("poison") ? lost : relayed);
-  const agents = { smtp: agent, lmtp: agent, maildir: agent, capture: agent, reports: agent, discard: agent };
+  const agents = {
+    smtp: agent,
+    lmtp: agent,
+    maildir: agent,
+    program: agent,
+    capture: agent,
+    reports: agent,
+    discard: agent,
+  };
   const fixture = new QueueFixture({ settings: { deliveries_per_site: deliveriesPerSite }, options: { agents } });
   fixture.queue.start();
   return { fixture, agent };

@@ -17,6 +17,7 @@ export interface DeliveryAgents {
   readonly smtp: DeliveryAgent;
   readonly lmtp: DeliveryAgent;
   readonly maildir: DeliveryAgent;
+  readonly program: DeliveryAgent;
   readonly capture: DeliveryAgent;
   readonly reports: DeliveryAgent;
   readonly discard: DeliveryAgent;

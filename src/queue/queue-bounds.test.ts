@@ -71,7 +71,15 @@ for (let seed = 1; seed <= 20; seed++) {
       settings: { ready: 80, deliveries: 30, deliveries_per_site: 4 },
       options: {
         router,
-        agents: { smtp: agent, lmtp: agent, maildir: agent, capture: agent, reports: agent, discard: agent },
+        agents: {
+          smtp: agent,
+          lmtp: agent,
+          maildir: agent,
+          program: agent,
+          capture: agent,
+          reports: agent,
+          discard: agent,
+        },
       },
       wrapSpool: (spool) =>
         spying(

@@ -321,6 +321,7 @@ test("an agent that throws, or forgets a recipient, only defers", async () => {
         maildir: forgetful,
         capture: forgetful,
         reports: forgetful,
+        program: forgetful,
         discard: forgetful,
       },
     },

@@ -99,6 +99,9 @@ export class Site {
       case "capture":
         // Each waits for the disk; sixteen keep one busy.
         return 16;
+      case "program":
+        // As many messages may be in its memory at once.
+        return 16;
       case "reports":
         // Unpacking and parsing run in this thread: one at a time leaves room for mail.
         return 1;

@@ -19,7 +19,15 @@ function stuckNetwork(settings: ConstructorParameters<typeof QueueFixture>[0] & 
   const local = new ScriptedAgent();
   const network = new ScriptedAgent();
   network.blocked = true;
-  const agents = { smtp: network, lmtp: local, maildir: local, capture: local, reports: local, discard: local };
+  const agents = {
+    smtp: network,
+    lmtp: local,
+    maildir: local,
+    program: local,
+    capture: local,
+    reports: local,
+    discard: local,
+  };
   const fixture = new QueueFixture({ ...settings, options: { agents } });
   fixture.router.table.set("ours.test", { kind: "hop", hop: mailboxes() });
   return { fixture, local, network };

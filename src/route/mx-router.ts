@@ -35,7 +35,9 @@ const IMPLICIT_TLS_PORT = 465;
 export interface RouterSettings {
   readonly routes: readonly StaticRoute[];
   readonly isLocalDomain: (domain: string) => boolean;
-  /** Template for local domains without a route (see NextHop). */
+  /** Mail for local domains without a route goes to the program that runs this server, and not into Maildirs. */
+  readonly toProgram?: boolean;
+  /** Template of Maildirs whose route names none (see NextHop). */
   readonly maildirPath: string;
   /** Port of MX hosts. */
   readonly port: number;
@@ -107,8 +109,9 @@ export class MxRouter implements Router {
     recipient: { readonly address: string; readonly domain: string },
   ): Promise<RouteResult> {
     if (route === undefined) {
-      const local = this.#settings.isLocalDomain(recipient.domain);
-      return local ? hop(maildirHop(this.#settings.maildirPath)) : this.#byMx(recipient.domain, "opportunistic");
+      const { isLocalDomain, toProgram, maildirPath } = this.#settings;
+      if (!isLocalDomain(recipient.domain)) return this.#byMx(recipient.domain, "opportunistic");
+      return hop(toProgram === true ? programHop : maildirHop(maildirPath));
     }
     switch (route.via) {
       case "mx":
@@ -132,7 +135,8 @@ export class MxRouter implements Router {
   /** Without asking DNS. */
   endsInMaildir(recipient: { readonly address: string; readonly domain: string }): boolean {
     const route = this.#table.find(recipient);
-    return route === undefined ? this.#settings.isLocalDomain(recipient.domain) : route.via === "maildir";
+    if (route !== undefined) return route.via === "maildir";
+    return this.#settings.toProgram !== true && this.#settings.isLocalDomain(recipient.domain);
   }
 
   /** Whether the recipient's mail is captured, as the routes are now. Cheap. */
@@ -350,6 +354,8 @@ function deferral(status: "4.3.0" | "4.4.3" | "4.4.4" | "4.4.6", reason: string,
     diagnostic: { type: "x-posthaste", text: detail },
   };
 }
+
+const programHop: NextHop = { kind: "program", site: "program", description: "program" };
 
 /** Recipients with different templates need different deliveries. */
 function maildirHop(path: string): NextHop {

@@ -52,6 +52,8 @@ export type NextHop =
     }
   /** `path` is a template: `{user}`, `{domain}`, `{address}` are replaced by the recipient's, made safe for a path. */
   | { readonly kind: "maildir"; readonly site: string; readonly path: string; readonly description: string }
+  /** Handed to the program that runs this server. */
+  | { readonly kind: "program"; readonly site: string; readonly description: string }
   | { readonly kind: "capture"; readonly site: string; readonly description: string }
   /** Read, kept, and shown as reports about our domains. */
   | { readonly kind: "reports"; readonly site: string; readonly description: string }

@@ -6,6 +6,7 @@
  */
 import { AnyAccounts } from "../accounts/any-accounts.ts";
 import { UserStore } from "../accounts/user-store.ts";
+import type { Inbox } from "../admin/inbox.ts";
 import type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "../cli/running-server.ts";
 import type { Settings } from "../config/settings-schema.ts";
 import { listenerOptions } from "../config/settings-views.ts";
@@ -38,6 +39,7 @@ import { openStore } from "./store/store.ts";
 interface Places {
   readonly listeners: readonly OpenListener[];
   readonly admin: Endpoint;
+  readonly inbox: Inbox;
 }
 
 type OpenParts = (opening: Opening, reload: () => Promise<ReloadResult>) => Promise<Places>;
@@ -61,7 +63,7 @@ export async function openServer(plan: ServerPlan, ports: ServerPorts, parts: Pa
 
   await using unfinished = new AsyncDisposableStack();
   unfinished.defer(() => parts.stop(get().withinMs));
-  const { listeners, admin } = await partsOf[mode](opening, reload);
+  const { listeners, admin, inbox } = await partsOf[mode](opening, reload);
   await parts.start();
   unfinished.move();
   log.event("server-started", {
@@ -78,7 +80,7 @@ export async function openServer(plan: ServerPlan, ports: ServerPorts, parts: Pa
     await parts.stop(withinMs);
     log.event("server-stopped", {});
   };
-  return { listeners, admin, reload, stop: () => (stopping ??= stop()) };
+  return { listeners, admin, inbox, reload, stop: () => (stopping ??= stop()) };
 }
 
 async function production(opening: Opening, reload: () => Promise<ReloadResult>): Promise<Places> {
@@ -117,7 +119,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
     users: userDirectory({ settings: () => accounts.snapshot.settings, accounts, store: users, crypto, clock }),
     dkim: signing.keys,
   });
-  return { listeners, admin };
+  return { listeners, admin, inbox };
 }
 
 /** Every address is local, every password right, and all mail is captured: nobody signs, forwards, or counts. */
@@ -144,5 +146,5 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const services = { ids: store.ids, certificates, accounts, admission, policy, intake };
   const { listeners, takesMail } = await openReceiving(opening, services, listening);
   const admin = await openHttpSide(opening, { store, queue, heldMail, takesMail, inbox, reload });
-  return { listeners, admin };
+  return { listeners, admin, inbox };
 }

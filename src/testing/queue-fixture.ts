@@ -261,7 +261,15 @@ export class QueueFixture {
     this.queue = new Queue({
       spool: this.spool,
       router: this.router,
-      agents: { smtp: agent, lmtp: agent, maildir: agent, capture: agent, reports: agent, discard: agent },
+      agents: {
+        smtp: agent,
+        lmtp: agent,
+        maildir: agent,
+        program: agent,
+        capture: agent,
+        reports: agent,
+        discard: agent,
+      },
       reporter: this.reporter,
       clock: this.clock,
       random: this.random,

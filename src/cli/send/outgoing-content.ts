@@ -53,7 +53,7 @@ export async function contentMaker(
   return () => contentOf(makeMessage(parts, plan, context));
 }
 
-interface Attachment {
+export interface Attachment {
   readonly name: string;
   readonly bytes: Buffer;
 }

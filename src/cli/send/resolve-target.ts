@@ -9,7 +9,10 @@ import type { SendPlan, SendTarget } from "./send-plan.ts";
 /** Trying more is a delivery agent's work; a person wants an answer. */
 const targetsMax = 6;
 
-export async function resolveTargets(plan: SendPlan, context: CliContext): Promise<readonly SendTarget[]> {
+export async function resolveTargets(
+  plan: Pick<SendPlan, "server" | "to">,
+  context: Pick<CliContext, "resolver">,
+): Promise<readonly SendTarget[]> {
   if (plan.server) return await addressesOf(plan.server.host, plan.server.port, context);
   const [first = ""] = plan.to;
   const domain = first.slice(first.lastIndexOf("@") + 1);
@@ -31,7 +34,11 @@ export async function resolveTargets(plan: SendPlan, context: CliContext): Promi
   return targets.slice(0, targetsMax);
 }
 
-async function addressesOf(host: string, port: number, context: CliContext): Promise<readonly SendTarget[]> {
+async function addressesOf(
+  host: string,
+  port: number,
+  context: Pick<CliContext, "resolver">,
+): Promise<readonly SendTarget[]> {
   const target = (address: string): SendTarget => ({ endpoint: { kind: "ip", address, port }, name: host });
   if (parseIpAddress(host)) return [target(host)];
   // RFC 6761 §6.3: never asked for.

@@ -1,6 +1,7 @@
 /** What a server asks of the machine it runs on. `main.ts` gives the real ports; tests and simulations give theirs. */
 import type { MessageReading } from "../../admin/message-reading.ts";
 import type { MaildirStore } from "../../outbound/maildir-store.ts";
+import type { Program } from "../../outbound/program-delivery.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Crypto } from "../../ports/crypto.ts";
 import type { Files } from "../../ports/files.ts";
@@ -37,6 +38,8 @@ export interface ServerPorts {
   readonly reportWork?: ReportWork;
   /** Writes into mailboxes, which may hang: absent, `files` does, and what hangs takes its threads. */
   readonly maildirs?: MaildirStore;
+  /** Takes the mail of local domains; absent: it goes into Maildirs. */
+  readonly program?: Program;
   /** Takes captured mail apart, as `reportWork` does with reports. */
   readonly reading?: MessageReading;
   readonly serveHttp: (

@@ -4,6 +4,7 @@ import { CaptureDelivery } from "../../outbound/capture-delivery.ts";
 import { DiscardDelivery } from "../../outbound/discard-delivery.ts";
 import { MaildirDelivery } from "../../outbound/maildir-delivery.ts";
 import { DirectMaildirStore } from "../../outbound/maildir-store.ts";
+import { ProgramDelivery } from "../../outbound/program-delivery.ts";
 import { smtpDeliverySettings } from "../../outbound/settings.ts";
 import { SmtpDelivery } from "../../outbound/smtp-delivery.ts";
 import type { DeliveryAgents } from "../../queue/queue.ts";
@@ -11,7 +12,7 @@ import type { MessageSigning } from "../../signing/message-signing.ts";
 import type { Opening } from "../plan/part.ts";
 
 export function openDelivery(
-  { settings, ports: { network, clock, files, log, maildirs }, parts }: Opening,
+  { settings, ports: { network, clock, files, log, maildirs, program }, parts }: Opening,
   /** `signing` absent: what is converted loses its signatures. */
   { reports, signing }: { readonly reports: DeliveryAgents["reports"]; readonly signing?: MessageSigning },
 ): DeliveryAgents {
@@ -30,6 +31,7 @@ export function openDelivery(
     smtp,
     lmtp: smtp,
     maildir,
+    program: new ProgramDelivery(program, { clock, log }),
     capture: new CaptureDelivery(),
     reports,
     discard: new DiscardDelivery(),

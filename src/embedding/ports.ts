@@ -1,0 +1,19 @@
+/** `posthaste/ports`: what a server asks of the machine it runs on, as interfaces. */
+export type { Clock, Timer } from "../ports/clock.ts";
+export type { Crypto } from "../ports/crypto.ts";
+export { FileError, type Files } from "../ports/files.ts";
+export { type Log, silentLog } from "../ports/log.ts";
+export {
+  type Connection,
+  type Endpoint,
+  type Network,
+  NetworkError,
+  type NetworkListener,
+  type TlsClientOptions,
+  type TlsFacts,
+  type TlsServerOptions,
+} from "../ports/network.ts";
+export type { Random } from "../ports/random.ts";
+export type { DnsAnswer, QueryOptions, RecordType, Resolver } from "../ports/resolver.ts";
+export type { ServerPorts } from "../server/plan/server-ports.ts";
+export { type Spool, SpoolError } from "../spool/spool.ts";

@@ -1,0 +1,245 @@
+/**
+ * A client that sends messages to one server: a submission server, a relay, or a test inbox. The conversation is that of the
+ * server's own deliveries, with its rules: a password goes only over verified TLS, to loopback, or nowhere.
+ */
+import { isAscii } from "node:buffer";
+import { formatMailbox, parseMailbox } from "../address/mailbox-text.ts";
+import { needsSmtpUtf8 } from "../address/mailbox-grammar.ts";
+import { type Attachment, makeMessage, withCrlf } from "../cli/send/outgoing-content.ts";
+import { resolveTargets } from "../cli/send/resolve-target.ts";
+import { ClockSteps } from "../lib/clock-steps.ts";
+import { isLoopback } from "../lib/ip-network.ts";
+import { NodeFiles } from "../node/files/node-files.ts";
+import { NodeNetwork } from "../node/network/node-network.ts";
+import { SystemClock } from "../node/process/system-clock.ts";
+import { SystemRandom } from "../node/process/system-random.ts";
+import { setUpConnection } from "../outbound/connection-setup.ts";
+import type { SmtpClientConnection } from "../outbound/smtp-client-connection.ts";
+import { silentLog } from "../ports/log.ts";
+import type { TlsLevel } from "../route/next-hop.ts";
+import { nodeResolver } from "../server/plan/node-ports.ts";
+import { failureText } from "../smtp/client/protocol.ts";
+import { STANDARD_TIMEOUTS } from "../smtp/client/timeouts.ts";
+import type { RecipientResult } from "../smtp/client/transaction.ts";
+import { type ReceivedReply, replyText } from "../smtp/reply-reader.ts";
+
+export type { Attachment };
+
+export interface SmtpClientOptions {
+  /** A name or an IP address. */
+  readonly host: string;
+  /** Default: 587, submission (RFC 6409). With 465, TLS begins with the first octet (RFC 8314 §3.3). */
+  readonly port?: number;
+  readonly auth?: { readonly username: string; readonly password: string };
+  /** Default: `verified` where there is a login and the host is not loopback, else `opportunistic`. */
+  readonly tls?: TlsLevel;
+  /** Authorities that are trusted besides the usual ones; PEM. */
+  readonly certificateAuthorities?: readonly string[];
+  /** What EHLO says (RFC 5321 §4.1.1.1). Default: localhost. */
+  readonly heloName?: string;
+  /** For connecting and for each reply, in milliseconds. Default: 30,000; the end of a message has 10 minutes. */
+  readonly timeoutMs?: number;
+}
+
+export interface OutgoingMail {
+  /** The reverse-path; "" is the null one. */
+  readonly from: string;
+  readonly to: string | readonly string[];
+  readonly subject?: string;
+  readonly text?: string;
+  /** Further fields. One named as a field that is made (From, To, Subject, Date, Message-ID) replaces it. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly attachments?: readonly Attachment[];
+  /** A whole message instead (RFC 5322); line ends become CRLF. */
+  readonly raw?: Uint8Array | string;
+}
+
+export interface RefusedRecipient {
+  readonly address: string;
+  /** 400 to 499: may be tried again. 500 to 599: not so. */
+  readonly code: number;
+  readonly reply: string;
+}
+
+export interface Delivery {
+  /** At least one. */
+  readonly accepted: readonly string[];
+  readonly refused: readonly RefusedRecipient[];
+  /** What the server said to the message in the end, often with its queue id. */
+  readonly reply: string;
+}
+
+/** Nobody got the message: no connection, no TLS as asked, no login, or every recipient was refused. */
+export class SendError extends Error {
+  override readonly name = "SendError";
+  /** Sending again later may help (4yz, or no answer). */
+  readonly isTemporary: boolean;
+  readonly refused: readonly RefusedRecipient[];
+  /** The whole message had left when the connection broke: it may have arrived (RFC 5321 §4.5.3.2.6). */
+  readonly mayHaveArrived: boolean;
+
+  constructor(
+    message: string,
+    facts: { isTemporary: boolean; refused?: readonly RefusedRecipient[]; mayHaveArrived?: boolean },
+  ) {
+    super(message);
+    this.isTemporary = facts.isTemporary;
+    this.refused = facts.refused ?? [];
+    this.mayHaveArrived = facts.mayHaveArrived ?? false;
+  }
+}
+
+/** Connects, sends one message, and says QUIT. Rejects with {@link SendError}. */
+export async function sendMail(server: SmtpClientOptions, mail: OutgoingMail): Promise<Delivery> {
+  await using client = new SmtpClient(server);
+  return await client.send(mail);
+}
+
+/** Keeps one connection for several messages, and makes another when it is gone. */
+export class SmtpClient implements AsyncDisposable {
+  readonly #options: SmtpClientOptions;
+  readonly #clock = new SystemClock();
+  readonly #random = new SystemRandom();
+  readonly #network = new NodeNetwork();
+  readonly #steps = new ClockSteps(this.#clock);
+  #connection: SmtpClientConnection | undefined;
+  /** One message after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: SmtpClientOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects with {@link SendError} unless one recipient at least was accepted; with TypeError where an address is none. */
+  send(mail: OutgoingMail): Promise<Delivery> {
+    const sent = this.#turn.then(() => this.#send(mail));
+    this.#turn = sent.catch(() => undefined);
+    return sent;
+  }
+
+  /** Says QUIT once what was asked for is done. */
+  async close(): Promise<void> {
+    await this.#turn;
+    await this.#connection?.quit();
+    this.#connection = undefined;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #send(mail: OutgoingMail): Promise<Delivery> {
+    const mailboxes = (typeof mail.to === "string" ? [mail.to] : mail.to).map(mailboxOf);
+    if (mailboxes.length === 0) throw new TypeError("the message has no recipient");
+    const sender = mail.from === "" ? undefined : mailboxOf(mail.from);
+    const to = mailboxes.map(formatMailbox);
+    const from = sender === undefined ? "" : formatMailbox(sender);
+    const bytes = this.#contentOf(mail, from, to);
+    const connection = (this.#connection = this.#connection?.usable ? this.#connection : await this.#connect());
+    const results = await connection.transact({
+      envelope: {
+        reversePath: from,
+        recipients: to.map((address) => ({ address })),
+        body: isAscii(bytes) ? "7BIT" : "8BITMIME",
+        smtpUtf8: [...mailboxes, ...(sender ? [sender] : [])].some((mailbox) => needsSmtpUtf8(mailbox)),
+        size: bytes.length,
+      },
+      content: { kind: "whole", parts: [bytes] },
+    });
+    return deliveryOf(to, results);
+  }
+
+  #contentOf(mail: OutgoingMail, from: string, to: readonly string[]): Buffer {
+    if (mail.raw !== undefined) return withCrlf(Buffer.from(mail.raw));
+    const { subject = "", text = "", headers = {}, attachments = [] } = mail;
+    const extra = Object.entries(headers).map(([name, value]) => {
+      if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name) || /[\r\n]/.test(value))
+        throw new TypeError(`the field ${JSON.stringify(name)} does not fit on one line`);
+      return `${name}: ${value}`;
+    });
+    const plan = { from, to, heloName: this.#options.heloName ?? "localhost" };
+    return makeMessage({ subject, text, extra, attachments }, plan, { clock: this.#clock, random: this.#random });
+  }
+
+  /** The host's addresses one after the other, until one of them takes us. */
+  async #connect(): Promise<SmtpClientConnection> {
+    const { host, port = 587, timeoutMs = 30_000, auth, certificateAuthorities } = this.#options;
+    const targets = await this.#targets(host, port);
+    let problem = `${host} has no address`;
+    for (const { endpoint, name } of targets) {
+      const local = endpoint.kind === "unix" || isLoopback(endpoint.address);
+      const result = await setUpConnection(
+        {
+          ...{ dialect: "smtp", site: host, host: name, endpoint, implicitTls: port === 465, certificateAuthorities },
+          tls: this.#options.tls ?? (auth !== undefined && !local ? "verified" : "opportunistic"),
+          credentials: auth,
+        },
+        {
+          ...{ network: this.#network, clock: this.#clock, clockSteps: this.#steps, log: silentLog, message: "" },
+          ...{ settings: settingsOf(this.#options.heloName ?? "localhost", timeoutMs), mayUseHelo: true },
+          signal: new AbortController().signal,
+          leave: (connection) => void connection.quit(),
+        },
+      );
+      if (result.kind === "ready") return result.connection;
+      problem = result.setback.reason;
+      const isTemporary = result.setback.kind === "deferred";
+      if (!result.tryNext) throw new SendError(problem, { isTemporary });
+    }
+    throw new SendError(problem, { isTemporary: true });
+  }
+
+  async #targets(host: string, port: number) {
+    const ports = { log: silentLog, clock: this.#clock, random: this.#random, files: new NodeFiles() };
+    const resolver = await nodeResolver(undefined, ports);
+    try {
+      return await resolveTargets({ server: { host, port }, to: [] }, { resolver: () => resolver });
+    } catch (error) {
+      throw new SendError(error instanceof Error ? error.message : String(error), { isTemporary: true });
+    }
+  }
+}
+
+function mailboxOf(text: string) {
+  const mailbox = parseMailbox(text);
+  if (mailbox === undefined) throw new TypeError(`${JSON.stringify(text)} is not an address such as ann@example.org`);
+  return mailbox;
+}
+
+function settingsOf(heloName: string, ms: number) {
+  const { dataBlockMs, dataTerminationMs, quitMs, transactionMs } = STANDARD_TIMEOUTS;
+  const untilContent = { greetingMs: ms, helloMs: ms, startTlsMs: ms, authenticationMs: ms, mailMs: ms };
+  return {
+    ...{ heloName, bindAddresses: [], keepIdleMs: 0, messagesPerConnection: Number.POSITIVE_INFINITY },
+    ...{ addressesPerAttempt: 1, connectTimeoutMs: ms, tlsTimeoutMs: ms, refusalPatienceMs: 0 },
+    timeouts: {
+      ...untilContent,
+      ...{ recipientMs: ms, dataInitiationMs: ms, dataBlockMs, dataTerminationMs, quitMs, transactionMs },
+    },
+  };
+}
+
+function deliveryOf(to: readonly string[], results: readonly RecipientResult[]): Delivery {
+  const accepted: string[] = [];
+  const refused: RefusedRecipient[] = [];
+  let last: ReceivedReply | undefined;
+  for (const [index, result] of results.entries()) {
+    const address = to[index] ?? "";
+    if (result.kind === "broken") {
+      if (accepted.length > 0) continue;
+      throw new SendError(failureText(result.failure), { isTemporary: true, mayHaveArrived: result.contentSent });
+    }
+    if (result.kind === "accepted") {
+      accepted.push(address);
+      last = result.reply;
+    } else {
+      refused.push({ address, code: result.reply.code, reply: replyText(result.reply) });
+    }
+  }
+  if (last !== undefined) return { accepted, refused, reply: replyText(last) };
+  const said = refused.map(({ address, reply }) => `${address}: ${reply}`).join("; ");
+  throw new SendError(`every recipient was refused: ${said}`, {
+    isTemporary: refused.every(({ code }) => code < 500),
+    refused,
+  });
+}

@@ -1,0 +1,51 @@
+/** The test inbox in this process: waiting, filters, clearing, and what is said when nothing came. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sendMail } from "./smtp-client.ts";
+import { MailTimeoutError, startTestServer } from "./test-server.ts";
+
+test("waits for mail by recipient, subject, condition and place, and reads all of it", async () => {
+  await using inbox = await startTestServer();
+  const send = (to: string, subject: string) =>
+    sendMail(inbox.smtp, {
+      from: "shop@example.org",
+      to,
+      subject,
+      text: "Your code is 493817",
+      headers: { "X-Tag": "welcome" },
+      attachments: [{ name: "a.txt", bytes: Buffer.from("attached") }],
+    });
+  const coming = inbox.waitFor({ to: "ann@example.org" });
+  await send("bob@example.org", "For Bob");
+  await send("ann@example.org", "Sign in");
+  const first = await coming;
+  assert.equal(first.subject, "Sign in");
+  assert.deepEqual([first.codes, first.header("x-tag")], [["493817"], "welcome"]);
+  assert.equal(Buffer.from(await first.attachment(0)).toString(), "attached");
+  await assert.rejects(first.attachment(1), /is not there/);
+  assert.match(Buffer.from(await first.raw()).toString(), /^Received: /);
+
+  await send("ann@example.org", "Sign in again");
+  const second = await inbox.waitFor({ subject: /^sign in/i }, { after: first });
+  assert.equal(second.subject, "Sign in again");
+  assert.equal((await inbox.waitFor({ where: ({ to }) => to.includes("bob@example.org") })).subject, "For Bob");
+  const all = (await inbox.messages({ to: "ann@example.org" })).map(({ subject }) => subject);
+  assert.deepEqual(all, ["Sign in", "Sign in again"]);
+
+  assert.equal(await inbox.clear({ to: "ann@example.org" }), 2);
+  assert.deepEqual([(await inbox.messages()).length, await inbox.clear()], [1, 1]);
+});
+
+test("in vain: says what was waited for, and what is there", async () => {
+  await using inbox = await startTestServer();
+  await sendMail(inbox.smtp, { from: "", to: "bob@example.org", subject: "For Bob" });
+  await assert.rejects(
+    inbox.waitFor({ to: "ann@example.org", subject: /code/ }, { timeoutMs: 20 }),
+    (error: unknown) => {
+      assert.ok(error instanceof MailTimeoutError);
+      assert.match(error.message, /^no message with to ann@example\.org, subject \/code\/ came within 20 ms/);
+      assert.match(error.message, /the inbox has 1 \(newest: to bob@example\.org: "For Bob"\)$/);
+      return true;
+    },
+  );
+});
