@@ -24,8 +24,8 @@ export class SimulatedFiles implements Files {
   readonly hanging = new Map<string, number>();
   /** Chance that a sync fails with EIO. */
   syncFailures = 0;
-  /** Called before each sync, and may crash the machine. */
-  atSync: (() => void) | undefined;
+  /** Called before each sync with its path, and may crash the machine. */
+  atSync: ((path: string) => void) | undefined;
   readonly #clock: Clock;
   readonly #random: Random;
 
@@ -110,7 +110,7 @@ export class SimulatedFiles implements Files {
   }
 
   async #beforeSync(path: string): Promise<void> {
-    this.atSync?.();
+    this.atSync?.(path);
     const { least, most } = syncMs;
     let hangsMs = 0;
     for (const [folder, ms] of this.hanging) if (path.startsWith(`${folder}/`)) hangsMs = ms;

@@ -309,6 +309,17 @@ export class FaultInjector {
     };
   }
 
+  /** The power fails while the next message is written into a mailbox, and is back after some seconds. */
+  losePowerInMailbox(): void {
+    const machine = this.#machine;
+    machine.files.atSync = (path) => {
+      if (!machine.isUp || !/\/mail\/.*\/(?:tmp|new)\/[^/]+$/.test(path)) return;
+      machine.files.atSync = undefined;
+      machine.losePower();
+      machine.clock.setTimer(5_000, () => this.#comeUp());
+    };
+  }
+
   #disturb(address: string): void {
     const times = this.disturbances.get(address) ?? [];
     times.push(this.#machine.clock.monotonicMs());

@@ -65,6 +65,19 @@ export const staleLeases: Scene = {
   },
 };
 
+/** The power fails again and again in the middle of a mailbox file; what is there afterwards is whole. */
+export const powerLossInMailbox: Scene = {
+  name: "power that fails while mailboxes are written",
+  numbers: { flooded: false },
+  play: async (stage) => {
+    for (let index = 0; index < 8; index++) {
+      const afterMs = index * 2 * minuteMs;
+      stage.at(afterMs - 1_000, () => stage.faults.losePowerInMailbox());
+      stage.send(afterMs, { from: "ann@example.org", to: ["ann@example.org"], by: "submitter", length: 3_000 });
+    }
+  },
+};
+
 /** The content of letters that wait is lost. An operator puts it back from a backup, and releases what was held. */
 export const contentLost: Scene = {
   name: "content that is lost",

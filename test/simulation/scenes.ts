@@ -15,7 +15,7 @@ import {
   steadySender,
   twoSenders,
 } from "./scenes-shares.ts";
-import { bareLineFeeds, contentLost, refusedVerbs, staleLeases } from "./scenes-operators.ts";
+import { bareLineFeeds, contentLost, powerLossInMailbox, refusedVerbs, staleLeases } from "./scenes-operators.ts";
 import { clockBack, clockForwardAndBack, endsAtRest } from "./scenes-clocks.ts";
 import type { Scene } from "./stage.ts";
 
@@ -42,7 +42,7 @@ const scenes: readonly Scene[] = [
 const laterScenes: readonly Scene[] = [endsAtRest, clockForwardAndBack, clockBack, contentLost, mailingOnDisk];
 
 /** So have these, one in thirty-two. */
-const rareScenes: readonly Scene[] = [steadySender];
+const rareScenes: readonly Scene[] = [steadySender, powerLossInMailbox];
 
 export function sceneOf(seed: number): Scene | undefined {
   if (seed % 2 === 0) return scenes[(seed / 2) % scenes.length];

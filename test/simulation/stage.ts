@@ -58,7 +58,7 @@ export class Stage {
   readonly hangingMailboxes = new Set<string>();
   /** When it begins, in time since the start. */
   readonly atMs: number;
-  readonly faults: Pick<FaultInjector, "setClock" | "failDisk">;
+  readonly faults: Pick<FaultInjector, "setClock" | "failDisk" | "losePowerInMailbox">;
   readonly #seed: number;
   readonly #named = new Set<string>();
 
@@ -69,7 +69,7 @@ export class Stage {
     readonly chance: Chance;
     readonly seed: number;
     readonly atMs: number;
-    readonly faults: Pick<FaultInjector, "setClock" | "failDisk">;
+    readonly faults: Pick<FaultInjector, "setClock" | "failDisk" | "losePowerInMailbox">;
   }) {
     this.machine = parts.machine;
     this.workload = parts.workload;
