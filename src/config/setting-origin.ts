@@ -20,8 +20,9 @@ export function rememberOrigin(settings: Settings, origin: Origin): void {
  * file and line, or `default`. undefined: it stands in no file, as users whom a command added.
  */
 export function originOfSettings(settings: Settings): (setting: string) => string | undefined {
+  const entries = new EntryIndex();
   return (setting) => {
-    const path = pathOf(settings, setting);
+    const path = pathOf(settings, setting, entries);
     if (path === undefined) return undefined;
     const origin = origins.get(settings);
     const position = origin?.positionOf(path);
@@ -33,13 +34,28 @@ export function originOfSettings(settings: Settings): (setting: string) => strin
 /** What the entries of `user`, `alias`, `domain` and `dmarc.override` are told apart by. */
 const naming = ["address", "name", "domain"];
 
-function pathOf(settings: Settings, setting: string): SettingPath | undefined {
+/** Where in its list each entry stands. Asked for each recipient that is accepted, of lists with thousands of users. */
+class EntryIndex {
+  readonly #lists = new Map<string, ReadonlyMap<unknown, number>>();
+
+  find(key: string, list: readonly Readonly<Record<string, unknown>>[], name: string): number | undefined {
+    let places = this.#lists.get(key);
+    if (places === undefined) {
+      // Of entries with the same name the first counts, so it is written last.
+      places = new Map(list.flatMap((entry, index) => naming.map((of) => [entry[of], index] as const)).toReversed());
+      this.#lists.set(key, places);
+    }
+    return places.get(name);
+  }
+}
+
+function pathOf(settings: Settings, setting: string, entries: EntryIndex): SettingPath | undefined {
   const [key = "", name, part] = setting.split(" ");
   const path = key.split(".");
   const value = valueAt(settings, path);
   if (name === undefined || !Array.isArray(value)) return value === undefined ? undefined : path;
-  const index = value.findIndex((entry: Readonly<Record<string, unknown>>) => naming.some((of) => entry[of] === name));
-  if (index === -1) return undefined;
+  const index = entries.find(key, value, name);
+  if (index === undefined) return undefined;
   const entry = [...path, index];
   return part === undefined || valueAt(settings, [...entry, part]) === undefined ? entry : [...entry, part];
 }

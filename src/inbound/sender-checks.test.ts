@@ -101,6 +101,15 @@ test("AR-002 AR-004 AR-005 DMARC-016: what was found stands above our Received f
   assert.equal(events[0]?.kind === "message-accepted" && events[0].authentication?.dmarc.result, "pass");
 });
 
+test("DMARC-016: a message that goes in a circle is refused, and counts in the reports of its domain", async () => {
+  const notes: EvaluationNote[] = [];
+  await using server = await openServer({ notes });
+  const received = "Received: from a.test by mail.example.org with ESMTP id 1; Thu, 1 Jan 2026 00:00:00 +0000\r\n";
+  const content = `${received.repeat(5)}From: Ann <ann@example.org>\r\nSubject: again\r\n\r\nhello`;
+  assert.match(await send(server, strangeClient, "ann@example.org", content), /^554 5\.4\.6 /);
+  assert.equal(notes.length, 1);
+});
+
 test("AR-001: fields that claim to be ours are gone from what is stored, whoever wrote them; others stay", async () => {
   for (const kind of ["mx", "submission"] as const) {
     await using server = await openServer({ options: {} });

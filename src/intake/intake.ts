@@ -9,7 +9,7 @@ import type { Letter, WithLetter } from "./letter.ts";
 import type { Origin } from "./origin.ts";
 import type { GeneratedMessage } from "../spool/spool.ts";
 import type { IntakeServices, IntakeSettings } from "./services.ts";
-import { type Accepted, Submission } from "./submission.ts";
+import { type Accepted, Submission, type SubmissionOutcome } from "./submission.ts";
 
 export class Intake {
   readonly #services: IntakeServices;
@@ -57,7 +57,13 @@ export class Intake {
 
   async #store(letter: Letter, more: WithLetter): Promise<Accepted> {
     const submission = this.begin(originOfLetter(letter, more), envelopeOfLetter(letter));
-    const outcome = (await submission.push([letter.content])) ?? (await submission.finish());
+    let outcome: SubmissionOutcome;
+    try {
+      outcome = (await submission.push([letter.content])) ?? (await submission.finish());
+    } catch (error) {
+      submission.abandon();
+      throw error;
+    }
     if (outcome?.verdict === "accept") return outcome;
     throw outcome?.cause ?? new Error(`a message of this server was refused: ${outcome?.reason}`);
   }

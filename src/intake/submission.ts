@@ -197,6 +197,11 @@ export class Submission {
     return { client, development: development === true, reversePath, recipients, size: 0 };
   }
 
+  /** Accepted, refused or given up meanwhile: nothing more is to be done, and nobody waits for it. */
+  get #isOver(): boolean {
+    return leadsTo[this.#state.kind].length === 0;
+  }
+
   /** `rule`: of what no stage has refused, and logged. */
   #refuse(refusal: Refused, rule?: string): Refused | undefined {
     if (!this.#become({ kind: "refused" })) return undefined;
@@ -207,7 +212,7 @@ export class Submission {
   }
 
   #refuseForSpool(error: unknown): Refused | undefined {
-    this.#logSpoolFailure(error);
+    if (!this.#isOver) this.#logSpoolFailure(error);
     return this.#refuse(spoolRefusal(error), "spool");
   }
 
@@ -223,7 +228,9 @@ export class Submission {
     let { message } = made;
     if (isOwnLoop(read.facts)) {
       const judged = await checkOwnLoop(services, message);
-      if (judged.refusal !== undefined) return this.#refuse(judged.refusal, "own-loop");
+      if (judged.refusal !== undefined) {
+        return this.#refuseSender(checks, additions.verdict, this.#refuse(judged.refusal, "own-loop"));
+      }
       ({ message } = judged);
     }
     const outcome = await this.#commit(checking, read.header, { ...made, message });
@@ -237,9 +244,10 @@ export class Submission {
     asked: readonly Change[],
   ): Promise<ContentAdditions | Refused | undefined> {
     const verdict = await checks?.verdict();
-    if (this.#state.kind !== "checking") return undefined;
+    if (this.#isOver) return undefined;
     if (verdict !== undefined && this.#client !== undefined) checks?.logVerdict(this.#client.log, verdict);
     const ruling = await this.#ask("content", read, verdict);
+    if (this.#isOver) return undefined;
     if (ruling.verdict === "refuse") return this.#refuseSender(checks, verdict, this.#refuse(ruling.refusal));
     const changes = [...asked, ...ruling.changes];
     if (checks === undefined) return { signatures: "", changes };
@@ -249,6 +257,7 @@ export class Submission {
     } catch (error) {
       return this.#refuseForSpool(error);
     }
+    if (this.#isOver) return undefined;
     const refused = await checks.refusalToForward(additions);
     if (refused === undefined) return { ...additions, changes };
     return this.#refuseSender(checks, verdict, this.#refuse(refused, "forwarded-author"));
