@@ -285,6 +285,12 @@ test("a file goes as it is, with CRLF; standard input too; extra headers on top"
   assert.match(none.stderr, /\/home\/ann\/none\.eml cannot be read \(ENOENT\)/);
 });
 
+test("a made message has the fields of its body once", async () => {
+  const { code, server, stderr } = await sending({}, ["--header", "Content-Type: text/html"]);
+  assert.deepEqual([code, server.sessions], [64, 0]);
+  assert.match(stderr, /--header cannot set Content-Type: it follows from the body and the attachments/);
+});
+
 test("a made message carries attachments and text beyond ASCII", async () => {
   const { server } = await sending({ keywords: [] }, [
     "--subject",

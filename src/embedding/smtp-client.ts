@@ -5,7 +5,13 @@
 import { isAscii } from "node:buffer";
 import { formatMailbox, parseMailbox } from "../address/mailbox-text.ts";
 import { needsSmtpUtf8 } from "../address/mailbox-grammar.ts";
-import { type Attachment, makeMessage, withCrlf } from "../cli/send/outgoing-content.ts";
+import {
+  type Attachment,
+  describesBody,
+  makeMessage,
+  unstructuredField,
+  withCrlf,
+} from "../cli/send/outgoing-content.ts";
 import { resolveTargets } from "../cli/send/resolve-target.ts";
 import { ClockSteps } from "../lib/clock-steps.ts";
 import { isLoopback } from "../lib/ip-network.ts";
@@ -13,11 +19,15 @@ import { NodeFiles } from "../node/files/node-files.ts";
 import { NodeNetwork } from "../node/network/node-network.ts";
 import { SystemClock } from "../node/process/system-clock.ts";
 import { SystemRandom } from "../node/process/system-random.ts";
-import { setUpConnection } from "../outbound/connection-setup.ts";
+import { addressText, setUpConnection } from "../outbound/connection-setup.ts";
+import type { MessageNeeds } from "../outbound/delivery-needs.ts";
+import type { Setback } from "../outbound/delivery-verdict.ts";
+import { SendableForms } from "../outbound/sendable-form.ts";
 import type { SmtpClientConnection } from "../outbound/smtp-client-connection.ts";
 import { silentLog } from "../ports/log.ts";
 import type { TlsLevel } from "../route/next-hop.ts";
 import { nodeResolver } from "../server/plan/node-ports.ts";
+import type { ClientFailure } from "../smtp/client/failure.ts";
 import { failureText } from "../smtp/client/protocol.ts";
 import { STANDARD_TIMEOUTS } from "../smtp/client/timeouts.ts";
 import type { RecipientResult } from "../smtp/client/transaction.ts";
@@ -47,7 +57,10 @@ export interface OutgoingMail {
   readonly to: string | readonly string[];
   readonly subject?: string;
   readonly text?: string;
-  /** Further fields. One named as a field that is made (From, To, Subject, Date, Message-ID) replaces it. */
+  /**
+   * Further fields. One named as a field that is made (From, To, Subject, Date, Message-ID) replaces it; those of the body
+   * (MIME-Version, Content-Type, Content-Transfer-Encoding) cannot be given. Text beyond ASCII becomes encoded words (RFC 2047).
+   */
   readonly headers?: Readonly<Record<string, string>>;
   readonly attachments?: readonly Attachment[];
   /** A whole message instead (RFC 5322); line ends become CRLF. */
@@ -56,7 +69,7 @@ export interface OutgoingMail {
 
 export interface RefusedRecipient {
   readonly address: string;
-  /** 400 to 499: may be tried again. 500 to 599: not so. */
+  /** 400 to 499: temporary. 500 to 599: permanent. */
   readonly code: number;
   readonly reply: string;
 }
@@ -69,21 +82,29 @@ export interface Delivery {
   readonly reply: string;
 }
 
-/** Nobody got the message: no connection, no TLS as asked, no login, or every recipient was refused. */
+/** No recipient is known to have got the message: no connection, no TLS as asked, no login, or every recipient was refused. */
 export class SendError extends Error {
   override readonly name = "SendError";
   /** Sending again later may help (4yz, or no answer). */
   readonly isTemporary: boolean;
+  /** Of the reply that ended the session, if one did; what was said to a recipient is in `refused`. */
+  readonly replyCode: number | undefined;
   readonly refused: readonly RefusedRecipient[];
   /** The whole message had left when the connection broke: it may have arrived (RFC 5321 §4.5.3.2.6). */
   readonly mayHaveArrived: boolean;
 
   constructor(
     message: string,
-    facts: { isTemporary: boolean; refused?: readonly RefusedRecipient[]; mayHaveArrived?: boolean },
+    facts: {
+      isTemporary: boolean;
+      replyCode?: number | undefined;
+      refused?: readonly RefusedRecipient[];
+      mayHaveArrived?: boolean;
+    },
   ) {
     super(message);
     this.isTemporary = facts.isTemporary;
+    this.replyCode = facts.replyCode;
     this.refused = facts.refused ?? [];
     this.mayHaveArrived = facts.mayHaveArrived ?? false;
   }
@@ -110,7 +131,7 @@ export class SmtpClient implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Rejects with {@link SendError} unless one recipient at least was accepted; with TypeError where an address is none. */
+  /** Rejects with {@link SendError} unless one recipient at least was accepted; with TypeError for an invalid address. */
   send(mail: OutgoingMail): Promise<Delivery> {
     const sent = this.#turn.then(() => this.#send(mail));
     this.#turn = sent.catch(() => undefined);
@@ -118,10 +139,14 @@ export class SmtpClient implements AsyncDisposable {
   }
 
   /** Says QUIT once what was asked for is done. */
-  async close(): Promise<void> {
-    await this.#turn;
-    await this.#connection?.quit();
-    this.#connection = undefined;
+  close(): Promise<void> {
+    const closed = this.#turn.then(async () => {
+      const connection = this.#connection;
+      this.#connection = undefined;
+      await connection?.quit();
+    });
+    this.#turn = closed.catch(() => undefined);
+    return closed;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -136,27 +161,43 @@ export class SmtpClient implements AsyncDisposable {
     const from = sender === undefined ? "" : formatMailbox(sender);
     const bytes = this.#contentOf(mail, from, to);
     const connection = (this.#connection = this.#connection?.usable ? this.#connection : await this.#connect());
+    const needs: MessageNeeds = {
+      body: isAscii(bytes) ? "7BIT" : "8BITMIME",
+      smtpUtf8: [...mailboxes, ...(sender ? [sender] : [])].some((mailbox) => needsSmtpUtf8(mailbox)),
+      size: bytes.length,
+    };
+    const { body, parts } = await this.#formFor(connection, needs, bytes);
+    const size = parts.reduce((sum, part) => sum + part.length, 0);
+    const recipients = to.map((address) => ({ address }));
     const results = await connection.transact({
-      envelope: {
-        reversePath: from,
-        recipients: to.map((address) => ({ address })),
-        body: isAscii(bytes) ? "7BIT" : "8BITMIME",
-        smtpUtf8: [...mailboxes, ...(sender ? [sender] : [])].some((mailbox) => needsSmtpUtf8(mailbox)),
-        size: bytes.length,
-      },
-      content: { kind: "whole", parts: [bytes] },
+      envelope: { reversePath: from, recipients, body, smtpUtf8: needs.smtpUtf8, size },
+      content: { kind: "whole", parts },
     });
     return deliveryOf(to, results);
+  }
+
+  /** In 7 bits where the server lacks 8BITMIME, as deliveries do it. */
+  async #formFor(connection: SmtpClientConnection, needs: MessageNeeds, bytes: Buffer) {
+    const content = {
+      size: bytes.length,
+      chunks: async function* () {
+        yield bytes;
+      },
+      [Symbol.asyncDispose]: async () => {},
+    };
+    const original = { headerBlock: Buffer.alloc(0), body: needs.body, openContent: async () => content };
+    const forms = new SendableForms(original, { needs, mayConvert: true, signing: undefined });
+    const peer = { host: this.#options.host, address: addressText(connection.remote), tls: connection.tls };
+    const result = await forms.formFor(connection.capabilities, peer);
+    if (result.kind === "lack") throw new SendError(result.lack.reason, { isTemporary: false });
+    await using opened = await result.form.openContent();
+    return { body: result.form.body, parts: await Array.fromAsync(opened.chunks()) };
   }
 
   #contentOf(mail: OutgoingMail, from: string, to: readonly string[]): Buffer {
     if (mail.raw !== undefined) return withCrlf(Buffer.from(mail.raw));
     const { subject = "", text = "", headers = {}, attachments = [] } = mail;
-    const extra = Object.entries(headers).map(([name, value]) => {
-      if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name) || /[\r\n]/.test(value))
-        throw new TypeError(`the field ${JSON.stringify(name)} does not fit on one line`);
-      return `${name}: ${value}`;
-    });
+    const extra = Object.entries(headers).map(([name, value]) => fieldOf(name, value));
     const plan = { from, to, heloName: this.#options.heloName ?? "localhost" };
     return makeMessage({ subject, text, extra, attachments }, plan, { clock: this.#clock, random: this.#random });
   }
@@ -165,7 +206,7 @@ export class SmtpClient implements AsyncDisposable {
   async #connect(): Promise<SmtpClientConnection> {
     const { host, port = 587, timeoutMs = 30_000, auth, certificateAuthorities } = this.#options;
     const targets = await this.#targets(host, port);
-    let problem = `${host} has no address`;
+    let setback: Setback | undefined;
     for (const { endpoint, name } of targets) {
       const local = endpoint.kind === "unix" || isLoopback(endpoint.address);
       const result = await setUpConnection(
@@ -182,17 +223,18 @@ export class SmtpClient implements AsyncDisposable {
         },
       );
       if (result.kind === "ready") return result.connection;
-      problem = result.setback.reason;
-      const isTemporary = result.setback.kind === "deferred";
-      if (!result.tryNext) throw new SendError(problem, { isTemporary });
+      setback = result.setback;
+      if (!result.tryNext) break;
     }
-    throw new SendError(problem, { isTemporary: true });
+    if (setback === undefined) throw new SendError(`${host} has no address`, { isTemporary: true });
+    const replyCode = setback.diagnostic?.code;
+    throw new SendError(setback.reason, { isTemporary: !isFinal(setback), replyCode });
   }
 
   async #targets(host: string, port: number) {
     const ports = { log: silentLog, clock: this.#clock, random: this.#random, files: new NodeFiles() };
-    const resolver = await nodeResolver(undefined, ports);
     try {
+      const resolver = await nodeResolver(undefined, ports);
       return await resolveTargets({ server: { host, port }, to: [] }, { resolver: () => resolver });
     } catch (error) {
       throw new SendError(error instanceof Error ? error.message : String(error), { isTemporary: true });
@@ -204,6 +246,33 @@ function mailboxOf(text: string) {
   const mailbox = parseMailbox(text);
   if (mailbox === undefined) throw new TypeError(`${JSON.stringify(text)} is not an address such as ann@example.org`);
   return mailbox;
+}
+
+/** Fields with a syntax of their own (RFC 5322 §3.6), where an encoded word may not stand just anywhere (RFC 2047 §5). */
+const structured =
+  /^(?:(?:resent-)?(?:from|sender|to|cc|bcc|reply-to|date|message-id)|in-reply-to|references|received|return-path|(?:content|list)-.*)$/i;
+
+function fieldOf(name: string, value: string): string {
+  const shown = JSON.stringify(name);
+  if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name) || /[\r\n]/.test(value))
+    throw new TypeError(`${shown} is not a valid field name, or its value has a line break`);
+  if (describesBody(name))
+    throw new TypeError(`${shown} cannot be given: it follows from text and attachments; use raw to write it yourself`);
+  if (!/[^\0-\x7f]/.test(value)) return `${name}: ${value}`;
+  if (structured.test(name))
+    throw new TypeError(`the value of ${shown} is not ASCII: write names in it as encoded words (RFC 2047)`);
+  return unstructuredField(name, value);
+}
+
+/** Deliveries wait where our settings are at fault, as they can be mended; here they are the caller's, who must hear of it. */
+function isFinal({ kind, status, owner, diagnostic }: Setback): boolean {
+  if (diagnostic?.code !== undefined) return diagnostic.code >= 500;
+  const tlsIsNotOffered = status === "4.7.4";
+  return kind === "bounced" || owner === "our-authentication" || tlsIsNotOffered;
+}
+
+function isFinalFailure(failure: ClientFailure): boolean {
+  return failure.kind === "refused" ? failure.reply.code >= 500 : failure.kind === "bare-line-end";
 }
 
 function settingsOf(heloName: string, ms: number) {
@@ -222,14 +291,13 @@ function settingsOf(heloName: string, ms: number) {
 function deliveryOf(to: readonly string[], results: readonly RecipientResult[]): Delivery {
   const accepted: string[] = [];
   const refused: RefusedRecipient[] = [];
+  let broken: Extract<RecipientResult, { readonly kind: "broken" }> | undefined;
   let last: ReceivedReply | undefined;
   for (const [index, result] of results.entries()) {
     const address = to[index] ?? "";
     if (result.kind === "broken") {
-      if (accepted.length > 0) continue;
-      throw new SendError(failureText(result.failure), { isTemporary: true, mayHaveArrived: result.contentSent });
-    }
-    if (result.kind === "accepted") {
+      broken ??= result;
+    } else if (result.kind === "accepted") {
       accepted.push(address);
       last = result.reply;
     } else {
@@ -237,6 +305,12 @@ function deliveryOf(to: readonly string[], results: readonly RecipientResult[]):
     }
   }
   if (last !== undefined) return { accepted, refused, reply: replyText(last) };
+  if (broken !== undefined) {
+    const { failure, contentSent: mayHaveArrived } = broken;
+    const replyCode = failure.kind === "refused" ? failure.reply.code : undefined;
+    const isTemporary = !isFinalFailure(failure);
+    throw new SendError(failureText(failure), { isTemporary, replyCode, refused, mayHaveArrived });
+  }
   const said = refused.map(({ address, reply }) => `${address}: ${reply}`).join("; ");
   throw new SendError(`every recipient was refused: ${said}`, {
     isTemporary: refused.every(({ code }) => code < 500),

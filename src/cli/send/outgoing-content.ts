@@ -40,6 +40,8 @@ export async function contentMaker(
     const ready = contentOf(Buffer.concat([top, content]));
     return () => ready;
   }
+  const made = extra.map(fieldName).find(describesBody);
+  if (made !== undefined) throw usageError(`--header cannot set ${made}: it follows from the body and the attachments`);
   const attachments: Attachment[] = [];
   for (const name of given.texts("attach")) {
     attachments.push({ name: basename(name), bytes: Buffer.from(await readFileOf(name, messageBytesMax, context)) });
@@ -55,7 +57,7 @@ export async function contentMaker(
 
 export interface Attachment {
   readonly name: string;
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
 }
 
 interface MessageParts {
@@ -65,6 +67,17 @@ interface MessageParts {
   readonly attachments: readonly Attachment[];
 }
 
+/** Whether a field says how the body is to be read: {@link makeMessage} writes it, and it may be there only once. */
+export function describesBody(name: string): boolean {
+  return ["mime-version", "content-type", "content-transfer-encoding"].includes(asciiLowerCase(name));
+}
+
+/** Folded between the encoded words, because a line with one has at most 76 characters (RFC 2047 §2). */
+export function unstructuredField(name: string, text: string): string {
+  const words = encodeWords(text).replaceAll("?= =?", "?=\r\n =?");
+  return `${name}:${words !== text && name.length > 10 ? "\r\n" : ""} ${words}`;
+}
+
 export function makeMessage(
   parts: MessageParts,
   plan: Pick<SendPlan, "from" | "to" | "heloName">,
@@ -72,14 +85,14 @@ export function makeMessage(
 ): Buffer {
   const at = clock.now();
   const id = makeMessageId({ at, random: random.bytes(messageIdRandomBytes), host: plan.heloName });
-  const given = new Set(parts.extra.map((line) => asciiLowerCase(line.slice(0, line.indexOf(":")))));
+  const given = new Set(parts.extra.map((line) => asciiLowerCase(fieldName(line))));
   const standard = [
     `From: <${plan.from === "" ? `postmaster@${plan.heloName}` : plan.from}>`,
     `To: ${plan.to.map((address) => `<${address}>`).join(",\r\n ")}`,
-    `Subject: ${encodeWords(parts.subject.replaceAll(/[\r\n]+/g, " ")).replaceAll("?= =?", "?=\r\n =?")}`,
+    unstructuredField("Subject", parts.subject.replaceAll(/[\r\n]+/g, " ")),
     `Date: ${formatDate(at)}`,
     `Message-ID: ${id}`,
-  ].filter((line) => !given.has(asciiLowerCase(line.slice(0, line.indexOf(":")))));
+  ].filter((line) => !given.has(asciiLowerCase(fieldName(line))));
   const header = [...parts.extra, ...standard, "MIME-Version: 1.0"];
   const text = textPart(parts.text);
   if (parts.attachments.length === 0) return Buffer.from([...header, ...text].join("\r\n"));
@@ -88,6 +101,10 @@ export function makeMessage(
   const body = sections.map((section) => `--${boundary}\r\n${section}\r\n`).join("");
   header.push(`Content-Type: multipart/mixed; boundary="${boundary}"`, "", "");
   return Buffer.from(`${header.join("\r\n")}${body}--${boundary}--\r\n`);
+}
+
+function fieldName(line: string): string {
+  return line.slice(0, line.indexOf(":"));
 }
 
 /** ASCII with lines that fit goes as it is, everything else in base 64. */
@@ -115,8 +132,9 @@ function attachmentPart({ name, bytes }: Attachment): string[] {
   ];
 }
 
-function base64Lines(bytes: Buffer): string {
-  return bytes.toString("base64").replaceAll(/.{76}(?=.)/g, "$&\r\n");
+function base64Lines(bytes: Uint8Array): string {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString("base64").replaceAll(/.{76}(?=.)/g, "$&\r\n");
 }
 
 function checkedHeader(line: string): string {
