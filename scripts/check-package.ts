@@ -40,7 +40,7 @@ try {
 
   writeFileSync(
     path.join(folder, "posthaste.config.ts"),
-    'import { defineConfig } from "posthaste";\nimport "posthaste/node";\nimport "posthaste/ports";\nimport "posthaste/smtp";\nimport "posthaste/testing";\nexport default defineConfig({ hostname: "mail.example.org", data_dir: "data", domain: [{ name: "example.org" }] });\n',
+    'import { defineConfig } from "posthaste";\nimport "posthaste/node";\nimport "posthaste/ports";\nimport "posthaste/smtp";\nimport "posthaste/testing";\nimport type { MessageOrigin, ProgramAnswer, ReadableContent } from "posthaste";\nimport type { InboxMessage, TestServer } from "posthaste/testing";\nexport type Named = MessageOrigin | ProgramAnswer | ReadableContent | InboxMessage | TestServer;\nexport default defineConfig({ hostname: "mail.example.org", data_dir: "data", domain: [{ name: "example.org" }] });\n',
   );
   writeFileSync(
     path.join(folder, "tsconfig.json"),

@@ -106,6 +106,7 @@ export class InboxWaits {
     this.#waits.add(wait);
     const timer = this.#clock.setTimer(timeoutMs, () => wait.giveUp());
     const abandon = () => wait.giveUp();
+    if (signal?.aborted) abandon();
     signal?.addEventListener("abort", abandon, { once: true });
     try {
       await (this.#following ??= this.#beginToFollow());

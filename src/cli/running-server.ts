@@ -30,8 +30,11 @@ export interface RunningServer {
   readonly inbox?: Inbox;
   /** In development the log is held back until this is called, so that the screen comes first. */
   readonly showLog?: () => void;
-  /** Whole or not at all; both are logged. */
-  reload(): Promise<ReloadResult>;
+  /**
+   * Whole or not at all; both are logged. `read` gives the settings, also to later reloads once they are in force; absent:
+   * those in force are read again.
+   */
+  reload(read?: () => Promise<Settings>): Promise<ReloadResult>;
   /** Stops accepting, finishes or defers, flushes; resolves within `stop_within` and a little more. */
   stop(): Promise<void>;
 }

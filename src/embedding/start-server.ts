@@ -35,7 +35,10 @@ export interface ReceivedMessage {
   readonly attempt: number;
   /** Aborts when nobody waits for the handler any more. */
   readonly signal: AbortSignal;
-  /** The message in octets, as it arrived, under the fields that this server put on top. */
+  /**
+   * The message in octets, as it arrived, under the fields that this server put on top. Rejects when the spool cannot read
+   * the message, or no longer has it.
+   */
   raw(): Promise<Uint8Array>;
   /** Header, text, HTML, attachments, links and one-time codes. Rejects where {@link raw} does. */
   parsed(): Promise<ReadableContent>;
@@ -61,7 +64,8 @@ export function defer(reason: string, status: EnhancedStatus<4> = "4.3.0"): Prog
 export interface StartOptions {
   /**
    * Takes the mail of `[[domain]]`s instead of Maildirs; an explicit `[[route]]` still wins. It is called after the message is
-   * on the disk and its client has got the 250, for up to 16 messages at once, and again until it has answered.
+   * on the disk and its client has got the 250, for up to 16 messages at once, and again until it takes or refuses the
+   * message, or the message expires.
    */
   readonly onMessage?: MessageHandler;
   /** Default: warnings and errors, one readable line each, on standard error. */
@@ -93,8 +97,8 @@ export async function startServer(
 ): Promise<EmbeddedServer> {
   const { onMessage, onFailure = throwOutside, folder = process.cwd() } = options;
   const log = options.log ?? warningsOnStandardError();
-  let current = settings;
-  const read = () => readSettings(current, resolve(folder));
+  const base = resolve(folder);
+  const read = () => readSettings(settings, base);
   const checked = await read();
   const ports = await nodePorts(checked, { log, onSpoolGone: onFailure });
   const server = await createServer(
@@ -107,13 +111,11 @@ export async function startServer(
     admin: server.admin,
     address: (kind) => {
       const found = listeners.find((listener) => kind === undefined || listener.kind === kind);
-      if (found?.endpoint.kind !== "ip") throw new Error(`no ${kind ?? ""} listener has an IP address`);
+      if (found?.endpoint.kind !== "ip")
+        throw new Error(`no ${kind === undefined ? "" : `${kind} `}listener has an IP address`);
       return { host: found.endpoint.address, port: found.endpoint.port };
     },
-    reload: (next) => {
-      current = next ?? current;
-      return server.reload();
-    },
+    reload: (next) => server.reload(next && (() => readSettings(next, base))),
     stop: () => server.stop(),
     [Symbol.asyncDispose]: () => server.stop(),
   };
@@ -131,8 +133,20 @@ async function readSettings(given: SettingsInput | string, folder: string): Prom
 function programOf(handler: MessageHandler): Program {
   return {
     timeoutMs: handlerTimeoutMs,
-    take: async (job, { signal }) => (await handler(receivedMessage(job, signal))) ?? undefined,
+    take: async (job, { signal }) => answerOf(await handler(receivedMessage(job, signal))),
   };
+}
+
+/** JavaScript, and arrow functions without braces, return what types do not allow. */
+function answerOf(returned: unknown): ProgramAnswer {
+  if (returned === undefined || returned === null || isAnswer(returned)) return returned ?? undefined;
+  throw new TypeError("the handler returned neither nothing, refuse() nor defer()");
+}
+
+function isAnswer(returned: unknown): returned is NonNullable<ProgramAnswer> {
+  if (typeof returned !== "object" || returned === null) return false;
+  const { kind, status, reason } = returned as Record<string, unknown>;
+  return (kind === "refused" || kind === "deferred") && typeof status === "string" && typeof reason === "string";
 }
 
 function receivedMessage({ message, recipients, openContent }: DeliveryJob, signal: AbortSignal): ReceivedMessage {

@@ -43,9 +43,20 @@ test("in vain: says what was waited for, and what is there", async () => {
     inbox.waitFor({ to: "ann@example.org", subject: /code/ }, { timeoutMs: 20 }),
     (error: unknown) => {
       assert.ok(error instanceof MailTimeoutError);
-      assert.match(error.message, /^no message with to ann@example\.org, subject \/code\/ came within 20 ms/);
+      assert.match(error.message, /^no message to ann@example\.org with subject \/code\/ came within 20 ms/);
       assert.match(error.message, /the inbox has 1 \(newest: to bob@example\.org: "For Bob"\)$/);
       return true;
     },
   );
+});
+
+test("1,000 waits at once are the most; stopping ends them all at once, and later ones", async () => {
+  const inbox = await startTestServer();
+  const waits = Array.from({ length: 1_000 }, () => inbox.waitFor({}, { timeoutMs: 600_000 }));
+  const ended = Promise.allSettled(waits);
+  await assert.rejects(inbox.waitFor({}, { timeoutMs: 600_000 }), /^Error: too many calls of waitFor wait at once$/);
+  await inbox.stop();
+  const reasons = (await ended).map((outcome) => outcome.status === "rejected" && String(outcome.reason));
+  assert.deepEqual(new Set(reasons), new Set(["Error: the test server has stopped"]));
+  await assert.rejects(inbox.waitFor(), /^Error: the test server has stopped$/);
 });

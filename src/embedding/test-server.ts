@@ -77,6 +77,7 @@ export class TestServer implements AsyncDisposable {
   readonly smtp: { readonly host: string; readonly port: number; readonly secure: false };
   readonly #inbox: Inbox;
   readonly #resources: AsyncDisposable;
+  readonly #stopping = new AbortController();
 
   constructor(
     inbox: Inbox,
@@ -95,9 +96,22 @@ export class TestServer implements AsyncDisposable {
 
   /**
    * The newest message that matches, or else the next to arrive. Rejects with {@link MailTimeoutError}. A client that has its
-   * 250 finds its message at once.
+   * 250 finds its message at once. {@link stop} makes it reject.
    */
-  async waitFor(filter: MailFilter = {}, { timeoutMs = defaultTimeoutMs, after }: WaitOptions = {}): Promise<TestMail> {
+  async waitFor(filter: MailFilter = {}, options: WaitOptions = {}): Promise<TestMail> {
+    const { signal } = this.#stopping;
+    try {
+      return await this.#waitFor(filter, options, signal);
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    }
+  }
+
+  async #waitFor(
+    filter: MailFilter,
+    { timeoutMs = defaultTimeoutMs, after }: WaitOptions,
+    signal: AbortSignal,
+  ): Promise<TestMail> {
     const { list, matches } = compile(filter);
     const endMs = this.#inbox.now() + timeoutMs;
     let from = after?.id;
@@ -106,7 +120,8 @@ export class TestServer implements AsyncDisposable {
       for await (const mail of this.#matching(list, rangeAfter(from))) if (matches(mail)) return mail;
       from = newest?.id ?? from;
       const left = Math.max(0, endMs - this.#inbox.now());
-      const outcome = await this.#inbox.wait({ filter: list, ...rangeAfter(from), count: 1, timeoutMs: left });
+      const outcome = await this.#inbox.wait({ filter: list, ...rangeAfter(from), count: 1, timeoutMs: left, signal });
+      if (outcome.kind === "busy") throw new Error("too many calls of waitFor wait at once");
       if (outcome.kind !== "found") throw new MailTimeoutError(await this.#inVain(filter, timeoutMs));
     }
   }
@@ -130,6 +145,7 @@ export class TestServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new Error("the test server has stopped"));
     await this.#resources[Symbol.asyncDispose]();
   }
 
@@ -162,11 +178,15 @@ export class TestServer implements AsyncDisposable {
 
   async #inVain(filter: MailFilter, timeoutMs: number): Promise<string> {
     const { messages, total } = await this.#inbox.list({}, {}, 5);
-    const { where, ...words } = filter;
-    const wanted = Object.entries(words).map(([name, value]) => `${name} ${String(value)}`);
-    if (where !== undefined) wanted.push("a condition");
-    const there = messages.map(({ to, subject }) => `to ${to.join(", ")}: ${JSON.stringify(subject)}`).join("; ");
-    const what = wanted.length === 0 ? "no message" : `no message with ${wanted.join(", ")}`;
+    const { to, from, subject, where } = filter;
+    const what = [
+      "no message",
+      ...(to === undefined ? [] : [`to ${to}`]),
+      ...(from === undefined ? [] : [`from ${from || "<>"}`]),
+      ...(subject === undefined ? [] : [`with subject ${String(subject)}`]),
+      ...(where === undefined ? [] : ["that meets the condition"]),
+    ].join(" ");
+    const there = messages.map((mail) => `to ${mail.to.join(", ")}: ${JSON.stringify(mail.subject)}`).join("; ");
     return `${what} came within ${timeoutMs} ms; the inbox has ${total}${total === 0 ? "" : ` (newest: ${there})`}`;
   }
 }

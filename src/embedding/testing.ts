@@ -4,7 +4,8 @@ export {
   MailTimeoutError,
   startTestServer,
   type TestMail,
-  TestServer,
+  type TestServer,
   type TestServerOptions,
   type WaitOptions,
 } from "./test-server.ts";
+export type { InboxMessage } from "../admin/inbox.ts";

@@ -115,6 +115,12 @@ export const deliveryEvents = {
     "It waits in the queue and is tried again.",
     { message, where: text("The route."), error },
   ),
+  "program-failed": declare(
+    "warn",
+    "The program that runs the server and takes its mail threw an error, gave an answer that is none, or did not answer in time.",
+    "The message waits in the queue and is handed to the program again: correct the program.",
+    { message, error },
+  ),
   "routing-failed": declare(
     "warn",
     "A recipient's route cannot be used because of this machine or its settings: the host of a `[[route]]` has no address or is this server, or something failed here. The event has the route and the cause.",

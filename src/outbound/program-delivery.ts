@@ -47,9 +47,9 @@ export class ProgramDelivery implements DeliveryAgent {
     const program = this.#program;
     if (program === undefined) return deferred("no program takes mail here");
     const givenUp = new AbortController();
-    const { promise: over, resolve: giveUp } = Promise.withResolvers<ProgramAnswer>();
+    const { promise: over, resolve: giveUp, reject: fail } = Promise.withResolvers<ProgramAnswer>();
     const timer = this.#clock.setTimer(program.timeoutMs, () =>
-      giveUp(deferred(`the program did not answer within ${program.timeoutMs / 1000} s`)),
+      fail(new Error(`it did not answer within ${program.timeoutMs / 1000} s`)),
     );
     const stop = () => giveUp(deferred("the server is stopping", "4.3.2"));
     if (stopping.aborted) stop();
@@ -58,7 +58,7 @@ export class ProgramDelivery implements DeliveryAgent {
       return await Promise.race([over, program.take(job, { signal: givenUp.signal })]);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
-      this.#log.event("local-delivery-failed", { message: job.message.id, where: job.hop.description, error: text });
+      this.#log.event("program-failed", { message: job.message.id, error: text });
       return deferred(`the program failed: ${text}`);
     } finally {
       timer.cancel();

@@ -106,7 +106,7 @@ const recipients = {
     {
       meaning:
         "The recipient looks like a reverse-path that this server rewrote (SRS), but none of its keys signed it.",
-      next: "Nothing, as a rule: it is spam. After a restore from an old backup, newer keys may be missing.",
+      next: "Usually nothing: it is spam. After a restore from an old backup, newer keys may be missing.",
     },
   ),
   "forwarding-address-expired": refusal(550, "5.1.1", "This forwarding address has expired", {

@@ -1,5 +1,5 @@
 /** A reload of a running server: the settings are read anew, and then every part has them, or none. */
-import type { ReloadResult } from "../../cli/running-server.ts";
+import type { ReloadResult, RunningServer, ServerPlan } from "../../cli/running-server.ts";
 import { ConfigError } from "../../config/config-problem.ts";
 import { needsRestart } from "../../config/settings-views.ts";
 import { InTurn } from "../../lib/in-turn.ts";
@@ -7,15 +7,21 @@ import type { Opening } from "./part.ts";
 import { logTrouble } from "../../spool/spool-trouble.ts";
 
 /** Two reloads at once (a signal and a request, or two of either) would mix their settings: the second one waits. */
-export function reloadInTurn(opening: Opening): () => Promise<ReloadResult> {
+export function reloadInTurn(opening: Opening): RunningServer["reload"] {
   const turns = new InTurn();
-  return () => turns.run(() => reload(opening));
+  let inForce = opening.plan.reload;
+  const readAndApply = async (read = inForce) => {
+    const result = await reload(opening, read);
+    if (result.ok) inForce = read;
+    return result;
+  };
+  return (read) => turns.run(() => readAndApply(read));
 }
 
-async function reload({ plan, settings, ports: { log }, parts }: Opening): Promise<ReloadResult> {
-  if (!plan.reload) return { ok: false, error: "this server has no configuration file" };
+async function reload({ settings, ports: { log }, parts }: Opening, read: ServerPlan["reload"]): Promise<ReloadResult> {
+  if (!read) return { ok: false, error: "this server has no configuration file" };
   try {
-    const next = await plan.reload();
+    const next = await read();
     // What only a restart changes is still as it was at the start.
     const fixed = needsRestart(settings, next);
     if (fixed !== undefined) throw new Error(fixed);
