@@ -31,7 +31,7 @@ export function originOfSettings(settings: Settings): (setting: string) => strin
   };
 }
 
-/** What the entries of `user`, `alias`, `domain` and `dmarc.override` are told apart by. */
+/** Keys that identify an entry of `user`, `alias`, `domain` or `dmarc.override`. */
 const naming = ["address", "name", "domain"];
 
 /** Where in its list each entry stands. Asked for each recipient that is accepted, of lists with thousands of users. */

@@ -69,7 +69,7 @@ test("a port where nobody listens is temporary, a name that cannot be looked up 
   });
 });
 
-test("a lone CR is final, and the recipients refused so far are told", async () => {
+test("a lone CR is final, and the error lists the recipients refused so far", async () => {
   const script: PeerScript = { answer: ({ line }) => (/^RCPT.*bob/.test(line) ? "550 5.1.1 no Bob" : undefined) };
   const error = await refusal(script, {}, { to: ["ann@example.org", "bob@example.org"], raw: "Subject: a\n\nb\rc\n" });
   assert.equal(error.isTemporary, false);

@@ -43,7 +43,7 @@ test("a handler gets accepted mail, again after it deferred or threw, until it t
   assert.deepEqual(calls[0]?.envelope, { from: "", to: mail.to });
 });
 
-test("a refusal is for good: the handler is not asked again, and a local sender gets a report", async () => {
+test("a refusal is final: the handler is not called again, and a local sender gets a report", async () => {
   await using folder = await temporaryFolder();
   const reported = Promise.withResolvers<string>();
   const asked: string[] = [];
@@ -84,7 +84,7 @@ test("settings that a reload refused are not read again, and reloads at once do 
   );
 });
 
-test("an address that is not there is told by its kind, or without one", async () => {
+test("an error about a missing address names the kind of listener, if one was asked for", async () => {
   await using folder = await temporaryFolder();
   const socket: SettingsInput = { ...settings, listener: [{ kind: "lmtp", listen: "unix:lmtp.sock" }] };
   await using server = await startServer(socket, { folder: folder.path, log: silentLog });
@@ -92,7 +92,7 @@ test("an address that is not there is told by its kind, or without one", async (
   assert.throws(() => server.address("mx"), /^Error: no mx listener has an IP address$/);
 });
 
-test("wrong settings are told all at once, and nothing stays open", async () => {
+test("all problems of wrong settings are reported at once, and nothing stays open", async () => {
   await using folder = await temporaryFolder();
   const wrong = { hostname: "not a name", data_dir: "data", listener: [{ kind: "smtp" }] };
   await assert.rejects(startServer(wrong as never, { folder: folder.path }), (error: unknown) => {

@@ -29,7 +29,7 @@ export interface ReceivedMessage {
   readonly receivedAt: number;
   /** Who brought it: listener, client address, login, TLS. */
   readonly origin: MessageOrigin;
-  /** DMARC speaks against it (RFC 9989). */
+  /** In a Maildir it would go to Junk: DMARC (RFC 9989) or another policy quarantined it. */
   readonly isJunk: boolean;
   /** The handler is called for the first time (1), the second (2), … */
   readonly attempt: number;

@@ -31,7 +31,7 @@ export const messageEvents = {
   ),
   "content-repaired": declare(
     "info",
-    "Bare LF or CR in content was made CRLF, as the listener's bare_line_ends says, or an mbox line ahead of the header was left out; `repairs` tells which.",
+    "The server changed bare LF or CR in the content to CRLF, as `bare_line_ends` of the listener says, or removed an mbox line above the header; `repairs` says which.",
     "A signature that the client made over bare line ends no longer verifies.",
     { message, repairs: texts("What was repaired: `bare-lf`, `bare-cr`, `mbox-line`."), hint },
   ),

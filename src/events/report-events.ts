@@ -18,7 +18,7 @@ export const reportEvents = {
       recipients: toldOf,
     },
   ),
-  "report-withheld": declare("info", "No report was made, for the reason given.", "Nothing.", {
+  "report-withheld": declare("info", "The server sent no report, for the reason given.", "Nothing.", {
     message,
     to: text("The reverse-path of the message."),
     recipients: toldOf,

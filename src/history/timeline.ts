@@ -42,10 +42,10 @@ function detailsOf(event: HistoryEvent): Pick<TimelineEntry, "details"> {
   return details.length === 0 ? {} : { details };
 }
 
-/** Recipients of one message whose acceptance is told; `--json` has all of them. */
+/** Recipients of one message whose acceptance is shown; `--json` has all of them. */
 const decisionsTold = 5;
 
-/** Why a recipient was taken, as it was recorded; the reasons of other versions are told by name. */
+/** Why a recipient was taken, as it was recorded; reasons of other versions are shown by name. */
 function decisionSentence({ address, reason, setting, settingAt, rule }: RecordedDecision): string {
   const words: Readonly<Record<string, string>> = acceptances;
   const places = [setting, settingAt].filter((part) => part !== undefined).map(plain);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
-import { QueueFixture, relayed, ScriptedAgent, unreachable } from "../testing/queue-fixture.ts";
+import { agentForAll, QueueFixture, relayed, ScriptedAgent, unreachable } from "../testing/queue-fixture.ts";
 
 const minute = 60_000;
 const lost: DeliveryOutcome = {
@@ -29,15 +29,7 @@ function fragile(site: "answered" | undefined, deliveriesPerSite = 1) {
   const agent = new FragileAgent();
   agent.site = site;
   agent.answer = (_, { address }) => (address.startsWith("poison") ? lost : relayed);
-  const agents = {
-    smtp: agent,
-    lmtp: agent,
-    maildir: agent,
-    program: agent,
-    capture: agent,
-    reports: agent,
-    discard: agent,
-  };
+  const agents = agentForAll(agent);
   const fixture = new QueueFixture({ settings: { deliveries_per_site: deliveriesPerSite }, options: { agents } });
   fixture.queue.start();
   return { fixture, agent };

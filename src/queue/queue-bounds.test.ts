@@ -3,7 +3,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Router, RouteResult } from "../route/router.ts";
 import type { ClaimedMessage, ClaimRequest, Settlement, Spool, StoredRecipient } from "../spool/spool.ts";
-import { deferredReply, newMessage, QueueFixture, relayed, smtpHop, unreachable } from "../testing/queue-fixture.ts";
+import {
+  agentForAll,
+  deferredReply,
+  newMessage,
+  QueueFixture,
+  relayed,
+  smtpHop,
+  unreachable,
+} from "../testing/queue-fixture.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import type { DeliveryAgent } from "./delivery-agent.ts";
 
@@ -71,15 +79,7 @@ for (let seed = 1; seed <= 20; seed++) {
       settings: { ready: 80, deliveries: 30, deliveries_per_site: 4 },
       options: {
         router,
-        agents: {
-          smtp: agent,
-          lmtp: agent,
-          maildir: agent,
-          program: agent,
-          capture: agent,
-          reports: agent,
-          discard: agent,
-        },
+        agents: agentForAll(agent),
       },
       wrapSpool: (spool) =>
         spying(

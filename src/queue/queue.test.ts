@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  agentForAll,
   type Answer,
   bouncedReply,
   deferredReply,
@@ -315,15 +316,7 @@ test("an agent that throws, or forgets a recipient, only defers", async () => {
   const forgetful = { deliver: async () => ({ outcomes: [] }), close: async () => {} };
   const other = new QueueFixture({
     options: {
-      agents: {
-        smtp: forgetful,
-        lmtp: forgetful,
-        maildir: forgetful,
-        capture: forgetful,
-        reports: forgetful,
-        program: forgetful,
-        discard: forgetful,
-      },
+      agents: agentForAll(forgetful),
     },
   });
   other.queue.start();

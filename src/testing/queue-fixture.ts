@@ -5,6 +5,7 @@
 import { crc32 } from "node:zlib";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
+import type { DeliveryAgents } from "../queue/deliveries.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
 import { Queue, type QueueOptions } from "../queue/queue.ts";
 import type { ReportMaker } from "../queue/concluder.ts";
@@ -18,6 +19,19 @@ import type { ForwardedForm, NewMessage, NewRecipient, Spool, StoredMessage, Sto
 import { CollectingLog } from "./collecting-log.ts";
 import { ManualClock, settle } from "./manual-clock.ts";
 import { SeededRandom } from "./seeded-random.ts";
+
+/** The same agent for next hops of every kind. */
+export function agentForAll(agent: DeliveryAgent): DeliveryAgents {
+  return {
+    smtp: agent,
+    lmtp: agent,
+    maildir: agent,
+    program: agent,
+    capture: agent,
+    reports: agent,
+    discard: agent,
+  };
+}
 
 export const plainFacts: MessageFacts = {
   receivedCount: 1,
@@ -261,15 +275,7 @@ export class QueueFixture {
     this.queue = new Queue({
       spool: this.spool,
       router: this.router,
-      agents: {
-        smtp: agent,
-        lmtp: agent,
-        maildir: agent,
-        program: agent,
-        capture: agent,
-        reports: agent,
-        discard: agent,
-      },
+      agents: agentForAll(agent),
       reporter: this.reporter,
       clock: this.clock,
       random: this.random,

@@ -1,6 +1,6 @@
 /**
- * EHLO, HELO and LHLO. No policy of ours refuses for the name (RFC 5321 §4.1.4): what it says about the client is for those
- * that look at the whole message.
+ * EHLO, HELO and LHLO. No built-in policy refuses a client because of the name (RFC 5321 §4.1.4): the name is a hint for
+ * policies that look at the whole message.
  */
 import { whenReady } from "../../lib/when-ready.ts";
 import type { HelloEvent } from "../../smtp/server/event.ts";
