@@ -23,6 +23,9 @@ const secretBytesMax = 65_536;
 /** Room for any sentence of ours and a list of all known keys. */
 const messageLengthMax = 1500;
 
+/** Settings that a module or a program gives have no lines. */
+const nowhere = () => undefined;
+
 export interface ConfigSources {
   readonly files: Files;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -59,7 +62,7 @@ export async function loadSettings(file: string, sources: ConfigSources): Promis
  * start there. Throws {@link ConfigError} with all that is wrong.
  */
 export async function checkSettings(value: SettingsInput, folder: string, sources: Sources): Promise<Settings> {
-  return (await loadedSettings({ file: "settings", folder, value, positionOf: () => undefined }, sources)).settings;
+  return (await loadedSettings({ file: "settings", folder, value, positionOf: nowhere }, sources)).settings;
 }
 
 async function loadedSettings(document: ConfigDocument, sources: Sources): Promise<LoadedSettings> {
@@ -80,7 +83,7 @@ async function loadedSettings(document: ConfigDocument, sources: Sources): Promi
     const unusable = await dataDirProblem(parsed.data.data_dir, sources.files);
     if (unusable !== undefined) report("config-data-dir", ["data_dir"], unusable);
     if (problems.length === 0) {
-      rememberOrigin(parsed.data, document);
+      if (document.positionOf !== nowhere) rememberOrigin(parsed.data, document);
       return { settings: parsed.data, file, positionOf: document.positionOf };
     }
   }
@@ -123,7 +126,7 @@ async function importDocument(file: string, { importModule }: ConfigSources): Pr
   if (!isTable(value)) {
     throw fail("the default export of the module is not a configuration; write `export default defineConfig({ … })`");
   }
-  return { file, folder: dirname(file), value, positionOf: () => undefined };
+  return { file, folder: dirname(file), value, positionOf: nowhere };
 }
 
 /** Secrets become their text, relative paths absolute ones. */

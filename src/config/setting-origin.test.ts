@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MemoryFiles } from "../testing/memory-files.ts";
-import { loadSettings } from "./load-settings.ts";
+import { checkSettings, loadSettings } from "./load-settings.ts";
 import { originOfSettings } from "./setting-origin.ts";
 
 const text = `hostname = "mail.example.org"
@@ -40,4 +40,17 @@ test("a setting is found by the name that decisions give it, in the file, by def
     "postmaster always exists": undefined,
   };
   for (const [setting, place] of Object.entries(expected)) assert.equal(at(setting), place, setting);
+});
+
+test("settings of a module and of a program have no place, and are not called defaults", async () => {
+  const files = new MemoryFiles();
+  const listener = [{ kind: "mx" as const }];
+  const settings = { hostname: "mail.example.org", data_dir: "/data", listener, limits: { connections: 7 } };
+  const loaded = await loadSettings("/etc/posthaste.config.js", {
+    files,
+    environment: {},
+    importModule: async () => ({ default: settings }),
+  });
+  const given = await checkSettings(settings, "/etc", { files, environment: {} });
+  for (const each of [loaded.settings, given]) assert.equal(originOfSettings(each)("limits.connections"), undefined);
 });

@@ -10,14 +10,14 @@ interface Origin {
 
 const origins = new WeakMap<Settings, Origin>();
 
-/** Called once for settings that were read from a file. */
+/** Called once for settings that were read from a file whose lines are known. */
 export function rememberOrigin(settings: Settings, origin: Origin): void {
   origins.set(settings, origin);
 }
 
 /**
  * Takes a setting as decisions name it (`limits.connections`, `user ann@example.org`, `dmarc.override example.org`); gives
- * file and line, or `default`. undefined: it stands in no file, as users whom a command added.
+ * file and line, or `default`. undefined: it stands in no file, as users whom a command added, or in one without lines: a module, a program.
  */
 export function originOfSettings(settings: Settings): (setting: string) => string | undefined {
   const entries = new EntryIndex();
@@ -26,7 +26,8 @@ export function originOfSettings(settings: Settings): (setting: string) => strin
     if (path === undefined) return undefined;
     const origin = origins.get(settings);
     const position = origin?.positionOf(path);
-    if (origin === undefined || position === undefined) return path.length > 1 ? "default" : undefined;
+    if (origin === undefined) return undefined;
+    if (position === undefined) return path.length > 1 ? "default" : undefined;
     return `${origin.file}:${position.line}`;
   };
 }
