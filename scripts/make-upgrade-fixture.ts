@@ -6,16 +6,16 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { gzipSync } from "node:zlib";
-import { FORMAT_VERSION } from "../src/node/spool/schema.ts";
+import { formatVersion } from "../src/node/spool/schema.ts";
 import { SqliteBench } from "../test/contract/sqlite-harness.ts";
 import { fixtureVersions, namespacesOf, packed, spoolsFolder, tellingOf } from "../test/upgrade/fixture.ts";
 import { tellStory } from "../test/upgrade/story.ts";
 
-const target = path.join(spoolsFolder, `v${FORMAT_VERSION}`);
-if (fixtureVersions().includes(FORMAT_VERSION)) {
+const target = path.join(spoolsFolder, `v${formatVersion}`);
+if (fixtureVersions().includes(formatVersion)) {
   if (!process.argv.includes("--again")) {
     console.error(
-      `there is a fixture of format ${FORMAT_VERSION}; --again replaces it, if the format was never released`,
+      `there is a fixture of format ${formatVersion}; --again replaces it, if the format was never released`,
     );
     process.exit(1);
   }
@@ -42,4 +42,4 @@ for (const name of ["spool.db", ...globSync("content/??/*.eml", { cwd: image })]
 const opened = await bench.open(image);
 const expected = await tellingOf(opened, namespaces);
 writeFileSync(path.join(target, "expected.json"), `${JSON.stringify(expected, undefined, 2)}\n`);
-console.log(`${path.relative(process.cwd(), target)}: a spool of format ${FORMAT_VERSION}`);
+console.log(`${path.relative(process.cwd(), target)}: a spool of format ${formatVersion}`);

@@ -17,6 +17,7 @@ const banned: readonly (readonly [RegExp, string])[] = [
   ],
   [new RegExp(`@ts-${"ignore"}|@ts-${"expect-error"}|oxlint-${"disable"}|eslint-${"disable"}`), "mend the cause"],
   [new RegExp(`\\b(test|describe|it)\\.${"only"}\\(`), "the other tests would not run"],
+  [/^\s*(?:export )?const [A-Z][A-Z0-9_]+\b/, "a constant is named like a variable, with its unit last: idleTimeoutMs"],
   [
     new RegExp(`\\bskip\\((["'\`])no (?:conformance )?${"data"}`),
     "vectorPath or readVectors of src/testing/conformance-data.ts, whose skips the summary counts",

@@ -5,9 +5,9 @@
 export const flows = ["relay", "large", "inbound", "submission", "forward", "bounce", "faulty"] as const;
 export type Flow = (typeof flows)[number];
 
-const ACKNOWLEDGED = 1;
-const ARRIVED = 2;
-const REPORTED = 4;
+const acknowledged = 1;
+const arrived = 2;
+const reported = 4;
 const flowShift = 4;
 
 /** Far enough into content for everything that servers write above the field. */
@@ -46,10 +46,10 @@ export class Ledger {
 
   acknowledged(number: number): void {
     const state = this.#states[number] ?? 0;
-    this.#states[number] = state | ACKNOWLEDGED;
+    this.#states[number] = state | acknowledged;
     this.#counts.acknowledged++;
     // It may be there before its reply is.
-    if ((state & (ARRIVED | REPORTED)) === 0) this.#counts.owed++;
+    if ((state & (arrived | reported)) === 0) this.#counts.owed++;
   }
 
   /** Content came out of the server: a copy, or (`report`) what tells its sender of a failure. */
@@ -57,11 +57,11 @@ export class Ledger {
     const number = numberIn(content);
     if (number === undefined || number >= this.#next) throw new Error("something came that nobody sent");
     const state = this.#states[number] ?? 0;
-    if ((state & (ARRIVED | REPORTED)) === 0) {
-      if ((state & ACKNOWLEDGED) !== 0) this.#counts.owed--;
+    if ((state & (arrived | reported)) === 0) {
+      if ((state & acknowledged) !== 0) this.#counts.owed--;
     } else if (flows[state >> flowShift] === "faulty") this.#counts.extraCopiesOfFaulty++;
     else this.#counts.extraCopies++;
-    this.#states[number] = state | (report ? REPORTED : ARRIVED);
+    this.#states[number] = state | (report ? reported : arrived);
     if (report) this.#counts.reported++;
     else this.#counts.arrived++;
   }
@@ -71,7 +71,7 @@ export class Ledger {
     const owed: string[] = [];
     for (let number = 0; number < this.#next && owed.length < limit; number++) {
       const state = this.#states[number] ?? 0;
-      if ((state & (ACKNOWLEDGED | ARRIVED | REPORTED)) === ACKNOWLEDGED) {
+      if ((state & (acknowledged | arrived | reported)) === acknowledged) {
         owed.push(`${number} (${flows[state >> flowShift] ?? ""})`);
       }
     }

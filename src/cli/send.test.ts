@@ -2,7 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { TestTerminal, type TestContextOptions } from "../testing/cli-terminal.ts";
-import { type PeerScript, ScriptedPeer, STALL } from "../testing/scripted-peer.ts";
+import { type PeerScript, ScriptedPeer, stall } from "../testing/scripted-peer.ts";
 import { progressText } from "./progress-bar.ts";
 import { withCrlf } from "./send/outgoing-content.ts";
 import { percentile } from "./send/send-many.ts";
@@ -242,7 +242,7 @@ test("an interrupted send ends at once, connecting or waiting for a reply", asyn
     const script: PeerScript = {
       answer: () => {
         stop.abort(new Error("stopped by SIGINT"));
-        return STALL;
+        return stall;
       },
     };
     const { code } = await sending(script, words, { overrides: { interrupted: stop.signal } });

@@ -29,7 +29,7 @@ import type { TlsLevel } from "../route/next-hop.ts";
 import { nodeResolver } from "../server/plan/node-ports.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import { failureText } from "../smtp/client/protocol.ts";
-import { STANDARD_TIMEOUTS } from "../smtp/client/timeouts.ts";
+import { standardTimeouts } from "../smtp/client/timeouts.ts";
 import type { RecipientResult } from "../smtp/client/transaction.ts";
 import { type ReceivedReply, replyText } from "../smtp/reply-reader.ts";
 
@@ -276,7 +276,7 @@ function isFinalFailure(failure: ClientFailure): boolean {
 }
 
 function settingsOf(heloName: string, ms: number) {
-  const { dataBlockMs, dataTerminationMs, quitMs, transactionMs } = STANDARD_TIMEOUTS;
+  const { dataBlockMs, dataTerminationMs, quitMs, transactionMs } = standardTimeouts;
   const untilContent = { greetingMs: ms, helloMs: ms, startTlsMs: ms, authenticationMs: ms, mailMs: ms };
   return {
     ...{ heloName, bindAddresses: [], keepIdleMs: 0, messagesPerConnection: Number.POSITIVE_INFINITY },

@@ -15,7 +15,7 @@ export {
 export type { Capabilities } from "../smtp/client/capabilities.ts";
 export type { ClientFailure } from "../smtp/client/failure.ts";
 export { type ClientEvent, ClientProtocol, type ClientProtocolOptions } from "../smtp/client/protocol.ts";
-export { type ClientTimeouts, STANDARD_TIMEOUTS } from "../smtp/client/timeouts.ts";
+export { type ClientTimeouts, standardTimeouts } from "../smtp/client/timeouts.ts";
 export type { OutgoingTransaction, RecipientResult } from "../smtp/client/transaction.ts";
 export { type Reply, reply } from "../smtp/reply.ts";
 export { type ReceivedReply, replyText } from "../smtp/reply-reader.ts";

@@ -24,9 +24,9 @@ interface Parked {
 }
 
 /** Idle connections of all sites together; each costs a file descriptor here and a process at the peer. */
-const PARKED_MAX = 500;
+const parkedMax = 500;
 /** Connections that wait for the answer to QUIT, up to five seconds each. Beyond them a connection is closed without it. */
-const QUITTING_MAX = 500;
+const quittingMax = 500;
 
 export class ConnectionReuse {
   readonly #clock: Clock;
@@ -64,7 +64,7 @@ export class ConnectionReuse {
 
   /** Keeps the session for `idleMs`, then says QUIT. */
   park(key: string, session: OpenSession, idleMs: number): void {
-    if (this.#closed || idleMs <= 0 || this.#count >= PARKED_MAX) return this.quit(session);
+    if (this.#closed || idleMs <= 0 || this.#count >= parkedMax) return this.quit(session);
     const entry: Parked = { session, until: this.#clock.monotonicMs() + idleMs };
     const parked = this.#parked.get(key);
     if (parked === undefined) this.#parked.set(key, [entry]);
@@ -75,7 +75,7 @@ export class ConnectionReuse {
 
   /** Says QUIT where the server can read it, and owns the wait for its answer. */
   quit({ connection }: Pick<OpenSession, "connection">): void {
-    if (!connection.mayQuit || this.#quitting.size >= QUITTING_MAX) return connection.destroy();
+    if (!connection.mayQuit || this.#quitting.size >= quittingMax) return connection.destroy();
     const quitting = connection.quit().finally(() => {
       connection.destroy();
       this.#quitting.delete(quitting);

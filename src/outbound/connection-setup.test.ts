@@ -2,11 +2,11 @@ import { test } from "node:test";
 import { ClockSteps } from "../lib/clock-steps.ts";
 import assert from "node:assert/strict";
 import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
-import { STANDARD_TIMEOUTS } from "../smtp/client/timeouts.ts";
+import { standardTimeouts } from "../smtp/client/timeouts.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork, type TlsOutcome } from "../testing/memory-network.ts";
-import { CLOSE, ScriptedPeer, STALL, type PeerScript } from "../testing/scripted-peer.ts";
+import { close, ScriptedPeer, stall, type PeerScript } from "../testing/scripted-peer.ts";
 import { ConnectionReuse } from "./connection-reuse.ts";
 import { setUpConnection, type SetupResult } from "./connection-setup.ts";
 
@@ -83,7 +83,7 @@ async function setUp(options: Case): Promise<Seen> {
         addressesPerAttempt: 2,
         connectTimeoutMs: 30_000,
         tlsTimeoutMs: 30_000,
-        timeouts: STANDARD_TIMEOUTS,
+        timeouts: standardTimeouts,
         refusalPatienceMs: 4 * 3_600_000,
       },
       signal: new AbortController().signal,
@@ -141,10 +141,10 @@ test("TLS-008 TLS-010, trap 9: every level against every way that TLS can go", a
 
 test("a server that stalls or dies between STARTTLS and the second EHLO is asked once more in clear", async () => {
   for (const [verb, answer] of [
-    ["STARTTLS", CLOSE],
-    ["STARTTLS", STALL],
-    ["EHLO", CLOSE],
-    ["EHLO", STALL],
+    ["STARTTLS", close],
+    ["STARTTLS", stall],
+    ["EHLO", close],
+    ["EHLO", stall],
   ] as const) {
     const script: PeerScript = {
       ...withTls,
@@ -161,7 +161,7 @@ test("a server that stalls or dies between STARTTLS and the second EHLO is asked
 test("the fall-back happens once: a second failure is the address's", async () => {
   const script: PeerScript = {
     ...withTls,
-    answer: ({ verb, session }) => (session === 1 && verb === "EHLO" ? CLOSE : undefined),
+    answer: ({ verb, session }) => (session === 1 && verb === "EHLO" ? close : undefined),
   };
   const seen = await setUp({ tls: "opportunistic", script, handshake: failed });
   assert.equal(seen.ending, "deferred 4.4.2");
@@ -169,7 +169,7 @@ test("the fall-back happens once: a second failure is the address's", async () =
 });
 
 test("HELO follows where EHLO was hung up on, unless TLS or a login is needed, and only once", async () => {
-  const onEhlo: PeerScript = { answer: ({ verb }) => (verb === "EHLO" ? CLOSE : undefined) };
+  const onEhlo: PeerScript = { answer: ({ verb }) => (verb === "EHLO" ? close : undefined) };
   for (const [tls, ending, log] of [
     ["none", "clear", []],
     ["opportunistic", "clear", ["tls-fell-back"]],
@@ -185,17 +185,17 @@ test("HELO follows where EHLO was hung up on, unless TLS or a login is needed, a
   // Any server hangs up once in a while, and HELO would take its TLS and its extensions away.
   const first = await setUp({ tls: "opportunistic", script: onEhlo, firstAttempt: true });
   assert.deepEqual([first.ending, first.peer.verbs], ["deferred 4.4.2", ["EHLO"]]);
-  const onBoth: PeerScript = { answer: () => CLOSE };
+  const onBoth: PeerScript = { answer: () => close };
   const seen = await setUp({ tls: "opportunistic", script: onBoth });
   assert.deepEqual([seen.ending, seen.peer.verbs], ["deferred 4.4.2", ["EHLO", "HELO"]]);
-  const silent = await setUp({ tls: "opportunistic", script: { answer: () => STALL } });
+  const silent = await setUp({ tls: "opportunistic", script: { answer: () => stall } });
   assert.deepEqual([silent.ending, silent.peer.verbs], ["deferred 4.4.2", ["EHLO"]]);
 });
 
 test("whoever is left without mail is told QUIT where it can read it", async () => {
   const noTls = await setUp({ tls: "required", script: withoutTls });
   assert.deepEqual(noTls.peer.verbs, ["EHLO", "QUIT"]);
-  const refuses = await setUp({ tls: "none", script: { answer: ({ verb }) => (verb === "QUIT" ? STALL : "554 no") } });
+  const refuses = await setUp({ tls: "none", script: { answer: ({ verb }) => (verb === "QUIT" ? stall : "554 no") } });
   assert.deepEqual(refuses.peer.verbs, ["EHLO", "HELO", "QUIT"]);
   const busy = await setUp({ tls: "none", script: { greeting: { reply: "421 4.3.2 busy", close: true } } });
   assert.deepEqual(busy.peer.verbs, []);

@@ -125,7 +125,7 @@ async function attempt(target: Target, context: SetupContext, manner: Manner): P
     return connectFailed(error, target, context, peer);
   }
   // Asked to stop: whatever step is under way ends now; nothing has been handed over yet.
-  const stop = (): void => connection.abandon(STOPPED);
+  const stop = (): void => connection.abandon(stopped);
   context.signal.addEventListener("abort", stop, { once: true });
   try {
     const result = await converse(connection, target, context, manner, peer);
@@ -136,7 +136,7 @@ async function attempt(target: Target, context: SetupContext, manner: Manner): P
   }
 }
 
-const STOPPED: ClientFailure = { kind: "lost", command: "idle", detail: "this server is stopping" };
+const stopped: ClientFailure = { kind: "lost", command: "idle", detail: "this server is stopping" };
 
 async function converse(
   connection: SmtpClientConnection,

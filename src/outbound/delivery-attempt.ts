@@ -32,14 +32,14 @@ import {
 } from "./delivery-verdict.ts";
 
 /** How long a transaction under way may go on after we were asked to stop: its verdict spares a duplicate. */
-const STOP_GRACE_MS = 5_000;
+const stopGraceMs = 5_000;
 /** After so long no further address is asked. */
-const SETUP_MS = 10 * 60_000;
+const setupMs = 10 * 60_000;
 /** All that a patient client allows a server is far more than any honest one needs (RFC 5321 §4.5.3.2). */
-const TRANSACTIONS_MS = 30 * 60_000;
-const PER_RECIPIENT_MS = 5 * 60_000;
-const OCTETS_PER_MS = 1;
-const LONGEST_MS = 5.5 * 3_600_000;
+const transactionsMs = 30 * 60_000;
+const perRecipientMs = 5 * 60_000;
+const octetsPerMs = 1;
+const longestMs = 5.5 * 3_600_000;
 
 export class DeliveryAttempt {
   readonly #job: DeliveryJob;
@@ -82,7 +82,7 @@ export class DeliveryAttempt {
     );
     this.#pending = [...job.recipients];
     this.#setbacks = new AttemptSetbacks(hostNamesOf(hop));
-    this.#setUpUntilMs = context.clock.monotonicMs() + SETUP_MS;
+    this.#setUpUntilMs = context.clock.monotonicMs() + setupMs;
   }
 
   /** Never rejects: what was settled before a fault of ours must not be attempted again. */
@@ -363,8 +363,8 @@ export class DeliveryAttempt {
   }
 
   #longestMs(): number {
-    const octetsMs = this.#needs.size / OCTETS_PER_MS;
-    return Math.min(LONGEST_MS, TRANSACTIONS_MS + octetsMs + PER_RECIPIENT_MS * this.#job.recipients.length);
+    const octetsMs = this.#needs.size / octetsPerMs;
+    return Math.min(longestMs, transactionsMs + octetsMs + perRecipientMs * this.#job.recipients.length);
   }
 
   #end(): void {
@@ -382,7 +382,7 @@ export class DeliveryAttempt {
   }
 
   #stopSoon(): void {
-    this.#stopTimer = this.#context.clock.setTimer(STOP_GRACE_MS, () => {
+    this.#stopTimer = this.#context.clock.setTimer(stopGraceMs, () => {
       this.#session?.connection.abandon({ kind: "lost", command: "idle", detail: "this server is stopping" });
     });
   }

@@ -26,14 +26,14 @@ export interface PeerFacts {
 }
 
 /** It is stored once per recipient and attempt; the longest honest replies have about 2,000 characters. */
-const DIAGNOSTIC_LENGTH_MAX = 4_000;
+const diagnosticLengthMax = 4_000;
 /** A sentence of a log line or a report; the diagnostic has the rest. */
-const QUOTE_LENGTH_MAX = 500;
+const quoteLengthMax = 500;
 
 export function diagnosticOf(reply: ReceivedReply, command: string, peer: PeerFacts): Diagnostic {
   return {
     type: "smtp",
-    text: cut(replyText(reply), DIAGNOSTIC_LENGTH_MAX),
+    text: cut(replyText(reply), diagnosticLengthMax),
     code: reply.code,
     command,
     ...peerDiagnostic(peer),
@@ -154,7 +154,7 @@ export function forNow(setback: Setback): Setback {
 }
 
 function quote(reply: ReceivedReply): string {
-  return cut(replyText(reply), QUOTE_LENGTH_MAX);
+  return cut(replyText(reply), quoteLengthMax);
 }
 
 function cut(text: string, lengthMax: number): string {

@@ -7,17 +7,17 @@ import type { FaultOwner } from "../events/delivery-outcome.ts";
 import { replyText, type ReceivedReply } from "../smtp/reply-reader.ts";
 
 /** Words of blocklists and reputation systems; they win over a status, which is often a plain 5.1.1 or 5.2.1 beside them. */
-const REPUTATION =
+const reputationWords =
   /spam|block(?:ed|list)|black ?list|block ?list|reputation|\bdnsbl\b|\brbl\b|spamhaus|barracuda|sorbs|senderscore|unsolicited|rate.?limit|too many (?:connections|messages)|throttl|poor sender|\bspf\b|\bdkim\b|\bdmarc\b|reverse dns|\bptr\b|unauthenticated/i;
-const RECIPIENT =
+const recipientWords =
   /user unknown|unknown user|no such (?:user|recipient|mailbox|address|person)|(?:user|mailbox|recipient|address|account)[^.;]{0,60}(?:not found|not exist|doesn'?t exist|unknown|disabled|inactive|unavailable|full)|invalid (?:recipient|mailbox|user)|unknown (?:recipient|mailbox|address)|over ?quota|quota exceeded|mailbox (?:is )?full|not a valid (?:recipient|mailbox|user)/i;
-const AUTHENTICATION = /authenticat(?:ion|e) (?:is )?(?:required|failed|needed)|log ?in|credential/i;
-const RELAYING = /relay/i;
+const authenticationWords = /authenticat(?:ion|e) (?:is )?(?:required|failed|needed)|log ?in|credential/i;
+const relayingWords = /relay/i;
 
 export function faultOwner(reply: ReceivedReply, command: string): FaultOwner {
   const text = replyText(reply);
   if ([530, 534, 535, 538].includes(reply.code) || command === "AUTH") return "our-authentication";
-  if (REPUTATION.test(text)) return "our-reputation";
+  if (reputationWords.test(text)) return "our-reputation";
   const byStatus = reply.status === undefined ? undefined : ownerByStatus(reply.status, text);
   return byStatus ?? ownerByWords(reply, command, text);
 }
@@ -40,16 +40,16 @@ function ownerByStatus(status: string, text: string): FaultOwner | undefined {
       return "content";
     case "7":
       if (["8", "9", "11", "12", "13", "14"].includes(detail)) return "our-authentication";
-      return RELAYING.test(text) ? "policy" : "our-reputation";
+      return relayingWords.test(text) ? "policy" : "our-reputation";
     default:
       return undefined;
   }
 }
 
 function ownerByWords(reply: ReceivedReply, command: string, text: string): FaultOwner {
-  if (AUTHENTICATION.test(text)) return "our-authentication";
-  if (RELAYING.test(text)) return "policy";
-  if (command === "RCPT" && (RECIPIENT.test(text) || reply.code === 556)) return "recipient";
+  if (authenticationWords.test(text)) return "our-authentication";
+  if (relayingWords.test(text)) return "policy";
+  if (command === "RCPT" && (recipientWords.test(text) || reply.code === 556)) return "recipient";
   if (reply.code < 500) return "remote-trouble";
   return command === "end of data" || command === "BDAT" || command === "DATA" ? "content" : "policy";
 }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseIpAddress } from "../lib/ip-network.ts";
 import { duration } from "../lib/setting-types.ts";
 import { refusalPatienceMs } from "./door-refusal.ts";
-import { STANDARD_TIMEOUTS, type ClientTimeouts } from "../smtp/client/timeouts.ts";
+import { standardTimeouts, type ClientTimeouts } from "../smtp/client/timeouts.ts";
 
 /** Tests use short waits; waiting longer than an hour for one reply never helps. */
 const wait = (standard: string, meaning: string) =>
@@ -103,7 +103,7 @@ export function smtpDeliverySettings(
     connectTimeoutMs: timeout.connect,
     tlsTimeoutMs: timeout.tls,
     timeouts: {
-      ...STANDARD_TIMEOUTS,
+      ...standardTimeouts,
       greetingMs: timeout.greeting,
       helloMs: timeout.hello,
       mailMs: timeout.mail,

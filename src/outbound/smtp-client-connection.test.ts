@@ -1,11 +1,11 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { NetworkError } from "../ports/network.ts";
-import { STANDARD_TIMEOUTS } from "../smtp/client/timeouts.ts";
+import { standardTimeouts } from "../smtp/client/timeouts.ts";
 import type { OutgoingTransaction } from "../smtp/client/transaction.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
-import { ScriptedPeer, STALL, type PeerScript } from "../testing/scripted-peer.ts";
+import { ScriptedPeer, stall, type PeerScript } from "../testing/scripted-peer.ts";
 import { SmtpClientConnection, type DialogueLine } from "./smtp-client-connection.ts";
 
 const endpoint = { kind: "ip", address: "192.0.2.1", port: 25 } as const;
@@ -20,7 +20,7 @@ async function open(script: PeerScript, network = new MemoryNetwork()) {
     clock,
     dialect: "smtp",
     heloName: "our.test",
-    timeouts: STANDARD_TIMEOUTS,
+    timeouts: standardTimeouts,
     connectTimeoutMs: 1_000,
     tlsTimeoutMs: 1_000,
     onDialogue: (line) => lines.push(line),
@@ -91,7 +91,7 @@ test("nobody there and no answer in time are errors of the network, and leave no
     clock,
     dialect: "smtp",
     heloName: "our.test",
-    timeouts: STANDARD_TIMEOUTS,
+    timeouts: standardTimeouts,
     connectTimeoutMs: 1_000,
     tlsTimeoutMs: 1_000,
   } as const;
@@ -143,7 +143,7 @@ test("content that is shorter or longer than its size never becomes a message", 
 });
 
 test("a connection that is given up answers the step under way, and every later one", async () => {
-  const { connection } = await open({ answer: ({ verb }) => (verb === "MAIL" ? STALL : undefined) });
+  const { connection } = await open({ answer: ({ verb }) => (verb === "MAIL" ? stall : undefined) });
   await connection.greet();
   await connection.hello();
   const under = connection.transact(transaction({ kind: "whole", parts: [content] }));

@@ -4,21 +4,29 @@ import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { HopHost, NextHop } from "../route/next-hop.ts";
 import type { DeliveryJob } from "../queue/delivery-agent.ts";
 import type { Content, StoredMessage, StoredRecipient } from "../spool/spool.ts";
-import { STANDARD_TIMEOUTS } from "../smtp/client/timeouts.ts";
+import { standardTimeouts } from "../smtp/client/timeouts.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
-import { CLOSE, type PeerCommand, ScriptedPeer, STALL, type PeerScript } from "../testing/scripted-peer.ts";
+import { close, type PeerCommand, ScriptedPeer, stall, type PeerScript } from "../testing/scripted-peer.ts";
 import type { SmtpDeliverySettings } from "./settings.ts";
 import { SmtpDelivery } from "./smtp-delivery.ts";
 
 type SmtpHop = Extract<NextHop, { kind: "smtp" }>;
 type LmtpHop = Extract<NextHop, { kind: "lmtp" }>;
 
-const HEADER = "Received: from x by our.test\r\n";
-const BODY = "Subject: hello\r\n\r\n.dot\r\nend\r\n";
-const MODERN = ["PIPELINING", "SIZE 10000000", "8BITMIME", "SMTPUTF8", "DSN", "CHUNKING", "ENHANCEDSTATUSCODES"];
-const CLASSIC = ["PIPELINING", "SIZE 10000000", "8BITMIME", "DSN"];
+const header = "Received: from x by our.test\r\n";
+const body = "Subject: hello\r\n\r\n.dot\r\nend\r\n";
+const modernExtensions = [
+  "PIPELINING",
+  "SIZE 10000000",
+  "8BITMIME",
+  "SMTPUTF8",
+  "DSN",
+  "CHUNKING",
+  "ENHANCEDSTATUSCODES",
+];
+const classicExtensions = ["PIPELINING", "SIZE 10000000", "8BITMIME", "DSN"];
 
 /** Hosts 192.0.2.1, 192.0.2.2, … on port 25, named mx1, mx2, …; and the agent under test. */
 class World implements AsyncDisposable {
@@ -44,7 +52,7 @@ class World implements AsyncDisposable {
         addressesPerAttempt: 10,
         connectTimeoutMs: 30_000,
         tlsTimeoutMs: 30_000,
-        timeouts: STANDARD_TIMEOUTS,
+        timeouts: standardTimeouts,
         refusalPatienceMs: 4 * 3_600_000,
         ...settings,
       },
@@ -65,7 +73,7 @@ class World implements AsyncDisposable {
     /** Streamed in pieces of so many octets instead of being whole. */
     pieces?: number;
   }): DeliveryJob {
-    const content = Buffer.from(parts.content ?? BODY);
+    const content = Buffer.from(parts.content ?? body);
     const recipients = (parts.to ?? ["ann@example.org"]).map((to, index): StoredRecipient => {
       const given = typeof to === "string" ? { address: to } : to;
       const address = given.address ?? "ann@example.org";
@@ -106,7 +114,7 @@ class World implements AsyncDisposable {
         body: "7BIT",
         smtpUtf8: false,
         size: content.length,
-        headerBlock: HEADER,
+        headerBlock: header,
         facts: {
           receivedCount: 0,
           ownReceived: false,
@@ -188,7 +196,7 @@ function brief(outcome: DeliveryOutcome): string {
 }
 
 test("a message is relayed byte for byte, header block first, over DATA and over BDAT", async () => {
-  for (const keywords of [[], CLASSIC, MODERN]) {
+  for (const keywords of [[], classicExtensions, modernExtensions]) {
     for (const pieces of [undefined, 7]) {
       await using world = new World();
       const peer = await world.peer("192.0.2.1", { keywords });
@@ -205,15 +213,15 @@ test("a message is relayed byte for byte, header block first, over DATA and over
         remoteAddress: "192.0.2.1",
       });
       assert.equal(peer.messages.length, 1);
-      assert.equal(peer.messages[0]?.content.toString(), HEADER + BODY);
-      assert.equal(peer.messages[0]?.via, keywords === MODERN ? "BDAT" : "DATA");
+      assert.equal(peer.messages[0]?.content.toString(), header + body);
+      assert.equal(peer.messages[0]?.via, keywords === modernExtensions ? "BDAT" : "DATA");
     }
   }
 });
 
 test("SMTPC-018: with CHUNKING a kept connection carries a message in one flight", async () => {
   await using world = new World();
-  const peer = await world.peer("192.0.2.1", { keywords: MODERN });
+  const peer = await world.peer("192.0.2.1", { keywords: modernExtensions });
   await world.deliver(world.job({}));
   const before = peer.flights;
   assert.equal(brief((await world.deliver(world.job({})))[0] as DeliveryOutcome), "relayed 2.0.0");
@@ -304,7 +312,7 @@ test("a refusal at MAIL is about the message and bounces at once", async () => {
 
 test("a server that hangs up on EHLO gets the mail by HELO, from the second attempt on", async () => {
   await using world = new World();
-  const peer = await world.peer("192.0.2.1", { answer: ({ verb }) => (verb === "EHLO" ? CLOSE : undefined) });
+  const peer = await world.peer("192.0.2.1", { answer: ({ verb }) => (verb === "EHLO" ? close : undefined) });
   assert.deepEqual((await world.deliver(world.job({}))).map(brief), ["deferred 4.4.2"]);
   const again = { to: [{ address: "ann@example.org", attempts: 2 }] };
   assert.deepEqual((await world.deliver(world.job(again))).map(brief), ["relayed 2.0.0"]);
@@ -384,11 +392,11 @@ test("ESC-007 ESC-008: statuses of RCPT replies, kept, ignored or defaulted", as
 });
 
 test("SMTPC-012: a connection lost after the final dot is deferred, and the reason warns of a duplicate", async () => {
-  for (const keywords of [CLASSIC, MODERN]) {
+  for (const keywords of [classicExtensions, modernExtensions]) {
     await using world = new World();
     const peer = await world.peer("192.0.2.1", {
       keywords,
-      answer: ({ verb }) => (verb === "." ? CLOSE : undefined),
+      answer: ({ verb }) => (verb === "." ? close : undefined),
     });
     const second = await world.peer("192.0.2.2");
     const [outcome] = await world.deliver(world.job({ hop: { hosts: hosts(2) } }));
@@ -402,7 +410,7 @@ test("SMTPC-012: a connection lost after the final dot is deferred, and the reas
 
 test("a connection lost before the content goes on at the next host; with none left it is deferred 4.4.2", async () => {
   await using world = new World();
-  await world.peer("192.0.2.1", { answer: ({ verb }) => (verb === "MAIL" ? CLOSE : undefined) });
+  await world.peer("192.0.2.1", { answer: ({ verb }) => (verb === "MAIL" ? close : undefined) });
   const second = await world.peer("192.0.2.2");
   assert.equal((await world.deliver(world.job({ hop: { hosts: hosts(2) } })))[0]?.kind, "relayed");
   assert.equal(second.messages.length, 1);
@@ -413,12 +421,12 @@ test("a connection lost before the content goes on at the next host; with none l
 
 test("SMTPC-013: a peer that stalls at any stage is left by the time-out of that stage", async () => {
   const stages: readonly [string, PeerScript, number][] = [
-    ["greeting", { greeting: STALL }, 5],
-    ["EHLO", { answer: ({ verb }) => (verb === "EHLO" ? STALL : undefined) }, 5],
-    ["MAIL", { answer: ({ verb }) => (verb === "MAIL" ? STALL : undefined) }, 5],
-    ["RCPT", { answer: ({ verb }) => (verb === "RCPT" ? STALL : undefined) }, 5],
-    ["DATA", { answer: ({ verb }) => (verb === "DATA" ? STALL : undefined) }, 2],
-    ["end of data", { answer: ({ verb }) => (verb === "." ? STALL : undefined) }, 10],
+    ["greeting", { greeting: stall }, 5],
+    ["EHLO", { answer: ({ verb }) => (verb === "EHLO" ? stall : undefined) }, 5],
+    ["MAIL", { answer: ({ verb }) => (verb === "MAIL" ? stall : undefined) }, 5],
+    ["RCPT", { answer: ({ verb }) => (verb === "RCPT" ? stall : undefined) }, 5],
+    ["DATA", { answer: ({ verb }) => (verb === "DATA" ? stall : undefined) }, 2],
+    ["end of data", { answer: ({ verb }) => (verb === "." ? stall : undefined) }, 10],
   ];
   for (const [stage, script, minutes] of stages) {
     await using world = new World();
@@ -435,7 +443,7 @@ test("SMTPC-013: a peer that stalls at any stage is left by the time-out of that
 test("SMTPC-015: 5yz to MAIL bounces that message only; the next one is tried", async () => {
   await using world = new World();
   const peer = await world.peer("192.0.2.1", {
-    keywords: CLASSIC,
+    keywords: classicExtensions,
     answer: ({ verb, line }) => (verb === "MAIL" && line.includes("evil@") ? "550 5.7.1 not you" : undefined),
   });
   const refused = await world.deliver(
@@ -450,7 +458,7 @@ test("SMTPC-016 SMTPC-017: recipients beyond the peer's limit are deferred soon,
   for (const reply of ["452 4.5.3 too many recipients", "552 too many recipients"]) {
     await using world = new World();
     const peer = await world.peer("192.0.2.1", {
-      keywords: CLASSIC,
+      keywords: classicExtensions,
       answer: ({ verb, recipients }) => (verb === "RCPT" && recipients > 100 ? reply : undefined),
     });
     const to = Array.from({ length: 150 }, (_, index) => `u${index}@example.org`);
@@ -463,7 +471,7 @@ test("SMTPC-016 SMTPC-017: recipients beyond the peer's limit are deferred soon,
 
 test("OPT-015: RCPTMAX and MAILMAX of the peer are obeyed", async () => {
   await using world = new World();
-  const peer = await world.peer("192.0.2.1", { keywords: [...CLASSIC, "LIMITS RCPTMAX=2 MAILMAX=2 FOO=1"] });
+  const peer = await world.peer("192.0.2.1", { keywords: [...classicExtensions, "LIMITS RCPTMAX=2 MAILMAX=2 FOO=1"] });
   const outcomes = await world.deliver(world.job({ to: ["a", "b", "c", "d", "e"].map((name) => `${name}@e.org`) }));
   assert.ok(outcomes.every(({ kind }) => kind === "relayed"));
   assert.deepEqual(
@@ -516,7 +524,7 @@ test("EXT-014 EXT-024: 8-bit and binary content never go to a peer that does not
     const mail = peer.lines.find((line) => line.startsWith("MAIL"));
     if (expected.startsWith("bounced")) assert.equal(mail, undefined);
     else assert.match(mail ?? "", "binary" in facts ? /BODY=BINARYMIME$/ : /BODY=8BITMIME$/);
-    if (peer.messages[0]) assert.equal(peer.messages[0].content.toString(), HEADER + content);
+    if (peer.messages[0]) assert.equal(peer.messages[0].content.toString(), header + content);
   }
 });
 
@@ -549,10 +557,10 @@ test("EXT-014: 8-bit content is converted for a server without 8BITMIME, alike a
 
 test("EXT-014: what cannot be converted without harm is bounced 5.6.3 with the reason, and the next MX is asked first", async () => {
   for (const [headerBlock, content, reason] of [
-    [HEADER, "DKIM-Signature: v=1\r\n\r\nä\r\n", /has a DKIM signature that is not ours/],
-    [HEADER, "Subject: ä\r\n\r\nx\r\n", /a header is not ASCII/],
-    [`ARC-Message-Signature: i=1\r\n${HEADER}`, "Subject: x\r\n\r\nä\r\n", /has an ARC seal/],
-    [`DKIM-Signature: v=1\r\n${HEADER}`, "Subject: x\r\n\r\nä\r\n", /our signature could not be made/],
+    [header, "DKIM-Signature: v=1\r\n\r\nä\r\n", /has a DKIM signature that is not ours/],
+    [header, "Subject: ä\r\n\r\nx\r\n", /a header is not ASCII/],
+    [`ARC-Message-Signature: i=1\r\n${header}`, "Subject: x\r\n\r\nä\r\n", /has an ARC seal/],
+    [`DKIM-Signature: v=1\r\n${header}`, "Subject: x\r\n\r\nä\r\n", /our signature could not be made/],
   ] as const) {
     await using world = new World();
     const first = await world.peer("192.0.2.1", { keywords: ["PIPELINING"] });
@@ -579,7 +587,7 @@ test("EXT-014: a converted message larger than the server takes is bounced 5.3.4
 
 test("SMTPC-019: content with a bare LF whose facts are wrong is bounced and never becomes a message", async () => {
   await using world = new World();
-  const peer = await world.peer("192.0.2.1", { keywords: CLASSIC });
+  const peer = await world.peer("192.0.2.1", { keywords: classicExtensions });
   const [outcome] = await world.deliver(world.job({ content: "a: b\r\n\r\nx\n.\r\nMAIL FROM:<x@y>\r\n" }));
   assert.equal(outcome && brief(outcome), "bounced 5.6.3");
   assert.deepEqual(peer.messages, []);
@@ -615,7 +623,7 @@ test("EAI-005: one international recipient does not take the others with it", as
 
 test("EAI-006 EAI-010, trap 22: SMTPUTF8 follows from the message, on a kept connection too", async () => {
   await using world = new World();
-  const peer = await world.peer("192.0.2.1", { keywords: MODERN });
+  const peer = await world.peer("192.0.2.1", { keywords: modernExtensions });
   const mails = (): readonly string[] => peer.lines.filter((line) => line.startsWith("MAIL"));
   await world.deliver(world.job({ message: { smtpUtf8: true } }));
   assert.doesNotMatch(mails()[0] ?? "", /SMTPUTF8/);
@@ -630,8 +638,8 @@ test("EAI-006 EAI-010, trap 22: SMTPUTF8 follows from the message, on a kept con
 });
 
 test("EAI-005: a UTF-8 header that nobody declared SMTPUTF8 is 8-bit content, in our own header block, too", async () => {
-  for (const keywords of [["8BITMIME"], MODERN]) {
-    for (const block of [HEADER, `X-Found: grün\r\n${HEADER}`]) {
+  for (const keywords of [["8BITMIME"], modernExtensions]) {
+    for (const block of [header, `X-Found: grün\r\n${header}`]) {
       await using world = new World();
       const peer = await world.peer("192.0.2.1", { keywords });
       const job = world.job({ message: { headerBlock: block }, content: "Subject: grün\r\n\r\nx\r\n" });
@@ -655,7 +663,7 @@ test("EAI-005: a UTF-8 header that was declared SMTPUTF8 bounces 5.6.7 where the
 });
 
 test("DSN-005 DSN-007: parameters reach a peer with DSN and are told as passed on; another gets none", async () => {
-  for (const keywords of [CLASSIC, ["8BITMIME"]]) {
+  for (const keywords of [classicExtensions, ["8BITMIME"]]) {
     await using world = new World();
     const peer = await world.peer("192.0.2.1", { keywords });
     const to = [
@@ -673,7 +681,7 @@ test("DSN-005 DSN-007: parameters reach a peer with DSN and are told as passed o
 
 test("trap 20: an address that would break out of its command is bounced here", async () => {
   await using world = new World();
-  const peer = await world.peer("192.0.2.1", { keywords: MODERN });
+  const peer = await world.peer("192.0.2.1", { keywords: modernExtensions });
   const outcomes = await world.deliver(
     world.job({ to: ["x> ORCPT=y@e.org", '"x> ORCPT=y"@e.org', "a@b\r\nRSET", ""] }),
   );
@@ -687,10 +695,10 @@ test("a kept connection that the peer has closed meanwhile is replaced within th
   for (const how of ["closed", "421", "closes at MAIL", "421 at MAIL"] as const) {
     await using world = new World();
     const peer = await world.peer("192.0.2.1", {
-      keywords: MODERN,
+      keywords: modernExtensions,
       answer: ({ verb, session }) => {
         if (verb !== "MAIL" || session > 0 || peer.messages.length === 0) return undefined;
-        if (how === "closes at MAIL") return CLOSE;
+        if (how === "closes at MAIL") return close;
         return how === "421 at MAIL" ? { reply: "421 4.7.0 enough", close: true } : undefined;
       },
     });
@@ -706,7 +714,7 @@ test("a kept connection that the peer has closed meanwhile is replaced within th
 
 test("kept connections end after a few seconds, after the most messages, and at close", async () => {
   await using world = new World({ messagesPerConnection: 2 });
-  const peer = await world.peer("192.0.2.1", { keywords: MODERN });
+  const peer = await world.peer("192.0.2.1", { keywords: modernExtensions });
   for (let message = 0; message < 3; message++) await world.deliver(world.job({}));
   assert.equal(peer.sessions, 2);
   assert.equal(peer.openSessions, 1);
@@ -722,7 +730,7 @@ test("kept connections end after a few seconds, after the most messages, and at 
 
 test("trap 23: connections with different needs are never mixed", async () => {
   await using world = new World();
-  const peer = await world.peer("192.0.2.1", { keywords: [...MODERN, "STARTTLS", "AUTH PLAIN"] });
+  const peer = await world.peer("192.0.2.1", { keywords: [...modernExtensions, "STARTTLS", "AUTH PLAIN"] });
   const hops: Partial<SmtpHop>[] = [
     {},
     { tls: "none" },
@@ -741,7 +749,7 @@ test("trap 23: connections with different needs are never mixed", async () => {
 test("a failed transaction is reset before the next one on the same connection", async () => {
   await using world = new World();
   const peer = await world.peer("192.0.2.1", {
-    keywords: CLASSIC,
+    keywords: classicExtensions,
     answer: ({ verb, line }) => (verb === "RCPT" && line.includes("no@") ? "450 4.2.1 later" : undefined),
   });
   assert.equal((await world.deliver(world.job({ to: ["no@e.org"] })))[0]?.kind, "deferred");
@@ -753,7 +761,7 @@ test("a failed transaction is reset before the next one on the same connection",
 test("EXT-010: 354 and even 250 without recipients deliver nothing to nobody", async () => {
   await using world = new World();
   const peer = await world.peer("192.0.2.1", {
-    keywords: CLASSIC,
+    keywords: classicExtensions,
     answer: ({ verb }) => (verb === "RCPT" ? "550 5.1.1 no" : verb === "DATA" ? "354 go" : undefined),
   });
   const outcomes = await world.deliver(world.job({}));
@@ -764,7 +772,7 @@ test("EXT-010: 354 and even 250 without recipients deliver nothing to nobody", a
 test("SMTPC-011: DATA answered 250 gets no content; the message is deferred and the connection closed", async () => {
   await using world = new World();
   const peer = await world.peer("192.0.2.1", {
-    keywords: CLASSIC,
+    keywords: classicExtensions,
     answer: ({ verb }) => (verb === "DATA" ? "250 ok" : undefined),
   });
   const [outcome] = await world.deliver(world.job({}));
@@ -775,19 +783,19 @@ test("SMTPC-011: DATA answered 250 gets no content; the message is deferred and 
 });
 
 test("content over a slow line keeps its pace and its octets", async () => {
-  for (const keywords of [CLASSIC, MODERN]) {
+  for (const keywords of [classicExtensions, modernExtensions]) {
     await using world = new World();
     const peer = await world.peer("192.0.2.1", { keywords });
     const content = `Subject: big\r\n\r\n${".line of text\r\n".repeat(40_000)}`;
     const [outcome] = await world.deliver(world.job({ content, pieces: 50_000 }));
     assert.equal(outcome?.kind, "relayed");
-    assert.ok(peer.messages[0]?.content.equals(Buffer.from(HEADER + content)));
+    assert.ok(peer.messages[0]?.content.equals(Buffer.from(header + content)));
   }
 });
 
 test("content that cannot be read defers what was not settled before, and the peer keeps nothing", async () => {
   await using world = new World();
-  const peer = await world.peer("192.0.2.1", { keywords: [...CLASSIC, "LIMITS RCPTMAX=1"] });
+  const peer = await world.peer("192.0.2.1", { keywords: [...classicExtensions, "LIMITS RCPTMAX=1"] });
   const job = world.job({ to: ["a@e.org", "b@e.org"], pieces: 10 });
   let opened = 0;
   const outcomes = await world.deliver({
@@ -814,7 +822,7 @@ test("LMTP: replies are kept per recipient, delivered is final, and DSN paramete
   const endpoint = { kind: "unix", path: "/run/lmtp" } as const;
   const peer = await ScriptedPeer.listen(world.network, endpoint, {
     dialect: "lmtp",
-    keywords: MODERN,
+    keywords: modernExtensions,
     answer: ({ verb, recipient }) => (verb === "." && recipient?.includes("full@") ? "452 4.2.2 full" : undefined),
   });
   world.peers.push(peer);
@@ -832,7 +840,7 @@ test("LMTP-006: a server lost after reply 2 of 3 defers only the third recipient
   let replies = 0;
   await world.peer("192.0.2.1", {
     dialect: "lmtp",
-    answer: ({ verb }) => (verb === "." && ++replies === 3 ? CLOSE : undefined),
+    answer: ({ verb }) => (verb === "." && ++replies === 3 ? close : undefined),
   });
   const endpoint = { kind: "hosts", hosts: hosts(1), port: 25 } as const;
   const hop: LmtpHop = { kind: "lmtp", site: "lmtp", endpoint, tls: "none", description: "lmtp" };
@@ -866,7 +874,10 @@ test("asked to stop before a connection: deferred at once; within a transaction:
     assert.ok(outcome?.kind === "deferred" && outcome.status === "4.3.2" && outcome.owner === "local-trouble");
   }
   await using world = new World();
-  await world.peer("192.0.2.1", { keywords: MODERN, answer: ({ verb }) => (verb === "." ? STALL : undefined) });
+  await world.peer("192.0.2.1", {
+    keywords: modernExtensions,
+    answer: ({ verb }) => (verb === "." ? stall : undefined),
+  });
   const delivery = world.deliver(world.job({}));
   await settle();
   world.stop.abort();
@@ -914,7 +925,7 @@ test("a host that closes after EHLO, message after message, is not asked for eve
 
 test("two messages at once to one site use two connections, and both are kept", async () => {
   await using world = new World();
-  const peer = await world.peer("192.0.2.1", { keywords: MODERN });
+  const peer = await world.peer("192.0.2.1", { keywords: modernExtensions });
   await Promise.all([world.deliver(world.job({})), world.agent.deliver(world.job({}), { signal: world.stop.signal })]);
   await Promise.all([1, 2].map(() => world.agent.deliver(world.job({}), { signal: world.stop.signal })));
   assert.equal(peer.sessions, 2);
@@ -935,7 +946,7 @@ test("what a backup host lacks is no verdict while the primary is down: the mail
   for (const [what, keywords, message] of [
     ["8BITMIME", ["SIZE 1000000"], { facts: eightBitFacts }],
     ["SIZE", ["SIZE 20"], {}],
-    ["SMTPUTF8 for the sender", CLASSIC, { reversePath: "bö@our.test" }],
+    ["SMTPUTF8 for the sender", classicExtensions, { reversePath: "bö@our.test" }],
   ] as const) {
     await using world = new World();
     const backup = await world.peer("192.0.2.2", { keywords });
@@ -962,8 +973,8 @@ test("what every host of the site lacks is final, also where one address of a ho
 
 test("a recipient that needs SMTPUTF8 is sent through the host that has it, the others through the first", async () => {
   await using world = new World();
-  const plain = await world.peer("192.0.2.1", { keywords: CLASSIC });
-  const modern = await world.peer("192.0.2.2", { keywords: MODERN });
+  const plain = await world.peer("192.0.2.1", { keywords: classicExtensions });
+  const modern = await world.peer("192.0.2.2", { keywords: modernExtensions });
   const outcomes = await world.deliver(world.job({ hop: smtpHop(2), to: ["ann@example.org", "bö@example.org"] }));
   assert.deepEqual(outcomes.map(brief), ["relayed 2.0.0", "relayed 2.0.0"]);
   assert.deepEqual(
@@ -974,7 +985,7 @@ test("a recipient that needs SMTPUTF8 is sent through the host that has it, the 
 
 test("a recipient that needs SMTPUTF8 waits while the host that may have it is down", async () => {
   await using world = new World();
-  await world.peer("192.0.2.1", { keywords: CLASSIC });
+  await world.peer("192.0.2.1", { keywords: classicExtensions });
   const job = world.job({ hop: smtpHop(2), to: ["ann@example.org", "bö@example.org"] });
   assert.deepEqual((await world.deliver(job)).map(brief), ["relayed 2.0.0", "deferred 4.4.1"]);
 });
@@ -988,7 +999,7 @@ test("a connection lost after MAIL was accepted says that the site answered; bef
     ["EHLO", undefined],
   ] as const) {
     await using world = new World();
-    await world.peer("192.0.2.1", { keywords: [], answer: (command) => (command.verb === verb ? CLOSE : undefined) });
+    await world.peer("192.0.2.1", { keywords: [], answer: (command) => (command.verb === verb ? close : undefined) });
     const { outcomes } = await world.agent.deliver(world.job({}), { signal: world.stop.signal });
     assert.equal(outcomes[0]?.outcome.kind, "deferred");
     assert.equal(outcomes[0].site, expected, verb);
@@ -998,7 +1009,7 @@ test("a connection lost after MAIL was accepted says that the site answered; bef
 test("each host of a site gets one of the ten addresses before any gets a second", async () => {
   await using world = new World();
   const many = Array.from({ length: 12 }, (_, index) => `192.0.2.${100 + index}`);
-  const backup = await world.peer("192.0.2.2", { keywords: MODERN });
+  const backup = await world.peer("192.0.2.2", { keywords: modernExtensions });
   const [, second] = hosts(2);
   assert.ok(second !== undefined);
   const hop = { ...smtpHop(2), hosts: [{ name: "mx1.example.org", addresses: many }, second] };
@@ -1010,8 +1021,8 @@ test("each host of a site gets one of the ten addresses before any gets a second
 
 test("an address to which too many deliveries are under way is left alone, and the next one is asked", async () => {
   await using world = new World();
-  const crowded = await world.peer("192.0.2.1", { keywords: MODERN });
-  const free = await world.peer("192.0.2.2", { keywords: MODERN });
+  const crowded = await world.peer("192.0.2.1", { keywords: modernExtensions });
+  const free = await world.peer("192.0.2.2", { keywords: modernExtensions });
   const mayConnect = (address: string) => address !== "192.0.2.1";
   assert.equal((await world.deliver({ ...world.job({ hop: smtpHop(2) }), mayConnect }))[0]?.kind, "relayed");
   assert.deepEqual([crowded.messages.length, free.messages.length], [0, 1]);
@@ -1022,7 +1033,7 @@ test("an address to which too many deliveries are under way is left alone, and t
 
 test("an attempt has a bound in all: of ten hosts that never greet, three are waited for", async () => {
   await using world = new World();
-  for (let number = 1; number <= 10; number++) await world.peer(`192.0.2.${number}`, { greeting: STALL });
+  for (let number = 1; number <= 10; number++) await world.peer(`192.0.2.${number}`, { greeting: stall });
   const began = world.clock.monotonicMs();
   const [outcome] = await world.deliverWithTime(world.job({ hop: smtpHop(10) }));
   assert.equal(outcome?.kind, "deferred");

@@ -150,15 +150,15 @@ export class ConnectionLimits {
 }
 
 /** What a server has open with no session: its modules, threads, database, listeners and log, some fifty; and clients that leave. */
-const OPEN_FILES_WITHOUT_SESSIONS = 100;
+const openFilesWithoutSessions = 100;
 /** For large contents, connections to next hops and files of mailboxes: a quarter, and of many no more than this. */
-const OPEN_FILES_OF_WORK_MAX = 400;
+const openFilesOfWorkMax = 400;
 
 /**
  * Sessions for which a system with so many open files has room. Beyond them it would hang up on clients without a word,
  * and fail to open contents of those who are in; so further ones rather hear 421.
  */
 export function sessionsWithin(openFilesMax: number): number {
-  const work = Math.min(OPEN_FILES_OF_WORK_MAX, Math.ceil(openFilesMax / 4));
-  return Math.max(1, openFilesMax - OPEN_FILES_WITHOUT_SESSIONS - work);
+  const work = Math.min(openFilesOfWorkMax, Math.ceil(openFilesMax / 4));
+  return Math.max(1, openFilesMax - openFilesWithoutSessions - work);
 }

@@ -30,7 +30,7 @@ export type ReportNeed =
 export type WithheldReason = "null-reverse-path" | "not-asked-for" | "forged-reverse-path" | "unverified-loop";
 
 /** Routing loop detected (RFC 3463 §3.5). */
-const LOOP_STATUS = "5.4.6";
+const loopStatus = "5.4.6";
 
 const none: ReportNeed = { kind: "none" };
 
@@ -39,7 +39,7 @@ export function reportNeed(message: StoredMessage, attempt: Attempt): ReportNeed
   const { notify } = recipient;
   switch (outcome.kind) {
     case "bounced":
-      if (message.stranger === "unknown" && outcome.status === LOOP_STATUS) {
+      if (message.stranger === "unknown" && outcome.status === loopStatus) {
         // Its header says that it was here before, and anybody can write that to have a report sent to a third party.
         return { kind: "withheld", action: "failed", reason: "unverified-loop" };
       }

@@ -29,7 +29,7 @@ export type MxResult =
   | Exclude<RouteResult, { kind: "hop" }>;
 
 /** Large providers publish five to ten; beyond this nobody is ever reached. */
-const HOSTS_MAX = 20;
+const hostsMax = 20;
 
 export interface MxLookupOptions {
   readonly resolver: Resolver;
@@ -117,7 +117,7 @@ function bestFirst(records: readonly MxRecord[]): MxRecord[] {
       known.add(exchange);
       return true;
     })
-    .slice(0, HOSTS_MAX);
+    .slice(0, hostsMax);
 }
 
 function isOurselves({ record, lookup }: Candidate, judge: AddressJudge, ownNames: ReadonlySet<string>): boolean {

@@ -11,7 +11,7 @@ import type { NextHop } from "./next-hop.ts";
 import type { RouteResult } from "./router.ts";
 import type { StaticRoute } from "./static-route.ts";
 
-const OURS = "198.51.100.1";
+const ours = "198.51.100.1";
 
 function world(settings: Partial<RouterSettings> = {}) {
   const dns = new StaticResolver();
@@ -26,7 +26,7 @@ function world(settings: Partial<RouterSettings> = {}) {
     own: {
       names: ["mail.own.test"],
       listeners: [{ address: "::", port: 25 }],
-      interfaceAddresses: () => [OURS, "2001:db8:1::1", "127.0.0.1", "::1", "fe80::1%eth0"],
+      interfaceAddresses: () => [ours, "2001:db8:1::1", "127.0.0.1", "::1", "fe80::1%eth0"],
     },
   };
   const router = new MxRouter({
@@ -160,7 +160,7 @@ test("SMTPC-004: lower preference first, equals in random order each time", asyn
 test("SMTPC-005: ourselves in the MX list, by name, by address and port: what is worse goes too; nothing left is 5.4.6", async () => {
   for (const [what, address] of [
     ["name", "192.0.2.99"],
-    ["address", OURS],
+    ["address", ours],
     ["IPv6 address", "2001:db8:1::1"],
     ["loopback", "127.0.0.9"],
     ["canonical name", "192.0.2.99"],
@@ -183,7 +183,7 @@ test("SMTPC-005: ourselves in the MX list, by name, by address and port: what is
 
 test("SMTPC-005: the same address at a port where we do not listen is somebody else", async () => {
   const { dns, route, router, defaults } = world();
-  dns.addMx("example.test", "10 mx.test").add("mx.test", "A", OURS);
+  dns.addMx("example.test", "10 mx.test").add("mx.test", "A", ours);
   assert.equal(verdict(await route("example.test")), "bounced 5.4.6 local-trouble");
   router.reconfigure({ ...defaults, port: 2525 });
   assert.equal(verdict(await route("example.test")), "hop mx example.test");
@@ -217,7 +217,7 @@ test("SMTPC-006: at least two addresses are offered, the families alternating, a
   // A machine without IPv6 does not begin with it.
   router.reconfigure({
     ...defaults,
-    own: { ...defaults.own, interfaceAddresses: () => [OURS, "::1", "fe80::1%eth0"] },
+    own: { ...defaults.own, interfaceAddresses: () => [ours, "::1", "fe80::1%eth0"] },
   });
   const first = smtp(await route("example.test")).hosts[0]?.addresses[0];
   assert.ok(first?.includes("."));
@@ -258,7 +258,7 @@ test("address literals go where they say, unless that is ourselves or private", 
   assert.deepEqual(smtp(await route("[192.0.2.1]")).hosts, [{ name: "[192.0.2.1]", addresses: ["192.0.2.1"] }]);
   const six = smtp(await route("[IPv6:2001:db8::1]"));
   assert.deepEqual(six.hosts, [{ name: "[IPv6:2001:db8::1]", addresses: ["2001:db8::1"] }]);
-  assert.equal(verdict(await route(`[${OURS}]`)), "bounced 5.4.6 local-trouble");
+  assert.equal(verdict(await route(`[${ours}]`)), "bounced 5.4.6 local-trouble");
   assert.equal(verdict(await route("[10.0.0.1]")), "bounced 5.4.4 remote-trouble");
   assert.equal(verdict(await route("[x]")), "bounced 5.1.2 recipient");
   assert.deepEqual(dns.queries, []);

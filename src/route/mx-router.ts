@@ -16,21 +16,21 @@ import { AddressJudge, type OwnHosts } from "./own-hosts.ts";
 import type { Router, RouteResult } from "./router.ts";
 import { isOnThisMachine, parseRouteHost, RouteTable, type RouteHost, type StaticRoute } from "./static-route.ts";
 
-const ADDRESSES_PER_HOST_MAX = 8;
+const addressesPerHostMax = 8;
 /** Short, because a changed MX should be seen soon; the resolver keeps the records themselves for longer. */
-const KEPT_MS_MAX = 60_000;
+const keptMsMax = 60_000;
 /** Of one family and host, and kept: an answer may hold thousands. Which of these are tried is drawn anew each time. */
-const ADDRESSES_KEPT_MAX = 16;
+const addressesKeptMax = 16;
 /** Most have two hosts and take some 500 octets; twenty hosts with all addresses that are kept take 50 KB. */
-const KEPT_OCTETS_MAX = 16 * 1024 * 1024;
-const ENTRY_OCTETS = 300;
-const HOST_OCTETS = 400;
-const ADDRESS_OCTETS = 60;
-const RELAY_PORT = 25;
+const keptOctetsMax = 16 * 1024 * 1024;
+const entryOctets = 300;
+const hostOctets = 400;
+const addressOctets = 60;
+const relayPort = 25;
 /** RFC 2033 §5 leaves it open; what servers use. */
-const LMTP_PORT = 24;
+const lmtpPort = 24;
 /** RFC 8314 §7.3: submission over TLS from the first octet. */
-const IMPLICIT_TLS_PORT = 465;
+const implicitTlsPort = 465;
 
 export interface RouterSettings {
   readonly routes: readonly StaticRoute[];
@@ -175,7 +175,7 @@ export class MxRouter implements Router {
 
   #byHost(route: StaticRoute, via: "relay" | "lmtp"): Promise<RouteResult> {
     const text = route.host ?? "";
-    const host = parseRouteHost(text, via === "relay" ? RELAY_PORT : LMTP_PORT);
+    const host = parseRouteHost(text, via === "relay" ? relayPort : lmtpPort);
     if (host === undefined)
       return this.#misled(text, `The route's host "${text}" is not a valid host.`, "unreadable host");
     const tls = route.tls ?? defaultTls(host, route);
@@ -198,7 +198,7 @@ export class MxRouter implements Router {
     const withHosts = (hosts: readonly HopHost[]): NextHop =>
       via === "lmtp"
         ? { kind: "lmtp", endpoint: { kind: "hosts", hosts, port }, ...common }
-        : { kind: "smtp", isRelay: true, hosts, port, implicitTls: port === IMPLICIT_TLS_PORT, ...common };
+        : { kind: "smtp", isRelay: true, hosts, port, implicitTls: port === implicitTlsPort, ...common };
     const name = host.kind === "name" ? host.name : host.address;
     return this.#remembering(`host ${name}:${port} ${common.site}`, () => this.#lookUpHost(host, withHosts));
   }
@@ -248,7 +248,7 @@ export class MxRouter implements Router {
     const ipv6First = this.#hasIpv6();
     const hopHost = ({ name, ipv4, ipv6 }: MailHost): HopHost => {
       const [first, second] = ipv6First ? [ipv6, ipv4] : [ipv4, ipv6];
-      return { name, addresses: interleave(shuffled(first, random), shuffled(second, random), ADDRESSES_PER_HOST_MAX) };
+      return { name, addresses: interleave(shuffled(first, random), shuffled(second, random), addressesPerHostMax) };
     };
     const order = () => preferences.flatMap((equals) => shuffled(equals, random).map(hopHost));
     const nothingToShuffle = preferences.every(
@@ -283,7 +283,7 @@ export class MxRouter implements Router {
     try {
       const { answer, ttlSeconds, octets } = await lookUp();
       if (settings === this.#settings && ttlSeconds > 0) {
-        const expiresAtMs = this.#options.clock.monotonicMs() + Math.min(KEPT_MS_MAX, ttlSeconds * 1000);
+        const expiresAtMs = this.#options.clock.monotonicMs() + Math.min(keptMsMax, ttlSeconds * 1000);
         this.#keep(key, { expiresAtMs, answer, octets: octets + 2 * key.length });
       }
       return this.#noted(key, answer());
@@ -315,7 +315,7 @@ export class MxRouter implements Router {
     this.#kept.set(key, kept);
     this.#keptOctets += kept.octets;
     for (const oldest of this.#kept.keys()) {
-      if (this.#keptOctets <= KEPT_OCTETS_MAX) return;
+      if (this.#keptOctets <= keptOctetsMax) return;
       this.#drop(oldest);
     }
   }
@@ -333,12 +333,12 @@ function withoutConversion(result: RouteResult): RouteResult {
 }
 
 function cutToKept({ name, ipv4, ipv6 }: MailHost): MailHost {
-  return { name, ipv4: ipv4.slice(0, ADDRESSES_KEPT_MAX), ipv6: ipv6.slice(0, ADDRESSES_KEPT_MAX) };
+  return { name, ipv4: ipv4.slice(0, addressesKeptMax), ipv6: ipv6.slice(0, addressesKeptMax) };
 }
 
 function octetsOf(hosts: readonly MailHost[]): number {
   const addresses = hosts.reduce((sum, { ipv4, ipv6 }) => sum + ipv4.length + ipv6.length, 0);
-  return ENTRY_OCTETS + HOST_OCTETS * hosts.length + ADDRESS_OCTETS * addresses;
+  return entryOctets + hostOctets * hosts.length + addressOctets * addresses;
 }
 
 function hop(nextHop: NextHop): Promise<RouteResult> {
@@ -384,7 +384,7 @@ function addressLookup(address: string) {
     ipv4: ipv6 ? [] : [address],
     ipv6: ipv6 ? [address] : [],
     canonicalName: address,
-    ttlSeconds: KEPT_MS_MAX / 1000,
+    ttlSeconds: keptMsMax / 1000,
   } as const;
 }
 

@@ -3,8 +3,8 @@
  */
 export type BareLineEnd = "CR" | "LF";
 
-const CR = 0x0d;
-const LF = 0x0a;
+const cr = 0x0d;
+const lf = 0x0a;
 /** In each octet of a word: the first behind CR; the highest bit. */
 const aboveCr = 0x0e0e0e0e;
 const highBits = 0x80808080;
@@ -25,10 +25,10 @@ export class BareLineEndFinder {
     let from = start;
     let found: BareLineEnd | undefined;
     if (this.#afterCr) {
-      if (bytes[start] === LF) from++;
+      if (bytes[start] === lf) from++;
       else found = "CR";
     }
-    this.#afterCr = bytes[end - 1] === CR;
+    this.#afterCr = bytes[end - 1] === cr;
     found ??= firstBareLineEnd(bytes, from, this.#afterCr ? end - 1 : end);
     this.#first ??= found;
     return found !== undefined;
@@ -50,10 +50,10 @@ function firstBareLineEnd(bytes: Buffer, start: number, end: number): BareLineEn
   for (let index = start; index < end; index++) {
     while (index + 4 <= end && isText(words.getInt32(index))) index += 4;
     const octet = bytes[index];
-    if (index === end || octet === undefined || octet > CR) continue;
-    if (octet === LF) return "LF";
-    if (octet !== CR) continue;
-    if (bytes[index + 1] !== LF) return "CR";
+    if (index === end || octet === undefined || octet > cr) continue;
+    if (octet === lf) return "LF";
+    if (octet !== cr) continue;
+    if (bytes[index + 1] !== lf) return "CR";
     index++;
   }
   return undefined;

@@ -11,9 +11,9 @@
  */
 import { BareLineEndFinder, type BareLineEnd } from "./bare-line-ends.ts";
 
-const CR = 0x0d;
-const LF = 0x0a;
-const DOT = 0x2e;
+const cr = 0x0d;
+const lf = 0x0a;
+const dot = 0x2e;
 const crlfDot = Buffer.from("\r\n.");
 
 /**
@@ -111,7 +111,7 @@ export class ContentDecoder {
     }
     while (position < chunk.length) {
       if (slices.length > sliceCountMax) return undefined;
-      if (this.#state === State.lineStart && chunk[position] === DOT) {
+      if (this.#state === State.lineStart && chunk[position] === dot) {
         const behindDot = stateBehindDot(chunk, position + 1);
         this.#state = behindDot;
         if (behindDot === State.ended) return position + 3;
@@ -139,38 +139,38 @@ export class ContentDecoder {
     let index = start;
     for (; index < stop && this.#state !== State.ended; index++) {
       const octet = chunk[index] ?? 0;
-      if (this.#state === State.lineStart && octet === DOT) {
+      if (this.#state === State.lineStart && octet === dot) {
         this.#state = State.dot;
         continue;
       }
-      if (this.#state === State.dot && octet === CR) {
+      if (this.#state === State.dot && octet === cr) {
         this.#state = State.dotCr;
         continue;
       }
       if (this.#state === State.dotCr) {
-        if (octet === LF) {
+        if (octet === lf) {
           this.#state = State.ended;
           continue;
         }
-        out[length++] = CR;
+        out[length++] = cr;
         this.#state = State.cr;
       }
-      if (this.#state === State.lfDot && octet === DOT) {
+      if (this.#state === State.lfDot && octet === dot) {
         this.#state = State.text;
         continue;
       }
       const behindCr = this.#state === State.cr;
-      if (octet === LF) {
-        if (!behindCr && this.#repair) out[length++] = CR;
-        out[length++] = LF;
+      if (octet === lf) {
+        if (!behindCr && this.#repair) out[length++] = cr;
+        out[length++] = lf;
         this.#state = behindCr ? State.lineStart : this.#repair ? State.lf : State.text;
       } else {
         if (behindCr && this.#repair) {
           if (position !== undefined) this.#firstBareCr ??= position + length - 1;
-          out[length++] = LF;
+          out[length++] = lf;
         }
         out[length++] = octet;
-        this.#state = octet === CR ? State.cr : this.#state === State.lf && octet === DOT ? State.lfDot : State.text;
+        this.#state = octet === cr ? State.cr : this.#state === State.lf && octet === dot ? State.lfDot : State.text;
       }
     }
     if (length > 0) slices.push(out.subarray(0, length));
@@ -181,16 +181,16 @@ export class ContentDecoder {
 /** The state behind a dot at the start of a line, as far as the chunk tells; `text` if the dot is to be dropped. */
 function stateBehindDot(chunk: Buffer, position: number): State {
   if (position === chunk.length) return State.dot;
-  if (chunk[position] !== CR) return State.text;
+  if (chunk[position] !== cr) return State.text;
   if (position + 1 === chunk.length) return State.dotCr;
-  return chunk[position + 1] === LF ? State.ended : State.text;
+  return chunk[position + 1] === lf ? State.ended : State.text;
 }
 
 /** The state at the end of a chunk that holds no dot of transparency from `start` on; `before` is that at `start`. */
 function stateBehind(chunk: Buffer, start: number, before: State): State {
   const last = chunk.length - 1;
-  if (chunk[last] === CR) return State.cr;
-  if (chunk[last] !== LF) return State.text;
-  if (last > start) return chunk[last - 1] === CR ? State.lineStart : State.text;
+  if (chunk[last] === cr) return State.cr;
+  if (chunk[last] !== lf) return State.text;
+  if (last > start) return chunk[last - 1] === cr ? State.lineStart : State.text;
   return before === State.cr ? State.lineStart : State.text;
 }

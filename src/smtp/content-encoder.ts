@@ -12,20 +12,20 @@ export class BareLineEndError extends Error {
 }
 
 /** What the last octet was; a new message starts as if after a line end. */
-type Position = typeof LINE_START | typeof WITHIN_LINE | typeof AFTER_CR;
-const LINE_START = 0;
-const WITHIN_LINE = 1;
-const AFTER_CR = 2;
+type Position = typeof lineStart | typeof withinLine | typeof afterCr;
+const lineStart = 0;
+const withinLine = 1;
+const afterCr = 2;
 
-const LF = 0x0a;
-const CR = 0x0d;
-const DOT = 0x2e;
-const ONE_DOT = Uint8Array.of(DOT);
-const END_OF_DATA = Uint8Array.of(DOT, CR, LF);
-const LINE_END_AND_END_OF_DATA = Uint8Array.of(CR, LF, DOT, CR, LF);
+const lf = 0x0a;
+const cr = 0x0d;
+const dot = 0x2e;
+const oneDot = Uint8Array.of(dot);
+const endOfData = Uint8Array.of(dot, cr, lf);
+const lineEndAndEndOfData = Uint8Array.of(cr, lf, dot, cr, lf);
 
 export class ContentEncoder {
-  #position: Position = LINE_START;
+  #position: Position = lineStart;
 
   /** Appends `bytes`, encoded, to `output`. The slices share memory with `bytes`. */
   encode(bytes: Uint8Array, output: Uint8Array[]): void {
@@ -34,21 +34,21 @@ export class ContentEncoder {
     for (let index = 0; index < bytes.length; index++) {
       const octet = bytes[index] as number;
       // Almost every octet is inside a line and above CR; the state machine below is for the rest.
-      if (octet > CR && position === WITHIN_LINE) continue;
-      if (octet === LF) {
-        if (position !== AFTER_CR) throw new BareLineEndError("bare LF in content");
-        position = LINE_START;
-      } else if (position === AFTER_CR) {
+      if (octet > cr && position === withinLine) continue;
+      if (octet === lf) {
+        if (position !== afterCr) throw new BareLineEndError("bare LF in content");
+        position = lineStart;
+      } else if (position === afterCr) {
         throw new BareLineEndError("bare CR in content");
-      } else if (octet === CR) {
-        position = AFTER_CR;
+      } else if (octet === cr) {
+        position = afterCr;
       } else {
-        if (octet === DOT && position === LINE_START) {
+        if (octet === dot && position === lineStart) {
           if (index > start) output.push(bytes.subarray(start, index));
-          output.push(ONE_DOT);
+          output.push(oneDot);
           start = index;
         }
-        position = WITHIN_LINE;
+        position = withinLine;
       }
     }
     this.#position = position;
@@ -57,8 +57,8 @@ export class ContentEncoder {
 
   /** Appends the end of data; CRLF is added only where the content does not end with one. */
   finish(output: Uint8Array[]): void {
-    if (this.#position === AFTER_CR) throw new BareLineEndError("bare CR at the end of content");
-    output.push(this.#position === LINE_START ? END_OF_DATA : LINE_END_AND_END_OF_DATA);
-    this.#position = LINE_START;
+    if (this.#position === afterCr) throw new BareLineEndError("bare CR at the end of content");
+    output.push(this.#position === lineStart ? endOfData : lineEndAndEndOfData);
+    this.#position = lineStart;
   }
 }

@@ -6,8 +6,8 @@
  */
 import { BareLineEndFinder, type BareLineEnd } from "./bare-line-ends.ts";
 
-const CR = 0x0d;
-const LF = 0x0a;
+const cr = 0x0d;
+const lf = 0x0a;
 
 export class LineEndRepair {
   readonly #finder = new BareLineEndFinder();
@@ -39,7 +39,7 @@ export class LineEndRepair {
   /** Repairs `bytes` from `start` to `end`, which follows what came before. */
   repair(bytes: Buffer, start: number, end: number): Uint8Array {
     const piece = this.#finder.scan(bytes, start, end) ? this.#copy(bytes, start, end) : bytes.subarray(start, end);
-    if (end > start) this.#afterCr = bytes[end - 1] === CR;
+    if (end > start) this.#afterCr = bytes[end - 1] === cr;
     this.#size += piece.length;
     return piece;
   }
@@ -51,13 +51,13 @@ export class LineEndRepair {
     let behindCr = this.#afterCr;
     for (let index = start; index < end; index++) {
       const octet = bytes[index] ?? 0;
-      if (octet === LF && !behindCr) out[length++] = CR;
-      if (octet !== LF && behindCr) {
+      if (octet === lf && !behindCr) out[length++] = cr;
+      if (octet !== lf && behindCr) {
         this.#firstBareCr ??= this.#size + length - 1;
-        out[length++] = LF;
+        out[length++] = lf;
       }
       out[length++] = octet;
-      behindCr = octet === CR;
+      behindCr = octet === cr;
     }
     return out.subarray(0, length);
   }

@@ -31,20 +31,20 @@ export class ReplySyntaxError extends Error {
  * RFC 5321 §4.5.3.1.5 allows 512 octets; real peers send up to about 2,000 (links, base64 tokens). The rest of a
  * longer line is dropped.
  */
-const LINE_BYTES_KEPT = 8 * 1024;
+const lineBytesKept = 8 * 1024;
 /** A line that goes on for so long is no reply. */
-const LINE_BYTES_MAX = 64 * 1024;
+const lineBytesMax = 64 * 1024;
 /** EHLO answers have about 20 lines, help texts and policy notices up to about 100. */
-const LINES_MAX = 200;
+const linesMax = 200;
 /** What one reply may occupy in memory; further text is dropped. */
-const REPLY_BYTES_KEPT = 64 * 1024;
+const replyBytesKept = 64 * 1024;
 /** What a failure quotes of a malformed reply: enough for the reason and the link in it. */
-const QUOTED_LENGTH_MAX = 300;
+const quotedLengthMax = 300;
 
-const LF = 0x0a;
-const CR = 0x0d;
-const SPACE = 0x20;
-const HYPHEN = 0x2d;
+const lf = 0x0a;
+const cr = 0x0d;
+const space = 0x20;
+const hyphen = 0x2d;
 
 export class ReplyReader {
   readonly #pending = new GrowingBytes();
@@ -80,13 +80,13 @@ export class ReplyReader {
   next(): ReceivedReply | undefined {
     for (;;) {
       const pending = this.#pending.view;
-      const end = pending.indexOf(LF, this.#searched);
+      const end = pending.indexOf(lf, this.#searched);
       if (end < 0) {
         this.#boundUnfinishedLine();
         return undefined;
       }
-      if (end + this.#lineBytesDropped > LINE_BYTES_MAX) throw new ReplySyntaxError(this.#endless());
-      const line = pending.subarray(0, end > 0 && pending[end - 1] === CR ? end - 1 : end);
+      if (end + this.#lineBytesDropped > lineBytesMax) throw new ReplySyntaxError(this.#endless());
+      const line = pending.subarray(0, end > 0 && pending[end - 1] === cr ? end - 1 : end);
       this.#pending.dropFirst(end + 1);
       this.#searched = 0;
       this.#lineBytesDropped = 0;
@@ -95,12 +95,12 @@ export class ReplyReader {
   }
 
   #boundUnfinishedLine(): void {
-    this.#searched = Math.min(this.#pending.length, LINE_BYTES_KEPT);
-    const excess = this.#pending.length - LINE_BYTES_KEPT;
+    this.#searched = Math.min(this.#pending.length, lineBytesKept);
+    const excess = this.#pending.length - lineBytesKept;
     if (excess <= 0) return;
     this.#lineBytesDropped += excess;
-    if (this.#lineBytesDropped > LINE_BYTES_MAX) throw new ReplySyntaxError(this.#endless());
-    this.#pending.cutTo(LINE_BYTES_KEPT);
+    if (this.#lineBytesDropped > lineBytesMax) throw new ReplySyntaxError(this.#endless());
+    this.#pending.cutTo(lineBytesKept);
   }
 
   /** true: it was the reply's last line. */
@@ -111,18 +111,18 @@ export class ReplyReader {
     else if (code !== this.#code) {
       throw new ReplySyntaxError(`a reply changes from ${this.#code} to ${code}: "${this.#said(line)}"`);
     }
-    if (this.#lines.length === LINES_MAX) {
-      throw new ReplySyntaxError(`a reply has more than ${LINES_MAX} lines: "${this.#said(line)}"`);
+    if (this.#lines.length === linesMax) {
+      throw new ReplySyntaxError(`a reply has more than ${linesMax} lines: "${this.#said(line)}"`);
     }
 
     const separator = line[3];
-    const start = separator === SPACE || separator === HYPHEN ? 4 : 3;
+    const start = separator === space || separator === hyphen ? 4 : 3;
     // Behind the octets kept of an unfinished line stands its end, wherever the network cut it.
-    const room = Math.min(LINE_BYTES_KEPT - start, REPLY_BYTES_KEPT - this.#replyBytes);
+    const room = Math.min(lineBytesKept - start, replyBytesKept - this.#replyBytes);
     const kept = line.subarray(start, Math.min(line.length, start + room));
     this.#replyBytes += kept.length;
     this.#lines.push(printable(kept.toString("utf8"), "?"));
-    return separator !== HYPHEN;
+    return separator !== hyphen;
   }
 
   #endless(): string {
@@ -132,9 +132,9 @@ export class ReplyReader {
   /** The lines so far and then `line`, cut to what a person reads. */
   #said(line: Buffer): string {
     const before =
-      this.#lines.length === 0 ? "" : `${[this.#code, ...this.#lines].join(" ").slice(0, QUOTED_LENGTH_MAX)} `;
+      this.#lines.length === 0 ? "" : `${[this.#code, ...this.#lines].join(" ").slice(0, quotedLengthMax)} `;
     const text = line
-      .toString("utf8", 0, QUOTED_LENGTH_MAX)
+      .toString("utf8", 0, quotedLengthMax)
       .trimEnd()
       .replaceAll(/[\r\n]+/g, " ");
     return cut(before + printable(text, "?"));
@@ -206,5 +206,5 @@ function digit(octet: number | undefined): number | undefined {
 }
 
 function cut(text: string): string {
-  return text.length <= QUOTED_LENGTH_MAX ? text : `${text.slice(0, QUOTED_LENGTH_MAX - 1)}…`;
+  return text.length <= quotedLengthMax ? text : `${text.slice(0, quotedLengthMax - 1)}…`;
 }

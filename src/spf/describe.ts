@@ -9,11 +9,11 @@ import { readSpfRecord } from "./record-cache.ts";
 import { isSpfRecord, type Directive, type QualifierResult, type SpfRecord } from "./record.ts";
 
 /** Queries for one tree. Twice what the largest valid record takes with its hosts; a record beyond is cut short, and said so. */
-const QUERIES_MAX = 250;
+const queriesMax = 250;
 /** No valid record nests deeper: each level takes one of ten look-ups. */
-const DEPTH_MAX = 11;
+const depthMax = 11;
 /** Addresses and hosts listed of one term. */
-const FOUND_MAX = 50;
+const foundMax = 50;
 
 export interface SpfDescription {
   readonly domain: string;
@@ -72,7 +72,7 @@ class Describer {
   /** `path`: the domains on the way here. */
   async describe(domain: string, path: readonly string[]): Promise<SpfDescription> {
     if (path.includes(domain)) return emptyDescription(domain, "invalid", `${domain} leads back to itself, for ever`);
-    if (path.length >= DEPTH_MAX) return emptyDescription(domain, "invalid", `${domain} is nested too deep to count`);
+    if (path.length >= depthMax) return emptyDescription(domain, "invalid", `${domain} is nested too deep to count`);
     const answer = await this.#query(domain, "TXT");
     switch (answer.kind) {
       case "failure":
@@ -180,7 +180,7 @@ class Describer {
     }
     if (name === undefined) return plain;
     const { found, isVoid } = kind === "mx" ? await this.#hosts(name) : await this.#addresses(name, kind === "exists");
-    return { ...plain, voidLookups: isVoid ? 1 : 0, found: found.slice(0, FOUND_MAX) };
+    return { ...plain, voidLookups: isVoid ? 1 : 0, found: found.slice(0, foundMax) };
   }
 
   async #hosts(name: string): Promise<{ found: readonly string[]; isVoid: boolean }> {
@@ -197,8 +197,8 @@ class Describer {
 
   #query<T extends RecordType>(name: string, type: T): Promise<DnsAnswer<T>> {
     this.#queries++;
-    if (this.#queries <= QUERIES_MAX) return this.#resolver.query(name, type);
-    return Promise.resolve({ kind: "failure", reason: `not asked after ${QUERIES_MAX} queries` });
+    if (this.#queries <= queriesMax) return this.#resolver.query(name, type);
+    return Promise.resolve({ kind: "failure", reason: `not asked after ${queriesMax} queries` });
   }
 }
 

@@ -6,19 +6,19 @@ import { domainKeyOf } from "../address/domain.ts";
 import { asciiLowerCase, hasNonAscii } from "../lib/ascii-case.ts";
 
 /** Characters of a name in presentation form without the final dot (RFC 7208 §7.3). */
-export const NAME_LENGTH_MAX = 253;
-const LABEL_LENGTH_MAX = 63;
+export const nameLengthMax = 253;
+const labelLengthMax = 63;
 
 /** Without its final dot; undefined for what no query can be made of: empty or long labels, control or non-ASCII characters. */
 export function queryNameOf(text: string): string | undefined {
   const end = text.endsWith(".") ? text.length - 1 : text.length;
-  if (end === 0 || end > NAME_LENGTH_MAX) return undefined;
+  if (end === 0 || end > nameLengthMax) return undefined;
   let labelStart = 0;
   for (let index = 0; index <= end; index++) {
     const code = index === end ? dot : text.charCodeAt(index);
     if (code === dot) {
       const length = index - labelStart;
-      if (length === 0 || length > LABEL_LENGTH_MAX) return undefined;
+      if (length === 0 || length > labelLengthMax) return undefined;
       labelStart = index + 1;
     } else if (code < 0x20 || code > 0x7e) {
       return undefined;
@@ -33,7 +33,7 @@ export function queryNameOf(text: string): string | undefined {
  */
 export function identityDomainOf(domain: string): string | undefined {
   // Never longer than this in octets, so never longer in characters; bounds the conversion.
-  if (domain.length > NAME_LENGTH_MAX + 1 || domain.startsWith("[")) return undefined;
+  if (domain.length > nameLengthMax + 1 || domain.startsWith("[")) return undefined;
   const name = queryNameOf(hasNonAscii(domain) ? asciiOf(domain) : domain);
   if (name === undefined) return undefined;
   const lastDot = name.lastIndexOf(".");

@@ -18,10 +18,10 @@ import { isSpfRecord, type AddressDirective, type Directive, type Exists, type P
 import { quoted, type SpfVerdict } from "./verdict.ts";
 
 /** RFC 7208 §4.6.4. */
-export const LOOKUPS_MAX = 10;
-export const VOID_LOOKUPS_MAX = 2;
+export const lookupsMax = 10;
+export const voidLookupsMax = 2;
 /** Names whose addresses are asked for, of one `mx` and of the client's PTR records. */
-const HOSTS_MAX = 10;
+const hostsMax = 10;
 
 export interface EvaluationInput {
   readonly client: SpfClient;
@@ -46,9 +46,9 @@ export class Evaluation implements MacroValues {
   readonly now: Instant;
   readonly #resolver: Resolver;
   readonly #queryOptions: { readonly signal: AbortSignal } | undefined;
-  /** DNS terms, never more than {@link LOOKUPS_MAX}. */
+  /** DNS terms, never more than {@link lookupsMax}. */
   lookups = 0;
-  /** One more than {@link VOID_LOOKUPS_MAX} when that was what ended it. */
+  /** One more than {@link voidLookupsMax} when that was what ended it. */
   voidLookups = 0;
   /** Names of the client that lead back to it (RFC 7208 §5.5); undefined before they were asked for. */
   #clientNames: readonly string[] | undefined;
@@ -199,12 +199,12 @@ export class Evaluation implements MacroValues {
     const answer = await this.#query(name, "MX");
     if (answer.kind !== "records") return this.#withoutRecords(answer, name, domain, directive);
     const hosts = inOrder(answer.records);
-    const answers = await Promise.all(hosts.slice(0, HOSTS_MAX).map((host) => this.#addresses(host)));
+    const answers = await Promise.all(hosts.slice(0, hostsMax).map((host) => this.#addresses(host)));
     for (const address of answers) {
       if (address.kind === "records" && this.#isAmong(address.records, directive)) return true;
     }
-    if (hosts.length > HOSTS_MAX) {
-      const problem = `${quoted(directive.text)} in the record of ${quoted(domain)} names more than ${HOSTS_MAX} mail hosts`;
+    if (hosts.length > hostsMax) {
+      const problem = `${quoted(directive.text)} in the record of ${quoted(domain)} names more than ${hostsMax} mail hosts`;
       return { result: "permerror", domain, problem: `${problem} (RFC 7208 §4.6.4)` };
     }
     for (const [index, address] of answers.entries()) {
@@ -228,7 +228,7 @@ export class Evaluation implements MacroValues {
       this.#clientNamesVoid = answer.kind !== "failure";
       return [];
     }
-    const names = answer.records.slice(0, HOSTS_MAX).map((name) => (name.endsWith(".") ? name.slice(0, -1) : name));
+    const names = answer.records.slice(0, hostsMax).map((name) => (name.endsWith(".") ? name.slice(0, -1) : name));
     const answers = await Promise.all(names.map((name) => this.#addresses(name)));
     const whole = this.client.octets.length * 8;
     return names.filter((_, index) => {
@@ -266,7 +266,7 @@ export class Evaluation implements MacroValues {
   }
 
   #countLookup(term: string, domain: string): SpfVerdict | undefined {
-    if (this.lookups < LOOKUPS_MAX) {
+    if (this.lookups < lookupsMax) {
       this.lookups++;
       return undefined;
     }
@@ -276,7 +276,7 @@ export class Evaluation implements MacroValues {
 
   #countVoid(term: string, domain: string): SpfVerdict | undefined {
     this.voidLookups++;
-    if (this.voidLookups <= VOID_LOOKUPS_MAX) return undefined;
+    if (this.voidLookups <= voidLookupsMax) return undefined;
     const problem = `too many names without records: ${quoted(term)} in the record of ${quoted(domain)} is the third, and 2 are allowed (RFC 7208 §4.6.4)`;
     return { result: "permerror", domain, problem };
   }
@@ -303,7 +303,7 @@ export class Evaluation implements MacroValues {
 function inOrder(records: readonly MxRecord[]): readonly string[] {
   const named = records.filter(({ exchange }) => exchange !== "" && exchange !== ".");
   const sorted =
-    named.length <= HOSTS_MAX
+    named.length <= hostsMax
       ? named
       : named.toSorted((a, b) => a.preference - b.preference || (a.exchange < b.exchange ? -1 : 1));
   return sorted.map(({ exchange }) => exchange);

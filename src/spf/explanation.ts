@@ -5,10 +5,10 @@
  */
 import type { Evaluation } from "./evaluation.ts";
 import { expandName, expandText, parseMacroString } from "./macro.ts";
-import { RECORD_LENGTH_MAX } from "./record.ts";
+import { recordLengthMax } from "./record.ts";
 import type { SpfVerdict } from "./verdict.ts";
 
-const EXPLANATION_LENGTH_MAX = 250;
+const explanationLengthMax = 250;
 
 export async function fetchExplanation(verdict: SpfVerdict, evaluation: Evaluation): Promise<string | undefined> {
   const { explanation, domain } = verdict;
@@ -19,11 +19,11 @@ export async function fetchExplanation(verdict: SpfVerdict, evaluation: Evaluati
   const answer = await evaluation.explanationRecords(name);
   if (answer.kind !== "records" || answer.records.length !== 1) return undefined;
   const [text = ""] = answer.records;
-  if (text.length > RECORD_LENGTH_MAX || /[^\x20-\x7e]/.test(text)) return undefined;
+  if (text.length > recordLengthMax || /[^\x20-\x7e]/.test(text)) return undefined;
   const parsed = parseMacroString(text, "text");
   if (typeof parsed === "string") return undefined;
   if (parsed.usesClientName) await evaluation.findClientNames();
-  const expanded = expandText(parsed, domain, evaluation, EXPLANATION_LENGTH_MAX).slice(0, EXPLANATION_LENGTH_MAX);
+  const expanded = expandText(parsed, domain, evaluation, explanationLengthMax).slice(0, explanationLengthMax);
   // What the sender's own address and HELO bring along need not be ASCII.
   return expanded.replaceAll(/[^\x20-\x7e]/g, "?");
 }

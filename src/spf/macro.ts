@@ -6,7 +6,7 @@
 import { asciiLowerCase, asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import { dottedForm, type SpfClient } from "./client-address.ts";
-import { NAME_LENGTH_MAX, queryNameOf } from "./dns-name.ts";
+import { nameLengthMax, queryNameOf } from "./dns-name.ts";
 
 export interface MacroString {
   readonly parts: readonly MacroPart[];
@@ -91,18 +91,18 @@ export function parseMacroString(text: string, use: MacroUse): MacroString | str
  */
 export function expandName(spec: MacroString, domain: string, values: MacroValues): string | undefined {
   const [only] = spec.parts;
-  if (spec.parts.length === 1 && typeof only === "string" && only.length <= NAME_LENGTH_MAX) return queryNameOf(only);
+  if (spec.parts.length === 1 && typeof only === "string" && only.length <= nameLengthMax) return queryNameOf(only);
   // From the right, since only the last characters can count; the one more shows whether a label begins there, and the
   // final dot takes another.
   let text = "";
-  for (let index = spec.parts.length - 1; index >= 0 && text.length <= NAME_LENGTH_MAX + 1; index--) {
+  for (let index = spec.parts.length - 1; index >= 0 && text.length <= nameLengthMax + 1; index--) {
     text = expandPart(spec.parts[index] ?? "", domain, values) + text;
   }
   // One dot may end a name; two leave an empty label.
   if (text.endsWith("..")) return undefined;
   if (text.endsWith(".")) text = text.slice(0, -1);
-  if (text.length > NAME_LENGTH_MAX) {
-    const labelEnd = text.indexOf(".", text.length - NAME_LENGTH_MAX - 1);
+  if (text.length > nameLengthMax) {
+    const labelEnd = text.indexOf(".", text.length - nameLengthMax - 1);
     if (labelEnd === -1) return undefined;
     text = text.slice(labelEnd + 1);
   }

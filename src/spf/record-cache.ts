@@ -3,11 +3,11 @@
  * once. A pure function remembered: several servers in one process share it without knowing.
  */
 import { TextCache } from "../lib/text-cache.ts";
-import { parseSpfRecord, RECORD_LENGTH_MAX, type SpfRecord, type SpfSyntaxError } from "./record.ts";
+import { parseSpfRecord, recordLengthMax, type SpfRecord, type SpfSyntaxError } from "./record.ts";
 
 /** Some 2,500 typical records. Terms take ten times their text (5 MB), fifty at worst. */
 const records = new TextCache<SpfRecord | SpfSyntaxError>(parseSpfRecord, {
-  lengthMax: RECORD_LENGTH_MAX,
+  lengthMax: recordLengthMax,
   lengthTotalMax: 500_000,
 });
 

@@ -12,7 +12,7 @@ import { parseMacroString, type MacroString } from "./macro.ts";
  * 32 times what RFC 7208 §3.4 asks records to stay within. A longer one is a syntax error, unread; so reading the eleven
  * records of one evaluation takes 50 ms at worst.
  */
-export const RECORD_LENGTH_MAX = 16_384;
+export const recordLengthMax = 16_384;
 
 export type QualifierResult = "pass" | "fail" | "softfail" | "neutral";
 
@@ -81,7 +81,7 @@ export function isSpfRecord(text: string): boolean {
 }
 
 export function parseSpfRecord(text: string): SpfRecord | SpfSyntaxError {
-  if (text.length > RECORD_LENGTH_MAX) return { problem: `it is longer than ${RECORD_LENGTH_MAX} characters` };
+  if (text.length > recordLengthMax) return { problem: `it is longer than ${recordLengthMax} characters` };
   const stray = /[^\x20-\x7e]/.exec(text);
   if (stray !== null) return { problem: strayCharacter(stray[0].charCodeAt(0), stray.index) };
   const directives: Directive[] = [];

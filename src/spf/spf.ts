@@ -9,7 +9,7 @@ import type { Instant } from "../lib/instant.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import { parseClient } from "./client-address.ts";
 import { identityDomainOf } from "./dns-name.ts";
-import { Evaluation, VOID_LOOKUPS_MAX } from "./evaluation.ts";
+import { Evaluation, voidLookupsMax } from "./evaluation.ts";
 import { fetchExplanation } from "./explanation.ts";
 import type { SpfOutcome } from "./spf-outcome.ts";
 import { quoted, reasonOf } from "./verdict.ts";
@@ -84,7 +84,7 @@ export async function checkHost(query: SpfQuery, options: SpfOptions): Promise<S
     reason: reasonOf(verdict, domain, client.text),
     ...(explanation === undefined ? {} : { explanation }),
     lookups: evaluation.lookups,
-    voidLookups: Math.min(evaluation.voidLookups, VOID_LOOKUPS_MAX),
+    voidLookups: Math.min(evaluation.voidLookups, voidLookupsMax),
   };
 }
 

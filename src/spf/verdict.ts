@@ -6,9 +6,9 @@ import type { Directive, Modifier } from "./record.ts";
 import type { SpfResult } from "./spf-outcome.ts";
 
 /** Longest `reason` of an outcome. */
-const REASON_LENGTH_MAX = 300;
+const reasonLengthMax = 300;
 /** Terms and names in a reason: enough to find them by. */
-const QUOTE_LENGTH_MAX = 80;
+const quoteLengthMax = 80;
 
 export interface SpfVerdict {
   readonly result: SpfResult;
@@ -29,12 +29,12 @@ export interface SpfVerdict {
 /** One sentence, without a full stop. `client`: the address; `domain`: the identity's. */
 export function reasonOf(verdict: SpfVerdict, domain: string, client: string): string {
   const sentence = sentenceOf(verdict, domain, client);
-  return sentence.length > REASON_LENGTH_MAX ? `${sentence.slice(0, REASON_LENGTH_MAX - 1)}…` : sentence;
+  return sentence.length > reasonLengthMax ? `${sentence.slice(0, reasonLengthMax - 1)}…` : sentence;
 }
 
 /** A term or a name as it may stand in a reason. */
 export function quoted(text: string): string {
-  return text.length > QUOTE_LENGTH_MAX ? `${text.slice(0, QUOTE_LENGTH_MAX - 1)}…` : text;
+  return text.length > quoteLengthMax ? `${text.slice(0, quoteLengthMax - 1)}…` : text;
 }
 
 function sentenceOf(verdict: SpfVerdict, domain: string, client: string): string {

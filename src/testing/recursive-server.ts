@@ -34,11 +34,11 @@ interface KnownSet {
 }
 
 /** As long as servers keep it that there is nothing. */
-const NEGATIVE_TTL_S = 60;
+const negativeTtlSeconds = 60;
 /** Then it is a loop. */
-const LINKS_MAX = 16;
-const SERVER_FAILURE = 2;
-const NO_SUCH_NAME = 3;
+const linksMax = 16;
+const serverFailure = 2;
+const noSuchName = 3;
 
 export class RecursiveServer {
   /** Otherwise it tells where an alias leads, and leaves the rest to who asks. */
@@ -55,7 +55,7 @@ export class RecursiveServer {
     const answers: Answer[] = [];
     let owner = name.toLowerCase();
     let isNew = false;
-    for (let links = 0; links <= LINKS_MAX; links++) {
+    for (let links = 0; links <= linksMax; links++) {
       const kept = this.#known.get(`${type} ${owner}`);
       const isKept = kept !== undefined && kept.expiresAtMs > nowMs;
       isNew ||= !isKept;
@@ -68,7 +68,7 @@ export class RecursiveServer {
           return { responseCode: 0, answers, authorities: [], isNew };
         case "no-data":
         case "no-name": {
-          const responseCode = set.kind === "no-name" ? NO_SUCH_NAME : 0;
+          const responseCode = set.kind === "no-name" ? noSuchName : 0;
           return { responseCode, answers, authorities: [startOfAuthority(ttl)], isNew };
         }
         case "alias":
@@ -94,7 +94,7 @@ export class RecursiveServer {
     const found = (type in (zone ?? {}) ? type : "CNAME") satisfies RecordType;
     const answers = zone?.[found] === undefined ? [] : answersOf(owner, found, zone[found]);
     const kind = answers.length > 0 ? (found === type ? "records" : "alias") : zone ? "no-data" : "no-name";
-    const expiresAtMs = answers.length > 0 ? positive : nowMs + NEGATIVE_TTL_S * 1000;
+    const expiresAtMs = answers.length > 0 ? positive : nowMs + negativeTtlSeconds * 1000;
     const set: KnownSet = { kind, answers, target, expiresAtMs };
     this.#known.set(`${type} ${owner}`, set);
     return set;
@@ -102,7 +102,7 @@ export class RecursiveServer {
 }
 
 function failed(isNew: boolean): Content {
-  return { responseCode: SERVER_FAILURE, answers: [], authorities: [], isNew };
+  return { responseCode: serverFailure, answers: [], authorities: [], isNew };
 }
 
 /** What a server that does not do what it is asked, and does not say so, gives instead: who else to ask (RFC 2308 §2.1). */
@@ -111,7 +111,7 @@ export function referral(): Pick<Content, "responseCode" | "answers" | "authorit
 }
 
 function startOfAuthority(ttl: number): Answer {
-  const times = { serial: 1, refresh: 3600, retry: 600, expire: 86_400, minimum: NEGATIVE_TTL_S };
+  const times = { serial: 1, refresh: 3600, retry: 600, expire: 86_400, minimum: negativeTtlSeconds };
   return { type: "SOA", name: "test", ttl, data: { mname: "ns.test", rname: "hostmaster.test", ...times } };
 }
 

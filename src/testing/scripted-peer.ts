@@ -19,9 +19,9 @@ export interface PeerCommand {
 }
 
 /** Reply text without its last CRLF; `stall` answers never, `close` and `reset` end the connection instead. */
-export type PeerAnswer = string | { readonly reply: string; readonly close: true } | typeof STALL | typeof CLOSE;
-export const STALL = Symbol("stall");
-export const CLOSE = Symbol("close");
+export type PeerAnswer = string | { readonly reply: string; readonly close: true } | typeof stall | typeof close;
+export const stall = Symbol("stall");
+export const close = Symbol("close");
 
 export interface PeerScript {
   readonly dialect?: "smtp" | "lmtp";
@@ -66,7 +66,7 @@ export class ScriptedPeer implements AsyncDisposable {
     peer.#listener = await network.listen(endpoint, {
       accept: (connection) => {
         if (script.implicitTls !== true) return peer.#accept(connection);
-        connection.startTls({ side: "server", context: () => NO_CERTIFICATE }).then(
+        connection.startTls({ side: "server", context: () => noCertificate }).then(
           () => peer.#accept(connection),
           () => connection.destroy(),
         );
@@ -120,7 +120,7 @@ export class ScriptedPeer implements AsyncDisposable {
   }
 }
 
-const NO_CERTIFICATE = { certificatePem: "", keyPem: "", version: 1 };
+const noCertificate = { certificatePem: "", keyPem: "", version: 1 };
 
 class PeerSession {
   readonly #peer: ScriptedPeer;
@@ -283,8 +283,8 @@ class PeerSession {
       return;
     }
     this.#silent = true;
-    if (answer === STALL) return;
-    if (answer === CLOSE) return this.#connection.destroy();
+    if (answer === stall) return;
+    if (answer === close) return this.#connection.destroy();
     this.#connection.write(Buffer.from(`${answer.reply}\r\n`));
     this.#connection.end();
   }
@@ -292,9 +292,7 @@ class PeerSession {
   #startTls(): void {
     this.#buffer = Buffer.alloc(0);
     this.#begin("");
-    this.#connection
-      .startTls({ side: "server", context: () => NO_CERTIFICATE })
-      .catch(() => this.#connection.destroy());
+    this.#connection.startTls({ side: "server", context: () => noCertificate }).catch(() => this.#connection.destroy());
   }
 }
 

@@ -69,8 +69,8 @@ export class SimulatedDnsServer implements DnsServer {
 /** Forged answers tell it of every name. */
 export const forgedAddress = "203.0.113.66";
 /** Of what is lost now and then, the same question again is not, for so long. */
-const SPARED_MS = 30_000;
-const TTL_S = 300;
+const sparedMs = 30_000;
+const ttlSeconds = 300;
 
 export interface SimulatedDnsOptions {
   readonly random: Random;
@@ -94,7 +94,7 @@ export class SimulatedDns {
     this.#sparseLoss = options.sparseLoss ?? 0;
     const zones: Zones = {
       recordsOf: (name) => this.records.recordsOf(name),
-      ttlSecondsOf: (name) => this.#ttls.get(name) ?? TTL_S,
+      ttlSecondsOf: (name) => this.#ttls.get(name) ?? ttlSeconds,
       isFailing: (name) => [...this.#failing].some((zone) => name === zone || name.endsWith(`.${zone}`)),
     };
     this.servers = options.servers.map((server) => new SimulatedDnsServer(zones, server));
@@ -185,13 +185,13 @@ export class SimulatedDns {
     const workMs = this.#is(trouble.late) ? 2_100 + this.#random.next() * 7_000 : 0;
     const usesEdns = (query.additionals?.length ?? 0) > 0;
     if (server.stumblesOverEdns && usesEdns) {
-      return { response: responseTo({ ...query, questions: [] }, failure(FORMAT_ERROR)), delayMs: workMs };
+      return { response: responseTo({ ...query, questions: [] }, failure(formatError)), delayMs: workMs };
     }
     switch (trouble.says) {
       case "SERVFAIL":
-        return { response: responseTo(query, failure(SERVER_FAILURE)), delayMs: workMs };
+        return { response: responseTo(query, failure(serverFailure)), delayMs: workMs };
       case "REFUSED":
-        return { response: responseTo(query, failure(REFUSED)), delayMs: workMs };
+        return { response: responseTo(query, failure(refused)), delayMs: workMs };
       case "a referral":
         return { response: responseTo(query, referral(), 0), delayMs: workMs };
       case "the answer": {
@@ -225,7 +225,7 @@ export class SimulatedDns {
     if (this.#is(0.3)) return packet.encode({ ...query, type: "query" });
     if (!this.#is(0.3)) return address;
     const another = [{ type: "A", name: `not-${name}` }] as const;
-    return packet.encode(responseTo({ ...query, questions: [...another] }, failure(NO_SUCH_NAME)));
+    return packet.encode(responseTo({ ...query, questions: [...another] }, failure(noSuchName)));
   }
 
   #serverAt(address: string): SimulatedDnsServer {
@@ -236,7 +236,7 @@ export class SimulatedDns {
 
   #isLostForOnce(question: string, nowMs: number): boolean {
     if (!this.#is(this.#sparseLoss)) return false;
-    if (nowMs - (this.#lostAt.get(question) ?? Number.NEGATIVE_INFINITY) < SPARED_MS) return false;
+    if (nowMs - (this.#lostAt.get(question) ?? Number.NEGATIVE_INFINITY) < sparedMs) return false;
     this.#lostAt.set(question, nowMs);
     return true;
   }
@@ -278,12 +278,12 @@ class Line implements DnsChannel {
   }
 }
 
-const FORMAT_ERROR = 1;
-const SERVER_FAILURE = 2;
-const NO_SUCH_NAME = 3;
-const REFUSED = 5;
+const formatError = 1;
+const serverFailure = 2;
+const noSuchName = 3;
+const refused = 5;
 /** RFC 1035 §4.2.1. */
-const PAYLOAD_BYTES = 512;
+const payloadBytes = 512;
 
 type Told = Pick<Content, "responseCode" | "answers" | "authorities">;
 
@@ -292,7 +292,7 @@ function failure(responseCode: number): Told {
 }
 
 function responseTo(query: DecodedPacket, told: Told, flags: number = packet.RECURSION_AVAILABLE): Packet {
-  const isSure = told.responseCode === 0 || told.responseCode === NO_SUCH_NAME;
+  const isSure = told.responseCode === 0 || told.responseCode === noSuchName;
   return {
     type: "response",
     id: query.id ?? 0,
@@ -309,7 +309,7 @@ function cut(response: Packet): Packet {
 
 function payloadMax(query: DecodedPacket): number {
   const opt = query.additionals?.find((record) => record.type === "OPT");
-  return opt?.type === "OPT" ? opt.udpPayloadSize : PAYLOAD_BYTES;
+  return opt?.type === "OPT" ? opt.udpPayloadSize : payloadBytes;
 }
 
 function nameOf(query: DecodedPacket): string {

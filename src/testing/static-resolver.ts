@@ -13,7 +13,7 @@ export interface StaticResolverOptions {
 }
 
 /** As many links as the real resolver follows. */
-const CNAME_LINKS_MAX = 8;
+const cnameLinksMax = 8;
 
 export class StaticResolver implements Resolver {
   /** `MX example.org`, in the order asked; names as asked, in lower case. */
@@ -86,7 +86,7 @@ export class StaticResolver implements Resolver {
     await (this.#gates.get(queryKey(name, type)) ?? Promise.resolve());
     if (options.signal?.aborted) return { kind: "failure", reason: "aborted" };
     let owner = name.toLowerCase();
-    for (let link = 0; link <= CNAME_LINKS_MAX; link++) {
+    for (let link = 0; link <= cnameLinksMax; link++) {
       const reason = this.#failures.get(queryKey(owner, type)) ?? this.#failures.get(owner);
       if (reason !== undefined) return { kind: "failure", reason };
       const zone = this.#zones.get(owner);

@@ -7,7 +7,7 @@ import { readFile, readdir, truncate, unlink } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { FORMAT_VERSION } from "../../src/node/spool/schema.ts";
+import { formatVersion } from "../../src/node/spool/schema.ts";
 import type { SqliteSpool, SqliteSpoolOptions } from "../../src/node/spool/sqlite-spool.ts";
 import type { ClaimedMessage, NewRecipient, RecipientState, Spool } from "../../src/spool/spool.ts";
 import {
@@ -27,7 +27,7 @@ import {
 } from "./spool-fixture.ts";
 import { SqliteBench, hookedFiles } from "./sqlite-harness.ts";
 
-const LARGE = Buffer.alloc(300_000, "large ");
+const largeContent = Buffer.alloc(300_000, "large ");
 
 /** One spool with crashes at will. */
 class Scene {
@@ -94,8 +94,8 @@ async function fileNames(directory: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
-const FINAL = ["delivered", "relayed", "failed", "expired"] as const;
-const LATER = 300_000;
+const final = ["delivered", "relayed", "failed", "expired"] as const;
+const later = 300_000;
 
 interface Visit {
   readonly options?: (scene: () => Scene) => Partial<SqliteSpoolOptions>;
@@ -125,7 +125,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
   },
 
   "S-03": async (scene) => {
-    for (const size of [10, LARGE.length]) {
+    for (const size of [10, largeContent.length]) {
       const writer = scene.spool.begin();
       await writer.append(Buffer.alloc(size));
       await writer.abort();
@@ -150,17 +150,17 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
     }),
     visit: async (scene) => {
       const message = draft(["ann@a.test"]);
-      await put(scene.spool, message, { content: LARGE });
+      await put(scene.spool, message, { content: largeContent });
       assert.deepEqual(await fileNames(scene.directory), [`${message.id}.eml`]);
     },
   },
 
   "S-05": async (scene) => {
     const message = draft(["ann@a.test", "bob@b.test"]);
-    await put(scene.spool, message, { content: LARGE });
+    await put(scene.spool, message, { content: largeContent });
     const after = await scene.afterCrash();
     assert.deepEqual(await statesOf(after, message.id), ["scheduled", "scheduled"]);
-    assert.ok((await contentOf(after, message.id))?.equals(LARGE));
+    assert.ok((await contentOf(after, message.id))?.equals(largeContent));
     assert.equal((await after.events(message.id)).length, 1);
   },
 
@@ -181,7 +181,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
     visit: async (scene) => {
       const message = draft(["ann@a.test"]);
       await assert.rejects(put(scene.spool, message, { content: Buffer.alloc(250_000) }), isSpoolError("no-space"));
-      await assert.rejects(put(scene.spool, draft([]), { content: LARGE }), isSpoolError("failed"));
+      await assert.rejects(put(scene.spool, draft([]), { content: largeContent }), isSpoolError("failed"));
       assert.deepEqual(await fileNames(scene.directory), []);
       await isEmpty(scene.spool);
       await isEmpty(await scene.afterCrash());
@@ -190,7 +190,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
 
   "S-08": async (scene) => {
     const { message } = await scene.claimed();
-    assert.deepEqual(await scene.first(message.id), ["claimed", 1, LATER]);
+    assert.deepEqual(await scene.first(message.id), ["claimed", 1, later]);
     await scene.isTriedAgain(message.id, 1, 0);
   },
 
@@ -214,7 +214,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
     await put(scene.spool, message);
     await scene.isTriedAgain(message.id, 0, 0);
     assert.equal((await scene.spool.claim(request())).length, 1);
-    assert.deepEqual(await scene.first(message.id), ["claimed", 1, LATER]);
+    assert.deepEqual(await scene.first(message.id), ["claimed", 1, later]);
     await scene.isTriedAgain(message.id, 1, 0);
   },
 
@@ -272,7 +272,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
   },
 
   "S-18": async (scene) => {
-    for (const to of FINAL) {
+    for (const to of final) {
       const { message, token } = await scene.claimed(["ann@a.test", "bob@b.test"]);
       await scene.isTriedAgain(message.id, 1, 0);
       const changes = [{ index: 0, to, reply: "so it is" }];
@@ -285,7 +285,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
   },
 
   "S-19": async (scene) => {
-    for (const to of FINAL) {
+    for (const to of final) {
       const claimed = await scene.claimed();
       await settle(scene.spool, claimed, [{ index: 0, to, reply: "so it is" }]);
       for (const spool of [scene.spool, await scene.afterCrash()]) {
@@ -311,7 +311,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
       }),
     }),
     visit: async (scene) => {
-      const claimed = await scene.claimed(["ann@a.test"], LARGE);
+      const claimed = await scene.claimed(["ann@a.test"], largeContent);
       await scene.isTriedAgain(claimed.message.id, 1, 0);
       await settle(scene.spool, claimed, [delivered(0)]);
       await scene.spool.close();
@@ -389,7 +389,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
       const report = { message: draft(["sender@origin.test"]), content: Buffer.alloc(400_000) };
       const settling = settle(scene.spool, claimed, [delivered(0)], { reports: [report] });
       await assert.rejects(settling, isSpoolError("no-space"));
-      assert.deepEqual(await scene.first(claimed.message.id), ["claimed", 1, LATER]);
+      assert.deepEqual(await scene.first(claimed.message.id), ["claimed", 1, later]);
       await scene.isTriedAgain(claimed.message.id, 1, 0);
       assert.equal(await settle(scene.spool, claimed, [delivered(0)]), true, "and can be settled otherwise");
     },
@@ -400,7 +400,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
     const { spool } = scene;
     const counts = [await spool.hold({}, "o", "r"), await spool.retry({}, "o"), await spool.remove({}, "o")];
     assert.deepEqual(counts, [0, 0, 0]);
-    assert.deepEqual(await scene.first(message.id), ["claimed", 1, LATER]);
+    assert.deepEqual(await scene.first(message.id), ["claimed", 1, later]);
     await scene.isTriedAgain(message.id, 1, 0);
   },
 
@@ -443,7 +443,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
 
   "S-32": async (scene) => {
     const message = draft(["ann@a.test"]);
-    await put(scene.spool, message, { content: LARGE });
+    await put(scene.spool, message, { content: largeContent });
     await scene.spool.hold({}, "operator", "why");
     assert.equal(await scene.spool.remove({}, "operator"), 1);
     const after = await scene.afterCrash();
@@ -483,7 +483,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
 
   "S-35": async (scene) => {
     const [missing, short] = [draft(["ann@a.test"]), draft(["bob@b.test"])];
-    for (const message of [missing, short]) await put(scene.spool, message, { content: LARGE });
+    for (const message of [missing, short]) await put(scene.spool, message, { content: largeContent });
     const path = ({ id }: { readonly id: string }) => `${scene.directory}/content/${id.slice(-2)}/${id}.eml`;
     await unlink(path(missing));
     await truncate(path(short), 10);
@@ -496,12 +496,12 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
   },
 
   "S-36": async (scene) => {
-    const claimed = await scene.claimed(["ann@a.test"], LARGE);
+    const claimed = await scene.claimed(["ann@a.test"], largeContent);
     const { id } = claimed.message;
     await unlink(`${scene.directory}/content/${id.slice(-2)}/${id}.eml`);
     assert.equal(await scene.spool.openContent(id), undefined);
-    assert.deepEqual(await scene.first(id), ["claimed", 1, LATER]);
-    const short = await scene.claimed(["bob@b.test"], LARGE);
+    assert.deepEqual(await scene.first(id), ["claimed", 1, later]);
+    const short = await scene.claimed(["bob@b.test"], largeContent);
     await truncate(`${scene.directory}/content/${short.message.id.slice(-2)}/${short.message.id}.eml`, 10);
     assert.equal(await scene.spool.openContent(short.message.id), undefined);
     assert.equal(
@@ -536,7 +536,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
     await put(scene.spool, draft(["ann@a.test"]));
     const image = await scene.bench.image(scene.directory);
     const database = new DatabaseSync(`${image}/spool.db`);
-    database.exec(`PRAGMA user_version = ${FORMAT_VERSION + 7}; PRAGMA wal_checkpoint(TRUNCATE);`);
+    database.exec(`PRAGMA user_version = ${formatVersion + 7}; PRAGMA wal_checkpoint(TRUNCATE);`);
     database.close();
     const before = await readFile(`${image}/spool.db`);
     await assert.rejects(scene.bench.open(image), isSpoolError("newer-format"));
@@ -553,7 +553,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
   },
 
   "S-40": async (scene) => {
-    for (const content of ["small", LARGE]) {
+    for (const content of ["small", largeContent]) {
       const claimed = await put(scene.spool, capturedDraft(), { claim: terms, content });
       assert.ok(claimed);
       assert.equal((await listedIn(await scene.afterCrash())).at(-1), claimed.message.id);
@@ -588,7 +588,7 @@ const visits: Readonly<Record<string, Visit["visit"] | Visit>> = {
 
   "S-43": async (scene) => {
     const ids: string[] = [];
-    for (const content of ["small", LARGE]) {
+    for (const content of ["small", largeContent]) {
       const claimed = await put(scene.spool, capturedDraft(), { claim: terms, content });
       assert.ok(claimed);
       await settle(scene.spool, claimed, [delivered(0)]);

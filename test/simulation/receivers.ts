@@ -5,7 +5,7 @@
 import { crc32 } from "node:zlib";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Network, NetworkListener } from "../../src/ports/network.ts";
-import { CLOSE, type PeerAnswer, type PeerCommand, ScriptedPeer, STALL } from "../../src/testing/scripted-peer.ts";
+import { close, type PeerAnswer, type PeerCommand, ScriptedPeer, stall } from "../../src/testing/scripted-peer.ts";
 import type { SimulatedDns } from "../../src/testing/simulated-dns.ts";
 import type { Chance } from "./chance.ts";
 import { ReceiverNames } from "./receiver-names.ts";
@@ -250,12 +250,12 @@ export class Receiver {
     const { chance } = this.#parts;
     const ordinary = `220 mx.${this.domain} ready`;
     if (this.#healed) return ordinary;
-    if (this.character === "never-greets") return STALL;
+    if (this.character === "never-greets") return stall;
     if (this.character === "busy-421" && chance.is(0.1)) return tooBusy;
-    if (this.character === "drops-connections" && chance.is(0.1)) return CLOSE;
+    if (this.character === "drops-connections" && chance.is(0.1)) return close;
     // A listing of an hour, every five hours.
     if (this.character === "lists-us" && this.#parts.clock.now() % (5 * 3_600_000) < 3_600_000) return listed;
-    return this.character === "slow-to-answer" && chance.is(0.03) ? STALL : ordinary;
+    return this.character === "slow-to-answer" && chance.is(0.03) ? stall : ordinary;
   }
 
   #answer(command: PeerCommand): PeerAnswer | undefined {
@@ -336,7 +336,7 @@ export class Receiver {
         return verb === "RCPT" && !this.#isOpen ? "450 4.2.1 Mailbox busy" : undefined;
       case "poisoned":
         if (verb === "MAIL" && line.includes("<poison@")) this.#poisoned.add(command.session);
-        return verb === "RCPT" && this.#poisoned.has(command.session) ? CLOSE : undefined;
+        return verb === "RCPT" && this.#poisoned.has(command.session) ? close : undefined;
       case "greylister": {
         if (verb !== "RCPT") return undefined;
         const first = this.#seen.get(line) ?? clock.now();
@@ -357,13 +357,13 @@ export class Receiver {
       case "busy-421":
         return chance.is(0.15) ? tooBusy : undefined;
       case "drops-connections":
-        return chance.is(0.12) ? CLOSE : undefined;
+        return chance.is(0.12) ? close : undefined;
       case "loses-replies":
       case "suppresses-duplicates":
         if (verb !== ".") return undefined;
-        return chance.is(0.2) ? CLOSE : chance.is(0.1) ? STALL : undefined;
+        return chance.is(0.2) ? close : chance.is(0.1) ? stall : undefined;
       case "slow-to-answer":
-        return chance.is(0.03) ? STALL : undefined;
+        return chance.is(0.03) ? stall : undefined;
       case "goes-silent":
         if (chance.is(0.04)) this.line.goSilent();
         return undefined;

@@ -6,7 +6,7 @@ import { BodyHashes } from "../../src/dkim/body-hashes.ts";
 import { recordText } from "../../src/dkim/signing-key.ts";
 import { DkimVerifier } from "../../src/dkim/verifier.ts";
 import { parseHeaderFields } from "../../src/message/header-section.ts";
-import { CLOSE, ScriptedPeer, STALL } from "../../src/testing/scripted-peer.ts";
+import { close, ScriptedPeer, stall } from "../../src/testing/scripted-peer.ts";
 import { testKey } from "../../src/testing/test-crypto.ts";
 import { addresses, baseSettings, hour, relayClient, SimulatedWorld } from "./support.ts";
 
@@ -129,7 +129,7 @@ test("LMTP-005 LMTP-006: a store lost after its first reply: what it answered is
     ["250 2.1.5 delivered", "delivered"],
     ["550 5.2.1 mailbox disabled", "failed"],
   ] as const) {
-    for (const ending of [CLOSE, STALL] as const) {
+    for (const ending of [close, stall] as const) {
       const route = [{ domain: "example.org", via: "lmtp", host: "127.0.0.1:2424" } as const];
       await using world = await SimulatedWorld.start({ route });
       await using origin = await world.peer("origin.test");

@@ -1,7 +1,7 @@
 /** What senders are told: failure, delay, relayed, delivered, expired, and when they are told nothing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { STALL } from "../../src/testing/scripted-peer.ts";
+import { stall } from "../../src/testing/scripted-peer.ts";
 import { day, hour, minute, relayClient, second, SimulatedWorld } from "./support.ts";
 
 /** What relays without a login may send, as a local user. */
@@ -260,7 +260,7 @@ test("SMTPC-003: while DNS fails mail waits, and the domain's own address is not
 
 test("SMTPC-013: a peer that accepts the content and never answers is left after ten minutes, not before", async () => {
   await using world = await SimulatedWorld.start();
-  await using peer = await world.peer("elsewhere.test", { answer: ({ verb }) => (verb === "." ? STALL : undefined) });
+  await using peer = await world.peer("elsewhere.test", { answer: ({ verb }) => (verb === "." ? stall : undefined) });
   const id = await sendAs(world, "ann@example.org", ["far@elsewhere.test"]);
   await world.advance(10 * minute - 1000);
   assert.equal(peer.openSessions, 1);

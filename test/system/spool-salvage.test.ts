@@ -5,7 +5,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { lockDataDir } from "../../src/node/files/data-dir-lock.ts";
-import { FORMAT_VERSION } from "../../src/node/spool/schema.ts";
+import { formatVersion } from "../../src/node/spool/schema.ts";
 import { SqliteBench } from "../contract/sqlite-harness.ts";
 import { unpackFixture } from "../upgrade/fixture.ts";
 
@@ -19,7 +19,7 @@ function run(...args: readonly string[]) {
 test("spool salvage writes a spool that check finds whole, says by its exit code whether anything was lost, and overwrites nothing", async () => {
   await using bench = new SqliteBench();
   const folder = await bench.folder();
-  unpackFixture(FORMAT_VERSION, folder);
+  unpackFixture(formatVersion, folder);
   // The log as a checkpoint leaves it.
   writeFileSync(join(folder, "spool.db-wal"), "");
   const lock = lockDataDir(folder);

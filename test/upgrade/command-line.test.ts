@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { lockDataDir } from "../../src/node/files/data-dir-lock.ts";
-import { FORMAT_VERSION } from "../../src/node/spool/schema.ts";
+import { formatVersion } from "../../src/node/spool/schema.ts";
 import { SqliteBench } from "../contract/sqlite-harness.ts";
 import { unpackFixture } from "./fixture.ts";
 
@@ -20,8 +20,8 @@ function run(...args: readonly string[]) {
 test("serve and the commands refuse a newer format, with file, versions and the way back, and change nothing", async () => {
   await using bench = new SqliteBench();
   const folder = await bench.folder();
-  unpackFixture(FORMAT_VERSION, folder);
-  const newer = FORMAT_VERSION + 1;
+  unpackFixture(formatVersion, folder);
+  const newer = formatVersion + 1;
   const database = new DatabaseSync(join(folder, "spool.db"));
   database.exec(`PRAGMA user_version = ${newer}`);
   database.close();
@@ -37,8 +37,8 @@ test("serve and the commands refuse a newer format, with file, versions and the 
     `,
   );
   const text =
-    `posthaste: ${folder}/spool.db has format ${newer}; this program knows formats up to ${FORMAT_VERSION}. ` +
-    `Start the newer Posthaste, or take the spool back with it: posthaste spool downgrade --to ${FORMAT_VERSION} [start-spool-newer]\n`;
+    `posthaste: ${folder}/spool.db has format ${newer}; this program knows formats up to ${formatVersion}. ` +
+    `Start the newer Posthaste, or take the spool back with it: posthaste spool downgrade --to ${formatVersion} [start-spool-newer]\n`;
   for (const command of ["serve", "queue stats"]) {
     assert.deepEqual(run(...command.split(" "), "--config", config), { status: 69, stdout: "", stderr: text });
   }

@@ -16,13 +16,7 @@ import { readRows } from "../../src/reporting/dmarc-aggregate/report-rows.ts";
 import { downgradeSpool } from "../../src/node/spool/downgrade.ts";
 import { NodeFiles } from "../../src/node/files/node-files.ts";
 import { openSqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
-import {
-  FORMAT_VERSION,
-  type FormatStep,
-  type FormatSteps,
-  formatSteps,
-  migrate,
-} from "../../src/node/spool/schema.ts";
+import { formatVersion, type FormatStep, type FormatSteps, formatSteps, migrate } from "../../src/node/spool/schema.ts";
 import type { CapturedEntry } from "../../src/spool/captured-mail.ts";
 import type { Spool, StoredMessage } from "../../src/spool/spool.ts";
 import { senderOf } from "../../src/spool/turns.ts";
@@ -66,14 +60,14 @@ function stepsUpTo(version: number): FormatSteps {
 }
 
 test("every version of the format has its fixture", () => {
-  const all = Array.from({ length: FORMAT_VERSION }, (_, index) => index + 1);
+  const all = Array.from({ length: formatVersion }, (_, index) => index + 1);
   assert.deepEqual(versions, all, "npm run upgrade:fixture makes the newest");
 });
 
 test("the newest fixture has records of every namespace", async () => {
   await using bench = new SqliteBench();
   const folder = await bench.folder();
-  unpackFixture(FORMAT_VERSION, folder);
+  unpackFixture(formatVersion, folder);
   const declared = globSync("src/**/*.ts")
     .filter((file) => !file.endsWith(".test.ts"))
     .flatMap((file) => [...readFileSync(file, "utf8").matchAll(/^(?:export )?const \w*[nN]amespace = "([\w-]+)"/gm)])
@@ -220,23 +214,23 @@ test("a step up is refused by the program before, in words that help, and taken 
   const future: FormatSteps = [first, ...rest, futureStep];
   await using bench = new SqliteBench();
   const folder = await bench.folder();
-  unpackFixture(FORMAT_VERSION, folder);
+  unpackFixture(formatVersion, folder);
   withDatabase(folder, (database) => migrate(database, future));
   assert.notDeepEqual(withDatabase(folder, schemaOf), freshSchema(formatSteps));
 
-  const text = `spool.db has format ${FORMAT_VERSION + 1}; this program knows formats up to ${FORMAT_VERSION}`;
+  const text = `spool.db has format ${formatVersion + 1}; this program knows formats up to ${formatVersion}`;
   const refused = (error: unknown) =>
     isSpoolError("newer-format")(error) && error instanceof Error && error.message.endsWith(text);
   await assert.rejects(bench.open(folder), refused);
-  assert.throws(() => downgradeSpool(folder, FORMAT_VERSION), refused, "only the newer program knows the way back");
+  assert.throws(() => downgradeSpool(folder, formatVersion), refused, "only the newer program knows the way back");
 
-  assert.deepEqual(downgradeSpool(folder, undefined, future), { from: FORMAT_VERSION + 1, to: FORMAT_VERSION });
+  assert.deepEqual(downgradeSpool(folder, undefined, future), { from: formatVersion + 1, to: formatVersion });
   assert.deepEqual(withDatabase(folder, schemaOf), freshSchema(formatSteps));
   const namespaces = withDatabase(folder, namespacesOf);
   const spool = await bench.open(folder);
-  assert.deepEqual(await tellingOf(spool, namespaces), expectedOf(FORMAT_VERSION));
+  assert.deepEqual(await tellingOf(spool, namespaces), expectedOf(formatVersion));
   await spool.close();
-  await drain(folder, FORMAT_VERSION);
+  await drain(folder, formatVersion);
 });
 
 test("format 2 goes back to format 1 with its captured mail in files, and forward again with nothing lost", async () => {
@@ -249,7 +243,7 @@ test("format 2 goes back to format 1 with its captured mail in files, and forwar
   await before.close();
   assert.equal(entries.length, 3);
   await forgetOwed(folder);
-  assert.deepEqual(downgradeSpool(folder, 1), { from: FORMAT_VERSION, to: 1 });
+  assert.deepEqual(downgradeSpool(folder, 1), { from: formatVersion, to: 1 });
   assert.deepEqual(withDatabase(folder, schemaOf), freshSchema(stepsUpTo(1)));
   for (const [place, start] of ["Subject: captured", "Subject: large", "Subject: q"].entries()) {
     const entry = entries[place] ?? assert.fail();
@@ -291,7 +285,7 @@ async function forgetOwed(folder: string): Promise<void> {
 test("format 1 is refused as long as a sender has something to hear, with the messages, and nothing is changed", async () => {
   await using bench = new SqliteBench();
   const folder = await bench.folder();
-  unpackFixture(FORMAT_VERSION, folder);
+  unpackFixture(formatVersion, folder);
   const before = withDatabase(folder, schemaOf);
   assert.throws(() => downgradeSpool(folder, 1), /what became of 2C3RD8G0EEEE, and format 1 cannot keep that/);
   assert.deepEqual(withDatabase(folder, schemaOf), before, "no step of the way is made");
@@ -299,7 +293,7 @@ test("format 1 is refused as long as a sender has something to hear, with the me
   assert.equal((await spool.listRecords(owedNamespace, { limit: 9 })).length, 1);
   await spool.close();
   await forgetOwed(folder);
-  assert.deepEqual(downgradeSpool(folder, 1), { from: FORMAT_VERSION, to: 1 });
+  assert.deepEqual(downgradeSpool(folder, 1), { from: formatVersion, to: 1 });
 });
 
 test("format 3 goes back to format 2 and forward again, and every waiting recipient has its sender", async () => {
@@ -354,7 +348,7 @@ test("a step that fails leaves the spool at the step before", async () => {
   const [first, ...rest] = formatSteps;
   await using bench = new SqliteBench();
   const folder = await bench.folder();
-  unpackFixture(FORMAT_VERSION, folder);
+  unpackFixture(formatVersion, folder);
   const broken: FormatStep = {
     up: "CREATE TABLE notes (a) STRICT; SELECT nothing;",
     down: "DROP TABLE recipients; SELECT nothing;",
@@ -366,7 +360,7 @@ test("a step that fails leaves the spool at the step before", async () => {
   withDatabase(folder, (upgraded) => migrate(upgraded, [first, ...rest, { ...broken, up: "" }]));
   assert.throws(() => downgradeSpool(folder, undefined, [first, ...rest, broken]));
   withDatabase(folder, (still) => {
-    assert.equal(still.prepare("PRAGMA user_version").get()?.["user_version"], FORMAT_VERSION + 1);
+    assert.equal(still.prepare("PRAGMA user_version").get()?.["user_version"], formatVersion + 1);
     assert.deepEqual(schemaOf(still), freshSchema(formatSteps));
   });
 });

@@ -9,7 +9,7 @@ import { Findings, type DnsCheck, type DnsSubject } from "./dns-check.ts";
 import type { MailHost } from "./mx.ts";
 
 /** Each takes up to eleven queries. */
-const ADDRESSES_MAX = 20;
+const addressesMax = 20;
 
 export async function checkAddresses(subject: DnsSubject, hosts: readonly MailHost[]): Promise<DnsCheck> {
   const findings = new Findings();
@@ -22,11 +22,11 @@ export async function checkAddresses(subject: DnsSubject, hosts: readonly MailHo
     }
   }
   const all = [...new Set([...sending, ...hostOf.keys()])];
-  for (const address of all.slice(0, ADDRESSES_MAX)) {
+  for (const address of all.slice(0, addressesMax)) {
     await checkAddress(subject, address, { sends: sending.has(address), host: hostOf.get(address) }, findings);
   }
-  if (all.length > ADDRESSES_MAX)
-    findings.yellow(`Only the first ${ADDRESSES_MAX} of ${all.length} addresses were looked at`);
+  if (all.length > addressesMax)
+    findings.yellow(`Only the first ${addressesMax} of ${all.length} addresses were looked at`);
   if (all.length === 0) findings.yellow("No address is known; name those that mail is sent from with --address");
   return findings.result("addresses");
 }

@@ -4,7 +4,7 @@ import type { MxRecord, Resolver } from "../../ports/resolver.ts";
 import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
 
 /** Hosts looked at; no domain needs more. */
-const HOSTS_MAX = 20;
+const hostsMax = 20;
 
 export interface MailHost {
   readonly name: string;
@@ -74,7 +74,7 @@ async function checkHosts(
   const names = [...new Set(records.map(({ exchange }) => exchange))];
   if (names.length < records.length) findings.yellow("One host is named in several MX records; one is enough");
   const hosts: MailHost[] = [];
-  for (const name of names.slice(0, HOSTS_MAX)) {
+  for (const name of names.slice(0, hostsMax)) {
     const wrong = wrongForm(domain, name);
     if (wrong !== undefined) {
       findings.red(wrong.sentence);
@@ -92,8 +92,8 @@ async function checkHosts(
     else findings.green(`${name} takes mail for ${domain}`);
     hosts.push({ name, addresses });
   }
-  if (names.length > HOSTS_MAX)
-    findings.yellow(`Only the first ${HOSTS_MAX} of ${names.length} mail hosts were looked at`);
+  if (names.length > hostsMax)
+    findings.yellow(`Only the first ${hostsMax} of ${names.length} mail hosts were looked at`);
   return hosts;
 }
 

@@ -10,7 +10,7 @@ import type { Resolver } from "../../ports/resolver.ts";
 export type RecordVersion = "v=spf1" | "v=DMARC1" | "v=DKIM1" | "v=STSv1" | "v=TLSRPTv1";
 
 /** Octets of one string within a TXT record (RFC 1035 §3.3). */
-const STRING_LENGTH_MAX = 255;
+const stringLengthMax = 255;
 
 /** Why a text that is meant to begin with `version` does not count as such a record; undefined: it is another text. */
 export function misprintOf(text: string, version: RecordVersion): string | undefined {
@@ -59,7 +59,7 @@ export function capitalsOf(text: string, tags: readonly string[]): string | unde
 
 /** Whether a broken record was probably cut off by a zone editor that knows no second string. */
 export function isCutOff(text: string): boolean {
-  return text.length > 0 && text.length % STRING_LENGTH_MAX === 0;
+  return text.length > 0 && text.length % stringLengthMax === 0;
 }
 
 /**

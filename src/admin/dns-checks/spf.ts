@@ -1,6 +1,6 @@
 /** SPF: one valid record, within the limits of look-ups, that lists the addresses mail is sent from. */
 import { allDescriptions, describeSpf, type SpfDescription } from "../../spf/describe.ts";
-import { LOOKUPS_MAX, VOID_LOOKUPS_MAX } from "../../spf/evaluation.ts";
+import { lookupsMax, voidLookupsMax } from "../../spf/evaluation.ts";
 import { parseClient } from "../../spf/client-address.ts";
 import { isSpfRecord } from "../../spf/record.ts";
 import { checkHost } from "../../spf/spf.ts";
@@ -78,14 +78,14 @@ function checkInvalid(tree: SpfDescription, findings: Findings): void {
 
 function checkLimits(tree: SpfDescription, findings: Findings): void {
   const { lookups, voidLookups } = tree;
-  const counted = `${lookups} of ${LOOKUPS_MAX} DNS look-ups`;
-  if (lookups > LOOKUPS_MAX) {
+  const counted = `${lookups} of ${lookupsMax} DNS look-ups`;
+  if (lookups > lookupsMax) {
     findings.red(`The SPF record takes ${counted}: a permanent error; list addresses in place of includes`);
-  } else if (lookups > LOOKUPS_MAX - 2) {
+  } else if (lookups > lookupsMax - 2) {
     findings.yellow(`The SPF record takes ${counted}; a provider that adds to his own breaks it`);
   } else findings.green(`The SPF record takes ${counted}`);
-  if (voidLookups > VOID_LOOKUPS_MAX) {
-    findings.red(`Of its names, ${voidLookups} have no records; more than ${VOID_LOOKUPS_MAX} are a permanent error`);
+  if (voidLookups > voidLookupsMax) {
+    findings.red(`Of its names, ${voidLookups} have no records; more than ${voidLookupsMax} are a permanent error`);
   } else if (voidLookups > 0) findings.yellow(`Names in it without records: ${voidLookups}; remove those terms`);
   for (const { domain, state, problems } of allDescriptions(tree)) {
     for (const problem of problems) {

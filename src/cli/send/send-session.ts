@@ -6,7 +6,7 @@ import { openSession, type SessionTrouble } from "../../outbound/open-session.ts
 import { SmtpClientConnection, type DialogueLine } from "../../outbound/smtp-client-connection.ts";
 import { type Endpoint, NetworkError, type TlsClientOptions, type TlsFacts } from "../../ports/network.ts";
 import type { ClientFailure } from "../../smtp/client/failure.ts";
-import { STANDARD_TIMEOUTS } from "../../smtp/client/timeouts.ts";
+import { standardTimeouts } from "../../smtp/client/timeouts.ts";
 import type { RecipientResult } from "../../smtp/client/transaction.ts";
 import { replyText, type ReceivedReply } from "../../smtp/reply-reader.ts";
 import type { CliContext } from "../context.ts";
@@ -275,9 +275,9 @@ function portOf(endpoint: Endpoint): number | undefined {
 }
 
 /** Somebody waits at a terminal, so one time for every step; the end of data keeps its ten minutes' worth of patience. */
-function timeoutsOf(ms: number): typeof STANDARD_TIMEOUTS {
+function timeoutsOf(ms: number): typeof standardTimeouts {
   return {
-    ...STANDARD_TIMEOUTS,
+    ...standardTimeouts,
     greetingMs: ms,
     helloMs: ms,
     startTlsMs: ms,

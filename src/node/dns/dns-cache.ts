@@ -14,8 +14,8 @@ interface Entry {
 }
 
 /** What an entry takes beside its records: key, objects, map slots. */
-const OVERHEAD_BYTES = 500;
-const PLACE_KEPT_MS = 1000;
+const overheadBytes = 500;
+const placeKeptMs = 1000;
 
 export class DnsCache {
   readonly #entries = new Map<string, Entry>();
@@ -41,7 +41,7 @@ export class DnsCache {
       this.#cost -= entry.cost;
       return undefined;
     }
-    if (nowMs - entry.placedAtMs >= PLACE_KEPT_MS) {
+    if (nowMs - entry.placedAtMs >= placeKeptMs) {
       this.#entries.delete(key);
       this.#entries.set(key, entry);
       entry.placedAtMs = nowMs;
@@ -66,7 +66,7 @@ export class DnsCache {
     this.#cost -= this.#entries.get(key)?.cost ?? 0;
     this.#entries.delete(key);
     if (ttlMs <= 0) return;
-    const cost = OVERHEAD_BYTES + 2 * octets;
+    const cost = overheadBytes + 2 * octets;
     this.#cost += cost;
     this.#entries.set(key, {
       answer: answer as DnsAnswer<RecordType>,

@@ -45,7 +45,7 @@ export interface ExchangeOptions {
 }
 
 /** More answers than this that are not ours mean that somebody is guessing: TCP cannot be guessed. */
-const FOREIGN_MAX = 16;
+const foreignMax = 16;
 
 export function exchangeUdp(options: ExchangeOptions): Promise<Exchange> {
   const { transport, server, query, read } = options;
@@ -55,7 +55,7 @@ export function exchangeUdp(options: ExchangeOptions): Promise<Exchange> {
       data: (bytes) => {
         const reading = read(bytes);
         if (reading.kind !== "foreign") finish(reading);
-        else if (++foreign > FOREIGN_MAX) finish({ kind: "truncated" });
+        else if (++foreign > foreignMax) finish({ kind: "truncated" });
       },
       closed: (reason) => finish(broken(reason)),
     }),

@@ -10,12 +10,12 @@ import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { RecordType, RecordTypes } from "../../ports/resolver.ts";
 
 /** As much as crosses any network in one piece (DNS flag day 2020). */
-const UDP_PAYLOAD_BYTES = 1232;
+const udpPayloadBytes = 1232;
 /** RFC 1035 §2.3.4. */
-const NAME_BYTES_MAX = 253;
-const LABEL_BYTES_MAX = 63;
+const nameBytesMax = 253;
+const labelBytesMax = 63;
 /** RFC 2181 §8: a TTL with the highest bit set counts as zero. */
-const TTL_MAX = 2 ** 31 - 1;
+const ttlSecondsMax = 2 ** 31 - 1;
 
 export const ResponseCode = { noError: 0, formatError: 1, serverFailure: 2, noSuchName: 3, notImplemented: 4 } as const;
 
@@ -54,8 +54,8 @@ export type Reading =
 
 /** Whether a name can stand in a query at all. */
 export function isQueryable(name: string): boolean {
-  if (name.length === 0 || name.length > NAME_BYTES_MAX) return false;
-  return name.split(".").every((label) => /^[\x21-\x7e]+$/.test(label) && label.length <= LABEL_BYTES_MAX);
+  if (name.length === 0 || name.length > nameBytesMax) return false;
+  return name.split(".").every((label) => /^[\x21-\x7e]+$/.test(label) && label.length <= labelBytesMax);
 }
 
 /** `dnssec` asks for the AD bit (RFC 6840 §5.7) and, for resolvers that give it only then, for signatures. */
@@ -73,7 +73,7 @@ export function encodeQuery(id: number, question: Question, edns: { readonly dns
             {
               type: "OPT",
               name: ".",
-              udpPayloadSize: UDP_PAYLOAD_BYTES,
+              udpPayloadSize: udpPayloadBytes,
               extendedRcode: 0,
               ednsVersion: 0,
               flags: edns.dnssec ? packet.DNSSEC_OK : 0,
@@ -132,7 +132,7 @@ export type Chain<T extends RecordType> =
 
 export function followChain<T extends RecordType>(reply: Reply, name: string, type: T, linksMax: number): Chain<T> {
   let owner = name;
-  let ttlSeconds = TTL_MAX;
+  let ttlSeconds = ttlSecondsMax;
   for (let links = 0; links <= linksMax; links++) {
     const ofOwner = reply.answers.filter((record) => record.name === owner);
     const wanted = ofOwner.filter((record) => record.type === type);
@@ -212,5 +212,5 @@ function negativeTtl({ authorities = [] }: packet.DecodedPacket): number | undef
 }
 
 function seconds(ttl: number | undefined): number {
-  return ttl === undefined || ttl > TTL_MAX ? 0 : ttl;
+  return ttl === undefined || ttl > ttlSecondsMax ? 0 : ttl;
 }

@@ -25,20 +25,20 @@ import { DnsTurns, type Turn } from "./dns-turns.ts";
 import { logTrouble } from "../../spool/spool-trouble.ts";
 
 /** First round and second round: a lost packet costs two seconds, a slow server gets its chance. */
-const ROUND_TIMEOUTS_MS = [2000, 5000];
+const roundTimeoutsMs = [2000, 5000];
 /** For everything a query needs, waiting for its turn and CNAMEs included. */
-const TOTAL_TIMEOUT_MS = 15_000;
+const totalTimeoutMs = 15_000;
 /** A server that answered after others did not is asked first for this long. */
-const PREFERRED_MS = 60_000;
+const preferredMs = 60_000;
 /** More links than any name in use has; BIND stops at 16, for one name. */
-const CNAME_LINKS_MAX = 8;
-const POSITIVE_TTL_MAX_S = 86_400;
+const cnameLinksMax = 8;
+const positiveTtlSecondsMax = 86_400;
 /** Long enough to spare a busy site's servers, short enough that a new MX is found the same quarter of an hour. */
-const NEGATIVE_TTL_MAX_S = 900;
+const negativeTtlSecondsMax = 900;
 /** RFC 9520 §3.2: failures are kept for 1 to 300 seconds. */
-const FAILURE_TTL_S = 5;
+const failureTtlSeconds = 5;
 /** About ten thousand domains with their MX hosts. */
-const CACHE_BYTES_MAX = 32 * 1024 * 1024;
+const cacheBytesMax = 32 * 1024 * 1024;
 
 export interface DnsResolverOptions {
   /** In the order in which they are asked; at least one. */
@@ -71,7 +71,7 @@ export class DnsResolver implements Resolver {
 
   constructor(options: DnsResolverOptions) {
     this.#options = options;
-    this.#cache = new DnsCache(options.cacheBytesMax ?? CACHE_BYTES_MAX);
+    this.#cache = new DnsCache(options.cacheBytesMax ?? cacheBytesMax);
     this.#turns = new DnsTurns(options.clock, options.log);
   }
 
@@ -108,7 +108,7 @@ export class DnsResolver implements Resolver {
     question: Question & { readonly type: T },
     { asker, fresh }: { readonly asker?: DnsAsker; readonly fresh?: boolean },
   ): Promise<DnsAnswer<T>> {
-    const deadlineMs = this.#options.clock.monotonicMs() + TOTAL_TIMEOUT_MS;
+    const deadlineMs = this.#options.clock.monotonicMs() + totalTimeoutMs;
     const running = this.#running(question);
     if (running !== undefined) return await running;
     const turn = await this.#turns.take(asker);
@@ -160,8 +160,8 @@ export class DnsResolver implements Resolver {
   ): Promise<Found<T>> {
     const { type } = question;
     let { name } = question;
-    let linksLeft = CNAME_LINKS_MAX;
-    let ttlSeconds = POSITIVE_TTL_MAX_S;
+    let linksLeft = cnameLinksMax;
+    let ttlSeconds = positiveTtlSecondsMax;
     let secure = true;
     for (;;) {
       const asked = await this.#ask({ name, type }, deadlineMs, turn);
@@ -177,7 +177,7 @@ export class DnsResolver implements Resolver {
         if (records.length === 0) return failure("no record of the answer can be read");
         return { answer: { kind: "records", records, name: chain.name, ttlSeconds, secure }, ttlSeconds, octets };
       }
-      const negative = Math.min(ttlSeconds, reply.negativeTtlSeconds ?? FAILURE_TTL_S, NEGATIVE_TTL_MAX_S);
+      const negative = Math.min(ttlSeconds, reply.negativeTtlSeconds ?? failureTtlSeconds, negativeTtlSecondsMax);
       if (reply.responseCode === ResponseCode.noSuchName) {
         return { answer: { kind: "no-name", secure }, ttlSeconds: negative, octets };
       }
@@ -195,7 +195,7 @@ export class DnsResolver implements Resolver {
     const { clock } = this.#options;
     let servers = this.#inOrder();
     let reason = "no DNS server answered in time";
-    for (const roundMs of ROUND_TIMEOUTS_MS) {
+    for (const roundMs of roundTimeoutsMs) {
       const silent: DnsServer[] = [];
       for (const server of servers) {
         const nowMs = clock.monotonicMs();
@@ -230,7 +230,7 @@ export class DnsResolver implements Resolver {
     const stumbled =
       first.kind === "reply" &&
       first.reply.responseCode !== ResponseCode.noSuchName &&
-      [ResponseCode.formatError, ResponseCode.notImplemented, BAD_VERSION].includes(first.reply.responseCode);
+      [ResponseCode.formatError, ResponseCode.notImplemented, badVersion].includes(first.reply.responseCode);
     return stumbled ? await this.#exchange(server, question, undefined, untilMs) : first;
   }
 
@@ -267,12 +267,12 @@ export class DnsResolver implements Resolver {
 
   #prefer(server: DnsServer): void {
     if (server === this.#inOrder()[0]) return;
-    this.#preferred = { server, untilMs: this.#options.clock.monotonicMs() + PREFERRED_MS };
+    this.#preferred = { server, untilMs: this.#options.clock.monotonicMs() + preferredMs };
   }
 }
 
 /** RFC 6891 §9. */
-const BAD_VERSION: number = 16;
+const badVersion: number = 16;
 
 const nobody: Reply = {
   responseCode: ResponseCode.noSuchName,
@@ -293,11 +293,11 @@ function localAnswer<T extends RecordType>(name: string, type: T): DnsAnswer<T> 
   const addresses: Partial<Record<RecordType, string>> = { A: "127.0.0.1", AAAA: "::1" };
   const address = addresses[type] as RecordTypes[T] | undefined;
   if (address === undefined) return { kind: "no-data", secure: false };
-  return { kind: "records", records: [address], name, ttlSeconds: POSITIVE_TTL_MAX_S, secure: false };
+  return { kind: "records", records: [address], name, ttlSeconds: positiveTtlSecondsMax, secure: false };
 }
 
 function failure<T extends RecordType>(reason: string): Found<T> {
-  return { answer: { kind: "failure", reason }, ttlSeconds: FAILURE_TTL_S, octets: 0 };
+  return { answer: { kind: "failure", reason }, ttlSeconds: failureTtlSeconds, octets: 0 };
 }
 
 function codeName(code: number): string {

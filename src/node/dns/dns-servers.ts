@@ -4,13 +4,13 @@ import { parseListenAddress } from "../../lib/setting-types.ts";
 import type { Files } from "../../ports/files.ts";
 import type { DnsServer } from "./dns-exchange.ts";
 
-const DNS_PORT = 53;
+const dnsPort = 53;
 /** As many as the C library takes (resolv.conf(5)). */
-const SYSTEM_SERVERS_MAX = 3;
+const systemServersMax = 3;
 
 /** `127.0.0.1:53`, `[::1]:53`; a bare address means port 53. Undefined where it is neither. */
 export function parseDnsServer(text: string): DnsServer | undefined {
-  if (parseIpAddress(text) !== undefined) return { address: text, port: DNS_PORT };
+  if (parseIpAddress(text) !== undefined) return { address: text, port: dnsPort };
   const endpoint = parseListenAddress(text);
   return endpoint?.kind === "ip" ? { address: endpoint.address, port: endpoint.port } : undefined;
 }
@@ -25,9 +25,9 @@ export async function systemDnsServers(files: Files, path = "/etc/resolv.conf"):
     const address = /^\s*nameserver\s+(\S+)/.exec(line)?.[1];
     // A link-local server carries the interface: fe80::1%eth0.
     const known = address !== undefined && parseIpAddress(address.split("%", 1)[0] ?? "") !== undefined;
-    return known ? [{ address, port: DNS_PORT }] : [];
+    return known ? [{ address, port: dnsPort }] : [];
   });
-  return servers.length === 0 ? [{ address: "127.0.0.1", port: DNS_PORT }] : servers.slice(0, SYSTEM_SERVERS_MAX);
+  return servers.length === 0 ? [{ address: "127.0.0.1", port: dnsPort }] : servers.slice(0, systemServersMax);
 }
 
 /** Nobody between us and it: what it says of DNSSEC may be believed (RFC 4035 §4.9.3). */

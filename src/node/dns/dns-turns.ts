@@ -11,18 +11,18 @@ import type { DnsAsker } from "../../ports/resolver.ts";
 import { Share, type Waiter } from "./share.ts";
 
 /** Questions at work, a socket each. */
-const CONCURRENT_MAX = 256;
+const concurrentMax = 256;
 /** The parts overlap, but each leaves the others 64 at least. */
-const PURPOSE_MAX: Readonly<Record<DnsAsker["purpose"], number>> = { inbound: 160, outbound: 160, upkeep: 32 };
+const purposeMax: Readonly<Record<DnsAsker["purpose"], number>> = { inbound: 160, outbound: 160, upkeep: 32 };
 /** Of one client network; of one next hop. */
-const CLIENT_MAX = 64;
+const clientMax = 64;
 /** Of one message: its checks go on side by side, and rarely ask more at once unless every answer is slow. */
-const MESSAGE_MAX = 8;
+const messageMax = 8;
 /** Some 500 octets each, so 4 MB. */
-const WAITING_MAX = 8192;
+const waitingMax = 8192;
 /** Long enough for one slow question before it, short enough for the patience of whoever asked. */
-const WAIT_MAX_MS = 10_000;
-const LINE_EVERY_MS = 10_000;
+const waitMsMax = 10_000;
+const lineEveryMs = 10_000;
 
 const anyone: DnsAsker = { purpose: "upkeep" };
 
@@ -36,10 +36,10 @@ export interface Turn {
 export class DnsTurns {
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #all = new Share(CONCURRENT_MAX);
+  readonly #all = new Share(concurrentMax);
   /** All that wait, the oldest first, with until when. */
   readonly #waiting = new Map<Waiter, number>();
-  readonly #lines = new SparseLines<DnsAsker["purpose"]>(LINE_EVERY_MS);
+  readonly #lines = new SparseLines<DnsAsker["purpose"]>(lineEveryMs);
   #timer: Timer | undefined;
 
   constructor(clock: Clock, log: Log) {
@@ -55,7 +55,7 @@ export class DnsTurns {
       this.#tell(asker);
       return undefined;
     }
-    const part = this.#all.child(asker.purpose, PURPOSE_MAX[asker.purpose]);
+    const part = this.#all.child(asker.purpose, purposeMax[asker.purpose]);
     return {
       get crowded() {
         return part.waiting > 0;
@@ -68,18 +68,18 @@ export class DnsTurns {
   }
 
   #shareOf({ purpose, client, message }: DnsAsker): Share {
-    const ofPurpose = this.#all.child(purpose, PURPOSE_MAX[purpose]);
+    const ofPurpose = this.#all.child(purpose, purposeMax[purpose]);
     // Without a client to be limited, as on loopback, each message stands for itself.
-    const ofClient = ofPurpose.child(client ?? message ?? purpose, CLIENT_MAX);
-    return message === undefined ? ofClient.child(purpose, CLIENT_MAX) : ofClient.child(message, MESSAGE_MAX);
+    const ofClient = ofPurpose.child(client ?? message ?? purpose, clientMax);
+    return message === undefined ? ofClient.child(purpose, clientMax) : ofClient.child(message, messageMax);
   }
 
   #wait(share: Share): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const waiter: Waiter = { share, settle: resolve };
-    this.#waiting.set(waiter, this.#clock.monotonicMs() + WAIT_MAX_MS);
+    this.#waiting.set(waiter, this.#clock.monotonicMs() + waitMsMax);
     share.wait(waiter);
-    if (this.#waiting.size > WAITING_MAX) {
+    if (this.#waiting.size > waitingMax) {
       const heaviest = this.#all.heaviest();
       if (heaviest !== undefined) this.#settle(heaviest, false);
     }

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { type Endpoint, NetworkError } from "../../ports/network.ts";
 
 /** Requests that wait for mail are open for minutes; each takes some 20 KB. Further connections are closed. */
-const CONNECTIONS_MAX = 1000;
+const connectionsMax = 1000;
 
 export interface HttpServer {
   readonly endpoint: Endpoint;
@@ -23,7 +23,7 @@ export async function serveHttp(
   if (!(server instanceof Server)) throw new Error("the adaptor made no HTTP/1.1 server");
   // A waiting request lasts up to five minutes; headers have to come within the default minute.
   server.requestTimeout = 330_000;
-  server.maxConnections = CONNECTIONS_MAX;
+  server.maxConnections = connectionsMax;
   if (endpoint.kind === "unix") await rm(endpoint.path, { force: true });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) =>

@@ -10,7 +10,7 @@ import { GatheredOutput } from "../network/gathered-output.ts";
 import { isEnabled } from "./log-level.ts";
 import { printableJson } from "../../lib/printable-text.ts";
 
-const STANDARD_OUTPUT = 1;
+const standardOutput = 1;
 
 export interface JsonLogOptions {
   readonly level: LogLevel;
@@ -32,7 +32,7 @@ export class JsonLog implements Log {
   }
 
   static open({ level, destination }: JsonLogOptions): { readonly log: JsonLog; readonly flush: () => void } {
-    const gathered = new GatheredOutput(STANDARD_OUTPUT);
+    const gathered = new GatheredOutput(standardOutput);
     return { log: new JsonLog(level, destination ?? gathered, {}), flush: () => gathered.flush() };
   }
 

@@ -19,10 +19,10 @@ export interface ReadableLogOptions {
   readonly quiet?: boolean;
 }
 
-const NAME_WIDTH = 20;
+const nameWidth = 20;
 /** A field longer than this is cut: the line is to be read. */
-const VALUE_MAX = 300;
-const COLOUR: Readonly<Record<LogLevel, string>> = { debug: "2", info: "36", warn: "33", error: "31" };
+const valueMax = 300;
+const colours: Readonly<Record<LogLevel, string>> = { debug: "2", info: "36", warn: "33", error: "31" };
 
 export class ReadableLog implements Log {
   readonly #options: ReadableLogOptions;
@@ -39,7 +39,7 @@ export class ReadableLog implements Log {
     if (!isEnabled(level, this.#options.level)) return;
     if (quiet === true && level !== "error" && fields["hint"] === undefined) return;
     const time = this.#colour("2", localTime(clock.now()));
-    const event = this.#colour(COLOUR[level], `${level.padEnd(5)} ${name.padEnd(NAME_WIDTH)}`);
+    const event = this.#colour(colours[level], `${level.padEnd(5)} ${name.padEnd(nameWidth)}`);
     const details = Object.entries({ ...this.#fields, ...fields })
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => `${this.#colour("2", `${key}=`)}${readable(value)}`);
@@ -75,7 +75,7 @@ function localTime(at: number): string {
 
 function readable(value: unknown): string {
   const text = textOf(value);
-  const cut = text.length > VALUE_MAX ? `${text.slice(0, VALUE_MAX)}…` : text;
+  const cut = text.length > valueMax ? `${text.slice(0, valueMax)}…` : text;
   return /^[^\s"=]+$/.test(cut) && printable(cut) === cut ? cut : printableJson(cut);
 }
 

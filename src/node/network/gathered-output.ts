@@ -4,14 +4,14 @@
  */
 import { write, writeSync } from "node:fs";
 
-/** Gathered before a write; a write follows also after {@link WAIT_MS}. */
-const GATHERED_LENGTH = 65_536;
-const WAIT_MS = 200;
+/** Gathered before a write; a write follows also after {@link waitMs}. */
+const gatheredLength = 65_536;
+const waitMs = 200;
 /** What may wait for a reader; further lines are dropped and counted. */
-const WAITING_LENGTH_MAX = 16 * 1024 * 1024;
+const waitingLengthMax = 16 * 1024 * 1024;
 /** How long the end of the process waits for a reader that does not read. */
-const LAST_WAIT_MS = 1000;
-const PAUSE_MS = 10;
+const lastWaitMs = 1000;
+const pauseMs = 10;
 
 export class GatheredOutput {
   readonly #descriptor: number;
@@ -33,30 +33,30 @@ export class GatheredOutput {
   }
 
   write(line: string): void {
-    if (this.#broken || this.#length + line.length > WAITING_LENGTH_MAX) {
+    if (this.#broken || this.#length + line.length > waitingLengthMax) {
       this.#dropped++;
       return;
     }
     this.#lines.push(line);
     this.#length += line.length;
-    if (this.#length >= GATHERED_LENGTH) this.#send();
+    if (this.#length >= gatheredLength) this.#send();
     // The wait for more lines keeps no process alive.
-    else this.#timer ??= setTimeout(() => this.#send(), WAIT_MS).unref();
+    else this.#timer ??= setTimeout(() => this.#send(), waitMs).unref();
   }
 
   /** Writes what is left, for the end of the process. */
   flush(): void {
     clearTimeout(this.#timer);
     // A write under way is not ours to repeat; give it time to come first.
-    if (this.#writing !== undefined) sleepSync(PAUSE_MS);
+    if (this.#writing !== undefined) sleepSync(pauseMs);
     let rest = this.#take();
-    for (let waitedMs = 0; rest.length > 0 && !this.#broken && waitedMs < LAST_WAIT_MS;) {
+    for (let waitedMs = 0; rest.length > 0 && !this.#broken && waitedMs < lastWaitMs;) {
       try {
         rest = rest.subarray(writeSync(this.#descriptor, rest));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
-        sleepSync(PAUSE_MS);
-        waitedMs += PAUSE_MS;
+        sleepSync(pauseMs);
+        waitedMs += pauseMs;
       }
     }
   }
@@ -80,7 +80,7 @@ export class GatheredOutput {
     this.#writing = bytes;
     write(this.#descriptor, bytes, (error, written) => {
       if (error?.code === "EAGAIN") {
-        setTimeout(() => this.#writeOut(bytes), PAUSE_MS).unref();
+        setTimeout(() => this.#writeOut(bytes), pauseMs).unref();
         return;
       }
       if (error !== null) {

@@ -21,8 +21,8 @@ type ServerTls = { readonly side: "server" } & TlsServerOptions;
 type ClientTls = { readonly side: "client" } & TlsClientOptions & { readonly signal?: AbortSignal };
 
 /** A handshake is two flights; whoever needs longer for them holds a socket for nothing. */
-const HANDSHAKE_TIMEOUT_MS = 60_000;
-const CLOSED_IN_HANDSHAKE = "the peer closed the connection during the handshake";
+const handshakeTimeoutMs = 60_000;
+const closedInHandshake = "the peer closed the connection during the handshake";
 
 export class NodeConnection implements Connection {
   readonly remote: Endpoint;
@@ -52,7 +52,7 @@ export class NodeConnection implements Connection {
   readonly #onClose = (): void => {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#handshaking) this.#error ??= new NetworkError("ETLS", CLOSED_IN_HANDSHAKE);
+    if (this.#handshaking) this.#error ??= new NetworkError("ETLS", closedInHandshake);
     this.#handler?.closed(this.#error);
   };
   readonly #uncork = (): void => {
@@ -255,13 +255,13 @@ async function established(socket: TLSSocket, options: ServerTls | ClientTls): P
   const remember = (error: Error) => {
     cause ??= error;
   };
-  const onClose = () => reject(cause ?? new Error(CLOSED_IN_HANDSHAKE));
+  const onClose = () => reject(cause ?? new Error(closedInHandshake));
   const onAbort = () => reject(signal?.reason as Error);
   const success = options.side === "server" ? "secure" : "secureConnect";
   // Sockets are half-open: without a look at `end`, a peer that leaves would be waited for.
   socket.once(success, resolve).once("_tlsError", remember).once("error", remember);
   socket.once("end", onClose).once("close", onClose);
-  const timer = setTimeout(() => reject(new Error("the handshake took too long")), HANDSHAKE_TIMEOUT_MS);
+  const timer = setTimeout(() => reject(new Error("the handshake took too long")), handshakeTimeoutMs);
   signal?.addEventListener("abort", onAbort, { once: true });
   if (signal?.aborted) onAbort();
   try {

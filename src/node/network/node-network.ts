@@ -17,9 +17,9 @@ import { networkError, NodeConnection, plainAddress } from "./node-connection.ts
 import { TlsContexts } from "../tls/tls-contexts.ts";
 
 /** Connections wait here while one turn of the event loop runs; the system lowers it to its own limit (somaxconn). */
-const BACKLOG = 4096;
+const backlog = 4096;
 /** How long a unix socket that may be left over is asked whether somebody still listens. */
-const STALE_SOCKET_TIMEOUT_MS = 1000;
+const staleSocketTimeoutMs = 1000;
 
 export interface NodeNetworkOptions {
   /** Accepting failed (too many open files, for instance); the listener goes on. */
@@ -106,9 +106,9 @@ function listening(server: Server, endpoint: Endpoint): Promise<void> {
       server.off("error", reject);
       resolve();
     });
-    if (endpoint.kind === "unix") server.listen({ path: endpoint.path, backlog: BACKLOG });
+    if (endpoint.kind === "unix") server.listen({ path: endpoint.path, backlog: backlog });
     // On "::" this takes IPv4 too.
-    else server.listen({ host: endpoint.address, port: endpoint.port, backlog: BACKLOG, exclusive: true });
+    else server.listen({ host: endpoint.address, port: endpoint.port, backlog: backlog, exclusive: true });
   });
 }
 
@@ -157,7 +157,7 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (facts?.isSocket() !== true) return;
   const socket = connect({ path });
   try {
-    await connected(socket, AbortSignal.timeout(STALE_SOCKET_TIMEOUT_MS));
+    await connected(socket, AbortSignal.timeout(staleSocketTimeoutMs));
   } catch (error) {
     if ((error as NetworkError).code === "ECONNREFUSED") await rm(path, { force: true });
     return;

@@ -8,18 +8,18 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /** Octets of large reads between two collections: some 80 ms of the fastest transfer, and a bound that is a quarter of the goal. */
-const BYTES_BETWEEN = 8 * 1024 * 1024;
+const bytesBetween = 8 * 1024 * 1024;
 /** Smaller reads are those of commands and ordinary mail, which the engine keeps up with. */
-const LARGE_READ_BYTES = 8 * 1024;
+const largeReadBytes = 8 * 1024;
 
 let collect: ((options: { readonly type: "minor" }) => void) | undefined;
 let bytesSince = 0;
 
 /** To be called with the length of each read. */
 export function noteRead(length: number): void {
-  if (length < LARGE_READ_BYTES) return;
+  if (length < largeReadBytes) return;
   bytesSince += length;
-  if (bytesSince < BYTES_BETWEEN) return;
+  if (bytesSince < bytesBetween) return;
   bytesSince = 0;
   collect ??= collector();
   collect({ type: "minor" });

@@ -3,7 +3,7 @@ import type { Instant } from "../../lib/instant.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
 
 /** Node takes longer delays for 1 ms: longer ones are made of several. */
-const NODE_DELAY_MAX_MS = 2 ** 31 - 1;
+const nodeDelayMsMax = 2 ** 31 - 1;
 
 export class SystemClock implements Clock {
   now(): Instant {
@@ -15,7 +15,7 @@ export class SystemClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    if (delayMs > NODE_DELAY_MAX_MS) return longTimer(delayMs, callback);
+    if (delayMs > nodeDelayMsMax) return longTimer(delayMs, callback);
     const timeout = setTimeout(callback, Math.max(0, delayMs));
     return { cancel: () => clearTimeout(timeout) };
   }
@@ -37,7 +37,7 @@ export class SystemClock implements Clock {
   }
 
   timeout(delayMs: number): AbortSignal {
-    return AbortSignal.timeout(Math.min(Math.max(0, Math.ceil(delayMs)), NODE_DELAY_MAX_MS));
+    return AbortSignal.timeout(Math.min(Math.max(0, Math.ceil(delayMs)), nodeDelayMsMax));
   }
 }
 
@@ -45,7 +45,7 @@ function longTimer(delayMs: number, callback: () => void): Timer {
   let left = delayMs;
   let timeout: NodeJS.Timeout;
   const next = () => {
-    const part = Math.min(left, NODE_DELAY_MAX_MS);
+    const part = Math.min(left, nodeDelayMsMax);
     left -= part;
     timeout = setTimeout(left > 0 ? next : callback, part);
   };

@@ -11,7 +11,7 @@ import type { Instant } from "../../lib/instant.ts";
 import { entryOf } from "../../spool/captured-entry.ts";
 import { isOpen } from "../../spool/recipient-state.ts";
 import type { RecipientState, StoredMessage, StoredRecipient } from "../../spool/spool.ts";
-import { CLAIMED, HELD, type RecipientRow, stateNumber } from "../spool/protocol.ts";
+import { claimedState, heldState, type RecipientRow, stateNumber } from "../spool/protocol.ts";
 import { Query } from "../spool/query.ts";
 import { messageFromJson, recipientFromRow } from "../spool/rows.ts";
 import { firstKey, lastKey, recipientColumns } from "../spool/schema.ts";
@@ -34,9 +34,9 @@ export interface MendTerms {
 const by = "salvage";
 const claimedReason = "an attempt was under way when the server ended: it may have been delivered";
 const restoredReason = "its row is lost, and this is from its history: it may have been delivered";
-const PAGE = 500;
+const pageRows = 500;
 /** Wholly lost recipients are named only as far as a person reads. */
-const NAMES_MAX = 20;
+const namesMax = 20;
 
 const finalEvents: Partial<Readonly<Record<HistoryEvent["kind"], RecipientState>>> = {
   "recipient-delivered": "delivered",
@@ -108,7 +108,7 @@ export class MessageMender {
   /** All messages; `step` hears of each. */
   run(step: () => void): void {
     for (let after = -1; ;) {
-      const page = this.#page.all(after, PAGE);
+      const page = this.#page.all(after, pageRows);
       for (const [seq, json] of page) {
         step();
         this.#mend(seq, messageFromJson(json));
@@ -195,7 +195,7 @@ export class MessageMender {
       const end = own.findLast(({ kind }) => finalEvents[kind] !== undefined);
       const final = end === undefined ? undefined : finalEvents[end.kind];
       const attempts = own.filter((event) => "attempt" in event).length;
-      const state = final === undefined ? HELD : stateNumber(final);
+      const state = final === undefined ? heldState : stateNumber(final);
       const held = final === undefined ? [by, restoredReason] : [null, null];
       const finalAt = final === undefined ? null : Math.floor(end?.at ?? this.#terms.now);
       this.#restore.run(firstKey(seq) + index, state, 0, attempts, finalAt, own[0].address, domain, ...held);
@@ -219,7 +219,7 @@ export class MessageMender {
   ): void {
     const accepted = events.find((event) => event.kind === "message-accepted")?.recipients ?? [];
     const known = new Set(recipients.flatMap(({ address, acceptedAs }) => [address, acceptedAs]));
-    const names = [...new Set(accepted)].filter((address) => !known.has(address)).slice(0, NAMES_MAX);
+    const names = [...new Set(accepted)].filter((address) => !known.has(address)).slice(0, namesMax);
     const who = names.length === 0 ? "" : `, perhaps ${names.join(", ")}`;
     const what = recipients.length === 0 ? "all recipients" : `${missing} recipients`;
     this.losses.lost.push({ message: id, what: `${what}${who}` });
@@ -241,9 +241,9 @@ export class MessageMender {
         ofMessage ??
         this.#doubtOf("recipients", key) ??
         this.#doubtOf("contents", seq) ??
-        (stateNumber(state) === CLAIMED ? claimedReason : undefined);
+        (stateNumber(state) === claimedState ? claimedReason : undefined);
       // Whoever releases what was held before is to know what is in doubt now.
-      const isNew = doubt !== undefined && held?.by !== by && (stateNumber(state) !== HELD || doubt !== holdAll);
+      const isNew = doubt !== undefined && held?.by !== by && (stateNumber(state) !== heldState || doubt !== holdAll);
       if (!isNew) continue;
       const reason = held === undefined ? doubt : `${doubt} (held before by ${held.by}: ${held.reason})`;
       this.#hold.run(by, reason, key);

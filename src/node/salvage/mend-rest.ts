@@ -1,7 +1,7 @@
 /** What belongs to no message that is left, and the tables that follow from others. */
 import type { DatabaseSync } from "node:sqlite";
 import { termsOf } from "../../spool/captured-filter.ts";
-import { HELD } from "../spool/protocol.ts";
+import { heldState } from "../spool/protocol.ts";
 import { owedNamespace } from "../spool/owed.ts";
 import { Query } from "../spool/query.ts";
 import { entryFromJson } from "../spool/rows.ts";
@@ -31,7 +31,7 @@ export function leaveOrphansApart(database: DatabaseSync, mender: MessageMender,
   for (const [seq, id] of orphans.all()) {
     const recipients = recipientsOf.all(firstKey(seq), lastKey(seq));
     const name = id ?? `number-${seq}`;
-    const waiting = recipients.filter(([, state]) => state <= HELD).length;
+    const waiting = recipients.filter(([, state]) => state <= heldState).length;
     const content = mender.contentOf(seq, id ?? undefined, undefined);
     const events = id === null ? [] : eventsOf.all(id).map(([event]) => JSON.parse(event) as unknown);
     if (content !== undefined) files.leaveApart(`${name}.eml`, content);

@@ -4,7 +4,7 @@
  */
 import { parseMailbox } from "../../address/mailbox-text.ts";
 import type { StoredRow, Value } from "../spool/database-rows.ts";
-import { HELD, storedStates } from "../spool/protocol.ts";
+import { heldState, storedStates } from "../spool/protocol.ts";
 
 /** Tables whose rows are read; all others follow from them. */
 export type SavedTable =
@@ -78,7 +78,7 @@ const forms: Readonly<Record<SavedTable, Form>> = {
     hasRowId: true,
     // Rows from before format 3, and what was final then, have no sender.
     added: [""],
-    agrees: ([, number, , , , , finalAt]) => Number(number) > HELD === (finalAt !== null),
+    agrees: ([, number, , , , , finalAt]) => Number(number) > heldState === (finalAt !== null),
     doubt: doubtOfRecipient,
   },
   events: { columns: [natural, queueId, json], hasRowId: true, agrees: eventAgrees },

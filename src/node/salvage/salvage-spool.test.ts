@@ -39,12 +39,12 @@ import type { HistoryEvent } from "../../events/history-event.ts";
 import type { NewMessage } from "../../spool/spool.ts";
 import { SeededRandom } from "../../testing/seeded-random.ts";
 import { DatabasePages } from "../spool/database-pages.ts";
-import { PAGE_BYTES, type StoredRow } from "../spool/database-rows.ts";
+import { pageBytes, type StoredRow } from "../spool/database-rows.ts";
 import { checkSpool } from "../spool/check.ts";
-import { FORMAT_VERSION } from "../spool/schema.ts";
+import { formatVersion } from "../spool/schema.ts";
 import { salvageSpool, type Salvaged, type SalvageOptions } from "./salvage-spool.ts";
 
-const SEEDS = Number(process.env["SALVAGE_SEEDS"] ?? 12);
+const seeds = Number(process.env["SALVAGE_SEEDS"] ?? 12);
 const states = ["scheduled", "claimed", "held", "delivered", "relayed", "failed", "expired", "removed"] as const;
 
 function salvage(from: string, options: Partial<SalvageOptions> = {}): Salvaged & { readonly to: string } {
@@ -131,7 +131,7 @@ function truthOf(directory: string): Truth {
 
 function overwrite(path: string, page: number, bytes: Uint8Array, at = 0): void {
   const file = openSync(path, "r+");
-  writeSync(file, bytes, 0, bytes.length, (page - 1) * PAGE_BYTES + at);
+  writeSync(file, bytes, 0, bytes.length, (page - 1) * pageBytes + at);
   closeSync(file);
 }
 
@@ -207,7 +207,7 @@ test("pages that a seed chooses are damaged: all that lies elsewhere comes back,
   const source = await mixedSpool(bench);
   const truth = truthOf(source);
   const saved = ["messages", "recipients", "events", "records"];
-  for (let seed = 1; seed <= SEEDS; seed++) {
+  for (let seed = 1; seed <= seeds; seed++) {
     const random = new SeededRandom(seed);
     const folder = await bench.folder();
     cpSync(source, folder, { recursive: true });
@@ -215,7 +215,7 @@ test("pages that a seed chooses are damaged: all that lies elsewhere comes back,
     for (let count = 1 + chance(random, 4); count > 0; count--) {
       const page = 1 + chance(random, truth.pages);
       damaged.add(page);
-      const fills = [Buffer.alloc(PAGE_BYTES, 0xff), Buffer.alloc(PAGE_BYTES), random.bytes(PAGE_BYTES)];
+      const fills = [Buffer.alloc(pageBytes, 0xff), Buffer.alloc(pageBytes), random.bytes(pageBytes)];
       overwrite(`${folder}/spool.db`, page, fills[chance(random, 3)] ?? Buffer.alloc(0));
     }
     const before = digestOf(folder);
@@ -282,12 +282,12 @@ test("octets that are flipped within pages: salvage ends, and what lies on other
   await using bench = new SqliteBench();
   const source = await mixedSpool(bench);
   const truth = truthOf(source);
-  for (let seed = 1; seed <= SEEDS; seed++) {
+  for (let seed = 1; seed <= seeds; seed++) {
     const random = new SeededRandom(1000 + seed);
     const folder = await bench.folder();
     cpSync(source, folder, { recursive: true });
     const page = 1 + chance(random, truth.pages);
-    overwrite(`${folder}/spool.db`, page, random.bytes(1 + chance(random, 64)), chance(random, PAGE_BYTES - 64));
+    overwrite(`${folder}/spool.db`, page, random.bytes(1 + chance(random, 64)), chance(random, pageBytes - 64));
     const { to } = salvage(folder);
     const after = valuesIn(to, "recipients");
     for (const row of truth.rows) {
@@ -346,9 +346,9 @@ test("a log that is lost, cut or damaged: whoever waited is held, and nothing th
   const { image, done } = await killedSpool(bench);
   // What a log before it left after its end is nobody's loss.
   const frames = readFileSync(join(image, "spool.db-shm")).readUInt32LE(16);
-  const size = 32 + frames * (24 + PAGE_BYTES);
+  const size = 32 + frames * (24 + pageBytes);
   assert.ok(size <= statSync(join(image, "spool.db-wal")).size);
-  for (let seed = 1; seed <= SEEDS; seed++) {
+  for (let seed = 1; seed <= seeds; seed++) {
     const random = new SeededRandom(2000 + seed);
     const folder = await bench.folder();
     cpSync(image, folder, { recursive: true });
@@ -358,7 +358,7 @@ test("a log that is lost, cut or damaged: whoever waited is held, and nothing th
     if (kind !== 1 && random.next() < 0.5) rmSync(`${folder}/spool.db-shm`);
     if (kind === 0) truncateSync(log, chance(random, size - 1));
     else if (kind === 1) rmSync(log);
-    else overwrite(log, 1 + chance(random, Math.floor(size / PAGE_BYTES)), random.bytes(64), chance(random, 4000));
+    else overwrite(log, 1 + chance(random, Math.floor(size / pageBytes)), random.bytes(64), chance(random, 4000));
     const { to, logLoss, nothingLost } = salvage(folder);
     const isFound = logLoss !== undefined;
     assert.equal(nothingLost, !isFound);
@@ -392,7 +392,7 @@ test("a file that was cut: what is left of it comes back", async () => {
     const folder = await bench.folder();
     cpSync(source, folder, { recursive: true });
     const pages = chance(new SeededRandom(3000 + seed), truth.pages);
-    truncateSync(`${folder}/spool.db`, pages * PAGE_BYTES + chance(new SeededRandom(seed), PAGE_BYTES));
+    truncateSync(`${folder}/spool.db`, pages * pageBytes + chance(new SeededRandom(seed), pageBytes));
     const { to, nothingLost } = salvage(folder);
     assert.equal(nothingLost, false);
     const cut = new Set(Array.from({ length: truth.pages - pages }, (_, index) => pages + 1 + index));
@@ -490,7 +490,7 @@ test("refused: a folder that exists, a spool of a newer program; a failure leave
   assert.throws(() => salvage(directory, { to: missing }), { code: "failed" });
   assert.equal(existsSync(missing), false);
   const database = new DatabaseSync(`${directory}/spool.db`);
-  database.exec(`PRAGMA user_version = ${FORMAT_VERSION + 1}`);
+  database.exec(`PRAGMA user_version = ${formatVersion + 1}`);
   database.close();
   assert.throws(() => salvage(directory), { code: "newer-format" });
   assert.deepEqual(readdirSync(directory).toSorted(), ["content", "spool.db"]);

@@ -8,9 +8,9 @@ import { DatabaseSync } from "node:sqlite";
 import type { Instant } from "../../lib/instant.ts";
 import { SpoolError } from "../../spool/spool.ts";
 import { Damage } from "../spool/database-rows.ts";
-import { CLAIMED } from "../spool/protocol.ts";
+import { claimedState } from "../spool/protocol.ts";
 import { Query } from "../spool/query.ts";
-import { FORMAT_VERSION, formatSteps, migrate, type FormatSteps } from "../spool/schema.ts";
+import { formatVersion, formatSteps, migrate, type FormatSteps } from "../spool/schema.ts";
 import { type Losses, MessageMender } from "./mend-messages.ts";
 import { deriveTables, leaveOrphansApart, leaveOwedReportsApart, mendCaptured } from "./mend-rest.ts";
 import { PageImage } from "../spool/page-image.ts";
@@ -52,7 +52,7 @@ export interface Salvaged extends Losses {
 
 const magic = "SQLite format 3\0";
 /** Higher ones are damage, not a newer program. */
-const FORMAT_PLAUSIBLE_MAX = 1000;
+const formatPlausibleMax = 1000;
 
 /** In this order; a recipient is judged by what came before it. Tables that are not here follow from others. */
 const tablesRead: readonly (readonly [name: string, table: SavedTable])[] = [
@@ -170,7 +170,7 @@ function lossByClaims(image: PageImage, database: DatabaseSync): string | undefi
   if (image.hasLog) return undefined;
   const [noted, found] = new Query<[noted: number | null, found: number]>(
     database,
-    `SELECT (SELECT claimed FROM state), EXISTS (SELECT 1 FROM recipients WHERE state = ${CLAIMED})`,
+    `SELECT (SELECT claimed FROM state), EXISTS (SELECT 1 FROM recipients WHERE state = ${claimedState})`,
   ).get() ?? [0, 0];
   return (noted ?? 0) > 0 || found > 0 ? "its log is missing, and attempts were under way" : undefined;
 }
@@ -183,11 +183,11 @@ function versionOf(image: PageImage): number {
   } catch (error) {
     if (!(error instanceof Damage)) throw error;
   }
-  if (version > FORMAT_VERSION && version <= FORMAT_PLAUSIBLE_MAX) {
-    const text = `the spool has format ${version}; this program knows formats up to ${FORMAT_VERSION}`;
+  if (version > formatVersion && version <= formatPlausibleMax) {
+    const text = `the spool has format ${version}; this program knows formats up to ${formatVersion}`;
     throw new SpoolError("newer-format", text);
   }
-  return version >= 1 && version <= FORMAT_VERSION ? version : FORMAT_VERSION;
+  return version >= 1 && version <= formatVersion ? version : formatVersion;
 }
 
 /** First pages by table: as the spool says; where that is lost, as every spool of the format has them. */

@@ -4,13 +4,13 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Value } from "../spool/database-rows.ts";
-import { HELD } from "../spool/protocol.ts";
+import { heldState } from "../spool/protocol.ts";
 import { Query } from "../spool/query.ts";
 import { formatSteps, migrate } from "../spool/schema.ts";
 import type { SavedRow, SavedTable } from "./row-forms.ts";
 
 /** Rows of one transaction. */
-const ROWS = 20_000;
+const rows = 20_000;
 
 /** Goes with the connection. */
 const notes = `
@@ -68,7 +68,7 @@ export class Staging {
     if (table === "recipients") this.#preferFinal(values);
     const isOlder = table === "recipients" && this.#version < senderSince;
     this.#statement(table).run(...(isOlder ? values.slice(0, -1) : values));
-    if (++this.#rows % ROWS === 0) this.database.exec("COMMIT; BEGIN");
+    if (++this.#rows % rows === 0) this.database.exec("COMMIT; BEGIN");
   }
 
   /** All rows are there: in the present format from here on. */
@@ -88,8 +88,8 @@ export class Staging {
   #preferFinal([key, state]: readonly Value[]): void {
     const known = this.#stateOf.get(Number(key))?.[0];
     if (known === undefined) return;
-    if (known <= HELD && Number(state) > HELD) this.#forget.run(Number(key));
-    else if (known <= HELD) this.#doubt.run("recipients", Number(key), "two rows tell of it");
+    if (known <= heldState && Number(state) > heldState) this.#forget.run(Number(key));
+    else if (known <= heldState) this.#doubt.run("recipients", Number(key), "two rows tell of it");
   }
 
   #statement(table: SavedTable): StatementSync {

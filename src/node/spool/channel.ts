@@ -8,28 +8,28 @@ import { SpoolError } from "../../spool/spool.ts";
 import type { Batch, Operation, ResultOf, SpoolCounts, SpoolThreadData, ThreadReply } from "./protocol.ts";
 
 /** More would lengthen the wait of the first for the last; fsync is shared well enough by these. */
-const BATCH_OPERATIONS_MAX = 512;
+const batchOperationsMax = 512;
 /** One operation may exceed it (a report of some size); together they stop here. */
-const BATCH_BYTES_MAX = 8 * 1024 * 1024;
-const BATCHES_UNDER_WAY_MAX = 2;
+const batchBytesMax = 8 * 1024 * 1024;
+const batchesUnderWayMax = 2;
 /**
  * What is worth a batch beside the one under way. Fewer operations do better to wait for that one's end, and to share
  * their fsync with those that come meanwhile; so many keep disk and thread from ever waiting for us.
  */
-const SECOND_BATCH_MIN = 16;
+const secondBatchMin = 16;
 
 /**
  * Nobody waits for an outcome to be recorded as a client waits for its 250, so outcomes gather until there are so many or
  * the first has waited so long. Neighbouring rows then change in one transaction: fewer pages are written, and commits
  * wait for less. After a crash, at most what waited here is delivered a second time.
  */
-const PATIENT_MAX = 128;
-const PATIENCE_MS = 10;
+const patientMax = 128;
+const patienceMs = 10;
 
 /** Of a buffer that carries contents: 64 messages of 4 KiB. */
-const BUFFER_BYTES_MIN = 256 * 1024;
+const bufferBytesMin = 256 * 1024;
 
-const NO_CONTENT: readonly Uint8Array[] = [];
+const noContent: readonly Uint8Array[] = [];
 
 interface Waiting {
   readonly operation: Operation;
@@ -125,7 +125,7 @@ export class SpoolChannel {
   }
 
   /** `contents` are the octets that the operation names, in its order. The operation is answered after its commit. */
-  send<O extends Operation>(operation: O, contents: readonly Uint8Array[] = NO_CONTENT): Promise<ResultOf<O>> {
+  send<O extends Operation>(operation: O, contents: readonly Uint8Array[] = noContent): Promise<ResultOf<O>> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     return new Promise<ResultOf<O>>((resolve, reject) => {
       const waiting = { operation, contents, resolve: resolve as (result: unknown) => void, reject };
@@ -171,13 +171,13 @@ export class SpoolChannel {
 
   #mayPost(): boolean {
     const underWay = this.#underWay.length;
-    return underWay === 0 || (underWay < BATCHES_UNDER_WAY_MAX && this.#gathering.length >= SECOND_BATCH_MIN);
+    return underWay === 0 || (underWay < batchesUnderWayMax && this.#gathering.length >= secondBatchMin);
   }
 
   #gatherPatiently(waiting: Waiting): void {
     this.#patient.push(waiting);
-    if (this.#patient.length >= PATIENT_MAX) this.#admitPatient();
-    else this.#patience ??= setTimeout(() => this.#admitPatient(), PATIENCE_MS);
+    if (this.#patient.length >= patientMax) this.#admitPatient();
+    else this.#patience ??= setTimeout(() => this.#admitPatient(), patienceMs);
   }
 
   #admitPatient(): void {
@@ -191,9 +191,9 @@ export class SpoolChannel {
 
   #nextBatch(): readonly Waiting[] {
     let count = 0;
-    for (let bytes = 0; count < Math.min(this.#gathering.length, BATCH_OPERATIONS_MAX); count++) {
-      for (const content of this.#gathering[count]?.contents ?? NO_CONTENT) bytes += content.length;
-      if (bytes > BATCH_BYTES_MAX && count > 0) break;
+    for (let bytes = 0; count < Math.min(this.#gathering.length, batchOperationsMax); count++) {
+      for (const content of this.#gathering[count]?.contents ?? noContent) bytes += content.length;
+      if (bytes > batchBytesMax && count > 0) break;
     }
     if (count === this.#gathering.length) {
       const all = this.#gathering;
@@ -225,7 +225,7 @@ export class SpoolChannel {
   #takeBuffer(size: number): ArrayBuffer {
     const fitting = this.#buffers.findIndex(({ byteLength }) => byteLength >= size);
     const [buffer] = fitting === -1 ? [] : this.#buffers.splice(fitting, 1);
-    return buffer ?? new ArrayBuffer(size === 0 ? 0 : Math.max(BUFFER_BYTES_MIN, size));
+    return buffer ?? new ArrayBuffer(size === 0 ? 0 : Math.max(bufferBytesMin, size));
   }
 
   #onAnswers({
@@ -241,7 +241,7 @@ export class SpoolChannel {
     if (buffer !== undefined && buffer.byteLength > 0) {
       this.#buffers.push(buffer);
       // The smaller one goes: sizes settle at what the load needs.
-      if (this.#buffers.length > BATCHES_UNDER_WAY_MAX) {
+      if (this.#buffers.length > batchesUnderWayMax) {
         this.#buffers.sort((a, b) => a.byteLength - b.byteLength).shift();
       }
     }

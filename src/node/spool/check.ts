@@ -6,11 +6,11 @@ import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { type BadPage, DatabasePages } from "./database-pages.ts";
 import type { StoredRow } from "./database-rows.ts";
-import { failureOf, SQLITE_CORRUPT, sqliteCode } from "./failure.ts";
+import { failureOf, sqliteCorrupt, sqliteCode } from "./failure.ts";
 import { SpoolError } from "../../spool/spool.ts";
-import { HELD } from "./protocol.ts";
+import { heldState } from "./protocol.ts";
 import { Query } from "./query.ts";
-import { RECIPIENTS_MAX, seqOf } from "./schema.ts";
+import { recipientsMax, seqOf } from "./schema.ts";
 
 export interface SpoolCondition {
   readonly pages: number;
@@ -23,7 +23,7 @@ export interface SpoolCondition {
   readonly damaged: readonly { readonly message: string; readonly lost: string }[];
 }
 
-const FAULTS_MAX = 100;
+const faultsMax = 100;
 
 interface Found {
   id?: string;
@@ -76,10 +76,10 @@ function askSqlite(path: string): { readonly tables: ReadonlyMap<number, string>
 
 function faultsOf(database: DatabaseSync): readonly string[] {
   try {
-    const lines = new Query<[string]>(database, `PRAGMA integrity_check(${FAULTS_MAX})`).all();
+    const lines = new Query<[string]>(database, `PRAGMA integrity_check(${faultsMax})`).all();
     return lines.flatMap(([line]) => line.split("\n")).filter((line) => line !== "ok" && !line.startsWith("***"));
   } catch (error) {
-    if (sqliteCode(error) !== SQLITE_CORRUPT) throw error;
+    if (sqliteCode(error) !== sqliteCorrupt) throw error;
     return [failureOf(error).text];
   }
 }
@@ -108,8 +108,8 @@ function note(found: Map<number, Found>, table: string, { rowid = 0, values }: S
       return;
     case "recipients": {
       const message = of(seqOf(rowid));
-      message.recipients.add(rowid % RECIPIENTS_MAX);
-      message.isWaiting ||= Number(values[1]) <= HELD;
+      message.recipients.add(rowid % recipientsMax);
+      message.isWaiting ||= Number(values[1]) <= heldState;
     }
   }
 }

@@ -8,7 +8,7 @@ import type { Batch, CheckpointOperation, Failure, SpoolThreadData, ThreadReply 
 import { Query } from "./query.ts";
 
 /** How long the writer may be held up while a search still reads the log; then the next checkpoint tries again. */
-const BUSY_MS = 20;
+const busyMs = 20;
 
 type Outcome = [busy: number, framesInLog: number, framesCopied: number];
 
@@ -19,7 +19,7 @@ export class SpoolCheckpointer {
   readonly #copyRestAndTruncate: Query<Outcome>;
 
   constructor(data: SpoolThreadData) {
-    this.#database = new DatabaseSync(data.path, { timeout: BUSY_MS });
+    this.#database = new DatabaseSync(data.path, { timeout: busyMs });
     this.#database.exec("PRAGMA synchronous = FULL; PRAGMA cache_size = -512;");
     this.#copy = new Query(this.#database, "PRAGMA wal_checkpoint(PASSIVE)");
     this.#copyRestAndStartOver = new Query(this.#database, "PRAGMA wal_checkpoint(RESTART)");

@@ -6,10 +6,10 @@ import type { SpoolChannel } from "./channel.ts";
  * the log has 24 to 96 MiB by then. Measured on fresh mail, a third of it cost a tenth of the accept rate: pages that
  * are written and freed soon after were copied in between, and the copy's fsync is what a commit's waits for.
  */
-const ROWS_BETWEEN = 24_000;
+const rowsBetween = 24_000;
 
 /** Patch versions apart; the first that checkpoints safely beside a writer. */
-const SAFE_SQLITE = [3, 51, 3] as const;
+const safeSqlite = [3, 51, 3] as const;
 
 /**
  * Before SQLite 3.51.3, a checkpoint that follows another at once, while a writer starts the log over, may take pages
@@ -18,7 +18,7 @@ const SAFE_SQLITE = [3, 51, 3] as const;
  */
 export function checkpointsAreSafe(sqliteVersion: string): boolean {
   const parts = sqliteVersion.split(".").map(Number);
-  for (const [index, wanted] of SAFE_SQLITE.entries()) {
+  for (const [index, wanted] of safeSqlite.entries()) {
     const part = parts[index] ?? 0;
     if (part !== wanted) return part > wanted;
   }
@@ -40,7 +40,7 @@ export class SpoolCheckpoints {
   noteChanged(rows: number): void {
     if (!this.#safe) return;
     this.#rows += rows;
-    if (this.#rows < ROWS_BETWEEN || this.#running !== undefined) return;
+    if (this.#rows < rowsBetween || this.#running !== undefined) return;
     this.#copy(false);
   }
 

@@ -8,9 +8,9 @@ import { dueAfterLostClaim, retryDelayMs } from "../../spool/recipient-state.ts"
 import { SpoolError } from "../../spool/spool.ts";
 import type { ContentCursor, SpoolMessages } from "./messages.ts";
 import {
-  CLAIMED,
-  HELD,
-  SCHEDULED,
+  claimedState,
+  heldState,
+  scheduledState,
   type ChangeRow,
   type ClaimedRows,
   type ClaimOperation,
@@ -21,16 +21,16 @@ import {
 import { type SpoolDamage, unlessDamaged } from "./damage.ts";
 import { Query } from "./query.ts";
 import type { SpoolSchedule } from "./schedule.ts";
-import { RECIPIENTS_MAX, firstKey, lastKey, recipientColumns, seqOf } from "./schema.ts";
+import { recipientsMax, firstKey, lastKey, recipientColumns, seqOf } from "./schema.ts";
 
 /** How many open messages are looked at together, where age decides. */
-const OPEN_PAGE = 256;
+const openPage = 256;
 /** How many claims that ended are returned to the schedule in one transaction. */
-const LOST_MAX = 1000;
+const lostMax = 1000;
 /** So many rows of recipients fit on one page at most. */
-const PAGE_ROWS_MAX = 200;
+const pageRowsMax = 200;
 /** Tokens of one incarnation; those of the next begin above. */
-const TOKENS_PER_INCARNATION = 2 ** 32;
+const tokensPerIncarnation = 2 ** 32;
 
 interface SpoolClaimsOptions {
   readonly database: DatabaseSync;
@@ -79,7 +79,7 @@ export class SpoolClaims {
     this.#messages = messages;
     this.#schedule = schedule;
     this.#damage = damage;
-    this.#lastToken = incarnation * TOKENS_PER_INCARNATION;
+    this.#lastToken = incarnation * tokensPerIncarnation;
     this.#openFrom = new Query(
       database,
       "SELECT seq, received_at FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ?",
@@ -131,7 +131,7 @@ export class SpoolClaims {
     const { now } = operation;
     // Throws where the terms are unusable, before anything changes.
     retryDelayMs(operation, 1);
-    this.returnEnded(now, LOST_MAX);
+    this.returnEnded(now, lostMax);
     const page = operation.receivedBy === undefined ? this.#schedule.page(operation) : undefined;
     const groups = new Map<number, number[]>();
     for (const key of page?.due.map((recipient) => recipient.key) ?? this.#agedDue(operation)) {
@@ -158,8 +158,8 @@ export class SpoolClaims {
       claimed.push({ json, token, recipients });
       taken += recipients.length;
     }
-    this.#messages.counts[SCHEDULED] -= taken;
-    this.#messages.counts[CLAIMED] += taken;
+    this.#messages.counts[scheduledState] -= taken;
+    this.#messages.counts[claimedState] += taken;
     if (page !== undefined) this.#schedule.taken(page, now);
     return claimed;
   }
@@ -182,8 +182,8 @@ export class SpoolClaims {
       }
       this.#deleteClaim.run(token);
     }
-    this.#messages.counts[CLAIMED] -= returned;
-    this.#messages.counts[SCHEDULED] += returned;
+    this.#messages.counts[claimedState] -= returned;
+    this.#messages.counts[scheduledState] += returned;
     return returned;
   }
 
@@ -209,7 +209,7 @@ export class SpoolClaims {
     for (const report of operation.reports) this.#messages.insert(report, content, now, undefined);
     this.#messages.captured.listLate(seq, operation.captured, now);
     this.#messages.addEvents(operation.events);
-    const othersOpen = states.some(([index, state]) => state <= HELD && !changing.has(index));
+    const othersOpen = states.some(([index, state]) => state <= heldState && !changing.has(index));
     if (othersOpen || final < changes.length || this.#damage.hasMessage(seq)) return "settled";
     let inFile = false;
     this.#damage.changeMessage(seq, () => {
@@ -240,7 +240,7 @@ export class SpoolClaims {
   #agedDue({ now, limit, receivedBy = now }: ClaimOperation): readonly number[] {
     const due: number[] = [];
     for (let from = 0; due.length < limit;) {
-      const page = this.#openFrom.all(from, OPEN_PAGE);
+      const page = this.#openFrom.all(from, openPage);
       const aged = page.filter(([, receivedAt]) => receivedAt <= receivedBy);
       for (const [seq] of aged) {
         if (due.length >= limit) break;
@@ -270,7 +270,7 @@ export class SpoolClaims {
     const readable = this.#damage.readableOf(seq);
     if (readable === undefined) return this.#damage.read(seq, () => this.#states.all(firstKey(seq), lastKey(seq)));
     return this.#oneByOne(seq, readable).map((row, index) =>
-      row ? [row[0], row[1], row[2]] : [index, SCHEDULED, null],
+      row ? [row[0], row[1], row[2]] : [index, scheduledState, null],
     );
   }
 
@@ -281,7 +281,7 @@ export class SpoolClaims {
   /** With no transaction open: finds which rows of a message can be read. What is behind a damaged end is not known. */
   probe(seq: number): void {
     const readable: boolean[] = [];
-    for (let unreadable = 0; readable.length < RECIPIENTS_MAX && unreadable < PAGE_ROWS_MAX;) {
+    for (let unreadable = 0; readable.length < recipientsMax && unreadable < pageRowsMax;) {
       const row = unlessDamaged<OneRow | "damaged" | undefined>(
         () => this.#one.get(firstKey(seq) + readable.length),
         () => "damaged",
@@ -301,7 +301,7 @@ export class SpoolClaims {
     const attempts = before + 1;
     const due = Math.ceil(operation.now + retryDelayMs(operation, attempts));
     this.#damage.change(key, () => this.#take.run(token, attempts, due, key));
-    return [index, CLAIMED, due, attempts, ...rest];
+    return [index, claimedState, due, attempts, ...rest];
   }
 
   /** true: the recipient is final. */
@@ -309,16 +309,16 @@ export class SpoolClaims {
     const [, state, due, text, by, warned, uncounted] = change;
     const reply = this.#damage.isShortened(key) ? "" : text;
     this.#damage.change(key, () => {
-      if (state === SCHEDULED) this.#defer.run(due, reply, warned, uncounted, key);
-      else if (state === HELD) this.#hold.run(by, text, key);
+      if (state === scheduledState) this.#defer.run(due, reply, warned, uncounted, key);
+      else if (state === heldState) this.#hold.run(by, text, key);
       else this.#finish.run(state, reply, now, key);
     });
-    this.#messages.counts[CLAIMED]--;
-    if (state === SCHEDULED) {
+    this.#messages.counts[claimedState]--;
+    if (state === scheduledState) {
       const [domain, sender] = this.#laneOf.get(key) ?? ["", ""];
       this.#schedule.note({ domain, sender }, due);
     }
-    if (state !== SCHEDULED && state !== HELD) return true;
+    if (state !== scheduledState && state !== heldState) return true;
     this.#messages.counts[state]++;
     return false;
   }

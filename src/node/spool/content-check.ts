@@ -9,7 +9,7 @@ import type { ReadOperation, ResultOf } from "./protocol.ts";
 import { logTrouble } from "../../spool/spool-trouble.ts";
 
 /** Ids or rows that one step handles. */
-const PAGE = 500;
+const pageRows = 500;
 
 /** What it found. */
 export interface ContentCheck {
@@ -37,7 +37,7 @@ export async function checkContentFiles(parts: Parts): Promise<ContentCheck> {
   try {
     orphansRemoved = await contents.removeOrphans((ids) => knownFiles(read, ids), signal);
     for (let after = -1; !signal.aborted;) {
-      const page = await read({ kind: "list-files", after, limit: PAGE });
+      const page = await read({ kind: "list-files", after, limit: pageRows });
       const last = page.at(-1);
       if (last === undefined) break;
       after = last[0];
@@ -55,8 +55,8 @@ export async function checkContentFiles(parts: Parts): Promise<ContentCheck> {
 
 async function knownFiles(read: Parts["read"], ids: readonly QueueId[]): Promise<readonly QueueId[]> {
   const known: QueueId[] = [];
-  for (let at = 0; at < ids.length; at += PAGE) {
-    known.push(...(await read({ kind: "known-files", ids: ids.slice(at, at + PAGE) })));
+  for (let at = 0; at < ids.length; at += pageRows) {
+    known.push(...(await read({ kind: "known-files", ids: ids.slice(at, at + pageRows) })));
   }
   return known;
 }

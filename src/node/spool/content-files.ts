@@ -8,11 +8,11 @@ import type { QueueId } from "../../spool/queue-id.ts";
 import { SpoolError } from "../../spool/spool.ts";
 
 /** Octets that may wait for the disk before the caller is asked to wait. */
-const WAITING_BYTES_MAX = 1024 * 1024;
+const waitingBytesMax = 1024 * 1024;
 /** What is written at once, at most; an incoming file has one or two of these. */
-const BLOCK_BYTES = 256 * 1024;
+const blockBytes = 256 * 1024;
 /** Larger reads gain nothing; 50 MB are 200 of them. */
-const READ_BYTES = 256 * 1024;
+const readBytes = 256 * 1024;
 
 /** Below `content/`. */
 export function contentFileName(id: QueueId): string {
@@ -178,14 +178,14 @@ export class IncomingFile {
     if (this.#failure !== undefined) return undefined;
     for (let at = 0; at < bytes.length;) {
       const block = this.#blockWithRoom();
-      const part = bytes.subarray(at, at + BLOCK_BYTES - block.length);
+      const part = bytes.subarray(at, at + blockBytes - block.length);
       block.bytes.set(part, block.length);
       block.length += part.length;
       at += part.length;
     }
     this.#waitingBytes += bytes.length;
     this.#writing ??= this.#write();
-    return this.#waitingBytes > WAITING_BYTES_MAX ? this.#writing : undefined;
+    return this.#waitingBytes > waitingBytesMax ? this.#writing : undefined;
   }
 
   /** All octets are durable. */
@@ -210,8 +210,8 @@ export class IncomingFile {
 
   #blockWithRoom(): Block {
     const last = this.#waiting.at(-1);
-    if (last !== undefined && last.length < BLOCK_BYTES) return last;
-    const block = this.#spare ?? { bytes: new Uint8Array(BLOCK_BYTES), length: 0 };
+    if (last !== undefined && last.length < blockBytes) return last;
+    const block = this.#spare ?? { bytes: new Uint8Array(blockBytes), length: 0 };
     this.#spare = undefined;
     this.#waiting.push(block);
     return block;
@@ -243,7 +243,7 @@ export class IncomingFile {
 /** All of a file, from its start, in chunks; throws where it is shorter than it should be. */
 export async function* readChunks(file: OpenFile, size: number): AsyncIterable<Uint8Array> {
   for (let at = 0; at < size;) {
-    const bytes = await file.read(at, Math.min(READ_BYTES, size - at)).catch((error: unknown) => {
+    const bytes = await file.read(at, Math.min(readBytes, size - at)).catch((error: unknown) => {
       throw unreadable(error, `the content cannot be read after ${at} of ${size} octets`);
     });
     if (bytes.length === 0) throw new SpoolError("damaged", `the content ends after ${at} of ${size} octets`);

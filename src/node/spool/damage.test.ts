@@ -6,22 +6,22 @@ import { test } from "node:test";
 import { delivered, draft, put, request, settle, statesOf } from "../../../test/contract/spool-fixture.ts";
 import { SqliteBench } from "../../../test/contract/sqlite-harness.ts";
 import { DatabasePages } from "./database-pages.ts";
-import { PAGE_BYTES } from "./database-rows.ts";
+import { pageBytes } from "./database-rows.ts";
 import { SeededRandom } from "../../testing/seeded-random.ts";
 import { checkSpool } from "./check.ts";
 import { SpoolDamage } from "./damage.ts";
 import { quickCheck } from "./quick-check.ts";
 
-const MESSAGES = 10;
-const RECIPIENTS = 100;
+const messageCount = 10;
+const recipientCount = 100;
 
-const addresses = Array.from({ length: RECIPIENTS }, (_, index) => `${"r".repeat(30)}${index}@far.test`);
+const addresses = Array.from({ length: recipientCount }, (_, index) => `${"r".repeat(30)}${index}@far.test`);
 
 /** Of ten messages, closed in order; then one leaf of a table in the middle is overwritten. */
 async function damagedSpool(bench: SqliteBench, table: string, fill = 0xff) {
   const directory = await bench.folder();
   const spool = await bench.open(directory);
-  const messages = Array.from({ length: MESSAGES }, () => draft(addresses));
+  const messages = Array.from({ length: messageCount }, () => draft(addresses));
   for (const message of messages) await put(spool, message);
   await spool.close();
   const path = `${directory}/spool.db`;
@@ -35,7 +35,7 @@ async function damagedSpool(bench: SqliteBench, table: string, fill = 0xff) {
   // New rows go to the end of a table: a spool whose last page of messages is lost takes no mail.
   const page = leaves[Math.floor((leaves.length - 1) / 2)] ?? 0;
   const file = openSync(path, "r+");
-  writeSync(file, Buffer.alloc(PAGE_BYTES, fill), 0, PAGE_BYTES, (page - 1) * PAGE_BYTES);
+  writeSync(file, Buffer.alloc(pageBytes, fill), 0, pageBytes, (page - 1) * pageBytes);
   closeSync(file);
   const lost = rows.filter((row) => row.page === page).map(({ rowid = 0 }) => rowid);
   assert.ok(lost.length > 0 && lost.length < rows.length);
@@ -58,8 +58,8 @@ test("a damaged page of recipients: all others are claimed, settled and listed, 
     }
   }
   // Beside those on the page, a row whose change would need it is left out.
-  assert.ok(got.size <= MESSAGES * RECIPIENTS - lost.length);
-  assert.ok(got.size >= MESSAGES * RECIPIENTS - 3 * lost.length, `${got.size} of 1000, ${lost.length} damaged`);
+  assert.ok(got.size <= messageCount * recipientCount - lost.length);
+  assert.ok(got.size >= messageCount * recipientCount - 3 * lost.length, `${got.size} of 1000, ${lost.length} damaged`);
   const far = await spool.nextDue([]);
   assert.ok(far === undefined || far > bench.clock.now(), "what is left out does not keep the queue awake");
   const fresh = draft(["ann@near.test"]);
@@ -67,7 +67,7 @@ test("a damaged page of recipients: all others are claimed, settled and listed, 
   assert.deepEqual(await statesOf(spool, fresh.id), ["scheduled"]);
   const listed = await spool.find({ states: ["delivered"] }, { limit: 2000 });
   const whole = new Set(listed.map(({ message }) => message.id));
-  assert.ok(whole.size >= MESSAGES - 2, "messages off the page are listed");
+  assert.ok(whole.size >= messageCount - 2, "messages off the page are listed");
   assert.ok(messages.length - whole.size <= 2);
   assert.equal(await spool.hold({ states: ["scheduled"] }, "test", "why"), 1, "a verb reaches what can be read");
 });
@@ -76,7 +76,7 @@ test("claims that a process left on a damaged page do not keep the next from sta
   await using bench = new SqliteBench();
   const directory = await bench.folder();
   const spool = await bench.open(directory);
-  for (let count = 0; count < MESSAGES; count++) await put(spool, draft(addresses));
+  for (let count = 0; count < messageCount; count++) await put(spool, draft(addresses));
   const claimed = await spool.claim(request({ limit: 1000, perDomainMax: 1000 }));
   assert.equal(claimed.flatMap(({ recipients }) => recipients).length, 1000);
   await spool.kill();
@@ -91,7 +91,7 @@ test("claims that a process left on a damaged page do not keep the next from sta
   const rows = [...pages.rows()].filter((row) => row.root === root);
   const { page } = rows[500] ?? { page: 0 };
   const file = openSync(path, "r+");
-  writeSync(file, Buffer.alloc(PAGE_BYTES, 0xff), 0, PAGE_BYTES, (page - 1) * PAGE_BYTES);
+  writeSync(file, Buffer.alloc(pageBytes, 0xff), 0, pageBytes, (page - 1) * pageBytes);
   closeSync(file);
   const lost = rows.filter((row) => row.page === page).length;
   const again = await bench.open(directory);
@@ -105,7 +105,7 @@ test("a damaged page of messages: those on it are left out, the others flow", as
   const { directory, lost } = await damagedSpool(bench, "messages");
   const spool = await bench.open(directory);
   const claims = await spool.claim(request({ limit: 1000, perDomainMax: 1000 }));
-  assert.equal(claims.length, MESSAGES - lost.length);
+  assert.equal(claims.length, messageCount - lost.length);
 });
 
 test("spool check: nothing to tell of a whole spool; of a damaged one each page and each message that lost recipients", async () => {
@@ -114,8 +114,8 @@ test("spool check: nothing to tell of a whole spool; of a damaged one each page 
   let steps = 0;
   const { pages, messages, recipients, badPages, damaged, faults } = checkSpool(directory, () => steps++);
   assert.equal(steps, pages);
-  assert.equal(messages, MESSAGES);
-  assert.equal(recipients, MESSAGES * RECIPIENTS - lost.length);
+  assert.equal(messages, messageCount);
+  assert.equal(recipients, messageCount * recipientCount - lost.length);
   assert.deepEqual(
     badPages.map(({ table }) => table),
     ["recipients"],
@@ -139,7 +139,7 @@ test("flipped octets: every row on other pages is read as it was", async () => {
   await using bench = new SqliteBench();
   const directory = await bench.folder();
   const spool = await bench.open(directory);
-  for (let count = 0; count < MESSAGES; count++) await put(spool, draft(addresses));
+  for (let count = 0; count < messageCount; count++) await put(spool, draft(addresses));
   await spool.close();
   const path = `${directory}/spool.db`;
   const rowsNow = () => {
@@ -151,13 +151,13 @@ test("flipped octets: every row on other pages is read as it was", async () => {
   const leaves = [...new Set(before.map(({ page }) => page))].filter((page) => page > 1);
   for (let round = 0; round < 20; round++) {
     const page = leaves[random.bytes(2).reduce((sum, octet) => sum * 256 + octet, 0) % leaves.length] ?? 0;
-    const at = (page - 1) * PAGE_BYTES;
-    const good = readFileSync(path).subarray(at, at + PAGE_BYTES);
+    const at = (page - 1) * pageBytes;
+    const good = readFileSync(path).subarray(at, at + pageBytes);
     const file = openSync(path, "r+");
     writeSync(file, random.bytes(64), 0, 64, at + (random.bytes(1)[0] ?? 0) * 15);
     const left = new Set(rowsNow().map(({ text }) => text));
     for (const row of before) if (row.page !== page) assert.ok(left.has(row.text), `page ${row.page}`);
-    writeSync(file, good, 0, PAGE_BYTES, at);
+    writeSync(file, good, 0, pageBytes, at);
     closeSync(file);
   }
 });

@@ -5,12 +5,12 @@
  * SQLite lets no transaction go on that has met a damaged page. So whoever reads or changes rows says here whose they are;
  * the transaction is lost, what it met is left out, and it is made again.
  */
-import { SQLITE_CORRUPT, sqliteCode } from "./failure.ts";
+import { sqliteCorrupt, sqliteCode } from "./failure.ts";
 
 /** A page holds some thirty recipients: three thousand damaged pages. More damage than that is no spool to go on with. */
-const LEFT_OUT_MAX = 100_000;
+const leftOutMax = 100_000;
 /** After so many the log needs no more lines. */
-const NOTES_MAX = 100;
+const notesMax = 100;
 
 export class SpoolDamage {
   readonly #recipients = new Set<number>();
@@ -57,7 +57,7 @@ export class SpoolDamage {
   }
 
   setReadable(seq: number, readable: readonly boolean[]): void {
-    if (this.#partial.size >= LEFT_OUT_MAX) return;
+    if (this.#partial.size >= leftOutMax) return;
     this.#partial.set(seq, readable);
     this.#found++;
     for (const [index, isReadable] of readable.entries()) if (!isReadable) this.leaveOut(seq * 65_536 + index);
@@ -85,7 +85,7 @@ export class SpoolDamage {
   /** Reads what waits for a domain. */
   readDomain<T>(domain: string, read: () => T): T {
     return blame(read, () => {
-      if (this.#domains.has(domain) || this.#domains.size >= LEFT_OUT_MAX) return;
+      if (this.#domains.has(domain) || this.#domains.size >= leftOutMax) return;
       this.#domains.add(domain);
       this.note(`what waits for ${domain} cannot be found: its part of the index is damaged`);
     });
@@ -102,7 +102,7 @@ export class SpoolDamage {
   /** Changes a recipient's row: after a failure without its text, then not at all. */
   change(key: number, change: () => void): void {
     blame(change, () => {
-      if (this.#shortened.has(key) || this.#shortened.size >= LEFT_OUT_MAX) return this.leaveOut(key);
+      if (this.#shortened.has(key) || this.#shortened.size >= leftOutMax) return this.leaveOut(key);
       this.#shortened.add(key);
       this.#found++;
     });
@@ -111,23 +111,23 @@ export class SpoolDamage {
   /** Reads or changes what belongs to a message as a whole. */
   changeMessage<T>(seq: number, change: () => T): T {
     return blame(change, () => {
-      if (this.#messages.has(seq) || this.#messages.size >= LEFT_OUT_MAX) return;
+      if (this.#messages.has(seq) || this.#messages.size >= leftOutMax) return;
       this.#messages.add(seq);
       this.note(`message number ${seq} cannot be changed as a whole`);
     });
   }
 
   leaveOut(key: number): void {
-    if (this.#recipients.has(key) || this.#recipients.size >= LEFT_OUT_MAX) return;
+    if (this.#recipients.has(key) || this.#recipients.size >= leftOutMax) return;
     this.#recipients.add(key);
     this.note(`recipient ${key % 65_536} of message number ${Math.floor(key / 65_536)} is left out`);
   }
 
   note(text: string): void {
     this.#found++;
-    if (this.#noted >= NOTES_MAX) return;
+    if (this.#noted >= notesMax) return;
     this.#noted++;
-    this.#notes.push(this.#noted === NOTES_MAX ? `${text}; further damage is not told` : text);
+    this.#notes.push(this.#noted === notesMax ? `${text}; further damage is not told` : text);
   }
 
   /** What was found since the last call. */
@@ -140,7 +140,7 @@ function blame<T>(work: () => T, found: () => void): T {
   try {
     return work();
   } catch (error) {
-    if (sqliteCode(error) === SQLITE_CORRUPT) found();
+    if (sqliteCode(error) === sqliteCorrupt) found();
     throw error;
   }
 }
@@ -150,7 +150,7 @@ export function unlessDamaged<T>(read: () => T, otherwise: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (sqliteCode(error) !== SQLITE_CORRUPT) throw error;
+    if (sqliteCode(error) !== sqliteCorrupt) throw error;
     return otherwise();
   }
 }

@@ -2,7 +2,7 @@
  * Reads the rows of an SQLite database page by page, without SQLite: what lies on whole pages is found, whatever has
  * become of the pages above them. Which tree a page belongs to is told by the pointer map.
  */
-import { Damage, rowsOn, SCHEMA_ROOT, type StoredRow } from "./database-rows.ts";
+import { Damage, rowsOn, schemaRoot, type StoredRow } from "./database-rows.ts";
 import { PageImage } from "./page-image.ts";
 import { PointerMap } from "./pointer-map.ts";
 
@@ -14,7 +14,7 @@ export interface BadPage {
 }
 
 /** Trees of the largest databases have five levels. */
-const LEVELS_MAX = 40;
+const levelsMax = 40;
 
 export class DatabasePages implements Disposable {
   readonly count: number;
@@ -54,10 +54,10 @@ export class DatabasePages implements Disposable {
 
   /** The tree that the page is of; undefined: it is free, part of a long row, or of the file's own order. */
   rootOf(page: number): number | undefined {
-    if (page === SCHEMA_ROOT) return SCHEMA_ROOT;
+    if (page === schemaRoot) return schemaRoot;
     let at = page;
-    for (let level = 0; level < LEVELS_MAX; level++) {
-      if (at === SCHEMA_ROOT) return SCHEMA_ROOT;
+    for (let level = 0; level < levelsMax; level++) {
+      if (at === schemaRoot) return schemaRoot;
       const place = this.#map.placeOf(at);
       if (place?.kind === "root") return at;
       if (place?.kind !== "in a tree") return undefined;

@@ -22,13 +22,13 @@ export interface PageSource {
   read(page: number): Buffer;
 }
 
-export const PAGE_BYTES = 4096;
-export const SCHEMA_ROOT = 1;
-const TABLE_LEAF = 13;
-const INDEX_LEAF = 10;
-const INDEX_INTERIOR = 2;
-const TABLE_INTERIOR = 5;
-const KINDS: readonly number[] = [TABLE_LEAF, INDEX_LEAF, INDEX_INTERIOR, TABLE_INTERIOR];
+export const pageBytes = 4096;
+export const schemaRoot = 1;
+const tableLeaf = 13;
+const indexLeaf = 10;
+const indexInterior = 2;
+const tableInterior = 5;
+const pageKinds: readonly number[] = [tableLeaf, indexLeaf, indexInterior, tableInterior];
 
 export class Damage extends Error {}
 /** Of a long row the part on its own page is whole, the rest is not. */
@@ -43,14 +43,14 @@ export function* rowsOn(
 ): Iterable<StoredRow> {
   const bytes = source.read(page);
   const { kind, cells, pointers } = headerOf(bytes, page);
-  if (kind === TABLE_INTERIOR) return;
+  if (kind === tableInterior) return;
   for (let cell = 0; cell < cells; cell++) {
     let row: StoredRow | undefined;
     try {
-      const cursor = new Cursor(bytes, cellStart(bytes, pointers, cell) + (kind === INDEX_INTERIOR ? 4 : 0));
+      const cursor = new Cursor(bytes, cellStart(bytes, pointers, cell) + (kind === indexInterior ? 4 : 0));
       const size = cursor.varint();
-      const rowid = kind === TABLE_LEAF ? cursor.varint() : undefined;
-      const record = payload(source, bytes, { start: cursor.at, size, ofTable: kind === TABLE_LEAF });
+      const rowid = kind === tableLeaf ? cursor.varint() : undefined;
+      const record = payload(source, bytes, { start: cursor.at, size, ofTable: kind === tableLeaf });
       row = { page, root, rowid, values: valuesOf(record) };
     } catch (error) {
       if (!(error instanceof Damage) && !(error instanceof RangeError)) throw error;
@@ -63,11 +63,11 @@ export function* rowsOn(
 /** The pages below one, as it says itself; none of a leaf. Throws {@link Damage}. */
 export function childrenOf(bytes: Buffer, page: number): readonly number[] {
   const { kind, cells, pointers, start } = headerOf(bytes, page);
-  if (kind === TABLE_LEAF || kind === INDEX_LEAF) return [];
+  if (kind === tableLeaf || kind === indexLeaf) return [];
   const children: number[] = [];
   for (let cell = 0; cell < cells; cell++) {
     const at = cellStart(bytes, pointers, cell);
-    if (at + 4 <= PAGE_BYTES) children.push(bytes.readUInt32BE(at));
+    if (at + 4 <= pageBytes) children.push(bytes.readUInt32BE(at));
   }
   return [...children, bytes.readUInt32BE(start + 8)];
 }
@@ -78,7 +78,7 @@ export function childrenOf(bytes: Buffer, page: number): readonly number[] {
  */
 export function layoutFault(bytes: Buffer, page: number): string | undefined {
   const { kind, cells, pointers, start } = headerOf(bytes, page);
-  const content = bytes.readUInt16BE(start + 5) || PAGE_BYTES;
+  const content = bytes.readUInt16BE(start + 5) || pageBytes;
   const spans: [from: number, to: number][] = [];
   try {
     for (let cell = 0; cell < cells; cell++) {
@@ -98,11 +98,11 @@ export function layoutFault(bytes: Buffer, page: number): string | undefined {
   let end = content;
   let unused = 0;
   for (const [from, to] of spans.toSorted(([a], [b]) => a - b)) {
-    if (from < end || to > PAGE_BYTES) return "two of its rows overlap";
+    if (from < end || to > pageBytes) return "two of its rows overlap";
     unused += from - end;
     end = to;
   }
-  unused += PAGE_BYTES - end;
+  unused += pageBytes - end;
   if (pointers + 2 * cells > content) return "its rows begin within their list";
   return unused === bytes.readUInt8(start + 7) ? undefined : "its rows do not fill it";
 }
@@ -117,12 +117,12 @@ interface Header {
 }
 
 function headerOf(bytes: Buffer, page: number): Header {
-  const start = page === SCHEMA_ROOT ? 100 : 0;
+  const start = page === schemaRoot ? 100 : 0;
   const kind = bytes.readUInt8(start);
-  if (!KINDS.includes(kind)) throw new Damage("it is no page of a tree");
+  if (!pageKinds.includes(kind)) throw new Damage("it is no page of a tree");
   const cells = bytes.readUInt16BE(start + 3);
-  const pointers = start + (kind === INDEX_INTERIOR || kind === TABLE_INTERIOR ? 12 : 8);
-  if (pointers + 2 * cells > PAGE_BYTES) throw new Damage(`it says that it has ${cells} rows`);
+  const pointers = start + (kind === indexInterior || kind === tableInterior ? 12 : 8);
+  if (pointers + 2 * cells > pageBytes) throw new Damage(`it says that it has ${cells} rows`);
   return { kind, cells, pointers, start };
 }
 
@@ -132,20 +132,20 @@ function cellStart(bytes: Buffer, pointers: number, cell: number): number {
 
 /** What a cell takes on its own page; SQLite gives none less than four. */
 function cellBytes(bytes: Buffer, start: number, kind: number): number {
-  const cursor = new Cursor(bytes, kind === INDEX_INTERIOR || kind === TABLE_INTERIOR ? start + 4 : start);
+  const cursor = new Cursor(bytes, kind === indexInterior || kind === tableInterior ? start + 4 : start);
   const size = cursor.varint();
-  if (kind === TABLE_INTERIOR) return cursor.at - start;
-  if (kind === TABLE_LEAF) cursor.varint();
-  const local = localBytes(size, kind === TABLE_LEAF);
+  if (kind === tableInterior) return cursor.at - start;
+  if (kind === tableLeaf) cursor.varint();
+  const local = localBytes(size, kind === tableLeaf);
   return Math.max(4, cursor.at - start + local + (local < size ? 4 : 0));
 }
 
 /** How much of a row is on its own page (§1.6, "Cell Payload Overflow Pages"). */
 function localBytes(size: number, ofTable: boolean): number {
-  const localMax = ofTable ? PAGE_BYTES - 35 : Math.floor(((PAGE_BYTES - 12) * 64) / 255) - 23;
+  const localMax = ofTable ? pageBytes - 35 : Math.floor(((pageBytes - 12) * 64) / 255) - 23;
   if (size <= localMax) return size;
-  const localMin = Math.floor(((PAGE_BYTES - 12) * 32) / 255) - 23;
-  const wanted = localMin + ((size - localMin) % (PAGE_BYTES - 4));
+  const localMin = Math.floor(((pageBytes - 12) * 32) / 255) - 23;
+  const wanted = localMin + ((size - localMin) % (pageBytes - 4));
   return wanted <= localMax ? wanted : localMin;
 }
 
@@ -157,16 +157,16 @@ function payload(
 ): Buffer {
   const local = localBytes(size, ofTable);
   if (local === size) return within(bytes, start, size);
-  if (size > source.count * PAGE_BYTES) throw new Damage(`it says that it has ${size} octets`);
+  if (size > source.count * pageBytes) throw new Damage(`it says that it has ${size} octets`);
   const parts = [within(bytes, start, local)];
   let left = size - local;
   let next = bytes.readUInt32BE(start + local);
   while (left > 0) {
     if (next < 2 || next > source.count) throw new RestDamage("the rest of a long row is not there");
     const more = readRest(source, next);
-    const part = more.subarray(4, 4 + Math.min(left, PAGE_BYTES - 4));
+    const part = more.subarray(4, 4 + Math.min(left, pageBytes - 4));
     // Content ends with CRLF and JSON with a bracket: a disk that has lost the page gives zeros.
-    const isEnd = part.length === left && part.length >= EMPTY_BYTES;
+    const isEnd = part.length === left && part.length >= emptyBytes;
     if (isEnd && part.every((octet) => octet === 0)) throw new RestDamage("its end is empty");
     parts.push(part);
     left -= part.length;
@@ -185,7 +185,7 @@ function readRest(source: PageSource, page: number): Buffer {
 }
 
 /** Fewer zeros at the end of a row may be a part of it. */
-const EMPTY_BYTES = 16;
+const emptyBytes = 16;
 
 function within(bytes: Buffer, start: number, size: number): Buffer {
   if (start + size > bytes.length) throw new Damage("it ends after its page");

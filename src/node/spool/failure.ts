@@ -3,11 +3,11 @@ import { SpoolError } from "../../spool/spool.ts";
 import type { Failure } from "./protocol.ts";
 
 /** SQLite's primary result codes. */
-const SQLITE_BUSY = 5;
-const SQLITE_IOERR = 10;
-export const SQLITE_CORRUPT = 11;
-const SQLITE_NOTADB = 26;
-const SQLITE_FULL = 13;
+const sqliteBusy = 5;
+const sqliteIoerr = 10;
+export const sqliteCorrupt = 11;
+const sqliteNotadb = 26;
+const sqliteFull = 13;
 
 export function failureOf(error: unknown): Omit<Failure, "index"> {
   if (error instanceof SpoolError) return { code: error.code, text: error.message };
@@ -17,10 +17,10 @@ export function failureOf(error: unknown): Omit<Failure, "index"> {
 
 function spoolCode(code: number | undefined): Failure["code"] {
   switch (code) {
-    case SQLITE_FULL:
+    case sqliteFull:
       return "no-space";
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
+    case sqliteCorrupt:
+    case sqliteNotadb:
       return "damaged";
     default:
       return "failed";
@@ -30,7 +30,7 @@ function spoolCode(code: number | undefined): Failure["code"] {
 /** The disk does not do what it should, or not in time: no operation of the batch would fare better alone. */
 export function isDiskFailure(error: unknown): boolean {
   const code = sqliteCode(error);
-  return code === SQLITE_BUSY || code === SQLITE_IOERR;
+  return code === sqliteBusy || code === sqliteIoerr;
 }
 
 export function sqliteCode(error: unknown): number | undefined {

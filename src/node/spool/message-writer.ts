@@ -6,13 +6,13 @@ import { SpoolError, type CommitOptions, type MessageWriter, type NewMessage } f
 import type { IncomingFile } from "./content-files.ts";
 
 /** Content up to this size is kept in the database. */
-const SMALL_CONTENT_MAX = 256 * 1024;
+const smallContentMax = 256 * 1024;
 
 /**
  * So many pieces are kept as they came: ordinary mail has a few. Those of a client that sends octet by octet, or a chunk
  * of one octet among other commands, would each keep a buffer of up to 64 KiB alive; what follows is copied together.
  */
-const PIECES_MAX = 32;
+const piecesMax = 32;
 
 /** A message that has arrived whole. */
 export interface Draft {
@@ -51,8 +51,8 @@ export class SqliteMessageWriter implements MessageWriter {
     this.#size += bytes.length;
     if (this.#file !== undefined) return this.#file.append(bytes);
     this.#chunks.push(bytes);
-    if (this.#chunks.length > PIECES_MAX || this.#gathered !== undefined) this.#gather();
-    if (this.#size <= SMALL_CONTENT_MAX) return undefined;
+    if (this.#chunks.length > piecesMax || this.#gathered !== undefined) this.#gather();
+    if (this.#size <= smallContentMax) return undefined;
     const file = this.#owner.receiveFile();
     this.#file = file;
     let wait: Promise<void> | undefined;

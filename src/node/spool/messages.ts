@@ -8,11 +8,11 @@ import { retryDelayMs } from "../../spool/recipient-state.ts";
 import { SpoolError } from "../../spool/spool.ts";
 import { CapturedRows } from "./captured-rows.ts";
 import { unlessDamaged } from "./damage.ts";
-import { RECIPIENTS_MAX, firstKey, lastKey } from "./schema.ts";
+import { recipientsMax, firstKey, lastKey } from "./schema.ts";
 import {
-  CLAIMED,
-  HELD,
-  SCHEDULED,
+  claimedState,
+  heldState,
+  scheduledState,
   type ClosedMessage,
   type EventRows,
   type MessageRow,
@@ -101,8 +101,8 @@ export class SpoolMessages {
   insert(row: MessageRow, content: ContentCursor, now: Instant, claim: FreshClaim | undefined): boolean {
     const { recipients, sender } = row;
     if (recipients.length === 0) throw new SpoolError("failed", "A message needs a recipient");
-    if (recipients.length > RECIPIENTS_MAX) {
-      throw new SpoolError("failed", `A message has at most ${RECIPIENTS_MAX} recipients`);
+    if (recipients.length > recipientsMax) {
+      throw new SpoolError("failed", `A message has at most ${recipientsMax} recipients`);
     }
     const seq = this.#nextSeq++;
     this.#insertMessage.run(seq, row.id, row.reversePath, row.json);
@@ -114,7 +114,7 @@ export class SpoolMessages {
     for (const [address, domain, acceptedAs, parameters, heldBy, heldReason, given] of recipients) {
       const due = given ?? now;
       const fresh = claim !== undefined && heldBy === null && due <= now ? claim : undefined;
-      const state = heldBy !== null ? HELD : fresh !== undefined ? CLAIMED : SCHEDULED;
+      const state = heldBy !== null ? heldState : fresh !== undefined ? claimedState : scheduledState;
       const next = fresh === undefined ? due : Math.ceil(now + retryDelayMs(fresh, 1));
       const [attempts, token] = fresh === undefined ? [0, null] : [1, fresh.token];
       this.#insertRecipient.run(
@@ -132,7 +132,7 @@ export class SpoolMessages {
         sender,
       );
       this.counts[state]++;
-      if (state === SCHEDULED) this.#schedule.note({ domain, sender }, due);
+      if (state === scheduledState) this.#schedule.note({ domain, sender }, due);
       claimed ||= fresh !== undefined;
     }
     if (row.captured !== null) this.captured.list(seq, entryFromJson(row.captured), now);

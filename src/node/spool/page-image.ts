@@ -4,20 +4,20 @@
  * documentation. Also tells whether the end of the log is lost: what was settled then may look as if it waited still.
  */
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
-import { Damage, PAGE_BYTES, type PageSource } from "./database-rows.ts";
+import { Damage, pageBytes, type PageSource } from "./database-rows.ts";
 
-const HEADER_BYTES = 32;
-const FRAME_HEADER_BYTES = 24;
-const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES;
-const MAGIC_LITTLE_ENDIAN = 0x377f0682;
-const MAGIC_BIG_ENDIAN = 0x377f0683;
+const headerBytes = 32;
+const frameHeaderBytes = 24;
+const frameBytes = frameHeaderBytes + pageBytes;
+const magicLittleEndian = 0x377f0682;
+const magicBigEndian = 0x377f0683;
 /** The first salt of a log is one more than that of the log before it, whose frames may stand after its own. */
-const OLDER_LOGS_MAX = 1_000_000;
+const olderLogsMax = 1_000_000;
 /** Where a database says how many pages it has, and which change of it said so. */
 const [SIZE_AT, CHANGE_AT, SIZE_CHANGE_AT] = [28, 24, 92];
 
 /** A damaged first page may say any number; a cut of more than 16 GiB is not counted. */
-const CUT_PAGES_MAX = 4 * 1024 * 1024;
+const cutPagesMax = 4 * 1024 * 1024;
 
 type Sums = readonly [number, number];
 
@@ -35,13 +35,13 @@ export class PageImage implements PageSource, Disposable {
 
   constructor(path: string) {
     this.#file = openSync(path, "r");
-    this.fileCount = Math.floor(fstatSync(this.#file).size / PAGE_BYTES);
+    this.fileCount = Math.floor(fstatSync(this.#file).size / pageBytes);
     this.hasLog = existsSync(`${path}-wal`);
     this.#log = this.hasLog ? openSync(`${path}-wal`, "r") : undefined;
     const index = existsSync(`${path}-shm`) ? readFileSync(`${path}-shm`) : undefined;
     const log = this.#log === undefined ? undefined : this.#readLog(this.#log);
     this.logLoss = log?.loss ?? lossByIndex(index, log);
-    this.count = log?.pages ?? Math.max(this.fileCount, Math.min(this.#ownCount(), this.fileCount + CUT_PAGES_MAX));
+    this.count = log?.pages ?? Math.max(this.fileCount, Math.min(this.#ownCount(), this.fileCount + cutPagesMax));
   }
 
   [Symbol.dispose](): void {
@@ -57,7 +57,7 @@ export class PageImage implements PageSource, Disposable {
   read(page: number): Buffer {
     const inLog = this.#newest.get(page);
     if (inLog !== undefined && this.#log !== undefined) return readAt(this.#log, inLog);
-    return readAt(this.#file, (page - 1) * PAGE_BYTES);
+    return readAt(this.#file, (page - 1) * pageBytes);
   }
 
   /** What the first page says, where it can be believed: a file that was cut has fewer. */
@@ -76,29 +76,25 @@ export class PageImage implements PageSource, Disposable {
     const size = fstatSync(log).size;
     // A checkpoint leaves an empty one.
     if (size === 0) return { frames: 0 };
-    const header = Buffer.alloc(HEADER_BYTES);
-    readSync(log, header, 0, HEADER_BYTES, 0);
+    const header = Buffer.alloc(headerBytes);
+    readSync(log, header, 0, headerBytes, 0);
     const magic = header.readUInt32BE(0);
-    const isBigEndian = magic === MAGIC_BIG_ENDIAN;
+    const isBigEndian = magic === magicBigEndian;
     let sums = checksum([0, 0], header.subarray(0, 24), isBigEndian);
-    const isHeader = isBigEndian || magic === MAGIC_LITTLE_ENDIAN;
+    const isHeader = isBigEndian || magic === magicLittleEndian;
     if (!isHeader || !isSum(sums, header, 24)) return { frames: 0, loss: "the beginning of its log is damaged" };
     const salts = header.subarray(16, 24);
     const waiting = new Map<number, number>();
-    const frames = Math.floor((size - HEADER_BYTES) / FRAME_BYTES);
+    const frames = Math.floor((size - headerBytes) / frameBytes);
     let committed = 0;
     let pages: number | undefined;
     for (let frame = 0; frame < frames; frame++) {
-      const at = HEADER_BYTES + frame * FRAME_BYTES;
+      const at = headerBytes + frame * frameBytes;
       const bytes = readFrame(log, at);
       if (bytes === undefined || !bytes.subarray(8, 16).equals(salts)) break;
-      sums = checksum(
-        checksum(sums, bytes.subarray(0, 8), isBigEndian),
-        bytes.subarray(FRAME_HEADER_BYTES),
-        isBigEndian,
-      );
+      sums = checksum(checksum(sums, bytes.subarray(0, 8), isBigEndian), bytes.subarray(frameHeaderBytes), isBigEndian);
       if (!isSum(sums, bytes, 16)) break;
-      waiting.set(bytes.readUInt32BE(0), at + FRAME_HEADER_BYTES);
+      waiting.set(bytes.readUInt32BE(0), at + frameHeaderBytes);
       if (bytes.readUInt32BE(4) === 0) continue;
       pages = bytes.readUInt32BE(4);
       committed = frame + 1;
@@ -123,11 +119,11 @@ function isMoreThere(
   log: number,
   { salts, from, size }: { readonly salts: Buffer; readonly from: number; readonly size: number },
 ): boolean {
-  for (let at = HEADER_BYTES + from * FRAME_BYTES; at < size; at += FRAME_BYTES) {
-    const header = Buffer.alloc(FRAME_HEADER_BYTES);
-    if (readSync(log, header, 0, FRAME_HEADER_BYTES, at) < FRAME_HEADER_BYTES) return true;
+  for (let at = headerBytes + from * frameBytes; at < size; at += frameBytes) {
+    const header = Buffer.alloc(frameHeaderBytes);
+    if (readSync(log, header, 0, frameHeaderBytes, at) < frameHeaderBytes) return true;
     const older = (salts.readUInt32BE(0) - header.readUInt32BE(8)) >>> 0;
-    if (older === 0 || older > OLDER_LOGS_MAX) return true;
+    if (older === 0 || older > olderLogsMax) return true;
   }
   return false;
 }
@@ -143,21 +139,21 @@ function lossByIndex(index: Buffer | undefined, log: LogFacts | undefined): stri
 }
 
 function readAt(file: number, position: number): Buffer {
-  const bytes = Buffer.alloc(PAGE_BYTES);
+  const bytes = Buffer.alloc(pageBytes);
   let got: number;
   try {
-    got = readSync(file, bytes, 0, PAGE_BYTES, position);
+    got = readSync(file, bytes, 0, pageBytes, position);
   } catch (error) {
     throw new Damage(`the disk does not give it (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
   }
-  if (got < PAGE_BYTES) throw new Damage("the file ends before it");
+  if (got < pageBytes) throw new Damage("the file ends before it");
   return bytes;
 }
 
 function readFrame(log: number, position: number): Buffer | undefined {
-  const bytes = Buffer.alloc(FRAME_BYTES);
+  const bytes = Buffer.alloc(frameBytes);
   try {
-    return readSync(log, bytes, 0, FRAME_BYTES, position) === FRAME_BYTES ? bytes : undefined;
+    return readSync(log, bytes, 0, frameBytes, position) === frameBytes ? bytes : undefined;
   } catch {
     return undefined;
   }

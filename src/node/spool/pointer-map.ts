@@ -1,12 +1,12 @@
 /** Which page is above each page of a tree, as the pointer map that `auto_vacuum` keeps tells ("Database File Format" §1.8). */
-import { Damage, PAGE_BYTES, type PageSource } from "./database-rows.ts";
+import { Damage, pageBytes, type PageSource } from "./database-rows.ts";
 
 /** Where SQLite locks the file: never used. */
-const LOCK_PAGE = 0x40000000 / PAGE_BYTES + 1;
+const lockPage = 0x40000000 / pageBytes + 1;
 /** Pages that one page of the pointer map tells about, and itself. */
-const MAPPED = Math.floor(PAGE_BYTES / 5) + 1;
-const MAP_ROOT = 1;
-const MAP_TREE = 5;
+const mappedPages = Math.floor(pageBytes / 5) + 1;
+const mapRoot = 1;
+const mapTree = 5;
 
 export type PagePlace =
   | { readonly kind: "root" }
@@ -27,18 +27,18 @@ export class PointerMap {
 
   /** undefined: the page has no place, since it is the file's first or a part of the map. */
   placeOf(page: number): PagePlace | undefined {
-    if (page < 2 || page > this.#source.count || page === LOCK_PAGE) return undefined;
-    const first = Math.floor((page - 2) / MAPPED) * MAPPED + 2;
-    const map = first === LOCK_PAGE ? first + 1 : first;
+    if (page < 2 || page > this.#source.count || page === lockPage) return undefined;
+    const first = Math.floor((page - 2) / mappedPages) * mappedPages + 2;
+    const map = first === lockPage ? first + 1 : first;
     if (page <= map) return undefined;
     const bytes = this.#page(map);
     if (bytes === undefined) return { kind: "unknown" };
     const offset = 5 * (page - map - 1);
     const kind = bytes.readUInt8(offset);
     const parent = bytes.readUInt32BE(offset + 1);
-    if (kind < MAP_ROOT || kind > MAP_TREE || parent > this.#source.count) return { kind: "unknown" };
-    if (kind === MAP_ROOT) return { kind: "root" };
-    return kind === MAP_TREE ? { kind: "in a tree", parent } : { kind: "other" };
+    if (kind < mapRoot || kind > mapTree || parent > this.#source.count) return { kind: "unknown" };
+    if (kind === mapRoot) return { kind: "root" };
+    return kind === mapTree ? { kind: "in a tree", parent } : { kind: "other" };
   }
 
   #page(map: number): Buffer | undefined {

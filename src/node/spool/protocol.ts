@@ -11,10 +11,10 @@ import type { SpoolError } from "../../spool/spool.ts";
 
 /** A state's number in the stored format is its place here: never reorder. */
 export const storedStates: readonly RecipientState[] = [...openStates, ...finalStates];
-export const SCHEDULED = 0;
-export const CLAIMED = 1;
-export const HELD = 2;
-export const REMOVED = 7;
+export const scheduledState = 0;
+export const claimedState = 1;
+export const heldState = 2;
+export const removedState = 7;
 
 export function stateNumber(state: RecipientState): number {
   return storedStates.indexOf(state);

@@ -19,15 +19,15 @@ import type {
   ThreadReply,
 } from "./protocol.ts";
 import { Query } from "./query.ts";
-import { RECIPIENTS_MAX, firstKey, lastKey, recipientColumns } from "./schema.ts";
+import { recipientsMax, firstKey, lastKey, recipientColumns } from "./schema.ts";
 import { failureOf } from "./failure.ts";
 
 /** How many messages a search looks at in one snapshot. */
-const WINDOW_MESSAGES = 20_000;
+const windowMessages = 20_000;
 /** How many open messages are looked at together, where age decides. */
-const OPEN_PAGE = 1000;
+const openPage = 1000;
 /** How many captured messages one look goes through: some milliseconds, so that other questions get their turn. */
-const WINDOW_CAPTURED = 1000;
+const windowCaptured = 1000;
 
 type FindRow = readonly [seq: number, ...RecipientRow];
 
@@ -148,7 +148,7 @@ export class SpoolReader {
       case "list-records":
         return this.#records.all(operation.namespace, operation.after ?? null, operation.now, operation.limit);
       case "list-captured": {
-        const { rows, next } = this.#captured.window(operation, WINDOW_CAPTURED);
+        const { rows, next } = this.#captured.window(operation, windowCaptured);
         return { rows: rows.map(([arrival, , json]) => [arrival, json]), next };
       }
       case "captured-entry":
@@ -170,7 +170,7 @@ export class SpoolReader {
     const search = wantsOnlyOpen(filter) ? this.#openSearch : this.#wholeSearch;
     const values = filterValues(filter);
     let lowest = 0;
-    let highest = Math.floor(Number.MAX_SAFE_INTEGER / RECIPIENTS_MAX);
+    let highest = Math.floor(Number.MAX_SAFE_INTEGER / recipientsMax);
     let afterSeq = -1;
     if (filter.message !== undefined) {
       const seq = this.#seqOf.get(filter.message)?.[0];
@@ -186,7 +186,7 @@ export class SpoolReader {
     }
     const afterKey = after === undefined ? -1 : firstKey(afterSeq) + after.index;
     const found: FindRow[] = [];
-    let window = WINDOW_MESSAGES;
+    let window = windowMessages;
     while (found.length < limit && highest >= lowest) {
       const from = search.window.get(lowest, highest, window)?.[0];
       if (typeof from !== "number") break;
@@ -197,7 +197,7 @@ export class SpoolReader {
       if (rows !== undefined) {
         found.push(...rows);
         highest = from - 1;
-        window = Math.min(WINDOW_MESSAGES, window * 4);
+        window = Math.min(windowMessages, window * 4);
       } else if (window === 1) {
         // The message lies on the damaged page: the others are shown.
         highest = from - 1;
@@ -213,7 +213,7 @@ export class SpoolReader {
     const afterSeq = after === undefined ? undefined : this.#seqOf.get(after.message)?.[0];
     const found: FindRow[] = [];
     for (let from = afterSeq ?? 0; found.length < limit;) {
-      const page = this.#openFrom.all(from, OPEN_PAGE);
+      const page = this.#openFrom.all(from, openPage);
       const aged = page.filter(([, receivedAt]) => receivedAt <= receivedBy);
       for (const [seq] of aged) {
         const first = firstKey(seq) + (seq === afterSeq && after !== undefined ? after.index + 1 : 0);

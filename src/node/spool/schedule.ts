@@ -14,9 +14,9 @@ import type { ClaimOperation } from "./protocol.ts";
 import { Query } from "./query.ts";
 
 /** How many rows of `domains` or `lanes` are read at a time. */
-const PAGE_ROWS = 256;
+const pageRows = 256;
 /** How many lanes of one domain are looked at for one page, those with the oldest mail. */
-const LANES_LOOKED_AT_MAX = 1000;
+const lanesLookedAtMax = 1000;
 
 export interface DueRecipient extends Lane {
   readonly key: number;
@@ -113,7 +113,7 @@ export class SpoolSchedule {
     const lanes: DueLane[] = [];
     const lanesOf = new Map<string, number>();
     let passedOver = 0;
-    for (const [domain, noted] of inOrder((after, name) => this.#domains.all(now, after, name, PAGE_ROWS))) {
+    for (const [domain, noted] of inOrder((after, name) => this.#domains.all(now, after, name, pageRows))) {
       // Somebody with mail for many domains has many lanes: others may come after them.
       if (lanes.length + passedOver >= 2 * limit) break;
       if (excluded.has(domain) || this.#damage.hasDomain(domain)) continue;
@@ -165,7 +165,7 @@ export class SpoolSchedule {
   earliest(excludeDomains: readonly string[]): Instant | undefined {
     const excluded = new Set(excludeDomains);
     let earliest: Instant | undefined;
-    for (const [domain, noted] of inOrder((after, name) => this.#domains.all(Infinity, after, name, PAGE_ROWS))) {
+    for (const [domain, noted] of inOrder((after, name) => this.#domains.all(Infinity, after, name, pageRows))) {
       if (earliest !== undefined && noted >= earliest) break;
       if (excluded.has(domain) || this.#damage.hasDomain(domain)) continue;
       const due = this.#earliestIn(domain, noted);
@@ -177,7 +177,7 @@ export class SpoolSchedule {
   #earliestIn(domain: string, noted: Instant): Instant | undefined {
     let earliest: Instant | undefined;
     const read = (after: number, name: string) =>
-      this.#damage.readDomain(domain, () => this.#lanes.all(domain, Infinity, after, name, PAGE_ROWS));
+      this.#damage.readDomain(domain, () => this.#lanes.all(domain, Infinity, after, name, pageRows));
     for (const [sender, notedForLane] of inOrder(read)) {
       if (earliest !== undefined && notedForLane >= earliest) break;
       const due = this.#correctLane({ domain, sender }, notedForLane)?.[1];
@@ -189,9 +189,7 @@ export class SpoolSchedule {
 
   /** Lanes of a domain that may have something due, with their noted time. */
   #noticedLanes(domain: string, now: Instant): readonly DueLane[] {
-    const rows = this.#damage.readDomain(domain, () =>
-      this.#lanes.all(domain, now, -Infinity, "", LANES_LOOKED_AT_MAX),
-    );
+    const rows = this.#damage.readDomain(domain, () => this.#lanes.all(domain, now, -Infinity, "", lanesLookedAtMax));
     return rows.map(([sender, due]) => ({ domain, sender, due }));
   }
 
@@ -311,7 +309,7 @@ function* inOrder(read: (after: number, name: string) => readonly Noted[]): Iter
     const page = read(after[1], after[0]);
     yield* page;
     const last = page.at(-1);
-    if (last === undefined || page.length < PAGE_ROWS) return;
+    if (last === undefined || page.length < pageRows) return;
     after = last;
   }
 }

@@ -8,10 +8,10 @@ import { writeCapturedFiles } from "./captured-files.ts";
 import { owedObstacle } from "./owed.ts";
 
 /** A message has at most so many recipients: a recipient's key is `seq * 65536 + index`. */
-export const RECIPIENTS_MAX = 65_536;
+export const recipientsMax = 65_536;
 
 /** "PHas" in ASCII: `file` and SQLite's tools show whose file it is. */
-const APPLICATION_ID = 0x50486173;
+const applicationId = 0x50486173;
 
 /**
  * From one version to the next, as SQL. Each direction is one transaction and, once released, never edited. `down` loses
@@ -198,7 +198,7 @@ export const formatSteps: FormatSteps = [
 ];
 
 /** What this program writes. */
-export const FORMAT_VERSION = formatSteps.length;
+export const formatVersion = formatSteps.length;
 
 /** Brings a database, new or of an older version, to this program's; refuses one of a newer program. */
 export function migrate(database: DatabaseSync, known: FormatSteps = formatSteps): void {
@@ -208,7 +208,7 @@ export function migrate(database: DatabaseSync, known: FormatSteps = formatSteps
     database.exec(`
       PRAGMA page_size = 4096;
       PRAGMA auto_vacuum = INCREMENTAL;
-      PRAGMA application_id = ${APPLICATION_ID};
+      PRAGMA application_id = ${applicationId};
     `);
   }
   refuseNewer(database, version, known);
@@ -263,13 +263,13 @@ export const recipientColumns = `key & 65535, state, due, attempts, warned, fina
   parameters, last_reply, held_by, held_reason`;
 
 export function firstKey(seq: number): number {
-  return seq * RECIPIENTS_MAX;
+  return seq * recipientsMax;
 }
 
 export function lastKey(seq: number): number {
-  return seq * RECIPIENTS_MAX + (RECIPIENTS_MAX - 1);
+  return seq * recipientsMax + (recipientsMax - 1);
 }
 
 export function seqOf(key: number): number {
-  return Math.floor(key / RECIPIENTS_MAX);
+  return Math.floor(key / recipientsMax);
 }

@@ -23,9 +23,9 @@ import type { CommitAnswer } from "../../../test/contract/spool-committer.ts";
 import { SqliteBench, hookedFiles } from "../../../test/contract/sqlite-harness.ts";
 import { FileError } from "../../ports/files.ts";
 import { ContentCache } from "./content-cache.ts";
-import { FORMAT_VERSION } from "./schema.ts";
+import { formatVersion } from "./schema.ts";
 
-const LARGE = Buffer.alloc(400_000, "large ");
+const largeContent = Buffer.alloc(400_000, "large ");
 
 /** Every file under content/, without folders. */
 async function contentFiles(directory: string): Promise<string[]> {
@@ -43,7 +43,7 @@ test("a new database has its format written down", async () => {
   }
   const database = new DatabaseSync(`${directory}/spool.db`, { readOnly: true });
   const pragma = (name: string) => database.prepare(`PRAGMA ${name}`).get()?.[name];
-  assert.equal(pragma("user_version"), FORMAT_VERSION);
+  assert.equal(pragma("user_version"), formatVersion);
   assert.equal(pragma("journal_mode"), "wal");
   assert.equal(pragma("auto_vacuum"), 2, "incremental");
   assert.equal(pragma("page_size"), 4096);
@@ -59,11 +59,11 @@ test("a spool of a newer program is refused and left as it is", async () => {
   const directory = await bench.folder();
   await (await bench.open(directory)).close();
   const database = new DatabaseSync(`${directory}/spool.db`);
-  database.exec(`PRAGMA user_version = ${FORMAT_VERSION + 1}`);
+  database.exec(`PRAGMA user_version = ${formatVersion + 1}`);
   database.close();
   await assert.rejects(bench.open(directory), isSpoolError("newer-format"));
   const after = new DatabaseSync(`${directory}/spool.db`);
-  assert.equal(after.prepare("PRAGMA user_version").get()?.["user_version"], FORMAT_VERSION + 1);
+  assert.equal(after.prepare("PRAGMA user_version").get()?.["user_version"], formatVersion + 1);
   assert.equal(after.prepare("SELECT incarnation FROM state").get()?.["incarnation"], 1);
   after.close();
 });
@@ -149,7 +149,7 @@ test("large content is durable, and its name, before the row that names it", asy
   const spool = await bench.open(directory, { files });
   await spool.checked;
   arriving = true;
-  await put(spool, message, { content: LARGE });
+  await put(spool, message, { content: largeContent });
   assert.equal(rows(), 1);
   const folder = message.id.slice(-2);
   assert.deepEqual(
@@ -182,7 +182,7 @@ for (const [code, expected] of [
       const spool = await bench.open(directory, { files });
       broken = true;
       const message = draft(["ann@a.test"]);
-      await assert.rejects(put(spool, message, { content: LARGE }), isSpoolError(expected));
+      await assert.rejects(put(spool, message, { content: largeContent }), isSpoolError(expected));
       broken = false;
       assert.deepEqual(
         bench.log.of("spool-failed").map(({ code: told }) => told),
@@ -190,8 +190,8 @@ for (const [code, expected] of [
       );
       assert.equal(await spool.message(message.id), undefined);
       assert.deepEqual(await contentFiles(directory), []);
-      await put(spool, message, { content: LARGE });
-      assert.ok((await contentOf(spool, message.id))?.equals(LARGE));
+      await put(spool, message, { content: largeContent });
+      assert.ok((await contentOf(spool, message.id))?.equals(largeContent));
     });
   }
 }
@@ -203,18 +203,18 @@ test("large content whose row is refused leaves no file, and harms no other's", 
   const small = draft(["ann@a.test"]);
   const large = draft(["bob@b.test"]);
   await put(spool, small);
-  await put(spool, large, { content: LARGE });
-  await assert.rejects(put(spool, small, { content: LARGE }), isSpoolError("failed"));
+  await put(spool, large, { content: largeContent });
+  await assert.rejects(put(spool, small, { content: largeContent }), isSpoolError("failed"));
   await assert.rejects(put(spool, large, { content: Buffer.alloc(300_000) }), isSpoolError("failed"));
   assert.deepEqual(await contentFiles(directory), [`${large.id}.eml`]);
-  assert.ok((await contentOf(spool, large.id))?.equals(LARGE));
+  assert.ok((await contentOf(spool, large.id))?.equals(largeContent));
 });
 
 test("a large message's file goes when its last recipient is final", async () => {
   await using bench = new SqliteBench();
   const directory = await bench.folder();
   const spool = await bench.open(directory);
-  const claimed = await put(spool, draft(["ann@a.test", "bob@b.test"]), { content: LARGE, claim: terms });
+  const claimed = await put(spool, draft(["ann@a.test", "bob@b.test"]), { content: largeContent, claim: terms });
   assert.ok(claimed);
   await settle(spool, claimed, [delivered(0)]);
   assert.equal((await contentFiles(directory)).length, 1);
@@ -228,7 +228,7 @@ test("what a crash left without a row is removed, what has one stays, what lost 
   const directory = await bench.folder();
   const spool = await bench.open(directory);
   const [whole, missing, short] = [draft(["a@a.test"]), draft(["b@b.test"]), draft(["c@c.test"])];
-  for (const message of [whole, missing, short]) await put(spool, message, { content: LARGE });
+  for (const message of [whole, missing, short]) await put(spool, message, { content: largeContent });
   const image = await bench.image(directory);
   const path = ({ id }: { readonly id: string }) => `${image}/content/${id.slice(-2)}/${id}.eml`;
   await unlink(path(missing));
@@ -242,7 +242,7 @@ test("what a crash left without a row is removed, what has one stays, what lost 
   assert.deepEqual(damaged.toSorted(), [missing.id, short.id].toSorted());
   assert.ok(!(await contentFiles(image)).includes("4QJ7ZC2M9KZZ.eml"));
   assert.deepEqual(await statesOf(again, whole.id), ["scheduled"]);
-  assert.ok((await contentOf(again, whole.id))?.equals(LARGE));
+  assert.ok((await contentOf(again, whole.id))?.equals(largeContent));
   for (const { id } of [missing, short]) {
     assert.deepEqual(await statesOf(again, id), ["held"]);
     const [event] = (await again.events(id)).slice(-1);
@@ -259,7 +259,7 @@ test("content that cannot be opened is told, and its recipients are held", async
   const directory = await bench.folder();
   const spool = await bench.open(directory);
   const message = draft(["ann@a.test"]);
-  await put(spool, message, { content: LARGE });
+  await put(spool, message, { content: largeContent });
   await spool.checked;
   await unlink(`${directory}/content/${message.id.slice(-2)}/${message.id}.eml`);
   assert.equal(await spool.openContent(message.id), undefined);
@@ -271,7 +271,7 @@ test("content that ends early is an error, never a shorter message", async () =>
   const directory = await bench.folder();
   const spool = await bench.open(directory);
   const message = draft(["ann@a.test"]);
-  await put(spool, message, { content: LARGE });
+  await put(spool, message, { content: largeContent });
   await using open = await spool.openContent(message.id);
   assert.ok(open);
   await truncate(`${directory}/content/${message.id.slice(-2)}/${message.id}.eml`, 300_000);

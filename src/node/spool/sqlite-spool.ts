@@ -52,7 +52,7 @@ import {
 } from "./rows.ts";
 import { logTrouble } from "../../spool/spool-trouble.ts";
 
-const MEBIBYTE = 1024 * 1024;
+const mebibyte = 1024 * 1024;
 export interface SqliteSpoolOptions {
   /** The data directory; `spool.db` and `content/` are made in it. It exists, and no other process uses it. */
   readonly directory: string;
@@ -87,7 +87,7 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Sqli
     now: wholeMs(options.clock.now()),
     databaseBytesMax: options.databaseBytesMax ?? 0,
   };
-  const cacheKiB = Math.ceil((options.databaseCacheBytes ?? 16 * MEBIBYTE) / 1024);
+  const cacheKiB = Math.ceil((options.databaseCacheBytes ?? 16 * mebibyte) / 1024);
   // The other two begin when there is a database; what is asked of them waits for them.
   let isOpen = false;
   // A writer that cannot begin is what this function rejects with.
@@ -160,7 +160,7 @@ export class SqliteSpool implements Spool {
     this.#log = options.log;
     this.#threads = threads;
     this.#contents = contents;
-    this.#cache = new ContentCache(options.cacheBytes ?? 64 * MEBIBYTE);
+    this.#cache = new ContentCache(options.cacheBytes ?? 64 * mebibyte);
     this.#captured = new SqliteCaptured({
       now: () => this.#now(),
       read: (operation) => this.#read(operation),

@@ -8,9 +8,9 @@ import { Query } from "./query.ts";
 import { firstKey, lastKey } from "./schema.ts";
 
 /** Free pages below this number (8 MiB) are kept for new mail. */
-const FREE_PAGES_KEPT = 2048;
+const freePagesKept = 2048;
 /** Pages given back by one step: a few milliseconds. */
-const VACUUMED_PAGES_MAX = 512;
+const vacuumedPagesMax = 512;
 
 export class SpoolUpkeep {
   readonly #database: DatabaseSync;
@@ -95,8 +95,8 @@ export class SpoolUpkeep {
   shrink(): boolean {
     const free = this.#freePages.get()?.[0] ?? 0;
     const pages = this.#pages.get()?.[0] ?? 0;
-    if (free <= FREE_PAGES_KEPT || free * 2 <= pages) return false;
-    this.#database.exec(`PRAGMA incremental_vacuum(${VACUUMED_PAGES_MAX})`);
+    if (free <= freePagesKept || free * 2 <= pages) return false;
+    this.#database.exec(`PRAGMA incremental_vacuum(${vacuumedPagesMax})`);
     return true;
   }
 }

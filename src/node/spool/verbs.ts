@@ -9,15 +9,15 @@ import type { Lane } from "../../spool/turns.ts";
 import type { SpoolDamage } from "./damage.ts";
 import { filterCondition, filterValues } from "./filter.ts";
 import type { SpoolMessages } from "./messages.ts";
-import { HELD, SCHEDULED, stateNumber, type Verb, type VerbOperation, type VerbStep } from "./protocol.ts";
+import { heldState, scheduledState, stateNumber, type Verb, type VerbOperation, type VerbStep } from "./protocol.ts";
 import { Query } from "./query.ts";
 import type { SpoolSchedule } from "./schedule.ts";
 import { firstKey, lastKey, seqOf } from "./schema.ts";
 
 /** How many recipients one step changes: about 10 ms. */
-const CHANGED_MAX = 500;
+const changedMax = 500;
 /** How many messages one step looks at. */
-const LOOKED_AT_MAX = 5000;
+const lookedAtMax = 5000;
 
 type Row = readonly [key: number, id: string, address: string, domain: string, state: number, sender: string];
 
@@ -39,7 +39,7 @@ export class SpoolVerbs {
   readonly #schedule: SpoolSchedule;
   readonly #damage: SpoolDamage;
   /** How many messages one step looks at. */
-  #lookAt = LOOKED_AT_MAX;
+  #lookAt = lookedAtMax;
   readonly #windowEnd: Query<[seq: number | null]>;
   readonly #select: Query<Row>;
   readonly #hold: StatementSync;
@@ -77,7 +77,7 @@ export class SpoolVerbs {
     if (window === undefined) return { changed: 0, cursor: undefined, closed: [] };
     const [first, last] = window;
     const values = filterValues(filter, movedFrom[verb]);
-    const rows = this.#rowsOf(first, last, () => this.#select.all(...values, first, last, cursor, CHANGED_MAX));
+    const rows = this.#rowsOf(first, last, () => this.#select.all(...values, first, last, cursor, changedMax));
     const to = stateNumber(movedTo[verb]);
     const touched = new Map<number, string>();
     let changed = 0;
@@ -86,8 +86,8 @@ export class SpoolVerbs {
       this.#damage.change(key, () => this.#change(operation, key, { domain, sender }));
       changed++;
       const { counts } = this.#messages;
-      if (from === SCHEDULED || from === HELD) counts[from]--;
-      if (to === SCHEDULED || to === HELD) counts[to]++;
+      if (from === scheduledState || from === heldState) counts[from]--;
+      if (to === scheduledState || to === heldState) counts[to]++;
       this.#messages.addEvents([id, JSON.stringify(eventOf(operation, id, key - firstKey(seqOf(key)), address))]);
       touched.set(seqOf(key), id);
     }
@@ -97,7 +97,7 @@ export class SpoolVerbs {
         if (!this.#messages.isOpen(seq)) closed.push({ id, ...this.#messages.close(seq, operation.now) });
       }
     }
-    const lastRow = rows.length === CHANGED_MAX ? rows.at(-1) : undefined;
+    const lastRow = rows.length === changedMax ? rows.at(-1) : undefined;
     const next = lastRow !== undefined ? lastRow[0] + 1 : filter.message === undefined ? lastKey(last) + 1 : undefined;
     return { changed, cursor: next, closed };
   }
@@ -107,7 +107,7 @@ export class SpoolVerbs {
     if (first === last && this.#damage.hasMessage(first)) return [];
     const look = (): readonly Row[] => {
       const rows = select();
-      this.#lookAt = Math.min(LOOKED_AT_MAX, this.#lookAt * 8);
+      this.#lookAt = Math.min(lookedAtMax, this.#lookAt * 8);
       return rows;
     };
     if (first === last) return this.#damage.changeMessage(first, look);

@@ -7,7 +7,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { CapturedRemoval } from "./captured-removal.ts";
 import { SpoolClaims } from "./claims.ts";
 import { SpoolDamage } from "./damage.ts";
-import { failureOf, isDiskFailure, SQLITE_CORRUPT, sqliteCode } from "./failure.ts";
+import { failureOf, isDiskFailure, sqliteCorrupt, sqliteCode } from "./failure.ts";
 import { ContentCursor, SpoolMessages } from "./messages.ts";
 import type {
   Batch,
@@ -30,15 +30,15 @@ import { SpoolWarnings } from "./warnings.ts";
  * Pages in the write-ahead log (128 MiB) at which a commit copies them into the database itself: a thread of its own does
  * that much sooner, and this only bounds the log where that thread cannot.
  */
-const OWN_CHECKPOINT_PAGES = 32_768;
+const ownCheckpointPages = 32_768;
 /** The write-ahead log's file is cut back to this after a burst. */
-const LOG_FILE_BYTES_MAX = 64 * 1024 * 1024;
+const logFileBytesMax = 64 * 1024 * 1024;
 
 /** How long a transaction waits for a checkpoint to let it begin: only a disk that stalls takes so long. */
-const CHECKPOINT_WAIT_MAX_MS = 30_000;
+const checkpointWaitMsMax = 30_000;
 
 /** Rows beside one damaged page, each found by a transaction that is lost: two pages of some thirty, twice. */
-const TRIES_MAX = 500;
+const triesMax = 500;
 
 type Answers = Extract<ThreadReply, { kind: "answers" }>;
 
@@ -62,7 +62,7 @@ export class SpoolWriter {
 
   constructor(data: SpoolThreadData) {
     const database = new DatabaseSync(data.path, {
-      timeout: CHECKPOINT_WAIT_MAX_MS,
+      timeout: checkpointWaitMsMax,
       enableForeignKeyConstraints: false,
       enableDoubleQuotedStringLiterals: false,
     });
@@ -71,8 +71,8 @@ export class SpoolWriter {
       migrate(database);
       database.exec(`
         PRAGMA cache_size = -${data.cacheKiB};
-        PRAGMA wal_autocheckpoint = ${OWN_CHECKPOINT_PAGES};
-        PRAGMA journal_size_limit = ${LOG_FILE_BYTES_MAX};
+        PRAGMA wal_autocheckpoint = ${ownCheckpointPages};
+        PRAGMA journal_size_limit = ${logFileBytesMax};
         PRAGMA temp_store = MEMORY;
       `);
       this.check = quickCheck(database, data.path, this.#damage);
@@ -113,7 +113,7 @@ export class SpoolWriter {
         operations.map((operation, index) => this.#apply(operation, new ContentCursor(content, offsets[index] ?? 0))),
       );
     } catch (failure) {
-      const isDamage = sqliteCode(failure) === SQLITE_CORRUPT;
+      const isDamage = sqliteCode(failure) === sqliteCorrupt;
       for (const seq of this.#damage.takeUnprobed()) this.#claims.probe(seq);
       const hopeless = (operations.length === 1 && !isDamage) || isDiskFailure(failure);
       results = operations.map((operation, index) => {
@@ -166,8 +166,8 @@ export class SpoolWriter {
         return this.#transaction(body);
       } catch (error) {
         for (const seq of this.#damage.takeUnprobed()) this.#claims.probe(seq);
-        const isLess = sqliteCode(error) === SQLITE_CORRUPT && this.#damage.found > found;
-        if (!isLess || tries >= TRIES_MAX) throw error;
+        const isLess = sqliteCode(error) === sqliteCorrupt && this.#damage.found > found;
+        if (!isLess || tries >= triesMax) throw error;
       }
     }
   }
@@ -177,7 +177,7 @@ export class SpoolWriter {
    * spare a second delivery. undefined: that does not help either.
    */
   #settleBarely(operation: Operation, failure: unknown): unknown {
-    if (operation.kind !== "settle" || sqliteCode(failure) !== SQLITE_CORRUPT) return undefined;
+    if (operation.kind !== "settle" || sqliteCode(failure) !== sqliteCorrupt) return undefined;
     this.#damage.note(`of the outcomes of ${operation.message} only the bare states can be kept`);
     try {
       return this.#alone(() => this.#claims.settleBarely(operation));

@@ -11,27 +11,27 @@ export interface Argon2idVerifier {
 }
 
 /** 256 MiB: four times the strongest profile of RFC 9106 that a busy server would choose (64 MiB). */
-const MEMORY_KIB_MAX = 262_144;
-const PASSES_MAX = 16;
-const LANES_MAX = 16;
+const memoryKibMax = 262_144;
+const passesMax = 16;
+const lanesMax = 16;
 /** Memory times passes is the work: 1 GiB of it is about a second. */
-const WORK_KIB_MAX = 1_048_576;
-const TEXT_MAX = 256;
+const workKibMax = 1_048_576;
+const textMax = 256;
 
-const SHAPE =
+const shape =
   /^\$argon2id\$v=19\$m=([1-9]\d{0,6}),t=([1-9]\d?),p=([1-9]\d?)\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,86})$/;
 
 /** Undefined where it is anything else, or out of bounds. */
 export function parseArgon2id(text: string): Argon2idVerifier | undefined {
-  const match = text.length <= TEXT_MAX ? SHAPE.exec(text) : null;
+  const match = text.length <= textMax ? shape.exec(text) : null;
   if (match === null) return undefined;
   const [, memory = "", times = "", parallelism = "", salt64 = "", hash64 = ""] = match;
   const memoryKib = Number(memory);
   const passes = Number(times);
   const lanes = Number(parallelism);
-  if (memoryKib > MEMORY_KIB_MAX || passes > PASSES_MAX || lanes > LANES_MAX) return undefined;
+  if (memoryKib > memoryKibMax || passes > passesMax || lanes > lanesMax) return undefined;
   // RFC 9106 §3.1: at least eight blocks for each lane.
-  if (memoryKib < 8 * lanes || memoryKib * passes > WORK_KIB_MAX) return undefined;
+  if (memoryKib < 8 * lanes || memoryKib * passes > workKibMax) return undefined;
   const salt = Buffer.from(salt64, "base64");
   const hash = Buffer.from(hash64, "base64");
   return { memoryKib, passes, lanes, salt, hash };

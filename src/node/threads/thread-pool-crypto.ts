@@ -22,22 +22,22 @@ import { formatArgon2id, parseArgon2id, type Argon2idVerifier } from "./argon2id
 import { Turns } from "../network/turns.ts";
 
 /** OWASP's first recommendation: 19 MiB, two passes, one lane; some 25 ms here. */
-const MEMORY_KIB = 19_456;
-const PASSES = 2;
-const LANES = 1;
-const SALT_BYTES = 16;
-const HASH_BYTES = 32;
+const verifierMemoryKib = 19_456;
+const verifierPasses = 2;
+const verifierLanes = 1;
+const saltBytes = 16;
+const verifierHashBytes = 32;
 /** Changing a password takes another verifier, so nothing outdated is ever found; the minute bounds what memory holds. */
-const REMEMBERED_MS = 60_000;
-const REMEMBERED_MAX = 1000;
+const rememberedMs = 60_000;
+const rememberedMax = 1000;
 /** At 25 ms each, the last of the queue waits some 6 s; whoever comes then hears "try again" rather than nothing. */
-const WAITING_MAX = 256;
+const waitingMax = 256;
 /** More octets than any person's password; beyond it hashing costs without gain (RFC 4616 leaves it to us). */
-const PASSWORD_BYTES_MAX = 1024;
+const passwordBytesMax = 1024;
 /** libuv's own default. */
-const POOL_THREADS = 4;
+const poolThreads = 4;
 /** Left to one password and one file. With two of four threads, two cores sign at 0.92 of what four threads reach. */
-const POOL_THREADS_FOR_OTHERS = 2;
+const poolThreadsForOthers = 2;
 
 export class ThreadPoolCrypto implements Crypto {
   readonly #clock: Clock;
@@ -50,8 +50,8 @@ export class ThreadPoolCrypto implements Crypto {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    const threads = Number(process.env["UV_THREADPOOL_SIZE"] ?? POOL_THREADS) || POOL_THREADS;
-    this.#signing = new Turns(Math.max(1, threads - POOL_THREADS_FOR_OTHERS));
+    const threads = Number(process.env["UV_THREADPOOL_SIZE"] ?? poolThreads) || poolThreads;
+    this.#signing = new Turns(Math.max(1, threads - poolThreadsForOthers));
   }
 
   signRsaSha256(key: KeyObject, data: Uint8Array): Promise<Uint8Array> {
@@ -73,18 +73,23 @@ export class ThreadPoolCrypto implements Crypto {
   }
 
   async hashPassword(password: string): Promise<string> {
-    if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) {
-      throw new RangeError(`a password has at most ${PASSWORD_BYTES_MAX} octets`);
+    if (Buffer.byteLength(password) > passwordBytesMax) {
+      throw new RangeError(`a password has at most ${passwordBytesMax} octets`);
     }
-    const parameters = { memoryKib: MEMORY_KIB, passes: PASSES, lanes: LANES, salt: randomBytes(SALT_BYTES) };
-    const hash = await this.#inTurn(() => derive(password, parameters, HASH_BYTES));
+    const parameters = {
+      memoryKib: verifierMemoryKib,
+      passes: verifierPasses,
+      lanes: verifierLanes,
+      salt: randomBytes(saltBytes),
+    };
+    const hash = await this.#inTurn(() => derive(password, parameters, verifierHashBytes));
     return formatArgon2id({ ...parameters, hash });
   }
 
   /** Rejects only when too many wait already. */
   async verifyPassword(password: string, phc: string): Promise<boolean> {
     const verifier = parseArgon2id(phc);
-    if (verifier === undefined || Buffer.byteLength(password) > PASSWORD_BYTES_MAX) return false;
+    if (verifier === undefined || Buffer.byteLength(password) > passwordBytesMax) return false;
     const key = this.#memoryKeyOf(password, phc);
     if (this.#isRemembered(key)) return true;
     const right = await this.#inTurn(async () => {
@@ -102,7 +107,7 @@ export class ThreadPoolCrypto implements Crypto {
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#waiting >= WAITING_MAX) throw new Error("too many logins are being checked");
+    if (this.#waiting >= waitingMax) throw new Error("too many logins are being checked");
     this.#waiting++;
     const turn = this.#running.then(work);
     this.#running = turn.catch(() => undefined);
@@ -123,7 +128,7 @@ export class ThreadPoolCrypto implements Crypto {
   }
 
   #remember(key: string): void {
-    keepNewest(this.#remembered, key, this.#clock.monotonicMs() + REMEMBERED_MS, REMEMBERED_MAX);
+    keepNewest(this.#remembered, key, this.#clock.monotonicMs() + rememberedMs, rememberedMax);
   }
 }
 

@@ -15,9 +15,9 @@ import { CertificateError, type CertificateFacts, certificateWarnings, checkPair
 import { makeSelfSigned } from "./self-signed.ts";
 
 /** Two stats every half minute cost nothing, and renewals come weeks before they are needed. */
-const LOOK_AGAIN_MS = 30_000;
+const lookAgainMs = 30_000;
 /** What is wrong with the certificate in use is logged again for as long as it is. */
-const WARN_AGAIN_MS = 86_400_000;
+const warnAgainMs = 86_400_000;
 
 /** Absent: self-signed, in `dataDirectory`/tls. */
 export interface CertificatePaths {
@@ -163,8 +163,8 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   }
 
   #lookAgainLater(): void {
-    this.#timer = this.#options.clock.setTimer(LOOK_AGAIN_MS, () => {
-      if (this.#options.clock.monotonicMs() - this.#warnedAtMs >= WARN_AGAIN_MS) this.#warn();
+    this.#timer = this.#options.clock.setTimer(lookAgainMs, () => {
+      if (this.#options.clock.monotonicMs() - this.#warnedAtMs >= warnAgainMs) this.#warn();
       const again = () => {
         if (!this.#closed) this.#lookAgainLater();
       };

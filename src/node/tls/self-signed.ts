@@ -8,12 +8,12 @@ import type { Instant } from "../../lib/instant.ts";
 import type { CertificatePair } from "../../ports/certificates.ts";
 
 /** Some TLS libraries refuse server certificates that live longer. */
-const VALID_DAYS = 825;
-const DAY_MS = 86_400_000;
+const validDays = 825;
+const dayMs = 86_400_000;
 /** RFC 5280, appendix A: ub-common-name. */
-const COMMON_NAME_MAX = 64;
+const commonNameMax = 64;
 
-const TAG = {
+const tags = {
   boolean: 0x01,
   integer: 0x02,
   bits: 0x03,
@@ -23,14 +23,14 @@ const TAG = {
   sequence: 0x30,
   set: 0x31,
 };
-const GENERALIZED_TIME = 0x18;
-const UTC_TIME = 0x17;
-const DNS_NAME = 0x82;
-const IP_ADDRESS = 0x87;
+const generalizedTimeTag = 0x18;
+const utcTimeTag = 0x17;
+const dnsNameTag = 0x82;
+const ipAddressTag = 0x87;
 /** 127.0.0.1 and ::1. */
-const LOOPBACK = ["7f000001", "00000000000000000000000000000001"];
+const loopbackAddresses = ["7f000001", "00000000000000000000000000000001"];
 
-const OID = {
+const objectIds = {
   ecdsaWithSha256: "2a8648ce3d040302",
   commonName: "550403",
   subjectAltName: "551d11",
@@ -43,41 +43,41 @@ const OID = {
 /** ECDSA P-256 for `hostname` (A-labels), localhost and the loopback addresses, valid from a day before `now`. */
 export function makeSelfSigned(hostname: string, now: Instant): CertificatePair {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const algorithm = der(TAG.sequence, oid(OID.ecdsaWithSha256));
-  const commonName = hostname.length <= COMMON_NAME_MAX ? hostname : "posthaste";
+  const algorithm = der(tags.sequence, oid(objectIds.ecdsaWithSha256));
+  const commonName = hostname.length <= commonNameMax ? hostname : "posthaste";
   const name = der(
-    TAG.sequence,
-    der(TAG.set, der(TAG.sequence, oid(OID.commonName), der(TAG.utf8, Buffer.from(commonName)))),
+    tags.sequence,
+    der(tags.set, der(tags.sequence, oid(objectIds.commonName), der(tags.utf8, Buffer.from(commonName)))),
   );
   const serial = randomBytes(16);
   // Positive and without leading zeros.
   serial.writeUInt8((serial.readUInt8(0) & 0x7f) | 0x40, 0);
   const alternatives = [
-    ...[...new Set([hostname, "localhost"])].map((dnsName) => der(DNS_NAME, Buffer.from(dnsName))),
-    ...LOOPBACK.map((address) => der(IP_ADDRESS, Buffer.from(address, "hex"))),
+    ...[...new Set([hostname, "localhost"])].map((dnsName) => der(dnsNameTag, Buffer.from(dnsName))),
+    ...loopbackAddresses.map((address) => der(ipAddressTag, Buffer.from(address, "hex"))),
   ];
   const body = der(
-    TAG.sequence,
-    der(0xa0, der(TAG.integer, Buffer.from([2]))), // version 3
-    der(TAG.integer, serial),
+    tags.sequence,
+    der(0xa0, der(tags.integer, Buffer.from([2]))), // version 3
+    der(tags.integer, serial),
     algorithm,
     name,
-    der(TAG.sequence, time(now - DAY_MS), time(now + VALID_DAYS * DAY_MS)),
+    der(tags.sequence, time(now - dayMs), time(now + validDays * dayMs)),
     name,
     publicKey.export({ type: "spki", format: "der" }),
     der(
       0xa3,
       der(
-        TAG.sequence,
-        extension(OID.subjectAltName, false, der(TAG.sequence, ...alternatives)),
-        extension(OID.basicConstraints, true, der(TAG.sequence)), // not a CA
-        extension(OID.keyUsage, true, der(TAG.bits, Buffer.from([7, 0x80]))), // digitalSignature
-        extension(OID.extendedKeyUsage, false, der(TAG.sequence, oid(OID.serverAuth))),
+        tags.sequence,
+        extension(objectIds.subjectAltName, false, der(tags.sequence, ...alternatives)),
+        extension(objectIds.basicConstraints, true, der(tags.sequence)), // not a CA
+        extension(objectIds.keyUsage, true, der(tags.bits, Buffer.from([7, 0x80]))), // digitalSignature
+        extension(objectIds.extendedKeyUsage, false, der(tags.sequence, oid(objectIds.serverAuth))),
       ),
     ),
   );
   const signature = sign("sha256", body, privateKey);
-  const certificate = der(TAG.sequence, body, algorithm, der(TAG.bits, Buffer.of(0), signature));
+  const certificate = der(tags.sequence, body, algorithm, der(tags.bits, Buffer.of(0), signature));
   return {
     certificatePem: pem("CERTIFICATE", certificate),
     keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
@@ -96,19 +96,19 @@ function derLength(length: number): Buffer {
 }
 
 function oid(hex: string): Buffer {
-  return der(TAG.oid, Buffer.from(hex, "hex"));
+  return der(tags.oid, Buffer.from(hex, "hex"));
 }
 
 function extension(id: string, critical: boolean, value: Buffer): Buffer {
-  const flag = critical ? [der(TAG.boolean, Buffer.of(0xff))] : [];
-  return der(TAG.sequence, oid(id), ...flag, der(TAG.octets, value));
+  const flag = critical ? [der(tags.boolean, Buffer.of(0xff))] : [];
+  return der(tags.sequence, oid(id), ...flag, der(tags.octets, value));
 }
 
 /** RFC 5280 §4.1.2.5: two-digit years through 2049. */
 function time(at: Instant): Buffer {
   const digits = new Date(at).toISOString().replace(/\.\d+|[-:T]/g, "");
   const year = new Date(at).getUTCFullYear();
-  return year < 2050 ? der(UTC_TIME, Buffer.from(digits.slice(2))) : der(GENERALIZED_TIME, Buffer.from(digits));
+  return year < 2050 ? der(utcTimeTag, Buffer.from(digits.slice(2))) : der(generalizedTimeTag, Buffer.from(digits));
 }
 
 function pem(label: string, content: Buffer): string {

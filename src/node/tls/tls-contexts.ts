@@ -9,13 +9,13 @@ import { keepNewest } from "../../lib/newest.ts";
 import type { PeerCertificate, TlsClientOptions, TlsFacts, TlsServerContext } from "../../ports/network.ts";
 
 /** RFC 8996: nothing below TLS 1.2, in either direction. */
-const MIN_VERSION = "TLSv1.2";
+const minVersion = "TLSv1.2";
 /** More than one certificate per listener, times its last two versions, is not expected. */
-const SERVER_CONTEXTS_MAX = 32;
+const serverContextsMax = 32;
 /** One for the system's roots and one for each set of extra roots, which come from few settings. */
-const CLIENT_CONTEXTS_MAX = 32;
+const clientContextsMax = 32;
 /** A session is 1 to 3 KB: at most 30 MB, and sites beyond the last ten thousand pay for a full handshake. */
-const SESSIONS_MAX = 10_000;
+const sessionsMax = 10_000;
 
 export interface KeptSession {
   readonly session: Buffer;
@@ -39,13 +39,13 @@ export class TlsContexts {
     const context = createSecureContext({
       cert: certificatePem,
       key: keyPem,
-      minVersion: MIN_VERSION,
+      minVersion: minVersion,
       honorCipherOrder: true,
       sessionIdContext: this.#sessionIdContext,
       // A client that renegotiates has us pay for handshakes at its pleasure; TLS 1.3 has no renegotiation at all.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     });
-    keepNewest(this.#server, certificatePem, { version, context }, SERVER_CONTEXTS_MAX);
+    keepNewest(this.#server, certificatePem, { version, context }, serverContextsMax);
     return context;
   }
 
@@ -54,8 +54,8 @@ export class TlsContexts {
     const key = extra.join("\n");
     const known = this.#client.get(key);
     if (known !== undefined) return known;
-    const context = createSecureContext({ minVersion: MIN_VERSION, ca: [...usualRoots(), ...extra] });
-    keepNewest(this.#client, key, context, CLIENT_CONTEXTS_MAX);
+    const context = createSecureContext({ minVersion: minVersion, ca: [...usualRoots(), ...extra] });
+    keepNewest(this.#client, key, context, clientContextsMax);
     return context;
   }
 
@@ -66,7 +66,7 @@ export class TlsContexts {
 
   keepSession(options: TlsClientOptions, kept: KeptSession): void {
     const key = sessionKey(options);
-    if (key !== undefined) keepNewest(this.#sessions, key, kept, SESSIONS_MAX);
+    if (key !== undefined) keepNewest(this.#sessions, key, kept, sessionsMax);
   }
 
   /** After a failed resumption the next handshake is a full one. */

@@ -12,7 +12,7 @@ import { packageVersion } from "../../node/process/package-version.ts";
 import { SystemClock } from "../../node/process/system-clock.ts";
 import { SystemRandom } from "../../node/process/system-random.ts";
 import type { SqliteSpool, SqliteSpoolOptions } from "../../node/spool/sqlite-spool.ts";
-import { FORMAT_VERSION } from "../../node/spool/schema.ts";
+import { formatVersion } from "../../node/spool/schema.ts";
 import { ThreadPoolCrypto } from "../../node/threads/thread-pool-crypto.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { FileError, type Files } from "../../ports/files.ts";
@@ -109,7 +109,7 @@ export async function openSpoolOrExplain(options: SqliteSpoolOptions): Promise<S
       throw unusableDataDir(directory, `a file of the spool in it: ${(error as Error).message}`, error);
     }
     if (!(error instanceof SpoolError) || error.code !== "newer-format") throw error;
-    const back = `posthaste spool downgrade --to ${FORMAT_VERSION}`;
+    const back = `posthaste spool downgrade --to ${formatVersion}`;
     const message = `${error.message}. Start the newer Posthaste, or take the spool back with it: ${back}`;
     throw new StartError("start-spool-newer", "data_dir", message, { cause: error });
   }

@@ -8,23 +8,23 @@ import { FileError, type Files } from "../../ports/files.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Opening } from "../plan/part.ts";
 
-const PRIVATE = 0o700;
-const FOR_OTHERS = 0o077;
+const privateMode = 0o700;
+const othersMode = 0o077;
 /** The first is in every data directory that a server has used; the other in the root of a file system. */
-const LOCK_FILE = "server.lock";
-const LOST_AND_FOUND = "lost+found";
-const TOKEN_FILE = "admin.token";
+const lockFile = "server.lock";
+const lostAndFound = "lost+found";
+const tokenFile = "admin.token";
 /** 256 bits: nobody guesses them. */
-const TOKEN_BYTES = 32;
+const tokenBytes = 32;
 /** As the setting asks for; a file that was cut is made anew. */
-const TOKEN_LENGTH_MIN = 16;
+const tokenLengthMin = 16;
 
 /** Rejects with {@link StartError}. */
 export async function prepareDataDir(dataDir: string, ports: { files: Files; log: Log }): Promise<void> {
   const problem = socketPathProblem(dataDir);
   if (problem !== undefined) throw new StartError("start-data-dir-unusable", "data_dir", problem);
   try {
-    await ports.files.makeDirectory(dataDir, PRIVATE);
+    await ports.files.makeDirectory(dataDir, privateMode);
     await keepPrivate(dataDir, ports);
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
@@ -40,16 +40,16 @@ export function unusableDataDir(dataDir: string, why: string, cause: unknown): S
 
 /** A folder such as /tmp, named by mistake, is not taken away from everybody else. */
 async function keepPrivate(dataDir: string, { files, log }: { files: Files; log: Log }): Promise<void> {
-  const { permissions = PRIVATE } = (await files.stat(dataDir)) ?? {};
-  if ((permissions & FOR_OTHERS) === 0) return;
+  const { permissions = privateMode } = (await files.stat(dataDir)) ?? {};
+  if ((permissions & othersMode) === 0) return;
   const former = permissions.toString(8).padStart(4, "0");
   const names = await files.list(dataDir);
-  if (!names.includes(LOCK_FILE) && names.some((name) => name !== LOST_AND_FOUND)) {
+  if (!names.includes(lockFile) && names.some((name) => name !== lostAndFound)) {
     const message = `the data directory ${dataDir} is open to other users (${former}) and contains files of another user`;
     throw new StartError("start-data-dir-open", "data_dir", message);
   }
   try {
-    await files.setPermissions(dataDir, permissions & ~FOR_OTHERS);
+    await files.setPermissions(dataDir, permissions & ~othersMode);
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     const message = `the data directory ${dataDir} is open to other users (${former}), and this user cannot change that`;
@@ -66,14 +66,14 @@ export async function openToken({ settings, ports }: Opening): Promise<string | 
   if (settings.admin.listen.kind === "unix") return undefined;
   const { data_dir: dataDir } = settings;
   const { files, random, log } = ports;
-  const path = `${dataDir}/${TOKEN_FILE}`;
+  const path = `${dataDir}/${tokenFile}`;
   const known =
     (await files.stat(path)) &&
     Buffer.from(await files.readFile(path))
       .toString("latin1")
       .trim();
-  if (known !== undefined && known.length >= TOKEN_LENGTH_MIN) return known;
-  const token = Buffer.from(random.bytes(TOKEN_BYTES)).toString("base64url");
+  if (known !== undefined && known.length >= tokenLengthMin) return known;
+  const token = Buffer.from(random.bytes(tokenBytes)).toString("base64url");
   await files.replaceFile(path, Buffer.from(`${token}\n`));
   log.event("admin-token-made", { path });
   return token;

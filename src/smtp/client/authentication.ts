@@ -21,14 +21,14 @@ export interface ClientLogin {
 }
 
 /** An initial response that makes the command longer than this is sent only when asked for (RFC 4954 §4). */
-const COMMAND_OCTETS_MAX = 512;
+const commandOctetsMax = 512;
 
 /** undefined: the peer offers none of the mechanisms that we have. */
 export function beginLogin(credentials: ClientCredentials, offered: readonly string[]): ClientLogin | undefined {
   if (offered.includes("PLAIN")) {
     const response = base64(`\0${credentials.username}\0${credentials.password}`);
     const command = `AUTH PLAIN ${response}\r\n`;
-    return command.length <= COMMAND_OCTETS_MAX
+    return command.length <= commandOctetsMax
       ? login("PLAIN", command, [])
       : login("PLAIN", "AUTH PLAIN\r\n", [response]);
   }

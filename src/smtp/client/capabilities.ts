@@ -34,7 +34,7 @@ export interface PeerLimits {
 }
 
 /** After HELO, and before any greeting was answered. */
-export const NO_CAPABILITIES: Capabilities = {
+export const noCapabilities: Capabilities = {
   extended: false,
   pipelining: false,
   eightBitMime: false,

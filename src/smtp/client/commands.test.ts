@@ -1,10 +1,10 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { NO_CAPABILITIES, parseCapabilities, type Capabilities } from "./capabilities.ts";
+import { noCapabilities, parseCapabilities, type Capabilities } from "./capabilities.ts";
 import { isWireParameter, isWirePath, mailCommand, recipientCommand, type OutgoingEnvelope } from "./commands.ts";
 
 const everything: Capabilities = {
-  ...NO_CAPABILITIES,
+  ...noCapabilities,
   extended: true,
   eightBitMime: true,
   binaryMime: true,
@@ -37,7 +37,7 @@ test("DSN-005: parameters are passed on unchanged, case included, and none is in
     "RCPT TO:<Ann@x.test> NOTIFY=SUCCESS,DELAY ORCPT=RFC822;Ann+2Bx@X.test\r\n",
   );
   assert.equal(recipientCommand({ address: "a@x.test" }, everything, false), "RCPT TO:<a@x.test>\r\n");
-  assert.equal(mailCommand({ ...envelope, reversePath: "" }, NO_CAPABILITIES, true), "MAIL FROM:<>\r\n");
+  assert.equal(mailCommand({ ...envelope, reversePath: "" }, noCapabilities, true), "MAIL FROM:<>\r\n");
 });
 
 test("DSN-007: a peer without DSN gets none of its parameters", () => {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { vectorPath } from "../../testing/conformance-data.ts";
 import { runVectors } from "../../testing/run-vectors.ts";
 import { ClientProtocol, type ClientEvent } from "./protocol.ts";
-import { STANDARD_TIMEOUTS } from "./timeouts.ts";
+import { standardTimeouts } from "./timeouts.ts";
 
 interface CurlTest {
   readonly name: string;
@@ -66,7 +66,7 @@ function expand(text: string): string {
 function play(curl: CurlTest): { readonly commands: readonly string[]; readonly content: string } {
   const commands: string[] = [];
   let content = "";
-  const core = new ClientProtocol({ dialect: "smtp", heloName: "our.test", timeouts: STANDARD_TIMEOUTS });
+  const core = new ClientProtocol({ dialect: "smtp", heloName: "our.test", timeouts: standardTimeouts });
   const answerTo = (line: string): string => {
     const special = curl.answers.find(([verb]) => line.startsWith(verb));
     if (special !== undefined) return special[1];

@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClientProtocol, type ClientEvent } from "./protocol.ts";
-import { STANDARD_TIMEOUTS } from "./timeouts.ts";
+import { standardTimeouts } from "./timeouts.ts";
 
-const CONTENT = Buffer.from("Subject: x\r\n\r\nbody\r\n");
-const GREETING = "220 mx.test\r\n";
-const PLAIN = "250 mx.test\r\n";
-const PIPELINING = "250-mx.test\r\n250 PIPELINING\r\n";
-const CHUNKING = "250-mx.test\r\n250-PIPELINING\r\n250 CHUNKING\r\n";
-const LOGIN = "250-mx.test\r\n250 AUTH LOGIN\r\n";
-const LOGIN_PLAIN = "250-mx.test\r\n250 AUTH PLAIN\r\n";
+const sentContent = Buffer.from("Subject: x\r\n\r\nbody\r\n");
+const greeting = "220 mx.test\r\n";
+const plain = "250 mx.test\r\n";
+const pipelining = "250-mx.test\r\n250 PIPELINING\r\n";
+const chunking = "250-mx.test\r\n250-PIPELINING\r\n250 CHUNKING\r\n";
+const login = "250-mx.test\r\n250 AUTH LOGIN\r\n";
+const loginPlain = "250-mx.test\r\n250 AUTH PLAIN\r\n";
 
 interface Session {
   readonly dialect?: "smtp" | "lmtp";
@@ -31,7 +31,7 @@ function play(turns: readonly string[], session: Session = {}): Played {
   const core = new ClientProtocol({
     dialect: session.dialect ?? "smtp",
     heloName: "our.test",
-    timeouts: STANDARD_TIMEOUTS,
+    timeouts: standardTimeouts,
   });
   const outcome: string[] = [];
   let output = "";
@@ -49,8 +49,8 @@ function play(turns: readonly string[], session: Session = {}): Played {
         outcome.push(event.kind);
         return transact();
       case "send-content":
-        core.content(CONTENT.subarray(0, 10), 0);
-        return core.content(CONTENT.subarray(10), 0);
+        core.content(sentContent.subarray(0, 10), 0);
+        return core.content(sentContent.subarray(10), 0);
       case "transaction-done":
         for (const result of event.results) {
           outcome.push(
@@ -69,9 +69,9 @@ function play(turns: readonly string[], session: Session = {}): Played {
   const transact = (): void => {
     const recipients = Array.from({ length: session.recipients ?? 1 }, (_, index) => ({ address: `u${index}@d.test` }));
     const content =
-      session.content === "stream" ? ({ kind: "stream" } as const) : { kind: "whole" as const, parts: [CONTENT] };
+      session.content === "stream" ? ({ kind: "stream" } as const) : { kind: "whole" as const, parts: [sentContent] };
     core.transact(
-      { envelope: { reversePath: "", recipients, body: "7BIT", smtpUtf8: false, size: CONTENT.length }, content },
+      { envelope: { reversePath: "", recipients, body: "7BIT", smtpUtf8: false, size: sentContent.length }, content },
       0,
     );
   };
@@ -90,107 +90,107 @@ function play(turns: readonly string[], session: Session = {}): Played {
 const rows: readonly (readonly [name: string, turns: readonly string[], outcome: readonly string[], session?: Session])[] = [
   [
     "a final reply in the segment of the 354 is not an acceptance",
-    [GREETING, PIPELINING, "250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n"],
+    [greeting, pipelining, "250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n"],
     ["broken protocol-error DATA"],
   ],
   [
     "… nor is one of which only a part has come",
-    [GREETING, PIPELINING, "250 ok\r\n250 ok\r\n354 go\r\n25", "0 kept\r\n"],
+    [greeting, pipelining, "250 ok\r\n250 ok\r\n354 go\r\n25", "0 kept\r\n"],
     ["broken protocol-error DATA"],
   ],
   [
     "… nor for a stream of content",
-    [GREETING, PIPELINING, "250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n"],
+    [greeting, pipelining, "250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n"],
     ["broken protocol-error DATA"],
     { content: "stream" },
   ],
   [
     "… nor without PIPELINING",
-    [GREETING, PLAIN, "250 ok\r\n", "250 ok\r\n", "354 go\r\n250 kept\r\n"],
+    [greeting, plain, "250 ok\r\n", "250 ok\r\n", "354 go\r\n250 kept\r\n"],
     ["broken protocol-error DATA"],
   ],
   [
     "… nor over LMTP, where one reply is owed for each recipient",
-    [GREETING, PIPELINING, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n250 kept\r\n"],
+    [greeting, pipelining, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n250 kept\r\n"],
     ["broken protocol-error DATA", "broken protocol-error DATA"],
     { dialect: "lmtp", recipients: 2 },
   ],
   [
     "a second 354 is not an acceptance either",
-    [GREETING, PIPELINING, "250 ok\r\n250 ok\r\n354 go\r\n354 go\r\n"],
+    [greeting, pipelining, "250 ok\r\n250 ok\r\n354 go\r\n354 go\r\n"],
     ["broken protocol-error DATA"],
   ],
   [
     "a refusal in the segment of the 354 is a refusal: some servers give up early",
-    [GREETING, PIPELINING, "250 ok\r\n250 ok\r\n354 go\r\n554 5.7.1 no\r\n"],
+    [greeting, pipelining, "250 ok\r\n250 ok\r\n354 go\r\n554 5.7.1 no\r\n"],
     ["refused"],
   ],
   [
     "… and so is one of which only a part has come with the 354",
-    [GREETING, PIPELINING, "250 ok\r\n250 ok\r\n354 go\r\n45", "1 later\r\n"],
+    [greeting, pipelining, "250 ok\r\n250 ok\r\n354 go\r\n45", "1 later\r\n"],
     ["refused"],
   ],
-  ["421 may come at any time", [GREETING, PLAIN, "250 ok\r\n421 bye\r\n"], ["refused"]],
+  ["421 may come at any time", [greeting, plain, "250 ok\r\n421 bye\r\n"], ["refused"]],
   [
     "an acceptance while the network still holds the content is none",
-    [GREETING, PIPELINING, "250 ok\r\n250 ok\r\n354 go\r\n", "250 kept\r\n"],
+    [greeting, pipelining, "250 ok\r\n250 ok\r\n354 go\r\n", "250 kept\r\n"],
     ["broken protocol-error end of data"],
     { held: true },
   ],
   [
     "… nor is one of a BDAT chunk that has not left",
-    [GREETING, CHUNKING, "250 ok\r\n250 ok\r\n250 kept\r\n"],
+    [greeting, chunking, "250 ok\r\n250 ok\r\n250 kept\r\n"],
     ["broken protocol-error end of data"],
     { held: true },
   ],
   [
     "… but a refusal counts",
-    [GREETING, PIPELINING, "250 ok\r\n250 ok\r\n354 go\r\n", "552 too big\r\n"],
+    [greeting, pipelining, "250 ok\r\n250 ok\r\n354 go\r\n", "552 too big\r\n"],
     ["refused"],
     { held: true },
   ],
-  ["replies to one flight may come in one segment", [GREETING, CHUNKING, "250 ok\r\n250 ok\r\n250 kept\r\n"], ["accepted"]],
+  ["replies to one flight may come in one segment", [greeting, chunking, "250 ok\r\n250 ok\r\n250 kept\r\n"], ["accepted"]],
   [
     "without PIPELINING a reply to RCPT ahead of RCPT ends the session",
-    [GREETING, PLAIN, "250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n"],
+    [greeting, plain, "250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n"],
     ["broken protocol-error RCPT"],
   ],
-  ["a reply to EHLO ahead of EHLO ends the session", [`${GREETING}${PIPELINING}`], ["failed protocol-error idle"]],
-  ["… of which only a part has come, too", [`${GREETING}25`, "0 mx.test\r\n"], ["failed protocol-error idle"]],
-  ["a reply to HELO ahead of HELO, too", [GREETING, "502 no\r\n250 mx.test\r\n"], ["failed protocol-error EHLO"]],
+  ["a reply to EHLO ahead of EHLO ends the session", [`${greeting}${pipelining}`], ["failed protocol-error idle"]],
+  ["… of which only a part has come, too", [`${greeting}25`, "0 mx.test\r\n"], ["failed protocol-error idle"]],
+  ["a reply to HELO ahead of HELO, too", [greeting, "502 no\r\n250 mx.test\r\n"], ["failed protocol-error EHLO"]],
   [
     "a reply to MAIL ahead of MAIL ends the transaction",
-    [GREETING, `${PIPELINING}250 ok\r\n250 ok\r\n354 go\r\n`],
+    [greeting, `${pipelining}250 ok\r\n250 ok\r\n354 go\r\n`],
     ["broken protocol-error MAIL", "failed protocol-error MAIL"],
   ],
-  ["421 behind the greeting is an answer", [`${GREETING}421 bye\r\n`], ["failed refused idle"]],
+  ["421 behind the greeting is an answer", [`${greeting}421 bye\r\n`], ["failed refused idle"]],
   ["3yz is no greeting", ["354 go\r\n"], ["failed protocol-error greeting"]],
-  ["3yz is no answer to EHLO", [GREETING, "334 YQ==\r\n"], ["failed protocol-error EHLO"]],
+  ["3yz is no answer to EHLO", [greeting, "334 YQ==\r\n"], ["failed protocol-error EHLO"]],
   [
     "3yz is no answer to STARTTLS, so that the session does not go on in clear",
-    [GREETING, "250-mx.test\r\n250 STARTTLS\r\n", "354 go\r\n"],
+    [greeting, "250-mx.test\r\n250 STARTTLS\r\n", "354 go\r\n"],
     ["failed protocol-error STARTTLS"],
   ],
   [
     "a server that answers every response with 334 is answered three times",
-    [GREETING, LOGIN, ...Array.from({ length: 50 }, () => "334 YQ==\r\n")],
+    [greeting, login, ...Array.from({ length: 50 }, () => "334 YQ==\r\n")],
     ["failed protocol-error AUTH"],
   ],
   [
     "… and one that is given everything with the command is answered once",
-    [GREETING, LOGIN_PLAIN, ...Array.from({ length: 50 }, () => "334 \r\n")],
+    [greeting, loginPlain, ...Array.from({ length: 50 }, () => "334 \r\n")],
     ["failed protocol-error AUTH"],
   ],
-  ["challenges in one segment are ahead of their responses", [GREETING, LOGIN, "334 YQ==\r\n334 YQ==\r\n235 ok\r\n"], ["failed protocol-error AUTH"]],
-  ["235 before the password was given is no login", [GREETING, LOGIN, "334 YQ==\r\n", "235 ok\r\n"], ["failed protocol-error AUTH"]],
+  ["challenges in one segment are ahead of their responses", [greeting, login, "334 YQ==\r\n334 YQ==\r\n235 ok\r\n"], ["failed protocol-error AUTH"]],
+  ["235 before the password was given is no login", [greeting, login, "334 YQ==\r\n", "235 ok\r\n"], ["failed protocol-error AUTH"]],
   [
     "235 after the login was cancelled is no login",
-    [GREETING, LOGIN, "334 YQ==\r\n", "334 YQ==\r\n", "334 YQ==\r\n", "235 ok\r\n"],
+    [greeting, login, "334 YQ==\r\n", "334 YQ==\r\n", "334 YQ==\r\n", "235 ok\r\n"],
     ["failed protocol-error AUTH"],
   ],
   [
     "a login that is refused after its cancellation leaves the session usable",
-    [GREETING, LOGIN, "334 YQ==\r\n", "334 YQ==\r\n", "334 YQ==\r\n", "501 cancelled\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 kept\r\n"],
+    [greeting, login, "334 YQ==\r\n", "334 YQ==\r\n", "334 YQ==\r\n", "501 cancelled\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 kept\r\n"],
     ["authentication-failed", "accepted"],
   ],
 ]; // prettier-ignore
@@ -202,13 +202,13 @@ for (const [name, turns, outcome, session] of rows) {
 }
 
 test("a server that answers 334 for ever gets two responses, one cancellation, and no more", () => {
-  const { output } = play([GREETING, LOGIN, ...Array.from({ length: 1000 }, () => "334 YQ==\r\n")]);
+  const { output } = play([greeting, login, ...Array.from({ length: 1000 }, () => "334 YQ==\r\n")]);
   assert.equal(output, "EHLO our.test\r\nAUTH LOGIN\r\ndQ==\r\ncA==\r\n*\r\n");
 });
 
 test("no octet of the content leaves when the reply to it is here already", () => {
   for (const content of ["whole", "stream"] as const) {
-    const { output } = play([GREETING, PLAIN, "250 ok\r\n", "250 ok\r\n", "354 go\r\n550 no\r\n"], { content });
+    const { output } = play([greeting, plain, "250 ok\r\n", "250 ok\r\n", "354 go\r\n550 no\r\n"], { content });
     assert.equal(output, "EHLO our.test\r\nMAIL FROM:<>\r\nRCPT TO:<u0@d.test>\r\nDATA\r\n");
   }
 });

@@ -2,11 +2,11 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ClientProtocol, failureText, type ClientEvent } from "./protocol.ts";
-import { STANDARD_TIMEOUTS } from "./timeouts.ts";
+import { standardTimeouts } from "./timeouts.ts";
 import type { OutgoingEnvelope } from "./commands.ts";
 import type { OutgoingTransaction } from "./transaction.ts";
 
-const FULL = [
+const fullEhlo = [
   "250-mx.test",
   "250-PIPELINING",
   "250-SIZE 1000000",
@@ -15,9 +15,9 @@ const FULL = [
   "250-DSN",
   "250 ENHANCEDSTATUSCODES",
 ];
-const CHUNKED = [...FULL.slice(0, -1), "250-CHUNKING", "250-BINARYMIME", "250 ENHANCEDSTATUSCODES"];
-const PLAIN = ["250 mx.test"];
-const CONTENT = Buffer.from("Subject: x\r\n\r\n.dot\r\n");
+const chunkedEhlo = [...fullEhlo.slice(0, -1), "250-CHUNKING", "250-BINARYMIME", "250 ENHANCEDSTATUSCODES"];
+const plainEhlo = ["250 mx.test"];
+const sentContent = Buffer.from("Subject: x\r\n\r\n.dot\r\n");
 
 /** A core with the peer's lines given by hand; time stands still unless a test moves it. */
 class Dialogue {
@@ -29,7 +29,7 @@ class Dialogue {
     this.core = new ClientProtocol({
       dialect,
       heloName: "our.test",
-      timeouts: STANDARD_TIMEOUTS,
+      timeouts: standardTimeouts,
       observe: (direction, text) => this.observed.push(`${direction} ${text}`),
     });
   }
@@ -71,7 +71,7 @@ class Dialogue {
           recipients,
           body: "7BIT",
           smtpUtf8: false,
-          size: CONTENT.length,
+          size: sentContent.length,
           ...envelope,
         },
         content,
@@ -83,7 +83,7 @@ class Dialogue {
 }
 
 function whole(): OutgoingTransaction["content"] {
-  return { kind: "whole", parts: [CONTENT] };
+  return { kind: "whole", parts: [sentContent] };
 }
 
 function addresses(count: number): { address: string }[] {
@@ -110,10 +110,10 @@ function verdicts(events: readonly ClientEvent[]): string[] {
 }
 
 test("with PIPELINING the transaction is one flight up to DATA, the content the second", () => {
-  const dialogue = Dialogue.ready(FULL);
+  const dialogue = Dialogue.ready(fullEhlo);
   assert.equal(
     dialogue.transact(),
-    `MAIL FROM:<bob@our.test> SIZE=${CONTENT.length}\r\nRCPT TO:<ann@example.org>\r\nDATA\r\n`,
+    `MAIL FROM:<bob@our.test> SIZE=${sentContent.length}\r\nRCPT TO:<ann@example.org>\r\nDATA\r\n`,
   );
   assert.deepEqual(dialogue.peer("250 ok", "250 ok", "354 go"), []);
   assert.equal(dialogue.sent(), "Subject: x\r\n\r\n..dot\r\n.\r\n");
@@ -122,16 +122,16 @@ test("with PIPELINING the transaction is one flight up to DATA, the content the 
 });
 
 test("SMTPC-018: with CHUNKING the whole transaction is one flight, dots as they are", () => {
-  const dialogue = Dialogue.ready(CHUNKED);
+  const dialogue = Dialogue.ready(chunkedEhlo);
   assert.equal(
     dialogue.transact(),
-    `MAIL FROM:<bob@our.test> SIZE=20\r\nRCPT TO:<ann@example.org>\r\nBDAT 20 LAST\r\n${CONTENT.toString()}`,
+    `MAIL FROM:<bob@our.test> SIZE=20\r\nRCPT TO:<ann@example.org>\r\nBDAT 20 LAST\r\n${sentContent.toString()}`,
   );
   assert.deepEqual(verdicts(dialogue.peer("250 ok", "250 ok", "250 queued")), ["accepted 250"]);
 });
 
 test("trap 15: each message on a connection chooses BDAT afresh", () => {
-  const dialogue = Dialogue.ready(CHUNKED);
+  const dialogue = Dialogue.ready(chunkedEhlo);
   for (let message = 0; message < 3; message++) {
     assert.match(dialogue.transact(), /^MAIL [^]*BDAT 20 LAST\r\nSubject/);
     assert.deepEqual(verdicts(dialogue.peer("250 ok", "250 ok", "250 queued")), ["accepted 250"]);
@@ -139,7 +139,7 @@ test("trap 15: each message on a connection chooses BDAT afresh", () => {
 });
 
 test("without extensions each command waits for its reply and has no parameters", () => {
-  const dialogue = Dialogue.ready(PLAIN);
+  const dialogue = Dialogue.ready(plainEhlo);
   const dsn = { ret: "FULL", envelopeId: "e1" } as const;
   assert.equal(
     dialogue.transact({ ...dsn, body: "8BITMIME", recipients: addresses(2) }),
@@ -253,7 +253,7 @@ test("SMTPC-011: no content leaves without a 354, in either kind of flight", () 
     ["451 later", "refused DATA 451"],
     ["554 no", "refused DATA 554"],
   ] as const) {
-    const pipelined = Dialogue.ready(FULL);
+    const pipelined = Dialogue.ready(fullEhlo);
     pipelined.transact();
     assert.deepEqual(verdicts(pipelined.peer("250 ok", "250 ok", answer)), [expected]);
     assert.equal(pipelined.sent(), "");
@@ -262,14 +262,14 @@ test("SMTPC-011: no content leaves without a 354, in either kind of flight", () 
 });
 
 test("EXT-010: 354 without an accepted recipient gets no content", () => {
-  const dialogue = Dialogue.ready(FULL);
+  const dialogue = Dialogue.ready(fullEhlo);
   dialogue.transact();
   assert.deepEqual(dialogue.peer("250 ok", "550 5.1.1 no", "354 go"), []);
   assert.equal(dialogue.sent(), ".\r\n");
   assert.deepEqual(verdicts(dialogue.peer("554 5.5.1 no recipients")), ["refused RCPT 550"]);
   assert.equal(dialogue.core.ready, true);
 
-  const careless = Dialogue.ready(FULL);
+  const careless = Dialogue.ready(fullEhlo);
   careless.transact();
   careless.peer("250 ok", "550 5.1.1 no", "354 go");
   assert.deepEqual(verdicts(careless.peer("250 taken")), ["refused RCPT 550"]);
@@ -277,7 +277,7 @@ test("EXT-010: 354 without an accepted recipient gets no content", () => {
 });
 
 test("after a transaction that failed midway RSET goes first, in the same flight", () => {
-  const dialogue = Dialogue.ready(FULL);
+  const dialogue = Dialogue.ready(fullEhlo);
   dialogue.transact();
   assert.deepEqual(verdicts(dialogue.peer("250 ok", "450 4.2.1 no", "503 5.5.1 no recipients")), ["refused RCPT 450"]);
   assert.match(dialogue.transact(), /^RSET\r\nMAIL FROM:<bob@our.test> [^]*DATA\r\n$/);
@@ -288,7 +288,7 @@ test("after a transaction that failed midway RSET goes first, in the same flight
 });
 
 test("a refused one-flight BDAT leaves both sides in step", () => {
-  const dialogue = Dialogue.ready(CHUNKED);
+  const dialogue = Dialogue.ready(chunkedEhlo);
   dialogue.transact({ recipients: addresses(2) });
   const events = dialogue.peer("250 ok", "550 5.1.1 no", "550 5.1.1 no", "503 5.5.1 no recipients");
   assert.deepEqual(verdicts(events), ["refused RCPT 550", "refused RCPT 550"]);
@@ -296,7 +296,7 @@ test("a refused one-flight BDAT leaves both sides in step", () => {
 });
 
 test("MAIL refused refuses the message, and what was pipelined is read to its end", () => {
-  const dialogue = Dialogue.ready(FULL);
+  const dialogue = Dialogue.ready(fullEhlo);
   dialogue.transact({ recipients: addresses(2) });
   const events = dialogue.peer("550 5.7.1 no", "503 a", "503 b", "503 c");
   assert.deepEqual(verdicts(events), ["refused MAIL 550", "refused MAIL 550"]);
@@ -304,7 +304,7 @@ test("MAIL refused refuses the message, and what was pipelined is read to its en
 });
 
 test("SMTPC-016 SMTPC-017: 452 and 552 after accepted recipients mean too many, before them what they say", () => {
-  const dialogue = Dialogue.ready(FULL);
+  const dialogue = Dialogue.ready(fullEhlo);
   dialogue.transact({ recipients: addresses(5) });
   dialogue.peer(
     "250 ok",
@@ -326,7 +326,7 @@ test("SMTPC-016 SMTPC-017: 452 and 552 after accepted recipients mean too many, 
 });
 
 test("421 anywhere ends the session; verdicts given before it stay", () => {
-  const dialogue = Dialogue.ready(FULL);
+  const dialogue = Dialogue.ready(fullEhlo);
   dialogue.transact({ recipients: addresses(3) });
   const events = dialogue.peer("250 ok", "550 5.1.1 no", "421 4.3.2 closing");
   assert.deepEqual(verdicts(events), ["refused RCPT 550", "refused RCPT 421", "refused RCPT 421"]);
@@ -334,13 +334,13 @@ test("421 anywhere ends the session; verdicts given before it stay", () => {
 });
 
 test("SMTPC-012: a connection lost after the content says that it may have arrived", () => {
-  const dialogue = Dialogue.ready(FULL);
+  const dialogue = Dialogue.ready(fullEhlo);
   dialogue.transact();
   dialogue.peer("250 ok", "250 ok", "354 go");
   dialogue.core.endOfStream("ECONNRESET", 0);
   assert.deepEqual(verdicts(dialogue.events()), ["broken lost end of data sent"]);
 
-  const early = Dialogue.ready(CHUNKED);
+  const early = Dialogue.ready(chunkedEhlo);
   early.transact();
   early.core.endOfStream(undefined, 0);
   assert.deepEqual(verdicts(early.events()), ["broken lost MAIL"]);
@@ -395,9 +395,9 @@ test("SMTPC-013: each wait has its own time-out, and progress begins the next", 
   dialogue.peer("354 go");
   expectWait(3 * minute);
   dialogue.now = 50_000;
-  dialogue.core.content(CONTENT.subarray(0, 5), dialogue.now);
+  dialogue.core.content(sentContent.subarray(0, 5), dialogue.now);
   expectWait(3 * minute);
-  dialogue.core.content(CONTENT.subarray(5), dialogue.now);
+  dialogue.core.content(sentContent.subarray(5), dialogue.now);
   expectWait(10 * minute);
   dialogue.now += 10 * minute;
   dialogue.core.handleDeadline(dialogue.now - 1);
@@ -407,31 +407,31 @@ test("SMTPC-013: each wait has its own time-out, and progress begins the next", 
 });
 
 test("SMTPC-013: a transaction that trickles for ever ends too", () => {
-  const dialogue = Dialogue.ready(PLAIN);
+  const dialogue = Dialogue.ready(plainEhlo);
   dialogue.transact({ recipients: addresses(50) });
   while (!dialogue.core.closed) {
     dialogue.now += 4 * 60_000;
     dialogue.core.handleDeadline(dialogue.now);
     if (!dialogue.core.closed) dialogue.peer("250 ok");
-    assert.ok(dialogue.now <= STANDARD_TIMEOUTS.transactionMs + 4 * 60_000);
+    assert.ok(dialogue.now <= standardTimeouts.transactionMs + 4 * 60_000);
   }
   assert.match(verdicts(dialogue.events())[0] ?? "", /^broken timed-out RCPT/);
 });
 
 test("a stream over DATA is encoded piece by piece", () => {
-  const dialogue = Dialogue.ready(FULL);
+  const dialogue = Dialogue.ready(fullEhlo);
   dialogue.transact({}, { kind: "stream" });
   assert.equal(dialogue.core.wantsContent, false);
   assert.deepEqual(dialogue.peer("250 ok", "250 ok", "354 go"), [{ kind: "send-content" }]);
-  dialogue.core.content(CONTENT.subarray(0, 14), 0);
+  dialogue.core.content(sentContent.subarray(0, 14), 0);
   assert.equal(dialogue.sent(), "Subject: x\r\n\r\n");
-  dialogue.core.content(CONTENT.subarray(14), 0);
+  dialogue.core.content(sentContent.subarray(14), 0);
   assert.equal(dialogue.sent(), "..dot\r\n.\r\n");
   assert.throws(() => dialogue.core.content(Buffer.from("x"), 0), /longer than its size/);
 });
 
 test("a stream over BDAT goes in chunks once a recipient was accepted, a few unanswered at a time", () => {
-  const dialogue = Dialogue.ready(CHUNKED);
+  const dialogue = Dialogue.ready(chunkedEhlo);
   assert.doesNotMatch(dialogue.transact({ size: 100 }, { kind: "stream" }), /BDAT/);
   assert.deepEqual(dialogue.peer("250 ok", "250 ok"), [{ kind: "send-content" }]);
   for (let chunk = 0; chunk < 8; chunk++) {
@@ -449,7 +449,7 @@ test("a stream over BDAT goes in chunks once a recipient was accepted, a few una
 });
 
 test("a refused chunk stops the stream", () => {
-  const dialogue = Dialogue.ready(CHUNKED);
+  const dialogue = Dialogue.ready(chunkedEhlo);
   dialogue.transact({ size: 100 }, { kind: "stream" });
   dialogue.peer("250 ok", "250 ok");
   dialogue.core.content(Buffer.alloc(10, "x"), 0);
@@ -461,16 +461,16 @@ test("a refused chunk stops the stream", () => {
 });
 
 test("a reply in the middle of DATA's content is a verdict, and the connection is given up", () => {
-  const dialogue = Dialogue.ready(FULL);
+  const dialogue = Dialogue.ready(fullEhlo);
   dialogue.transact({ size: 1000 }, { kind: "stream" });
   dialogue.peer("250 ok", "250 ok", "354 go");
-  dialogue.core.content(CONTENT, 0);
+  dialogue.core.content(sentContent, 0);
   assert.deepEqual(verdicts(dialogue.peer("552 5.3.4 too big")), ["refused end of data 552"]);
   assert.equal(dialogue.core.closed, true);
 });
 
 test("SMTPC-019: content with a bare LF is given up before it leaves", () => {
-  const dialogue = Dialogue.ready(FULL);
+  const dialogue = Dialogue.ready(fullEhlo);
   const bad = Buffer.from("a\n.\r\nMAIL FROM:<>\r\n");
   dialogue.transact({ size: bad.length }, { kind: "whole", parts: [bad] });
   assert.deepEqual(verdicts(dialogue.peer("250 ok", "250 ok", "354 go")), ["broken bare-line-end DATA"]);
@@ -513,12 +513,12 @@ test("replies that nobody asked for end the session instead of answering the nex
     greeted.peer("220 hi", "250 eager").map(({ kind }) => kind),
     ["greeted", "failed"],
   );
-  const idle = Dialogue.ready(FULL);
+  const idle = Dialogue.ready(fullEhlo);
   const [event] = idle.peer("421 4.3.2 shutting down");
   assert.ok(event?.kind === "failed" && event.failure.kind === "refused");
   assert.equal(idle.core.closed, true);
 
-  const done = Dialogue.ready(FULL);
+  const done = Dialogue.ready(fullEhlo);
   done.transact();
   done.peer("250 ok", "250 ok", "354 go");
   assert.deepEqual(
@@ -564,7 +564,7 @@ test("whatever a peer sends, every call is answered by one event and nothing is 
   let seed = 7;
   const next = (): number => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648);
   for (let round = 0; round < 300; round++) {
-    const dialogue = Dialogue.ready(round % 2 === 0 ? FULL : CHUNKED, round % 3 === 0 ? "lmtp" : "smtp");
+    const dialogue = Dialogue.ready(round % 2 === 0 ? fullEhlo : chunkedEhlo, round % 3 === 0 ? "lmtp" : "smtp");
     dialogue.transact({ recipients: addresses(3) });
     let done = 0;
     for (let line = 0; line < 12; line++) {

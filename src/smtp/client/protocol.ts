@@ -12,7 +12,7 @@
  */
 import type { Instant } from "../../lib/instant.ts";
 import { beginLogin, type ClientCredentials, type ClientLogin } from "./authentication.ts";
-import { NO_CAPABILITIES, parseCapabilities, type Capabilities } from "./capabilities.ts";
+import { noCapabilities, parseCapabilities, type Capabilities } from "./capabilities.ts";
 import type { ClientFailure } from "./failure.ts";
 import { ClientOutput } from "./output.ts";
 import type { ClientTimeouts } from "./timeouts.ts";
@@ -74,7 +74,7 @@ export class ClientProtocol {
   readonly #output = new ClientOutput();
   readonly #events: ClientEvent[] = [];
   #phase: ClientPhase = { kind: "new" };
-  #capabilities: Capabilities = NO_CAPABILITIES;
+  #capabilities: Capabilities = noCapabilities;
   #authenticated = false;
   #resetFirst = false;
   #outputHeld = false;
@@ -146,7 +146,7 @@ export class ClientProtocol {
   /** The handshake is done: what the peer said before is forgotten (RFC 3207 §4.2); `hello` is next. */
   tlsEstablished(now: Instant): void {
     this.#expect("handshake");
-    this.#capabilities = NO_CAPABILITIES;
+    this.#capabilities = noCapabilities;
     this.#outputHeld = false;
     this.#enter({ kind: "greeted" }, now);
   }
@@ -326,7 +326,7 @@ export class ClientProtocol {
       return;
     }
     if (reply.code >= 300) return this.#refused(verb, reply);
-    this.#capabilities = verb === "HELO" ? NO_CAPABILITIES : parseCapabilities(reply.lines);
+    this.#capabilities = verb === "HELO" ? noCapabilities : parseCapabilities(reply.lines);
     this.#events.push({ kind: "hello-done", capabilities: this.#capabilities });
     this.#enter({ kind: "ready" }, now);
   }

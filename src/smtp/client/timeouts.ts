@@ -20,20 +20,20 @@ export interface ClientTimeouts {
   readonly transactionMs: number;
 }
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
+const secondMs = 1000;
+const minuteMs = 60 * secondMs;
 
-export const STANDARD_TIMEOUTS: ClientTimeouts = {
-  greetingMs: 5 * MINUTE,
-  helloMs: 5 * MINUTE,
-  startTlsMs: 2 * MINUTE,
-  authenticationMs: 2 * MINUTE,
-  mailMs: 5 * MINUTE,
-  recipientMs: 5 * MINUTE,
-  dataInitiationMs: 2 * MINUTE,
-  dataBlockMs: 3 * MINUTE,
-  dataTerminationMs: 10 * MINUTE,
-  quitMs: 5 * SECOND,
+export const standardTimeouts: ClientTimeouts = {
+  greetingMs: 5 * minuteMs,
+  helloMs: 5 * minuteMs,
+  startTlsMs: 2 * minuteMs,
+  authenticationMs: 2 * minuteMs,
+  mailMs: 5 * minuteMs,
+  recipientMs: 5 * minuteMs,
+  dataInitiationMs: 2 * minuteMs,
+  dataBlockMs: 3 * minuteMs,
+  dataTerminationMs: 10 * minuteMs,
+  quitMs: 5 * secondMs,
   // 50 MB at about 7 KB a second, the slowest line that is worth holding a connection for.
-  transactionMs: 120 * MINUTE,
+  transactionMs: 120 * minuteMs,
 };

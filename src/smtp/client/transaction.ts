@@ -69,9 +69,9 @@ export type Aftermath = "clean" | "reset" | "close";
 type Step = "reset" | "mail" | "recipient" | "data" | "content" | "final" | "no-content" | "done";
 
 /** Larger content waits until a recipient was accepted; sending it for nothing would cost more than the round trip. */
-const ONE_FLIGHT_BYTES_MAX = 64 * 1024;
+const oneFlightBytesMax = 64 * 1024;
 /** BDAT chunks that may be unanswered at a time: enough to fill a line, few enough to notice a refusal early. */
-const CHUNKS_AWAITED_MAX = 8;
+const chunksAwaitedMax = 8;
 
 export class ClientTransaction {
   readonly #transaction: OutgoingTransaction;
@@ -120,7 +120,7 @@ export class ClientTransaction {
   /** The content is asked for, piece by piece; false also while enough chunks are unanswered. */
   get wantsContent(): boolean {
     if (this.#step !== "content" || this.#contentSent || this.#chunkRefused || this.#overtaken) return false;
-    const chunksMax = this.#context.peer.pipelining ? CHUNKS_AWAITED_MAX : 1;
+    const chunksMax = this.#context.peer.pipelining ? chunksAwaitedMax : 1;
     return !this.#chunking || this.#chunksAwaited < chunksMax;
   }
 
@@ -363,7 +363,7 @@ export class ClientTransaction {
   }
 
   #fitsOneFlight(): boolean {
-    return this.#transaction.content.kind === "whole" && this.#transaction.envelope.size <= ONE_FLIGHT_BYTES_MAX;
+    return this.#transaction.content.kind === "whole" && this.#transaction.envelope.size <= oneFlightBytesMax;
   }
 
   #sendWholeChunk(): void {

@@ -7,8 +7,8 @@ import { hasNonAscii } from "../../lib/ascii-case.ts";
 import { announcedContent } from "../command-parser.ts";
 import { GrowingBytes } from "../../lib/growing-bytes.ts";
 
-const CR = 0x0d;
-const LF = 0x0a;
+const cr = 0x0d;
+const lf = 0x0a;
 const empty = Buffer.alloc(0);
 
 /** No limit is below this (RFC 5321 §4.5.3.1.4), so shorter lines need no second look. */
@@ -74,24 +74,24 @@ export class ServerInput {
     for (;;) {
       const chunk = this.#chunk;
       const start = this.#offset;
-      const lf = chunk.indexOf(LF, this.#searched);
-      if (lf === -1) {
+      const lfAt = chunk.indexOf(lf, this.#searched);
+      if (lfAt === -1) {
         this.#searched = chunk.length;
         this.#dropExcess(limitOf);
         if (this.#searched < this.#chunk.length || this.#mergeQueue()) continue;
         return undefined;
       }
-      const genuine = lf > start && chunk[lf - 1] === CR;
+      const genuine = lfAt > start && chunk[lfAt - 1] === cr;
       const dropping = this.#dropping;
-      this.consume(lf + 1);
+      this.consume(lfAt + 1);
       if (genuine) {
         this.#dropping = undefined;
-        if (dropping === undefined) return lineBetween(chunk, start, lf, limitOf);
+        if (dropping === undefined) return lineBetween(chunk, start, lfAt, limitOf);
         if (typeof dropping === "object") return dropping;
       } else if (dropping === undefined) {
-        const excess = isOver(limitOf, chunk, start, lf - 1);
+        const excess = isOver(limitOf, chunk, start, lfAt - 1);
         this.#dropping = excess ? badLine("too-long", chunk, start) : "behind-lf";
-        if (!excess) return brokenLine(chunk, start, Math.min(lf, start + limitMin));
+        if (!excess) return brokenLine(chunk, start, Math.min(lfAt, start + limitMin));
       } else if (dropping === "rest") {
         this.#dropping = "behind-lf";
       } else if (typeof dropping === "object" && dropping.fault === "bare-line-end") {
@@ -99,7 +99,7 @@ export class ServerInput {
         return dropping;
       }
       if (dropping !== "behind-lf") continue;
-      const broken = brokenLine(chunk, start, Math.min(lf, start + announcementMax));
+      const broken = brokenLine(chunk, start, Math.min(lfAt, start + announcementMax));
       if (broken.announces === "chunk") return broken;
     }
   }
@@ -164,17 +164,17 @@ export class ServerInput {
       const broken = brokenLine(this.#chunk, this.#offset, this.#offset + announcementMax);
       this.#dropping = broken.announces === "chunk" ? broken : "rest";
     }
-    if (this.#chunk.at(-1) === CR) this.#offset = end - 1;
+    if (this.#chunk.at(-1) === cr) this.#offset = end - 1;
     else this.consume(end);
   }
 }
 
-function lineBetween(chunk: Buffer, start: number, lf: number, limitOf: (line: Buffer) => number): string | BadLine {
-  if (isOver(limitOf, chunk, start, lf)) return badLine("too-long", chunk, start);
-  const line = chunk.toString("latin1", start, lf - 1);
-  if (line.includes("\r")) return brokenLine(chunk, start, Math.min(lf, start + limitMin));
+function lineBetween(chunk: Buffer, start: number, lfAt: number, limitOf: (line: Buffer) => number): string | BadLine {
+  if (isOver(limitOf, chunk, start, lfAt)) return badLine("too-long", chunk, start);
+  const line = chunk.toString("latin1", start, lfAt - 1);
+  if (line.includes("\r")) return brokenLine(chunk, start, Math.min(lfAt, start + limitMin));
   if (!hasNonAscii(line)) return line;
-  const bytes = chunk.subarray(start, lf - 1);
+  const bytes = chunk.subarray(start, lfAt - 1);
   if (isUtf8(bytes)) return bytes.toString("utf8");
   // The name of a machine in another character set is no reason to refuse its mail (RFC 5321 §4.1.4).
   return /^(?:ehlo|helo|lhlo) /i.test(line) ? line : badLine("not-utf8", chunk, start);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { parseCapabilities } from "../../../src/smtp/client/capabilities.ts";
 import { ClientProtocol, failureText, type ClientEvent } from "../../../src/smtp/client/protocol.ts";
-import { STANDARD_TIMEOUTS } from "../../../src/smtp/client/timeouts.ts";
+import { standardTimeouts } from "../../../src/smtp/client/timeouts.ts";
 import type { RecipientResult } from "../../../src/smtp/client/transaction.ts";
 import { replyText } from "../../../src/smtp/reply-reader.ts";
 import { texts } from "../seeds.ts";
@@ -33,7 +33,7 @@ const commands =
   /^(?:(?:EHLO|HELO|LHLO) our\.test\r\n|STARTTLS\r\n|AUTH (?:PLAIN|LOGIN)[A-Za-z0-9+/= ]*\r\n|[A-Za-z0-9+/]+=*\r\n|\*\r\n|MAIL FROM:<bob@our\.test>[ -~\u0080-\u00ff]*\r\n|RCPT TO:<[ -~]*>[ -~\u0080-\u00ff]*\r\n|DATA\r\n|BDAT \d+(?: LAST)?\r\n|Subject: x\r\n\r\n|\.{1,2}dot\r\nend\r\n|\.\r\n|RSET\r\n|QUIT\r\n)*$/;
 
 /** In the input, between two replies: they come in one segment, the second one ahead of what it answers. */
-const TOGETHER = 0x1f;
+const together = 0x1f;
 
 /**
  * The peer's segments: each reply is one, unless {@link TOGETHER} stands behind it. So most inputs are a conversation in
@@ -48,7 +48,7 @@ function segments(input: Buffer): Buffer[] {
     const more = input[at + 3] === 0x2d;
     pending.push(input.subarray(at, end));
     at = end;
-    if (input[at] === TOGETHER) at++;
+    if (input[at] === together) at++;
     else if (!more || at === input.length) {
       found.push(Buffer.concat(pending));
       pending = [];
@@ -77,7 +77,7 @@ class Driver {
     this.#core = new ClientProtocol({
       dialect,
       heloName: "our.test",
-      timeouts: STANDARD_TIMEOUTS,
+      timeouts: standardTimeouts,
       observe: (_, text) => assert.ok(text.length <= 70_000),
     });
     this.#core.greet(0);
@@ -267,7 +267,7 @@ const core: FuzzTarget = {
     const whole = converse(input, (segment) => [segment]);
     const cut = converse(input, inPieces);
     // What comes ahead of its turn is told by when it came.
-    if (input.includes(TOGETHER) || whole.story.some((event) => event.includes("protocol-error"))) return;
+    if (input.includes(together) || whole.story.some((event) => event.includes("protocol-error"))) return;
     assert.equal(cut.output, whole.output);
     assert.deepEqual(cut.story, whole.story);
   },
