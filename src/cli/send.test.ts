@@ -29,9 +29,9 @@ async function sending(
     await terminal.files.replaceFile(`/home/ann/${name}`, Buffer.from(text));
   }
   // The server's certificate is self-signed; only `--ca` has it trusted.
-  terminal.network.tlsOutcome = (_, { requireVerified, certificateAuthorities }) => {
+  terminal.network.tlsOutcome = (_, { demand, certificateAuthorities }) => {
     if (certificateAuthorities !== undefined) return { kind: "established", facts: { verified: true } };
-    return requireVerified
+    return demand.kind === "pki"
       ? { kind: "failed", reason: "DEPTH_ZERO_SELF_SIGNED_CERT" }
       : { kind: "established", facts: { verified: false, verifyError: "DEPTH_ZERO_SELF_SIGNED_CERT" } };
   };

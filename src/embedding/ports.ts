@@ -14,6 +14,7 @@ export {
   type TlsServerOptions,
 } from "../ports/network.ts";
 export type { Random } from "../ports/random.ts";
-export type { DnsAnswer, QueryOptions, RecordType, Resolver } from "../ports/resolver.ts";
+export type { DnsAnswer, QueryOptions, RecordType, Resolver, TlsaRecord } from "../ports/resolver.ts";
+export type { HandshakeDemand, TlsDemand } from "../ports/tls-demand.ts";
 export type { ServerPorts } from "../server/plan/server-ports.ts";
 export { type Spool, SpoolError } from "../spool/spool.ts";

@@ -19,6 +19,7 @@ import type { ClockSteps } from "../lib/clock-steps.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { NetworkError, type Endpoint, type Network, type TlsClientOptions } from "../ports/network.ts";
+import type { HandshakeDemand } from "../ports/tls-demand.ts";
 import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
@@ -282,10 +283,16 @@ function connectOptions(target: Target, context: SetupContext): Parameters<typeo
 function tlsOptions(target: Target): TlsClientOptions {
   return {
     serverName: target.host,
-    requireVerified: target.tls === "verified",
-    sessionKey: `${target.site} ${target.host} ${target.tls}`,
+    demand: handshakeDemand(target),
+    sessionKey: `${target.site} ${target.host}`,
     ...(target.certificateAuthorities && { certificateAuthorities: target.certificateAuthorities }),
   };
+}
+
+/** `none` comes here where TLS begins with the first octet. */
+function handshakeDemand({ tls, host }: Target): HandshakeDemand {
+  if (tls === "verified") return { kind: "pki", names: [host] };
+  return { kind: tls === "opportunistic" ? "opportunistic" : "required" };
 }
 
 /** The first of the target's family; loopback is not reached from elsewhere. */

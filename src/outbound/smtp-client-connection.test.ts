@@ -41,7 +41,7 @@ test("a whole session, step by step, with its dialogue but without passwords and
   const { connection, peer, lines, clock } = await open({ keywords: ["STARTTLS"], tlsKeywords: ["AUTH PLAIN"] });
   assert.equal((await connection.greet()).kind, "greeted");
   assert.equal((await connection.hello()).kind, "hello-done");
-  const tls = await connection.startTls({ serverName: "mx.test", requireVerified: false });
+  const tls = await connection.startTls({ serverName: "mx.test", demand: { kind: "required" } });
   assert.ok(tls.kind === "established" && tls.facts.protocol === "TLSv1.3");
   assert.equal(connection.usable, false, "before the second EHLO nothing may be sent");
   await connection.hello();

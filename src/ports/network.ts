@@ -2,6 +2,7 @@
  * Streams as an argument: TCP and unix sockets, plain or under TLS. Interfaces only; `node/` has the real one and
  * `testing/` the simulated one. TLS belongs to the port so that it can be simulated too.
  */
+import type { HandshakeDemand } from "./tls-demand.ts";
 
 /** Where a listener listens or a client connects: an IP address with a port, or a unix socket's path. */
 export type Endpoint =
@@ -40,13 +41,16 @@ export interface TlsServerContext {
 }
 
 export interface TlsClientOptions {
-  /** Sent as SNI, and checked against the certificate. */
+  /** Sent as SNI; the name that the certificate should be for where the demand has no names of its own. */
   readonly serverName: string;
-  /** true: a handshake with an invalid chain or name fails. false: it succeeds with `verified: false`. */
-  readonly requireVerified: boolean;
+  /**
+   * A handshake that does not give it fails. `opportunistic` and `required` take any certificate, and the facts tell
+   * whether it was valid.
+   */
+  readonly demand: HandshakeDemand;
   /** Extra trusted roots, PEM. */
   readonly certificateAuthorities?: readonly string[];
-  /** Sessions are kept and resumed under this key. */
+  /** Sessions are kept under this key, and resumed under it where server name, demand and roots are the same. */
   readonly sessionKey?: string;
 }
 

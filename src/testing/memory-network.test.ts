@@ -95,7 +95,7 @@ test("TLS-002: plain octets that arrived before the handshake are discarded; wha
   client.write(Buffer.from("NOOP"));
   const both = Promise.all([
     server.startTls({ side: "server", context }),
-    client.startTls({ side: "client", serverName: "mx.test", requireVerified: true }),
+    client.startTls({ side: "client", serverName: "mx.test", demand: { kind: "pki", names: ["mx.test"] } }),
   ]);
   client.write(Buffer.from("EHLO"));
   const [atServer, atClient] = await both;
@@ -117,14 +117,14 @@ test("a handshake fails on plain octets, on an untrusted certificate where trust
 
   const network = new MemoryNetwork();
   network.tlsOutcome = () => ({ kind: "established", facts: { verified: false, verifyError: "self-signed" } });
-  for (const requireVerified of [true, false]) {
+  for (const demand of [{ kind: "pki", names: ["mx.test"] }, { kind: "required" }] as const) {
     const { client, server } = await connected(network);
     const far = server.startTls({ side: "server", context });
-    const near = client.startTls({ side: "client", serverName: "mx.test", requireVerified });
+    const near = client.startTls({ side: "client", serverName: "mx.test", demand });
     const results = await Promise.allSettled([near, far]);
     assert.deepEqual(
       results.map(({ status }) => status),
-      requireVerified ? ["rejected", "rejected"] : ["fulfilled", "fulfilled"],
+      demand.kind === "pki" ? ["rejected", "rejected"] : ["fulfilled", "fulfilled"],
     );
   }
 
@@ -134,7 +134,7 @@ test("a handshake fails on plain octets, on an untrusted certificate where trust
   const stalled = client.startTls({
     side: "client",
     serverName: "mx.test",
-    requireVerified: false,
+    demand: { kind: "required" },
     signal: controller.signal,
   });
   controller.abort();
@@ -150,7 +150,9 @@ test("a listener's owner may begin with the handshake", async () => {
       void connection.startTls({ side: "server", context }).then(() => record(connection));
     },
   });
-  const client = await network.connect(endpoint, { tls: { serverName: "mx.test", requireVerified: true } });
+  const client = await network.connect(endpoint, {
+    tls: { serverName: "mx.test", demand: { kind: "pki", names: ["mx.test"] } },
+  });
   assert.equal(client.tls?.protocol, "TLSv1.3");
   await settle();
   assert.equal(accepted?.tls?.serverName, "mx.test");

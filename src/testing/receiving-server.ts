@@ -169,7 +169,9 @@ export class ReceivingServer implements AsyncDisposable {
     const endpoint: Endpoint = { kind: "ip", address: "192.0.2.25", port: ports[kind] };
     const connection = await this.network.connect(endpoint, {
       localAddress: from,
-      ...(kind === "submissions" ? { tls: { serverName: "mail.example.org", requireVerified: true } } : undefined),
+      ...(kind === "submissions"
+        ? { tls: { serverName: "mail.example.org", demand: { kind: "required" } } }
+        : undefined),
     });
     return new ScriptedClient(connection);
   }
@@ -286,7 +288,7 @@ export class ScriptedClient {
 
   async startTls(): Promise<void> {
     await this.expect("STARTTLS", "220");
-    await this.connection.startTls({ side: "client", serverName: "mail.example.org", requireVerified: true });
+    await this.connection.startTls({ side: "client", serverName: "mail.example.org", demand: { kind: "required" } });
   }
 
   /** Everything that came and was not read. */

@@ -38,7 +38,10 @@ const patienceMs = 15 * 60_000;
 export async function handOver(network: Network, clock: Clock, server: Endpoint, letter: Letter): Promise<HandOver> {
   let connection: Connection;
   try {
-    const tls = letter.login === undefined ? {} : { tls: { serverName: "mail.example.org", requireVerified: false } };
+    const tls =
+      letter.login === undefined
+        ? {}
+        : ({ tls: { serverName: "mail.example.org", demand: { kind: "required" } } } as const);
     connection = await network.connect(server, {
       localAddress: letter.client,
       signal: clock.timeout(patienceMs),

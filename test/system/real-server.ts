@@ -93,7 +93,7 @@ export class RealServer implements AsyncDisposable {
   async client(kind: Kind = "mx"): Promise<Client> {
     const connection = await this.network.connect(
       { kind: "ip", address: "127.0.0.1", port: this.port(kind) },
-      kind === "submissions" ? { tls: { serverName: "mail.example.org", requireVerified: false } } : {},
+      kind === "submissions" ? { tls: { serverName: "mail.example.org", demand: { kind: "required" } } } : {},
     );
     const client = new Client(connection);
     this.#clients.push(client);

@@ -137,7 +137,7 @@ export class SimulatedWorld implements AsyncDisposable {
       { kind: "ip", address: serverAddress, port: listenerPorts[kind] },
       {
         localAddress: from,
-        ...(kind === "submissions" ? { tls: { serverName: "mail.example.org", requireVerified: false } } : {}),
+        ...(kind === "submissions" ? { tls: { serverName: "mail.example.org", demand: { kind: "required" } } } : {}),
       },
     );
     const client = new Client(connection);
@@ -328,7 +328,7 @@ export class Client {
 
   async startTls(): Promise<void> {
     await this.expect("STARTTLS", "220");
-    await this.connection.startTls({ side: "client", serverName: "mail.example.org", requireVerified: false });
+    await this.connection.startTls({ side: "client", serverName: "mail.example.org", demand: { kind: "required" } });
     await this.expect("EHLO client.test", "250");
   }
 

@@ -32,7 +32,7 @@ async function greetsInClear({ endpoint }: SendTarget, { network, clock }: CliCo
 
 async function shakesHands({ endpoint, name }: SendTarget, { network, clock }: CliContext): Promise<boolean> {
   try {
-    const tls = { serverName: name, requireVerified: false };
+    const tls = { serverName: name, demand: { kind: "required" } } as const;
     await using connection = await network.connect(endpoint, { signal: clock.timeout(probeMs), tls });
     connection.start({
       data: () => undefined,

@@ -5,6 +5,7 @@
 import { openSession, type SessionTrouble } from "../../outbound/open-session.ts";
 import { SmtpClientConnection, type DialogueLine } from "../../outbound/smtp-client-connection.ts";
 import { type Endpoint, NetworkError, type TlsClientOptions, type TlsFacts } from "../../ports/network.ts";
+import type { HandshakeDemand } from "../../ports/tls-demand.ts";
 import type { ClientFailure } from "../../smtp/client/failure.ts";
 import { standardTimeouts } from "../../smtp/client/timeouts.ts";
 import type { RecipientResult } from "../../smtp/client/transaction.ts";
@@ -47,7 +48,7 @@ export async function openSendSession(
   const { clock, network, interrupted } = context;
   const tlsOptions: TlsClientOptions = {
     serverName: target.name,
-    requireVerified: plan.tls === "verified",
+    demand: handshakeDemand(plan, target),
     ...(plan.certificateAuthorities.length > 0 ? { certificateAuthorities: plan.certificateAuthorities } : {}),
   };
   const implicit = plan.tls === "implicit" || (plan.tls === "verified" && portOf(target.endpoint) === 465);
@@ -84,6 +85,11 @@ export async function openSendSession(
     return { kind: "trouble", trouble };
   }
   return { kind: "open", session: sessionOver(connection, plan, ended) };
+}
+
+function handshakeDemand({ tls }: SendPlan, { name }: SendTarget): HandshakeDemand {
+  if (tls === "verified") return { kind: "pki", names: [name] };
+  return { kind: tls === "opportunistic" ? "opportunistic" : "required" };
 }
 
 const stoppedByUser: SendTrouble = { exitCode: ExitCode.tryLater, message: "interrupted" };

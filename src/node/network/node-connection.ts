@@ -15,7 +15,7 @@ import {
   type TlsServerOptions,
 } from "../../ports/network.ts";
 import { noteRead } from "../process/read-garbage.ts";
-import { clientFacts, serverFacts, type TlsContexts } from "../tls/tls-contexts.ts";
+import { clientFacts, serverFacts, type TlsContexts, wrongName } from "../tls/tls-contexts.ts";
 
 type ServerTls = { readonly side: "server" } & TlsServerOptions;
 type ClientTls = { readonly side: "client" } & TlsClientOptions & { readonly signal?: AbortSignal };
@@ -201,7 +201,8 @@ export class NodeConnection implements Connection {
     try {
       await established(socket, options);
       const found = clientFacts(socket, options, resumable);
-      if (options.requireVerified && !found.verified) {
+      if (options.demand.kind === "dane") throw new Error("TLSA records cannot be verified");
+      if (options.demand.kind === "pki" && !found.verified) {
         throw new Error(found.verifyError ?? "the certificate is not trusted");
       }
       facts = found;
@@ -228,6 +229,7 @@ export class NodeConnection implements Connection {
       // Judged by us once the handshake is over, so that `verified: false` can be told rather than failed on.
       rejectUnauthorized: false,
       ...name,
+      checkServerIdentity: (_, certificate) => wrongName(certificate, options),
       ...(session === undefined ? {} : { session }),
     });
   }

@@ -17,6 +17,7 @@ import {
   type NetworkListener,
   type TlsFacts,
 } from "../../ports/network.ts";
+import type { HandshakeDemand } from "../../ports/tls-demand.ts";
 import { NodeNetwork } from "./node-network.ts";
 import { makeSelfSigned } from "../tls/self-signed.ts";
 
@@ -24,6 +25,7 @@ const execFileAsync = promisify(execFile);
 const pair = makeSelfSigned("mx.example.org", Date.now());
 const served = { ...pair, version: 1 };
 const context = () => served;
+const verified: HandshakeDemand = { kind: "pki", names: ["mx.example.org"] };
 const loopback: Endpoint = { kind: "ip", address: "127.0.0.1", port: 0 };
 
 /** Hears a connection and lets a test wait for what it heard. */
@@ -211,12 +213,12 @@ async function upgrade(network: NodeNetwork, options: Parameters<typeof clientTl
 
 function clientTls(
   connection: Connection,
-  options: { requireVerified: boolean; trusted?: boolean; sessionKey?: string; serverName?: string },
+  options: { demand: HandshakeDemand; trusted?: boolean; sessionKey?: string; serverName?: string },
 ): Promise<TlsFacts> {
   return connection.startTls({
     side: "client",
     serverName: options.serverName ?? "mx.example.org",
-    requireVerified: options.requireVerified,
+    demand: options.demand,
     ...(options.trusted ? { certificateAuthorities: [pair.certificatePem] } : {}),
     ...(options.sessionKey === undefined ? {} : { sessionKey: options.sessionKey }),
   });
@@ -235,7 +237,7 @@ test("an authority that the administrator added to the system's store is trusted
     const script = `
       import { NodeNetwork } from ${JSON.stringify(new URL("node-network.ts", import.meta.url).href)};
       import { getCACertificates } from "node:tls";
-      const tls = { serverName: "mx.example.org", requireVerified: false };
+      const tls = { serverName: "mx.example.org", demand: { kind: "required" } };
       const connection = await new NodeNetwork().connect(${JSON.stringify(listener.endpoint)}, { tls });
       console.log(connection.tls.verified, getCACertificates("bundled").length > 100);
       process.exit();
@@ -254,7 +256,7 @@ test("an authority that the administrator added to the system's store is trusted
 
 test("STARTTLS in place: the handlers stay, facts are told on both sides", async () => {
   const { client, server, atClient, atServer } = await upgrade(new NodeNetwork(), {
-    requireVerified: true,
+    demand: verified,
     trusted: true,
   });
   assert.ok(atClient.status === "fulfilled" && atServer.status === "fulfilled");
@@ -279,14 +281,18 @@ test("STARTTLS in place: the handlers stay, facts are told on both sides", async
 
 test("an untrusted certificate or another name is told, and fails only where verification is required", async () => {
   const network = new NodeNetwork();
-  const untrusted = await upgrade(network, { requireVerified: false });
+  const untrusted = await upgrade(network, { demand: { kind: "required" } });
   assert.ok(untrusted.atClient.status === "fulfilled");
   assert.equal(untrusted.atClient.value.verified, false);
   assert.match(untrusted.atClient.value.verifyError ?? "", /SELF_SIGNED/);
-  const otherName = await upgrade(network, { requireVerified: false, trusted: true, serverName: "mx.example.net" });
+  const otherName = await upgrade(network, {
+    demand: { kind: "required" },
+    trusted: true,
+    serverName: "mx.example.net",
+  });
   assert.ok(otherName.atClient.status === "fulfilled");
   assert.match(otherName.atClient.value.verifyError ?? "", /ALTNAME_INVALID/);
-  const refused = await upgrade(network, { requireVerified: true });
+  const refused = await upgrade(network, { demand: verified });
   assert.ok(refused.atClient.status === "rejected");
   assert.equal((refused.atClient.reason as NetworkError).code, "ETLS");
   await refused.client.untilEvent("closed ETLS");
@@ -310,7 +316,7 @@ async function greeting(network: NodeNetwork): Promise<NetworkListener> {
 async function session(network: NodeNetwork, listener: NetworkListener, serverName: string): Promise<TlsFacts> {
   const client = new Hearing(await network.connect(listener.endpoint, {}));
   const facts = await clientTls(client.connection, {
-    requireVerified: false,
+    demand: { kind: "required" },
     trusted: true,
     sessionKey: "site",
     serverName,
@@ -407,7 +413,7 @@ test("a failed handshake rejects with ETLS and closes: garbage, a peer that leav
   const aborted = stalled.client.connection.startTls({
     side: "client",
     serverName: "mx.example.org",
-    requireVerified: false,
+    demand: { kind: "required" },
     signal: controller.signal,
   });
   await stalled.server.untilEvent("data");
@@ -434,7 +440,11 @@ test("a handshake right after accept: failed ones reject, a changed certificate 
     },
   });
   const trust = (serverName: string, certificatePem: string) => ({
-    tls: { serverName, requireVerified: true, certificateAuthorities: [certificatePem] },
+    tls: {
+      serverName,
+      demand: { kind: "pki", names: [serverName] },
+      certificateAuthorities: [certificatePem],
+    } as const,
   });
   const first = new Hearing(await network.connect(listener.endpoint, trust("mx.example.org", pair.certificatePem)));
   first.write("EHLO");

@@ -3,10 +3,18 @@
  * sessions of clients, for resumption; and the facts told of an established layer.
  */
 import { constants, randomBytes } from "node:crypto";
-import { createSecureContext, getCACertificates, type SecureContext, type TLSSocket } from "node:tls";
+import {
+  checkServerIdentity,
+  createSecureContext,
+  getCACertificates,
+  type PeerCertificate as CertificateFacts,
+  type SecureContext,
+  type TLSSocket,
+} from "node:tls";
 
 import { keepNewest } from "../../lib/newest.ts";
 import type { PeerCertificate, TlsClientOptions, TlsFacts, TlsServerContext } from "../../ports/network.ts";
+import { demandKey } from "../../ports/tls-demand.ts";
 
 /** RFC 8996: nothing below TLS 1.2, in either direction. */
 const minVersion = "TLSv1.2";
@@ -87,10 +95,22 @@ function usualRoots(): readonly string[] {
   return roots;
 }
 
-/** Sessions made under other names or roots would carry a verdict that was not asked for. */
+/** Sessions made under another demand, name or other roots would carry a verdict that was not asked for. */
 function sessionKey(options: TlsClientOptions): string | undefined {
   if (options.sessionKey === undefined) return undefined;
-  return [options.sessionKey, options.serverName, ...(options.certificateAuthorities ?? [])].join("\n");
+  return [
+    options.sessionKey,
+    options.serverName,
+    demandKey(options.demand),
+    ...(options.certificateAuthorities ?? []),
+  ].join("\n");
+}
+
+/** Undefined where the certificate is for one of the names that the demand takes. */
+export function wrongName(certificate: CertificateFacts, { serverName, demand }: TlsClientOptions): Error | undefined {
+  const names = demand.kind === "pki" ? demand.names : [serverName];
+  const wrong = names.map((name) => checkServerIdentity(name, certificate));
+  return wrong.includes(undefined) ? undefined : (wrong[0] ?? new Error("no name is demanded"));
 }
 
 export function serverFacts(socket: TLSSocket): TlsFacts {
