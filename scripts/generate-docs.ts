@@ -1,6 +1,6 @@
 /**
  * Writes the documents that come from declarations: settings reference, JSON Schema, annotated example, log events, and
- * the tables of errors, refusals and requirements. `--check` writes nothing and exits 1 when a file differs from what would be written.
+ * the tables of errors, refusals, requirements and states. `--check` writes nothing and exits 1 when a file differs from what would be written.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -14,8 +14,10 @@ import { exampleToml, settingsReference } from "../src/config/reference.ts";
 import { settingsJsonSchema } from "../src/config/json-schema.ts";
 import { eventSubjects } from "../src/events/catalogue.ts";
 import type { EventDeclaration } from "../src/events/event-declaration.ts";
+import { submissionTransitions } from "../src/intake/submission-state.ts";
 import { refusalSubjects } from "../src/policy/reasons.ts";
 import { readRequirements, requirementsLine, requirementsTable } from "./requirement-rows.ts";
+import { stateSection } from "./state-diagram.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const check = process.argv.includes("--check");
@@ -31,6 +33,7 @@ output("docs/errors.md", errorsPage());
 output("docs/refusals.md", refusalsPage());
 output("docs/commands.md", commandsPage());
 output("docs/rfc.md", standardsPage());
+output("docs/states.md", statesPage());
 
 if (stale > 0) {
   console.error(`generated documents: ${stale} differ; run scripts/generate-docs.ts and commit what it writes`);
@@ -188,4 +191,21 @@ ${groups.join("\n")}
 
 ${sections.join("\n\n")}
 `;
+}
+
+/** Each transition table as a diagram. */
+function statesPage(): string {
+  return `${generated}
+# States
+
+These parts of the server change their state only along a table (\`src/lib/transition-table.ts\`). If an event comes in a state
+whose row does not have it, that is an error in the program: it is thrown, and the state stays as it was. The diagrams are
+generated from the tables. "Any state" stands for every state that is not final; events that a state ignores are not drawn.
+
+## A submission
+
+One message on its way in, from its first octet to its commit (\`src/intake/submission-state.ts\`). Once the commit has begun, the
+message can no longer be abandoned. A message is accepted only when it is durable.
+
+${stateSection(submissionTransitions)}`;
 }

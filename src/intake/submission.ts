@@ -5,6 +5,7 @@
 import type { ContentRepair } from "../events/content-repair.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import { logHistory } from "../history/history-log.ts";
+import { StateMachine } from "../lib/transition-table.ts";
 import { whenReady } from "../lib/when-ready.ts";
 import { buildFacts } from "../message/facts.ts";
 import type { HeaderSection } from "../message/header-section.ts";
@@ -16,7 +17,7 @@ import type { Change, ContentFacts, DataFacts } from "../policy/stage.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import { withCapturedMarked } from "../route/captured-recipients.ts";
 import type { QueueId } from "../spool/queue-id.ts";
-import type { ClaimedMessage, MessageWriter, NewMessage } from "../spool/spool.ts";
+import type { ClaimedMessage, NewMessage } from "../spool/spool.ts";
 import type { CommitHealth } from "./commit-health.ts";
 import { type ContentAdditions, type ContentChecks, contentChecks } from "./content-checks.ts";
 import { faultRefusal, type Refused, spoolRefusal } from "./content-refusals.ts";
@@ -28,29 +29,7 @@ import { newMessage } from "./new-message.ts";
 import type { Letter, WithLetter } from "./letter.ts";
 import type { ClientOrigin, Origin } from "./origin.ts";
 import type { IntakeServices, IntakeSettings } from "./services.ts";
-
-/** Where a submission stands. Only {@link Submission.#become} changes it, and only along {@link leadsTo}. */
-type SubmissionState =
-  | { readonly kind: "receiving"; readonly content: IncomingContent; readonly writer: MessageWriter }
-  /** The content is complete; DNS, keys and directories may owe an answer. */
-  | { readonly kind: "checking"; readonly content: IncomingContent; readonly writer: MessageWriter }
-  /** The spool has the message and has not said yet whether it is durable. */
-  | { readonly kind: "committing" }
-  | { readonly kind: "accepted" }
-  | { readonly kind: "refused" }
-  | { readonly kind: "abandoned" };
-
-type Checking = Extract<SubmissionState, { readonly kind: "checking" }>;
-
-const leadsTo: Readonly<Record<SubmissionState["kind"], readonly SubmissionState["kind"][]>> = {
-  receiving: ["checking", "refused", "abandoned"],
-  checking: ["committing", "refused", "abandoned"],
-  // From here on the spool decides: the message is no longer ours to take back.
-  committing: ["accepted", "refused"],
-  accepted: [],
-  refused: [],
-  abandoned: [],
-};
+import { type Checking, type SubmissionRows, type SubmissionState, submissionTransitions } from "./submission-state.ts";
 
 /** What the protocol found out about the content by its end. */
 export interface ContentEnd {
@@ -96,7 +75,7 @@ export class Submission {
   /** Absent: we made the message ourselves. */
   readonly #client: ClientOrigin | undefined;
   readonly #checks: ContentChecks | undefined;
-  #state: SubmissionState;
+  readonly #machine: StateMachine<SubmissionState, SubmissionRows>;
 
   constructor(parts: SubmissionParts) {
     const { services, settings, origin, envelope } = parts;
@@ -120,7 +99,11 @@ export class Submission {
       ...(edit === undefined ? undefined : { edit }),
       ...(checks === undefined ? undefined : { checks }),
     });
-    this.#state = { kind: "receiving", content, writer };
+    this.#machine = new StateMachine<SubmissionState, SubmissionRows>(
+      submissionTransitions,
+      { kind: "receiving", content, writer },
+      (before) => this.#free(before),
+    );
   }
 
   /**
@@ -128,7 +111,7 @@ export class Submission {
    * pushed all the same is passed over.
    */
   push(slices: readonly Uint8Array[]): Refused | Promise<Refused | undefined> | undefined {
-    const state = this.#state;
+    const state = this.#machine.state;
     if (state.kind !== "receiving") return undefined;
     const result = state.content.push(slices);
     if (result === undefined) return undefined;
@@ -142,13 +125,13 @@ export class Submission {
   /** After the last slice: checks, signs, commits. Resolves to acceptance only when the message is durable. */
   finish(end: ContentEnd = {}): SubmissionOutcome | Promise<SubmissionOutcome> {
     const { settings, envelope } = this.#parts;
-    const state = this.#state;
+    const state = this.#machine.state;
     if (state.kind !== "receiving") return undefined;
     const { content, writer } = state;
     const finished = content.finish(end.firstBareCr);
     if (typeof finished === "string") return this.#refuse(faultRefusal(finished, content.faultPlace), "content-form");
     const checking = { kind: "checking", content, writer } as const;
-    this.#become(checking);
+    this.#machine.change("received", checking);
     const { header, findings, mboxLineDropped } = finished;
     const declaredBinary = envelope.parameters.body === "BINARYMIME";
     const facts = buildFacts({ header, findings, declaredBinary, hostName: settings.hostname });
@@ -162,20 +145,16 @@ export class Submission {
 
   /** Nobody waits for it any more. Does nothing once it is committing. */
   abandon(): void {
-    this.#become({ kind: "abandoned" });
+    this.#machine.change("abandon", { kind: "abandoned" });
   }
 
-  /** Changes the state, with what a change always means. false: the present state does not lead there. */
-  #become(next: SubmissionState): boolean {
-    const before = this.#state;
-    if (!leadsTo[before.kind].includes(next.kind)) return false;
-    this.#state = next;
-    if (leadsTo[next.kind].length > 0) return true;
+  /** After each change: what the message held is freed when this is the end of it. */
+  #free(before: SubmissionState): void {
+    if (!this.#machine.isOver) return;
     if ("writer" in before) {
       before.writer.abort().catch((error: unknown) => this.#logSpoolFailure(error));
     }
     this.#client?.memory.release();
-    return true;
   }
 
   /** Policies have nothing to say about what we made ourselves. */
@@ -188,7 +167,10 @@ export class Submission {
       ...{ header, message: facts, sender, targets: envelope.recipients, hopLimit: settings.hopLimit },
       submits: client.trust === "submitter",
     };
-    return services.policy.ask(moment, asked, { log: client.log, isGone: () => this.#state.kind !== "checking" });
+    return services.policy.ask(moment, asked, {
+      log: client.log,
+      isGone: () => this.#machine.state.kind !== "checking",
+    });
   }
 
   #told({ client, development }: ClientOrigin): DataFacts {
@@ -199,12 +181,12 @@ export class Submission {
 
   /** Accepted, refused or given up meanwhile: nothing more is to be done, and nobody waits for it. */
   get #isOver(): boolean {
-    return leadsTo[this.#state.kind].length === 0;
+    return this.#machine.isOver;
   }
 
   /** `rule`: of what no stage has refused, and logged. */
   #refuse(refusal: Refused, rule?: string): Refused | undefined {
-    if (!this.#become({ kind: "refused" })) return undefined;
+    if (!this.#machine.change("refuse", { kind: "refused" })) return undefined;
     if (rule !== undefined && this.#client !== undefined) {
       this.#parts.services.policy.refused(this.#told(this.#client), rule, refusal, this.#client);
     }
@@ -291,7 +273,7 @@ export class Submission {
     try {
       if (content.pendingWrite !== undefined) await content.pendingWrite;
       const claim = await admission.claimTerms(message.recipients.map(({ domain }) => domain));
-      if (!this.#become({ kind: "committing" })) return undefined;
+      if (!this.#machine.change("commit", { kind: "committing" })) return undefined;
       events = [own?.event ?? { ...event, at: clock.now(), size: writer.size }];
       ({ claimed } = await writer.commit(message, {
         events,
@@ -299,11 +281,11 @@ export class Submission {
         ...(own?.records === undefined ? undefined : { records: own.records }),
       }));
     } catch (error) {
-      if (this.#state.kind === "committing") health.failed(error);
+      if (this.#machine.state.kind === "committing") health.failed(error);
       return this.#refuseForSpool(error);
     }
     health.succeeded();
-    this.#become({ kind: "accepted" });
+    this.#machine.change("durable", { kind: "accepted" });
     if (this.#client !== undefined) logHistory(this.#client.log, message, events);
     const report = await this.#storeExpandedReport(message, header);
     const handOver = () => {
