@@ -67,7 +67,8 @@ export function checkFalseExpiry({ machine, faults, numbers }: WorldView): reado
 }
 
 /** What a scene promised for a letter came true, whatever the wall clock said meanwhile. */
-export function checkArrivals({ machine, stage, faults, workload }: WorldView, rows: Rows): readonly string[] {
+export function checkArrivals(view: WorldView, rows: Rows): readonly string[] {
+  const { machine, stage, faults, workload } = view;
   return stage.arrivals.flatMap(({ sent, byMs, unwarned = false }) => {
     const { outcome, letter, marker } = sent;
     if (outcome?.kind !== "accepted" || byMs > machine.clock.monotonicMs()) return [];
@@ -78,7 +79,7 @@ export function checkArrivals({ machine, stage, faults, workload }: WorldView, r
     const wasWarned = history.some((event) => event.kind === "report-queued" && event.action === "delayed");
     return letter.to.flatMap((path) => {
       const address = path.slice(1, path.indexOf(">"));
-      const receiver = stage.receivers.find(({ domain }) => address.endsWith(`@${domain}`));
+      const receiver = view.receivers.find(({ domain }) => address.endsWith(`@${domain}`));
       if (faults.troubled(sent.at - troubleMs, byMs, receiver)) return [];
       const own = until.filter(({ fields }) => fields["recipient"] === address);
       const hasArrived = own.some(({ name }) => name === "recipient-relayed" || name === "recipient-delivered");

@@ -8,7 +8,8 @@ const readyMs = 15_000;
 const troubleMs = 45 * 60_000;
 
 /** What a scene promised for a letter was kept, unless something else went wrong at that time. */
-export function checkPromises({ machine, stage, faults, workload }: WorldView, rows: Rows): readonly string[] {
+export function checkPromises(view: WorldView, rows: Rows): readonly string[] {
+  const { machine, stage, faults, workload } = view;
   const byId = new Map(rows.map((row) => [row.message.id, row]));
   return stage.promises.flatMap(({ sent: { marker, letter, outcome }, withinMs, despiteVerbs = false }) => {
     const row = outcome?.kind === "accepted" ? byId.get(outcome.id) : undefined;
@@ -22,7 +23,7 @@ export function checkPromises({ machine, stage, faults, workload }: WorldView, r
     );
     const isOver = machine.clock.now() > receivedAt + withinMs;
     if (late === undefined || !isOver) return [];
-    if (faults.troubled(receivedAt - troubleMs, receivedAt + withinMs, receiverOf(stage.receivers, late.domain)))
+    if (faults.troubled(receivedAt - troubleMs, receivedAt + withinMs, receiverOf(view.receivers, late.domain)))
       return [];
     const times = despiteVerbs ? workload.verbs.map(({ from }) => from) : workload.operations;
     if (times.some((at) => at >= receivedAt && at <= receivedAt + withinMs)) return [];
