@@ -4,6 +4,9 @@ import type { Rows, WorldView } from "./world-view.ts";
 import type { Copy } from "./receivers.ts";
 import { localUsers } from "./world.ts";
 
+/** So long after it gave away the content an attempt has ended. */
+const longestAttemptMs = 6 * 3_600_000;
+
 /** 250 means safe: every recipient that was taken is there, once. */
 export function checkNothingLost({ workload }: WorldView, rows: Rows): readonly string[] {
   const problems: string[] = [];
@@ -89,11 +92,13 @@ export function checkCopies({ machine, receivers, faults, numbers }: WorldView, 
     for (const [key, same] of Map.groupBy(copies, ({ id, recipient }) => `${id} ${recipient}`)) {
       if (same.some(({ whole }) => !whole)) problems.push(`${domain} was given ${key} with another body`);
       // Each copy has an attempt that is told of; of one that a crash ended nobody tells, of one whose lease ended the log.
-      const [{ id } = { id: "" }] = same;
+      const [{ id, at: began } = { id: "", at: 0 }] = same;
       const lost = machine.events.filter(
         ({ name, fields }) => name === "claim-lost" && fields["message"] === id,
       ).length;
-      const tried = (attempts.get(key) ?? 0) + machine.deaths.length + lost + forgot;
+      const latest = (same.at(-1)?.at ?? began) + longestAttemptMs;
+      const deaths = machine.lives.filter(({ to }) => to >= began && to <= latest).length;
+      const tried = (attempts.get(key) ?? 0) + deaths + lost + forgot;
       if (same.length > tried) problems.push(`${domain} was given ${key} ${same.length} times in ${tried} attempts`);
       const sure = same.filter(({ answer, repeated }) => /^2\d\d/.test(answer) && !repeated);
       for (const [number, { at }] of sure.entries()) {

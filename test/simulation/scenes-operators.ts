@@ -78,6 +78,27 @@ export const powerLossInMailbox: Scene = {
   },
 };
 
+/**
+ * Much mail waits for a host that is down, and a person wants it tried, again and again: each time one delivery finds out
+ * whether the host is back, and when it is, all the mail goes out.
+ */
+export const wokenTooEarly: Scene = {
+  name: "a site whose rest a person ends too early",
+  numbers: { deliveries: 500, deliveriesPerSite: 5, ready: 2_000, flooded: false, expireMs: 36 * 60 * minuteMs },
+  play: async (stage) => {
+    const { chance, machine } = stage;
+    const { address, domain } = await stage.host("woken.test", "ordinary");
+    stage.at(-1_000, () => machine.network.cut(address));
+    const backAtMs = chance.between(12, 20) * minuteMs;
+    for (let index = 0; index < 20; index++) {
+      const errand = { from: "lists@d0.test", to: [`user${index}@${domain}`] };
+      stage.arrives(backAtMs + 10 * minuteMs, index * 500, errand);
+    }
+    for (const atMs of [4 * minuteMs, 8 * minuteMs, backAtMs + minuteMs]) stage.operate(atMs, "retry", domain);
+    stage.at(backAtMs, () => machine.network.join(address));
+  },
+};
+
 /** The content of letters that wait is lost. An operator puts it back from a backup, and releases what was held. */
 export const contentLost: Scene = {
   name: "content that is lost",

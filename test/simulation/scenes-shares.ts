@@ -124,6 +124,19 @@ export const steadySender: Scene = {
   },
 };
 
+/** Again and again more comes at once than memory has room for; the rest follows as room is made, with nothing else due. */
+export const beyondMemory: Scene = {
+  name: "more fresh mail than memory has room for",
+  numbers: { deliveries: 500, deliveriesPerSite: 5, ready: 20, flooded: false },
+  play: async (stage) => {
+    await stage.host("provider.test", "leisurely");
+    for (let index = 0; index < 120; index++) {
+      const atMs = Math.floor(index / 30) * 6 * minuteMs + (index % 30) * 100;
+      stage.promise(4 * minuteMs, atMs, { from: "lists@d0.test", to: [`user${index}@provider.test`] });
+    }
+  },
+};
+
 /** A mailing of which most waits on the disk, and others who write to the same site while it still comes. */
 export const mailingOnDisk: Scene = {
   name: "a mailing larger than the memory",

@@ -48,6 +48,18 @@ export const sevenBit: Scene = {
   },
 };
 
+/** A server that takes content and never says so, on connections that were kept: each attempt gives it one copy. */
+export const lostReplies: Scene = {
+  name: "replies to content that are lost",
+  numbers: { deliveries: 500, deliveriesPerSite: 2, ready: 2_000, flooded: false, keepIdleMs: 30_000 },
+  play: async (stage) => {
+    const { domain } = await stage.host("forgetful.test", "loses-replies");
+    for (let index = 0; index < 30; index++) {
+      stage.send(index * 3_000, { from: "lists@d0.test", to: [`user${index}@${domain}`] });
+    }
+  },
+};
+
 /** Messages of which each breaks its connection, first; then a provider's ordinary mail, which is not held up by them. */
 export const poison: Scene = {
   name: "poison messages",

@@ -1,12 +1,13 @@
 /**
- * Scenes: worlds that are made for one kind of trouble, which chance would bring about too seldom. Two seeds in
- * three have one of them, in turn. Some of the seed's faults go on beside it.
+ * Scenes: worlds that are made for one kind of trouble, which chance would bring about too seldom. Seven seeds in
+ * ten have one of them, in turn. Some of the seed's faults go on beside it.
  */
 import type { Chance } from "./chance.ts";
 import type { Fault } from "./fault-plan.ts";
 import { automaticMail, autoResponders, loopsHeld } from "./scenes-automatic.ts";
-import { backupLacks, poison, sevenBit } from "./scenes-sites.ts";
+import { backupLacks, lostReplies, poison, sevenBit } from "./scenes-sites.ts";
 import {
+  beyondMemory,
   mailingOnDisk,
   manyNames,
   manyReports,
@@ -15,7 +16,14 @@ import {
   steadySender,
   twoSenders,
 } from "./scenes-shares.ts";
-import { bareLineFeeds, contentLost, powerLossInMailbox, refusedVerbs, staleLeases } from "./scenes-operators.ts";
+import {
+  bareLineFeeds,
+  contentLost,
+  powerLossInMailbox,
+  refusedVerbs,
+  staleLeases,
+  wokenTooEarly,
+} from "./scenes-operators.ts";
 import { clockBack, clockForwardAndBack, endsAtRest } from "./scenes-clocks.ts";
 import type { Scene } from "./stage.ts";
 
@@ -44,9 +52,13 @@ const laterScenes: readonly Scene[] = [endsAtRest, clockForwardAndBack, clockBac
 /** So have these, one in thirty-two. */
 const rareScenes: readonly Scene[] = [steadySender, powerLossInMailbox];
 
+/** And these, two in thirty-two. */
+const newestScenes: readonly Scene[] = [lostReplies, wokenTooEarly, beyondMemory];
+
 export function sceneOf(seed: number): Scene | undefined {
   if (seed % 2 === 0) return scenes[(seed / 2) % scenes.length];
   if (seed % 32 === 3) return rareScenes[((seed - 3) / 32) % rareScenes.length];
+  if (seed % 32 === 7 || seed % 32 === 15) return newestScenes[Math.floor(seed / 16) % newestScenes.length];
   return seed % 8 === 1 ? laterScenes[((seed - 1) / 8) % laterScenes.length] : undefined;
 }
 
