@@ -38,12 +38,16 @@ const rank = new Map(rows.flatMap((folders, row) => folders.map((folder) => [fol
 const rootFiles: ReadonlySet<string> = new Set(["main.ts", "index.ts"]);
 /** They give the real ports to everything else. */
 const compositionRoots: ReadonlySet<string> = new Set(["(root)", "embedding", "server"]);
-/** What `node/` may see: interfaces and what is below them, and the types of `config`. */
+/**
+ * What `node/` may see: interfaces and what is below them, the types of `config`, and `dane`, since whether a certificate
+ * fits is asked in the middle of a handshake.
+ */
 const seenByNode = new Set([
   "node",
   "spool",
   "ports",
   "config",
+  "dane",
   "events",
   "dsn",
   "smtp",

@@ -15,7 +15,7 @@ import testSummary from "./test-summary.ts";
 const documentPath = "docs/rfc.md";
 const [begin, end] = ["<!-- conformance: begin -->", "<!-- conformance: end -->"];
 /** What goes into the document; the other sets are printed only. */
-const documented = /^(?:spf|dkim|arc|dmarc)\//;
+const documented = /^(?:spf|dkim|arc|dmarc|dane|mta-sts)\//;
 
 if (conformancePath() === undefined) {
   console.log("conformance: skipped: no data; docs/testing.md tells how to get it");

@@ -42,6 +42,9 @@ export const vectorSets = [
   "headers/authentication-results",
   "tls-rpt/records",
   "tls-rpt/reports",
+  "dane/tlsa-chains",
+  "dane/smtp-decisions",
+  "dane/tlsa-text",
 ] as const;
 export type VectorSet = (typeof vectorSets)[number];
 
@@ -95,6 +98,9 @@ export const deviations: { readonly [S in VectorSet]?: Readonly<Record<string, s
   "dmarc/evaluation": {
     "multiple-records-no-inherit":
       "RFC 9989 §4.10 step 2: several records at a name are all discarded, and the walk goes on (the case is of RFC 7489)",
+  },
+  "dane/tlsa-chains": {
+    "dane-054": "RFC 7672 §3.1.1, §3.2.1: with DANE-EE the names of a certificate are not checked for SMTP",
   },
   "dmarc/from-domain": {
     "<<<><joe@joe.com>>>": "RFC 9989 §4.4: a malformed From aligns with nothing",

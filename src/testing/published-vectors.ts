@@ -200,6 +200,21 @@ export const publishedSets: Readonly<Record<VectorSet, PublishedSet>> = {
     cases: 6,
     sha256: "6008bd023d94b575704925fc7792c78051a719bd4b5d46a65cfb680216dc2ce9",
   },
+  "dane/tlsa-chains": {
+    path: "dane/tlsa-chains.json",
+    cases: 37,
+    sha256: "6fac0c677295a39f97f357eaf598baef15f7d5d5a3ae08e6b419b8b5e60ee27b",
+  },
+  "dane/smtp-decisions": {
+    path: "dane/smtp-decisions.json",
+    cases: 16,
+    sha256: "9ce6ece7ae7e2f72709d547b39af99f65aea2458b619cb7cf86c490275880b7f",
+  },
+  "dane/tlsa-text": {
+    path: "dane/tlsa-text.json",
+    cases: 8,
+    sha256: "6be8fc9702c9ff18e47ba8991a79684ea14307f84cbbc82c5831831f2dd1fd52",
+  },
 };
 
 /** The number of cases when the set at hand is the published one; otherwise undefined. */

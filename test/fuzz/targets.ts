@@ -14,6 +14,7 @@ import { reportTargets } from "./targets/report-targets.ts";
 import { serverTargets } from "./targets/server-targets.ts";
 import { spfTargets } from "./targets/spf-targets.ts";
 import { textTargets } from "./targets/text-targets.ts";
+import { transportPolicyTargets } from "./targets/transport-policy-targets.ts";
 
 export const targets: readonly FuzzTarget[] = [
   ...serverTargets,
@@ -30,4 +31,5 @@ export const targets: readonly FuzzTarget[] = [
   ...spfTargets,
   ...textTargets,
   ...fileTargets,
+  ...transportPolicyTargets,
 ];

@@ -2,8 +2,8 @@
  * DANE for SMTP (RFC 7672): TLSA records of the mail hosts, and whether they and the way to them are signed. Whether they
  * fit the certificate in use only a connection could tell.
  */
-import { Buffer } from "node:buffer";
-import type { Resolver, TlsaRecord } from "../../ports/resolver.ts";
+import { formatTlsa, tlsaFaultOf } from "../../dane/tlsa-record.ts";
+import type { Resolver } from "../../ports/resolver.ts";
 import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
 import type { MxCheck } from "./mx.ts";
 
@@ -41,7 +41,7 @@ async function checkHost(host: string, resolver: Resolver, findings: Findings): 
   }
   if (answer.kind !== "records") return false;
   findings.found(name, "TLSA", ...answer.records.map(formatTlsa));
-  const wrong = answer.records.map(wrongIn);
+  const wrong = answer.records.map(tlsaFaultOf);
   const usable = wrong.filter((problem) => problem === undefined).length;
   const [problem] = wrong.filter((text) => text !== undefined);
   if (usable === 0) findings.red(`No TLSA record of ${host} can be used: ${problem ?? ""}`);
@@ -50,19 +50,4 @@ async function checkHost(host: string, resolver: Resolver, findings: Findings): 
   else if (problem !== undefined) findings.yellow(`A TLSA record of ${host} cannot be used: ${problem}`);
   else findings.green(`${host} has signed TLSA records (${usable})`);
   return true;
-}
-
-function wrongIn({ usage, selector, matching, data }: TlsaRecord): string | undefined {
-  // RFC 7672 §3.1.3: PKIX-TA(0) and PKIX-EE(1) are not for SMTP.
-  if (usage !== 2 && usage !== 3) return `usage ${usage} is not for mail; DANE-EE(3) is the usual one`;
-  if (selector > 1) return `selector ${selector} is not known`;
-  if (matching > 2) return `matching type ${matching} is not known`;
-  const octets = [undefined, 32, 64][matching];
-  if (octets !== undefined && data.length !== octets)
-    return `its digest has ${data.length} octets in place of ${octets}`;
-  return data.length === 0 ? "it has no data" : undefined;
-}
-
-function formatTlsa({ usage, selector, matching, data }: TlsaRecord): string {
-  return `${usage} ${selector} ${matching} ${Buffer.from(data).toString("hex")}`;
 }
