@@ -29,7 +29,8 @@ const rows: readonly (readonly string[])[] = [
   ["ports"],
   ["events"],
   ["dsn"],
-  ["smtp", "message", "sasl"],
+  ["smtp", "message"],
+  ["sasl"],
   ["address"],
   ["lib"],
 ];

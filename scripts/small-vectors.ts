@@ -120,6 +120,20 @@ export function smallVectors(signed: Buffer): SmallVectors {
       { mechanism: "X-OURS", valid: true, notes: "" },
     ],
     "sasl/saslprep.json": [{ input: "ann", output: "ann" }],
+    "sasl/scram.json": [
+      {
+        id: "no channel binding data",
+        digest: "SHA-256",
+        user: "ann",
+        pass: "pw",
+        salt64: "c2FsdA==",
+        iters: 4096,
+        clientNonce: "a",
+        serverNonce: "b",
+        valid: false,
+        steps: ["p=tls-exporter,,n=ann,r=a", "r=ab,s=c2FsdA==,i=4096", "c=biws,r=ab,p=AAAA", "v=AAAA", ""],
+      },
+    ],
     "smtp/commands.json": { cases: [{ state: "greeted", line: "NOOP", expect: "250" }] },
     "smtp/sessions.json": {
       cases: [{ id: "quit", steps: [{ expect: "220" }, { send: "QUIT\r\n" }, { expect: "221" }] }],
@@ -164,6 +178,7 @@ export function smallVectors(signed: Buffer): SmallVectors {
       "mime/messages": [1, 0, 0, 0],
       "sasl/mechanisms": [1, 0, 1, 0],
       "sasl/saslprep": [1, 0, 0, 0],
+      "sasl/scram": [1, 0, 0, 0],
       "smtp/commands": [1, 0, 0, 0],
       "smtp/sessions": [1, 0, 0, 0],
       "smtp/data-transparency, receiving": [1, 0, 1, 0],

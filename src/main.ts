@@ -5,7 +5,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { makeVerifier } from "./accounts/user-administration.ts";
+import { makeScramVerifier, makeVerifier } from "./accounts/user-administration.ts";
 import { usableControlSocket } from "./cli/control-socket.ts";
 import type { CliContext, ServerApi, ServerTarget, TextInput, TextOutput } from "./cli/context.ts";
 import { CliError, ExitCode } from "./cli/exit-code.ts";
@@ -76,7 +76,8 @@ const context: CliContext = {
   importModule: async (file) =>
     (await import(`${pathToFileURL(file).href}?${modulesLoaded++}`)) as Record<string, unknown>,
   judgeCertificate,
-  makeVerifier: (password) => makeVerifier(password, crypto),
+  makeVerifier: (password, kind) =>
+    kind === "scram" ? makeScramVerifier(password, "sha256", { crypto, random }) : makeVerifier(password, crypto),
   serverApi,
   downgradeSpool: async (dataDir, target) =>
     onIdleSpool(
@@ -243,7 +244,8 @@ async function serverApi(target: ServerTarget): Promise<ServerApi> {
   becomeOwnerOf(dataDir);
   const lock = lockOrExplain(dataDir);
   const spool = await openSpoolOrExplain({ directory: dataDir, clock, files, log });
-  return openOfflineApi(target, { spool, lock, files, clock, crypto, log, version, reading: openReadingThread() });
+  const reading = openReadingThread();
+  return openOfflineApi(target, { spool, lock, files, clock, crypto, random, log, version, reading });
 }
 
 /** What root writes in a data directory of the server's user would be unusable for that server. */

@@ -7,6 +7,8 @@
  * once, because two of these questions are asked for every message.
  */
 import type { Mailbox } from "../address/mailbox.ts";
+import type { ScramDigest, ScramVerifier } from "../sasl/scram-verifier.ts";
+import type { PasswordClaim, ProofClaim, TokenClaim } from "../sasl/server-mechanism.ts";
 
 /** Where one accepted address leads. */
 export interface Target {
@@ -44,11 +46,14 @@ export type Resolution =
   | { readonly kind: "not-local" };
 
 /** A login as a mechanism hands it over. */
-export interface LoginClaim {
-  readonly username: string;
-  readonly password: string;
-  /** Whom to act as; "" means the user. */
-  readonly authorizationId: string;
+export type LoginClaim = PasswordClaim | ProofClaim | TokenClaim;
+
+/** With what users can sign in at all; it decides which mechanisms are offered. */
+export interface SignInMeans {
+  /** Digests for which every user with a password has a SCRAM verifier, and there is such a user. */
+  readonly verifiers: ReadonlySet<ScramDigest>;
+  /** Somebody checks OAuth tokens. */
+  readonly tokens: boolean;
 }
 
 export type LoginResult =
@@ -57,7 +62,7 @@ export type LoginResult =
   /** `reason` is for the log only: the client must not learn whether the user exists. */
   | {
       readonly kind: "refused";
-      readonly reason: "unknown-user" | "wrong-password" | "prohibited-characters" | "other-identity";
+      readonly reason: "unknown-user" | "wrong-password" | "wrong-token" | "prohibited-characters" | "other-identity";
     }
   | { readonly kind: "throttled"; readonly retryAfterMs: number }
   /** The check could not be made; nothing is said about the password. */
@@ -68,6 +73,12 @@ export interface AccountDirectory {
   resolve(mailbox: Mailbox, ourAddress?: string): Resolution | Promise<Resolution>;
   /** Whether mail may be sent in the name of `mailbox`: the user's own address, `+tag`, and what leads to it. */
   mayUse(login: string, mailbox: Mailbox): boolean | Promise<boolean>;
+  signInMeans(): SignInMeans;
+  /**
+   * SCRAM verifiers of a user, at least one, which share salt and iterations. For a user who has none or does not exist
+   * it is made up, always the same for one name (RFC 5802 §9).
+   */
+  verifiersOf(username: string, digest: ScramDigest): readonly ScramVerifier[] | Promise<readonly ScramVerifier[]>;
   /** Never rejects. Takes the same time for users who do not exist. */
   authenticate(claim: LoginClaim, clientAddress: string): Promise<LoginResult>;
 }

@@ -8,6 +8,7 @@ import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { Accounts } from "./accounts.ts";
+import { digestBytes } from "../sasl/scram-verifier.ts";
 import { AnyAccounts } from "./any-accounts.ts";
 import { entriesMax, FailureTable } from "./failure-table.ts";
 import { KnownNetworks } from "./known-networks.ts";
@@ -52,7 +53,7 @@ class CountingCrypto implements PasswordCrypto {
   }
   async deriveKey(password: string, { digest, iterations, salt }: KeyDerivation): Promise<Uint8Array> {
     this.work.push(`pbkdf2 ${digest} ${iterations}`);
-    return pbkdf2Sync(password, salt, iterations, digest === "sha1" ? 20 : 32, digest);
+    return pbkdf2Sync(password, salt, iterations, digestBytes(digest), digest);
   }
 }
 
@@ -71,7 +72,8 @@ function path(text: string): Mailbox {
   return parsed.path;
 }
 
-const login = (username: string, password: string, authorizationId = "") => ({ username, password, authorizationId });
+const login = (username: string, password: string, authorizationId = "") =>
+  ({ kind: "password", username, password, authorizationId }) as const;
 
 test("SMTP-005: users are found in any letter case, and their addresses keep it", async () => {
   const { accounts } = await open();
@@ -489,7 +491,7 @@ test("AUTH-011: a password check that cannot be made says nothing about the pass
 
 test("users made by the command can log in and receive after a reload; those of the file are read-only to it", async () => {
   const { accounts, clock, crypto, store, settings: declared } = await open();
-  const users = new UserAdministration({ settings: declared, store, crypto, clock });
+  const users = new UserAdministration({ settings: declared, store, crypto, clock, random: new SeededRandom(2) });
   await users.add("Eve@example.org", "first");
   await accounts.reload();
   assert.equal(accounts.resolve(path("eve@example.org")).kind, "local");
@@ -548,7 +550,10 @@ test("users that are reread while the settings change do not bring the former se
 test("a user who is made while a reload is prepared is still there when it is applied", async () => {
   const { accounts, clock, crypto, store, settings: declared } = await open();
   const apply = await accounts.prepare({ ...declared, aliases: [] });
-  await new UserAdministration({ settings: declared, store, crypto, clock }).add("eve@example.org", "first");
+  await new UserAdministration({ settings: declared, store, crypto, clock, random: new SeededRandom(2) }).add(
+    "eve@example.org",
+    "first",
+  );
   await accounts.reload();
   apply();
   assert.equal(accounts.resolve(path("eve@example.org")).kind, "local");

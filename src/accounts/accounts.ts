@@ -10,12 +10,16 @@ import type { Clock } from "../ports/clock.ts";
 import type { PasswordCrypto } from "../ports/crypto.ts";
 import type { Random } from "../ports/random.ts";
 import { prepareString } from "../sasl/string-preparation.ts";
-import type { AccountDirectory, LoginClaim, LoginResult, Resolution } from "./account-directory.ts";
-import { type AccountProblem, AccountTable } from "./account-table.ts";
+import type { PasswordClaim, ProofClaim } from "../sasl/server-mechanism.ts";
+import type { ScramDigest, ScramVerifier } from "../sasl/scram-verifier.ts";
+import type { AccountDirectory, LoginClaim, LoginResult, Resolution, SignInMeans } from "./account-directory.ts";
+import { type AccountProblem, AccountTable, type User } from "./account-table.ts";
 import { clientNetwork } from "./client-network.ts";
 import { PasswordCheck } from "./password-check.ts";
+import { ScramVerifiers } from "./scram-verifiers.ts";
 import type { AccountSettings } from "./settings.ts";
 import { MemorySignInLimits, type SignInLimits, type SignInOutcome } from "./sign-in-limits.ts";
+import type { TokenCheck } from "./token-check.ts";
 import type { StoredUser, UserStore } from "./user-store.ts";
 
 /** Who is local, as data that may cross to another thread: equal ones make equal tables. Each change makes a new one. */
@@ -34,19 +38,27 @@ export interface AccountsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly signInLimits?: SignInLimits;
+  /** Absent: nobody signs in by token. */
+  readonly tokens?: TokenCheck;
 }
 
 export class Accounts implements AccountDirectory {
   readonly #options: AccountsOptions;
   readonly #passwords: PasswordCheck;
+  readonly #scram: ScramVerifiers;
   readonly #signInLimits: SignInLimits;
   readonly #reloads = new InTurn();
   #snapshot: AccountSnapshot;
   #table: AccountTable;
 
-  private constructor(options: AccountsOptions, passwords: PasswordCheck, users: readonly StoredUser[]) {
+  private constructor(
+    options: AccountsOptions,
+    checks: { readonly passwords: PasswordCheck; readonly scram: ScramVerifiers },
+    users: readonly StoredUser[],
+  ) {
     this.#options = options;
-    this.#passwords = passwords;
+    this.#passwords = checks.passwords;
+    this.#scram = checks.scram;
     this.#signInLimits = options.signInLimits ?? new MemorySignInLimits();
     this.#snapshot = { version: 1, settings: options.settings, users };
     this.#table = new AccountTable(this.#snapshot);
@@ -55,7 +67,8 @@ export class Accounts implements AccountDirectory {
 
   static async open(options: AccountsOptions): Promise<Accounts> {
     const passwords = await PasswordCheck.open(options);
-    return new Accounts(options, passwords, await options.store.list());
+    const scram = new ScramVerifiers(await options.store.decoyKey(options.random));
+    return new Accounts(options, { passwords, scram }, await options.store.list());
   }
 
   /** Takes users that `posthaste user` changed, whole and at once. */
@@ -106,9 +119,20 @@ export class Accounts implements AccountDirectory {
     return key !== undefined && resolution.kind === "local" && resolution.targets.some(({ user }) => user === key);
   }
 
+  signInMeans(): SignInMeans {
+    return { verifiers: this.#table.scramDigests, tokens: this.#options.tokens !== undefined };
+  }
+
+  verifiersOf(username: string, digest: ScramDigest): readonly ScramVerifier[] {
+    const prepared = prepareString(username);
+    const key = prepared === undefined ? username : (keyOfUsername(prepared) ?? prepared);
+    return this.#scram.for(key, digest, this.#table.user(key)?.scram ?? []);
+  }
+
   async authenticate(claim: LoginClaim, clientAddress: string): Promise<LoginResult> {
+    if (claim.kind === "token") return await this.#checkToken(claim.token, claim.authorizationId);
     const username = prepareString(claim.username);
-    const password = prepareString(claim.password);
+    const password = claim.kind === "proof" ? "" : prepareString(claim.password);
     if (username === undefined || password === undefined) return { kind: "refused", reason: "prohibited-characters" };
     // A name that can be no address is counted and checked like any other.
     const key = keyOfUsername(username) ?? username;
@@ -119,7 +143,7 @@ export class Accounts implements AccountDirectory {
     if (start.kind === "wait") return { kind: "throttled", retryAfterMs: start.waitMs };
     try {
       const user = this.#table.user(key);
-      const matches = await this.#passwords.matches(password, user?.passwords ?? []);
+      const matches = await this.#matches({ ...claim, password }, user);
       if (matches === "busy") return { kind: "unavailable", reason: "too many password checks are waiting" };
       outcome = "failed";
       if (user === undefined) return { kind: "refused", reason: "unknown-user" };
@@ -132,6 +156,29 @@ export class Accounts implements AccountDirectory {
     } finally {
       await start.end(outcome, clock.monotonicMs());
     }
+  }
+
+  async #matches(
+    claim: (ProofClaim | PasswordClaim) & { readonly password: string },
+    user: User | undefined,
+  ): Promise<boolean | "busy"> {
+    if (claim.kind === "password") return await this.#passwords.matches(claim.password, user?.passwords ?? []);
+    const proven = claim.verifier;
+    // The password may have been changed since the exchange began.
+    return proven !== undefined && (user?.scram.some(({ storedKey }) => same(storedKey, proven.storedKey)) ?? false);
+  }
+
+  async #checkToken(token: string, authorizationId: string): Promise<LoginResult> {
+    const { tokens } = this.#options;
+    if (tokens === undefined) return { kind: "unavailable", reason: "nobody checks tokens" };
+    const result = await tokens.check(token);
+    if (result.kind === "unavailable") return result;
+    const key = result.kind === "valid" ? keyOfUsername(result.username) : undefined;
+    if (key === undefined) return { kind: "refused", reason: "wrong-token" };
+    const user = this.#table.user(key);
+    if (user === undefined) return { kind: "refused", reason: "unknown-user" };
+    if (!this.#mayActAs(key, authorizationId)) return { kind: "refused", reason: "other-identity" };
+    return { kind: "accepted", login: user.address };
   }
 
   /** RFC 4616 §2: nobody acts as somebody else; naming oneself twice is fine. */
@@ -150,6 +197,10 @@ export class Accounts implements AccountDirectory {
   #expectPasswords(): void {
     this.#passwords.expectPasswords(this.#table.users.map(({ passwords }) => passwords));
   }
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.from(a).equals(b);
 }
 
 /** A login name is an address; `undefined` when it cannot be one. */

@@ -5,7 +5,7 @@
 import { formatMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
-import type { AccountDirectory, LoginClaim, LoginResult, Resolution } from "./account-directory.ts";
+import type { AccountDirectory, LoginClaim, LoginResult, Resolution, SignInMeans } from "./account-directory.ts";
 
 export class AnyAccounts implements AccountDirectory {
   readonly #hostname: string;
@@ -28,7 +28,20 @@ export class AnyAccounts implements AccountDirectory {
     return true;
   }
 
+  /** Any password is right, so a proof of one cannot be checked: PLAIN and LOGIN are all there is. */
+  signInMeans(): SignInMeans {
+    return { verifiers: new Set(), tokens: false };
+  }
+
+  verifiersOf(): readonly never[] {
+    return [];
+  }
+
   authenticate(claim: LoginClaim): Promise<LoginResult> {
-    return Promise.resolve({ kind: "accepted", login: claim.username });
+    return Promise.resolve(
+      claim.kind === "password"
+        ? { kind: "accepted", login: claim.username }
+        : { kind: "unavailable", reason: "development knows passwords only" },
+    );
   }
 }

@@ -42,7 +42,7 @@ export const userSettings = z
       .union([secret(), z.array(secret()).max(8)])
       .optional()
       .describe(
-        "A hash that `posthaste user hash` prints (argon2id in PHC form), or a SCRAM verifier, or a list of them (one for each device). Without it, the user cannot log in. Applies on reload.",
+        "A hash that `posthaste user hash` prints (argon2id in PHC form), a SCRAM verifier that `posthaste user hash --scram` prints, or a list of them. For one password that works with all mechanisms, list both. Without it, the user cannot log in by password. Applies on reload.",
       ),
   })
   .describe("A mailbox with a login.");
@@ -60,6 +60,31 @@ export const aliasSettings = z
   })
   .describe("An address whose mail goes to other addresses.");
 
+/** All that this server knows. SCRAM-SHA-1 is for clients that know no better, and off by default (RFC 7677 §1). */
+const mechanismNames = [
+  "EXTERNAL",
+  "SCRAM-SHA-256-PLUS",
+  "SCRAM-SHA-256",
+  "SCRAM-SHA-1-PLUS",
+  "SCRAM-SHA-1",
+  "PLAIN",
+  "LOGIN",
+] as const;
+
+export const defaultMechanisms = ["EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"] as const;
+
+export const signInSettings = z
+  .strictObject({
+    mechanisms: z
+      .array(z.enum(mechanismNames))
+      .max(mechanismNames.length)
+      .default([...defaultMechanisms])
+      .describe(
+        "The SASL mechanisms that clients may use; the server offers those that can succeed on a connection. Passwords made while a SCRAM mechanism is listed get a SCRAM verifier in addition to the argon2id hash; leave SCRAM out to keep only argon2id hashes. SCRAM is offered once every user with a password has a verifier. Applies on reload. (RFC 4954, RFC 5802, RFC 7677)",
+      ),
+  })
+  .describe("How users sign in.");
+
 export type DomainSettings = z.output<typeof domainSettings>;
 export type UserSettings = z.output<typeof userSettings>;
 export type AliasSettings = z.output<typeof aliasSettings>;
@@ -70,8 +95,18 @@ export interface AccountSettings {
   readonly domains: readonly DomainSettings[];
   readonly users: readonly UserSettings[];
   readonly aliases: readonly AliasSettings[];
+  /** Names in upper case; absent: the default. */
+  readonly mechanisms?: readonly string[] | undefined;
   /** Receives reports about our domains; it belongs to no user. */
   readonly reportAddress?: string | undefined;
   /** The sender of daily reports. Mail to it goes to postmaster unless it is a mailbox. */
   readonly reportSender?: string | undefined;
+}
+
+/** Digests for which a new password gets a SCRAM verifier. */
+export function scramDigestsOf({
+  mechanisms = defaultMechanisms,
+}: Pick<AccountSettings, "mechanisms">): readonly ("sha1" | "sha256")[] {
+  const has = (name: string) => mechanisms.some((mechanism) => mechanism.startsWith(name));
+  return [...(has("SCRAM-SHA-256") ? (["sha256"] as const) : []), ...(has("SCRAM-SHA-1") ? (["sha1"] as const) : [])];
 }

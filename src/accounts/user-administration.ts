@@ -6,11 +6,14 @@ import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { PasswordCrypto } from "../ports/crypto.ts";
+import type { Random } from "../ports/random.ts";
+import { formatScramVerifier, type ScramDigest, scramVerifierOf } from "../sasl/scram-verifier.ts";
 import { prepareString } from "../sasl/string-preparation.ts";
 import { withoutTag } from "./account-key.ts";
 import { AccountTable, type User } from "./account-table.ts";
-import type { AccountSettings } from "./settings.ts";
-import type { UserStore } from "./user-store.ts";
+import { scramIterations, scramSaltBytes } from "./scram-verifiers.ts";
+import { type AccountSettings, scramDigestsOf } from "./settings.ts";
+import type { StoredUser, UserStore } from "./user-store.ts";
 
 export type AccountErrorCode =
   | "invalid-address"
@@ -45,12 +48,20 @@ export class UserAdministration {
   readonly #store: UserStore;
   readonly #crypto: PasswordCrypto;
   readonly #clock: Clock;
+  readonly #random: Random;
 
-  constructor(options: { settings: AccountSettings; store: UserStore; crypto: PasswordCrypto; clock: Clock }) {
+  constructor(options: {
+    settings: AccountSettings;
+    store: UserStore;
+    crypto: PasswordCrypto;
+    clock: Clock;
+    random: Random;
+  }) {
     this.#settings = options.settings;
     this.#store = options.store;
     this.#crypto = options.crypto;
     this.#clock = options.clock;
+    this.#random = options.random;
   }
 
   /** Rejects with {@link AccountError}. */
@@ -66,13 +77,12 @@ export class UserAdministration {
       throw new AccountError("read-only", `${address} is declared in the configuration file`);
     }
     if ((await this.#store.get(key)) !== undefined) throw new AccountError("exists", `${address} exists already`);
-    const passwords = [await this.#hash(password)];
-    await this.#store.put(key, { address, passwords, createdAt: this.#clock.now() });
+    await this.#store.put(key, { address, ...(await this.#verifiers(password)), createdAt: this.#clock.now() });
   }
 
   async changePassword(address: string, password: string): Promise<void> {
     const { key, user } = await this.#stored(address);
-    await this.#store.put(key, { ...user, passwords: [await this.#hash(password)] });
+    await this.#store.put(key, { ...user, ...(await this.#verifiers(password)) });
   }
 
   async remove(address: string): Promise<void> {
@@ -102,13 +112,32 @@ export class UserAdministration {
     throw new AccountError("not-found", `there is no user ${address}`);
   }
 
-  #hash(password: string): Promise<string> {
-    return makeVerifier(password, this.#crypto);
+  async #verifiers(password: string): Promise<Pick<StoredUser, "passwords" | "scram">> {
+    const ports = { crypto: this.#crypto, random: this.#random };
+    const passwords = [await makeVerifier(password, this.#crypto)];
+    const scram: string[] = [];
+    for (const digest of scramDigestsOf(this.#settings)) scram.push(await makeScramVerifier(password, digest, ports));
+    return { passwords, scram };
   }
 }
 
-/** What is kept in place of a password. Rejects with {@link AccountError}. */
+/** What is kept in place of a password, for mechanisms that show it. Rejects with {@link AccountError}. */
 export async function makeVerifier(password: string, crypto: PasswordCrypto): Promise<string> {
+  return await crypto.hashPassword(checkedPassword(password));
+}
+
+/** What is kept in place of a password, for SCRAM with this digest. Rejects with {@link AccountError}. */
+export async function makeScramVerifier(
+  password: string,
+  digest: ScramDigest & ("sha1" | "sha256"),
+  { crypto, random }: { readonly crypto: PasswordCrypto; readonly random: Random },
+): Promise<string> {
+  const how = { digest, iterations: scramIterations, salt: random.bytes(scramSaltBytes) };
+  return formatScramVerifier(scramVerifierOf(await crypto.deriveKey(checkedPassword(password), how), how));
+}
+
+/** Prepared (RFC 4013). Throws {@link AccountError} for one that nobody could log in with. */
+function checkedPassword(password: string): string {
   const prepared = prepareString(password);
   if (prepared === undefined) {
     throw new AccountError("invalid-password", "the password is empty or has characters that cannot be typed");
@@ -116,7 +145,7 @@ export async function makeVerifier(password: string, crypto: PasswordCrypto): Pr
   if (Buffer.byteLength(prepared) > passwordBytesMax) {
     throw new AccountError("invalid-password", `the password is longer than ${passwordBytesMax} octets`);
   }
-  return await crypto.hashPassword(prepared);
+  return prepared;
 }
 
 function mailboxOf(address: string): Mailbox {

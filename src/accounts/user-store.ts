@@ -3,6 +3,7 @@
  * file; `user-administration.ts` sees to it that an address is in one place only.
  */
 import type { Instant } from "../lib/instant.ts";
+import type { Random } from "../ports/random.ts";
 import type { Spool } from "../spool/spool.ts";
 
 export interface StoredUser {
@@ -10,6 +11,8 @@ export interface StoredUser {
   readonly address: string;
   /** argon2id in PHC form, or SCRAM verifiers. */
   readonly passwords: readonly string[];
+  /** SCRAM verifiers of the same passwords; absent in users that older versions made. */
+  readonly scram?: readonly string[];
   readonly createdAt: Instant;
 }
 
@@ -19,6 +22,9 @@ const namespace = "users";
 /** Version of the stored form. */
 const version = 1;
 const pageSize = 500;
+/** What belongs to the sign-in of all users. */
+const signInNamespace = "sign-in";
+const decoyKeyBytes = 32;
 
 export class UserStore {
   readonly #records: RecordStore;
@@ -54,10 +60,24 @@ export class UserStore {
   async remove(key: string): Promise<void> {
     await this.#records.changeRecords([{ kind: "delete", namespace, key }]);
   }
+
+  /** From which salts of names that nobody has are made; made once, and kept, since they must not change. */
+  async decoyKey(random: Random): Promise<Uint8Array> {
+    const stored = await this.#records.getRecord(signInNamespace, "decoy-key");
+    const text = typeof stored === "object" && stored !== null && "octets" in stored ? stored.octets : undefined;
+    if (typeof text === "string") return Buffer.from(text, "base64");
+    const made = random.bytes(decoyKeyBytes);
+    const value = { version, octets: Buffer.from(made).toString("base64") };
+    await this.#records.changeRecords([{ kind: "put", namespace: signInNamespace, key: "decoy-key", value }]);
+    return made;
+  }
 }
 
 function readUser(key: string, value: unknown): StoredUser {
-  if (isStored(value)) return { address: value.address, passwords: value.passwords, createdAt: value.createdAt };
+  if (isStored(value)) {
+    const { address, passwords, scram, createdAt } = value;
+    return { address, passwords, ...(scram === undefined ? {} : { scram }), createdAt };
+  }
   throw new Error(`the stored user ${key} cannot be read: written by a newer version, or damaged`);
 }
 
@@ -68,7 +88,11 @@ function isStored(value: unknown): value is StoredUser & { readonly version: typ
     fields["version"] === version &&
     typeof fields["address"] === "string" &&
     typeof fields["createdAt"] === "number" &&
-    Array.isArray(fields["passwords"]) &&
-    fields["passwords"].every((password) => typeof password === "string")
+    isTextList(fields["passwords"]) &&
+    (fields["scram"] === undefined || isTextList(fields["scram"]))
   );
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === "string");
 }

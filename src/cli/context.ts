@@ -73,7 +73,7 @@ export interface CliContext extends ConfigSources {
   readonly resolver: (servers?: readonly string[]) => Resolver;
   readonly judgeCertificate: JudgeCertificate;
   /** What is kept in place of a password. Rejects with `AccountError`. */
-  readonly makeVerifier: (password: string) => Promise<string>;
+  readonly makeVerifier: (password: string, kind: "argon2id" | "scram") => Promise<string>;
   /** Rejects with `CliError` when there is neither server nor spool. */
   readonly serverApi: (target: ServerTarget) => Promise<ServerApi>;
   /**

@@ -1,6 +1,6 @@
 /** The whole configuration: every folder's sections, put together in the order in which the reference shows them. */
 import { z } from "zod";
-import { aliasSettings, domainSettings, userSettings } from "../accounts/settings.ts";
+import { aliasSettings, domainSettings, signInSettings, userSettings } from "../accounts/settings.ts";
 import { forwardingSettings } from "../forwarding/settings.ts";
 import { authenticationSettings, dmarcSettings } from "../policy/authentication/settings.ts";
 import { limitsSettings, relaySettings } from "../policy/settings.ts";
@@ -32,6 +32,7 @@ export const settingsSchema = z
     domain: z.array(domainSettings).max(100_000).default([]),
     user: z.array(userSettings).max(100_000).default([]),
     alias: z.array(aliasSettings).max(100_000).default([]),
+    sign_in: signInSettings.prefault({}),
     route: z.array(routeSettings).max(10_000).default([]),
     forwarding: forwardingSettings.prefault({}),
     authentication: authenticationSettings.prefault({}),

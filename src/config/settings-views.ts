@@ -13,19 +13,27 @@ import { listenAddressOf } from "./listener-address.ts";
 import { formatSettingPath, type SettingPath, valueAt } from "./setting-path.ts";
 import type { Settings } from "./settings-schema.ts";
 
-export function accountSettings({ hostname, domain, user, alias, reports }: Settings): AccountSettings {
+export function accountSettings({
+  hostname,
+  domain,
+  user,
+  alias,
+  reports,
+  sign_in: signIn,
+}: Settings): AccountSettings {
   return {
     hostname,
     domains: domain,
     users: user,
     aliases: alias,
+    mechanisms: signIn.mechanisms,
     reportAddress: reports.address,
     reportSender: reports.from,
   };
 }
 
-export function inboundSettings({ hostname, limits, relay }: Settings): InboundSettings {
-  return { hostname, limits, relayNetworks: relay.networks };
+export function inboundSettings({ hostname, limits, relay, sign_in: signIn }: Settings): InboundSettings {
+  return { hostname, limits, relayNetworks: relay.networks, mechanisms: signIn.mechanisms };
 }
 
 export function intakeSettings({ hostname, limits, queue }: Settings): IntakeSettings {

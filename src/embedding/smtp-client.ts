@@ -216,7 +216,14 @@ export class SmtpClient implements AsyncDisposable {
           credentials: auth,
         },
         {
-          ...{ network: this.#network, clock: this.#clock, clockSteps: this.#steps, log: silentLog, message: "" },
+          ...{
+            network: this.#network,
+            clock: this.#clock,
+            random: this.#random,
+            clockSteps: this.#steps,
+            log: silentLog,
+            message: "",
+          },
           ...{ settings: settingsOf(this.#options.heloName ?? "localhost", timeoutMs), mayUseHelo: true },
           signal: new AbortController().signal,
           leave: (connection) => void connection.quit(),

@@ -84,11 +84,15 @@ export class Connection implements ConnectionHandler {
         get ourAddress() {
           return stream.local.kind === "ip" ? stream.local.address : undefined;
         },
+        channelBinding: (type) => stream.channelBinding(type),
       },
     });
-    const { client } = this.#session;
+    const { client, authMechanisms } = this.#session;
     const certificates = services.certificates !== undefined;
-    this.#protocol = new ServerProtocol(protocolSettings(listener, settings, { certificates, client }), this.#openedAt);
+    this.#protocol = new ServerProtocol(
+      protocolSettings(listener, settings, { certificates, client, authMechanisms }),
+      this.#openedAt,
+    );
   }
 
   /** In the turn in which the stream was accepted. */
@@ -248,7 +252,7 @@ export class Connection implements ConnectionHandler {
         this.#handshaking = false;
         if (this.#over !== undefined) return;
         this.#session.tlsEstablished(facts);
-        this.#protocol.tlsEstablished(this.#now());
+        this.#protocol.tlsEstablished(this.#now(), { mechanisms: this.#session.authMechanisms.tls });
         this.#run();
       },
       (error: unknown) => {

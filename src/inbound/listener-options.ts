@@ -1,5 +1,4 @@
 /** The kinds of listener: what each one offers, asks for, and refuses. */
-import { offeredMechanisms } from "../sasl/mechanisms.ts";
 import { type Client, type ListenerKind, sendsOwnMail } from "../policy/client.ts";
 import type { Endpoint } from "../ports/network.ts";
 import { defaultServerProtocolSettings, type ServerProtocolSettings } from "../smtp/server/protocol-settings.ts";
@@ -33,7 +32,8 @@ export function checkListener({ kind, endpoint }: ListenerOptions, certificates:
   if (kind === "lmtp" && endpoint.kind === "ip" && endpoint.port === 25) {
     throw new ListenerError("lmtp-on-port-25", "LMTP must not use TCP port 25 (RFC 2033 §5)");
   }
-  if ((kind === "submission" || kind === "submissions") && !certificates) {
+  const needsTls = kind === "submissions" || (kind === "submission" && endpoint.kind === "ip");
+  if (needsTls && !certificates) {
     throw new ListenerError("tls-without-certificate", `a ${kind} listener needs a certificate`);
   }
 }
@@ -46,11 +46,15 @@ export function hasImplicitTls(kind: ListenerKind): boolean {
 export function protocolSettings(
   { kind, endpoint, bareLineEnds, earlyTalk = "allow", development, startTls }: ListenerOptions,
   { hostname, limits }: InboundSettings,
-  { certificates, client }: { readonly certificates: boolean; readonly client: Client },
+  session: {
+    readonly certificates: boolean;
+    readonly client: Client;
+    readonly authMechanisms: ServerProtocolSettings["authMechanisms"];
+  },
 ): ServerProtocolSettings {
+  const { certificates, client, authMechanisms } = session;
   const submission = kind === "submission" || kind === "submissions";
   const tlsActive = hasImplicitTls(kind);
-  const names = (privateChannel: boolean) => offeredMechanisms(privateChannel).map(({ name }) => name);
   const open = development === true;
   return {
     ...defaultServerProtocolSettings,
@@ -59,9 +63,9 @@ export function protocolSettings(
     tlsAvailable: certificates && endpoint.kind === "ip" && !tlsActive && startTls !== false,
     tlsActive,
     // A public MX never demands TLS (RFC 3207 §4); a submission server does, since passwords come next (RFC 8314 §3.3).
-    tlsRequired: kind === "submission" && !open,
+    tlsRequired: kind === "submission" && endpoint.kind === "ip" && !open,
     authRequired: submission && !open,
-    authMechanisms: { clear: names(open), tls: submission || open ? names(true) : [] },
+    authMechanisms,
     messageBytesMax: limits.message_size,
     recipientsMax: limits.recipients,
     bareLineEnds,

@@ -10,6 +10,7 @@ import type { LimitsSettings } from "../policy/settings.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Network, TlsServerOptions } from "../ports/network.ts";
+import type { Random } from "../ports/random.ts";
 import type { QueueIds } from "../spool/queue-id.ts";
 
 /** Plain values; a reload replaces the whole, for sessions that begin after it. */
@@ -18,12 +19,16 @@ export interface InboundSettings {
   readonly hostname: string;
   readonly limits: LimitsSettings;
   readonly relayNetworks: IpNetworkList;
+  /** SASL mechanisms that may be offered; upper case. */
+  readonly mechanisms: readonly string[];
 }
 
 export interface InboundServices {
   readonly clock: Clock;
   readonly log: Log;
   readonly network: Network;
+  /** For the nonces of sign-ins. */
+  readonly random: Random;
   /** For the names of sessions. */
   readonly ids: QueueIds;
   readonly intake: Pick<Intake, "begin">;

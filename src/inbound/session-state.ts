@@ -9,6 +9,7 @@ import type { ClientFacts } from "../policy/stage.ts";
 import type { Log } from "../ports/log.ts";
 import type { TlsFacts } from "../ports/network.ts";
 import type { ServerMechanism } from "../sasl/server-mechanism.ts";
+import type { LoginResult } from "../accounts/account-directory.ts";
 import type { ListenerOptions } from "./listener-options.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import type { SessionMemory } from "./session-memory.ts";
@@ -23,13 +24,28 @@ export interface SessionChannel {
   readonly tls: TlsFacts | undefined;
   /** Address the client connected to; `undefined` for a unix socket. */
   readonly ourAddress: string | undefined;
+  /** Of the TLS layer; undefined: there is none, or it has no data of this type. */
+  channelBinding(type: string): Uint8Array | undefined;
+}
+
+/** Who tried to sign in, and what became of it. */
+export interface SignInDecision {
+  /** As the client gave it; "": it gave none. */
+  readonly username: string;
+  readonly result: LoginResult;
 }
 
 /** Where a session stands between its greeting and its end. */
 export type SessionPhase =
   | { readonly kind: "idle" }
   /** An AUTH exchange is under way. */
-  | { readonly kind: "exchange"; readonly mechanism: string; readonly server: ServerMechanism }
+  | {
+      readonly kind: "exchange";
+      readonly mechanism: string;
+      readonly server: ServerMechanism;
+      /** Made, and not told yet: the mechanism has a last word. */
+      readonly decision?: SignInDecision;
+    }
   /** MAIL was accepted. */
   | { readonly kind: "transaction"; readonly envelope: Envelope }
   /** From DATA or the first BDAT to the reply to the content. */

@@ -360,6 +360,8 @@ test("a fault of ours costs one session, and is logged with its cause", async ()
         throw new Error("a broken invariant");
       },
       mayUse: (login, mailbox) => accounts.mayUse(login, mailbox),
+      signInMeans: () => accounts.signInMeans(),
+      verifiersOf: (username, digest) => accounts.verifiersOf(username, digest),
       authenticate: (claim, address) => accounts.authenticate(claim, address),
     }),
   });
@@ -378,6 +380,8 @@ test("an answer of the directory that comes after the client is gone adds no rec
     accounts: (accounts) => ({
       resolve: () => promise,
       mayUse: (login, mailbox) => accounts.mayUse(login, mailbox),
+      signInMeans: () => accounts.signInMeans(),
+      verifiersOf: (username, digest) => accounts.verifiersOf(username, digest),
       authenticate: (claim, address) => accounts.authenticate(claim, address),
     }),
   });

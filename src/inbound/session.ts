@@ -19,6 +19,7 @@ import type { ListenerOptions } from "./listener-options.ts";
 import { noteNotSmtp, noteRefused } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { SessionMemory } from "./session-memory.ts";
+import { mechanismsInClear, mechanismsUnderTls } from "./sign-in.ts";
 import { idle, leavePhase, type SessionChannel, type SessionState } from "./session-state.ts";
 import { answer, noted, proceed, type Verdict } from "./verdict.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
@@ -81,6 +82,16 @@ export class Session {
 
   get client(): Client {
     return this.#state.client;
+  }
+
+  /** SASL mechanisms that can succeed in this session as it stands. */
+  get authMechanisms(): { readonly clear: readonly string[]; readonly tls: readonly string[] } {
+    const { listener, settings, services, channel } = this.#state;
+    const place = { listener, settings, means: services.accounts.signInMeans() };
+    return {
+      clear: mechanismsInClear(place),
+      tls: mechanismsUnderTls(place, channel.tls === undefined ? undefined : channel),
+    };
   }
 
   get memory(): SessionMemory {

@@ -257,6 +257,8 @@ test("AUTH-011: accounts that cannot be asked are 454, never 535", async () => {
     accounts: (accounts) => ({
       resolve: (mailbox) => accounts.resolve(mailbox),
       mayUse: (login, mailbox) => accounts.mayUse(login, mailbox),
+      signInMeans: () => accounts.signInMeans(),
+      verifiersOf: (username, digest) => accounts.verifiersOf(username, digest),
       authenticate: () => Promise.resolve({ kind: "unavailable", reason: "the store is gone" }),
     }),
   });
@@ -285,6 +287,8 @@ test("accounts that answer later give the same replies in the same order", async
     accounts: (accounts) => ({
       resolve: async (mailbox) => await accounts.resolve(mailbox),
       mayUse: async (login, mailbox) => await accounts.mayUse(login, mailbox),
+      signInMeans: () => accounts.signInMeans(),
+      verifiersOf: (username, digest) => accounts.verifiersOf(username, digest),
       authenticate: (claim, address) => accounts.authenticate(claim, address),
     }),
   });

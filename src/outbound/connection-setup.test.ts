@@ -6,7 +6,8 @@ import { standardTimeouts } from "../smtp/client/timeouts.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork, type TlsOutcome } from "../testing/memory-network.ts";
-import { close, ScriptedPeer, stall, type PeerScript } from "../testing/scripted-peer.ts";
+import { close, type PeerCommand, ScriptedPeer, stall, type PeerScript } from "../testing/scripted-peer.ts";
+import { SeededRandom } from "../testing/seeded-random.ts";
 import { ConnectionReuse } from "./connection-reuse.ts";
 import { setUpConnection, type SetupResult } from "./connection-setup.ts";
 
@@ -73,6 +74,7 @@ async function setUp(options: Case): Promise<Seen> {
     {
       network,
       clock,
+      random: new SeededRandom(1),
       clockSteps: new ClockSteps(clock),
       log,
       settings: {
@@ -292,4 +294,22 @@ test("AUTH LOGIN serves where PLAIN is not offered", async () => {
     Buffer.from("user").toString("base64"),
     Buffer.from("secret").toString("base64"),
   ]);
+});
+
+test("a server that lists SCRAM without verifiers is asked again with PLAIN, and only then", async () => {
+  const keywords = ["STARTTLS", "AUTH SCRAM-SHA-256 PLAIN"];
+  const answer = (refusal: string) => ({
+    keywords,
+    answer: ({ verb, line }: PeerCommand) =>
+      verb !== "AUTH" ? undefined : line.startsWith("AUTH SCRAM") ? refusal : "235 2.7.0 welcome",
+  });
+  const again = await setUp({ tls: "verified", script: answer("535 5.7.8 no such verifier"), credentials: login });
+  assert.equal(again.result.kind, "ready");
+  assert.deepEqual(
+    again.peer.lines.filter((line) => line.startsWith("AUTH")).map((line) => line.split(" ")[1]),
+    ["SCRAM-SHA-256", "PLAIN"],
+  );
+  const later = await setUp({ tls: "verified", script: answer("454 4.7.0 later"), credentials: login });
+  assert.equal(later.result.kind, "failed");
+  assert.equal(later.peer.lines.filter((line) => line.startsWith("AUTH")).length, 1);
 });

@@ -17,6 +17,7 @@ import { withCertificateWords } from "../lib/certificate-words.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import type { ClockSteps } from "../lib/clock-steps.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/log.ts";
 import { NetworkError, type Endpoint, type Network, type TlsClientOptions } from "../ports/network.ts";
 import type { HandshakeDemand } from "../ports/tls-demand.ts";
@@ -45,6 +46,7 @@ export interface Target {
 export interface SetupContext {
   readonly network: Network;
   readonly clock: Clock;
+  readonly random: Random;
   /** What ages of messages can be believed. */
   readonly clockSteps: Pick<ClockSteps, "whenAged">;
   readonly log: Log;
@@ -151,6 +153,7 @@ async function converse(
     startTls: !startTls ? "never" : target.tls === "opportunistic" ? "if-offered" : "always",
     tlsOptions: tlsOptions(target),
     credentials: target.credentials,
+    random: context.random,
     plainHello: plain,
     signal: context.signal,
   });
@@ -197,7 +200,7 @@ function attemptAfter(
     }
     // A wrong password is ours to mend, and asking the next host with it could lock the account.
     case "no-mechanism": {
-      const reason = `${target.host} offers no AUTH mechanism that this server supports (PLAIN, LOGIN)`;
+      const reason = `${target.host} offers no AUTH mechanism that this server supports (SCRAM, PLAIN, LOGIN)`;
       return { kind: "failed", setback: finding("4.7.0", "our-authentication", reason, peer), tryNext: false };
     }
     case "login-refused": {

@@ -3,9 +3,13 @@
  * `posthaste send` have it in common, and with it the rule when a password may cross: over verified TLS, to this machine,
  * or through a unix socket. What goes wrong is a value; what follows from it is the caller's to decide.
  */
+import { pbkdf2Sync } from "node:crypto";
 import { isLoopback } from "../lib/ip-network.ts";
 import type { Endpoint, TlsClientOptions, TlsFacts } from "../ports/network.ts";
+import type { Random } from "../ports/random.ts";
 import type { HopCredentials } from "../route/next-hop.ts";
+import type { ClientChannel } from "../sasl/client-mechanism.ts";
+import { digestBytes } from "../sasl/scram-verifier.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import type { ReceivedReply } from "../smtp/reply-reader.ts";
 import type { SmtpClientConnection } from "./smtp-client-connection.ts";
@@ -16,6 +20,8 @@ export interface SessionTerms {
   readonly startTls: "never" | "if-offered" | "always";
   readonly tlsOptions: TlsClientOptions;
   readonly credentials: HopCredentials | undefined;
+  /** For the nonce of a login. */
+  readonly random: Random;
   /** HELO instead of EHLO. */
   readonly plainHello?: boolean;
   /** Ends a handshake under way. */
@@ -49,7 +55,7 @@ export async function openSession(
   const hello = await connection.hello({ plain: terms.plainHello === true });
   if (hello.kind === "failed") return { kind: "failed", step: "hello", failure: hello.failure };
   const trouble = terms.startTls === "never" ? undefined : await secure(connection, terms);
-  return trouble ?? (terms.credentials && (await logIn(connection, terms.endpoint, terms.credentials)));
+  return trouble ?? (terms.credentials && (await logIn(connection, terms, terms.credentials)));
 }
 
 /** STARTTLS and the second EHLO; undefined: go on, under TLS or, where the terms allow it, in clear. */
@@ -74,11 +80,17 @@ async function secure(connection: SmtpClientConnection, terms: SessionTerms): Pr
 
 async function logIn(
   connection: SmtpClientConnection,
-  endpoint: Endpoint,
+  { endpoint, random }: Pick<SessionTerms, "endpoint" | "random">,
   credentials: HopCredentials,
 ): Promise<SessionTrouble | undefined> {
   if (!mayCarryPassword(connection.tls, endpoint)) return { kind: "password-withheld", facts: connection.tls };
-  const answer = await connection.authenticate(credentials);
+  const { auth } = connection.capabilities;
+  const channel = channelOf(connection, random);
+  let answer = await connection.authenticate(credentials, { channel });
+  const mayLackVerifiers = auth.some((name) => name.startsWith("SCRAM-")) && auth.some((name) => showing.has(name));
+  if (answer.kind === "authentication-failed" && answer.reply?.code === 535 && mayLackVerifiers) {
+    answer = await connection.authenticate(credentials, { channel, showPassword: true });
+  }
   switch (answer.kind) {
     case "authenticated":
       return undefined;
@@ -89,6 +101,22 @@ async function logIn(
     default:
       return answer satisfies never;
   }
+}
+
+/** Many servers list SCRAM and keep only hashes, of which PLAIN and LOGIN alone make use. */
+const showing: ReadonlySet<string> = new Set(["PLAIN", "LOGIN"]);
+/** 144 bits, in 24 characters without a comma. */
+const nonceBytes = 18;
+
+function channelOf(connection: SmtpClientConnection, random: Random): ClientChannel {
+  const type = ["tls-exporter", "tls-unique"].find((name) => connection.channelBinding(name) !== undefined);
+  const data = type === undefined ? undefined : connection.channelBinding(type);
+  return {
+    nonce: () => Buffer.from(random.bytes(nonceBytes)).toString("base64"),
+    ...(type !== undefined && data !== undefined && { channelBinding: { type, data } }),
+    derive: (password, { digest, iterations, salt }) =>
+      pbkdf2Sync(password, salt, iterations, digestBytes(digest), digest),
+  };
 }
 
 function mayCarryPassword(tls: TlsFacts | undefined, endpoint: Endpoint): boolean {

@@ -18,7 +18,7 @@ import {
   type TlsClientOptions,
   type TlsFacts,
 } from "../ports/network.ts";
-import type { ClientCredentials } from "../smtp/client/authentication.ts";
+import type { ClientCredentials, LoginOptions } from "../smtp/client/authentication.ts";
 import type { Capabilities } from "../smtp/client/capabilities.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import { ClientProtocol, type ClientEvent } from "../smtp/client/protocol.ts";
@@ -116,6 +116,11 @@ export class SmtpClientConnection implements AsyncDisposable {
     return this.#connection.tls;
   }
 
+  /** See {@link Connection.channelBinding}. */
+  channelBinding(type: string): Uint8Array | undefined {
+    return this.#connection.channelBinding(type);
+  }
+
   /** Of the current EHLO answer. */
   get capabilities(): Capabilities {
     return this.#protocol.capabilities;
@@ -168,8 +173,11 @@ export class SmtpClientConnection implements AsyncDisposable {
   }
 
   /** The caller has made sure that this connection may carry the credentials. */
-  async authenticate(credentials: ClientCredentials): Promise<Answer<"authenticated" | "authentication-failed">> {
-    const answer = await this.#step((now) => this.#protocol.authenticate(credentials, now));
+  async authenticate(
+    credentials: ClientCredentials,
+    options: LoginOptions = {},
+  ): Promise<Answer<"authenticated" | "authentication-failed">> {
+    const answer = await this.#step((now) => this.#protocol.authenticate(credentials, now, options));
     return answer as Answer<"authenticated" | "authentication-failed">;
   }
 

@@ -9,6 +9,7 @@ import { CollectingLog } from "../testing/collecting-log.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
 import { close, type PeerCommand, ScriptedPeer, stall, type PeerScript } from "../testing/scripted-peer.ts";
+import { SeededRandom } from "../testing/seeded-random.ts";
 import type { SmtpDeliverySettings } from "./settings.ts";
 import { SmtpDelivery } from "./smtp-delivery.ts";
 
@@ -43,6 +44,7 @@ class World implements AsyncDisposable {
     this.agent = new SmtpDelivery({
       network: this.network,
       clock: this.clock,
+      random: new SeededRandom(1),
       log: this.log,
       settings: {
         heloName: "our.test",

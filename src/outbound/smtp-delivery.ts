@@ -5,6 +5,7 @@
  */
 import { ClockSteps } from "../lib/clock-steps.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/log.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
 import type { Network } from "../ports/network.ts";
@@ -17,6 +18,7 @@ import type { SmtpClientConnection } from "./smtp-client-connection.ts";
 export interface SmtpDeliveryOptions {
   readonly network: Network;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly settings: SmtpDeliverySettings;
   /** Makes our signatures anew over content that is converted for a server without 8BITMIME. */
@@ -45,9 +47,9 @@ export class SmtpDelivery implements DeliveryAgent {
   async deliver(job: DeliveryJob, options: { readonly signal: AbortSignal }): Promise<DeliveryResult> {
     const { hop } = job;
     if (hop.kind !== "smtp" && hop.kind !== "lmtp") throw new Error(`hops of kind ${hop.kind} are served elsewhere`);
-    const { network, clock, log, signing } = this.#options;
+    const { network, clock, random, log, signing } = this.#options;
     const context = {
-      ...{ network, clock, log, signing },
+      ...{ network, clock, random, log, signing },
       clockSteps: this.#clockSteps,
       settings: this.#settings,
       signal: options.signal,

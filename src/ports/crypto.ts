@@ -14,7 +14,7 @@ export interface PasswordCrypto {
 }
 
 export interface KeyDerivation {
-  readonly digest: "sha1" | "sha256";
+  readonly digest: "sha1" | "sha256" | "sha512";
   readonly iterations: number;
   readonly salt: Uint8Array;
 }

@@ -70,6 +70,11 @@ export interface Connection extends AsyncDisposable {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly tls: TlsFacts | undefined;
+  /**
+   * Channel binding data (RFC 5056) of the TLS layer, by the name of its type: `tls-exporter` (RFC 9266),
+   * `tls-unique` or `tls-server-end-point` (RFC 5929). undefined: no TLS, or none of this type that could be relied on.
+   */
+  channelBinding(type: string): Uint8Array | undefined;
   /** Must be called once; data flows from then on. What was lost before is then told as closed. */
   start(handler: ConnectionHandler): void;
   /** false: the buffer is above its high-water mark; wait for `drained`. */

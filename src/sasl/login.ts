@@ -14,7 +14,7 @@ const partBytesMax = 255;
 export const login: MechanismKind = {
   name: "LOGIN",
   acceptsInitialResponse: true,
-  clearText: true,
+  isPossible: ({ privateChannel }) => privateChannel,
   begin: (options) => new LoginExchange(options),
 };
 
@@ -22,7 +22,7 @@ class LoginExchange implements ServerMechanism {
   #username: string | undefined;
   readonly #takesEmpty: boolean;
 
-  constructor({ takesEmpty = false }: ExchangeOptions = {}) {
+  constructor({ takesEmpty = false }: Pick<ExchangeOptions, "takesEmpty">) {
     this.#takesEmpty = takesEmpty;
   }
 
@@ -36,6 +36,9 @@ class LoginExchange implements ServerMechanism {
       this.#username = text;
       return { kind: "challenge", data: passwordPrompt };
     }
-    return { kind: "claim", claim: { authorizationId: "", username: this.#username, password: text } };
+    return {
+      kind: "claim",
+      claim: { kind: "password", authorizationId: "", username: this.#username, password: text },
+    };
   }
 }

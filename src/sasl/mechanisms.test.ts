@@ -1,9 +1,16 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { findMechanism, offeredMechanisms } from "./mechanisms.ts";
+import { findMechanism, offeredMechanisms, serverMechanisms } from "./mechanisms.ts";
 import { login } from "./login.ts";
 import { parsePlain, plain } from "./plain.ts";
+import type { ExchangeOptions, MechanismConditions } from "./server-mechanism.ts";
 import { decodeBase64 } from "./strict-base64.ts";
+
+const options: ExchangeOptions = {
+  nonce: () => assert.fail("no nonce is needed"),
+  channelBinding: () => undefined,
+  bindingOffered: false,
+};
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));
 const encodeBase64 = (data: Uint8Array) => Buffer.from(data).toString("base64");
@@ -32,11 +39,11 @@ test("AUTH-005: foreign characters, missing or misplaced padding and stray bits 
 });
 
 test("AUTH-003: an empty initial response is no PLAIN message", () => {
-  assert.equal(plain.begin().respond(new Uint8Array(0)).kind, "malformed");
+  assert.equal(plain.begin(options).respond(new Uint8Array(0)).kind, "malformed");
 });
 
 test("AUTH-002: PLAIN without an initial response gets an empty challenge", () => {
-  const step = plain.begin().respond(undefined);
+  const step = plain.begin(options).respond(undefined);
   assert.ok(step.kind === "challenge");
   assert.equal(step.data.length, 0);
 });
@@ -51,7 +58,7 @@ test("AUTH-016: PLAIN is two NULs, a name and a password of at most 255 octets, 
   for (const [message, authorizationId, username, password] of accepted) {
     assert.deepEqual(parsePlain(octets(message)), {
       kind: "claim",
-      claim: { authorizationId, username, password },
+      claim: { kind: "password", authorizationId, username, password },
     });
   }
   const refused = [
@@ -71,37 +78,70 @@ test("AUTH-016: PLAIN is two NULs, a name and a password of at most 255 octets, 
 test("AUTH-018: octets that are not UTF-8 are refused, overlong forms and surrogates too", () => {
   for (const password of ["\xff", "\xc0\xaf", "\xed\xa0\x80", "\xe2\x82"]) {
     assert.equal(parsePlain(bytes(`\0tim\0${password}`)).kind, "malformed");
-    const exchange = login.begin();
+    const exchange = login.begin(options);
     exchange.respond(bytes("tim"));
     assert.equal(exchange.respond(bytes(password)).kind, "malformed");
   }
 });
 
 test("AUTH-019: LOGIN prompts for name and password, and takes the name as an initial response", () => {
-  const prompted = login.begin();
+  const prompted = login.begin(options);
   const first = prompted.respond(undefined);
   assert.ok(first.kind === "challenge");
   assert.equal(encodeBase64(first.data), "VXNlcm5hbWU6");
   const second = prompted.respond(bytes("tim"));
   assert.ok(second.kind === "challenge");
   assert.equal(encodeBase64(second.data), "UGFzc3dvcmQ6");
-  const claim = { kind: "claim", claim: { authorizationId: "", username: "tim", password: "secret" } } as const;
+  const claim = {
+    kind: "claim",
+    claim: { kind: "password", authorizationId: "", username: "tim", password: "secret" },
+  } as const;
   assert.deepEqual(prompted.respond(bytes("secret")), claim);
 
-  const impatient = login.begin();
+  const impatient = login.begin(options);
   assert.equal(impatient.respond(bytes("tim")).kind, "challenge");
   assert.deepEqual(impatient.respond(bytes("secret")), claim);
 
-  assert.equal(login.begin().respond(new Uint8Array(0)).kind, "malformed");
-  assert.equal(login.begin().respond(bytes("x".repeat(256))).kind, "malformed");
+  assert.equal(login.begin(options).respond(new Uint8Array(0)).kind, "malformed");
+  assert.equal(login.begin(options).respond(bytes("x".repeat(256))).kind, "malformed");
 });
 
-test("AUTH-009: mechanisms that show the password are offered on a private channel only", () => {
-  assert.deepEqual(
-    offeredMechanisms(true).map(({ name }) => name),
-    ["PLAIN", "LOGIN"],
-  );
-  assert.deepEqual(offeredMechanisms(false), []);
+const everything: MechanismConditions = {
+  privateChannel: true,
+  channelBinding: true,
+  verifiers: new Set(["sha1", "sha256"]),
+  certificate: true,
+  tokens: true,
+};
+const all = new Set(serverMechanisms.map(({ name }) => name));
+const offered = (conditions: Partial<MechanismConditions>, allowed: ReadonlySet<string> = all) =>
+  offeredMechanisms(allowed, { ...everything, ...conditions }).map(({ name }) => name);
+
+test("AUTH-009: nothing is offered where others can read along", () => {
+  assert.deepEqual(offered({ privateChannel: false }), []);
+});
+
+test("what is offered can succeed: each condition takes away what needs it, and nothing else", () => {
+  assert.deepEqual(offered({}), [
+    "EXTERNAL",
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-1",
+    "OAUTHBEARER",
+    "XOAUTH2",
+    "PLAIN",
+    "LOGIN",
+  ]);
+  const without = (conditions: Partial<MechanismConditions>) => {
+    const left = offered(conditions);
+    return offered({}).filter((name) => !left.includes(name));
+  };
+  assert.deepEqual(without({ certificate: false }), ["EXTERNAL"]);
+  assert.deepEqual(without({ channelBinding: false }), ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"]);
+  assert.deepEqual(without({ verifiers: new Set(["sha256"]) }), ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"]);
+  assert.deepEqual(without({ tokens: false }), ["OAUTHBEARER", "XOAUTH2"]);
+  assert.deepEqual(offered({}, new Set(["PLAIN"])), ["PLAIN"]);
 });
 
 test("AUTH-008: unknown mechanisms are not found; names are compared without case", () => {

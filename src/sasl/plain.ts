@@ -9,7 +9,7 @@ const empty = new Uint8Array(0);
 export const plain: MechanismKind = {
   name: "PLAIN",
   acceptsInitialResponse: true,
-  clearText: true,
+  isPossible: ({ privateChannel }) => privateChannel,
   begin: (options) => ({
     respond: (response) =>
       response === undefined ? { kind: "challenge", data: empty } : parsePlain(response, options),
@@ -17,7 +17,10 @@ export const plain: MechanismKind = {
 };
 
 /** Parses the one message; also used by tests with the vectors. */
-export function parsePlain(message: Uint8Array, { takesEmpty = false }: ExchangeOptions = {}): MechanismStep {
+export function parsePlain(
+  message: Uint8Array,
+  { takesEmpty = false }: Pick<ExchangeOptions, "takesEmpty"> = {},
+): MechanismStep {
   const first = message.indexOf(0);
   const second = first < 0 ? -1 : message.indexOf(0, first + 1);
   if (second < 0) return malformed("fewer than two NULs");
@@ -29,7 +32,7 @@ export function parsePlain(message: Uint8Array, { takesEmpty = false }: Exchange
     return malformed("not UTF-8");
   }
   if (!takesEmpty && (username === "" || password === "")) return malformed("empty name or password");
-  return { kind: "claim", claim: { authorizationId, username, password } };
+  return { kind: "claim", claim: { kind: "password", authorizationId, username, password } };
 }
 
 function malformed(reason: string): MechanismStep {

@@ -85,7 +85,7 @@ export async function openServer(plan: ServerPlan, ports: ServerPorts, parts: Pa
 
 async function production(opening: Opening, reload: () => Promise<ReloadResult>): Promise<Places> {
   const { settings, ports } = opening;
-  const { crypto, clock } = ports;
+  const { crypto, clock, random } = ports;
   const store = await openStore(opening);
   const users = new UserStore(store.spool);
   const certificates = await openCertificates(opening, { offered: true });
@@ -116,7 +116,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const token = await openToken(opening);
   const admin = await openHttpSide(opening, {
     ...{ store, queue, heldMail, takesMail, inbox, reload, token },
-    users: userDirectory({ settings: () => accounts.snapshot.settings, accounts, store: users, crypto, clock }),
+    users: userDirectory({ settings: () => accounts.snapshot.settings, accounts, store: users, crypto, clock, random }),
     dkim: signing.keys,
   });
   return { listeners, admin, inbox };

@@ -78,7 +78,8 @@ export class TestTerminal {
         return this.resolver;
       },
       judgeCertificate,
-      makeVerifier: (password) => Promise.resolve(`verifier of ${password}`),
+      makeVerifier: (password, kind) =>
+        Promise.resolve(kind === "scram" ? `SCRAM verifier of ${password}` : `verifier of ${password}`),
       importModule: () => Promise.reject(new Error("no modules here")),
       serverApi: ({ dataDir }) => {
         dataDirs.push(dataDir);

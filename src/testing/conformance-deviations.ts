@@ -31,6 +31,7 @@ export const vectorSets = [
   "mime/messages",
   "sasl/mechanisms",
   "sasl/saslprep",
+  "sasl/scram",
   "smtp/commands",
   "smtp/sessions",
   "smtp/data-transparency, receiving",

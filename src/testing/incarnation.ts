@@ -173,6 +173,7 @@ export class Incarnation {
       get tls() {
         return connection.tls;
       },
+      channelBinding: (type) => connection.channelBinding(type),
       get bufferedBytes() {
         return connection.bufferedBytes;
       },

@@ -4,6 +4,7 @@
  * half-close and reset follow TCP: a reader that is destroyed with octets unread resets its peer, else the peer sees an
  * end and is reset when it writes. Owned by `memory-network.ts`.
  */
+import { createHash } from "node:crypto";
 import {
   NetworkError,
   type Connection,
@@ -85,6 +86,13 @@ export class MemoryConnection implements Connection {
 
   get tls(): TlsFacts | undefined {
     return this.#tls;
+  }
+
+  /** The same at both ends of one connection, and at no other. */
+  channelBinding(type: string): Uint8Array | undefined {
+    if (this.#tls === undefined || type !== "tls-exporter") return undefined;
+    const ends = [this.local, this.remote].map((end) => JSON.stringify(end)).toSorted();
+    return createHash("sha256").update(ends.join()).digest();
   }
 
   get bufferedBytes(): number {

@@ -145,6 +145,11 @@ export const publishedSets: Readonly<Record<VectorSet, PublishedSet>> = {
     cases: 8,
     sha256: "9a407cdbde7a30e26ce4edef83b75318c20d3cf37d6fd42182003be7b9f9581e",
   },
+  "sasl/scram": {
+    path: "sasl/scram.json",
+    cases: 27,
+    sha256: "6efe05d9d093e2a6ebcc37ea007090f1afa49528e038d2bf505e3c72257fa44b",
+  },
   "smtp/commands": {
     path: "smtp/commands.json",
     cases: 87,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Accounts } from "../accounts/accounts.ts";
 import { AnyAccounts } from "../accounts/any-accounts.ts";
 import type { AccountDirectory } from "../accounts/account-directory.ts";
-import type { AccountSettings } from "../accounts/settings.ts";
+import { type AccountSettings, defaultMechanisms } from "../accounts/settings.ts";
 import { UserStore } from "../accounts/user-store.ts";
 import { SharedBudget } from "../lib/shared-budget.ts";
 import type { Admission } from "../policy/admission.ts";
@@ -58,6 +58,10 @@ export interface ReceivingServerOptions {
   readonly bareLineEnds?: ListenerOptions["bareLineEnds"];
   readonly earlyTalk?: "allow" | "refuse";
   readonly development?: true;
+  /** In place of the users below. */
+  readonly users?: AccountSettings["users"];
+  /** Default: those of the settings. */
+  readonly mechanisms?: readonly string[];
   readonly startTls?: boolean;
   readonly claim?: ClaimTerms;
   readonly space?: number;
@@ -128,7 +132,13 @@ export class ReceivingServer implements AsyncDisposable {
       compose: (letter) => intake.compose(letter),
     });
     const store = new UserStore(spool);
-    const accounts = await Accounts.open({ settings: accountSettings, store, crypto, clock, random });
+    const accounts = await Accounts.open({
+      settings: { ...accountSettings, ...(options.users && { users: options.users }) },
+      store,
+      crypto,
+      clock,
+      random,
+    });
     const directory = options.development ? new AnyAccounts("mail.example.org") : accounts;
     const { forwarding, ...services } = options.services?.({ clock, log }) ?? {};
     const common = { ids, accounts: options.accounts?.(directory) ?? directory, ...(forwarding && { forwarding }) };
@@ -141,7 +151,7 @@ export class ReceivingServer implements AsyncDisposable {
     );
     const inbound = await Inbound.open(
       {
-        ...{ clock, log, network, intake, ...common },
+        ...{ clock, log, network, random, intake, ...common },
         certificates,
         memory,
         admission,
@@ -151,6 +161,7 @@ export class ReceivingServer implements AsyncDisposable {
         hostname,
         limits,
         relayNetworks: relaySettings.parse({ networks: options.relayNetworks ?? [] }).networks,
+        mechanisms: options.mechanisms ?? defaultMechanisms,
       },
       (["mx", "submission", "submissions", "lmtp"] as const).map((kind) => ({
         kind,

@@ -24,7 +24,8 @@ export class TestCrypto implements Crypto {
   }
 
   deriveKey(password: string, { digest, iterations, salt }: KeyDerivation): Promise<Uint8Array> {
-    return Promise.resolve(pbkdf2Sync(password, salt, iterations, digest === "sha1" ? 20 : 32, digest));
+    const bytes = { sha1: 20, sha256: 32, sha512: 64 }[digest];
+    return Promise.resolve(pbkdf2Sync(password, salt, iterations, bytes, digest));
   }
 
   signRsaSha256(key: KeyObject, data: Uint8Array): Promise<Uint8Array> {

@@ -45,6 +45,7 @@ function watched(connection: Connection, over: () => void): Connection {
     get tls() {
       return connection.tls;
     },
+    channelBinding: (type) => connection.channelBinding(type),
     get bufferedBytes() {
       return connection.bufferedBytes;
     },

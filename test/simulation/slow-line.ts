@@ -63,6 +63,7 @@ export class SlowLine {
       get tls() {
         return connection.tls;
       },
+      channelBinding: (type) => connection.channelBinding(type),
       get bufferedBytes() {
         return connection.bufferedBytes;
       },

@@ -123,13 +123,20 @@ const remove: Command = {
 const hash: Command = {
   name: "user hash",
   summary: "print the password hash for the configuration file",
-  options: [passwordOption, jsonOption],
+  options: [
+    passwordOption,
+    { name: "scram", summary: "print a SCRAM-SHA-256 verifier, for a list beside the hash" },
+    jsonOption,
+  ],
   positionals: [],
-  examples: [{ line: "posthaste user hash", does: "for `password` of a [[user]]; asks for the password twice" }],
+  examples: [
+    { line: "posthaste user hash", does: "for `password` of a [[user]]; asks for the password twice" },
+    { line: "posthaste user hash --scram", does: "for clients that sign in by SCRAM" },
+  ],
   run: async (given, context) => {
     const { text } = await passwordFor(given, context);
     try {
-      const verifier = await context.makeVerifier(text);
+      const verifier = await context.makeVerifier(text, given.flag("scram") ? "scram" : "argon2id");
       context.stdout.write(given.flag("json") ? `${JSON.stringify({ password: verifier })}\n` : `${verifier}\n`);
       return ExitCode.ok;
     } catch (error) {

@@ -112,6 +112,7 @@ async function prepare(connection: SmtpClientConnection, preparation: Preparatio
     startTls: implicit || plan.tls === "none" ? "never" : plan.tls === "opportunistic" ? "if-offered" : "always",
     tlsOptions,
     credentials: plan.credentials,
+    random: context.random,
     signal: context.interrupted,
     onGreeting: () => silence?.stop(),
     onTls: watch.tls,
@@ -139,7 +140,7 @@ function sendTroubleOf(trouble: SessionTrouble, plan: SendPlan): SendTrouble {
     case "password-withheld":
       return withheld(trouble.facts);
     case "no-mechanism": {
-      const message = "the server offers neither AUTH PLAIN nor AUTH LOGIN here";
+      const message = "the server offers no AUTH mechanism that this client supports (SCRAM, PLAIN, LOGIN)";
       return { exitCode: ExitCode.noPermission, message };
     }
     case "login-refused": {

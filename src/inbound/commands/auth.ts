@@ -1,10 +1,12 @@
-/** AUTH (RFC 4954): runs the mechanism's exchange, and has the password checked. */
+/** AUTH (RFC 4954): runs the mechanism's exchange, and has somebody decide about what the client claims. */
 import type { LoginResult } from "../../accounts/account-directory.ts";
+import { whenReady } from "../../lib/when-ready.ts";
 import { findMechanism } from "../../sasl/mechanisms.ts";
-import type { MechanismStep } from "../../sasl/server-mechanism.ts";
-import { reply } from "../../smtp/reply.ts";
+import type { MechanismStep, SignInClaim } from "../../sasl/server-mechanism.ts";
+import { reply, type Reply } from "../../smtp/reply.ts";
 import type { AuthEvent, AuthResponseEvent } from "../../smtp/server/event.ts";
-import { idle, phaseOf, type SessionState } from "../session-state.ts";
+import { idle, phaseOf, type SessionState, type SignInDecision } from "../session-state.ts";
+import { exchangeOptions } from "../sign-in.ts";
 import { answer, type Verdict } from "../verdict.ts";
 
 const succeeded = reply(235, "2.7.0", "Authentication successful");
@@ -18,9 +20,7 @@ export function beginAuth(state: SessionState, event: AuthEvent): Verdict | Prom
   const kind = findMechanism(event.mechanism);
   if (kind === undefined) return answer(noMechanism);
   if (event.initialResponse !== undefined && !kind.acceptsInitialResponse) return answer(serverFirst);
-  // Frameworks send an empty password where none is configured; in development any login is right, so this is, too.
-  const server = kind.begin({ takesEmpty: state.listener.development === true });
-  state.phase = { kind: "exchange", mechanism: kind.name, server };
+  state.phase = { kind: "exchange", mechanism: kind.name, server: kind.begin(exchangeOptions(state)) };
   return proceedAuth(state, event.initialResponse);
 }
 
@@ -29,68 +29,86 @@ export function continueAuth(state: SessionState, event: AuthResponseEvent): Ver
 }
 
 function proceedAuth(state: SessionState, response: Uint8Array | undefined): Verdict | Promise<Verdict> {
-  const { mechanism, server } = phaseOf(state, "exchange");
-  const step: MechanismStep = server.respond(response);
+  return take(state, phaseOf(state, "exchange").server.respond(response));
+}
+
+function take(state: SessionState, step: MechanismStep): Verdict | Promise<Verdict> {
   switch (step.kind) {
     case "challenge":
       return { kind: "challenge", data: step.data };
-    case "malformed":
-      return endAuth(
-        state,
-        { mechanism, username: "" },
-        { kind: "refused", reason: "prohibited-characters" },
-        step.reason,
+    case "malformed": {
+      const result = { kind: "refused", reason: "prohibited-characters" } as const;
+      return endAuth(state, { username: "", result }, step.reason);
+    }
+    case "lookup": {
+      const { username, digest, found } = step;
+      return whenReady(state.services.accounts.verifiersOf(username, digest), (verifiers) =>
+        take(state, found(verifiers)),
       );
+    }
     case "claim":
-      return state.services.accounts
-        .authenticate(step.claim, state.client.address)
-        .then((result) => endAuth(state, { mechanism, username: step.claim.username }, result));
+      return decide(state, step.claim).then((result) => decided(state, step, result));
+    case "concluded": {
+      const { decision } = phaseOf(state, "exchange");
+      if (decision === undefined) throw new Error("an exchange was concluded without a decision");
+      return endAuth(state, decision);
+    }
     default:
       return step satisfies never;
   }
 }
 
-function endAuth(
+async function decide({ services, client }: SessionState, claim: SignInClaim): Promise<LoginResult> {
+  if (claim.kind === "certificate") return { kind: "unavailable", reason: "nobody knows certificates" };
+  return await services.accounts.authenticate(claim, client.address);
+}
+
+function decided(
   state: SessionState,
-  attempt: { readonly mechanism: string; readonly username: string },
+  { claim, ifAccepted, ifRefused }: Extract<MechanismStep, { readonly kind: "claim" }>,
   result: LoginResult,
-  malformed?: string,
 ): Verdict {
+  const decision: SignInDecision = { username: "username" in claim ? claim.username : claim.authorizationId, result };
+  const data = result.kind === "accepted" ? ifAccepted : result.kind === "refused" ? ifRefused : undefined;
+  if (data === undefined) return endAuth(state, decision);
+  // RFC 4954 §4: what a mechanism says last is one more challenge, which the client answers with nothing.
+  state.phase = { ...phaseOf(state, "exchange"), decision };
+  return { kind: "challenge", data };
+}
+
+function endAuth(state: SessionState, { username, result }: SignInDecision, malformed?: string): Verdict {
+  const { mechanism } = phaseOf(state, "exchange");
   state.phase = idle;
-  const fields = { client: state.client.address, ...attempt };
+  const fields = { client: state.client.address, mechanism, username };
+  if (result.kind === "accepted") {
+    state.client = { ...state.client, login: result.login };
+    state.log.event("login-succeeded", { ...fields, login: result.login });
+    return answer(succeeded);
+  }
+  const seconds = result.kind === "throttled" ? Math.ceil(result.retryAfterMs / 1000) : undefined;
+  const reason =
+    result.kind === "refused" ? result.reason : result.kind === "throttled" ? "too-many-failures" : "unavailable";
+  state.log.event("login-failed", {
+    ...fields,
+    reason: malformed ?? reason,
+    retry_after_seconds: seconds,
+    error: result.kind === "unavailable" ? result.reason : undefined,
+  });
+  return answer(refusalOf(result, seconds));
+}
+
+function refusalOf(result: Exclude<LoginResult, { readonly kind: "accepted" }>, seconds = 0): Reply {
   switch (result.kind) {
-    case "accepted":
-      state.client = { ...state.client, login: result.login };
-      state.log.event("login-succeeded", { ...fields, login: result.login });
-      return answer(succeeded);
     case "refused":
-      state.log.event("login-failed", {
-        ...fields,
-        reason: malformed ?? result.reason,
-        retry_after_seconds: undefined,
-        error: undefined,
-      });
-      return answer(refused);
-    case "throttled": {
-      const seconds = Math.ceil(result.retryAfterMs / 1000);
-      state.log.event("login-failed", {
-        ...fields,
-        reason: "too-many-failures",
-        retry_after_seconds: seconds,
-        error: undefined,
-      });
-      return answer(
-        reply(454, "4.7.0", `Too many failed logins, try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}`),
+      return refused;
+    case "throttled":
+      return reply(
+        454,
+        "4.7.0",
+        `Too many failed logins, try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}`,
       );
-    }
     case "unavailable":
-      state.log.event("login-failed", {
-        ...fields,
-        reason: "unavailable",
-        retry_after_seconds: undefined,
-        error: result.reason,
-      });
-      return answer(unavailable);
+      return unavailable;
     default:
       return result satisfies never;
   }

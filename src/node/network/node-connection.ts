@@ -15,6 +15,7 @@ import {
   type TlsServerOptions,
 } from "../../ports/network.ts";
 import { noteRead } from "../process/read-garbage.ts";
+import { channelBindingOf } from "../tls/channel-bindings.ts";
 import { clientFacts, serverFacts, type TlsContexts, wrongName } from "../tls/tls-contexts.ts";
 
 type ServerTls = { readonly side: "server" } & TlsServerOptions;
@@ -31,6 +32,7 @@ export class NodeConnection implements Connection {
   #local: Endpoint | undefined;
   #handler: ConnectionHandler | undefined;
   #tls: TlsFacts | undefined;
+  #side: "server" | "client" = "client";
   #error: Error | undefined;
   #corked = false;
   #handshaking = false;
@@ -75,6 +77,12 @@ export class NodeConnection implements Connection {
 
   get tls(): TlsFacts | undefined {
     return this.#tls;
+  }
+
+  channelBinding(type: string): Uint8Array | undefined {
+    const socket = this.#socket;
+    if (this.#tls === undefined || !(socket instanceof TLSSocket)) return undefined;
+    return channelBindingOf(socket, this.#side, type);
   }
 
   get bufferedBytes(): number {
@@ -166,6 +174,7 @@ export class NodeConnection implements Connection {
   async #handshake(plain: Socket, options: ServerTls | ClientTls): Promise<TlsFacts> {
     const socket = options.side === "server" ? this.#serverSocket(plain, options) : this.#clientSocket(plain, options);
     this.#socket = socket;
+    this.#side = options.side;
     this.#listen(socket);
     // A failed handshake of the server's side is told by this event alone.
     socket.on("_tlsError", this.#onError);

@@ -103,7 +103,7 @@ export class ThreadPoolCrypto implements Crypto {
 
   /** Rejects only when too many wait already. */
   async deriveKey(password: string, { digest, iterations, salt }: KeyDerivation): Promise<Uint8Array> {
-    return await this.#inTurn(() => pbkdf2Key(password, salt, iterations, digest === "sha1" ? 20 : 32, digest));
+    return await this.#inTurn(() => pbkdf2Key(password, salt, iterations, digestBytes[digest], digest));
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -133,6 +133,7 @@ export class ThreadPoolCrypto implements Crypto {
 }
 
 const pbkdf2Key = promisify(pbkdf2);
+const digestBytes = { sha1: 20, sha256: 32, sha512: 64 } as const;
 
 function derive(
   password: string,

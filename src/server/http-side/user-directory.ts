@@ -6,6 +6,7 @@ import type { UserStore } from "../../accounts/user-store.ts";
 import { type UserDirectory, UserError } from "../../admin/app.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { PasswordCrypto } from "../../ports/crypto.ts";
+import type { Random } from "../../ports/random.ts";
 
 export function userDirectory(parts: {
   /** Those in force. */
@@ -15,9 +16,10 @@ export function userDirectory(parts: {
   readonly store: UserStore;
   readonly crypto: PasswordCrypto;
   readonly clock: Clock;
+  readonly random: Random;
 }): UserDirectory {
-  const { settings, accounts, store, crypto, clock } = parts;
-  const administration = () => new UserAdministration({ settings: settings(), store, crypto, clock });
+  const { settings, accounts, store, crypto, clock, random } = parts;
+  const administration = () => new UserAdministration({ settings: settings(), store, crypto, clock, random });
   const change = async (work: () => Promise<void>): Promise<void> => {
     try {
       await work();

@@ -10,6 +10,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Crypto } from "../../ports/crypto.ts";
 import type { Files } from "../../ports/files.ts";
 import type { Log } from "../../ports/log.ts";
+import type { Random } from "../../ports/random.ts";
 import type { Spool } from "../../spool/spool.ts";
 import { KeyAdministration } from "../../signing/key-administration.ts";
 import { KeyStore } from "../../signing/key-store.ts";
@@ -27,12 +28,13 @@ export function openOfflineApi(
     readonly files: Files;
     readonly clock: Clock;
     readonly crypto: Crypto;
+    readonly random: Random;
     readonly log: Log;
     readonly version: string;
     readonly reading: MessageReading;
   },
 ): ServerApi {
-  const { spool, lock, files, clock, crypto, log, version, reading } = parts;
+  const { spool, lock, files, clock, crypto, random, log, version, reading } = parts;
   const accounts = settings
     ? accountSettings(settings)
     : { hostname: "localhost", domains: [], users: [], aliases: [] };
@@ -45,7 +47,7 @@ export function openOfflineApi(
       sites: () => [],
       explain: (id) => explain(spool, id, { now: clock.now(), expireMs }),
       inbox: new Inbox({ spool, files, clock, reading }, { folder: `${dataDir}/captured` }),
-      users: userDirectory({ settings: () => accounts, store: new UserStore(spool), crypto, clock }),
+      users: userDirectory({ settings: () => accounts, store: new UserStore(spool), crypto, clock, random }),
       dkim: new KeyAdministration({
         store: new KeyStore(spool),
         crypto,

@@ -13,7 +13,7 @@ import type { Queue } from "../../queue/queue.ts";
 import type { Opening } from "../plan/part.ts";
 import { startError } from "../plan/start-error.ts";
 
-type FromPorts = "clock" | "log" | "network";
+type FromPorts = "clock" | "log" | "network" | "random";
 
 /** What sessions need of other parts. */
 export interface ReceivingServices extends Omit<InboundServices, FromPorts | "memory"> {
@@ -33,14 +33,18 @@ export async function openReceiving(
   listeners: readonly ListenerOptions[],
 ): Promise<Receiving> {
   const { settings, ports, parts } = opening;
-  const { clock, log } = ports;
+  const { clock, log, random } = ports;
   const { intake, admission } = services;
   const memory = new SharedBudget(settings.limits.session_memory);
   // Which of several listeners failed is known only to who opens them one by one.
   const network = countedListens(ports.network);
   let inbound: Inbound;
   try {
-    inbound = await Inbound.open({ clock, log, network, memory, ...services }, inboundSettings(settings), listeners);
+    inbound = await Inbound.open(
+      { clock, log, network, random, memory, ...services },
+      inboundSettings(settings),
+      listeners,
+    );
   } catch (error) {
     if (error instanceof ListenerError)
       throw new StartError("start-address-refused", "listener", error.message, { cause: error });

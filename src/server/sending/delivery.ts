@@ -12,11 +12,11 @@ import type { MessageSigning } from "../../signing/message-signing.ts";
 import type { Opening } from "../plan/part.ts";
 
 export function openDelivery(
-  { settings, ports: { network, clock, files, log, maildirs, program }, parts }: Opening,
+  { settings, ports: { network, clock, random, files, log, maildirs, program }, parts }: Opening,
   /** `signing` absent: what is converted loses its signatures. */
   { reports, signing }: { readonly reports: DeliveryAgents["reports"]; readonly signing?: MessageSigning },
 ): DeliveryAgents {
-  const smtp = new SmtpDelivery({ network, clock, log, settings: smtpView(settings), signing: () => signing });
+  const smtp = new SmtpDelivery({ network, clock, random, log, settings: smtpView(settings), signing: () => signing });
   const store = maildirs ?? new DirectMaildirStore(files);
   const maildir = new MaildirDelivery({ store, log }, { hostname: settings.hostname });
   parts.add({

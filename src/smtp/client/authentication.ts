@@ -1,61 +1,76 @@
 /**
- * The client's side of AUTH PLAIN (RFC 4616) and AUTH LOGIN (RFC 4954). Whether credentials may be sent over this
- * connection at all is decided by the caller, before.
+ * The client's side of AUTH (RFC 4954): a SASL mechanism as command and response lines. Whether credentials may be sent
+ * over this connection at all is decided by the caller, before.
  */
-export interface ClientCredentials {
-  readonly username: string;
-  readonly password: string;
+import type { ClientChannel, ClientIdentity, ClientMechanism } from "../../sasl/client-mechanism.ts";
+import { chooseClientMechanism } from "../../sasl/client-mechanisms.ts";
+import { decodeBase64 } from "../../sasl/strict-base64.ts";
+
+/** User name and password, or what else a mechanism signs in with. */
+export type ClientCredentials =
+  { readonly username: string; readonly password: string } | Exclude<ClientIdentity, { readonly kind: "password" }>;
+
+export interface LoginOptions {
+  /** Absent: mechanisms that need nonces or the TLS layer are left out. */
+  readonly channel?: ClientChannel;
+  /** Only mechanisms that show the password, since the server's SCRAM has just refused it. */
+  readonly showPassword?: boolean;
 }
 
 /** One login: the command first, then an answer to each 334. */
 export interface ClientLogin {
-  readonly mechanism: "PLAIN" | "LOGIN";
+  readonly mechanism: string;
   readonly command: string;
-  /** All of the credentials have been handed out; only then can the server accept them. */
+  /** Everything has been said, by the server too where it has to prove itself; only then it can accept the login. */
   readonly complete: boolean;
   /**
-   * The line that answers the next challenge; "*" cancels, once, when the mechanism has nothing more to say. undefined
-   * after that: no answer is left.
+   * The line that answers a challenge, given as the text of the reply; "*" cancels, once, where the challenge is not
+   * acceptable or the mechanism has nothing more to say. undefined after that: no answer is left.
    */
-  respond(): string | undefined;
+  respond(challenge: string): string | undefined;
 }
 
 /** An initial response that makes the command longer than this is sent only when asked for (RFC 4954 §4). */
 const commandOctetsMax = 512;
 
 /** undefined: the peer offers none of the mechanisms that we have. */
-export function beginLogin(credentials: ClientCredentials, offered: readonly string[]): ClientLogin | undefined {
-  if (offered.includes("PLAIN")) {
-    const response = base64(`\0${credentials.username}\0${credentials.password}`);
-    const command = `AUTH PLAIN ${response}\r\n`;
-    return command.length <= commandOctetsMax
-      ? login("PLAIN", command, [])
-      : login("PLAIN", "AUTH PLAIN\r\n", [response]);
-  }
-  if (offered.includes("LOGIN")) {
-    return login("LOGIN", "AUTH LOGIN\r\n", [base64(credentials.username), base64(credentials.password)]);
-  }
-  return undefined;
+export function beginLogin(
+  credentials: ClientCredentials,
+  offered: readonly string[],
+  { channel, showPassword = false }: LoginOptions = {},
+): ClientLogin | undefined {
+  const identity: ClientIdentity = "kind" in credentials ? credentials : { kind: "password", ...credentials };
+  const mechanism = chooseClientMechanism(identity, offered, channel, { showPassword });
+  if (mechanism === undefined) return undefined;
+  const command = `AUTH ${mechanism.name}`;
+  // "=" is an empty initial response, since nothing at all would mean that there is none (RFC 4954 §4).
+  const initial = mechanism.initial && (base64(mechanism.initial) || "=");
+  const whole = initial === undefined ? `${command}\r\n` : `${command} ${initial}\r\n`;
+  return whole.length <= commandOctetsMax ? login(mechanism, whole, true) : login(mechanism, `${command}\r\n`, false);
 }
 
-function login(mechanism: ClientLogin["mechanism"], command: string, responses: readonly string[]): ClientLogin {
-  const turns = [...responses, "*"];
-  let taken = 0;
+function login(mechanism: ClientMechanism, command: string, initialSent: boolean): ClientLogin {
+  let awaitsInitial = !initialSent;
+  let cancelled = false;
   return {
-    mechanism,
+    mechanism: mechanism.name,
     command,
     get complete() {
-      return taken === responses.length;
+      return !awaitsInitial && !cancelled && mechanism.complete;
     },
-    respond() {
-      const turn = turns[taken];
-      if (turn === undefined) return undefined;
-      taken++;
-      return `${turn}\r\n`;
+    respond(challenge) {
+      if (cancelled) return undefined;
+      if (awaitsInitial) {
+        awaitsInitial = false;
+        return `${base64(mechanism.initial ?? new Uint8Array(0))}\r\n`;
+      }
+      const response = mechanism.respond(decodeBase64(challenge) ?? new TextEncoder().encode(challenge));
+      cancelled = response === undefined;
+      return response === undefined ? "*\r\n" : `${base64(response)}\r\n`;
     },
   };
 }
 
-function base64(text: string): string {
-  return Buffer.from(text, "utf8").toString("base64");
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
 }

@@ -11,7 +11,7 @@
  * milliseconds of one monotonic clock.
  */
 import type { Instant } from "../../lib/instant.ts";
-import { beginLogin, type ClientCredentials, type ClientLogin } from "./authentication.ts";
+import { beginLogin, type ClientCredentials, type ClientLogin, type LoginOptions } from "./authentication.ts";
 import { noCapabilities, parseCapabilities, type Capabilities } from "./capabilities.ts";
 import type { ClientFailure } from "./failure.ts";
 import { ClientOutput } from "./output.ts";
@@ -152,10 +152,10 @@ export class ClientProtocol {
   }
 
   /** The caller has made sure that this connection may carry the credentials. */
-  authenticate(credentials: ClientCredentials, now: Instant): void {
+  authenticate(credentials: ClientCredentials, now: Instant, options: LoginOptions = {}): void {
     this.#expect("ready");
     if (this.#failIfAhead()) return;
-    const login = beginLogin(credentials, this.#capabilities.auth);
+    const login = beginLogin(credentials, this.#capabilities.auth, options);
     if (login === undefined) {
       this.#events.push({ kind: "authentication-failed", reply: undefined });
       return;
@@ -347,7 +347,7 @@ export class ClientProtocol {
   #onAuthentication(login: ClientLogin, reply: ReceivedReply, now: Instant): void {
     if (reply.code === 421) return this.#refused("AUTH", reply);
     if (isIntermediate(reply)) {
-      const response = login.respond();
+      const response = login.respond(reply.lines.join(""));
       // The mechanism and its cancellation have a fixed number of turns; a peer that goes on asking has none (RFC 4954 §4).
       if (response === undefined) return this.#failUnexpected(reply);
       if (this.#failIfAhead()) return;

@@ -104,14 +104,22 @@ export class ServerProtocol {
 
   /**
    * The handshake that followed "starttls" succeeded; the session starts anew (RFC 3207 §4.2). With `refusal`, a 554, TLS
-   * is too weak and everything but QUIT gets it (§4.1). A handshake that failed is a {@link connectionLost}.
+   * is too weak and everything but QUIT gets it (§4.1). `mechanisms`: those to offer from now on, where that depends on
+   * the handshake. A handshake that failed is a {@link connectionLost}.
    */
-  tlsEstablished(now: Instant, refusal?: Reply): void {
+  tlsEstablished(
+    now: Instant,
+    { refusal, mechanisms }: { readonly refusal?: Reply; readonly mechanisms?: readonly string[] } = {},
+  ): void {
     this.#session.now = now;
     this.#session.idleSince = now;
     if (this.#session.phase.kind !== "tls-handshake") return;
     if (this.#session.input.length > 0) return this.#session.close("plaintext-after-starttls");
     this.#session.tlsActive = true;
+    if (mechanisms !== undefined) {
+      const { settings } = this.#session;
+      this.#session.settings = { ...settings, authMechanisms: { ...settings.authMechanisms, tls: mechanisms } };
+    }
     this.#session.authenticated = false;
     this.#session.phase = refusal === undefined ? { kind: "connected" } : { kind: "refused", refusal };
   }

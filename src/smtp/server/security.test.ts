@@ -103,7 +103,7 @@ test("TLS-006: where TLS is required, all but NOOP, EHLO, STARTTLS and QUIT get 
 
 test("TLS-007: TLS that is too weak leaves only QUIT", () => {
   const conversation = greeted(tls).send("STARTTLS\r\n").play("S: 220");
-  conversation.core.tlsEstablished(0, reply(554, "5.7.0", "TLS too weak"));
+  conversation.core.tlsEstablished(0, { refusal: reply(554, "5.7.0", "TLS too weak") });
   conversation.play("C: EHLO x\nS: 554 5.7.0\nC: MAIL FROM:<a@b>\nS: 554\nC: QUIT\nS: 221");
 });
 

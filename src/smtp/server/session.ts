@@ -18,7 +18,8 @@ import { serverReplies } from "./replies.ts";
 export const authLineBytesMax = 12_288 + 2;
 
 export class ServerSession {
-  readonly settings: ServerProtocolSettings;
+  /** Replaced when TLS brings other mechanisms. */
+  settings: ServerProtocolSettings;
   readonly budget: ErrorBudget;
   readonly input = new ServerInput();
   readonly startedAt: Instant;

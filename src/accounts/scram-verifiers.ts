@@ -1,0 +1,48 @@
+/**
+ * The SCRAM verifiers that an exchange begins with: a user's own, or one that is made up. Both are found by the same
+ * steps, and the made-up one of a name is always the same, also after a restart, since its key is kept: so nobody learns
+ * from salts which names exist (RFC 5802 §9).
+ */
+import { createHmac } from "node:crypto";
+import { digestBytes, type ScramDigest, type ScramVerifier } from "../sasl/scram-verifier.ts";
+
+/** RFC 7677 §4 asks for at least 4,096; 16,384 take a client some 5 ms and a thief of verifiers four times as long. */
+export const scramIterations = 16_384;
+export const scramSaltBytes = 16;
+
+export class ScramVerifiers {
+  readonly #decoyKey: Uint8Array;
+
+  /** `decoyKey`: 32 octets of chance, the same for as long as there are users. */
+  constructor(decoyKey: Uint8Array) {
+    this.#decoyKey = decoyKey;
+  }
+
+  /**
+   * `own`: the user's; the first of this digest says with which salt the exchange begins, and those that share it can be
+   * proven, too. At least one.
+   */
+  for(name: string, digest: ScramDigest, own: readonly ScramVerifier[]): readonly ScramVerifier[] {
+    const decoy = this.#decoy(name, digest);
+    const [first, ...others] = own.filter((verifier) => verifier.digest === digest);
+    if (first === undefined) return [decoy];
+    return [first, ...others.filter((verifier) => sharesSalt(verifier, first))];
+  }
+
+  #decoy(name: string, digest: ScramDigest): ScramVerifier {
+    const bytes = (purpose: string) =>
+      createHmac("sha512", this.#decoyKey).update(`${purpose} ${digest}\0`).update(name).digest();
+    return {
+      digest,
+      iterations: scramIterations,
+      salt: bytes("salt").subarray(0, scramSaltBytes),
+      // Hashes of nothing that anybody could know: no proof fits.
+      storedKey: bytes("stored").subarray(0, digestBytes(digest)),
+      serverKey: bytes("server").subarray(0, digestBytes(digest)),
+    };
+  }
+}
+
+function sharesSalt(a: ScramVerifier, b: ScramVerifier): boolean {
+  return a.iterations === b.iterations && Buffer.from(a.salt).equals(b.salt);
+}
