@@ -159,7 +159,7 @@ export class MessageMender {
     }
     if (where !== "row" || !isNeeded) this.#dropContent.run(seq);
     if (where !== "file" || !isNeeded) this.#dropFile.run(seq);
-    if (waiting.length > 0) this.#open.run(seq, Math.floor(message.receivedAt));
+    if (waiting.length > 0) this.#open.run(seq, Math.ceil(message.receivedAt));
     else if (!isListed && !toList) this.#close.run(closedAt ?? lastFinal(recipients) ?? this.#terms.now, seq);
   }
 

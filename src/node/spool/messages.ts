@@ -19,7 +19,7 @@ import {
   type SpoolCounts,
 } from "./protocol.ts";
 import { Query } from "./query.ts";
-import { entryFromJson } from "./rows.ts";
+import { entryFromJson, wholeMs } from "./rows.ts";
 import type { SpoolSchedule } from "./schedule.ts";
 
 /** Hands out the octets of one operation's contents in order. */
@@ -106,7 +106,7 @@ export class SpoolMessages {
     }
     const seq = this.#nextSeq++;
     this.#insertMessage.run(seq, row.id, row.reversePath, row.json);
-    this.#insertOpen.run(seq, Math.floor(row.receivedAt));
+    this.#insertOpen.run(seq, wholeMs(row.receivedAt));
     if (row.inFile) this.#insertFile.run(seq, row.size);
     else this.#insertContent.run(seq, content.take(row.size));
     let key = firstKey(seq);

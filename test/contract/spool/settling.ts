@@ -167,6 +167,13 @@ export function settlingContract(name: string, check: Check): void {
       assert.deepEqual(await found(), ["d@a.test", "sender@origin.test"]);
     });
 
+    check("who came a part of a millisecond later is not so old yet", async ({ spool }) => {
+      const receivedAt = Date.UTC(2026, 0, 1) + 0.4;
+      await put(spool, draft(["ann@a.test"], { receivedAt }));
+      assert.deepEqual(await spool.unwarned(receivedAt - 0.1, { limit: 2 }), []);
+      assert.equal((await spool.unwarned(receivedAt + 1, { limit: 2 })).length, 1);
+    });
+
     check("a settlement without changes still keeps its events while the claim lasts", async ({ spool }) => {
       const claimed = await putClaimed(spool, ["ann@a.test"]);
       const event: HistoryEvent = {
