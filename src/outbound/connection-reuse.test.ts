@@ -37,6 +37,40 @@ test("no more than 500 idle connections are kept; others end at once", () => {
   assert.deepEqual(counts, { quit: 300, destroyed: 0 });
 });
 
+test("room at an address is made by the oldest idle connections to it, whichever site they are kept for", async () => {
+  const { counts, session } = peers();
+  const clock = new ManualClock();
+  const reuse = new ConnectionReuse(clock);
+  const at = (address: string) => ({ ...session(), address });
+  const newest = at("192.0.2.1");
+  reuse.park("a", at("192.0.2.1"), 5_000);
+  reuse.park("b", at("192.0.2.2"), 5_000);
+  await clock.advance(10);
+  reuse.park("a", newest, 5_000);
+  await clock.advance(10);
+  reuse.park("c", at("192.0.2.1"), 5_000);
+  reuse.makeRoom("192.0.2.1", 3);
+  assert.equal(counts.quit, 0);
+  reuse.makeRoom("192.0.2.1", 2);
+  assert.equal(counts.quit, 1);
+  assert.equal(
+    reuse.take("a", () => true),
+    newest,
+    "the oldest has ended",
+  );
+  reuse.makeRoom("192.0.2.1", 0);
+  assert.equal(counts.quit, 2);
+  assert.equal(
+    reuse.take("c", () => true),
+    undefined,
+  );
+  assert.notEqual(
+    reuse.take("b", () => true),
+    undefined,
+    "another address",
+  );
+});
+
 test("where no kept connection suits, the oldest ends: the caller opens another in its place", () => {
   const { counts, session } = peers();
   const reuse = new ConnectionReuse(new ManualClock());

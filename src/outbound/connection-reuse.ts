@@ -62,6 +62,23 @@ export class ConnectionReuse {
     return undefined;
   }
 
+  /** Ends the oldest idle connections to the address, whoever they are kept for, until so many are left. */
+  makeRoom(address: string, idleMax: number): void {
+    const there = [...this.#parked].flatMap(([key, parked]) =>
+      parked.filter(({ session }) => session.address === address).map((entry) => ({ key, entry })),
+    );
+    const excess = there
+      .toSorted((a, b) => a.entry.until - b.entry.until)
+      .slice(0, Math.max(0, there.length - idleMax));
+    for (const { key, entry } of excess) {
+      const left = (this.#parked.get(key) ?? []).filter((other) => other !== entry);
+      if (left.length === 0) this.#parked.delete(key);
+      else this.#parked.set(key, left);
+      this.#count--;
+      this.quit(entry.session);
+    }
+  }
+
   /** Keeps the session for `idleMs`, then says QUIT. */
   park(key: string, session: OpenSession, idleMs: number): void {
     if (this.#closed || idleMs <= 0 || this.#count >= parkedMax) return this.quit(session);

@@ -125,6 +125,8 @@ export class DeliveryAttempt {
 
   async #connect(target: Target): Promise<void> {
     const { host, endpoint } = target;
+    const idleMax = this.#job.idleMax?.(addressText(endpoint));
+    if (this.#hop.kind === "smtp" && idleMax !== undefined) this.#reuse.makeRoom(addressText(endpoint), idleMax);
     const result = await setUpConnection(target, this.#context);
     if (result.kind === "ready") {
       const { connection, hungUpOnEhlo } = result;
@@ -136,12 +138,17 @@ export class DeliveryAttempt {
   }
 
   #mayConnect({ host, endpoint }: Target): boolean {
-    if (endpoint.kind !== "ip" || this.#job.mayConnect?.(endpoint.address) !== false) return true;
-    const where = `${host} [${endpoint.address}]`;
+    if (this.#addressHasRoom(addressText(endpoint))) return true;
+    const where = `${host} [${addressText(endpoint)}]`;
     this.#setbacks.add(finding("4.4.5", "local-trouble", `too many deliveries to ${where} are in progress`));
     this.#leftOut = true;
     this.#nextTarget++;
     return false;
+  }
+
+  /** A mailbox server has a limit of its own, by site. */
+  #addressHasRoom(address: string): boolean {
+    return this.#hop.kind === "lmtp" || this.#job.mayConnect?.(address) !== false;
   }
 
   /** An address that took a connection and nothing else, not even a refusal, is not asked again. */
@@ -284,12 +291,16 @@ export class DeliveryAttempt {
   }
 
   #takeKept(): OpenSession | undefined {
-    return this.#reuse.take(this.#key, (session) => {
-      const known = this.#hop.kind === "lmtp" || this.#hop.hosts.some(({ name }) => name === session.host);
-      const { capabilities } = session.connection;
-      if (!known || lacking(this.#needs, capabilities, peerFacts(session)) !== undefined) return false;
+    const session = this.#reuse.take(this.#key, (kept) => {
+      const known = this.#hop.kind === "lmtp" || this.#hop.hosts.some(({ name }) => name === kept.host);
+      const { capabilities } = kept.connection;
+      if (!known || lacking(this.#needs, capabilities, peerFacts(kept)) !== undefined) return false;
       return capabilities.smtpUtf8 || this.#pending.some((recipient) => isAscii(wireAddress(recipient)));
     });
+    // Asked when it is nobody else's any more: other deliveries may begin in the place that this one leaves.
+    if (session === undefined || this.#addressHasRoom(session.address)) return session;
+    this.#reuse.quit(session);
+    return undefined;
   }
 
   #mayBegin(session: OpenSession): boolean {

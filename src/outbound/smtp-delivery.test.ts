@@ -1033,6 +1033,34 @@ test("an address to which too many deliveries are under way is left alone, and t
   assert.equal(result.outcomes[0].outcome.status, "4.4.5");
 });
 
+test("an idle connection to an address ends where another site's delivery needs its place there", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: modernExtensions });
+  const asked: string[] = [];
+  const idleMax = (address: string) => {
+    asked.push(address);
+    return 0;
+  };
+  await world.deliver(world.job({}));
+  assert.equal(peer.openSessions, 1);
+  assert.equal((await world.deliver({ ...world.job({}), idleMax }))[0]?.kind, "relayed");
+  assert.deepEqual([peer.sessions, asked], [1, []], "its own site uses it");
+  await world.deliver({ ...world.job({ hop: { site: "other.example" } }), idleMax });
+  assert.deepEqual([peer.sessions, peer.openSessions, asked], [2, 1, ["192.0.2.1"]]);
+});
+
+test("a kept connection is left alone while too many deliveries are under way to its address", async () => {
+  await using world = new World();
+  const peer = await world.peer("192.0.2.1", { keywords: modernExtensions });
+  await world.deliver(world.job({}));
+  const result = await world.agent.deliver(
+    { ...world.job({}), mayConnect: () => false },
+    { signal: world.stop.signal },
+  );
+  assert.equal(result.outcomes[0]?.site, "not-asked");
+  assert.equal(peer.messages.length, 1);
+});
+
 test("an attempt has a bound in all: of ten hosts that never greet, three are waited for", async () => {
   await using world = new World();
   for (let number = 1; number <= 10; number++) await world.peer(`192.0.2.${number}`, { greeting: stall });

@@ -96,6 +96,7 @@ export class Deliveries {
       hop: job.hop,
       openContent: () => openContentOf(this.#spool, message.id),
       mayConnect: (address) => this.#mayConnect(job, address),
+      idleMax: (address) => this.#slots.idleMax(address),
     };
     this.#agents[job.hop.kind].deliver(delivery, this.#options).then(
       (result) => this.#end(running, result, false),

@@ -11,10 +11,12 @@ export interface DeliveryJob {
   /** May be called more than once (a second host, a reconnect). The caller disposes of what it gets. */
   readonly openContent: () => Promise<Content>;
   /**
-   * To be asked before each connection; false: so many deliveries are under way to that address that this one must leave
-   * it alone. The last address that was allowed is the one that counts.
+   * To be asked before each connection to another server, a new one or a kept one; false: so many deliveries are under way
+   * to that address that this one must leave it alone. The last address that was allowed is the one that counts.
    */
   readonly mayConnect?: (address: string) => boolean;
+  /** How many idle connections to that address may stay open when one more is opened there. Default: any number. */
+  readonly idleMax?: (address: string) => number;
 }
 
 export interface RecipientOutcome {

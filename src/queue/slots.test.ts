@@ -100,6 +100,20 @@ test("a delivery that goes on at another address counts there", async () => {
   assert.deepEqual(allowed, [true, true, ...Array.from({ length: 7 }, () => false)]);
 });
 
+test("connections may wait idle at an address where no delivery needs their place", async () => {
+  const { fixture, network } = stuckNetwork({ settings: { deliveries_per_site: 2 } });
+  fixture.router.table.set("d.test", { kind: "hop", hop: hopAt("d.test", ["192.0.2.66"]) });
+  fixture.queue.start();
+  await fixture.accept({ to: ["u@d.test"] });
+  await fixture.settle();
+  const [job] = network.jobs;
+  assert.equal(job?.idleMax?.("192.0.2.66"), 3);
+  assert.equal(job?.idleMax?.("192.0.2.67"), 4);
+  await fixture.accept({ to: ["v@d.test"] });
+  await fixture.settle();
+  assert.equal(job?.idleMax?.("192.0.2.66"), 2);
+});
+
 test("two deliveries at a time are under way for one mailbox: one that hangs holds up no other", async () => {
   const { fixture, local } = stuckNetwork({});
   local.blocked = ({ recipients }) => recipients.some(({ address }) => address.startsWith("slow"));

@@ -5,7 +5,8 @@
  * - Local agents have slots of their own, apart from those of the network.
  * - A quarter of the network's slots is for sites that answered promptly of late.
  * - Reports, which anybody can make us owe, take at most half of them where the site has not answered.
- * - One IP address gets twice what one site gets, however many names it has.
+ * - One IP address gets twice what one site gets, however many names it has. Connections that are kept for the next
+ *   message count: they end where a delivery needs their place.
  */
 import type { NextHop } from "../route/next-hop.ts";
 import type { QueueSettings } from "./settings.ts";
@@ -103,6 +104,11 @@ export class Slots {
     return this.#slots.get(job)?.address;
   }
 
+  /** Connections that may wait there for the next message, beside those of deliveries under way. */
+  idleMax(address: string): number {
+    return Math.max(0, this.#addressMax() - (this.#addresses.get(address)?.taken ?? 0));
+  }
+
   /** The delivery goes on at another address; false: too many are under way there. */
   moveTo(job: ReadyJob, address: string): boolean {
     const slot = this.#slots.get(job);
@@ -167,11 +173,15 @@ export class Slots {
   #enterAddress(slot: Slot, address: string): void {
     let pool = this.#addresses.get(address);
     if (pool === undefined) {
-      pool = new Pool(() => this.#state.settings.deliveries_per_site * sitesPerAddress, address);
+      pool = new Pool(() => this.#addressMax(), address);
       this.#addresses.set(address, pool);
     }
     pool.taken++;
     slot.address = address;
+  }
+
+  #addressMax(): number {
+    return this.#state.settings.deliveries_per_site * sitesPerAddress;
   }
 
   #leaveAddress(slot: Slot): void {

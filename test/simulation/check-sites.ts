@@ -7,10 +7,13 @@ import { atOnce, bySite, type Delivery, isOfServer, roundedMs } from "./deliveri
 const minuteMs = 60_000;
 const longestRestMs = 15 * minuteMs;
 
-/** Attempts per site stay within limits: connections at once, as our server sees them. */
+/** Connections at once, those that are kept included, as our server sees them: limits of sites and of addresses. */
 export function checkSessions({ receivers, numbers, machine, faults, stage }: WorldView): readonly string[] {
   return receivers.flatMap(({ domain, address, character, names }, index) => {
-    // Each of its sites may keep a connection for the next letter; how many deliveries go on is checked by address.
+    const most = machine.sessionsOut.most.get(address) ?? 0;
+    const byAddress = 2 * numbers.deliveriesPerSite;
+    if (most > byAddress)
+      return [`${most} connections at once to the address of ${domain}, which may have ${byAddress}`];
     if (stage.hasManyNames(domain)) return [];
     // Other MX names make another site, and so does a relay host with the address of an MX host; and a connection may
     // be kept on which a liar did not offer what the next letter needs.
@@ -19,7 +22,6 @@ export function checkSessions({ receivers, numbers, machine, faults, stage }: Wo
       names.changes.length +
       (index === 0 && faults.happened("route-changes") ? 1 : 0) +
       (character === "lies" ? 1 : 0);
-    const most = machine.sessionsOut.most.get(address) ?? 0;
     return most > numbers.deliveriesPerSite * sites ? [`${most} connections at once to ${domain}`] : [];
   });
 }
