@@ -4,7 +4,7 @@
  * site refuses connections (each recipient is deferred at once, which is the most work) and in which it accepts them and
  * never greets (each delivery takes a slot for minutes).
  */
-import { cpSync, rmSync } from "node:fs";
+import { closeSync, cpSync, fsyncSync, openSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import { fillSpool } from "./filled-spool.ts";
@@ -55,7 +55,7 @@ export async function measureDeadSite(options: DeadSiteOptions): Promise<readonl
       const { dataFolder } = server.posthaste;
       if (kind !== "quiet") {
         rmSync(dataFolder, { recursive: true });
-        cpSync(filled, dataFolder, { recursive: true });
+        copySpool(filled, dataFolder);
       }
       await server.posthaste.restart();
       const load = { port: server.port, arrivals };
@@ -86,6 +86,17 @@ function figuresOf(measured: Readonly<Record<Kind, readonly number[]>>, recipien
     ];
   });
   return [{ part, what: "nothing else in the queue: live mail, p99", value: base, unit: "ms" }, ...dead];
+}
+
+/**
+ * The copy is on the disk before the server starts. Otherwise the server's first checkpoint writes all of it (230 MB in
+ * one fsync), and every commit waits for that.
+ */
+function copySpool(from: string, to: string): void {
+  cpSync(from, to, { recursive: true });
+  const file = openSync(`${to}/spool.db`, "r+");
+  fsyncSync(file);
+  closeSync(file);
 }
 
 /** Recipients of the dead site that were deferred so far: no longer due. */
