@@ -73,7 +73,7 @@ export class MessageMender {
 
   constructor({ database }: Staging, terms: MendTerms) {
     this.#terms = terms;
-    this.#page = new Query(database, "SELECT seq, message FROM messages WHERE seq > ? ORDER BY seq LIMIT ?");
+    this.#page = new Query(database, "SELECT seq, message FROM messages WHERE seq > ? ORDER BY seq LIMIT ? + 0");
     this.#recipients = new Query(
       database,
       `SELECT ${recipientColumns} FROM recipients WHERE key BETWEEN ? AND ? ORDER BY key`,

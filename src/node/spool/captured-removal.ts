@@ -28,7 +28,7 @@ export class CapturedRemoval {
     this.#count = new Query(database, "SELECT entries FROM captured_state");
     this.#oldest = new Query(
       database,
-      "SELECT arrival, seq, entry, captured_at FROM captured ORDER BY arrival LIMIT ?",
+      "SELECT arrival, seq, entry, captured_at FROM captured ORDER BY arrival LIMIT ? + 0",
     );
     this.#recipientsOf = new Query(database, "SELECT count(*) FROM recipients WHERE key BETWEEN ? AND ?");
   }

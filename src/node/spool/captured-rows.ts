@@ -30,13 +30,13 @@ export class CapturedScan {
     const plain = (order: string) =>
       new Query<CapturedRow>(
         database,
-        `SELECT ${columns} FROM captured c WHERE c.arrival > ? AND c.arrival < ? ORDER BY c.arrival ${order} LIMIT ?`,
+        `SELECT ${columns} FROM captured c WHERE c.arrival > ? AND c.arrival < ? ORDER BY c.arrival ${order} LIMIT ? + 0`,
       );
     const byTerm = (order: string) =>
       new Query<CapturedRow>(
         database,
         `SELECT ${columns} FROM captured_terms t CROSS JOIN captured c ON c.arrival = t.arrival
-          WHERE t.arrival > ? AND t.arrival < ? AND t.term = ? ORDER BY t.arrival ${order} LIMIT ?`,
+          WHERE t.arrival > ? AND t.arrival < ? AND t.term = ? ORDER BY t.arrival ${order} LIMIT ? + 0`,
       );
     this.#plain = { "newest first": plain("DESC"), "oldest first": plain("ASC") };
     this.#byTerm = { "newest first": byTerm("DESC"), "oldest first": byTerm("ASC") };

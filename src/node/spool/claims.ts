@@ -82,7 +82,7 @@ export class SpoolClaims {
     this.#lastToken = incarnation * tokensPerIncarnation;
     this.#openFrom = new Query(
       database,
-      "SELECT seq, received_at FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ?",
+      "SELECT seq, received_at FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ? + 0",
     );
     this.#dueOfMessage = new Query(
       database,
@@ -96,7 +96,7 @@ export class SpoolClaims {
     this.#renew = database.prepare("UPDATE claims SET lease_end = ? WHERE token = ?");
     this.#endedClaims = new Query(
       database,
-      "SELECT token, seq FROM claims WHERE lease_end <= ? ORDER BY lease_end LIMIT ?",
+      "SELECT token, seq FROM claims WHERE lease_end <= ? ORDER BY lease_end LIMIT ? + 0",
     );
     this.#earliestLease = new Query(database, "SELECT min(lease_end) FROM claims");
     this.#heldBy = new Query(

@@ -36,11 +36,26 @@ test("no statement scans a table that grows, or sorts what it found", async (con
       "UPDATE captured_state SET entries = entries - 1",
       "UPDATE captured_state SET last_arrival = last_arrival + 1, entries = entries + 1 RETURNING last_arrival",
       // The first rows in the table's own order.
-      "SELECT arrival, seq, entry, captured_at FROM captured ORDER BY arrival LIMIT ?",
+      "SELECT arrival, seq, entry, captured_at FROM captured ORDER BY arrival LIMIT ? + 0",
       "SELECT received_at FROM open_messages ORDER BY seq LIMIT 1",
       // No table at all.
       "SELECT total_changes()",
     ].toSorted(),
+  );
+});
+
+test("no statement is planned again each time it is run, as one with a bare LIMIT parameter is", async (context) => {
+  await using bench = new SqliteBench();
+  const { mock } = context.mock.method(DatabaseSync.prototype, "prepare");
+  const data = { path: `${await bench.folder()}/spool.db`, now: 0, cacheKiB: 1024, databaseBytesMax: 0 };
+  new SpoolWriter({ ...data, role: "writer" }).close();
+  new SpoolReader({ ...data, role: "reader" }).close();
+  const prepared = mock.calls.map(({ arguments: [sql] }) => sql);
+  mock.restore();
+  assert.ok(prepared.filter((sql) => /LIMIT \?\d* \+ 0/.test(sql)).length > 15);
+  assert.deepEqual(
+    prepared.filter((sql) => /LIMIT \?(?!\d* \+ 0)/.test(sql)),
+    [],
   );
 });
 

@@ -66,12 +66,12 @@ export class SpoolReader {
     this.#wholeSearch = prepareSearch(database, "messages");
     this.#openFrom = new Query(
       database,
-      "SELECT seq, received_at FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ?",
+      "SELECT seq, received_at FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ? + 0",
     );
     this.#unwarnedOf = new Query(
       database,
       `SELECT ${recipientColumns} FROM recipients
-        WHERE key BETWEEN ? AND ? AND state <= 1 AND warned = 0 ORDER BY key LIMIT ?`,
+        WHERE key BETWEEN ? AND ? AND state <= 1 AND warned = 0 ORDER BY key LIMIT ? + 0`,
     );
     this.#seqOf = new Query(database, "SELECT seq FROM messages WHERE id = ?");
     this.#seqBefore = new Query(database, "SELECT seq FROM messages WHERE id < ? ORDER BY id DESC LIMIT 1");
@@ -93,7 +93,7 @@ export class SpoolReader {
     this.#records = new Query(
       database,
       `SELECT key, value FROM records WHERE namespace = ?1 AND (?2 IS NULL OR key > ?2)
-        AND (expires_at IS NULL OR expires_at > ?3) ORDER BY key LIMIT ?4`,
+        AND (expires_at IS NULL OR expires_at > ?3) ORDER BY key LIMIT ?4 + 0`,
     );
     this.#captured = new CapturedScan(database);
     this.#capturedEntry = new Query(database, "SELECT arrival, entry FROM captured WHERE id = ?");
@@ -109,7 +109,7 @@ export class SpoolReader {
     this.#files = new Query(
       database,
       `SELECT f.seq, m.id, f.size FROM content_files f JOIN messages m ON m.seq = f.seq
-        WHERE f.seq > ? ORDER BY f.seq LIMIT ?`,
+        WHERE f.seq > ? ORDER BY f.seq LIMIT ? + 0`,
     );
   }
 
@@ -273,7 +273,7 @@ function prepareSearch(database: DatabaseSync, table: "open_messages" | "message
   return {
     window: new Query(
       database,
-      `SELECT min(seq) FROM (SELECT seq FROM ${table} WHERE seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?)`,
+      `SELECT min(seq) FROM (SELECT seq FROM ${table} WHERE seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ? + 0)`,
     ),
     rows: new Query(
       database,
@@ -281,7 +281,7 @@ function prepareSearch(database: DatabaseSync, table: "open_messages" | "message
         CROSS JOIN messages m ON m.seq = o.seq
         CROSS JOIN recipients r ON r.key BETWEEN o.seq * 65536 AND o.seq * 65536 + 65535
         WHERE ${filterCondition} AND o.seq BETWEEN ?5 AND ?6 AND (o.seq <> ?7 OR r.key > ?8)
-        ORDER BY o.seq DESC, r.key LIMIT ?9`,
+        ORDER BY o.seq DESC, r.key LIMIT ?9 + 0`,
     ),
   };
 }

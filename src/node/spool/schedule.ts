@@ -39,8 +39,10 @@ interface LaneInTurn {
 /** What a page takes, and where it was looked for. */
 export interface DuePage {
   readonly due: readonly DueRecipient[];
-  /** Domains with their noted time. */
+  /** Domains that were looked at, with their noted time. */
   readonly visited: ReadonlyMap<string, Instant>;
+  /** Those of them whose noted time differs from that of their lanes, whatever is taken. */
+  readonly stale: ReadonlySet<string>;
   /** Lanes that had nothing due after all. */
   readonly empty: readonly DueLane[];
 }
@@ -75,22 +77,22 @@ export class SpoolSchedule {
       ON CONFLICT (domain) DO UPDATE SET due = excluded.due WHERE excluded.due < due`);
     this.#domains = new Query(
       database,
-      "SELECT domain, due FROM domains WHERE due <= ? AND (due, domain) > (?, ?) ORDER BY due, domain LIMIT ?",
+      "SELECT domain, due FROM domains WHERE due <= ? AND (due, domain) > (?, ?) ORDER BY due, domain LIMIT ? + 0",
     );
     this.#lanes = new Query(
       database,
       `SELECT sender, due FROM lanes WHERE domain = ? AND due <= ? AND (due, sender) > (?, ?)
-        ORDER BY due, sender LIMIT ?`,
+        ORDER BY due, sender LIMIT ? + 0`,
     );
     this.#firstLane = new Query(database, "SELECT due FROM lanes WHERE domain = ? ORDER BY due LIMIT 1");
     this.#dueOfLane = new Query(
       database,
       `SELECT key, due FROM recipients WHERE state = 0 AND domain = ? AND sender = ? AND due <= ?
-        ORDER BY due, key LIMIT ?`,
+        ORDER BY due, key LIMIT ? + 0`,
     );
     this.#firstOfLane = new Query(
       database,
-      "SELECT key, due FROM recipients WHERE state = 0 AND domain = ? AND sender = ? ORDER BY due, key LIMIT ?",
+      "SELECT key, due FROM recipients WHERE state = 0 AND domain = ? AND sender = ? ORDER BY due, key LIMIT ? + 0",
     );
     this.#setLane = database.prepare("UPDATE lanes SET due = ? WHERE domain = ? AND sender = ?");
     this.#deleteLane = database.prepare("DELETE FROM lanes WHERE domain = ? AND sender = ?");
@@ -110,6 +112,7 @@ export class SpoolSchedule {
     const perDomainMax = Math.min(limit, operation.perDomainMax);
     const excluded = new Set(excludeDomains);
     const visited = new Map<string, Instant>();
+    const stale = new Set<string>();
     const lanes: DueLane[] = [];
     const lanesOf = new Map<string, number>();
     let passedOver = 0;
@@ -124,6 +127,8 @@ export class SpoolSchedule {
         continue;
       }
       visited.set(domain, noted);
+      // Where there are more lanes than a page takes, looking for the first ones corrects some.
+      if (noticed[0]?.due !== noted || useful.length > perDomainMax) stale.add(domain);
       for (const lane of this.#firstLanes(useful, now, perDomainMax)) {
         lanes.push(lane);
         lanesOf.set(lane.sender, (lanesOf.get(lane.sender) ?? 0) + 1);
@@ -139,11 +144,11 @@ export class SpoolSchedule {
       return takeTurns(rows, { limit: perDomainMax, perDomainMax }, turnOf);
     });
     const due = this.#shares(alone, settled, request);
-    return { due: takeTurns(due, { limit, perDomainMax }, turnOf), visited, empty };
+    return { due: takeTurns(due, { limit, perDomainMax }, turnOf), visited, stale, empty };
   }
 
   /** The recipients of a page are claimed: notes whose turn it was, and when the next ones are due. */
-  taken({ due, visited, empty }: DuePage, now: Instant): void {
+  taken({ due, visited, stale, empty }: DuePage, now: Instant): void {
     const lanes = new Map<string, Map<string, Instant>>();
     for (const recipient of due) {
       const { domain, sender } = recipient;
@@ -158,7 +163,8 @@ export class SpoolSchedule {
       }
     }
     for (const lane of empty) this.#correctLane(lane, lane.due);
-    for (const [domain, noted] of visited) this.#correctDomain(domain, noted);
+    const moved = new Set([...lanes.keys(), ...empty.map(({ domain }) => domain), ...stale]);
+    for (const domain of moved) this.#correctDomain(domain, visited.get(domain) ?? -Infinity);
   }
 
   /** The earliest due time of a scheduled recipient. */

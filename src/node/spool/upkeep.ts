@@ -37,16 +37,16 @@ export class SpoolUpkeep {
     this.#clearRecords = database.prepare("DELETE FROM records WHERE namespace = ?");
     this.#closedBefore = new Query(
       database,
-      "SELECT closed_at, seq FROM closed_messages WHERE closed_at < ? ORDER BY closed_at, seq LIMIT ?",
+      "SELECT closed_at, seq FROM closed_messages WHERE closed_at < ? ORDER BY closed_at, seq LIMIT ? + 0",
     );
     this.#deleteEvents = database.prepare(
-      "DELETE FROM events WHERE n IN (SELECT n FROM events WHERE message = ? LIMIT ?)",
+      "DELETE FROM events WHERE n IN (SELECT n FROM events WHERE message = ? LIMIT ? + 0)",
     );
     this.#deleteRecipients = database.prepare("DELETE FROM recipients WHERE key BETWEEN ? AND ?");
     this.#deleteMessage = database.prepare("DELETE FROM messages WHERE seq = ?");
     this.#deleteClosed = database.prepare("DELETE FROM closed_messages WHERE closed_at = ? AND seq = ?");
     this.#deleteExpired = database.prepare(`DELETE FROM records WHERE (namespace, key) IN
-      (SELECT namespace, key FROM records WHERE expires_at < ? LIMIT ?)`);
+      (SELECT namespace, key FROM records WHERE expires_at < ? LIMIT ? + 0)`);
     this.#freePages = new Query(database, "PRAGMA freelist_count");
     this.#pages = new Query(database, "PRAGMA page_count");
   }

@@ -52,7 +52,7 @@ export class SpoolVerbs {
     this.#damage = damage;
     this.#windowEnd = new Query(
       database,
-      "SELECT max(seq) FROM (SELECT seq FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ?)",
+      "SELECT max(seq) FROM (SELECT seq FROM open_messages WHERE seq >= ? ORDER BY seq LIMIT ? + 0)",
     );
     this.#select = new Query(
       database,
@@ -60,7 +60,7 @@ export class SpoolVerbs {
         FROM open_messages o
         CROSS JOIN messages m ON m.seq = o.seq
         CROSS JOIN recipients r ON r.key BETWEEN o.seq * 65536 AND o.seq * 65536 + 65535
-        WHERE ${filterCondition} AND o.seq BETWEEN ?5 AND ?6 AND r.key >= ?7 LIMIT ?8`,
+        WHERE ${filterCondition} AND o.seq BETWEEN ?5 AND ?6 AND r.key >= ?7 LIMIT ?8 + 0`,
     );
     this.#hold = database.prepare("UPDATE recipients SET state = 2, held_by = ?, held_reason = ? WHERE key = ?");
     this.#makeDue = database.prepare(
