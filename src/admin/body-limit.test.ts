@@ -22,6 +22,7 @@ function app() {
       version: "1",
       spool: new MemorySpool({ clock: new ManualClock() }),
       sites: () => ({}),
+      waitOf: () => ({ why: "" }),
       explain: () => Promise.resolve(undefined),
       users,
       ready: () => true,

@@ -25,6 +25,7 @@ function world(guard?: GuardSettings) {
       inbox,
       log: new CollectingLog(),
       version: "1",
+      waitOf: () => ({ why: "" }),
       explain: async () => undefined,
       sites: () => [],
       ready: () => true,

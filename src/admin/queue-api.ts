@@ -1,6 +1,7 @@
 /** The queue over HTTP: counts, listing, and the bulk verbs, which act on a filter and never on an empty one. */
 import { Hono } from "hono";
 import { z } from "zod";
+import type { Wait } from "../history/explain.ts";
 import type { FoundRecipient, RecipientFilter, Spool } from "../spool/spool.ts";
 import { noteChange } from "./command-log.ts";
 import { jsonBody, sentenceOf } from "./json-body.ts";
@@ -39,11 +40,13 @@ export interface QueueApiDependencies {
     by: string,
     reason: string,
   ) => Promise<{ readonly changed: number; readonly underWay: number }>;
+  /** Why the recipient is where it is, and until when it waits. */
+  readonly waitOf: (found: FoundRecipient) => Wait;
   /** What runs per site just now, for people. */
   readonly sites: () => unknown;
 }
 
-export function queueApi({ spool, sites, operate = onSpool(spool) }: QueueApiDependencies): Hono {
+export function queueApi({ spool, sites, waitOf, operate = onSpool(spool) }: QueueApiDependencies): Hono {
   const app = new Hono();
 
   app.get("/stats", async (context) => {
@@ -65,7 +68,7 @@ export function queueApi({ spool, sites, operate = onSpool(spool) }: QueueApiDep
     });
     const last = found.at(-1);
     return context.json({
-      recipients: found.map(recipientJson),
+      recipients: found.map((one) => recipientJson(one, waitOf(one))),
       next: found.length === limit && last ? `${last.message.id}/${last.recipient.index}` : null,
     });
   });
@@ -114,7 +117,7 @@ async function countMatches(spool: Spool, filter: RecipientFilter): Promise<{ co
   return { count, more: true };
 }
 
-function recipientJson({ message, recipient }: FoundRecipient): Record<string, unknown> {
+function recipientJson({ message, recipient }: FoundRecipient, wait: Wait): Record<string, unknown> {
   return {
     message: message.id,
     index: recipient.index,
@@ -126,6 +129,9 @@ function recipientJson({ message, recipient }: FoundRecipient): Record<string, u
     due: new Date(recipient.due).toISOString(),
     last_reply: recipient.lastReply ?? null,
     held: recipient.held ?? null,
+    why: wait.why,
+    waits_at: wait.at ?? null,
+    waits_until: wait.until === undefined ? null : new Date(wait.until).toISOString(),
     received_at: new Date(message.receivedAt).toISOString(),
     size: message.size,
     subject: message.facts.subject ?? null,

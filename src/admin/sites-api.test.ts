@@ -23,13 +23,24 @@ test("the API lists, shows, rests and wakes, and says what is wrong with a reque
   };
   const plain = {
     ...{ site: "smtp there.test", description: "mx there.test", waiting: 0, running: 1, limit: 20, normal_limit: 20 },
-    ...{ limited_until: null, resting_until: null, rest_reason: null, last_reply: null },
+    ...{
+      limited_until: null,
+      resting_until: null,
+      rest_reason: null,
+      waits_for: null,
+      waits_until: null,
+      last_reply: null,
+    },
   };
   assert.deepEqual((await ask("/")).body, { sites: [plain] });
   assert.deepEqual((await ask("/show?site=there.test")).body, plain);
   const rest = { site: "there.test", for: "2h", reason: "they are moving" };
   const resting_until = new Date(clock.now() + 2 * hour).toISOString();
-  assert.deepEqual((await ask("/rest", rest)).body, { ...plain, resting_until, rest_reason: "they are moving" });
+  assert.deepEqual((await ask("/rest", rest)).body, {
+    ...plain,
+    ...{ resting_until, rest_reason: "they are moving" },
+    ...{ waits_for: "operator paused the site: they are moving", waits_until: resting_until },
+  });
   assert.deepEqual((await ask("/wake", { site: "there.test" })).body, { ...plain, retried: 0 });
   assert.equal((await ask("/rest", { ...rest, for: "8d" })).status, 400);
   assert.equal((await ask("/rest", { ...rest, reason: undefined })).status, 400);

@@ -2,8 +2,7 @@
 import { Hono, type Context } from "hono";
 import { z } from "zod";
 import { duration } from "../lib/setting-types.ts";
-import type { SiteControl } from "../queue/site-control.ts";
-import type { SiteStats } from "../queue/site.ts";
+import type { SiteControl, SiteShown } from "../queue/site-control.ts";
 import { noteChange } from "./command-log.ts";
 import { BodyError, jsonBody } from "./json-body.ts";
 
@@ -65,7 +64,7 @@ function unknown(context: Context): Response {
   return context.json({ error }, 404);
 }
 
-function siteJson(site: SiteStats): Record<string, unknown> {
+function siteJson(site: SiteShown): Record<string, unknown> {
   const time = (at: number | undefined) => (at === undefined ? null : new Date(at).toISOString());
   return {
     site: site.site,
@@ -77,6 +76,8 @@ function siteJson(site: SiteStats): Record<string, unknown> {
     limited_until: time(site.limitedUntil),
     resting_until: time(site.restingUntil),
     rest_reason: site.restingUntil === undefined ? null : (site.restReason ?? "it could not be reached"),
+    waits_for: site.wait?.reason ?? null,
+    waits_until: time(site.wait?.until),
     last_reply: site.lastReply ?? null,
   };
 }

@@ -12,6 +12,8 @@ export const queuedRecipient = z.object({
   due: z.string(),
   last_reply: z.string().nullable(),
   held: z.object({ by: z.string(), reason: z.string() }).nullable(),
+  why: z.string(),
+  waits_until: z.string().nullable(),
   received_at: z.string(),
   size: z.number(),
   subject: z.string().nullable(),
@@ -42,7 +44,8 @@ export const siteShown = z.object({
   normal_limit: z.number(),
   limited_until: z.string().nullable(),
   resting_until: z.string().nullable(),
-  rest_reason: z.string().nullable(),
+  waits_for: z.string().nullable(),
+  waits_until: z.string().nullable(),
   last_reply: z.string().nullable(),
 });
 export type SiteShown = z.output<typeof siteShown>;

@@ -13,6 +13,9 @@ const recipient = {
   due: "2026-01-01T00:04:00.000Z",
   last_reply: "451 4.3.0 later\x1b]0;owned\x07",
   held: null,
+  why: 'Attempt 2 was deferred: "451 4.3.0 later\x1b]0;owned\x07".',
+  waits_at: null,
+  waits_until: "2026-01-01T00:04:00.000Z",
   received_at: "2026-01-01T00:00:00.000Z",
   size: 1234,
   subject: "Hi",
@@ -29,7 +32,7 @@ test("queue list shows rows for people and JSON for scripts, and never a peer's 
   assert.equal(calls[0]?.path, "/api/v1/queue?domain=elsewhere.test&limit=1");
   assert.match(
     stdout,
-    /4QJ7ZC2M9KXD {2}scheduled {2}in 4 min {6}2 {2}ann@example\.org {2}bob@elsewhere\.test {2}451 4\.3\.0 later/,
+    /4QJ7ZC2M9KXD {2}scheduled {2}in 4 min {6}2 {2}ann@example\.org {2}bob@elsewhere\.test {2}Attempt 2 was deferred: "451 4\.3\.0 later/,
   );
   assert.equal(stdout.includes("\x1b"), false);
   assert.match(stderr, /--after 4QJ7ZC2M9KXD\/0/);
@@ -271,10 +274,11 @@ test("inbox clear takes a filter and says how much it deleted", async () => {
   assert.match(cleared.stderr, /Deleted 1 message\.\n$/);
 });
 
-test("site rest sends how long and why, and shows the site; site list tells why one rests", async () => {
+test("site rest sends how long and why, and shows the site; site list tells why mail waits there, and until when", async () => {
   const site = {
     ...{ site: "smtp mx a.test:25", description: "mx a.test", waiting: 3, running: 1, limit: 1, normal_limit: 20 },
     ...{ limited_until: null, resting_until: "2100-01-01T00:00:00.000Z", rest_reason: "they are moving" },
+    ...{ waits_for: "operator paused the site: they are moving", waits_until: "2100-01-01T00:00:00.000Z" },
     last_reply: "421 4.3.2 closing",
   };
   const terminal = new TestTerminal();
@@ -287,10 +291,16 @@ test("site rest sends how long and why, and shows the site; site list tells why 
     { path: "/api/v1/sites/rest", method: "POST", json: { site: "a.test", for: "2h", reason: "they are moving" } },
   ]);
   assert.match(rest.stdout, /1 of at most 1 deliveries in progress \(normally 20\)/);
-  assert.match(rest.stdout, /rests, until 2100-01-01T00:00:00\.000Z \(in .*\): they are moving/);
+  assert.match(
+    rest.stdout,
+    /waits until 2100-01-01T00:00:00\.000Z \(in .*\): operator paused the site: they are moving/,
+  );
   assert.equal((await terminal.run("site rest a.test --for 2h --data-dir d", {})).code, 64, "a reason is needed");
   const list = await terminal.run("site list --data-dir d", { api: () => ({ body: { sites: [site] } }) });
-  assert.match(list.stdout, /^SITE .*\nsmtp mx a\.test:25 +1\/1 +3 +in .*: they are moving +421 4\.3\.2 closing\n$/);
+  assert.match(
+    list.stdout,
+    /^SITE .*\nsmtp mx a\.test:25 +1\/1 +3 +in \S+ \S+ +operator paused the site: they are moving +421 4\.3\.2 closing\n$/,
+  );
   const wake = await terminal.run("site wake a.test --json --data-dir d", {
     api: () => ({ body: { ...site, retried: 2 } }),
   });

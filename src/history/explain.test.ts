@@ -185,7 +185,7 @@ test("what waits in memory is told with the site that it waits for, and what is 
   assert.equal(waiting?.waits_at, "mx there.test");
   assert.match(
     waiting?.why ?? "",
-    /^It waits in memory for its turn at mx there\.test, where 1 of at most 1 deliveries/,
+    /^It waits in memory for its turn at mx there\.test: all 1 deliveries that the site may have are in progress\.$/,
   );
   assert.match(
     waiting?.next ?? "",

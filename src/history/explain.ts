@@ -72,8 +72,8 @@ export interface Explanation {
 /** Where a claimed recipient is in memory. */
 export type Whereabouts =
   | { readonly kind: "under-way"; readonly at: string }
-  /** So many deliveries are under way there, and more may not be. */
-  | { readonly kind: "turn"; readonly at: string; readonly running: number; readonly limit: number };
+  /** Why it may not begin yet, and until when, where that is known. */
+  | { readonly kind: "turn"; readonly at: string; readonly reason: string; readonly until?: Instant };
 
 export interface ExplainOptions {
   readonly now: Instant;
@@ -96,6 +96,28 @@ export async function explain(
     message: explainedMessage(found.message, options),
     recipients: found.recipients.map((recipient) => explainedRecipient(found.message, recipient, events, options)),
     timeline: timeline(events),
+  };
+}
+
+/** What a list has room for: why a recipient is where it is, and until when it waits. */
+export interface Wait {
+  /** A sentence. */
+  readonly why: string;
+  /** The next hop, where it is delivered or waits in memory for its turn. */
+  readonly at?: string;
+  /** When it is due, or what keeps it back ends. */
+  readonly until?: Instant;
+}
+
+/** The same words as {@link explain}. */
+export function waitOf(message: StoredMessage, recipient: StoredRecipient, options: ExplainOptions): Wait {
+  const { state, index, due } = recipient;
+  const place = state === "claimed" ? options.whereabouts?.(message.id, index) : undefined;
+  const until = state === "scheduled" ? due : place?.kind === "turn" ? place.until : undefined;
+  return {
+    why: why(message, recipient, options, place),
+    ...(place !== undefined && { at: place.at }),
+    ...(until !== undefined && { until }),
   };
 }
 
@@ -209,8 +231,7 @@ function why(
 function whyClaimed(attempts: number, place: Whereabouts | undefined): string {
   if (place === undefined) return `Attempt ${attempts} is under way, or waits for its route or for its turn.`;
   if (place.kind === "under-way") return `Attempt ${attempts} is under way: ${plain(place.at)}.`;
-  const { at, running, limit } = place;
-  return `It waits in memory for its turn at ${plain(at)}, where ${running} of at most ${limit} deliveries are under way.`;
+  return ended(`It waits in memory for its turn at ${plain(place.at)}: ${plain(place.reason)}`);
 }
 
 function next(

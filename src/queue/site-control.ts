@@ -12,6 +12,7 @@ import type { OperatorVerbs } from "./operator-verbs.ts";
 import type { ReadyQueue } from "./ready-queue.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { Site, SiteStats } from "./site.ts";
+import { type SiteWait, siteWait } from "./site-wait.ts";
 
 export interface SiteControlOptions {
   readonly ready: ReadyQueue;
@@ -26,6 +27,12 @@ export interface SiteControlOptions {
 /** Sites that a person may let rest at the same time: they are never forgotten before their end. */
 const restsMax = 1_000;
 
+/** A site as people see it. */
+export interface SiteShown extends SiteStats {
+  /** Why mail waits for it; absent: none does, and it is not paused. */
+  readonly wait?: SiteWait;
+}
+
 export class SiteControl {
   readonly #options: SiteControlOptions;
 
@@ -34,26 +41,26 @@ export class SiteControl {
   }
 
   /** Sites with work, with a rest or a lowered limit; others only with `all`. */
-  list({ all = false }: { readonly all?: boolean } = {}): readonly SiteStats[] {
-    const { ready, clock, state } = this.#options;
+  list({ all = false }: { readonly all?: boolean } = {}): readonly SiteShown[] {
+    const { ready, clock } = this.#options;
     const nowMs = clock.monotonicMs();
-    const shown: SiteStats[] = [];
+    const shown: SiteShown[] = [];
     for (const site of ready.sites()) {
       const isIdle = site.running === 0 && site.waiting.size === 0 && site.health.isPlain(nowMs);
-      if (all || !isIdle || site.restOrdered(nowMs) !== undefined) shown.push(site.stats(state.settings, clock));
+      if (all || !isIdle || site.restOrdered(nowMs) !== undefined) shown.push(this.#shown(site));
     }
     return shown;
   }
 
   /** `name`: the site's key, its description, or a domain or address whose mail goes there. */
-  async show(name: string): Promise<SiteStats | undefined> {
-    const { clock, state } = this.#options;
-    return (await this.#find(name))?.stats(state.settings, clock);
+  async show(name: string): Promise<SiteShown | undefined> {
+    const site = await this.#find(name);
+    return site && this.#shown(site);
   }
 
   /** undefined: no such site. */
   async rest(name: string, order: { readonly ms: number; readonly by: string; readonly reason: string }) {
-    const { ready, dispatcher, clock, log, state } = this.#options;
+    const { ready, dispatcher, clock, log } = this.#options;
     const site = await this.#find(name);
     if (site === undefined) return undefined;
     const nowMs = clock.monotonicMs();
@@ -64,12 +71,12 @@ export class SiteControl {
     const until = new Date(wallTimeOf(site.rest.untilMs, clock)).toISOString();
     log.event("site-rest-ordered", { site: site.key, until, by, reason });
     for (const job of ready.drain(site)) dispatcher.deferResting(job);
-    return site.stats(state.settings, clock);
+    return this.#shown(site);
   }
 
   /** Ends any rest of the site, and makes due what was put off for it. undefined: no such site. */
-  async wake(name: string, by: string): Promise<{ readonly site: SiteStats; readonly retried: number } | undefined> {
-    const { clock, log, state, verbs } = this.#options;
+  async wake(name: string, by: string): Promise<{ readonly site: SiteShown; readonly retried: number } | undefined> {
+    const { clock, log, verbs } = this.#options;
     const site = await this.#find(name);
     if (site === undefined) return undefined;
     site.rest = undefined;
@@ -79,7 +86,14 @@ export class SiteControl {
     site.putOff.clear();
     let retried = 0;
     for (const domain of domains) retried += (await verbs.operate("retry", { domain }, "operator", "")).changed;
-    return { site: site.stats(state.settings, clock), retried };
+    return { site: this.#shown(site), retried };
+  }
+
+  #shown(site: Site): SiteShown {
+    const { ready, clock, state } = this.#options;
+    const { settings } = state;
+    const wait = siteWait(site, { settings, clock, slots: ready.slots });
+    return { ...site.stats(settings, clock), ...(wait !== undefined && { wait }) };
   }
 
   async #find(name: string): Promise<Site | undefined> {

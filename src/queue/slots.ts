@@ -20,13 +20,16 @@ const nobody: readonly Site[] = [];
 /** Slots of one sort, and the sites that wait for one of them, in the order in which they came. */
 class Pool {
   readonly max: () => number;
+  /** Whose deliveries, in words for people. */
+  readonly whose: string;
   /** Of the deliveries to one address. */
   readonly address: string | undefined;
   readonly waiting = new Set<Site>();
   taken = 0;
 
-  constructor(max: () => number, address?: string) {
+  constructor(max: () => number, whose: string, address?: string) {
     this.max = max;
+    this.whose = whose;
     this.address = address;
   }
 
@@ -60,9 +63,15 @@ export class Slots {
   /** `state`: its settings may change. */
   constructor(state: { readonly settings: Pick<QueueSettings, "deliveries" | "deliveries_per_site"> }) {
     this.#state = state;
-    this.#network = new Pool(() => state.settings.deliveries);
-    this.#unproven = new Pool(() => state.settings.deliveries - Math.floor(state.settings.deliveries / 4));
-    this.#unprovenReports = new Pool(() => Math.ceil(state.settings.deliveries / 2));
+    this.#network = new Pool(() => state.settings.deliveries, "to other servers");
+    this.#unproven = new Pool(
+      () => state.settings.deliveries - Math.floor(state.settings.deliveries / 4),
+      "to servers that have not answered in the last hour",
+    );
+    this.#unprovenReports = new Pool(
+      () => Math.ceil(state.settings.deliveries / 2),
+      "of reports to servers that have not answered in the last hour",
+    );
   }
 
   /** Deliveries under way to other servers. */
@@ -97,6 +106,12 @@ export class Slots {
 
   isWaiting(site: Site): boolean {
     return this.#waiting.has(site);
+  }
+
+  /** What the site waits for, in words for people; undefined: for no slot. */
+  fullFor(site: Site): string | undefined {
+    const pool = this.#waiting.get(site);
+    return pool && `all ${pool.max()} deliveries ${pool.whose} are in progress`;
   }
 
   /** Where the delivery goes on now. */
@@ -166,14 +181,14 @@ export class Slots {
 
   #localPool(kind: NextHop["kind"]): Pool {
     let pool = this.#local.get(kind);
-    if (pool === undefined) this.#local.set(kind, (pool = new Pool(() => localMax)));
+    if (pool === undefined) this.#local.set(kind, (pool = new Pool(() => localMax, `of the kind ${kind}`)));
     return pool;
   }
 
   #enterAddress(slot: Slot, address: string): void {
     let pool = this.#addresses.get(address);
     if (pool === undefined) {
-      pool = new Pool(() => this.#addressMax(), address);
+      pool = new Pool(() => this.#addressMax(), `to the address ${address}`, address);
       this.#addresses.set(address, pool);
     }
     pool.taken++;

@@ -5,6 +5,7 @@ import type { Deliveries } from "./deliveries.ts";
 import type { ReadyQueue } from "./ready-queue.ts";
 import type { QueueSettings } from "./settings.ts";
 import type { ReadyJob } from "./site.ts";
+import { siteWait } from "./site-wait.ts";
 
 export function whereabouts(
   {
@@ -28,8 +29,8 @@ export function whereabouts(
   for (const site of ready.sites()) {
     for (const job of site.waiting) {
       if (!isMeant(job)) continue;
-      const { running, limit } = site.stats(settings, clock);
-      return { kind: "turn", at: site.description, running, limit };
+      const wait = siteWait(site, { settings, clock, slots: ready.slots });
+      return { kind: "turn", at: site.description, ...(wait ?? { reason: "it has the next turn" }) };
     }
   }
   return undefined;

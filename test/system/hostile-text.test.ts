@@ -66,7 +66,7 @@ for (const [place, text] of Object.entries(places)) {
 
 test("nothing unsafe reaches the terminal, as text or as JSON", async () => {
   const recipient = {
-    message: "2N1HQCAZACKH", accepted_as: hostile, subject: hostile, from: hostile, to: hostile, size: 1, received_at: new Date(0).toISOString(), state: "scheduled", attempts: 1, due: new Date(0).toISOString(), last_reply: hostile, held: null, index: 0,
+    message: "2N1HQCAZACKH", accepted_as: hostile, subject: hostile, from: hostile, to: hostile, size: 1, received_at: new Date(0).toISOString(), state: "scheduled", attempts: 1, due: new Date(0).toISOString(), last_reply: hostile, held: null, why: hostile, waits_until: null, index: 0,
   }; // prettier-ignore
   const api = () => ({ body: { recipients: [recipient], next: null } });
   for (const line of ["queue list --data-dir /data", "queue list --json --data-dir /data"]) {

@@ -117,13 +117,13 @@ function recipientTable(recipients: readonly QueuedRecipient[], { stdout, clock 
   const rows = recipients.map((recipient) => [
     recipient.message,
     recipient.state,
-    recipient.state === "scheduled" ? relativeTime(recipient.due, now) : "",
+    recipient.waits_until === null ? "" : relativeTime(recipient.waits_until, now),
     String(recipient.attempts),
     printable(recipient.from === "" ? "<>" : recipient.from),
     printable(recipient.to),
-    printable(recipient.held?.reason ?? recipient.last_reply ?? ""),
+    printable(recipient.why),
   ]);
-  return textTable([["ID", "STATE", "DUE", "TRIES", "FROM", "TO", "LAST REPLY"], ...rows], {
+  return textTable([["ID", "STATE", "UNTIL", "TRIES", "FROM", "TO", "WHY"], ...rows], {
     columns: tableColumns(stdout),
     right: [3],
     style,

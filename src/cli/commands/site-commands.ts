@@ -19,7 +19,9 @@ const list: Command = {
   summary: "list the sites that mail goes to, and which of them are paused or limited",
   options: [{ name: "all", summary: "idle sites, too" }, jsonOption, ...serverOptions],
   positionals: [],
-  examples: [{ line: "posthaste site list", does: "deliveries in progress, waiting mail, and when each pause ends" }],
+  examples: [
+    { line: "posthaste site list", does: "deliveries in progress, waiting mail, and why and until when it waits" },
+  ],
   run: async (given, context) => {
     await using api = await openApi(given, context, { serverOnly: true });
     const answer = await ask(api, `/api/v1/sites${given.flag("all") ? "?all=true" : ""}`);
@@ -33,7 +35,7 @@ const list: Command = {
 
 const show: Command = {
   name: "site show",
-  summary: "show one site: why and until when it is paused, its limit, its waiting mail and its last reply",
+  summary: "show one site: why and until when its mail waits, its limit, its waiting mail and its last reply",
   options: [jsonOption, ...serverOptions],
   positionals: [siteName],
   examples: [{ line: "posthaste site show example.org", does: "the site that takes mail for example.org" }],
@@ -111,10 +113,11 @@ function describe(context: CliContext, site: SiteShown): number {
     `  ${plural(site.waiting, "recipient")} waiting in memory, ${deliveries(site)}`,
   ];
   if (site.limited_until !== null) lines.push(`  limited; raised ${relativeTime(site.limited_until, now)}`);
-  if (site.resting_until !== null)
-    lines.push(
-      `  ${style.yellow("rests")}, until ${site.resting_until} (${relativeTime(site.resting_until, now)}): ${printable(site.rest_reason ?? "")}`,
-    );
+  if (site.waits_for !== null) {
+    const until =
+      site.waits_until === null ? "" : ` until ${site.waits_until} (${relativeTime(site.waits_until, now)})`;
+    lines.push(`  ${style.yellow("waits")}${until}: ${printable(site.waits_for)}`);
+  }
   if (site.last_reply !== null) lines.push(style.dim(`  last reply: ${printable(site.last_reply)}`));
   context.stdout.write(`${lines.join("\n")}\n`);
   return ExitCode.ok;
@@ -130,10 +133,11 @@ function siteTable(sites: readonly SiteShown[], { stdout, clock, environment }: 
     printable(site.site),
     `${site.running}/${site.limit}`,
     String(site.waiting),
-    site.resting_until === null ? "" : `${relativeTime(site.resting_until, now)}: ${printable(site.rest_reason ?? "")}`,
+    site.waits_until === null ? "" : relativeTime(site.waits_until, now),
+    printable(site.waits_for ?? ""),
     printable(site.last_reply ?? ""),
   ]);
-  return textTable([["SITE", "RUNNING", "WAITING", "RESTS UNTIL", "LAST REPLY"], ...rows], {
+  return textTable([["SITE", "RUNNING", "WAITING", "UNTIL", "WHY", "LAST REPLY"], ...rows], {
     columns: tableColumns(stdout),
     right: [1, 2],
     style: styleFor(stdout, environment),

@@ -4,7 +4,7 @@ import { guardSettings } from "../../admin/guard.ts";
 import { controlSocketOf } from "../../cli/control-socket.ts";
 import type { ReloadResult } from "../../cli/running-server.ts";
 import type { Settings } from "../../config/settings-schema.ts";
-import { explain } from "../../history/explain.ts";
+import { explain, waitOf } from "../../history/explain.ts";
 import type { Endpoint } from "../../ports/network.ts";
 import type { Queue } from "../../queue/queue.ts";
 import type { HeldMailKeeper } from "../../reporting/held-mail-keeper.ts";
@@ -69,6 +69,8 @@ function apiOf(
       isStopping = true;
     },
   });
+  const whereabouts = queue.whereabouts.bind(queue);
+  const asked = () => ({ now: clock.now(), ...get(), whereabouts });
   return {
     ...more,
     log,
@@ -77,12 +79,8 @@ function apiOf(
     siteControl: queue.sites,
     operate: queue.operate.bind(queue),
     sites: () => ({ queue: queue.stats(), sites: queue.sites.list() }),
-    explain: (id) =>
-      explain(spool, id, {
-        now: clock.now(),
-        ...get(),
-        whereabouts: (message, index) => queue.whereabouts(message, index),
-      }),
+    explain: (id) => explain(spool, id, asked()),
+    waitOf: ({ message, recipient }) => waitOf(message, recipient, asked()),
     // A server that cannot store mail or outcomes refuses mail as one does that is about to stop.
     ready: () => !isStopping && takesMail() && queue.stats().paused === undefined,
     heldMail: () => heldMail.held,

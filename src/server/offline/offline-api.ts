@@ -5,7 +5,7 @@ import { Inbox } from "../../admin/inbox.ts";
 import type { MessageReading } from "../../admin/message-reading.ts";
 import type { ServerApi, ServerTarget } from "../../cli/context.ts";
 import { accountSettings } from "../../config/settings-views.ts";
-import { explain } from "../../history/explain.ts";
+import { explain, waitOf } from "../../history/explain.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Crypto } from "../../ports/crypto.ts";
 import type { Files } from "../../ports/files.ts";
@@ -46,6 +46,7 @@ export function openOfflineApi(
       version,
       sites: () => [],
       explain: (id) => explain(spool, id, { now: clock.now(), expireMs }),
+      waitOf: ({ message, recipient }) => waitOf(message, recipient, { now: clock.now(), expireMs }),
       inbox: new Inbox({ spool, files, clock, reading }, { folder: `${dataDir}/captured` }),
       users: userDirectory({ settings: () => accounts, store: new UserStore(spool), crypto, clock, random }),
       dkim: new KeyAdministration({
