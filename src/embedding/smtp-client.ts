@@ -25,7 +25,9 @@ import type { Setback } from "../outbound/delivery-verdict.ts";
 import { SendableForms } from "../outbound/sendable-form.ts";
 import type { SmtpClientConnection } from "../outbound/smtp-client-connection.ts";
 import { silentLog } from "../ports/log.ts";
-import type { TlsLevel } from "../route/next-hop.ts";
+import type { TlsDecision } from "../route/next-hop.ts";
+import type { TlsLevel } from "../route/static-route.ts";
+import { demandOf } from "../route/tls-policy.ts";
 import { nodeResolver } from "../server/plan/node-ports.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import { failureText } from "../smtp/client/protocol.ts";
@@ -212,7 +214,7 @@ export class SmtpClient implements AsyncDisposable {
       const result = await setUpConnection(
         {
           ...{ dialect: "smtp", site: host, host: name, endpoint, implicitTls: port === 465, certificateAuthorities },
-          tls: this.#options.tls ?? (auth !== undefined && !local ? "verified" : "opportunistic"),
+          tls: tlsOf(this.#options, name, local),
           credentials: auth,
         },
         {
@@ -269,6 +271,12 @@ function fieldOf(name: string, value: string): string {
   if (structured.test(name))
     throw new TypeError(`the value of ${shown} is not ASCII: write names in it as encoded words (RFC 2047)`);
   return unstructuredField(name, value);
+}
+
+function tlsOf({ tls, auth }: SmtpClientOptions, name: string, local: boolean): TlsDecision {
+  if (tls !== undefined) return { demand: demandOf(tls, name), reason: { rule: "caller", setting: "tls" } };
+  if (auth === undefined || local) return { demand: { kind: "opportunistic" }, reason: { rule: "default" } };
+  return { demand: demandOf("verified", name), reason: { rule: "login", setting: "auth" } };
 }
 
 /** Deliveries wait where our settings are at fault, as they can be mended; here they are the caller's, who must hear of it. */

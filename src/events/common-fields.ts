@@ -41,5 +41,6 @@ export const attempt = {
   remote_host: optional(text("The name of the host.")),
   remote_address: optional(text("Its address.")),
   tls: optional(text("TLS as it was used; absent: in clear.")),
+  tls_demand: optional(text("What TLS had to give, and the setting or policy that asked; absent: nothing asked.")),
   owner: optional(text("Who has to act, where it did not succeed.")),
 };

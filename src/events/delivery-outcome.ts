@@ -16,6 +16,8 @@ export interface Diagnostic {
   readonly remoteAddress?: string;
   /** TLS as used, "TLSv1.3 TLS_AES_256_GCM_SHA384 verified", or absent in clear. */
   readonly tls?: string;
+  /** What TLS had to give and who asked for it, "verified (route.auth)"; absent: nothing was asked for, or nobody contacted. */
+  readonly tlsDemand?: string;
 }
 
 /** Who has to act. Only faults of the recipient may ever suppress an address. */

@@ -74,6 +74,7 @@ function attemptFields(about: About, { message, address, attempt }: Attempted) {
     remote_host: diagnostic?.remoteHost,
     remote_address: diagnostic?.remoteAddress,
     tls: diagnostic?.tls,
+    tls_demand: diagnostic?.tlsDemand,
     owner: outcome.kind === "deferred" || outcome.kind === "bounced" ? outcome.owner : undefined,
   };
 }

@@ -1,5 +1,6 @@
 /** Tells each event of a message's history in a sentence, in the order in which it happened. */
 import { sentence as ended } from "../lib/sentence.ts";
+import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts";
 import type { ContentRepair } from "../events/content-repair.ts";
 import type { AttemptFacts, HistoryEvent, RecordedDecision } from "../events/history-event.ts";
 import type { Instant } from "../lib/instant.ts";
@@ -127,12 +128,21 @@ function answerWords({ outcome }: AttemptFacts): string {
     .join(" ");
   if (diagnostic.type !== "smtp") {
     const reason = "reason" in outcome ? outcome.reason : diagnostic.text;
-    return plain(reason);
+    return `${plain(reason)}${isAboutTls(outcome) ? demandWords(diagnostic) : ""}`;
   }
-  const tls = diagnostic.tls === undefined ? "in clear" : `under ${plain(diagnostic.tls)}`;
+  const tls = `${diagnostic.tls === undefined ? "in clear" : `under ${plain(diagnostic.tls)}`}${demandWords(diagnostic)}`;
   const command = diagnostic.command === undefined ? "" : ` to ${plain(diagnostic.command)}`;
   const reply = quoted(diagnostic.text);
   return host === "" ? `the reply${command} was ${reply}` : `${host} answered${command} ${tls} with ${reply}`;
+}
+
+/** The statuses of a demand of TLS that was not met: no STARTTLS, or a handshake that failed. */
+function isAboutTls({ status }: DeliveryOutcome): boolean {
+  return status === "4.7.4" || status === "4.7.5";
+}
+
+function demandWords({ tlsDemand }: Diagnostic): string {
+  return tlsDemand === undefined ? "" : ` (TLS demanded: ${plain(tlsDemand)})`;
 }
 
 function nextWords(due: Instant, at: Instant): string {

@@ -1,5 +1,7 @@
 /** The addresses that one attempt may ask, and what connections of different attempts must have in common to be shared. */
+import { demandKey } from "../ports/tls-demand.ts";
 import type { HopHost, NextHop } from "../route/next-hop.ts";
+import type { HostDemand } from "./connection-reuse.ts";
 import type { Target } from "./connection-setup.ts";
 
 export type SmtpHop = Extract<NextHop, { readonly kind: "smtp" | "lmtp" }>;
@@ -12,27 +14,41 @@ export function targetsOf(hop: SmtpHop, addressesMax: number): readonly Target[]
   const common = {
     dialect: hop.kind,
     site: hop.site,
-    tls: hop.tls,
     implicitTls: hop.kind === "smtp" && hop.implicitTls,
     credentials: hop.credentials,
     certificateAuthorities: hop.certificateAuthorities,
   };
   const where = hop.kind === "lmtp" ? hop.endpoint : { kind: "hosts" as const, hosts: hop.hosts, port: hop.port };
-  if (where.kind === "unix") return [{ ...common, host: "localhost", endpoint: where }];
+  if (where.kind === "unix") {
+    const { kind, path, tls } = where;
+    return [{ ...common, host: localName, endpoint: { kind, path }, tls }];
+  }
   const shares = sharesOf(where.hosts, addressesMax);
-  return where.hosts.flatMap(({ name, addresses }, index) =>
+  return where.hosts.flatMap(({ name, addresses, tls }, index) =>
     addresses.slice(0, shares[index]).map((address) => ({
       ...common,
-      host: name,
+      ...{ host: name, tls },
       endpoint: { kind: "ip", address, port: where.port } as const,
     })),
   );
 }
 
+/** What a server behind a unix socket is called. */
+const localName = "localhost";
+
 /** Of every server, also of those that the attempt has no time for. */
 export function hostNamesOf(hop: SmtpHop): readonly string[] {
-  if (hop.kind === "smtp") return hop.hosts.map(({ name }) => name);
-  return hop.endpoint.kind === "hosts" ? hop.endpoint.hosts.map(({ name }) => name) : ["localhost"];
+  return hostsOf(hop).map(({ name }) => name);
+}
+
+/** What the hop demands of each host, for those that wait for mail: a kept connection must have been made under it. */
+export function demandsOf(hop: SmtpHop): readonly HostDemand[] {
+  return hostsOf(hop).map(({ name, tls }) => ({ host: name, demand: demandKey(tls.demand) }));
+}
+
+function hostsOf(hop: SmtpHop): readonly Pick<HopHost, "name" | "tls">[] {
+  if (hop.kind === "smtp") return hop.hosts;
+  return hop.endpoint.kind === "hosts" ? hop.endpoint.hosts : [{ name: localName, tls: hop.endpoint.tls }];
 }
 
 /** How many addresses of each host. */
@@ -54,7 +70,8 @@ function sharesOf(hosts: readonly HopHost[], addressesMax: number): readonly num
 export function reuseKey(hop: SmtpHop): string {
   const login = hop.credentials === undefined ? "" : `${hop.credentials.username}\0${hop.credentials.password}`;
   const where = hop.kind === "smtp" ? `${hop.port} ${hop.implicitTls}` : lmtpEndpointText(hop.endpoint);
-  return `${hop.kind} ${hop.site} ${where} ${hop.tls}\0${login}`;
+  const demands = demandsOf(hop).map(({ host, demand }) => `${host} ${demand}`);
+  return [`${hop.kind} ${hop.site} ${where}`, login, ...demands.toSorted()].join("\0");
 }
 
 function lmtpEndpointText(endpoint: Extract<SmtpHop, { readonly kind: "lmtp" }>["endpoint"]): string {

@@ -2,13 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock } from "../testing/manual-clock.ts";
-import { ConnectionReuse, type OpenSession } from "./connection-reuse.ts";
+import { decided } from "../testing/hop-hosts.ts";
+import { ConnectionReuse, type HostDemand, type OpenSession } from "./connection-reuse.ts";
+
+const demands: readonly HostDemand[] = [{ host: "mx.test", demand: "opportunistic" }];
 
 /** Peers that never answer QUIT; tells how many were asked and how many were closed. */
 function peers() {
   const counts = { quit: 0, destroyed: 0 };
   const session = (): OpenSession => ({
     host: "mx.test",
+    tls: decided("mx.test"),
     address: "192.0.2.1",
     connection: {
       usable: true,
@@ -54,18 +58,18 @@ test("room at an address is made by the oldest idle connections to it, whichever
   reuse.makeRoom("192.0.2.1", 2);
   assert.equal(counts.quit, 1);
   assert.equal(
-    reuse.take("a", () => true),
+    reuse.take("a", demands, () => true),
     newest,
     "the oldest has ended",
   );
   reuse.makeRoom("192.0.2.1", 0);
   assert.equal(counts.quit, 2);
   assert.equal(
-    reuse.take("c", () => true),
+    reuse.take("c", demands, () => true),
     undefined,
   );
   assert.notEqual(
-    reuse.take("b", () => true),
+    reuse.take("b", demands, () => true),
     undefined,
     "another address",
   );
@@ -77,16 +81,16 @@ test("where no kept connection suits, the oldest ends: the caller opens another 
   reuse.park("site", session(), 1000);
   reuse.park("site", session(), 1000);
   assert.equal(
-    reuse.take("site", () => false),
+    reuse.take("site", demands, () => false),
     undefined,
   );
   assert.deepEqual(counts, { quit: 1, destroyed: 0 });
   assert.notEqual(
-    reuse.take("site", () => true),
+    reuse.take("site", demands, () => true),
     undefined,
   );
   assert.equal(
-    reuse.take("site", () => true),
+    reuse.take("site", demands, () => true),
     undefined,
   );
 });

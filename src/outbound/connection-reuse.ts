@@ -2,17 +2,26 @@
  * Connections that finished a transaction and wait a moment for the next message to the same site.
  *
  * Owns them from `park` to `take`; promises that one is handed out only under the key it was parked with, so what
- * differs in site, port, TLS needs or login never shares a connection, and that none stays open longer than the idle
- * time. A connection that the peer closes meanwhile is noticed at `take`.
+ * differs in site, port or login never shares a connection; only for a host and the very demand of TLS that it was made under,
+ * so that a stricter demand never meets a connection of a weaker one; and that none stays open longer than the idle time. A connection that the peer closes meanwhile is noticed at `take`.
  */
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Instant } from "../lib/instant.ts";
+import { demandKey } from "../ports/tls-demand.ts";
+import type { TlsDecision } from "../route/next-hop.ts";
 import type { SmtpClientConnection } from "./smtp-client-connection.ts";
 
-/** A connection that is ready for a transaction, and whom it leads to. */
+/** A host, and what is demanded of it ({@link demandKey}). */
+export interface HostDemand {
+  readonly host: string;
+  readonly demand: string;
+}
+
+/** A connection that is ready for a transaction, whom it leads to, and what TLS had to give. */
 export interface OpenSession {
   readonly connection: SmtpClientConnection;
   readonly host: string;
+  readonly tls: TlsDecision;
   readonly address: string;
   /** It was opened with HELO because the server hangs up on EHLO. */
   readonly hungUpOnEhlo?: true;
@@ -41,15 +50,17 @@ export class ConnectionReuse {
   }
 
   /**
-   * The most recently parked one that is alive and suits; it is the caller's from here on. Where none suits, the caller
-   * opens another in the place of the oldest, which ends: a kept connection counts for the site's server like any other.
+   * The most recently parked one that is alive, was made under one of `demands`, and suits; it is the caller's from here on.
+   * Where none does, the caller opens another in the place of the oldest, which ends: a kept connection counts for the site's
+   * server like any other.
    */
-  take(key: string, suits: (session: OpenSession) => boolean): OpenSession | undefined {
+  take(key: string, demands: readonly HostDemand[], suits: (session: OpenSession) => boolean): OpenSession | undefined {
     const parked = this.#parked.get(key);
     if (parked === undefined) return undefined;
     for (let index = parked.length - 1; index >= 0; index--) {
       const session = parked[index]?.session;
-      if (session === undefined || (session.connection.usable && !suits(session))) continue;
+      if (session === undefined) continue;
+      if (session.connection.usable && !(isDemanded(session, demands) && suits(session))) continue;
       parked.splice(index, 1);
       this.#count--;
       if (session.connection.usable) return session;
@@ -125,4 +136,9 @@ export class ConnectionReuse {
     }
     if (next !== Number.POSITIVE_INFINITY) this.#timer = this.#clock.setTimer(next - now, () => this.#sweep());
   }
+}
+
+function isDemanded({ host, tls }: OpenSession, demands: readonly HostDemand[]): boolean {
+  const made = demandKey(tls.demand);
+  return demands.some((wanted) => wanted.host === host && wanted.demand === made);
 }

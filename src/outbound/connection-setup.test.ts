@@ -1,9 +1,11 @@
 import { test } from "node:test";
 import { ClockSteps } from "../lib/clock-steps.ts";
 import assert from "node:assert/strict";
-import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
+import type { HopCredentials, TlsDecision } from "../route/next-hop.ts";
+import type { TlsLevel } from "../route/static-route.ts";
 import { standardTimeouts } from "../smtp/client/timeouts.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
+import { decided } from "../testing/hop-hosts.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork, type TlsOutcome } from "../testing/memory-network.ts";
 import { close, type PeerCommand, ScriptedPeer, stall, type PeerScript } from "../testing/scripted-peer.ts";
@@ -12,7 +14,7 @@ import { ConnectionReuse } from "./connection-reuse.ts";
 import { setUpConnection, type SetupResult } from "./connection-setup.ts";
 
 interface Case {
-  readonly tls: TlsLevel;
+  readonly tls: TlsLevel | TlsDecision;
   readonly script?: PeerScript;
   readonly handshake?: TlsOutcome;
   readonly credentials?: HopCredentials;
@@ -66,7 +68,7 @@ async function setUp(options: Case): Promise<Seen> {
       site: "example.org",
       host: "mx.example.org",
       endpoint,
-      tls: options.tls,
+      tls: typeof options.tls === "string" ? decided("mx.example.org", options.tls) : options.tls,
       implicitTls: options.implicitTls ?? false,
       credentials: options.credentials,
       certificateAuthorities: options.certificateAuthorities,

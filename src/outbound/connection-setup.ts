@@ -1,14 +1,15 @@
 /**
  * Brings one connection to one address to the point where a transaction can begin: connects, opens the session, and says
  * what follows for the mail where that fails. A server that hangs up on EHLO is greeted with HELO on a second connection,
- * where neither TLS nor a login is needed; one that refuses us is told QUIT. Owns the rules of TLS towards other servers:
+ * where neither TLS nor a login is needed; one that refuses us is told QUIT. Owns what follows from a demand of TLS:
  *
- * | level | STARTTLS not offered or refused | handshake fails or stalls | certificate not valid |
+ * | demand | STARTTLS not offered or refused | handshake fails or stalls | certificate not valid |
  * | --- | --- | --- | --- |
  * | none | not asked for | – | – |
  * | opportunistic | in clear | once again in clear, unless we log in | used |
  * | required | deferred 4.7.4 | deferred 4.7.5 | used |
- * | verified | deferred 4.7.4 | deferred 4.7.5 | deferred 4.7.5 |
+ * | pki | deferred 4.7.4 | deferred 4.7.5 | deferred 4.7.5 |
+ * | dane | deferred 4.7.4 | deferred 4.7.5 | deferred 4.7.5, used where no record can be |
  *
  * Where a password may not cross (open-session.ts), the mail waits. A server that sends octets between 220 and the
  * handshake gets neither mail nor a second chance in clear (RFC 3207 §6).
@@ -21,7 +22,8 @@ import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/log.ts";
 import { NetworkError, type Endpoint, type Network, type TlsClientOptions } from "../ports/network.ts";
 import type { HandshakeDemand } from "../ports/tls-demand.ts";
-import type { HopCredentials, TlsLevel } from "../route/next-hop.ts";
+import type { HopCredentials, TlsDecision } from "../route/next-hop.ts";
+import { decisionText, demandWord } from "../route/tls-policy.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import { failureSetback, finding, temporaryRefusal, type PeerFacts, type Setback } from "./delivery-verdict.ts";
@@ -36,7 +38,7 @@ export interface Target {
   /** For TLS, logs and reports. */
   readonly host: string;
   readonly endpoint: Endpoint;
-  readonly tls: TlsLevel;
+  readonly tls: TlsDecision;
   readonly implicitTls: boolean;
   readonly credentials: HopCredentials | undefined;
   /** Trusted besides the usual ones; PEM. */
@@ -81,12 +83,10 @@ interface Manner {
 }
 
 export async function setUpConnection(target: Target, context: SetupContext): Promise<SetupResult> {
-  const first = await attempt(target, context, {
-    startTls: target.tls !== "none" && !target.implicitTls,
-    plain: false,
-  });
+  const { demand } = target.tls;
+  const first = await attempt(target, context, { startTls: demand.kind !== "none", plain: false });
   if (first.kind === "ready" || first.kind === "failed") return first;
-  const tlsIsOptional = target.tls === "none" || (target.tls === "opportunistic" && !target.implicitTls);
+  const tlsIsOptional = demand.kind === "none" || (demand.kind === "opportunistic" && !target.implicitTls);
   const mayBegin = !context.signal.aborted && (first.kind !== "hung-up" || context.mayUseHelo);
   const mayGoClear = tlsIsOptional && target.credentials === undefined && mayBegin;
   if (!mayGoClear) return { kind: "failed", setback: first.setback, tryNext: true };
@@ -102,7 +102,7 @@ async function attemptInClear(
   context: SetupContext,
   first: Exclude<Attempt, SetupResult>,
 ): Promise<Attempt> {
-  if (target.tls !== "none") {
+  if (target.tls.demand.kind !== "none") {
     context.log.event("tls-fell-back", {
       message: context.message,
       site: target.site,
@@ -120,10 +120,11 @@ export function addressText(endpoint: Endpoint): string {
 }
 
 async function attempt(target: Target, context: SetupContext, manner: Manner): Promise<Attempt> {
-  const peer: PeerFacts = { host: target.host, address: addressText(target.endpoint), tls: undefined };
+  const { host, endpoint } = target;
+  const peer: PeerFacts = { host, address: addressText(endpoint), tls: undefined, tlsDemand: decisionText(target.tls) };
   let connection: SmtpClientConnection;
   try {
-    connection = await SmtpClientConnection.connect(target.endpoint, connectOptions(target, context));
+    connection = await SmtpClientConnection.connect(endpoint, connectOptions(target, context));
   } catch (error) {
     return connectFailed(error, target, context, peer);
   }
@@ -150,8 +151,7 @@ async function converse(
 ): Promise<Attempt> {
   const trouble = await openSession(connection, {
     endpoint: target.endpoint,
-    startTls: !startTls ? "never" : target.tls === "opportunistic" ? "if-offered" : "always",
-    tlsOptions: tlsOptions(target),
+    startTls: startTls ? tlsOptions(target) : undefined,
     credentials: target.credentials,
     random: context.random,
     plainHello: plain,
@@ -184,7 +184,7 @@ function attemptAfter(
     case "failed":
       return stepFailed(trouble.step, trouble.failure, connection, clearPeer);
     case "tls-not-offered": {
-      const reason = `${target.host} does not offer STARTTLS, but TLS to ${target.site} is set to ${target.tls}`;
+      const reason = `${target.host} does not offer STARTTLS, but ${whyTls(target)}`;
       return { kind: "failed", setback: finding("4.7.4", "remote-trouble", reason, clearPeer), tryNext: true };
     }
     case "tls-refused": {
@@ -282,20 +282,27 @@ function connectOptions(target: Target, context: SetupContext): Parameters<typeo
   };
 }
 
+/** Whose the demand is: the settings', or one that the other side published. */
+function whyTls({ site, tls }: Target): string {
+  const { demand, reason } = tls;
+  if (reason.setting !== undefined) return `TLS to ${site} is set to ${demandWord(demand)}`;
+  return `its policy (${reason.rule}) asks for TLS`;
+}
+
 /** Opportunistic TLS never validates: an unverified session is better than a clear one. */
 function tlsOptions(target: Target): TlsClientOptions {
+  const demand = handshakeDemand(target.tls);
   return {
-    serverName: target.host,
-    demand: handshakeDemand(target),
+    serverName: demand.kind === "dane" ? (demand.names[0] ?? target.host) : target.host,
+    demand,
     sessionKey: `${target.site} ${target.host}`,
     ...(target.certificateAuthorities && { certificateAuthorities: target.certificateAuthorities }),
   };
 }
 
 /** `none` comes here where TLS begins with the first octet. */
-function handshakeDemand({ tls, host }: Target): HandshakeDemand {
-  if (tls === "verified") return { kind: "pki", names: [host] };
-  return { kind: tls === "opportunistic" ? "opportunistic" : "required" };
+function handshakeDemand({ demand }: TlsDecision): HandshakeDemand {
+  return demand.kind === "none" ? { kind: "required" } : demand;
 }
 
 /** The first of the target's family; loopback is not reached from elsewhere. */

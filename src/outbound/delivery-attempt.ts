@@ -7,39 +7,32 @@
  * the same attempt; and that what one server lacks is final only where every server of the site lacks it.
  */
 import { Buffer } from "node:buffer";
-import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { DeliveryJob, RecipientOutcome } from "../queue/delivery-agent.ts";
 import { logFault, outcomeOfFault } from "../queue/fault-outcome.ts";
 import type { Timer } from "../ports/clock.ts";
+import { decisionText } from "../route/tls-policy.ts";
 import type { Content, StoredRecipient } from "../spool/spool.ts";
-import { isWirePath, type OutgoingEnvelope } from "../smtp/client/commands.ts";
+import type { OutgoingEnvelope } from "../smtp/client/commands.ts";
 import type { OutgoingTransaction, RecipientResult } from "../smtp/client/transaction.ts";
+import { envelopeOf } from "./attempt-envelope.ts";
+import { AttemptRecipients } from "./attempt-recipients.ts";
 import { AttemptSetbacks } from "./attempt-setbacks.ts";
-import { reuseKey, hostNamesOf, type SmtpHop, targetsOf } from "./attempt-targets.ts";
+import { longestAttemptMs, setupMs, stopGraceMs } from "./attempt-time.ts";
+import { demandsOf, hostNamesOf, reuseKey, type SmtpHop, targetsOf } from "./attempt-targets.ts";
 import { addressText, setUpConnection, type SetupContext, type Target } from "./connection-setup.ts";
-import type { ConnectionReuse, OpenSession } from "./connection-reuse.ts";
+import type { ConnectionReuse, HostDemand, OpenSession } from "./connection-reuse.ts";
 import { isAscii, lacking, lackingUtf8, messageNeeds, wireAddress, type MessageNeeds } from "./delivery-needs.ts";
-import { type SendableForm, SendableForms } from "./sendable-form.ts";
+import { headerFirst, type SendableForm, SendableForms } from "./sendable-form.ts";
 import { withPatience } from "./door-refusal.ts";
 import {
   finding,
   forNow,
-  impossible,
+  isAboutHost,
   loginMissing,
   outcomeOf,
   type PeerFacts,
   type Setback,
 } from "./delivery-verdict.ts";
-
-/** How long a transaction under way may go on after we were asked to stop: its verdict spares a duplicate. */
-const stopGraceMs = 5_000;
-/** After so long no further address is asked. */
-const setupMs = 10 * 60_000;
-/** All that a patient client allows a server is far more than any honest one needs (RFC 5321 §4.5.3.2). */
-const transactionsMs = 30 * 60_000;
-const perRecipientMs = 5 * 60_000;
-const octetsPerMs = 1;
-const longestMs = 5.5 * 3_600_000;
 
 export class DeliveryAttempt {
   readonly #job: DeliveryJob;
@@ -47,25 +40,20 @@ export class DeliveryAttempt {
   readonly #context: SetupContext;
   readonly #reuse: ConnectionReuse;
   readonly #key: string;
+  readonly #demands: readonly HostDemand[];
   readonly #targets: readonly Target[];
   readonly #forms: SendableForms;
   readonly #needs: MessageNeeds;
-  readonly #outcomes: RecipientOutcome[] = [];
-  #pending: StoredRecipient[];
+  readonly #recipients: AttemptRecipients;
   #nextTarget = 0;
   readonly #setbacks: AttemptSetbacks;
-  /** Recipients that the present server cannot take. */
-  #aside: StoredRecipient[] = [];
-  /** A server of the site talked to us: what breaks after that may lie with the message. */
-  #answered = false;
-  /** An address was left out, since too many of our deliveries are under way to it. */
-  #leftOut = false;
   #toldLoginMissing = false;
   /** The attempt has had the time that it may take. */
   #isOver = false;
   #session: OpenSession | undefined;
   #stopTimer: Timer | undefined;
   readonly #setUpUntilMs: number;
+  readonly #longestMs: number;
 
   constructor(job: DeliveryJob, hop: SmtpHop, context: SetupContext, reuse: ConnectionReuse) {
     this.#job = job;
@@ -73,6 +61,7 @@ export class DeliveryAttempt {
     this.#context = context;
     this.#reuse = reuse;
     this.#key = reuseKey(hop);
+    this.#demands = demandsOf(hop);
     this.#targets = targetsOf(hop, context.settings.addressesPerAttempt);
     const headerBlock = Buffer.from(job.message.headerBlock, "utf8");
     this.#needs = messageNeeds(job.message, headerBlock, job.recipients);
@@ -80,18 +69,19 @@ export class DeliveryAttempt {
       { headerBlock, body: this.#needs.body, openContent: job.openContent },
       { needs: this.#needs, mayConvert: hop.convert !== false, signing: context.signing?.() },
     );
-    this.#pending = [...job.recipients];
+    this.#recipients = new AttemptRecipients(job.recipients);
     this.#setbacks = new AttemptSetbacks(hostNamesOf(hop));
     this.#setUpUntilMs = context.clock.monotonicMs() + setupMs;
+    this.#longestMs = longestAttemptMs(this.#needs.size, job.recipients.length);
   }
 
   /** Never rejects: what was settled before a fault of ours must not be attempted again. */
   async run(): Promise<readonly RecipientOutcome[]> {
-    this.#settleUnsendable();
+    this.#recipients.settleUnsendable(this.#job.message.reversePath);
     const { signal } = this.#context;
     const stop = (): void => this.#stopSoon();
     signal.addEventListener("abort", stop, { once: true });
-    const bound = this.#context.clock.setTimer(this.#longestMs(), () => this.#end());
+    const bound = this.#context.clock.setTimer(this.#longestMs, () => this.#end());
     try {
       await this.#work();
     } catch (error) {
@@ -101,19 +91,20 @@ export class DeliveryAttempt {
       this.#stopTimer?.cancel();
       signal.removeEventListener("abort", stop);
     }
-    return this.#outcomes;
+    return this.#recipients.outcomes;
   }
 
   async #work(): Promise<void> {
-    while (this.#pending.length > 0) {
+    while (this.#recipients.pending.length > 0) {
       if (this.#context.signal.aborted) {
-        return this.#settlePending(finding("4.3.2", "local-trouble", "this server is stopping"));
+        const stopping = finding("4.3.2", "local-trouble", "this server is stopping");
+        return this.#recipients.settlePending(() => stopping);
       }
       if (this.#isOver) return this.#settleRest();
       const kept = this.#takeKept();
       if (kept !== undefined) {
         await this.#use(kept, true);
-        this.#takeUpAside();
+        this.#recipients.takeUpAside();
         continue;
       }
       const target = this.#targets[this.#nextTarget];
@@ -124,14 +115,14 @@ export class DeliveryAttempt {
   }
 
   async #connect(target: Target): Promise<void> {
-    const { host, endpoint } = target;
+    const { host, endpoint, tls } = target;
     const idleMax = this.#job.idleMax?.(addressText(endpoint));
     if (this.#hop.kind === "smtp" && idleMax !== undefined) this.#reuse.makeRoom(addressText(endpoint), idleMax);
     const result = await setUpConnection(target, this.#context);
     if (result.kind === "ready") {
       const { connection, hungUpOnEhlo } = result;
       const address = addressText(endpoint);
-      return await this.#useFresh({ connection, host, address, ...(hungUpOnEhlo && { hungUpOnEhlo }) });
+      return await this.#useFresh({ connection, host, tls, address, ...(hungUpOnEhlo && { hungUpOnEhlo }) });
     }
     this.#setbacks.addOfHost(host, result.setback);
     this.#nextTarget = result.tryNext ? this.#nextTarget + 1 : this.#targets.length;
@@ -141,7 +132,7 @@ export class DeliveryAttempt {
     if (this.#addressHasRoom(addressText(endpoint))) return true;
     const where = `${host} [${addressText(endpoint)}]`;
     this.#setbacks.add(finding("4.4.5", "local-trouble", `too many deliveries to ${where} are in progress`));
-    this.#leftOut = true;
+    this.#recipients.noteLeftOut();
     this.#nextTarget++;
     return false;
   }
@@ -153,16 +144,16 @@ export class DeliveryAttempt {
 
   /** An address that took a connection and nothing else, not even a refusal, is not asked again. */
   async #useFresh(session: OpenSession): Promise<void> {
-    const settledBefore = this.#outcomes.length;
+    const settledBefore = this.#recipients.outcomes.length;
     const target = this.#nextTarget;
     await this.#use(session, false);
-    const hasAside = this.#takeUpAside();
+    const hasAside = this.#recipients.takeUpAside();
     if (this.#nextTarget > target) return;
     if (hasAside) {
       this.#nextTarget++;
       return;
     }
-    if (this.#outcomes.length > settledBefore) return;
+    if (this.#recipients.outcomes.length > settledBefore) return;
     const peer = peerFacts(session);
     this.#setbacks.add(finding("4.4.2", "remote-trouble", `${peer.host} closed the connection before any mail`, peer));
     this.#nextTarget++;
@@ -179,11 +170,11 @@ export class DeliveryAttempt {
         const { lack } = found;
         if (session.hungUpOnEhlo) this.#setbacks.add(forNow(lack));
         else this.#setbacks.addLack(peer.host, lack);
-        this.#answered = true;
+        this.#recipients.noteAnswer();
         this.#nextTarget++;
         return;
       }
-      while (this.#pending.length > 0 && this.#mayBegin(session) && !this.#context.signal.aborted) {
+      while (this.#recipients.pending.length > 0 && this.#mayBegin(session) && !this.#context.signal.aborted) {
         if (!(await this.#transact(session, found.form, peer, kept))) return;
       }
     } finally {
@@ -202,10 +193,15 @@ export class DeliveryAttempt {
     const { capabilities } = connection;
     await using content = await form.openContent();
     const size = form.headerBlock.length + content.size;
-    let batch = this.#pending.splice(0, capabilities.limits.recipientsMax ?? this.#pending.length);
+    let batch = this.#recipients.take(capabilities.limits.recipientsMax ?? Infinity);
     if (!capabilities.smtpUtf8) batch = this.#putInternationalAside(batch, session, peer);
     if (batch.length === 0) return true;
-    const envelope = { ...this.#envelope(batch, size), body: form.body };
+    const envelope = envelopeOf(this.#job.message, batch, {
+      dialect: this.#hop.kind,
+      needs: this.#needs,
+      size,
+      body: form.body,
+    });
     // A server that ends a session after some messages, kept or not, says nothing against itself.
     const used = kept || connection.transactions > 0;
     const results = await this.#send(session, envelope, form.headerBlock, content);
@@ -245,16 +241,16 @@ export class DeliveryAttempt {
       const missing = loginMissing(result, this.#hop, peer);
       if (missing !== undefined) this.#noteLoginMissing(missing, peer);
       const outcome = missing ?? outcomeOf(result, peer, success);
-      if (result.kind === "broken" && result.mailAccepted === true) this.#answered = true;
+      if (result.kind === "broken" && result.mailAccepted === true) this.#recipients.noteAnswer();
       if (isAboutHost(result)) {
         undecided.push(recipient);
         if (!facts.used && outcome.kind !== "delivered" && outcome.kind !== "relayed") this.#setbacks.add(outcome);
       } else {
-        this.#settle(recipient, outcome);
+        this.#recipients.settle(recipient, outcome);
       }
     });
     if (undecided.length > 0) {
-      this.#pending.unshift(...undecided);
+      this.#recipients.giveBack(undecided);
       if (!facts.used) this.#nextTarget++;
       return false;
     }
@@ -269,33 +265,11 @@ export class DeliveryAttempt {
     this.#context.log.event("relay-login-missing", { ...where, reason });
   }
 
-  #envelope(batch: readonly StoredRecipient[], size: number): OutgoingEnvelope {
-    const { message } = this.#job;
-    const recipients = batch.map((recipient) => {
-      const address = wireAddress(recipient);
-      // An LMTP server delivers for good, and the report about that is ours (RFC 3461 §5.2.3): asked of it too, there would be two.
-      if (this.#hop.kind === "lmtp") return { address };
-      const { notify, originalRecipient } = recipient;
-      return { address, ...(notify && { notify }), ...(originalRecipient !== undefined && { originalRecipient }) };
-    });
-    const reports = this.#hop.kind === "smtp";
-    return {
-      reversePath: message.reversePath,
-      recipients,
-      body: this.#needs.body,
-      smtpUtf8: this.#needs.smtpUtf8 || !recipients.every(({ address }) => isAscii(address)),
-      size,
-      ...(reports && message.ret !== undefined && { ret: message.ret }),
-      ...(reports && message.envelopeId !== undefined && { envelopeId: message.envelopeId }),
-    };
-  }
-
   #takeKept(): OpenSession | undefined {
-    const session = this.#reuse.take(this.#key, (kept) => {
-      const known = this.#hop.kind === "lmtp" || this.#hop.hosts.some(({ name }) => name === kept.host);
+    const session = this.#reuse.take(this.#key, this.#demands, (kept) => {
       const { capabilities } = kept.connection;
-      if (!known || lacking(this.#needs, capabilities, peerFacts(kept)) !== undefined) return false;
-      return capabilities.smtpUtf8 || this.#pending.some((recipient) => isAscii(wireAddress(recipient)));
+      if (lacking(this.#needs, capabilities, peerFacts(kept)) !== undefined) return false;
+      return capabilities.smtpUtf8 || this.#recipients.pending.some((recipient) => isAscii(wireAddress(recipient)));
     });
     // Asked when it is nobody else's any more: other deliveries may begin in the place that this one leaves.
     if (session === undefined || this.#addressHasRoom(session.address)) return session;
@@ -310,57 +284,23 @@ export class DeliveryAttempt {
     return connection.usable && connection.transactions < max;
   }
 
-  /** Addresses that no parser should have let through; here they would become commands. */
-  #settleUnsendable(): void {
-    if (!isWirePath(this.#job.message.reversePath)) {
-      this.#settlePending(impossible("5.1.7", "local-trouble", "the sender's address cannot be put into a command"));
-    }
-    this.#pending = this.#pending.filter((recipient) => {
-      if (recipient.address !== "" && isWirePath(recipient.address)) return true;
-      const reason = "the recipient's address cannot be put into a command";
-      this.#settle(recipient, impossible("5.1.3", "local-trouble", reason));
-      return false;
-    });
-  }
-
   /** Recipients that need SMTPUTF8 by themselves do not hold up the others, and wait for a server that has it. */
   #putInternationalAside(batch: StoredRecipient[], session: OpenSession, peer: PeerFacts): StoredRecipient[] {
     if (batch.every((recipient) => isAscii(wireAddress(recipient)))) return batch;
-    this.#answered = true;
+    this.#recipients.noteAnswer();
     return batch.filter((recipient) => {
       if (isAscii(wireAddress(recipient))) return true;
       const lack = lackingUtf8(peer);
       if (session.hungUpOnEhlo) this.#setbacks.add(forNow(lack));
       else this.#setbacks.addLackFor(recipient, peer.host, lack);
-      this.#aside.push(recipient);
+      this.#recipients.putAside(recipient);
       return false;
     });
   }
 
-  /** Whether there were any. */
-  #takeUpAside(): boolean {
-    const aside = this.#aside;
-    this.#aside = [];
-    this.#pending.unshift(...aside);
-    return aside.length > 0;
-  }
-
-  #settle(recipient: StoredRecipient, outcome: DeliveryOutcome): void {
-    const { index } = recipient;
-    const site =
-      outcome.kind !== "deferred" ? undefined : this.#answered ? "answered" : this.#leftOut ? "not-asked" : undefined;
-    this.#outcomes.push({ index, outcome, ...(site !== undefined && { site }) });
-  }
-
   /** There is nobody left to ask. */
   #settleRest(): void {
-    for (const recipient of this.#pending) this.#settle(recipient, this.#finalSetback(recipient));
-    this.#pending = [];
-  }
-
-  #settlePending(outcome: DeliveryOutcome): void {
-    for (const recipient of this.#pending) this.#settle(recipient, outcome);
-    this.#pending = [];
+    this.#recipients.settlePending((recipient) => this.#finalSetback(recipient));
   }
 
   #finalSetback(recipient: StoredRecipient): Setback {
@@ -373,23 +313,16 @@ export class DeliveryAttempt {
       : finding("4.4.1", "remote-trouble", `no address is known for ${this.#hop.description}`);
   }
 
-  #longestMs(): number {
-    const octetsMs = this.#needs.size / octetsPerMs;
-    return Math.min(longestMs, transactionsMs + octetsMs + perRecipientMs * this.#job.recipients.length);
-  }
-
   #end(): void {
     this.#isOver = true;
-    const minutes = Math.round(this.#longestMs() / 60_000);
+    const minutes = Math.round(this.#longestMs / 60_000);
     const detail = `the attempt took longer than ${minutes} minutes`;
     this.#session?.connection.abandon({ kind: "lost", command: "idle", detail });
   }
 
   #settleAfterFault(error: unknown): void {
     logFault(this.#context.log, this.#hop.description, this.#job.message.id, error);
-    const settled = new Set(this.#outcomes.map(({ index }) => index));
-    this.#pending = this.#job.recipients.filter(({ index }) => !settled.has(index));
-    this.#settlePending(outcomeOfFault(error));
+    this.#recipients.settleUnsettled(outcomeOfFault(error));
   }
 
   #stopSoon(): void {
@@ -399,32 +332,6 @@ export class DeliveryAttempt {
   }
 }
 
-/** No verdict on the message, and it cannot have been taken over: another host may be asked. */
-function isAboutHost(result: RecipientResult): boolean {
-  switch (result.kind) {
-    case "broken":
-      return !result.contentSent && result.failure.kind !== "bare-line-end";
-    case "refused":
-      // 421 before anything was decided, and a server that cannot even reset.
-      return result.command === "RSET" || (result.command === "MAIL" && result.reply.code === 421);
-    case "accepted":
-    case "too-many":
-      return false;
-    default:
-      return result satisfies never;
-  }
-}
-
-function peerFacts({ connection, host, address }: OpenSession): PeerFacts {
-  return { host, address, tls: connection.tls };
-}
-
-/** The header block travels with the first piece, so that the smallest stream is one chunk. */
-async function* headerFirst(headerBlock: Uint8Array, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let first = true;
-  for await (const chunk of chunks) {
-    yield first ? Buffer.concat([headerBlock, chunk]) : chunk;
-    first = false;
-  }
-  if (first) yield headerBlock;
+function peerFacts({ connection, host, address, tls }: OpenSession): PeerFacts {
+  return { host, address, tls: connection.tls, tlsDemand: decisionText(tls) };
 }

@@ -23,6 +23,8 @@ export interface PeerFacts {
   /** IP address, or `unix:/path`. */
   readonly address: string;
   readonly tls: TlsFacts | undefined;
+  /** What was demanded of TLS, and by whom, where it was more than the default. */
+  readonly tlsDemand?: string | undefined;
 }
 
 /** It is stored once per recipient and attempt; the longest honest replies have about 2,000 characters. */
@@ -133,6 +135,22 @@ export function outcomeOf(
   }
 }
 
+/** No verdict on the message, and it cannot have been taken over: another host may be asked. */
+export function isAboutHost(result: RecipientResult): boolean {
+  switch (result.kind) {
+    case "broken":
+      return !result.contentSent && result.failure.kind !== "bare-line-end";
+    case "refused":
+      // 421 before anything was decided, and a server that cannot even reset.
+      return result.command === "RSET" || (result.command === "MAIL" && result.reply.code === 421);
+    case "accepted":
+    case "too-many":
+      return false;
+    default:
+      return result satisfies never;
+  }
+}
+
 /** Our own finding about a host, for now. */
 export function finding(status: EnhancedStatus<4>, owner: FaultOwner, reason: string, peer?: PeerFacts): Setback {
   if (peer === undefined) return { kind: "deferred", status, owner, reason };
@@ -161,10 +179,13 @@ function cut(text: string, lengthMax: number): string {
   return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1)}…`;
 }
 
-function peerDiagnostic({ host, address, tls }: PeerFacts): Pick<Diagnostic, "remoteHost" | "remoteAddress" | "tls"> {
-  if (tls === undefined) return { remoteHost: host, remoteAddress: address };
+type PeerDiagnostic = Pick<Diagnostic, "remoteHost" | "remoteAddress" | "tls" | "tlsDemand">;
+
+function peerDiagnostic({ host, address, tls, tlsDemand }: PeerFacts): PeerDiagnostic {
+  const peer = { remoteHost: host, remoteAddress: address, ...(tlsDemand !== undefined && { tlsDemand }) };
+  if (tls === undefined) return peer;
   const text = `${tls.protocol} ${tls.cipher} ${tls.verified ? "verified" : "unverified"}`;
-  return { remoteHost: host, remoteAddress: address, tls: text };
+  return { ...peer, tls: text };
 }
 
 function permanentStatus(reply: ReceivedReply): EnhancedStatus<5> {

@@ -16,9 +16,11 @@ import type { SmtpClientConnection } from "./smtp-client-connection.ts";
 
 export interface SessionTerms {
   readonly endpoint: Endpoint;
-  /** `if-offered`: in clear where the server does not offer it or refuses it. */
-  readonly startTls: "never" | "if-offered" | "always";
-  readonly tlsOptions: TlsClientOptions;
+  /**
+   * What STARTTLS has to give; undefined: it is not asked for. Under an opportunistic demand the session goes on in clear where
+   * the server does not offer it or refuses it. A connection that is under TLS already stays as it is.
+   */
+  readonly startTls: TlsClientOptions | undefined;
   readonly credentials: HopCredentials | undefined;
   /** For the nonce of a login. */
   readonly random: Random;
@@ -54,15 +56,20 @@ export async function openSession(
   if (greeting.kind === "failed") return { kind: "failed", step: "greeting", failure: greeting.failure };
   const hello = await connection.hello({ plain: terms.plainHello === true });
   if (hello.kind === "failed") return { kind: "failed", step: "hello", failure: hello.failure };
-  const trouble = terms.startTls === "never" ? undefined : await secure(connection, terms);
+  const startTls = connection.tls === undefined ? terms.startTls : undefined;
+  const trouble = startTls && (await secure(connection, startTls, terms));
   return trouble ?? (terms.credentials && (await logIn(connection, terms, terms.credentials)));
 }
 
 /** STARTTLS and the second EHLO; undefined: go on, under TLS or, where the terms allow it, in clear. */
-async function secure(connection: SmtpClientConnection, terms: SessionTerms): Promise<SessionTrouble | undefined> {
-  const optional = terms.startTls === "if-offered";
+async function secure(
+  connection: SmtpClientConnection,
+  startTls: TlsClientOptions,
+  terms: SessionTerms,
+): Promise<SessionTrouble | undefined> {
+  const optional = startTls.demand.kind === "opportunistic";
   if (!connection.capabilities.startTls) return optional ? undefined : { kind: "tls-not-offered" };
-  const answer = await connection.startTls({ ...terms.tlsOptions, signal: terms.signal });
+  const answer = await connection.startTls({ ...startTls, signal: terms.signal });
   switch (answer.kind) {
     case "established": {
       terms.onTls?.(answer.facts);

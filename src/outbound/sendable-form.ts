@@ -124,6 +124,19 @@ export class SendableForms {
   }
 }
 
+/** The header block travels with the first piece, so that the smallest stream is one chunk. */
+export async function* headerFirst(
+  headerBlock: Uint8Array,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let first = true;
+  for await (const chunk of chunks) {
+    yield first ? Buffer.concat([headerBlock, chunk]) : chunk;
+    first = false;
+  }
+  if (first) yield headerBlock;
+}
+
 function convertedContent(content: Content, plan: SevenBitPlan, size: number): Content {
   return {
     size,

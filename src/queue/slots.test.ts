@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NextHop } from "../route/next-hop.ts";
+import { hopHost } from "../testing/hop-hosts.ts";
 import { QueueFixture, ScriptedAgent, smtpHop } from "../testing/queue-fixture.ts";
 
 const minute = 60_000;
 
 function hopAt(site: string, addresses: readonly string[]): NextHop {
-  return { ...smtpHop(site), hosts: [{ name: `mx.${site}`, addresses }] } as NextHop;
+  return { ...smtpHop(site), hosts: [hopHost(`mx.${site}`, addresses)] } as NextHop;
 }
 
 function mailboxes(): NextHop {

@@ -10,6 +10,8 @@ export type HostLookup =
       /** At the end of CNAMEs. */
       readonly canonicalName: string;
       readonly ttlSeconds: number;
+      /** Every answer that was got was validated, also the one that a family has no address (the AD bit, RFC 4035 §3.2.3). */
+      readonly secure: boolean;
     }
   /** The name does not exist, or has no address. */
   | { readonly kind: "none" }
@@ -28,6 +30,7 @@ export async function lookUpHost(resolver: Resolver, name: string, asker: DnsAsk
       ipv6: addressesOf(aaaa),
       canonicalName: first.name,
       ttlSeconds: Math.min(...found.map(({ ttlSeconds }) => ttlSeconds)),
+      secure: [a, aaaa].every((answer) => answer.kind === "failure" || answer.secure),
     };
   }
   for (const [type, answer] of Object.entries({ A: a, AAAA: aaaa })) {

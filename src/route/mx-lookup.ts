@@ -13,6 +13,10 @@ import type { RouteResult } from "./router.ts";
 /** A host with addresses that may be connected to. */
 export interface MailHost {
   readonly name: string;
+  /** At the end of CNAMEs. */
+  readonly canonicalName: string;
+  /** Whether the answers with its addresses were validated. */
+  readonly secure: boolean;
   readonly ipv4: readonly string[];
   readonly ipv6: readonly string[];
 }
@@ -25,8 +29,15 @@ export type MxResult =
       /** The same for domains whose mail goes to the same hosts in the same order. */
       readonly setName: string;
       readonly ttlSeconds: number;
+      /** The MX answer: whether it was validated, also where it says that there is none, and where the domain's CNAMEs end. */
+      readonly mx: MxFacts;
     }
   | Exclude<RouteResult, { kind: "hop" }>;
+
+export interface MxFacts {
+  readonly secure: boolean;
+  readonly canonicalDomain: string;
+}
 
 /** Large providers publish five to ten; beyond this nobody is ever reached. */
 const hostsMax = 20;
@@ -48,7 +59,10 @@ export async function lookUpMx(domain: string, options: MxLookupOptions): Promis
       return bounced("5.1.2", "recipient", `The domain ${domain} does not exist.`, `no DNS name ${domain} (NXDOMAIN)`);
     case "no-data":
       // The implicit MX: the domain's own addresses.
-      return await hostsResult(domain, [{ preference: 0, exchange: domain }], 3600, options, true);
+      return await hostsResult(domain, [{ preference: 0, exchange: domain }], options, {
+        ...{ ttlSeconds: 3600, implicit: true },
+        mx: { secure: answer.secure, canonicalDomain: domain },
+      });
     case "records": {
       const real = answer.records.filter(({ exchange }) => exchange !== "");
       if (real.length === 0) {
@@ -59,7 +73,10 @@ export async function lookUpMx(domain: string, options: MxLookupOptions): Promis
           `null MX of ${domain} (RFC 7505)`,
         );
       }
-      return await hostsResult(domain, real, answer.ttlSeconds, options, false);
+      return await hostsResult(domain, real, options, {
+        ...{ ttlSeconds: answer.ttlSeconds, implicit: false },
+        mx: { secure: answer.secure, canonicalDomain: answer.name },
+      });
     }
     default:
       return answer satisfies never;
@@ -74,9 +91,8 @@ interface Candidate {
 async function hostsResult(
   domain: string,
   records: readonly MxRecord[],
-  ttlSeconds: number,
   { resolver, judge, ownNames }: MxLookupOptions,
-  implicit: boolean,
+  { ttlSeconds, implicit, mx }: { readonly ttlSeconds: number; readonly implicit: boolean; readonly mx: MxFacts },
 ): Promise<MxResult> {
   const candidates = await Promise.all(
     bestFirst(records).map(async (record): Promise<Candidate> => ({
@@ -99,11 +115,14 @@ async function hostsResult(
   const usable = remaining.flatMap((candidate) => mailHost(candidate, judge));
   if (usable.length === 0) return nothingUsable(domain, remaining, implicit);
   const preferences = [...Map.groupBy(usable, ({ preference }) => preference).values()];
+  const [first] = usable;
   return {
     kind: "hosts",
     preferences: preferences.map((hosts) => hosts.map(({ host }) => host)),
     setName: setName(remaining),
     ttlSeconds: Math.min(ttlSeconds, ...usable.map((host) => host.ttlSeconds)),
+    // Where there is no MX record, the domain's own addresses tell where its CNAMEs end.
+    mx: implicit && first !== undefined ? { ...mx, canonicalDomain: first.host.canonicalName } : mx,
   };
 }
 
@@ -132,13 +151,14 @@ function isOurselves({ record, lookup }: Candidate, judge: AddressJudge, ownName
 
 function mailHost({ record, lookup }: Candidate, judge: AddressJudge) {
   if (lookup.kind !== "addresses") return [];
-  const { ttlSeconds } = lookup;
+  const { ttlSeconds, canonicalName, secure } = lookup;
   const usable = (texts: readonly string[]) =>
     texts.filter((text) => {
       const address = parseIpAddress(text);
       return address !== undefined && judge.judge(address) === "usable";
     });
-  const host: MailHost = { name: record.exchange, ipv4: usable(lookup.ipv4), ipv6: usable(lookup.ipv6) };
+  const addresses = { ipv4: usable(lookup.ipv4), ipv6: usable(lookup.ipv6) };
+  const host: MailHost = { name: record.exchange, canonicalName, secure, ...addresses };
   if (host.ipv4.length + host.ipv6.length === 0) return [];
   return [{ preference: record.preference, host, ttlSeconds }];
 }
@@ -197,11 +217,18 @@ function literalResult(literal: string, judge: AddressJudge): MxResult {
     case "usable": {
       const ipv4 = address.family === 4 ? [address.text] : [];
       const ipv6 = address.family === 6 ? [address.text] : [];
-      return { kind: "hosts", preferences: [[{ name: literal, ipv4, ipv6 }]], setName: literal, ttlSeconds: 3600 };
+      const host: MailHost = { ...withoutDns(literal), ipv4, ipv6 };
+      const mx = { secure: false, canonicalDomain: literal };
+      return { kind: "hosts", preferences: [[host]], setName: literal, ttlSeconds: 3600, mx };
     }
     default:
       return kind satisfies never;
   }
+}
+
+/** An address that was given, not looked up: nothing vouches for it. */
+export function withoutDns(name: string) {
+  return { name, canonicalName: name, secure: false } as const;
 }
 
 /** Equals sorted and joined by commas, preferences by `>`: hosts in another order are another set, or one would lead. */

@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { CollectingLog } from "../testing/collecting-log.ts";
+import { hopHost } from "../testing/hop-hosts.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { StaticResolver } from "../testing/static-resolver.ts";
 import { MxRouter, type RouterSettings } from "./mx-router.ts";
-import type { NextHop } from "./next-hop.ts";
+import type { NextHop, TlsDecision } from "./next-hop.ts";
 import type { RouteResult } from "./router.ts";
 import type { StaticRoute } from "./static-route.ts";
 
@@ -54,6 +55,12 @@ function names(result: RouteResult): string[] {
   return smtp(result).hosts.map(({ name }) => name);
 }
 
+/** What is demanded of the only host. */
+function demanded({ hosts: [host, second] }: NextHop & { kind: "smtp" }): string | undefined {
+  assert.equal(second, undefined);
+  return host?.tls.demand.kind;
+}
+
 /** `bounced 5.1.2 recipient`. */
 function verdict(result: RouteResult): string {
   return result.kind === "hop" ? `hop ${result.hop.description}` : `${result.kind} ${result.status} ${result.owner}`;
@@ -81,9 +88,8 @@ test("SMTPC-001: MX hosts with both families, at port 25, opportunistic TLS", as
   assert.deepEqual(smtp(await route("example.test")), {
     kind: "smtp",
     site: "mx mx.example.test:25",
-    hosts: [{ name: "mx.example.test", addresses: ["2001:db8::1", "192.0.2.1"] }],
+    hosts: [hopHost("mx.example.test", ["2001:db8::1", "192.0.2.1"])],
     port: 25,
-    tls: "opportunistic",
     implicitTls: false,
     description: "mx example.test",
   });
@@ -95,15 +101,15 @@ test("SMTPC-001: a CNAME is followed, for the domain and for the MX host", async
   dns.add("mx.real.test", "CNAME", "host.test").add("host.test", "A", "192.0.2.1");
   assert.deepEqual(names(await route("alias.test")), ["mx.real.test"]);
   dns.add("web.test", "CNAME", "host.test");
-  assert.deepEqual(smtp(await route("web.test")).hosts, [{ name: "web.test", addresses: ["192.0.2.1"] }]);
+  assert.deepEqual(smtp(await route("web.test")).hosts, [hopHost("web.test", ["192.0.2.1"])]);
 });
 
 test("SMTPC-001: without MX the domain's own addresses are the implicit one; with neither it is 5.1.2", async () => {
   const { dns, route } = world();
   dns.add("plain.test", "A", "192.0.2.1");
-  assert.deepEqual(smtp(await route("plain.test")).hosts, [{ name: "plain.test", addresses: ["192.0.2.1"] }]);
+  assert.deepEqual(smtp(await route("plain.test")).hosts, [hopHost("plain.test", ["192.0.2.1"])]);
   dns.add("six.test", "AAAA", "2001:db8::6");
-  assert.deepEqual(smtp(await route("six.test")).hosts, [{ name: "six.test", addresses: ["2001:db8::6"] }]);
+  assert.deepEqual(smtp(await route("six.test")).hosts, [hopHost("six.test", ["2001:db8::6"])]);
   dns.add("empty.test", "TXT", "v=spf1 -all");
   assert.equal(verdict(await route("empty.test")), "bounced 5.1.2 recipient");
 });
@@ -140,7 +146,7 @@ test("an MX host whose address cannot be found now is left out while another can
   const { dns, route } = world();
   dns.addMx("example.test", "10 mx1.test", "20 mx2.test").fail("mx1.test");
   dns.add("mx2.test", "A", "192.0.2.2").fail("mx2.test", "AAAA");
-  assert.deepEqual(smtp(await route("example.test")).hosts, [{ name: "mx2.test", addresses: ["192.0.2.2"] }]);
+  assert.deepEqual(smtp(await route("example.test")).hosts, [hopHost("mx2.test", ["192.0.2.2"])]);
 });
 
 test("SMTPC-004: lower preference first, equals in random order each time", async () => {
@@ -255,9 +261,9 @@ test("private and loopback addresses are not for MX hosts; public ones of the sa
 
 test("address literals go where they say, unless that is ourselves or private", async () => {
   const { dns, route } = world();
-  assert.deepEqual(smtp(await route("[192.0.2.1]")).hosts, [{ name: "[192.0.2.1]", addresses: ["192.0.2.1"] }]);
+  assert.deepEqual(smtp(await route("[192.0.2.1]")).hosts, [hopHost("[192.0.2.1]", ["192.0.2.1"])]);
   const six = smtp(await route("[IPv6:2001:db8::1]"));
-  assert.deepEqual(six.hosts, [{ name: "[IPv6:2001:db8::1]", addresses: ["2001:db8::1"] }]);
+  assert.deepEqual(six.hosts, [hopHost("[IPv6:2001:db8::1]", ["2001:db8::1"])]);
   assert.equal(verdict(await route(`[${ours}]`)), "bounced 5.4.6 local-trouble");
   assert.equal(verdict(await route("[10.0.0.1]")), "bounced 5.4.4 remote-trouble");
   assert.equal(verdict(await route("[x]")), "bounced 5.1.2 recipient");
@@ -321,13 +327,13 @@ test("local domains go to their mailbox unless a route says otherwise", async ()
       description: "maildir",
     },
   });
+  const socketTls = { demand: { kind: "none" }, reason: { rule: "unix-socket", setting: "route.host" } };
   assert.deepEqual(await route("local.test", "Bob@Local.test"), {
     kind: "hop",
     hop: {
       kind: "lmtp",
       site: "lmtp unix:/run/lmtp tls none",
-      endpoint: { kind: "unix", path: "/run/lmtp" },
-      tls: "none",
+      endpoint: { kind: "unix", path: "/run/lmtp", tls: socketTls },
       description: "lmtp unix:/run/lmtp",
     },
   });
@@ -360,7 +366,7 @@ test("routes: the first match wins, in the order of the file, over exact names, 
   assert.equal(await kind("test"), "bounced");
   dns.add("direct.test", "A", "192.0.2.1");
   const direct = smtp(await route("direct.test"));
-  assert.deepEqual([direct.tls, direct.site], ["required", "mx direct.test:25 tls required"]);
+  assert.deepEqual([demanded(direct), direct.site], ["required", "mx direct.test:25 tls required"]);
 });
 
 test("capture for everybody asks nothing of DNS: dev lets nothing out", async () => {
@@ -378,16 +384,17 @@ test("relay: by address without DNS, by name with A and AAAA but no MX; private 
     { domain: "d.test", via: "lmtp", host: "store.test" },
   );
   const a = smtp(await route("a.test"));
-  assert.deepEqual([a.hosts, a.port, a.tls], [[{ name: "10.0.0.9", addresses: ["10.0.0.9"] }], 2525, "opportunistic"]);
+  assert.deepEqual([a.hosts, a.port], [[hopHost("10.0.0.9", ["10.0.0.9"])], 2525]);
   assert.equal(dns.queries.length, 0);
   dns.add("relay.test", "A", "192.168.1.1").addMx("relay.test", "10 elsewhere.test");
   const b = smtp(await route("b.test"));
+  const reason = { rule: "route-login", setting: "route.auth" };
+  const loginTls: TlsDecision = { demand: { kind: "pki", names: ["relay.test"] }, reason };
   assert.deepEqual(b, {
     kind: "smtp",
     site: "relay relay.test:465 as u tls verified",
-    hosts: [{ name: "relay.test", addresses: ["192.168.1.1"] }],
+    hosts: [{ ...hopHost("relay.test", ["192.168.1.1"]), tls: loginTls }],
     port: 465,
-    tls: "verified",
     implicitTls: true,
     isRelay: true,
     credentials: { username: "u", password: "p" },
@@ -395,7 +402,7 @@ test("relay: by address without DNS, by name with A and AAAA but no MX; private 
   });
   assert.ok(!dns.queries.includes("MX relay.test"));
   // Nobody listens in on loopback, so a login there does not ask for TLS by itself.
-  assert.equal(smtp(await route("c.test")).tls, "opportunistic");
+  assert.equal(demanded(smtp(await route("c.test"))), "opportunistic");
   dns.add("store.test", "A", "10.0.0.24");
   const d = await route("d.test");
   assert.ok(d.kind === "hop" && d.hop.kind === "lmtp" && d.hop.endpoint.kind === "hosts");
@@ -437,11 +444,11 @@ test("a route's own authorities are for its host alone, which is then verified, 
   );
   const hops = await Promise.all(["a.test", "b.test", "c.test"].map(async (domain) => smtp(await route(domain))));
   assert.deepEqual(
-    hops.map(({ tls, certificateAuthorities }) => [tls, certificateAuthorities]),
+    hops.map((hop) => [demanded(hop), hop.certificateAuthorities]),
     [
       ["opportunistic", undefined],
-      ["verified", ["PEM of one"]],
-      ["verified", ["PEM of two"]],
+      ["pki", ["PEM of one"]],
+      ["pki", ["PEM of two"]],
     ],
   );
   assert.equal(new Set(hops.map(({ site }) => site)).size, 3);

@@ -9,23 +9,17 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { Resolver } from "../ports/resolver.ts";
-import { deliveryTo, interleave, lookUpHost, shuffled } from "./host-addresses.ts";
-import { lookUpMx, type MailHost } from "./mx-lookup.ts";
-import type { HopHost, NextHop, TlsLevel } from "./next-hop.ts";
+import { demandKey } from "../ports/tls-demand.ts";
+import { deliveryTo, lookUpHost } from "./host-addresses.ts";
+import { bounded, inOrder, octetsOf, type JudgedHost } from "./judged-hosts.ts";
+import { lookUpMx, type MailHost, withoutDns } from "./mx-lookup.ts";
+import type { HopHost, NextHop } from "./next-hop.ts";
 import { AddressJudge, type OwnHosts } from "./own-hosts.ts";
+import { type Found, keptMsMax, RouteMemory } from "./route-memory.ts";
 import type { Router, RouteResult } from "./router.ts";
-import { isOnThisMachine, parseRouteHost, RouteTable, type RouteHost, type StaticRoute } from "./static-route.ts";
+import { parseRouteHost, RouteTable, type RouteHost, type StaticRoute } from "./static-route.ts";
+import { askedBySettings, settled, TlsPolicy, type HostFacts, type TlsAsked } from "./tls-policy.ts";
 
-const addressesPerHostMax = 8;
-/** Short, because a changed MX should be seen soon; the resolver keeps the records themselves for longer. */
-const keptMsMax = 60_000;
-/** Of one family and host, and kept: an answer may hold thousands. Which of these are tried is drawn anew each time. */
-const addressesKeptMax = 16;
-/** Most have two hosts and take some 500 octets; twenty hosts with all addresses that are kept take 50 KB. */
-const keptOctetsMax = 16 * 1024 * 1024;
-const entryOctets = 300;
-const hostOctets = 400;
-const addressOctets = 60;
 const relayPort = 25;
 /** RFC 2033 §5 leaves it open; what servers use. */
 const lmtpPort = 24;
@@ -51,20 +45,8 @@ export interface MxRouterOptions {
   readonly random: Random;
   readonly log: Log;
   readonly settings: RouterSettings;
-}
-
-/** Found hosts, ready to be put in order for one attempt; or a result without any. */
-interface Kept {
-  readonly expiresAtMs: number;
-  readonly answer: () => RouteResult;
-  readonly octets: number;
-}
-
-interface Found {
-  readonly answer: () => RouteResult;
-  /** 0: not to be kept. */
-  readonly ttlSeconds: number;
-  readonly octets: number;
+  /** Default: what the settings ask. */
+  readonly tlsPolicy?: TlsPolicy;
 }
 
 export class MxRouter implements Router {
@@ -72,15 +54,16 @@ export class MxRouter implements Router {
   #settings: RouterSettings;
   #table: RouteTable;
   #hasCapture: boolean;
-  readonly #kept = new Map<string, Kept>();
-  #keptOctets = 0;
-  readonly #inFlight = new Map<string, Promise<RouteResult>>();
+  readonly #memory: RouteMemory;
+  readonly #tlsPolicy: TlsPolicy;
 
   constructor(options: MxRouterOptions) {
     this.#options = options;
     this.#settings = options.settings;
     this.#table = new RouteTable(options.settings.routes);
     this.#hasCapture = hasCapture(options.settings);
+    this.#memory = new RouteMemory(options.clock);
+    this.#tlsPolicy = options.tlsPolicy ?? new TlsPolicy();
   }
 
   /** From the next recipient on, also for queued mail. */
@@ -88,14 +71,12 @@ export class MxRouter implements Router {
     this.#settings = settings;
     this.#table = new RouteTable(settings.routes);
     this.#hasCapture = hasCapture(settings);
-    this.#kept.clear();
-    this.#keptOctets = 0;
-    this.#inFlight.clear();
+    this.#memory.clear();
   }
 
   /** For tests: what is kept takes so many octets. */
   get keptOctets(): number {
-    return this.#keptOctets;
+    return this.#memory.octets;
   }
 
   route(recipient: { readonly address: string; readonly domain: string }): Promise<RouteResult> {
@@ -110,12 +91,12 @@ export class MxRouter implements Router {
   ): Promise<RouteResult> {
     if (route === undefined) {
       const { isLocalDomain, toProgram, maildirPath } = this.#settings;
-      if (!isLocalDomain(recipient.domain)) return this.#byMx(recipient.domain, "opportunistic");
+      if (!isLocalDomain(recipient.domain)) return this.#byMx(recipient.domain, askedBySettings(undefined));
       return hop(toProgram === true ? programHop : maildirHop(maildirPath));
     }
     switch (route.via) {
       case "mx":
-        return this.#byMx(recipient.domain, route.tls ?? "opportunistic");
+        return this.#byMx(recipient.domain, askedBySettings(route));
       case "relay":
       case "lmtp":
         return this.#byHost(route, route.via);
@@ -143,11 +124,11 @@ export class MxRouter implements Router {
   readonly captures = (recipient: { readonly address: string; readonly domain: string }): boolean =>
     this.#hasCapture && this.#table.find(recipient)?.via === "capture";
 
-  #byMx(domain: string, tls: TlsLevel): Promise<RouteResult> {
-    return this.#remembering(`mx ${tls} ${domain}`, () => this.#lookUpMx(domain, tls));
+  #byMx(domain: string, asked: TlsAsked): Promise<RouteResult> {
+    return this.#remembering(`mx ${asked.level} ${domain}`, () => this.#lookUpMx(domain, asked));
   }
 
-  async #lookUpMx(domain: string, tls: TlsLevel): Promise<Found> {
+  async #lookUpMx(domain: string, asked: TlsAsked): Promise<Found> {
     const { port, allowPrivate, own } = this.#settings;
     const judge = new AddressJudge(own, port, allowPrivate);
     const result = await lookUpMx(domain, {
@@ -155,14 +136,16 @@ export class MxRouter implements Router {
       judge,
       ownNames: new Set(own.names.map((name) => asciiLowerCase(name))),
     });
-    if (result.kind !== "hosts") return { answer: () => result, ttlSeconds: 0, octets: 0 };
-    const preferences = result.preferences.map((hosts) => hosts.map(cutToKept));
+    if (result.kind !== "hosts") return notKept(result);
+    const mx = { domain, ...result.mx };
+    const preferences = await Promise.all(
+      result.preferences.map((hosts) => Promise.all(hosts.map((host) => this.#judged(host, asked, { port, mx })))),
+    );
     const ordered = this.#ordering(preferences);
     const base = {
       kind: "smtp",
-      site: `mx ${result.setName}:${port}${tls === "opportunistic" ? "" : ` tls ${tls}`}`,
+      site: `mx ${result.setName}:${port}${tlsOfSite(asked, preferences.flat())}`,
       port,
-      tls,
       implicitTls: false,
       description: `mx ${domain}`,
     } as const;
@@ -178,21 +161,21 @@ export class MxRouter implements Router {
     const host = parseRouteHost(text, via === "relay" ? relayPort : lmtpPort);
     if (host === undefined)
       return this.#misled(text, `The route's host "${text}" is not a valid host.`, "unreadable host");
-    const tls = route.tls ?? defaultTls(host, route);
+    const asked = askedBySettings(route, host);
     const endpoint = host.kind === "unix" ? `unix:${host.path}` : hostAndPort(host);
     // Logins, TLS levels and authorities must not share kept connections.
     const login = route.auth === undefined ? "" : ` as ${route.auth.username}`;
     const authorities = route.ca === undefined ? "" : ` ca ${shortHash(route.ca)}`;
     const common = {
-      site: `${via} ${endpoint}${login} tls ${tls}${authorities}`,
-      tls,
+      site: `${via} ${endpoint}${login} tls ${asked.level}${authorities}`,
       description: `${via} ${endpoint}`,
       ...(route.auth === undefined ? {} : { credentials: route.auth }),
       ...(route.ca === undefined ? {} : { certificateAuthorities: [route.ca] }),
     };
     if (host.kind === "unix") {
       if (via === "relay") return this.#misled(text, "A relay host cannot be a unix socket.", `relay ${endpoint}`);
-      return hop({ kind: "lmtp", endpoint: { kind: "unix", path: host.path }, ...common });
+      const tls = settled("localhost", asked);
+      return hop({ kind: "lmtp", endpoint: { kind: "unix", path: host.path, tls }, ...common });
     }
     const { port } = host;
     const withHosts = (hosts: readonly HopHost[]): NextHop =>
@@ -200,11 +183,12 @@ export class MxRouter implements Router {
         ? { kind: "lmtp", endpoint: { kind: "hosts", hosts, port }, ...common }
         : { kind: "smtp", isRelay: true, hosts, port, implicitTls: port === implicitTlsPort, ...common };
     const name = host.kind === "name" ? host.name : host.address;
-    return this.#remembering(`host ${name}:${port} ${common.site}`, () => this.#lookUpHost(host, withHosts));
+    return this.#remembering(`host ${name}:${port} ${common.site}`, () => this.#lookUpHost(host, asked, withHosts));
   }
 
   async #lookUpHost(
     host: Exclude<RouteHost, { kind: "unix" }>,
+    asked: TlsAsked,
     withHosts: (hosts: readonly HopHost[]) => NextHop,
   ): Promise<Found> {
     const text = hostAndPort(host);
@@ -212,10 +196,8 @@ export class MxRouter implements Router {
       host.kind === "name"
         ? await lookUpHost(this.#options.resolver, host.name, deliveryTo(host.name))
         : addressLookup(host.address);
-    const failed = (status: "4.4.3" | "4.4.4" | "4.4.6", reason: string, detail: string) => {
-      const result = deferral(status, reason, detail);
-      return { answer: () => result, ttlSeconds: 0, octets: 0 };
-    };
+    const failed = (status: "4.4.3" | "4.4.4" | "4.4.6", reason: string, detail: string) =>
+      notKept(deferral(status, reason, detail));
     if (found.kind === "failure") {
       return failed("4.4.3", `Temporary DNS failure while looking up the address of ${text}.`, found.reason);
     }
@@ -235,28 +217,22 @@ export class MxRouter implements Router {
         `The route points back to this server (${text}).`,
         `${text} is one of this server's listeners`,
       );
+    const { ipv4, ipv6, canonicalName, secure, ttlSeconds } = found;
     const name = host.kind === "name" ? host.name : host.address;
-    const kept = cutToKept({ name, ipv4: found.ipv4, ipv6: found.ipv6 });
-    const ordered = this.#ordering([[kept]]);
+    const judged = await this.#judged({ name, canonicalName, secure, ipv4, ipv6 }, asked, { port: host.port });
+    const ordered = this.#ordering([[judged]]);
     const answer = (): RouteResult => ({ kind: "hop", hop: withHosts(ordered()) });
-    return { answer, ttlSeconds: found.ttlSeconds, octets: octetsOf([kept]) };
+    return { answer, ttlSeconds, octets: octetsOf([judged]) };
   }
 
-  /** Gives the hosts in an order for one attempt: by preference, equals shuffled, addresses of equal rank too. */
-  #ordering(preferences: readonly (readonly MailHost[])[]): () => readonly HopHost[] {
-    const { random } = this.#options;
-    const ipv6First = this.#hasIpv6();
-    const hopHost = ({ name, ipv4, ipv6 }: MailHost): HopHost => {
-      const [first, second] = ipv6First ? [ipv6, ipv4] : [ipv4, ipv6];
-      return { name, addresses: interleave(shuffled(first, random), shuffled(second, random), addressesPerHostMax) };
-    };
-    const order = () => preferences.flatMap((equals) => shuffled(equals, random).map(hopHost));
-    const nothingToShuffle = preferences.every(
-      (equals) => equals.length < 2 && equals.every(({ ipv4, ipv6 }) => ipv4.length < 2 && ipv6.length < 2),
-    );
-    if (!nothingToShuffle) return order;
-    const only = order();
-    return () => only;
+  async #judged(host: MailHost, asked: TlsAsked, facts: Pick<HostFacts, "port" | "mx">): Promise<JudgedHost> {
+    const { name, canonicalName, secure } = host;
+    const tls = await this.#tlsPolicy.decide({ name, canonicalName, secure, ...facts }, asked);
+    return { ...bounded(host), secure: secure && (facts.mx?.secure ?? true), tls };
+  }
+
+  #ordering(preferences: readonly (readonly JudgedHost[])[]): () => readonly HopHost[] {
+    return inOrder(preferences, this.#options.random, { ipv6First: this.#hasIpv6() });
   }
 
   /** Without an IPv6 address of our own, IPv6 is tried last. */
@@ -266,35 +242,18 @@ export class MxRouter implements Router {
       .some((address) => address.includes(":") && !address.startsWith("fe80:") && address !== "::1");
   }
 
-  /** From memory, or by one look-up for all who ask at the same time. */
   #remembering(key: string, lookUp: () => Promise<Found>): Promise<RouteResult> {
-    const nowMs = this.#options.clock.monotonicMs();
-    const kept = this.#kept.get(key);
-    if (kept !== undefined && kept.expiresAtMs > nowMs) return Promise.resolve(kept.answer());
-    const running = this.#inFlight.get(key);
-    if (running !== undefined) return running;
-    const started = this.#lookUpAndKeep(key, lookUp);
-    this.#inFlight.set(key, started);
-    return started;
-  }
-
-  async #lookUpAndKeep(key: string, lookUp: () => Promise<Found>): Promise<RouteResult> {
-    const settings = this.#settings;
-    try {
-      const { answer, ttlSeconds, octets } = await lookUp();
-      if (settings === this.#settings && ttlSeconds > 0) {
-        const expiresAtMs = this.#options.clock.monotonicMs() + Math.min(keptMsMax, ttlSeconds * 1000);
-        this.#keep(key, { expiresAtMs, answer, octets: octets + 2 * key.length });
+    const found = async (): Promise<Found> => {
+      try {
+        return await lookUp();
+      } catch (error) {
+        // Resolvers answer with values; whatever this is, the mail waits.
+        const cause = error instanceof Error ? error.message : String(error);
+        const reason = `This server could not find the route (${key}): ${cause}`;
+        return notKept(deferral("4.3.0", reason, cause));
       }
-      return this.#noted(key, answer());
-    } catch (error) {
-      // Resolvers answer with values; whatever this is, the mail waits.
-      const cause = error instanceof Error ? error.message : String(error);
-      const reason = `This server could not find the route (${key}): ${cause}`;
-      return this.#noted(key, deferral("4.3.0", reason, cause));
-    } finally {
-      if (settings === this.#settings) this.#inFlight.delete(key);
-    }
+    };
+    return this.#memory.recall(key, found, (result) => this.#noted(key, result));
   }
 
   #misled(host: string, reason: string, detail: string): Promise<RouteResult> {
@@ -309,21 +268,6 @@ export class MxRouter implements Router {
     }
     return result;
   }
-
-  #keep(key: string, kept: Kept): void {
-    this.#drop(key);
-    this.#kept.set(key, kept);
-    this.#keptOctets += kept.octets;
-    for (const oldest of this.#kept.keys()) {
-      if (this.#keptOctets <= keptOctetsMax) return;
-      this.#drop(oldest);
-    }
-  }
-
-  #drop(key: string): void {
-    this.#keptOctets -= this.#kept.get(key)?.octets ?? 0;
-    this.#kept.delete(key);
-  }
 }
 
 /** A site of its own: what waits there goes out under the route's own terms. */
@@ -332,13 +276,8 @@ function withoutConversion(result: RouteResult): RouteResult {
   return { kind: "hop", hop: { ...result.hop, site: `${result.hop.site} unconverted`, convert: false } };
 }
 
-function cutToKept({ name, ipv4, ipv6 }: MailHost): MailHost {
-  return { name, ipv4: ipv4.slice(0, addressesKeptMax), ipv6: ipv6.slice(0, addressesKeptMax) };
-}
-
-function octetsOf(hosts: readonly MailHost[]): number {
-  const addresses = hosts.reduce((sum, { ipv4, ipv6 }) => sum + ipv4.length + ipv6.length, 0);
-  return entryOctets + hostOctets * hosts.length + addressOctets * addresses;
+function notKept(result: RouteResult): Found {
+  return { answer: () => result, ttlSeconds: 0, octets: 0 };
 }
 
 function hop(nextHop: NextHop): Promise<RouteResult> {
@@ -362,10 +301,11 @@ function maildirHop(path: string): NextHop {
   return { kind: "maildir", site: `maildir ${path}`, path, description: "maildir" };
 }
 
-function defaultTls(host: RouteHost, route: StaticRoute): TlsLevel {
-  if (host.kind === "unix") return "none";
-  if (route.ca !== undefined) return "verified";
-  return route.auth !== undefined && !isOnThisMachine(host) ? "verified" : "opportunistic";
+/** All recipients of a site are served by one delivery, so what their hosts have to give must be the same. */
+function tlsOfSite(asked: TlsAsked, hosts: readonly JudgedHost[]): string {
+  if (asked.level !== "opportunistic") return ` tls ${asked.level}`;
+  if (hosts.every(({ tls }) => tls.reason === asked.reason)) return "";
+  return ` tls ${shortHash(hosts.map(({ name, tls }) => `${name} ${demandKey(tls.demand)}`).join("\n"))}`;
 }
 
 function shortHash(text: string): string {
@@ -380,10 +320,10 @@ function hostAndPort(host: Exclude<RouteHost, { kind: "unix" }>): string {
 function addressLookup(address: string) {
   const ipv6 = address.includes(":");
   return {
+    ...withoutDns(address),
     kind: "addresses",
     ipv4: ipv6 ? [] : [address],
     ipv6: ipv6 ? [address] : [],
-    canonicalName: address,
     ttlSeconds: keptMsMax / 1000,
   } as const;
 }

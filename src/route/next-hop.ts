@@ -1,7 +1,18 @@
 /** Where a recipient's mail goes next: the result of routing, as a value. */
+import type { TlsDemand } from "../ports/tls-demand.ts";
 
-/** How TLS is used towards a next hop. `verified` implies required. */
-export type TlsLevel = "none" | "opportunistic" | "required" | "verified";
+/** What TLS towards one host has to give, and why (tls-policy.ts decides it). */
+export interface TlsDecision {
+  readonly demand: TlsDemand;
+  readonly reason: TlsReason;
+}
+
+export interface TlsReason {
+  /** Which rule decided: one of the fixed names of tls-policy.ts, or that of a published policy. */
+  readonly rule: string;
+  /** The setting that the rule read: `route.tls`. */
+  readonly setting?: string;
+}
 
 export interface HopCredentials {
   readonly username: string;
@@ -13,6 +24,9 @@ export interface HopHost {
   /** Name for TLS, logs and Remote-MTA; an address literal's text where there is no name. */
   readonly name: string;
   readonly addresses: readonly string[];
+  /** DNS answers led here, and all of them were validated (RFC 4035 §3.2.3): MX, where there is one, and addresses. */
+  readonly secure: boolean;
+  readonly tls: TlsDecision;
 }
 
 export type NextHop =
@@ -23,7 +37,6 @@ export type NextHop =
       /** In the order in which they are tried: by preference, equals shuffled. */
       readonly hosts: readonly HopHost[];
       readonly port: number;
-      readonly tls: TlsLevel;
       /** TLS from the first octet (a relay host on 465). */
       readonly implicitTls: boolean;
       /** A route names the host: what it asks of us is a matter of settings. */
@@ -40,9 +53,8 @@ export type NextHop =
       readonly kind: "lmtp";
       readonly site: string;
       readonly endpoint:
-        | { readonly kind: "unix"; readonly path: string }
+        | { readonly kind: "unix"; readonly path: string; readonly tls: TlsDecision }
         | { readonly kind: "hosts"; readonly hosts: readonly HopHost[]; readonly port: number };
-      readonly tls: TlsLevel;
       readonly credentials?: HopCredentials;
       /** Trusted besides the usual authorities; PEM. */
       readonly certificateAuthorities?: readonly string[];

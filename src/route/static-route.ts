@@ -6,7 +6,10 @@ import { withoutTag } from "../accounts/account-key.ts";
 import { domainKeyOf } from "../address/domain.ts";
 import { isLoopback, parseIpAddress } from "../address/ip-address.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
-import type { HopCredentials, TlsLevel } from "./next-hop.ts";
+import type { HopCredentials } from "./next-hop.ts";
+
+/** How the settings write what they ask of TLS. `verified` implies required. */
+export type TlsLevel = "none" | "opportunistic" | "required" | "verified";
 
 /** As the configuration writes it, or (`reports`) as `reports.address` implies it. */
 export interface StaticRoute {

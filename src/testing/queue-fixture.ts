@@ -17,6 +17,7 @@ import { MemorySpool, MemoryStore } from "./spool/memory-spool.ts";
 import { QueueIds } from "../spool/queue-id.ts";
 import type { ForwardedForm, NewMessage, NewRecipient, Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import { CollectingLog } from "./collecting-log.ts";
+import { hopHost } from "./hop-hosts.ts";
 import { ManualClock, settle } from "./manual-clock.ts";
 import { SeededRandom } from "./seeded-random.ts";
 
@@ -80,8 +81,8 @@ export const unreachable: DeliveryOutcome = {
 };
 
 export function smtpHop(site: string): NextHop {
-  const hosts = [{ name: `mx.${site}`, addresses: [addressOf(site)] }];
-  return { kind: "smtp", site, hosts, port: 25, tls: "opportunistic", implicitTls: false, description: `mx ${site}` };
+  const hosts = [hopHost(`mx.${site}`, [addressOf(site)])];
+  return { kind: "smtp", site, hosts, port: 25, implicitTls: false, description: `mx ${site}` };
 }
 
 /** One for each site. */

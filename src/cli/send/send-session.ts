@@ -109,8 +109,7 @@ async function prepare(connection: SmtpClientConnection, preparation: Preparatio
   const silence = implicit ? undefined : watchSilence(connection, target, context);
   const trouble = await openSession(connection, {
     endpoint: target.endpoint,
-    startTls: implicit || plan.tls === "none" ? "never" : plan.tls === "opportunistic" ? "if-offered" : "always",
-    tlsOptions,
+    startTls: plan.tls === "none" ? undefined : tlsOptions,
     credentials: plan.credentials,
     random: context.random,
     signal: context.interrupted,

@@ -1,0 +1,102 @@
+/**
+ * Which TLS a host has to give before it gets mail, and why: the only place that decides it. What the settings ask is the same
+ * for every host of a route, by the first of these rules that fits:
+ *
+ * | rule | when | asks for |
+ * | --- | --- | --- |
+ * | route-setting | the route has `tls` | what it says |
+ * | unix-socket | the route leads to a socket of this machine | none |
+ * | route-authority | the route has `ca` | verified |
+ * | route-login | the route has `auth`, and its host is not on this machine | verified |
+ * | default | else | opportunistic |
+ *
+ * Where nothing but the default speaks, the host's own domain may ask for more: published policies are asked for each host
+ * by itself, in their order, and the first that has a demand decides. A policy can never ask for less than the default does.
+ */
+import type { TlsDemand } from "../ports/tls-demand.ts";
+import type { TlsDecision, TlsReason } from "./next-hop.ts";
+import { isOnThisMachine, type RouteHost, type StaticRoute, type TlsLevel } from "./static-route.ts";
+
+/** What the settings ask of each host of a hop. */
+export interface TlsAsked {
+  readonly level: TlsLevel;
+  readonly reason: TlsReason;
+}
+
+/** What is known of a host when its demand is decided. */
+export interface HostFacts {
+  /** As the MX record or the route has it; without DNS, the text of the address. */
+  readonly name: string;
+  /** Where the CNAMEs of the name end. */
+  readonly canonicalName: string;
+  readonly port: number;
+  /** Whether the answers with its addresses were validated. */
+  readonly secure: boolean;
+  /** How the host was found; absent: a route names it. */
+  readonly mx?: {
+    /** Whose mail it takes: A-labels, or an address literal. */
+    readonly domain: string;
+    /** Where the CNAMEs of the domain end. */
+    readonly canonicalDomain: string;
+    /** Whether the MX answer, or the answer that there is none, was validated. */
+    readonly secure: boolean;
+  };
+}
+
+/**
+ * Something that the other side publishes about TLS; undefined: it says nothing about this host. Asked once for each host of a
+ * look-up, and all hosts at once. Where it rejects, the route is not known and the mail waits.
+ */
+export type PublishedPolicy = (host: HostFacts) => Promise<TlsDecision | undefined>;
+
+export class TlsPolicy {
+  readonly #published: readonly PublishedPolicy[];
+
+  constructor(published: readonly PublishedPolicy[] = []) {
+    this.#published = published;
+  }
+
+  async decide(host: HostFacts, asked: TlsAsked): Promise<TlsDecision> {
+    if (asked.reason.rule === "default") {
+      for (const policy of this.#published) {
+        const decision = await policy(host);
+        if (decision !== undefined) return decision;
+      }
+    }
+    return settled(host.name, asked);
+  }
+}
+
+/** `host`: where the route leads; undefined: to MX hosts. */
+export function askedBySettings(route: StaticRoute | undefined, host?: RouteHost): TlsAsked {
+  if (route?.tls !== undefined) return { level: route.tls, reason: { rule: "route-setting", setting: "route.tls" } };
+  if (host?.kind === "unix") return { level: "none", reason: { rule: "unix-socket", setting: "route.host" } };
+  if (host !== undefined && route?.ca !== undefined) {
+    return { level: "verified", reason: { rule: "route-authority", setting: "route.ca" } };
+  }
+  if (host !== undefined && route?.auth !== undefined && !isOnThisMachine(host)) {
+    return { level: "verified", reason: { rule: "route-login", setting: "route.auth" } };
+  }
+  return { level: "opportunistic", reason: { rule: "default" } };
+}
+
+/** What the settings ask of the host of this name, where no policy is asked. */
+export function settled(name: string, { level, reason }: TlsAsked): TlsDecision {
+  return { demand: demandOf(level, name), reason };
+}
+
+/** For history and log: `verified (route.auth)`; undefined where nothing asked for anything. */
+export function decisionText({ demand, reason }: TlsDecision): string | undefined {
+  if (reason.rule === "default") return undefined;
+  return `${demandWord(demand)} (${reason.setting ?? reason.rule})`;
+}
+
+/** As the settings would write it. */
+export function demandWord({ kind }: TlsDemand): string {
+  return kind === "pki" ? "verified" : kind;
+}
+
+/** A verified host has a certificate for its own name. */
+export function demandOf(level: TlsLevel, name: string): TlsDemand {
+  return level === "verified" ? { kind: "pki", names: [name] } : { kind: level };
+}
