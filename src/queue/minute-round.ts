@@ -8,8 +8,9 @@
  * Who waits for a slow site when its time is over goes before all others there, from disk, too, where its domain is left
  * out of the pages. Who has no turn within an hour even so is given up without it: the sender should know by then.
  */
-import type { Clock, Timer } from "../ports/clock.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
+import { Rounds } from "../reporting/rounds.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import { type Spool, SpoolError } from "../spool/spool.ts";
 import type { Claimer } from "./claimer.ts";
@@ -37,33 +38,27 @@ export interface MinuteRoundOptions {
 
 export class MinuteRound {
   readonly #options: MinuteRoundOptions;
-  #timer: Timer | undefined;
+  readonly #rounds: Rounds;
   /** On the monotonic clock. */
   #startedMs = 0;
   #wasSetBack = false;
-  #working: Promise<void> = Promise.resolve();
 
   constructor(options: MinuteRoundOptions) {
     this.#options = options;
+    this.#rounds = new Rounds(options.clock, async () => {
+      await this.#look();
+      return roundMs;
+    });
   }
 
   start(): void {
     this.#startedMs = this.#options.clock.monotonicMs();
-    this.#arm();
+    this.#rounds.start(roundMs);
   }
 
   /** Resolves when nothing is under way. */
-  async stop(): Promise<void> {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    await this.#working;
-  }
-
-  #arm(): void {
-    this.#timer = this.#options.clock.setTimer(roundMs, () => {
-      this.#arm();
-      this.#working = this.#working.then(() => this.#look());
-    });
+  stop(): Promise<void> {
+    return this.#rounds.close();
   }
 
   /** Never rejects. */

@@ -8,7 +8,7 @@
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import { ClockSteps } from "../lib/clock-steps.ts";
-import type { Clock, Timer } from "../ports/clock.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { type Captures, withCapturedMarked } from "../route/captured-recipients.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
@@ -16,6 +16,7 @@ import type { QueueId } from "../spool/queue-id.ts";
 import { type Spool, SpoolError, type StoredRecipient } from "../spool/spool.ts";
 import type { Attempt } from "./owed-reports.ts";
 import type { Reporter } from "./reporter.ts";
+import { Rounds } from "./rounds.ts";
 import { logHistory } from "../history/history-log.ts";
 
 const roundMs = 60_000;
@@ -40,33 +41,23 @@ export interface DelayWarnerOptions {
 export class DelayWarner {
   readonly #options: DelayWarnerOptions;
   readonly #clockSteps: ClockSteps;
-  #timer: Timer | undefined;
-  #working: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #rounds: Rounds;
   /** Whoever came before this one, in the order of acceptance, was seen to. */
   #after: { readonly message: QueueId; readonly index: number } | undefined;
 
   constructor(options: DelayWarnerOptions) {
     this.#options = options;
     this.#clockSteps = new ClockSteps(options.clock);
+    this.#rounds = new Rounds(options.clock, async () => ((await this.#round()) ? troubledRoundMs : roundMs));
   }
 
   start(): void {
-    this.#arm(roundMs);
+    this.#rounds.start(roundMs);
   }
 
   /** Resolves when nothing is being written any more. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#timer?.cancel();
-    await this.#working;
-  }
-
-  #arm(delayMs: number): void {
-    if (this.#closed) return;
-    this.#timer = this.#options.clock.setTimer(delayMs, () => {
-      this.#working = this.#round().then((isTroubled) => this.#arm(isTroubled ? troubledRoundMs : roundMs));
-    });
+  close(): Promise<void> {
+    return this.#rounds.close();
   }
 
   /** true: something could not be told. Never rejects. */
@@ -79,7 +70,7 @@ export class DelayWarner {
     let isTroubled = false;
     try {
       const receivedBy = this.#clockSteps.beganBy(warnAfterMs);
-      for (let after = this.#after; !this.#closed;) {
+      for (let after = this.#after; !this.#rounds.isClosed;) {
         const page = await this.#options.spool.unwarned(receivedBy, { limit: pageMax, ...(after && { after }) });
         for (const message of new Set(page.map((found) => found.message.id))) {
           if (!(await this.#seeTo(message))) isTroubled = true;
@@ -100,7 +91,7 @@ export class DelayWarner {
   /** All of a message that still waits. false: it could not be told. */
   async #seeTo(id: QueueId): Promise<boolean> {
     try {
-      while (!this.#closed && (await this.#warn(id)));
+      while (!this.#rounds.isClosed && (await this.#warn(id)));
       return true;
     } catch (error) {
       logTrouble(this.#options.log, "making a report", error, id);

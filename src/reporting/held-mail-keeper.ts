@@ -11,14 +11,14 @@ import { ClockSteps } from "../lib/clock-steps.ts";
 import { formatDate } from "../message/date.ts";
 import { makeMessageId, messageIdRandomBytes } from "../message/message-id.ts";
 import type { Instant } from "../lib/instant.ts";
-import type { Clock, Timer } from "../ports/clock.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import type { QueueId } from "../spool/queue-id.ts";
 import type { FoundRecipient, Spool } from "../spool/spool.ts";
 import type { FindReportDestination } from "./report-destination.ts";
-import { roundTimer } from "./round-timer.ts";
+import { Rounds } from "./rounds.ts";
 import type { ReportGatherer } from "./report-gatherer.ts";
 import { logHistory } from "../history/history-log.ts";
 
@@ -55,14 +55,16 @@ export interface HeldMailKeeperOptions {
 export class HeldMailKeeper {
   readonly #options: HeldMailKeeperOptions;
   readonly #clockSteps: ClockSteps;
+  readonly #rounds: Rounds;
   #held: HeldMail | undefined;
-  #timer: Timer | undefined;
-  #working: Promise<void> = Promise.resolve();
-  #closed = false;
 
   constructor(options: HeldMailKeeperOptions) {
     this.#options = options;
     this.#clockSteps = new ClockSteps(options.clock);
+    this.#rounds = new Rounds(options.clock, async () => {
+      await this.#round().catch((error: unknown) => logTrouble(options.log, "looking through held mail", error));
+      return hourMs;
+    });
   }
 
   /** What the last round found; undefined: nothing. */
@@ -71,23 +73,12 @@ export class HeldMailKeeper {
   }
 
   start(): void {
-    this.#arm(firstDelayMs);
+    this.#rounds.start(firstDelayMs);
   }
 
   /** Resolves when nothing is being written any more. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#timer?.cancel();
-    await this.#working;
-  }
-
-  #arm(delayMs: number): void {
-    if (this.#closed) return;
-    this.#timer = roundTimer(this.#options.clock, delayMs, () => {
-      this.#working = this.#round()
-        .catch((error: unknown) => logTrouble(this.#options.log, "looking through held mail", error))
-        .finally(() => this.#arm(hourMs));
-    });
+  close(): Promise<void> {
+    return this.#rounds.close();
   }
 
   async #round(): Promise<void> {
@@ -98,7 +89,7 @@ export class HeldMailKeeper {
     let oldest = now;
     const shown: FoundRecipient[] = [];
     for await (const found of this.#heldBefore(now - dayMs)) {
-      if (this.#closed) return;
+      if (this.#rounds.isClosed) return;
       const { receivedAt } = found.message;
       if (now >= this.#clockSteps.whenAged(receivedAt, expireMs)) {
         await this.#giveUp(found);

@@ -10,14 +10,14 @@ import { parseMailbox } from "../../address/mailbox-text.ts";
 import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
 import type { ReportMessage, ReportMessageInput } from "../../dmarc/report/report-message.ts";
 import type { Intake } from "../../intake/intake.ts";
-import type { Clock, Timer } from "../../ports/clock.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 import { logTrouble } from "../../spool/spool-trouble.ts";
 import type { QueueId } from "../../spool/queue-id.ts";
 import type { Spool } from "../../spool/spool.ts";
-import { roundTimer } from "../round-timer.ts";
+import { Rounds } from "../rounds.ts";
 import { domainsPerDayMax } from "./evaluation-counts.ts";
 import { findDestinations, type ReportDestination } from "./report-destinations.ts";
 import { dayOf, type DomainRows, nextUnreported, readRows, removeRows, startOfDay } from "./report-rows.ts";
@@ -65,47 +65,37 @@ const markKeptMs = 14 * dayMs;
 
 export class DailyReports {
   readonly #options: DailyReportsOptions;
-  #timer: Timer | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #rounds: Rounds;
 
   constructor(options: DailyReportsOptions) {
     this.#options = options;
+    this.#rounds = new Rounds(options.clock, () => this.#round());
   }
 
   start(): void {
-    this.#arm(firstDelayMs + Math.floor(this.#options.random.next() * 10 * minuteMs));
+    this.#rounds.start(firstDelayMs + Math.floor(this.#options.random.next() * 10 * minuteMs));
   }
 
   /** Resolves when the report under way is queued or given up. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#timer?.cancel();
-    await this.#running;
+  close(): Promise<void> {
+    return this.#rounds.close();
   }
 
-  #arm(delayMs: number): void {
-    if (this.#closed) return;
-    this.#timer = roundTimer(this.#options.clock, delayMs, () => {
-      this.#running = this.#round();
-    });
-  }
-
-  async #round(): Promise<void> {
+  /** Gives the milliseconds until the next one. */
+  async #round(): Promise<number> {
     const { clock, random, log } = this.#options;
     let again = false;
     try {
       again = await this.#reportAll();
     } catch (error) {
-      if (this.#closed) return;
       again = true;
       // What is left is tried again.
-      logTrouble(log, "making aggregate reports", error);
+      if (!this.#rounds.isClosed) logTrouble(log, "making aggregate reports", error);
     }
     const now = clock.now();
     const midnight = startOfDay(dayOf(now)) + dayMs;
     const next = midnight - now + 5 * minuteMs + Math.floor(random.next() * spreadMs);
-    this.#arm(again ? Math.min(retryMs, next) : next);
+    return again ? Math.min(retryMs, next) : next;
   }
 
   /** true: something is left that another try may settle. */
@@ -116,7 +106,7 @@ export class DailyReports {
     let again = false;
     let at = await nextUnreported(spool, today, undefined);
     for (let count = 0; at !== undefined && count < domainsPerDayMax * 2; count++) {
-      if (this.#closed) return true;
+      if (this.#rounds.isClosed) return true;
       if ((await this.#report(at.day, at.domain)) === "later") again = true;
       at = await nextUnreported(spool, today, at);
     }

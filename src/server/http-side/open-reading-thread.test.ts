@@ -3,21 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readingInThisThread, ReadingError } from "../../admin/message-reading.ts";
 import { openReadingThread } from "./open-reading-thread.ts";
+import { turnsDuring } from "../../testing/turns.ts";
 
 const message = (body: string, type = "text/html; charset=utf-8") =>
   Buffer.from(`From: a@far.test\r\nSubject: Sign in\r\nMIME-Version: 1.0\r\nContent-Type: ${type}\r\n\r\n${body}`);
 /** What takes the MIME parser longest for its size: short lines. */
 const shortLines = "<p>Your code: 483920 &ndash; <a href='https://a.test/{id}'>ü</a>\r\n";
-
-/** How many turns the event loop took meanwhile. */
-async function turnsDuring(work: Promise<unknown>): Promise<number> {
-  let over = false;
-  const ended = work.finally(() => (over = true));
-  let turns = 0;
-  for (; !over; turns++) await new Promise((resolve) => setImmediate(resolve));
-  await ended;
-  return turns;
-}
 
 test("5 MB of HTML in short lines are read while others are served", async () => {
   const thread = openReadingThread();

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
 import { openReportThread } from "./open-report-thread.ts";
 import { workInThisThread } from "../../reporting/report-work.ts";
+import { turnsDuring } from "../../testing/turns.ts";
 
 const rowCount = 5000;
 const report: AggregateReport = {
@@ -23,16 +24,6 @@ const report: AggregateReport = {
 };
 const input = { report, submitter: "far.test", from: "dmarc@far.test", to: ["reports@example.org"], at: 0 };
 const received = { id: "4QJ7ZC2M9KXD", at: 0, from: "dmarc@far.test", keepMs: 1 };
-
-/** How many turns the event loop took meanwhile. */
-async function turnsDuring(work: Promise<unknown>): Promise<number> {
-  let over = false;
-  const ended = work.finally(() => (over = true));
-  let turns = 0;
-  for (; !over; turns++) await new Promise((resolve) => setImmediate(resolve));
-  await ended;
-  return turns;
-}
 
 test("the largest report of a day is made and read elsewhere, with the same result", async () => {
   const thread = openReportThread();
