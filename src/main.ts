@@ -31,6 +31,7 @@ import { ThreadPoolCrypto } from "./node/threads/thread-pool-crypto.ts";
 import { type Log, silentLog } from "./ports/log.ts";
 import { printableOutput } from "./lib/printable-text.ts";
 import { NetworkError } from "./ports/network.ts";
+import type { PolicyFetcher } from "./ports/policy-fetcher.ts";
 import type { Resolver } from "./ports/resolver.ts";
 import { lockOrExplain, nodePorts, nodeResolver, openSpoolOrExplain } from "./server/plan/node-ports.ts";
 import { prepareDataDir } from "./server/store/data-dir.ts";
@@ -72,6 +73,7 @@ const context: CliContext = {
   files,
   network,
   resolver: lazyResolver,
+  policyFetcher: lazyPolicyFetcher,
   // A number in the query makes Node read a changed file again.
   importModule: async (file) =>
     (await import(`${pathToFileURL(file).href}?${modulesLoaded++}`)) as Record<string, unknown>,
@@ -261,6 +263,21 @@ function becomeOwnerOf(dataDir: string): void {
 function lazyResolver(servers?: readonly string[]): Resolver {
   const made = nodeResolver(servers, { log: silentLog, clock, random, files });
   return { query: async (name, type, options) => (await made).query(name, type, options) };
+}
+
+function lazyPolicyFetcher(askedResolver: Resolver): PolicyFetcher {
+  const made = import("./node/http/node-policy-fetcher.ts");
+  return {
+    fetch: async (host, path, options) => {
+      const { NodePolicyFetcher } = await made;
+      // A person asks about a domain, perhaps one of a closed network.
+      return await new NodePolicyFetcher({ resolver: askedResolver, allowPrivate: () => true }).fetch(
+        host,
+        path,
+        options,
+      );
+    },
+  };
 }
 
 function outputOf(stream: NodeJS.WriteStream): TextOutput {

@@ -9,6 +9,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Network } from "../ports/network.ts";
 import type { ProgramEnd, TemporaryFolder } from "../ports/programs.ts";
 import type { Random } from "../ports/random.ts";
+import type { PolicyFetcher } from "../ports/policy-fetcher.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import type { RunningServer, ServerPlan } from "./running-server.ts";
 
@@ -71,6 +72,8 @@ export interface CliContext extends ConfigSources {
   readonly network: Network;
   /** Asks the servers of the configuration meant (`dns.servers`), or else the system's. */
   readonly resolver: (servers?: readonly string[]) => Resolver;
+  /** HTTPS to hosts whose addresses this resolver gives. */
+  readonly policyFetcher: (resolver: Resolver) => PolicyFetcher;
   readonly judgeCertificate: JudgeCertificate;
   /** What is kept in place of a password. Rejects with `AccountError`. */
   readonly makeVerifier: (password: string, kind: "argon2id" | "scram") => Promise<string>;

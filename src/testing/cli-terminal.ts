@@ -77,6 +77,9 @@ export class TestTerminal {
         this.dnsServers = servers;
         return this.resolver;
       },
+      policyFetcher: () => ({
+        fetch: () => Promise.resolve({ kind: "failure", fault: "unreachable", detail: "there is no HTTPS here" }),
+      }),
       judgeCertificate,
       makeVerifier: (password, kind) =>
         Promise.resolve(kind === "scram" ? `SCRAM verifier of ${password}` : `verifier of ${password}`),

@@ -46,6 +46,10 @@ export const vectorSets = [
   "dane/tlsa-chains",
   "dane/smtp-decisions",
   "dane/tlsa-text",
+  "mta-sts/records",
+  "mta-sts/policies",
+  "mta-sts/mx-match",
+  "mta-sts/discovery",
 ] as const;
 export type VectorSet = (typeof vectorSets)[number];
 

@@ -220,6 +220,26 @@ export const publishedSets: Readonly<Record<VectorSet, PublishedSet>> = {
     cases: 8,
     sha256: "6be8fc9702c9ff18e47ba8991a79684ea14307f84cbbc82c5831831f2dd1fd52",
   },
+  "mta-sts/records": {
+    path: "mta-sts/records.json",
+    cases: 17,
+    sha256: "33043f3d58f15532519437ff72f70d635bd75931e85a9b6058532c58afc53938",
+  },
+  "mta-sts/policies": {
+    path: "mta-sts/policies.json",
+    cases: 25,
+    sha256: "d5f664a3559377a526ed7429374365887485bca83eef9e59a8dddae70089f3fc",
+  },
+  "mta-sts/mx-match": {
+    path: "mta-sts/mx-match.json",
+    cases: 10,
+    sha256: "da2ad91404da1ce51b8f895a0591f2b7661e14374cca81de7bfc37ef7b365520",
+  },
+  "mta-sts/discovery": {
+    path: "mta-sts/discovery.json",
+    cases: 18,
+    sha256: "83519cf56bdba73788ab50fa39b3007ac71a6c02c6f42b77538a719b1be36817",
+  },
 };
 
 /** The number of cases when the set at hand is the published one; otherwise undefined. */

@@ -351,6 +351,32 @@ test("mta-sts: none, several, broken, no host", async () => {
   assert.match((await check("mta-sts", doubled)).sentence, /so enter _mta-sts as the name/);
 });
 
+test("SEC-013, SEC-015: mta-sts: the policy itself, and whether it lists the mail hosts", async () => {
+  const fetched = (body: string, status = 200): Partial<DnsSubject> => ({
+    policyFetcher: {
+      fetch: (host, path) => {
+        assert.equal(`${host}${path}`, "mta-sts.example.org/.well-known/mta-sts.txt");
+        return Promise.resolve({ kind: "response", status, contentType: "text/plain", body: Buffer.from(body) });
+      },
+    },
+  });
+  const policy = (mode: string, mx: string, maxAge = 604_800) =>
+    fetched(`version: STSv1\nmode: ${mode}\nmx: ${mx}\nmax_age: ${maxAge}\n`);
+  for (const [changes, status, why] of [
+    [policy("enforce", "*.example.org"), "green", /is enforced, and it lists every mail host/],
+    [policy("enforce", "mx2.example.org"), "red", /does not list mx\.example\.org, so senders send no mail there/],
+    [policy("testing", "mx2.example.org"), "yellow", /with the mode enforce, senders would send no mail there/],
+    [policy("testing", "mx.example.org"), "yellow", /senders only report what fails/],
+    [policy("none", "mx2.example.org"), "yellow", /asks nothing of senders/],
+    [policy("enforce", "mx.example.org", 3600), "yellow", /valid for 3600 seconds only/],
+    [fetched("version: STSv2"), "red", /cannot be used: it needs version: STSv1/],
+    [fetched("", 404), "red", /mta-sts\.txt cannot be used: it answers 404 in place of 200/],
+  ] as const) {
+    const found = await check("mta-sts", goodZone(), changes);
+    assert.deepEqual([found.status, why.test(sentences(found))], [status, true], sentences(found));
+  }
+});
+
 test("MTA-STS records of the published set follow the grammar of RFC 8461 to the letter", async (t) => {
   interface Vector {
     readonly txt: string;

@@ -25,7 +25,7 @@ export async function checkDns(subject: DnsSubject, now: Instant): Promise<DnsRe
     checkSpf({ ...subject, now, isNull: mx.isNull }),
     checkDkim(subject),
     checkDmarc(subject),
-    checkMtaSts(subject),
+    checkMtaSts(subject, mx),
     checkTlsRpt(subject),
     checkDane(subject, mx),
   ]);

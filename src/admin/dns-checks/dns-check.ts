@@ -2,6 +2,7 @@
  * What `check dns` finds out about a domain, as values: for each subject a colour, a sentence, the records that are there,
  * and what to publish instead. The checks lie beside this file, one subject to a file.
  */
+import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
 import type { RecordType, Resolver } from "../../ports/resolver.ts";
 import type { SpfDescription } from "../../spf/describe.ts";
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
@@ -54,6 +55,10 @@ export interface DnsSubject {
   readonly addresses: readonly string[];
   /** Where the server takes reports, for records that are suggested; if not there, or elsewhere, postmaster. */
   readonly reportAddress?: string;
+  /** Absent: what only HTTPS tells is not looked at. */
+  readonly policyFetcher?: PolicyFetcher;
+  /** Ends what is waited for besides the resolver. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a suggested `rua` names. An address of another domain would need that domain's consent. */

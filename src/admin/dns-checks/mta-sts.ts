@@ -1,28 +1,30 @@
 /**
- * MTA-STS (RFC 8461 §3.1): the TXT record and the policy's host. The policy itself is fetched over HTTPS, which this
- * check does not do, and says so.
+ * MTA-STS (RFC 8461): the TXT record, the policy's host, and the policy itself with the hosts that take mail, where HTTPS is
+ * to be had.
  */
-import { trimBlanks } from "../../lib/trim-blanks.ts";
+import { fetchPolicy, policyHostOf, policyPath } from "../../mta-sts/fetch-policy.ts";
+import { listsMx, type StsPolicy } from "../../mta-sts/sts-policy.ts";
+import { isStsRecord, parseStsRecord } from "../../mta-sts/sts-record.ts";
 import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
+import type { MxCheck } from "./mx.ts";
 import { capitalsOf, damageOf, doubledSentence, findDoubled, misprintOf } from "./published-text.ts";
 
-/** RFC 8461 §3.1: `sts-id`, `sts-ext-name` and `sts-ext-value`. */
-const idField = /^id=[A-Za-z0-9]{1,32}$/;
-const extensionField = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}=[\u0021-\u003a\u003c\u003e-\u007e]+$/;
-const lengthMax = 1000;
+/** Less than a day helps little: who wants mail in clear has to wait that long only (RFC 8461 §10.2). */
+const shortAgeSeconds = 86_400;
 
-export async function checkMtaSts({ domain, resolver }: DnsSubject): Promise<DnsCheck> {
+export async function checkMtaSts(subject: DnsSubject, { hosts }: MxCheck): Promise<DnsCheck> {
+  const { domain, resolver } = subject;
   const findings = new Findings();
   const name = `_mta-sts.${domain}`;
-  const policyHost = `mta-sts.${domain}`;
+  const policyHost = policyHostOf(domain);
   const answer = await resolver.query(name, "TXT");
   if (answer.kind === "failure") return findings.red(unanswered(name, "TXT", answer.reason)).result("mta-sts");
   const texts = answer.kind === "records" ? answer.records : [];
-  const meant = texts.filter((text) => isRecord(text) || misprintOf(text, "v=STSv1") !== undefined);
+  const meant = texts.filter((text) => isStsRecord(text) || misprintOf(text, "v=STSv1") !== undefined);
   findings.found(name, "TXT", ...meant);
   const [text] = meant;
   if (text === undefined) {
-    const doubled = await findDoubled(resolver, domain, name, isRecord);
+    const doubled = await findDoubled(resolver, domain, name, isStsRecord);
     if (doubled !== undefined) findings.red(doubledSentence(domain, name)).publish(name, "TXT", doubled);
     else
       findings.yellow(
@@ -30,37 +32,59 @@ export async function checkMtaSts({ domain, resolver }: DnsSubject): Promise<Dns
       );
     return findings.result("mta-sts");
   }
-  if (meant.filter(isRecord).length > 1) {
+  if (meant.filter(isStsRecord).length > 1) {
     findings.red(`There are several MTA-STS records at ${name}; senders then ignore them all`);
-  } else if (!isRecord(text) || faultOf(text) !== undefined) {
-    const why = damageOf(text) ?? (isRecord(text) ? faultOf(text) : misprintOf(text, "v=STSv1"));
+  } else if (!isStsRecord(text) || faultOf(text) !== undefined) {
+    const why = damageOf(text) ?? (isStsRecord(text) ? faultOf(text) : misprintOf(text, "v=STSv1"));
     findings.red(`The MTA-STS record at ${name} is not valid: ${why ?? "it breaks the grammar"}`);
     findings.publish(name, "TXT", "v=STSv1; id=1");
   } else findings.green(`Senders are told of a policy (${text})`);
   const addresses = await Promise.all([resolver.query(policyHost, "A"), resolver.query(policyHost, "AAAA")]);
   if (addresses.every(({ kind }) => kind !== "records")) {
     findings.red(`${policyHost} has no address, so the policy cannot be fetched`);
-  }
-  findings.green(`The policy at https://${policyHost}/.well-known/mta-sts.txt was not looked at`);
+  } else await checkPolicy(subject, hosts, findings);
   return findings.result("mta-sts");
 }
 
-/** What breaks the grammar: fields with one semicolon between them, and perhaps one at the end. */
-function faultOf(text: string): string | undefined {
-  if (text.length > lengthMax) return `it is longer than ${lengthMax} characters`;
-  const fields = text.split(";").map(trimBlanks);
-  if (fields.at(-1) === "") fields.pop();
-  const [, ...rest] = fields;
-  if (rest.includes("")) return "there is nothing between two of its semicolons";
-  const capitals = capitalsOf(text, ["id"]);
-  if (capitals !== undefined) return capitals;
-  const ids = rest.filter((field) => field.startsWith("id="));
-  if (ids.length > 1) return "it has several ids";
-  if (!idField.test(ids[0] ?? "")) return "it needs an id of at most 32 letters and digits";
-  const broken = rest.find((field) => !field.startsWith("id=") && !extensionField.test(field));
-  return broken === undefined ? undefined : `the field "${broken.slice(0, 60)}" breaks the grammar`;
+async function checkPolicy(
+  { domain, policyFetcher, signal }: DnsSubject,
+  hosts: MxCheck["hosts"],
+  findings: Findings,
+): Promise<void> {
+  const address = `https://${policyHostOf(domain)}${policyPath}`;
+  if (policyFetcher === undefined) {
+    findings.green(`The policy at ${address} was not looked at`);
+    return;
+  }
+  const fetched = await fetchPolicy(policyFetcher, domain, signal === undefined ? {} : { signal });
+  if (fetched.kind === "trouble") findings.red(`The policy at ${address} cannot be used: ${fetched.reason}`);
+  else judgePolicy(fetched.policy, hosts, findings);
 }
 
-function isRecord(text: string): boolean {
-  return /^v=STSv1[ \t]*;/.test(text);
+function judgePolicy(policy: StsPolicy, hosts: MxCheck["hosts"], findings: Findings): void {
+  const { mode, maxAgeSeconds } = policy;
+  if (mode === "none") {
+    findings.yellow("The policy has the mode none, which asks nothing of senders");
+    return;
+  }
+  for (const { name } of hosts) {
+    if (listsMx(policy, name)) continue;
+    // RFC 8461 §5: with enforce, mail to that host waits and comes back at last.
+    if (mode === "enforce") findings.red(`The policy does not list ${name}, so senders send no mail there`);
+    else findings.yellow(`The policy does not list ${name}; with the mode enforce, senders would send no mail there`);
+  }
+  if (mode === "testing") findings.yellow("The policy has the mode testing: senders only report what fails");
+  else if (maxAgeSeconds < shortAgeSeconds) {
+    findings.yellow(`The policy is valid for ${maxAgeSeconds} seconds only (max_age); weeks are usual`);
+  } else findings.green("The policy is enforced, and it lists every mail host");
+}
+
+/** What breaks the grammar, or looks like a mistake although the grammar lets it stand. */
+function faultOf(text: string): string | undefined {
+  const capitals = capitalsOf(text, ["id"]);
+  if (capitals !== undefined) return capitals;
+  // Senders take the first, but two of them are nobody's intention.
+  if (text.split(";").filter((field) => field.trimStart().startsWith("id=")).length > 1) return "it has several ids";
+  const parsed = parseStsRecord(text);
+  return parsed.kind === "invalid" ? parsed.reason : undefined;
 }

@@ -26,7 +26,7 @@ export const checkDnsCommand: Command = {
   name: "check dns",
   summary: "check the DNS records of a mail domain, and print what to publish",
   description:
-    "Checks MX, addresses and reverse DNS, SPF and the number of its lookups, DKIM, DMARC, MTA-STS, TLS-RPT and DANE.\n" +
+    "Checks MX, addresses and reverse DNS, SPF and the number of its lookups, DKIM, DMARC, MTA-STS with its policy, TLS-RPT and DANE.\n" +
     "Each check is green, yellow or red; the exit code is 65 when one is red. The DKIM keys are those of the server\n" +
     "that the configuration names, those given with --selector, or else the common ones. The DNS servers are those of\n" +
     "the configuration, or else the system's.",
@@ -59,7 +59,9 @@ export const checkDnsCommand: Command = {
     const signal = AbortSignal.any([context.interrupted, context.clock.timeout(patienceMs)]);
     const resolver = patientResolver(context.resolver(settings?.dns.servers), signal);
     const reportAddress = settings?.reports.address;
-    const subject = { domain, resolver, selectors, addresses, ownKeys, ...(reportAddress && { reportAddress }) };
+    const policyFetcher = context.policyFetcher(resolver);
+    const own = { ownKeys, ...(reportAddress && { reportAddress }) };
+    const subject = { domain, resolver, policyFetcher, signal, selectors, addresses, ...own };
     const report = await checkDns(subject, context.clock.now());
     if (context.interrupted.aborted) return ExitCode.interrupted;
     context.stdout.write(

@@ -4,6 +4,8 @@ import { formatTlsa, parseTlsaData, parseTlsaText, tlsaFaultOf, usableRecords } 
 import { readDerCertificate } from "../../../src/dane/der-certificate.ts";
 import { hasUnknownCritical, mayVouchFor, pathLengthMax } from "../../../src/dane/issuer-limits.ts";
 import { verifyDane } from "../../../src/dane/verify-dane.ts";
+import { listsMx, parseStsPolicy, policyLines } from "../../../src/mta-sts/sts-policy.ts";
+import { findStsRecord, isStsRecord } from "../../../src/mta-sts/sts-record.ts";
 import { texts } from "../seeds.ts";
 import type { FuzzTarget } from "../target.ts";
 
@@ -70,4 +72,55 @@ const certificate: FuzzTarget = {
   },
 };
 
-export const transportPolicyTargets: readonly FuzzTarget[] = [tlsa, certificate];
+const stsRecord: FuzzTarget = {
+  name: "mta-sts-record",
+  family: "transport policy",
+  seeds: () => texts("v=STSv1; id=20160831085700Z;", "v=STSv1;id=1; x=y", "v=STSv12; id=1"),
+  words: ["v=STSv1", ";", "id=", " ", "\t", "=", "a.b-c_d", "1".repeat(33), "\0"],
+  bytesMax: 512,
+  stretchMax: 64 * 1024,
+  run(input) {
+    const text = input.toString("latin1");
+    const result = findStsRecord([text]);
+    assert.equal(result.kind === "none", !isStsRecord(text));
+    if (result.kind !== "record") return;
+    assert.match(result.record.id, /^[A-Za-z0-9]{1,32}$/);
+    assert.equal(findStsRecord([text, text]).kind, "invalid");
+  },
+};
+
+const stsPolicy: FuzzTarget = {
+  name: "mta-sts-policy",
+  family: "transport policy",
+  seeds: () =>
+    texts(
+      "version: STSv1\r\nmode: enforce\r\nmx: mail.example.com\r\nmx: *.example.net\r\nmax_age: 604800\r\n",
+      "mode: none\nversion: STSv1\nmax_age: 86400",
+    ),
+  words: [
+    "version: STSv1",
+    "mode: ",
+    "enforce",
+    "testing",
+    "none",
+    "max_age: ",
+    "31557601",
+    "mx: ",
+    "*.",
+    "\r\n",
+    "\n",
+    ":",
+    "\xc3\xa4",
+  ],
+  bytesMax: 2048,
+  stretchMax: 64 * 1024,
+  run(input) {
+    const result = parseStsPolicy(input);
+    if (result.kind === "invalid") return;
+    const { policy } = result;
+    assert.deepEqual(parseStsPolicy(Buffer.from(policyLines(policy).join("\n"))), result);
+    for (const pattern of policy.mx) assert.ok(listsMx(policy, pattern.replace("*", "a")));
+  },
+};
+
+export const transportPolicyTargets: readonly FuzzTarget[] = [tlsa, certificate, stsRecord, stsPolicy];
