@@ -16,6 +16,7 @@ import { eventSubjects } from "../src/events/catalogue.ts";
 import type { EventDeclaration } from "../src/events/event-declaration.ts";
 import { submissionTransitions } from "../src/intake/submission-state.ts";
 import { refusalSubjects } from "../src/policy/reasons.ts";
+import { clientTransitions } from "../src/smtp/client/phase.ts";
 import { readRequirements, requirementsLine, requirementsTable } from "./requirement-rows.ts";
 import { stateSection } from "./state-diagram.ts";
 
@@ -207,5 +208,12 @@ generated from the tables. "Any state" stands for every state that is not final;
 One message on its way in, from its first octet to its commit (\`src/intake/submission-state.ts\`). Once the commit has begun, the
 message can no longer be abandoned. A message is accepted only when it is durable.
 
-${stateSection(submissionTransitions)}`;
+${stateSection(submissionTransitions)}
+## An SMTP or LMTP client session
+
+One connection to a next hop, from its greeting to its end (\`src/smtp/client/phase.ts\`). From \`reset\` to \`no-content\` a
+transaction is under way, and each phase is named for what the server's next reply answers; with PIPELINING, the commands of later
+phases have left already. A reply that comes before the command it would answer has left is an error of the server, unless it is 421.
+
+${stateSection(clientTransitions)}`;
 }

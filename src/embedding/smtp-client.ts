@@ -30,9 +30,9 @@ import type { TlsLevel } from "../route/static-route.ts";
 import { demandOf } from "../route/tls-policy.ts";
 import { nodeResolver } from "../server/plan/node-ports.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
-import { failureText } from "../smtp/client/protocol.ts";
+import { failureText } from "../smtp/client/failure.ts";
 import { standardTimeouts } from "../smtp/client/timeouts.ts";
-import type { RecipientResult } from "../smtp/client/transaction.ts";
+import type { RecipientResult } from "../smtp/client/recipient-results.ts";
 import { type ReceivedReply, replyText } from "../smtp/reply-reader.ts";
 
 export type { Attachment };

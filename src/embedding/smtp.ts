@@ -14,9 +14,12 @@ export {
 } from "./smtp-client.ts";
 export type { Capabilities } from "../smtp/client/capabilities.ts";
 export type { ClientFailure } from "../smtp/client/failure.ts";
-export { type ClientEvent, ClientProtocol, type ClientProtocolOptions } from "../smtp/client/protocol.ts";
+export type { ClientEvent } from "../smtp/client/event.ts";
+export { ClientProtocol } from "../smtp/client/protocol.ts";
+export type { ClientProtocolOptions } from "../smtp/client/session.ts";
 export { type ClientTimeouts, standardTimeouts } from "../smtp/client/timeouts.ts";
-export type { OutgoingTransaction, RecipientResult } from "../smtp/client/transaction.ts";
+export type { MailObject } from "../smtp/client/transaction.ts";
+export type { RecipientResult } from "../smtp/client/recipient-results.ts";
 export { type Reply, reply } from "../smtp/reply.ts";
 export { type ReceivedReply, replyText } from "../smtp/reply-reader.ts";
 export type { ServerEvent, VerdictEvent } from "../smtp/server/event.ts";

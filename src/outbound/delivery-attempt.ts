@@ -13,7 +13,8 @@ import type { Timer } from "../ports/clock.ts";
 import { decisionText } from "../route/tls-policy.ts";
 import type { Content, StoredRecipient } from "../spool/spool.ts";
 import type { OutgoingEnvelope } from "../smtp/client/commands.ts";
-import type { OutgoingTransaction, RecipientResult } from "../smtp/client/transaction.ts";
+import type { RecipientResult } from "../smtp/client/recipient-results.ts";
+import type { MailObject } from "../smtp/client/transaction.ts";
 import { envelopeOf } from "./attempt-envelope.ts";
 import { AttemptRecipients } from "./attempt-recipients.ts";
 import { AttemptSetbacks } from "./attempt-setbacks.ts";
@@ -215,7 +216,7 @@ export class DeliveryAttempt {
     content: Content,
   ): Promise<readonly RecipientResult[]> {
     const { whole } = content;
-    const transaction: OutgoingTransaction = {
+    const transaction: MailObject = {
       envelope,
       content: whole === undefined ? { kind: "stream" } : { kind: "whole", parts: [headerBlock, whole] },
     };

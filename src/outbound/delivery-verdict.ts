@@ -9,7 +9,7 @@ import type { DeliveryOutcome, Diagnostic, FaultOwner } from "../events/delivery
 import type { TlsFacts } from "../ports/network.ts";
 import type { NextHop } from "../route/next-hop.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
-import type { RecipientResult } from "../smtp/client/transaction.ts";
+import type { RecipientResult } from "../smtp/client/recipient-results.ts";
 import type { EnhancedStatus } from "../smtp/enhanced-status.ts";
 import { replyText, type ReceivedReply } from "../smtp/reply-reader.ts";
 import { faultOwner } from "./fault-owner.ts";

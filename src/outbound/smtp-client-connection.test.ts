@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { NetworkError } from "../ports/network.ts";
 import { standardTimeouts } from "../smtp/client/timeouts.ts";
-import type { OutgoingTransaction } from "../smtp/client/transaction.ts";
+import type { MailObject } from "../smtp/client/transaction.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
 import { ScriptedPeer, stall, type PeerScript } from "../testing/scripted-peer.ts";
@@ -28,7 +28,7 @@ async function open(script: PeerScript, network = new MemoryNetwork()) {
   return { clock, network, peer, connection, lines };
 }
 
-function transaction(body: OutgoingTransaction["content"], size = content.length): OutgoingTransaction {
+function transaction(body: MailObject["content"], size = content.length): MailObject {
   const recipients = [{ address: "ann@example.org" }];
   return { envelope: { reversePath: "bob@our.test", recipients, body: "7BIT", smtpUtf8: false, size }, content: body };
 }

@@ -20,10 +20,12 @@ import {
 } from "../ports/network.ts";
 import type { ClientCredentials, LoginOptions } from "../smtp/client/authentication.ts";
 import type { Capabilities } from "../smtp/client/capabilities.ts";
+import type { ClientEvent } from "../smtp/client/event.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
-import { ClientProtocol, type ClientEvent } from "../smtp/client/protocol.ts";
+import { ClientProtocol } from "../smtp/client/protocol.ts";
+import type { RecipientResult } from "../smtp/client/recipient-results.ts";
 import type { ClientTimeouts } from "../smtp/client/timeouts.ts";
-import type { OutgoingTransaction, RecipientResult } from "../smtp/client/transaction.ts";
+import type { MailObject } from "../smtp/client/transaction.ts";
 
 /** A line of the dialogue without its CRLF; passwords and content are left out. */
 export interface DialogueLine {
@@ -81,7 +83,7 @@ export class SmtpClientConnection implements AsyncDisposable {
     });
     connection.start({
       data: (bytes) => {
-        this.#protocol.receive(bytes);
+        this.#protocol.receive(bytes, this.#clock.monotonicMs());
         this.#proceed();
       },
       end: () => this.#onEnd(undefined),
@@ -187,7 +189,7 @@ export class SmtpClientConnection implements AsyncDisposable {
    * got a whole message.
    */
   async transact(
-    transaction: OutgoingTransaction,
+    transaction: MailObject,
     chunks?: AsyncIterable<Uint8Array>,
   ): Promise<readonly RecipientResult[]> {
     const done = this.#step((now) => this.#protocol.transact(transaction, now));
@@ -235,7 +237,7 @@ export class SmtpClientConnection implements AsyncDisposable {
   /** Everything that has happened is turned into events, output and the time of the next deadline. */
   #proceed(): void {
     const now = this.#clock.monotonicMs();
-    for (let event = this.#protocol.nextEvent(now); event !== undefined; event = this.#protocol.nextEvent(now)) {
+    for (let event = this.#protocol.nextEvent(); event !== undefined; event = this.#protocol.nextEvent()) {
       if (event.kind === "failed") this.#failure = event.failure;
       if (event.kind !== "send-content") {
         this.#answer?.(event);
@@ -254,7 +256,7 @@ export class SmtpClientConnection implements AsyncDisposable {
 
   /** One timer for all deadlines: it is moved only when the next deadline is earlier, so most waits cost nothing. */
   #armTimer(now: Instant): void {
-    const { deadline } = this.#protocol;
+    const deadline = this.#protocol.deadline();
     if (deadline === undefined || (this.#timer !== undefined && this.#timerAt <= deadline)) return;
     this.#timer?.cancel();
     this.#timerAt = deadline;

@@ -66,11 +66,6 @@ export class ReplyReader {
     return this.#pending.length > 0 || this.#lineBytesDropped > 0 || this.#lines.length > 0;
   }
 
-  /** Part of a reply is here, so the end of the stream now would cut it. */
-  get insideReply(): boolean {
-    return this.hasBytes;
-  }
-
   /** What has come of the next reply, whole lines and the beginning of another, as one printable line. */
   get unfinishedText(): string {
     return this.#said(this.#pending.view);

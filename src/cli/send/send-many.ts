@@ -1,5 +1,5 @@
 /** Many messages over several sessions, with a progress bar, and what the replies took. */
-import type { RecipientResult } from "../../smtp/client/transaction.ts";
+import type { RecipientResult } from "../../smtp/client/recipient-results.ts";
 import { replyText } from "../../smtp/reply-reader.ts";
 import type { CliContext } from "../context.ts";
 import { ExitCode } from "../exit-code.ts";

@@ -1,6 +1,6 @@
 /** One message, with everything shown: the dialogue and its timings, the TLS facts, what became of each recipient. */
 import type { TlsFacts } from "../../ports/network.ts";
-import type { RecipientResult } from "../../smtp/client/transaction.ts";
+import type { RecipientResult } from "../../smtp/client/recipient-results.ts";
 import { replyText } from "../../smtp/reply-reader.ts";
 import type { CliContext } from "../context.ts";
 import { ExitCode } from "../exit-code.ts";

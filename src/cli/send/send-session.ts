@@ -8,7 +8,7 @@ import { type Endpoint, NetworkError, type TlsClientOptions, type TlsFacts } fro
 import type { HandshakeDemand } from "../../ports/tls-demand.ts";
 import type { ClientFailure } from "../../smtp/client/failure.ts";
 import { standardTimeouts } from "../../smtp/client/timeouts.ts";
-import type { RecipientResult } from "../../smtp/client/transaction.ts";
+import type { RecipientResult } from "../../smtp/client/recipient-results.ts";
 import { replyText, type ReceivedReply } from "../../smtp/reply-reader.ts";
 import type { CliContext } from "../context.ts";
 import { ExitCode } from "../exit-code.ts";

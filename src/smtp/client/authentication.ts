@@ -20,6 +20,7 @@ export interface LoginOptions {
 /** One login: the command first, then an answer to each 334. */
 export interface ClientLogin {
   readonly mechanism: string;
+  /** Without its CRLF, as are the responses. */
   readonly command: string;
   /** Everything has been said, by the server too where it has to prove itself; only then it can accept the login. */
   readonly complete: boolean;
@@ -30,7 +31,7 @@ export interface ClientLogin {
   respond(challenge: string): string | undefined;
 }
 
-/** An initial response that makes the command longer than this is sent only when asked for (RFC 4954 §4). */
+/** An initial response that makes the command, with its CRLF, longer than this is sent only when asked for (RFC 4954 §4). */
 const commandOctetsMax = 512;
 
 /** undefined: the peer offers none of the mechanisms that we have. */
@@ -45,8 +46,8 @@ export function beginLogin(
   const command = `AUTH ${mechanism.name}`;
   // "=" is an empty initial response, since nothing at all would mean that there is none (RFC 4954 §4).
   const initial = mechanism.initial && (base64(mechanism.initial) || "=");
-  const whole = initial === undefined ? `${command}\r\n` : `${command} ${initial}\r\n`;
-  return whole.length <= commandOctetsMax ? login(mechanism, whole, true) : login(mechanism, `${command}\r\n`, false);
+  const whole = initial === undefined ? command : `${command} ${initial}`;
+  return whole.length + 2 <= commandOctetsMax ? login(mechanism, whole, true) : login(mechanism, command, false);
 }
 
 function login(mechanism: ClientMechanism, command: string, initialSent: boolean): ClientLogin {
@@ -62,11 +63,11 @@ function login(mechanism: ClientMechanism, command: string, initialSent: boolean
       if (cancelled) return undefined;
       if (awaitsInitial) {
         awaitsInitial = false;
-        return `${base64(mechanism.initial ?? new Uint8Array(0))}\r\n`;
+        return base64(mechanism.initial ?? new Uint8Array(0));
       }
       const response = mechanism.respond(decodeBase64(challenge) ?? new TextEncoder().encode(challenge));
       cancelled = response === undefined;
-      return response === undefined ? "*\r\n" : `${base64(response)}\r\n`;
+      return response === undefined ? "*" : base64(response);
     },
   };
 }

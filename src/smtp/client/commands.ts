@@ -32,7 +32,7 @@ export interface OutgoingEnvelope {
   readonly envelopeId?: string;
 }
 
-/** `authenticated`: we have logged in here, so AUTH= is owed where it is offered (RFC 4954 §5). */
+/** Without its CRLF, like every command here. `authenticated`: we have logged in here, so AUTH= is owed where it is offered (RFC 4954 §5). */
 export function mailCommand(envelope: OutgoingEnvelope, peer: Capabilities, authenticated: boolean): string {
   let command = `MAIL FROM:<${envelope.reversePath}>`;
   if (peer.size) command += ` SIZE=${envelope.size}`;
@@ -47,7 +47,7 @@ export function mailCommand(envelope: OutgoingEnvelope, peer: Capabilities, auth
   }
   // Who submitted it is nobody else's business, so the unknown identity is passed on.
   if (authenticated && peer.auth.length > 0) command += " AUTH=<>";
-  return `${command}\r\n`;
+  return command;
 }
 
 export function recipientCommand(recipient: OutgoingRecipient, peer: Capabilities, smtpUtf8: boolean): string {
@@ -61,7 +61,7 @@ export function recipientCommand(recipient: OutgoingRecipient, peer: Capabilitie
       if (isWireParameter(text)) command += ` ORCPT=${text}`;
     }
   }
-  return `${command}\r\n`;
+  return command;
 }
 
 /**

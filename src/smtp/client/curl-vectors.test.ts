@@ -8,7 +8,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { vectorPath } from "../../testing/conformance-data.ts";
 import { runVectors } from "../../testing/run-vectors.ts";
-import { ClientProtocol, type ClientEvent } from "./protocol.ts";
+import { ClientProtocol } from "./protocol.ts";
+import type { ClientEvent } from "./event.ts";
 import { standardTimeouts } from "./timeouts.ts";
 
 interface CurlTest {
@@ -76,23 +77,23 @@ function play(curl: CurlTest): { readonly commands: readonly string[]; readonly 
   };
   const run = (): ClientEvent => {
     for (;;) {
-      const event = core.nextEvent(0);
+      const event = core.nextEvent();
       if (event !== undefined) return event;
       const output = Buffer.from(core.takeOutput() ?? []).toString();
       assert.notEqual(output, "", "the core waits for nothing");
       if (commands.at(-1) === "DATA") {
         content = output;
         commands.push(".");
-        core.receive(Buffer.from("250 queued\r\n"));
+        core.receive(Buffer.from("250 queued\r\n"), 0);
         continue;
       }
       const line = output.slice(0, -2);
       commands.push(line);
-      core.receive(Buffer.from(`${answerTo(line)}\r\n`));
+      core.receive(Buffer.from(`${answerTo(line)}\r\n`), 0);
     }
   };
   core.greet(0);
-  core.receive(Buffer.from("220 peer.test\r\n"));
+  core.receive(Buffer.from("220 peer.test\r\n"), 0);
   assert.equal(run().kind, "greeted");
   core.hello(0);
   assert.equal(run().kind, "hello-done");

@@ -1,5 +1,5 @@
 /** Why a connection to a server is of no more use. A value: peers that fail are expected. */
-import type { ReceivedReply } from "../reply-reader.ts";
+import { quotedReply, replyText, type ReceivedReply } from "../reply-reader.ts";
 
 export type ClientFailure =
   /** The peer said no, or not now, to us rather than to a message. */
@@ -10,3 +10,13 @@ export type ClientFailure =
   | { readonly kind: "protocol-error"; readonly command: string; readonly detail: string }
   /** Ours: content that must not go over DATA was about to. Nothing of it became a message. */
   | { readonly kind: "bare-line-end"; readonly command: string; readonly detail: string };
+
+/** The peer answered `command` with a reply that cannot answer it. */
+export function noAnswer(command: string, reply: ReceivedReply): ClientFailure {
+  return { kind: "protocol-error", command, detail: `${quotedReply(reply)} is no answer to ${command}` };
+}
+
+/** One line that tells a failure to people, the peer's own words included. */
+export function failureText(failure: ClientFailure): string {
+  return failure.kind === "refused" ? `${failure.command}: ${replyText(failure.reply)}` : failure.detail;
+}

@@ -1,7 +1,8 @@
 /** Every state of the client against a server that speaks out of turn: nothing counts that answers nothing of ours. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClientProtocol, type ClientEvent } from "./protocol.ts";
+import { ClientProtocol } from "./protocol.ts";
+import type { ClientEvent } from "./event.ts";
 import { standardTimeouts } from "./timeouts.ts";
 
 const sentContent = Buffer.from("Subject: x\r\n\r\nbody\r\n");
@@ -9,6 +10,7 @@ const greeting = "220 mx.test\r\n";
 const plain = "250 mx.test\r\n";
 const pipelining = "250-mx.test\r\n250 PIPELINING\r\n";
 const chunking = "250-mx.test\r\n250-PIPELINING\r\n250 CHUNKING\r\n";
+const chunkingAlone = "250-mx.test\r\n250 CHUNKING\r\n";
 const login = "250-mx.test\r\n250 AUTH LOGIN\r\n";
 const loginPlain = "250-mx.test\r\n250 AUTH PLAIN\r\n";
 
@@ -16,6 +18,8 @@ interface Session {
   readonly dialect?: "smtp" | "lmtp";
   readonly content?: "whole" | "stream";
   readonly recipients?: number;
+  /** How many are begun, one after the other; one, where absent. */
+  readonly transactions?: number;
   /** Network writes are taken only in part: the output is held back from the peer. */
   readonly held?: boolean;
 }
@@ -58,7 +62,7 @@ function play(turns: readonly string[], session: Session = {}): Played {
           );
           assert.ok(result.kind !== "broken" || !result.contentSent, "nothing may have arrived");
         }
-        return undefined;
+        return core.ready && core.transactions < (session.transactions ?? 1) ? transact() : undefined;
       case "failed":
         outcome.push(`failed ${event.failure.kind} ${event.failure.command}`);
         return undefined;
@@ -77,8 +81,8 @@ function play(turns: readonly string[], session: Session = {}): Played {
   };
   core.greet(0);
   for (const turn of turns) {
-    core.receive(Buffer.from(turn));
-    for (let event = core.nextEvent(0); event !== undefined; event = core.nextEvent(0)) follow(event);
+    core.receive(Buffer.from(turn), 0);
+    for (let event = core.nextEvent(); event !== undefined; event = core.nextEvent()) follow(event);
     const sent = core.takeOutput();
     if (sent === undefined || core.closed) continue;
     output += Buffer.from(sent).toString();
@@ -150,6 +154,34 @@ const rows: readonly (readonly [name: string, turns: readonly string[], outcome:
     { held: true },
   ],
   ["replies to one flight may come in one segment", [greeting, chunking, "250 ok\r\n250 ok\r\n250 kept\r\n"], ["accepted"]],
+  [
+    "an acceptance ahead of BDAT is none",
+    [greeting, chunkingAlone, "250 ok\r\n", "250 ok\r\n250 kept\r\n"],
+    ["broken protocol-error BDAT"],
+  ],
+  [
+    "… and nor is a refusal, since the server was asked for nothing that it could refuse",
+    [greeting, chunkingAlone, "250 ok\r\n", "250 ok\r\n552 too big\r\n"],
+    ["broken protocol-error BDAT"],
+  ],
+  [
+    "… nor for a stream of chunks",
+    [greeting, chunking, "250 ok\r\n", "250 ok\r\n552 too big\r\n"],
+    ["broken protocol-error BDAT"],
+    { content: "stream" },
+  ],
+  [
+    "a second answer to one RSET ends the transaction",
+    [greeting, plain, "250 ok\r\n", "550 no\r\n", "250 reset\r\n250 ok\r\n"],
+    ["refused", "broken protocol-error MAIL"],
+    { transactions: 2 },
+  ],
+  [
+    "an answer to RSET ahead of RSET ends the session",
+    [greeting, plain, "250 ok\r\n", "550 no\r\n250 reset\r\n"],
+    ["refused", "broken protocol-error RSET", "failed protocol-error RSET"],
+    { transactions: 2 },
+  ],
   [
     "without PIPELINING a reply to RCPT ahead of RCPT ends the session",
     [greeting, plain, "250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n"],

@@ -1,10 +1,12 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ClientProtocol, failureText, type ClientEvent } from "./protocol.ts";
+import { ClientProtocol } from "./protocol.ts";
+import { failureText } from "./failure.ts";
+import type { ClientEvent } from "./event.ts";
 import { standardTimeouts } from "./timeouts.ts";
 import type { OutgoingEnvelope } from "./commands.ts";
-import type { OutgoingTransaction } from "./transaction.ts";
+import type { MailObject } from "./transaction.ts";
 
 const fullEhlo = [
   "250-mx.test",
@@ -46,13 +48,13 @@ class Dialogue {
 
   /** The peer's lines arrive together; what the core says to that. */
   peer(...lines: readonly string[]): ClientEvent[] {
-    this.core.receive(Buffer.from(lines.map((line) => `${line}\r\n`).join("")));
+    this.core.receive(Buffer.from(lines.map((line) => `${line}\r\n`).join("")), this.now);
     return this.events();
   }
 
   events(): ClientEvent[] {
     const events: ClientEvent[] = [];
-    for (let event = this.core.nextEvent(this.now); event !== undefined; event = this.core.nextEvent(this.now)) {
+    for (let event = this.core.nextEvent(); event !== undefined; event = this.core.nextEvent()) {
       events.push(event);
     }
     return events;
@@ -62,7 +64,7 @@ class Dialogue {
     return Buffer.from(this.core.takeOutput() ?? []).toString();
   }
 
-  transact(envelope: Partial<OutgoingEnvelope> = {}, content: OutgoingTransaction["content"] = whole()): string {
+  transact(envelope: Partial<OutgoingEnvelope> = {}, content: MailObject["content"] = whole()): string {
     const recipients = [{ address: "ann@example.org" }];
     this.core.transact(
       {
@@ -82,7 +84,7 @@ class Dialogue {
   }
 }
 
-function whole(): OutgoingTransaction["content"] {
+function whole(): MailObject["content"] {
   return { kind: "whole", parts: [sentContent] };
 }
 
@@ -228,9 +230,9 @@ test("the peer's own words are kept when what it says is no reply, or comes at t
   const cut = new Dialogue();
   cut.core.greet(0);
   cut.peer("554-5.7.1 Listed by bl.test");
-  cut.core.receive(Buffer.from("554 see https://bl"));
+  cut.core.receive(Buffer.from("554 see https://bl"), 0);
   cut.core.endOfStream(undefined, 0);
-  const event = cut.core.nextEvent(0);
+  const event = cut.core.nextEvent();
   assert.ok(event?.kind === "failed" && event.failure.kind === "lost");
   assert.equal(
     event.failure.detail,
@@ -376,11 +378,11 @@ test("LMTP-004: BDAT LAST is answered once per accepted recipient, and once when
 test("SMTPC-013: each wait has its own time-out, and progress begins the next", () => {
   const minute = 60_000;
   const dialogue = new Dialogue();
-  const expectWait = (ms: number) => assert.equal(dialogue.core.deadline, dialogue.now + ms);
+  const expectWait = (ms: number) => assert.equal(dialogue.core.deadline(), dialogue.now + ms);
   dialogue.core.greet(0);
   expectWait(5 * minute);
   dialogue.peer("220 hi");
-  assert.equal(dialogue.core.deadline, undefined);
+  assert.equal(dialogue.core.deadline(), undefined);
   dialogue.core.hello(0);
   expectWait(5 * minute);
   dialogue.peer("250-mx", "250 PIPELINING");
@@ -425,9 +427,12 @@ test("a stream over DATA is encoded piece by piece", () => {
   assert.deepEqual(dialogue.peer("250 ok", "250 ok", "354 go"), [{ kind: "send-content" }]);
   dialogue.core.content(sentContent.subarray(0, 14), 0);
   assert.equal(dialogue.sent(), "Subject: x\r\n\r\n");
+  const tooMuch = Buffer.concat([sentContent.subarray(14), Buffer.from("x")]);
+  assert.throws(() => dialogue.core.content(tooMuch, 0), /longer than its size/);
+  assert.equal(dialogue.sent(), "");
   dialogue.core.content(sentContent.subarray(14), 0);
   assert.equal(dialogue.sent(), "..dot\r\n.\r\n");
-  assert.throws(() => dialogue.core.content(Buffer.from("x"), 0), /longer than its size/);
+  assert.throws(() => dialogue.core.content(Buffer.from("x"), 0), /no content is wanted while final/);
 });
 
 test("a stream over BDAT goes in chunks once a recipient was accepted, a few unanswered at a time", () => {
@@ -476,6 +481,20 @@ test("SMTPC-019: content with a bare LF is given up before it leaves", () => {
   assert.deepEqual(verdicts(dialogue.peer("250 ok", "250 ok", "354 go")), ["broken bare-line-end DATA"]);
   assert.equal(dialogue.sent(), "");
   assert.equal(dialogue.core.closed, true);
+});
+
+test("a whole content of another size than announced is an error of the caller before anything is said", () => {
+  for (const ehlo of [fullEhlo, chunkedEhlo]) {
+    const dialogue = Dialogue.ready(ehlo);
+    for (const size of [sentContent.length - 1, sentContent.length + 1]) {
+      assert.throws(
+        () => dialogue.transact({ size }),
+        new RegExp(`has ${sentContent.length} octets, the envelope says ${size}`),
+      );
+    }
+    assert.equal(dialogue.sent(), "");
+    assert.deepEqual([dialogue.core.ready, dialogue.core.transactions], [true, 0]);
+  }
 });
 
 test("TLS-009, trap 8: octets after 220 to STARTTLS end the session, in one segment or in two", () => {
@@ -601,14 +620,14 @@ test("any octets, in any split, from each phase, end in events: nothing is throw
       phases[phase]?.(dialogue.core);
       const kinds: string[] = [];
       for (const fragment of input) {
-        dialogue.core.receive(Buffer.from(fragment));
+        dialogue.core.receive(Buffer.from(fragment), 0);
         kinds.push(...dialogue.events().map(({ kind }) => kind));
       }
       dialogue.core.endOfStream(undefined, 0);
       kinds.push(...dialogue.events().map(({ kind }) => kind));
       assert.ok(dialogue.core.closed);
       assert.ok(kinds.length >= 1 && kinds.length <= 2, kinds.join());
-      assert.equal(dialogue.core.deadline, undefined);
+      assert.equal(dialogue.core.deadline(), undefined);
     }),
     { numRuns: 500 },
   );

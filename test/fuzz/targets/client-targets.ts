@@ -1,9 +1,11 @@
 /** The client core against peers that answer with anything, in every phase. */
 import assert from "node:assert/strict";
 import { parseCapabilities } from "../../../src/smtp/client/capabilities.ts";
-import { ClientProtocol, failureText, type ClientEvent } from "../../../src/smtp/client/protocol.ts";
+import { ClientProtocol } from "../../../src/smtp/client/protocol.ts";
+import { failureText } from "../../../src/smtp/client/failure.ts";
+import type { ClientEvent } from "../../../src/smtp/client/event.ts";
 import { standardTimeouts } from "../../../src/smtp/client/timeouts.ts";
-import type { RecipientResult } from "../../../src/smtp/client/transaction.ts";
+import type { RecipientResult } from "../../../src/smtp/client/recipient-results.ts";
 import { replyText } from "../../../src/smtp/reply-reader.ts";
 import { texts } from "../seeds.ts";
 import { inPieces, type FuzzTarget } from "../target.ts";
@@ -87,7 +89,7 @@ class Driver {
   receive(bytes: Buffer): void {
     if (this.#ended) return;
     this.#answerable = this.output;
-    this.#core.receive(bytes);
+    this.#core.receive(bytes, 0);
     this.#run();
   }
 
@@ -97,7 +99,7 @@ class Driver {
     // A drained output is progress, and so begins the wait anew.
     if (!this.#ended && how === 2) {
       this.#core.outputDrained(1);
-      this.#core.handleDeadline(this.#core.deadline ?? 0);
+      this.#core.handleDeadline(this.#core.deadline() ?? 0);
     }
     if (!this.#ended && how === 3) {
       this.#core.abandon({ kind: "lost", command: "STARTTLS", detail: "the handshake failed" });
@@ -108,12 +110,12 @@ class Driver {
     this.#run();
     assert.ok(this.#ended && this.#core.closed, "the end of the stream ends the session");
     assert.equal(this.#owed, 0, "every transaction has its results");
-    assert.equal(this.#core.deadline, undefined, "nothing is awaited any more");
+    assert.equal(this.#core.deadline(), undefined, "nothing is awaited any more");
     assert.match(this.output, commands);
   }
 
   #run(): void {
-    for (let event = this.#core.nextEvent(0); event !== undefined; event = this.#core.nextEvent(0)) {
+    for (let event = this.#core.nextEvent(); event !== undefined; event = this.#core.nextEvent()) {
       assert.ok(!this.#ended, "nothing follows the end");
       this.#follow(event);
       this.#take();
