@@ -2,6 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { NetworkError } from "../ports/network.ts";
 import { standardTimeouts } from "../smtp/client/timeouts.ts";
+import { failureText } from "../smtp/client/failure.ts";
 import type { MailObject } from "../smtp/client/transaction.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { MemoryNetwork } from "../testing/memory-network.ts";
@@ -11,7 +12,9 @@ import { SmtpClientConnection, type DialogueLine } from "./smtp-client-connectio
 const endpoint = { kind: "ip", address: "192.0.2.1", port: 25 } as const;
 const content = Buffer.from("Subject: x\r\n\r\nbody\r\n");
 
-async function open(script: PeerScript, network = new MemoryNetwork()) {
+/** `watch` is told each line of the dialogue. */
+async function open(script: PeerScript, watch: (text: string) => void = () => undefined) {
+  const network = new MemoryNetwork();
   const clock = new ManualClock();
   const lines: DialogueLine[] = [];
   const peer = await ScriptedPeer.listen(network, endpoint, script);
@@ -23,7 +26,10 @@ async function open(script: PeerScript, network = new MemoryNetwork()) {
     timeouts: standardTimeouts,
     connectTimeoutMs: 1_000,
     tlsTimeoutMs: 1_000,
-    onDialogue: (line) => lines.push(line),
+    onDialogue: (line) => {
+      lines.push(line);
+      watch(line.text);
+    },
   });
   return { clock, network, peer, connection, lines };
 }
@@ -155,6 +161,36 @@ test("a connection that is given up answers the step under way, and every later 
   const [later] = await connection.transact(transaction({ kind: "whole", parts: [content] }));
   assert.ok(later?.kind === "broken" && !later.contentSent);
   await connection.quit();
+});
+
+test("QUIT is said only where the server can read it; elsewhere the connection ends at once", async () => {
+  const { connection, peer, clock } = await open({ answer: ({ verb }) => (verb === "MAIL" ? stall : undefined) });
+  await connection.greet();
+  await connection.hello();
+  const under = connection.transact(transaction({ kind: "whole", parts: [content] }));
+  await connection.quit();
+  assert.deepEqual(
+    (await under).map(({ kind }) => kind),
+    ["broken"],
+  );
+  await settle();
+  assert.deepEqual(peer.verbs, ["EHLO", "MAIL"]);
+  assert.deepEqual([peer.openSessions, clock.pendingTimers], [0, 0]);
+});
+
+test("a fault while a reply is read rejects the step under way, and ends this connection alone", async () => {
+  const fault = new Error("planted");
+  const { connection, peer, clock } = await open({}, (text) => {
+    if (text.startsWith("354")) throw fault;
+  });
+  await connection.greet();
+  await connection.hello();
+  await assert.rejects(connection.transact(transaction({ kind: "whole", parts: [content] })), fault);
+  await settle();
+  assert.deepEqual([connection.usable, connection.mayQuit], [false, false]);
+  assert.deepEqual([peer.openSessions, clock.pendingTimers], [0, 0]);
+  const [later] = await connection.transact(transaction({ kind: "whole", parts: [content] }));
+  assert.ok(later?.kind === "broken" && failureText(later.failure) === "a fault of this server: planted");
 });
 
 test("one timer serves many transactions", async () => {

@@ -20,12 +20,12 @@ import {
 } from "../ports/network.ts";
 import type { ClientCredentials, LoginOptions } from "../smtp/client/authentication.ts";
 import type { Capabilities } from "../smtp/client/capabilities.ts";
-import type { ClientEvent } from "../smtp/client/event.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import { ClientProtocol } from "../smtp/client/protocol.ts";
-import type { RecipientResult } from "../smtp/client/recipient-results.ts";
+import type { ClientEvent } from "../smtp/client/event.ts";
 import type { ClientTimeouts } from "../smtp/client/timeouts.ts";
 import type { MailObject } from "../smtp/client/transaction.ts";
+import type { RecipientResult } from "../smtp/client/recipient-results.ts";
 
 /** A line of the dialogue without its CRLF; passwords and content are left out. */
 export interface DialogueLine {
@@ -62,7 +62,8 @@ export class SmtpClientConnection implements AsyncDisposable {
   readonly #protocol: ClientProtocol;
   readonly #clock: Clock;
   readonly #tlsTimeoutMs: number;
-  #answer: ((event: ClientEvent) => void) | undefined;
+  /** The step under way. */
+  #answer: PromiseWithResolvers<ClientEvent> | undefined;
   /** Kept for the step that is about to be asked for: the connection failed between two steps. */
   #failure: ClientFailure | undefined;
   #timer: Timer | undefined;
@@ -188,10 +189,7 @@ export class SmtpClientConnection implements AsyncDisposable {
    * content is `stream`. Rejects when reading fails or yields another size than was announced; the peer has then not
    * got a whole message.
    */
-  async transact(
-    transaction: MailObject,
-    chunks?: AsyncIterable<Uint8Array>,
-  ): Promise<readonly RecipientResult[]> {
+  async transact(transaction: MailObject, chunks?: AsyncIterable<Uint8Array>): Promise<readonly RecipientResult[]> {
     const done = this.#step((now) => this.#protocol.transact(transaction, now));
     if (chunks !== undefined) await this.#stream(chunks, transaction.envelope.size);
     const answer = (await done) as Answer<"transaction-done">;
@@ -200,9 +198,12 @@ export class SmtpClientConnection implements AsyncDisposable {
     return transaction.envelope.recipients.map(() => ({ kind: "broken", failure, contentSent: false }));
   }
 
-  /** Says QUIT and waits for the answer, a few seconds at most; then the connection is closed. */
+  /**
+   * Says QUIT and waits for the answer, a few seconds at most; then the connection is closed. At once where the server
+   * could not read a QUIT now.
+   */
   async quit(): Promise<void> {
-    if (this.#protocol.closed) return;
+    if (!this.#protocol.mayQuit) return this.destroy();
     await this.#begin((now) => this.#protocol.quit(now));
   }
 
@@ -227,40 +228,53 @@ export class SmtpClientConnection implements AsyncDisposable {
   }
 
   #begin(begin: (now: Instant) => void): Promise<ClientEvent> {
-    const { promise, resolve } = Promise.withResolvers<ClientEvent>();
-    this.#answer = resolve;
+    const answer = Promise.withResolvers<ClientEvent>();
+    this.#answer = answer;
     begin(this.#clock.monotonicMs());
     this.#proceed();
-    return promise;
+    return answer.promise;
   }
 
-  /** Everything that has happened is turned into events, output and the time of the next deadline. */
+  /** A fault of the core ends this connection alone; the step under way rejects with it. */
   #proceed(): void {
-    const now = this.#clock.monotonicMs();
+    try {
+      this.#takeEvents();
+      this.#takeOutput();
+    } catch (error) {
+      this.#answer?.reject(error);
+      this.#answer = undefined;
+      this.#failure = { kind: "lost", command: "idle", detail: `a fault of this server: ${textOf(error)}` };
+      this.#protocol.abandon(this.#failure);
+    }
+    if (this.#protocol.closed) this.#close();
+    else this.#armTimer();
+  }
+
+  #takeEvents(): void {
     for (let event = this.#protocol.nextEvent(); event !== undefined; event = this.#protocol.nextEvent()) {
       if (event.kind === "failed") this.#failure = event.failure;
       if (event.kind !== "send-content") {
-        this.#answer?.(event);
+        this.#answer?.resolve(event);
         this.#answer = undefined;
       }
       this.#wakeStream?.();
     }
+  }
+
+  #takeOutput(): void {
     const output = this.#protocol.takeOutput();
-    if (output !== undefined && !this.#protocol.closed) {
-      this.#writable = this.#connection.write(output);
-      if (!this.#writable) this.#protocol.outputHeld();
-    }
-    if (this.#protocol.closed) this.#close();
-    else this.#armTimer(now);
+    if (output === undefined || this.#protocol.closed) return;
+    this.#writable = this.#connection.write(output);
+    if (!this.#writable) this.#protocol.outputHeld();
   }
 
   /** One timer for all deadlines: it is moved only when the next deadline is earlier, so most waits cost nothing. */
-  #armTimer(now: Instant): void {
+  #armTimer(): void {
     const deadline = this.#protocol.deadline();
     if (deadline === undefined || (this.#timer !== undefined && this.#timerAt <= deadline)) return;
     this.#timer?.cancel();
     this.#timerAt = deadline;
-    this.#timer = this.#clock.setTimer(Math.max(0, deadline - now), () => {
+    this.#timer = this.#clock.setTimer(Math.max(0, deadline - this.#clock.monotonicMs()), () => {
       this.#timer = undefined;
       this.#protocol.handleDeadline(this.#clock.monotonicMs());
       this.#proceed();
