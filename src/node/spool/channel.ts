@@ -5,16 +5,14 @@
  */
 import { Worker } from "node:worker_threads";
 import { SpoolError } from "../../spool/spool.ts";
+import { type GatheredOperation, GatheredOperations } from "./gathered-operations.ts";
 import type { Batch, Operation, ResultOf, SpoolCounts, SpoolThreadData, ThreadReply } from "./protocol.ts";
 
-/** More would lengthen the wait of the first for the last; fsync is shared well enough by these. */
-const batchOperationsMax = 512;
-/** One operation may exceed it (a report of some size); together they stop here. */
-const batchBytesMax = 8 * 1024 * 1024;
 const batchesUnderWayMax = 2;
 /**
- * What is worth a batch beside the one under way. Fewer operations do better to wait for that one's end, and to share
- * their fsync with those that come meanwhile; so many keep disk and thread from ever waiting for us.
+ * Commits that are worth a batch beside the one under way. Fewer do better to wait for that one's end, and to share their
+ * fsync with those that come meanwhile; so many keep disk and thread from ever waiting for us. Other work is worth none: a
+ * commit that comes meanwhile would wait for it.
  */
 const secondBatchMin = 16;
 
@@ -31,9 +29,7 @@ const bufferBytesMin = 256 * 1024;
 
 const noContent: readonly Uint8Array[] = [];
 
-interface Waiting {
-  readonly operation: Operation;
-  readonly contents: readonly Uint8Array[];
+interface Waiting extends GatheredOperation {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: SpoolError) => void;
 }
@@ -56,7 +52,7 @@ export class SpoolChannel {
   readonly #onRowsChanged: (rows: number) => void;
   readonly #onDamage: (notes: readonly string[]) => void;
   readonly #buffers: ArrayBuffer[] = [];
-  #gathering: Waiting[] = [];
+  readonly #gathered = new GatheredOperations<Waiting>();
   #patient: Waiting[] = [];
   #patience: NodeJS.Timeout | undefined;
   readonly #underWay: (readonly Waiting[])[] = [];
@@ -132,7 +128,7 @@ export class SpoolChannel {
       if (operation.kind === "settle" && !this.#closing) {
         this.#gatherPatiently(waiting);
       } else {
-        this.#gathering.push(waiting);
+        this.#gathered.add(waiting);
         this.#setFlush();
       }
     });
@@ -162,8 +158,8 @@ export class SpoolChannel {
   }
 
   #flush(): void {
-    while (this.#gathering.length > 0 && this.#mayPost()) this.#post(this.#nextBatch());
-    if (this.#closing && this.#gathering.length === 0 && this.#underWay.length === 0 && this.#broken === undefined) {
+    while (!this.#gathered.isEmpty && this.#mayPost()) this.#post(this.#gathered.takeBatch());
+    if (this.#closing && this.#gathered.isEmpty && this.#underWay.length === 0 && this.#broken === undefined) {
       this.#broken = new SpoolError("closed", "The spool is closed");
       this.#worker.postMessage("close");
     }
@@ -171,7 +167,7 @@ export class SpoolChannel {
 
   #mayPost(): boolean {
     const underWay = this.#underWay.length;
-    return underWay === 0 || (underWay < batchesUnderWayMax && this.#gathering.length >= secondBatchMin);
+    return underWay === 0 || (underWay < batchesUnderWayMax && this.#gathered.commits >= secondBatchMin);
   }
 
   #gatherPatiently(waiting: Waiting): void {
@@ -184,23 +180,9 @@ export class SpoolChannel {
     clearTimeout(this.#patience);
     this.#patience = undefined;
     if (this.#patient.length === 0) return;
-    this.#gathering = this.#gathering.concat(this.#patient);
+    for (const waiting of this.#patient) this.#gathered.add(waiting);
     this.#patient = [];
     this.#setFlush();
-  }
-
-  #nextBatch(): readonly Waiting[] {
-    let count = 0;
-    for (let bytes = 0; count < Math.min(this.#gathering.length, batchOperationsMax); count++) {
-      for (const content of this.#gathering[count]?.contents ?? noContent) bytes += content.length;
-      if (bytes > batchBytesMax && count > 0) break;
-    }
-    if (count === this.#gathering.length) {
-      const all = this.#gathering;
-      this.#gathering = [];
-      return all;
-    }
-    return this.#gathering.splice(0, count);
   }
 
   #post(waiting: readonly Waiting[]): void {
@@ -254,13 +236,13 @@ export class SpoolChannel {
       else reject(new SpoolError(failure.code, failure.text));
     }
     if (this.#closing) this.#flush();
-    else if (this.#gathering.length > 0) this.#setFlush();
+    else if (!this.#gathered.isEmpty) this.#setFlush();
   }
 
   #break(error: SpoolError): void {
     this.#broken ??= error;
     clearTimeout(this.#patience);
-    const lost = [...this.#underWay.splice(0).flat(), ...this.#gathering.splice(0), ...this.#patient.splice(0)];
+    const lost = [...this.#underWay.splice(0).flat(), ...this.#gathered.takeAll(), ...this.#patient.splice(0)];
     for (const { reject } of lost) reject(error);
   }
 }
