@@ -14,9 +14,12 @@ import { exampleToml, settingsReference } from "../src/config/reference.ts";
 import { settingsJsonSchema } from "../src/config/json-schema.ts";
 import { eventSubjects } from "../src/events/catalogue.ts";
 import type { EventDeclaration } from "../src/events/event-declaration.ts";
+import { commandPhases, commandTable } from "../src/smtp/server/command-table.ts";
+import { serverTransitions } from "../src/smtp/server/phase.ts";
 import { submissionTransitions } from "../src/intake/submission-state.ts";
 import { refusalSubjects } from "../src/policy/reasons.ts";
 import { clientTransitions } from "../src/smtp/client/phase.ts";
+import { markdownTable } from "./markdown-table.ts";
 import { readRequirements, requirementsLine, requirementsTable } from "./requirement-rows.ts";
 import { stateSection } from "./state-diagram.ts";
 
@@ -203,17 +206,38 @@ These parts of the server change their state only along a table (\`src/lib/trans
 whose row does not have it, that is an error in the program: it is thrown, and the state stays as it was. The diagrams are
 generated from the tables. "Any state" stands for every state that is not final; events that a state ignores are not drawn.
 
-## A submission
+## A session of the SMTP server
 
-One message on its way in, from its first octet to its commit (\`src/intake/submission-state.ts\`). Once the commit has begun, the
-message can no longer be abandoned. A message is accepted only when it is durable.
+From the greeting to the end of the connection (\`src/smtp/server/phase.ts\`). A command that is refused changes no phase.
 
-${stateSection(submissionTransitions)}
-## An SMTP or LMTP client session
+${stateSection(serverTransitions)}
+In each phase, a command is legal or gets a 503 (RFC 5321 §4.1.4; \`src/smtp/server/command-table.ts\`). In the phase "refused", only
+QUIT is legal. BDAT is an exception: before the 503, its chunk is read and discarded (RFC 3030 §2).
+
+${commandOrder()}
+## A session of the SMTP client
 
 One connection to a next hop, from its greeting to its end (\`src/smtp/client/phase.ts\`). From \`reset\` to \`no-content\` a
 transaction is under way, and each phase is named for what the server's next reply answers; with PIPELINING, the commands of later
 phases have left already. A reply that comes before the command it would answer has left is an error of the server, unless it is 421.
 
-${stateSection(clientTransitions)}`;
+${stateSection(clientTransitions)}
+## A submission
+
+One message on its way in, from its first octet to its commit (\`src/intake/submission-state.ts\`). Once the commit has begun, the
+message can no longer be abandoned. A message is accepted only when it is durable.
+
+${stateSection(submissionTransitions)}`;
+}
+
+/** For each command and phase, "yes" or the text of its refusal. */
+function commandOrder(): string {
+  const rows = Object.entries(commandTable).map(([verb, legality]) => [
+    verb,
+    ...commandPhases.map((phase) => {
+      const rule = legality[phase];
+      return rule === "legal" ? "yes" : `${rule.code} ${rule.lines.join(" ")}`;
+    }),
+  ]);
+  return markdownTable(["command", ...commandPhases], rows, []);
 }

@@ -16,11 +16,11 @@ export type SubmissionState =
 export type Checking = Extract<SubmissionState, { readonly kind: "checking" }>;
 
 const events = {
-  received: "The content has come whole, and its form is right.",
-  commit: "Nothing speaks against the message: it is given to the spool.",
+  received: "The content has arrived completely, and its form is correct.",
+  commit: "No check refuses the message: it is given to the spool.",
   durable: "The spool has written the message to disk.",
   refuse: "The content, a check, a policy or the spool refuses the message.",
-  abandon: "The client is gone, or wants the message no more.",
+  abandon: "The client is gone, or has cancelled the message.",
 } as const;
 
 const rows = {

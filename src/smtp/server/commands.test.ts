@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { verbs } from "../command-parser.ts";
 import { reply } from "../reply.ts";
-import { commandPhases, commandTable } from "./phase.ts";
+import { commandPhases, commandTable } from "./command-table.ts";
 import { Conversation, greeted, inContent, withRecipient } from "./test-support.ts";
 
 test("SMTP-001: every verb is recognised, also with wrong arguments", () => {

@@ -10,7 +10,7 @@ import {
 import { reply, type Reply } from "../reply.ts";
 import { isReply, parseAuth, parseHello, parseMail, parseRecipient, parseVerify } from "./arguments.ts";
 import { offeredMechanisms } from "./extensions.ts";
-import { phaseRefusal, type Transaction } from "./phase.ts";
+import { phaseRefusal } from "./command-table.ts";
 import { serverReplies } from "./replies.ts";
 import type { ServerSession } from "./session.ts";
 
@@ -48,7 +48,7 @@ export function runCommand(session: ServerSession, line: string): void {
       return data(session, argument);
     case "RSET":
       if (argument !== "") return session.refuse(verb, serverReplies.noArgument);
-      session.dropTransaction("rset");
+      session.beginAnew("reset");
       return session.write(serverReplies.ok);
     case "NOOP":
       return session.write(serverReplies.ok);
@@ -98,8 +98,7 @@ function mail(session: ServerSession, argument: string): void {
 }
 
 function recipient(session: ServerSession, argument: string): void {
-  const transaction = session.transaction;
-  if (transaction === undefined) return;
+  const transaction = session.openTransaction;
   const event = parseRecipient(argument, transaction.parameters, session.settings);
   // The earlier recipients stay (RFC 5321 §4.5.3.1.10).
   const full = transaction.recipients >= session.settings.recipientsMax;
@@ -107,10 +106,8 @@ function recipient(session: ServerSession, argument: string): void {
 }
 
 function data(session: ServerSession, argument: string): void {
-  const transaction = session.transaction;
-  if (transaction === undefined) return;
-  const needsChunks = transaction.parameters.body === "BINARYMIME";
-  if (argument === "" && !needsChunks) return askForContent(session, "DATA", transaction);
+  const needsChunks = session.openTransaction.parameters.body === "BINARYMIME";
+  if (argument === "" && !needsChunks) return askForContent(session, "DATA");
   session.refuse("DATA", argument === "" ? serverReplies.binaryNeedsChunks : serverReplies.noArgument);
 }
 
@@ -118,20 +115,23 @@ function data(session: ServerSession, argument: string): void {
 function beginChunk(session: ServerSession, argument: string, refusal: Reply | undefined): void {
   const chunk = parseChunk(argument);
   if (chunk === undefined) return session.refuseLostChunk(refusal ?? serverReplies.chunkSyntax);
-  const transaction = session.transaction;
-  if (refusal !== undefined || transaction === undefined) {
-    return session.swallowChunk(chunk.size, refusal ?? serverReplies.mailFirst, { byDriver: false });
+  if (refusal !== undefined) {
+    session.unwantedChunk = { bytesLeft: chunk.size, refusal, byDriver: false };
+    return;
   }
-  const { content } = transaction;
-  if (content === undefined) {
-    session.awaitingChunk = chunk;
-    return askForContent(session, "BDAT", transaction);
+  const { phase } = session;
+  if (phase.kind === "chunks") {
+    const { transaction, content } = phase;
+    content.beginChunk(chunk.size, chunk.last);
+    session.phases.change("next-chunk", { kind: "content", transaction, content });
+    return;
   }
-  content.beginChunk(chunk.size, chunk.last);
-  session.phase = { kind: "content", transaction, content };
+  session.awaitingChunk = chunk;
+  askForContent(session, "BDAT");
 }
 
-function askForContent(session: ServerSession, via: "DATA" | "BDAT", { parameters, recipients }: Transaction): void {
+function askForContent(session: ServerSession, via: "DATA" | "BDAT"): void {
+  const { parameters, recipients } = session.openTransaction;
   const { body = "7BIT", size } = parameters;
   session.events.push({
     kind: "content-begin",

@@ -1,6 +1,6 @@
 /**
  * What the server side of an SMTP or LMTP session tells its driver. Plain data; the protocol core
- * (server-protocol.ts) makes it, the driver decides and answers.
+ * (protocol.ts) makes it, the driver decides and answers.
  *
  * Two kinds: events that say "needs a verdict" stop the core (`nextEvent()` gives "paused") until the driver calls
  * `proceed`, `answer` or `challenge`; all others only inform.

@@ -1,31 +1,33 @@
 /**
- * Where a server session stands, and which command is legal there. The table is the rule; the core asks it, and the
- * documentation's diagram is drawn from it.
+ * Where a server session stands, and the table along which that changes; `docs/states.md` has the diagram of it. What waits
+ * for a verdict of the driver, or for the end of a chunk that is read away, has changed no phase.
  */
-import type { Verb } from "../command-parser.ts";
+import { StateMachine, type TransitionRows, TransitionTable } from "../../lib/transition-table.ts";
 import type { MailParameters } from "../envelope.ts";
 import type { Reply } from "../reply.ts";
 import type { ContentReceiver } from "./content.ts";
-import type { ServerProtocolSettings } from "./protocol-settings.ts";
-import { serverReplies } from "./replies.ts";
 
-/** What MAIL opened. Content exists from DATA or the first BDAT on. */
+/** What MAIL opened. */
 export interface Transaction {
   readonly parameters: MailParameters;
+  /** Accepted so far, repetitions included. */
   recipients: number;
-  content: ContentReceiver | undefined;
 }
 
 export type ServerPhase =
   /** Nothing was written yet. */
   | { readonly kind: "greeting" }
+  /** Before HELO or EHLO, and again after a TLS handshake. */
   | { readonly kind: "connected" }
+  /** Between transactions. */
   | { readonly kind: "greeted" }
+  /** After MAIL, no recipient being accepted. */
   | { readonly kind: "transaction"; readonly transaction: Transaction }
-  /** Octets of DATA or of a chunk are read. */
+  | { readonly kind: "recipients"; readonly transaction: Transaction }
+  /** Octets of DATA or of a chunk are read, or the whole content waits for its verdict. */
   | { readonly kind: "content"; readonly transaction: Transaction; readonly content: ContentReceiver }
-  /** A chunk without a home is read away, then answered; `back` is where that leaves the session. */
-  | SwallowPhase
+  /** Between the chunks of one message. */
+  | { readonly kind: "chunks"; readonly transaction: Transaction; readonly content: ContentReceiver }
   /** The next line answers a challenge. */
   | { readonly kind: "auth" }
   | { readonly kind: "tls-handshake" }
@@ -33,101 +35,72 @@ export type ServerPhase =
   | { readonly kind: "refused"; readonly refusal: Reply }
   | { readonly kind: "closed" };
 
-export interface SwallowPhase {
-  readonly kind: "swallow";
-  bytesLeft: number;
-  readonly refusal: Reply;
-  readonly byDriver: boolean;
-  readonly back: ServerPhase;
+/** What changes a phase, said as the conversation shows it. */
+const events = {
+  connect: "The client is served: it was greeted with 220.",
+  "refuse-service": "The client is not served (554 instead of the greeting), or its TLS is too weak.",
+  hello: "EHLO, HELO or LHLO was accepted.",
+  mail: "MAIL was accepted.",
+  recipient: "RCPT was accepted.",
+  reset: "RSET was accepted.",
+  "begin-content": "DATA, or the first BDAT, was accepted.",
+  "refuse-content":
+    "DATA or the first BDAT was refused, or the content for its form, its size or a reason of the driver.",
+  "end-chunk": "A chunk that is not the last has arrived completely.",
+  "next-chunk": "Another BDAT has come.",
+  "end-content": "The content was accepted or refused after its end.",
+  challenge: "A challenge was sent to a client that logs in.",
+  response: "The client has answered the challenge, or has cancelled the login.",
+  starttls: "STARTTLS was accepted: 220 was written.",
+  tls: "The TLS handshake succeeded.",
+  close: "QUIT, a limit, an error or the end of the connection ended the session.",
+} as const;
+
+const rows = {
+  greeting: { connect: "connected", "refuse-service": "refused", close: "closed" },
+  connected: { hello: "greeted", reset: "ignored", close: "closed" },
+  greeted: {
+    hello: "greeted",
+    mail: "transaction",
+    reset: "ignored",
+    challenge: "auth",
+    starttls: "tls-handshake",
+    close: "closed",
+  },
+  // A second EHLO is an RSET, too (RFC 5321 §4.1.4).
+  transaction: { hello: "greeted", recipient: "recipients", reset: "greeted", close: "closed" },
+  recipients: {
+    hello: "greeted",
+    recipient: "recipients",
+    reset: "greeted",
+    "begin-content": "content",
+    "refuse-content": "greeted",
+    close: "closed",
+  },
+  content: { "end-chunk": "chunks", "end-content": "greeted", "refuse-content": "greeted", close: "closed" },
+  chunks: { hello: "greeted", reset: "greeted", "next-chunk": "content", close: "closed" },
+  auth: { response: "greeted", close: "closed" },
+  // Nothing that was said before TLS counts after it (RFC 3207 §4.2).
+  "tls-handshake": { tls: "connected", "refuse-service": "refused", close: "closed" },
+  refused: { close: "closed" },
+  closed: { close: "ignored" },
+} as const satisfies TransitionRows<ServerPhase["kind"], keyof typeof events>;
+
+export type PhaseEvent = keyof typeof events;
+
+export const serverTransitions = new TransitionTable({ initial: "greeting", events, rows });
+
+/** Holds the phase of one session; the only way to change it. `observe` is told of each change. */
+export class PhaseMachine extends StateMachine<ServerPhase, typeof rows> {
+  constructor(observe?: (from: ServerPhase["kind"], event: PhaseEvent, to: ServerPhase["kind"]) => void) {
+    super(
+      serverTransitions,
+      { kind: "greeting" },
+      observe && ((before, event, after) => observe(before.kind, event, after.kind)),
+    );
+  }
 }
 
-/** `connected` before HELO; `greeted` after it; `transaction` after MAIL; `recipients` after RCPT; `chunks` after BDAT. */
-export const commandPhases = ["connected", "greeted", "transaction", "recipients", "chunks"] as const;
-export type CommandPhase = (typeof commandPhases)[number];
-
-type Legality = Readonly<Record<CommandPhase, "legal" | Reply>>;
-
-const always: Legality = {
-  connected: "legal",
-  greeted: "legal",
-  transaction: "legal",
-  recipients: "legal",
-  chunks: "legal",
-};
-
-/** Between transactions, after HELO. */
-const greetedOnly: Legality = {
-  connected: serverReplies.helloFirst,
-  greeted: "legal",
-  transaction: serverReplies.notInTransaction,
-  recipients: serverReplies.notInTransaction,
-  chunks: serverReplies.notInTransaction,
-};
-
-/** For each verb and phase: legal, or the 503 it gets (RFC 5321 §4.1.4). A 503 leaves everything as it was. */
-export const commandTable: Readonly<Record<Verb, Legality>> = {
-  HELO: always,
-  EHLO: always,
-  LHLO: always,
-  RSET: always,
-  NOOP: always,
-  QUIT: always,
-  VRFY: always,
-  EXPN: always,
-  HELP: always,
-  STARTTLS: greetedOnly,
-  AUTH: greetedOnly,
-  MAIL: {
-    connected: serverReplies.helloFirst,
-    greeted: "legal",
-    transaction: serverReplies.nestedMail,
-    recipients: serverReplies.nestedMail,
-    chunks: serverReplies.nestedMail,
-  },
-  RCPT: {
-    connected: serverReplies.helloFirst,
-    greeted: serverReplies.mailFirst,
-    transaction: "legal",
-    recipients: "legal",
-    chunks: serverReplies.chunksBegun,
-  },
-  DATA: {
-    connected: serverReplies.helloFirst,
-    greeted: serverReplies.mailFirst,
-    transaction: serverReplies.recipientFirst,
-    recipients: "legal",
-    chunks: serverReplies.chunksBegun,
-  },
-  BDAT: {
-    connected: serverReplies.helloFirst,
-    greeted: serverReplies.mailFirst,
-    transaction: serverReplies.recipientFirst,
-    recipients: "legal",
-    chunks: "legal",
-  },
-};
-
-export function commandPhaseOf(phase: ServerPhase): CommandPhase {
-  if (phase.kind !== "transaction") return phase.kind === "greeted" ? "greeted" : "connected";
-  if (phase.transaction.content !== undefined) return "chunks";
-  return phase.transaction.recipients > 0 ? "recipients" : "transaction";
-}
-
-/** The reply that refuses a command in this phase, before its argument is read; undefined if the phase allows it. */
-export function phaseRefusal(
-  verb: Verb,
-  phase: ServerPhase,
-  session: { readonly settings: ServerProtocolSettings; readonly tlsActive: boolean; readonly authenticated: boolean },
-): Reply | undefined {
-  const { tlsRequired, authRequired } = session.settings;
-  if (tlsRequired && !session.tlsActive && !beforeTls.has(verb)) return serverReplies.tlsFirst;
-  if (authRequired && !session.authenticated && afterLogin.has(verb)) return serverReplies.loginFirst;
-  const legality = commandTable[verb][commandPhaseOf(phase)];
-  return legality === "legal" ? undefined : legality;
-}
-
-/** RFC 3207 §4; LHLO is the EHLO of LMTP. */
-const beforeTls: ReadonlySet<Verb> = new Set<Verb>(["NOOP", "EHLO", "LHLO", "STARTTLS", "QUIT"]);
-
-/** RFC 4954 §6 spares AUTH, EHLO, HELO, NOOP, RSET and QUIT; STARTTLS comes before a login, and HELP tells how. */
-const afterLogin: ReadonlySet<Verb> = new Set<Verb>(["MAIL", "RCPT", "DATA", "BDAT", "VRFY", "EXPN"]);
+/** Phases without data, made once. */
+export const connected = { kind: "connected" } as const satisfies ServerPhase;
+export const greeted = { kind: "greeted" } as const satisfies ServerPhase;

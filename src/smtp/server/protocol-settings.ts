@@ -1,4 +1,5 @@
-/** What a server protocol core is told once, at the start of its session. Plain values; limits say why they are so. */
+/** What a server protocol core is told once, at the start of its session. Limits say why they are so. */
+import type { PhaseEvent, ServerPhase } from "./phase.ts";
 
 export type ServerKind = "mx" | "submission" | "submissions" | "lmtp";
 
@@ -46,6 +47,8 @@ export interface ServerProtocolSettings {
   readonly sessionTimeoutMs: number;
   /** Octets of a command line with CRLF. RFC 5321 asks 512, extensions add; RFC 3461 §5.4 alone needs 1,036. */
   readonly commandLineBytesMax: number;
+  /** Told of each change of phase, for a log or a test; `docs/states.md` has all that can come. */
+  readonly observePhase?: (from: ServerPhase["kind"], event: PhaseEvent, to: ServerPhase["kind"]) => void;
 }
 
 /** Everything but name and kind; a driver spreads its own over it. */

@@ -10,7 +10,7 @@
 import type { Instant } from "../../lib/instant.ts";
 import type { Reply } from "../reply.ts";
 import { needsVerdict, type ServerEvent, type VerdictEvent } from "./event.ts";
-import type { ServerPhase } from "./phase.ts";
+import { connected } from "./phase.ts";
 import type { ServerProtocolSettings } from "./protocol-settings.ts";
 import { advance } from "./reading.ts";
 import { serverReplies } from "./replies.ts";
@@ -37,7 +37,7 @@ export class ServerProtocol {
     this.#session.now = now;
     if (this.#session.phase.kind === "closed") return;
     // A line must become whole in time, however its octets trickle; content only has to go on coming.
-    if (isContent(this.#session.phase)) this.#session.idleSince = now;
+    if (this.#session.readsContent) this.#session.idleSince = now;
     this.#session.input.push(bytes);
   }
 
@@ -91,15 +91,14 @@ export class ServerProtocol {
     this.#takeAwaiting(now);
     // Written by hand: base64 needs no cleaning, and a reply's lines would be cut at 512 octets.
     this.#session.output += `334 ${Buffer.from(bytes).toString("base64")}\r\n`;
-    this.#session.phase = { kind: "auth" };
+    this.#session.phases.change("challenge", { kind: "auth" });
     this.#afterVerdict();
   }
 
   /** While content arrives: the rest is drained unseen, then answered with this; a "content-refused" follows. */
   refuseContent(refusal: Reply): void {
-    if (this.#session.phase.kind === "content" || this.#session.phase.kind === "transaction") {
-      this.#session.phase.transaction.content?.refuse(refusal);
-    }
+    const { phase } = this.#session;
+    if ("content" in phase) phase.content.refuse(refusal);
   }
 
   /**
@@ -121,7 +120,8 @@ export class ServerProtocol {
       this.#session.settings = { ...settings, authMechanisms: { ...settings.authMechanisms, tls: mechanisms } };
     }
     this.#session.authenticated = false;
-    this.#session.phase = refusal === undefined ? { kind: "connected" } : { kind: "refused", refusal };
+    if (refusal === undefined) this.#session.phases.change("tls", connected);
+    else this.#session.phases.change("refuse-service", { kind: "refused", refusal });
   }
 
   /** Everything to be sent by now in one piece; undefined when there is nothing. */
@@ -141,7 +141,7 @@ export class ServerProtocol {
   deadline(): Instant | undefined {
     if (this.#session.awaiting !== undefined || this.#session.phase.kind === "closed") return undefined;
     const { idleTimeoutMs, contentTimeoutMs, sessionTimeoutMs } = this.#session.settings;
-    const idle = isContent(this.#session.phase) ? contentTimeoutMs : idleTimeoutMs;
+    const idle = this.#session.readsContent ? contentTimeoutMs : idleTimeoutMs;
     return Math.min(this.#session.idleSince + idle, this.#session.startedAt + sessionTimeoutMs);
   }
 
@@ -151,7 +151,7 @@ export class ServerProtocol {
     if (deadline === undefined || now < deadline) return;
     // Content that lies here waits for the driver, not for the peer.
     if (
-      isContent(this.#session.phase) &&
+      this.#session.readsContent &&
       this.#session.input.length > 0 &&
       now < this.#session.startedAt + this.#session.settings.sessionTimeoutMs
     ) {
@@ -192,9 +192,4 @@ export class ServerProtocol {
     this.#session.awaitingChunk = undefined;
     if (this.#shuttingDown) this.#session.closeWith(serverReplies.shuttingDown, "shutdown");
   }
-}
-
-/** The peer owes octets of a message rather than a line. */
-function isContent(phase: ServerPhase): boolean {
-  return phase.kind === "content" || phase.kind === "swallow";
 }

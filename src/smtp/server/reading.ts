@@ -1,4 +1,4 @@
-/** Reads on in a session's input: a command, content, a chunk nobody wants, the response to a challenge. */
+/** Consumes a session's input: a command, content, a chunk that is read away, the response to a challenge. */
 import { parseCommand } from "../command-parser.ts";
 import { reply, type Reply } from "../reply.ts";
 import { decodeBase64 } from "./arguments.ts";
@@ -6,13 +6,14 @@ import type { ContentReceiver } from "./content.ts";
 import { runCommand } from "./dispatch.ts";
 import type { ContentEndEvent } from "./event.ts";
 import type { BadLine, LineFault } from "./input.ts";
-import type { SwallowPhase, Transaction } from "./phase.ts";
+import { greeted, type Transaction } from "./phase.ts";
 import { serverReplies } from "./replies.ts";
-import { authLineBytesMax, type ServerSession } from "./session.ts";
+import { authLineBytesMax, type ServerSession, type UnwantedChunk } from "./session.ts";
 
 /** One step in the present phase; false when it needs more input. */
 export function advance(session: ServerSession): boolean {
-  const phase = session.phase;
+  const { phase, unwantedChunk } = session;
+  if (unwantedChunk !== undefined) return readAway(session, unwantedChunk);
   switch (phase.kind) {
     case "greeting":
       session.events.push({ kind: "connect" });
@@ -20,12 +21,12 @@ export function advance(session: ServerSession): boolean {
     case "connected":
     case "greeted":
     case "transaction":
+    case "recipients":
+    case "chunks":
     case "refused":
       return readCommand(session);
     case "content":
       return readContent(session, phase.transaction, phase.content);
-    case "swallow":
-      return swallow(session, phase);
     case "auth":
       return readAuthResponse(session);
     case "tls-handshake":
@@ -88,14 +89,14 @@ function readContent(session: ServerSession, transaction: Transaction, content: 
   session.idleSince = session.now;
   const { refusal, size } = content;
   if (refusal !== undefined) {
-    session.phase = { kind: "greeted" };
+    session.phases.change("refuse-content", greeted);
     session.events.push({ kind: "content-refused", size, ...refusal });
     session.writeForEach(content.complete ? transaction.recipients : 1, [refusal.reply]);
     if (refusal.reason === "bare-cr" || refusal.reason === "bare-lf") session.closeIfSentAhead();
   } else if (content.complete) {
     session.events.push({ kind: "content-end", size, ...repairsOf(content) });
   } else {
-    session.phase = { kind: "transaction", transaction };
+    session.phases.change("end-chunk", { kind: "chunks", transaction, content });
     session.write(reply(250, "2.0.0", `${size} octets received`));
   }
   return true;
@@ -108,16 +109,17 @@ function repairsOf({
   return { ...(bareLineEnd !== undefined && { bareLineEnd }), ...(firstBareCr !== undefined && { firstBareCr }) };
 }
 
-function swallow(session: ServerSession, phase: SwallowPhase): boolean {
+/** The whole chunk, however long, before its refusal is written (RFC 3030 §2). */
+function readAway(session: ServerSession, chunk: UnwantedChunk): boolean {
   const piece = session.input.peek();
-  const bytes = Math.min(phase.bytesLeft, piece === undefined ? 0 : piece.chunk.length - piece.offset);
+  const bytes = Math.min(chunk.bytesLeft, piece === undefined ? 0 : piece.chunk.length - piece.offset);
   if (piece !== undefined && bytes > 0) session.input.consume(piece.offset + bytes);
-  phase.bytesLeft -= bytes;
-  if (phase.bytesLeft > 0) return bytes > 0;
-  session.phase = phase.back;
+  chunk.bytesLeft -= bytes;
+  if (chunk.bytesLeft > 0) return bytes > 0;
+  session.unwantedChunk = undefined;
   session.idleSince = session.now;
-  if (phase.byDriver) session.write(phase.refusal);
-  else session.refuse("BDAT", phase.refusal);
+  if (chunk.byDriver) session.write(chunk.refusal);
+  else session.refuse("BDAT", chunk.refusal);
   return true;
 }
 
@@ -125,7 +127,7 @@ function readAuthResponse(session: ServerSession): boolean {
   const line = session.input.readLine(authLimit);
   if (line === undefined) return false;
   session.idleSince = session.now;
-  session.phase = { kind: "greeted" };
+  session.phases.change("response", greeted);
   const response = typeof line === "string" ? decodeBase64(line) : undefined;
   if (line === "*") {
     cancelAuth(session, "client", serverReplies.loginCancelled);

@@ -1,6 +1,6 @@
 /**
  * What the parts of the server core know of a session and share: where it stands, what came in, what goes out, and how it
- * ends. It decides nothing; server-protocol.ts is the only way to it from outside.
+ * ends. It decides nothing; protocol.ts is the only way to it from outside.
  */
 import type { Instant } from "../../lib/instant.ts";
 import type { Chunk, Verb } from "../command-parser.ts";
@@ -10,12 +10,20 @@ import { reply, type Reply } from "../reply.ts";
 import { isReply } from "./arguments.ts";
 import { needsVerdict, type CloseCause, type ServerEvent, type VerdictEvent } from "./event.ts";
 import { ServerInput } from "./input.ts";
-import type { ServerPhase, Transaction } from "./phase.ts";
+import { greeted, PhaseMachine, type ServerPhase, type Transaction } from "./phase.ts";
 import type { ServerProtocolSettings } from "./protocol-settings.ts";
 import { serverReplies } from "./replies.ts";
 
 /** Octets of AUTH and of a response, CRLF included (RFC 4954 §4). */
 export const authLineBytesMax = 12_288 + 2;
+
+/** A chunk that cannot belong to a message (RFC 3030 §2). */
+export interface UnwantedChunk {
+  bytesLeft: number;
+  readonly refusal: Reply;
+  /** Refused by the driver, which then needs no event. */
+  readonly byDriver: boolean;
+}
 
 export class ServerSession {
   /** Replaced when TLS brings other mechanisms. */
@@ -33,7 +41,9 @@ export class ServerSession {
   /** The event whose verdict the driver owes, and the chunk that waits with it. */
   awaiting: VerdictEvent | undefined;
   awaitingChunk: Chunk | undefined;
-  phase: ServerPhase = { kind: "greeting" };
+  readonly phases: PhaseMachine;
+  /** Being read away before its refusal is written. That changes no phase, as no refusal of a command does. */
+  unwantedChunk: UnwantedChunk | undefined;
   /** Octets that a command line may have, by how it starts. */
   readonly lineLimit: (line: Buffer) => number;
   tlsActive: boolean;
@@ -49,6 +59,7 @@ export class ServerSession {
 
   constructor(settings: ServerProtocolSettings, now: Instant) {
     this.settings = settings;
+    this.phases = new PhaseMachine(settings.observePhase);
     this.budget = new ErrorBudget(settings);
     this.tlsActive = settings.tlsActive;
     this.startedAt = now;
@@ -59,10 +70,35 @@ export class ServerSession {
     this.lineLimit = (line) => (/^auth /i.test(line.toString("latin1", 0, 5)) ? authMax : commandLineBytesMax);
   }
 
-  /** The open transaction, whether between commands or in its content. */
+  get phase(): ServerPhase {
+    return this.phases.state;
+  }
+
+  /** The open one, whether between commands or in its content. */
   get transaction(): Transaction | undefined {
-    const phase = this.phase.kind === "swallow" ? this.phase.back : this.phase;
-    return phase.kind === "transaction" || phase.kind === "content" ? phase.transaction : undefined;
+    const { phase } = this;
+    // By its kind: "in" is slow where objects have many shapes, and each RCPT asks.
+    switch (phase.kind) {
+      case "transaction":
+      case "recipients":
+      case "content":
+      case "chunks":
+        return phase.transaction;
+      default:
+        return undefined;
+    }
+  }
+
+  /** For what the order of commands allows in a transaction only. */
+  get openTransaction(): Transaction {
+    const { transaction } = this;
+    if (transaction === undefined) throw new Error(`No transaction is open in the phase "${this.phase.kind}"`);
+    return transaction;
+  }
+
+  /** The peer owes octets of a message, wanted or not, rather than a line. */
+  get readsContent(): boolean {
+    return this.phase.kind === "content" || this.unwantedChunk !== undefined;
   }
 
   /** Hands an event to the driver, or writes the refusal that its argument led to. */
@@ -93,15 +129,11 @@ export class ServerSession {
     for (let index = 0; index < count; index++) this.write(replies[index] ?? replies[0] ?? serverReplies.messageOk);
   }
 
-  dropTransaction(cause: "rset" | "hello"): void {
-    if (this.phase.kind !== "transaction") return;
-    this.phase = { kind: "greeted" };
-    this.events.push({ kind: "reset", cause });
-  }
-
-  /** Reads `size` octets away, then writes the refusal; `byDriver` needs no event, since the driver knows. */
-  swallowChunk(size: number, refusal: Reply, options: { readonly byDriver: boolean }): void {
-    this.phase = { kind: "swallow", bytesLeft: size, refusal, back: this.phase, ...options };
+  /** HELO, EHLO, LHLO and RSET end a transaction that is open. */
+  beginAnew(by: "hello" | "reset"): void {
+    const { transaction } = this;
+    this.phases.change(by, greeted);
+    if (transaction !== undefined) this.events.push({ kind: "reset", cause: by === "reset" ? "rset" : by });
   }
 
   /** RFC 2920 §3.1: HELO and DATA end a group, and nothing comes before the greeting. */
@@ -154,8 +186,9 @@ export class ServerSession {
   close(cause: CloseCause): void {
     if (this.phase.kind === "closed") return;
     const duringTransaction = this.transaction !== undefined;
-    this.phase = { kind: "closed" };
+    this.phases.change("close", { kind: "closed" });
     this.awaiting = undefined;
+    this.unwantedChunk = undefined;
     this.input.clear();
     this.events = this.events.filter((event) => !needsVerdict(event));
     this.events.push({ kind: "closed", cause, duringTransaction });

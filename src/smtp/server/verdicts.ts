@@ -3,6 +3,7 @@ import { reply, type Reply } from "../reply.ts";
 import { ContentReceiver } from "./content.ts";
 import type { ContentBeginEvent, ContentEndEvent, HelloEvent, VerdictEvent } from "./event.ts";
 import { extendedHelloReply, plainHelloReply } from "./extensions.ts";
+import { connected, greeted } from "./phase.ts";
 import { serverReplies } from "./replies.ts";
 import type { ServerSession } from "./session.ts";
 
@@ -16,24 +17,27 @@ export function acceptEvent(
     case "connect": {
       if (session.closeIfEarlyTalk()) return;
       const { hostname, kind } = session.settings;
-      session.phase = { kind: "connected" };
+      session.phases.change("connect", connected);
       return session.write(given ?? reply(220, undefined, `${hostname} ${kind === "lmtp" ? "LMTP" : "ESMTP"}`));
     }
     case "hello":
       if (session.closeIfEarlyTalk()) return;
-      session.dropTransaction("hello");
-      session.phase = { kind: "greeted" };
+      session.beginAnew("hello");
       return session.write(given ?? helloReply(session, event.verb));
     case "mail":
       session.transactions++;
-      session.phase = {
+      session.phases.change("mail", {
         kind: "transaction",
-        transaction: { parameters: event.parameters, recipients: 0, content: undefined },
-      };
+        transaction: { parameters: event.parameters, recipients: 0 },
+      });
       return session.write(given ?? serverReplies.senderOk);
     case "recipient": {
-      const transaction = session.transaction;
-      if (transaction !== undefined) transaction.recipients++;
+      const { phase, openTransaction } = session;
+      openTransaction.recipients++;
+      // Of a thousand recipients, only the first makes a phase.
+      const next =
+        phase.kind === "recipients" ? phase : ({ kind: "recipients", transaction: openTransaction } as const);
+      session.phases.change("recipient", next);
       return session.write(given ?? serverReplies.recipientOk);
     }
     case "content-begin":
@@ -44,7 +48,7 @@ export function acceptEvent(
       return session.write(given ?? serverReplies.loginOk);
     case "starttls":
       if (session.closeIfPlaintext()) return;
-      session.phase = { kind: "tls-handshake" };
+      session.phases.change("starttls", { kind: "tls-handshake" });
       return session.write(serverReplies.startTls);
     case "vrfy":
     case "expn":
@@ -61,11 +65,14 @@ export function refuseEvent(
   refusal: Reply,
 ): void {
   if (event.kind === "connect") {
-    session.phase = { kind: "refused", refusal: serverReplies.serviceRefused };
+    session.phases.change("refuse-service", { kind: "refused", refusal: serverReplies.serviceRefused });
   } else if (event.kind === "content-begin") {
-    session.phase = { kind: "greeted" };
+    session.phases.change("refuse-content", greeted);
     const chunk = session.awaitingChunk;
-    if (chunk !== undefined) return session.swallowChunk(chunk.size, refusal, { byDriver: true });
+    if (chunk !== undefined) {
+      session.unwantedChunk = { bytesLeft: chunk.size, refusal, byDriver: true };
+      return;
+    }
     session.dataRefused = true;
   } else if (event.kind === "recipient") {
     session.budget.countRefusedRecipient(refusal);
@@ -77,8 +84,7 @@ export function refuseEvent(
 }
 
 function beginContent(session: ServerSession, { via, body }: ContentBeginEvent): void {
-  const transaction = session.transaction;
-  if (transaction === undefined) return;
+  const transaction = session.openTransaction;
   const { messageBytesMax: bytesMax, bareLineEnds } = session.settings;
   const content = new ContentReceiver({ via, body, bytesMax, bareLineEnds });
   if (via === "DATA") {
@@ -87,15 +93,13 @@ function beginContent(session: ServerSession, { via, body }: ContentBeginEvent):
   } else if (session.awaitingChunk !== undefined) {
     content.beginChunk(session.awaitingChunk.size, session.awaitingChunk.last);
   }
-  transaction.content = content;
-  session.phase = { kind: "content", transaction, content };
+  session.phases.change("begin-content", { kind: "content", transaction, content });
 }
 
 /** Whatever was answered: the transaction and all its buffers are gone (RFC 5321 §4.1.1.4). */
 export function finishContent(session: ServerSession, replies: readonly Reply[]): void {
-  if (session.phase.kind !== "content") return;
-  const { recipients } = session.phase.transaction;
-  session.phase = { kind: "greeted" };
+  const { recipients } = session.openTransaction;
+  session.phases.change("end-content", greeted);
   if (replies.some(({ code }) => code < 400)) session.budget.reset();
   session.writeForEach(recipients, replies);
 }
