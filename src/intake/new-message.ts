@@ -99,6 +99,13 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
   return { message, event };
 }
 
+/** For each recipient that is on hold from the beginning: by whom, and why. */
+export function heldEvents({ id, recipients }: NewMessage, at: Instant): readonly HistoryEvent[] {
+  return recipients.flatMap(({ held, address }, recipient): readonly HistoryEvent[] =>
+    held === undefined ? [] : [{ kind: "recipient-held", at, message: id, recipient, address, ...held }],
+  );
+}
+
 function holdOf({ by, reason }: Extract<Change, { readonly kind: "hold" }>): NewRecipient["held"] & {} {
   return { by, reason };
 }

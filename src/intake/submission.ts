@@ -14,10 +14,12 @@ import { isOwnLoop } from "../message/own-loop.ts";
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
 import type { Ruling } from "../policy/policy-chain.ts";
 import type { Change, ContentFacts, DataFacts } from "../policy/stage.ts";
+import type { Log } from "../ports/log.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import { withCapturedMarked } from "../route/captured-recipients.ts";
 import type { QueueId } from "../spool/queue-id.ts";
 import type { ClaimedMessage, NewMessage } from "../spool/spool.ts";
+import { afterCommit } from "./after-commit.ts";
 import type { CommitHealth } from "./commit-health.ts";
 import { type ContentAdditions, type ContentChecks, contentChecks } from "./content-checks.ts";
 import { faultRefusal, type Refused, spoolRefusal } from "./content-refusals.ts";
@@ -25,7 +27,7 @@ import type { Envelope } from "./envelope.ts";
 import { headerEdit } from "./header-edit.ts";
 import { IncomingContent } from "./incoming-content.ts";
 import { checkOwnLoop } from "./own-loop.ts";
-import { newMessage } from "./new-message.ts";
+import { heldEvents, newMessage } from "./new-message.ts";
 import type { Letter, WithLetter } from "./letter.ts";
 import type { ClientOrigin, Origin } from "./origin.ts";
 import type { IntakeServices, IntakeSettings } from "./services.ts";
@@ -216,7 +218,8 @@ export class Submission {
       ({ message } = judged);
     }
     const outcome = await this.#commit(checking, read.header, { ...made, message });
-    if (outcome?.verdict === "accept" && additions.verdict !== undefined) checks?.noteVerdict(additions.verdict);
+    const { verdict } = additions;
+    if (outcome?.verdict === "accept" && verdict !== undefined) this.#note(() => checks?.noteVerdict(verdict));
     return outcome;
   }
 
@@ -274,7 +277,8 @@ export class Submission {
       if (content.pendingWrite !== undefined) await content.pendingWrite;
       const claim = await admission.claimTerms(message.recipients.map(({ domain }) => domain));
       if (!this.#machine.change("commit", { kind: "committing" })) return undefined;
-      events = [own?.event ?? { ...event, at: clock.now(), size: writer.size }];
+      const at = clock.now();
+      events = [own?.event ?? { ...event, at, size: writer.size }, ...heldEvents(message, at)];
       ({ claimed } = await writer.commit(message, {
         events,
         ...(claim === undefined ? undefined : { claim }),
@@ -286,7 +290,7 @@ export class Submission {
     }
     health.succeeded();
     this.#machine.change("durable", { kind: "accepted" });
-    if (this.#client !== undefined) logHistory(this.#client.log, message, events);
+    this.#note((log) => logHistory(log, message, events));
     const report = await this.#storeExpandedReport(message, header);
     const handOver = () => {
       queue.accepted(claimed);
@@ -303,18 +307,23 @@ export class Submission {
     const { services, envelope, store } = this.#parts;
     const { stranger, junk } = message;
     const unasked = stranger === "forged" || (stranger !== undefined && junk === true);
-    const client = this.#client;
-    if (client === undefined || envelope.expanded.length === 0 || unasked) return undefined;
+    if (this.#client === undefined || envelope.expanded.length === 0 || unasked) return undefined;
     try {
       const owed = await services.reporter.expandedReport({ message, header, recipients: envelope.expanded });
       if (owed === undefined) return undefined;
       const report = await store(owed.letter, { event: owed.event });
-      logHistory(client.log, message, [owed.event]);
+      this.#note((log) => logHistory(log, message, [owed.event]));
       return report;
     } catch (error) {
-      logTrouble(client.log, "storing the report of an expanded alias", error, message.id);
+      this.#note((log) => logTrouble(log, "storing the report of an expanded alias", error, message.id));
       return undefined;
     }
+  }
+
+  /** After the commit. */
+  #note(act: (log: Log) => void): void {
+    const client = this.#client;
+    if (client !== undefined) afterCommit(client.log, this.id, () => act(client.log));
   }
 
   /** Worth a line, since a signature over what was repaired does not survive. */

@@ -32,6 +32,9 @@ export function intakeContract(spoolName: string, open: Open): void {
     check("what is accepted bears our fields, has a history, and goes to the queue once", (bench) =>
       completeWhenAccepted(bench, origin),
     );
+    check("what is durable is accepted, though nothing can be noted of it", async (bench) => {
+      for (const logWorks of [true, false]) await acceptedInSilence(bench, origin, logWorks);
+    });
     check("what the spool refuses is deferred, and nothing of it is kept", async (bench) => {
       for (const wait of ["append", "terms", "commit"] as const) await refusedBySpool(bench, origin, wait);
     });
@@ -91,6 +94,24 @@ async function completeWhenAccepted(bench: IntakeBench, origin: OriginCase): Pro
   assert.equal(await submission.finish(), undefined);
   assert.ok(await spool.message(submission.id));
   assert.equal(bench.openWriters, 0);
+}
+
+async function acceptedInSilence(bench: IntakeBench, origin: OriginCase, logWorks: boolean): Promise<void> {
+  bench.notesFail = true;
+  const { log } = bench;
+  const event = log.event.bind(log);
+  log.event = (name, fields) => {
+    if (name === "message-accepted" || (name === "internal-error" && !logWorks)) throw new Error("no log");
+    event(name, fields);
+  };
+  const { submission, outcome } = await bench.bring(origin);
+  const accepted = await outcome;
+  assert.ok(accepted?.verdict === "accept");
+  assert.ok(await bench.harness.spool.message(submission.id));
+  const { origin: from } = origin.begin(bench);
+  // Of what we made ourselves nothing is noted here; strangers' mail is counted, too.
+  const faults = from.trust === "ourselves" ? 0 : from.trust === "stranger" ? 2 : 1;
+  assert.equal(log.of("internal-error").length, faults);
 }
 
 async function refusedBySpool(bench: IntakeBench, origin: OriginCase, wait: Wait): Promise<void> {

@@ -125,6 +125,8 @@ export class IntakeBench {
   readonly handed: (ClaimedMessage | undefined)[] = [];
   /** What was waited for so far, each once. */
   readonly waited: Wait[] = [];
+  /** Whatever is noted of a message after its commit throws. */
+  notesFail = false;
   /** Writers that were neither committed nor given up. */
   openWriters = 0;
   readonly #held = new Map<Wait, PromiseWithResolvers<void>>();
@@ -150,6 +152,7 @@ export class IntakeBench {
         admission: { claimTerms: async () => (await this.#pass("terms"), terms) },
         queue: { accepted: (claimed) => this.handed.push(claimed) },
         reporter: { expandedReport: () => Promise.resolve(undefined) },
+        evaluations: { note: () => this.#noted() },
         authentication: new SenderAuthentication({ resolver, clock, log: this.log }, senderSettings()),
       },
       { hostname, hopLimit: 100, headerBytesMax: 64 * 1024 },
@@ -193,6 +196,10 @@ export class IntakeBench {
   async recipients(spool: Spool = this.harness.spool): Promise<number> {
     const states = ["scheduled", "claimed", "held", "delivered", "relayed", "failed", "expired", "removed"] as const;
     return (await spool.find({ states }, { limit: 100 })).length;
+  }
+
+  #noted(): void {
+    if (this.notesFail) throw new Error("it cannot be noted");
   }
 
   async #pass(wait: Wait): Promise<void> {

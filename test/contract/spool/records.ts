@@ -1,7 +1,7 @@
 /** Small values that other parts keep in the spool, by namespace and key. */
 import { describe } from "node:test";
 import assert from "node:assert/strict";
-import { type Check } from "../spool-fixture.ts";
+import { type Check, draft, put } from "../spool-fixture.ts";
 
 export function recordContract(name: string, check: Check): void {
   describe(`${name}: records`, () => {
@@ -21,6 +21,18 @@ export function recordContract(name: string, check: Check): void {
       await spool.changeRecords([{ kind: "clear", namespace: "a" }]);
       assert.deepEqual(await spool.listRecords("a", { limit: 10 }), []);
       assert.equal(await spool.getRecord("b", "k"), 7);
+    });
+
+    check("a change may come with what the history tells of it", async ({ spool }) => {
+      const message = draft(["ann@a.test"]);
+      await put(spool, message);
+      const facts = { at: 1, message: message.id, reason: "nobody to tell", recipients: ["ann@a.test"] };
+      const event = { kind: "report-withheld", ...facts } as const;
+      await spool.changeRecords([{ kind: "put", namespace: "a", key: "k", value: 1 }], [event]);
+      assert.deepEqual((await spool.events(message.id)).at(-1), event);
+      assert.equal(await spool.getRecord("a", "k"), 1);
+      await spool.changeRecords([], [event]);
+      assert.equal((await spool.events(message.id)).length, 3);
     });
 
     check("records are listed in the order of their keys, in pages", async ({ spool }) => {
