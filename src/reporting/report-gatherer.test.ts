@@ -259,7 +259,7 @@ test("a report that cannot be stored stays owed, is tried again, and is made onc
   assert.equal((await world.reports()).length, 1);
 });
 
-test("where the sender is gone by then nothing is owed any more, and the log says so", async () => {
+test("where the sender is gone by then nothing is owed any more, and the log and the history say so", async () => {
   const world = new World();
   const conclude = await world.accept(2);
   await conclude(0, bouncedReply());
@@ -268,6 +268,11 @@ test("where the sender is gone by then nothing is owed any more, and the log say
   assert.equal(await world.owed(), 0);
   assert.deepEqual(await world.told(), []);
   assert.deepEqual(world.log.of("report-withheld")[0]?.["recipients"], ["u0@d0.test"]);
+  const told = (await world.spool.events("M00000000001")).filter((event) => event.kind === "report-withheld");
+  assert.deepEqual(
+    told.map(({ recipients }) => recipients),
+    [["u0@d0.test"]],
+  );
 });
 
 test("a closed gatherer tells nothing more and leaves what is owed on the disk", async () => {

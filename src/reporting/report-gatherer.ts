@@ -115,8 +115,9 @@ export class ReportGatherer {
 
   /** Writes down what recipients owe that were given up without an attempt. Resolves when it is durable. */
   async owe(input: ReportsInput): Promise<void> {
-    const { reports: _, records, onRecorded } = await this.reportsFor({ ...input, whole: false });
-    await this.#options.spool.changeRecords(records);
+    const { events, records, onRecorded } = await this.reportsFor({ ...input, whole: false });
+    await this.#options.spool.changeRecords(records, events);
+    logHistory(this.#options.log, input.message, events);
     onRecorded();
     this.claimEnded(input.message.id);
   }
@@ -265,7 +266,7 @@ export class ReportGatherer {
       return true;
     }
     const { letter, event } = await reporter.gathered(first, told);
-    if (letter === undefined) await spool.changeRecords(cleared);
+    if (letter === undefined) await spool.changeRecords(cleared, [event]);
     else await intake.store(letter, { event, records: cleared });
     logHistory(log, first.about, [event]);
     return true;

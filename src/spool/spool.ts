@@ -317,7 +317,8 @@ export interface Spool extends AsyncDisposable {
     namespace: string,
     page: { readonly limit: number; readonly after?: string },
   ): Promise<readonly StoredRecord[]>;
-  changeRecords(changes: readonly RecordChange[]): Promise<void>;
+  /** One transaction. `events`: what the history of a message tells of it. */
+  changeRecords(changes: readonly RecordChange[], events?: readonly HistoryEvent[]): Promise<void>;
 
   readonly captured: CapturedMail;
 

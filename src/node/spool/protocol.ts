@@ -198,7 +198,7 @@ export type WriteOperation =
   | { readonly kind: "next-due"; readonly excludeDomains: readonly string[] }
   | { readonly kind: "prune"; readonly before: Instant; readonly limit: number }
   | { readonly kind: "shrink" }
-  | { readonly kind: "records"; readonly changes: readonly RecordRow[] }
+  | { readonly kind: "records"; readonly changes: readonly RecordRow[]; readonly events: EventRows }
   | CapturedDeletion
   | CapturedTrim;
 

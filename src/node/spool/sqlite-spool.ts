@@ -330,8 +330,8 @@ export class SqliteSpool implements Spool {
     return rows.map(([key, json]) => ({ key, value: JSON.parse(json) as unknown }));
   }
 
-  async changeRecords(changes: readonly RecordChange[]): Promise<void> {
-    await this.#write({ kind: "records", changes: changes.map(recordRow) });
+  async changeRecords(changes: readonly RecordChange[], events: readonly HistoryEvent[] = []): Promise<void> {
+    await this.#write({ kind: "records", changes: changes.map(recordRow), events: eventRows(events) });
   }
 
   async close(): Promise<void> {

@@ -250,6 +250,7 @@ export class SpoolWriter {
         return this.#upkeep.shrink();
       case "records":
         this.#upkeep.changeRecords(operation.changes);
+        this.#messages.addEvents(operation.events);
         return undefined;
       case "delete-captured":
         return this.#capturedRemoval.delete(operation);

@@ -69,7 +69,11 @@ type Change =
       readonly by: string;
       readonly reason: string;
     }
-  | { readonly kind: "records"; readonly changes: readonly RecordChange[] }
+  | {
+      readonly kind: "records";
+      readonly changes: readonly RecordChange[];
+      readonly events?: readonly HistoryEvent[] | undefined;
+    }
   | { readonly kind: "captured-delete"; readonly choice: CapturedChoice }
   | { readonly kind: "captured-trim"; readonly keep: number; readonly before: Instant }
   | { readonly kind: "prune"; readonly before: Instant; readonly limit: number };
@@ -207,8 +211,8 @@ export class JournalSpool implements Spool {
     return await this.#change<number>({ kind: "verb", verb: "remove", filter, by, reason: "" });
   }
 
-  async changeRecords(changes: readonly RecordChange[]): Promise<void> {
-    await this.#change<undefined>({ kind: "records", changes });
+  async changeRecords(changes: readonly RecordChange[], events?: readonly HistoryEvent[]): Promise<void> {
+    await this.#change<undefined>({ kind: "records", changes, events });
   }
 
   async prune(before: Instant, limit: number): Promise<number> {
@@ -326,7 +330,7 @@ function apply(memory: MemorySpool, change: Change, contents: readonly Uint8Arra
         ? memory.hold(change.filter, change.by, change.reason)
         : memory[change.verb](change.filter, change.by);
     case "records":
-      return memory.changeRecords(change.changes);
+      return memory.changeRecords(change.changes, change.events);
     case "captured-delete":
       return memory.captured.delete(change.choice);
     case "captured-trim":

@@ -343,9 +343,10 @@ export class MemorySpool implements Spool {
       .map(([key, { json }]) => ({ key, value: JSON.parse(json) as unknown }));
   }
 
-  async changeRecords(changes: readonly RecordChange[]): Promise<void> {
+  async changeRecords(changes: readonly RecordChange[], events: readonly HistoryEvent[] = []): Promise<void> {
     this.#check();
     for (const change of changes) this.#store.changeRecord(change);
+    this.#store.addEvents(events);
   }
 
   async close(): Promise<void> {
