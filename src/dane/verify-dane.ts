@@ -7,6 +7,7 @@ import { createHash, createPublicKey, X509Certificate, type KeyObject } from "no
 import { Buffer } from "node:buffer";
 import type { Instant } from "../lib/instant.ts";
 import type { TlsaRecord } from "../ports/resolver.ts";
+import type { HandshakeDemand } from "../ports/tls-demand.ts";
 import { readDerCertificate, type DerCertificate } from "./der-certificate.ts";
 import { hasUnknownCritical, mayVouchFor, pathLengthMax } from "./issuer-limits.ts";
 import { formatTlsa, Matching, Selector, Usage, usableRecords, type UsableTlsa } from "./tlsa-record.ts";
@@ -64,6 +65,11 @@ export function verifyDane(
   const anchors = usable.filter(({ usage }) => usage === Usage.daneTa);
   if (anchors.length === 0) return failed("validation-failure", "its key is not the one in its TLSA records");
   return new AnchorSearch(sent, anchors, names, now).search();
+}
+
+/** Whether nobody is let in unverified: records of which none can be used ask for TLS alone (RFC 7672 §2.2). */
+export function demandsVerification(demand: HandshakeDemand): boolean {
+  return demand.kind === "pki" || (demand.kind === "dane" && usableRecords(demand.records).length > 0);
 }
 
 /** A certificate with all that TLSA records may be compared with. */

@@ -184,8 +184,14 @@ type PeerDiagnostic = Pick<Diagnostic, "remoteHost" | "remoteAddress" | "tls" | 
 function peerDiagnostic({ host, address, tls, tlsDemand }: PeerFacts): PeerDiagnostic {
   const peer = { remoteHost: host, remoteAddress: address, ...(tlsDemand !== undefined && { tlsDemand }) };
   if (tls === undefined) return peer;
-  const text = `${tls.protocol} ${tls.cipher} ${tls.verified ? "verified" : "unverified"}`;
+  const text = `${tls.protocol} ${tls.cipher} ${verifiedWords(tls)}`;
   return { ...peer, tls: text };
+}
+
+function verifiedWords({ verified, verifiedBy }: TlsFacts): string {
+  if (!verified) return "unverified";
+  if (verifiedBy === undefined || verifiedBy === "pki") return "verified";
+  return verifiedBy === "dane-ee" ? "verified by DANE-EE" : "verified by DANE-TA";
 }
 
 function permanentStatus(reply: ReceivedReply): EnhancedStatus<5> {

@@ -15,9 +15,11 @@ export interface TlsFacts {
   readonly cipher: string; // IANA name: "TLS_AES_256_GCM_SHA384"
   readonly resumed: boolean;
   readonly serverName?: string;
-  /** Client side: whether the certificate chain and name were valid, whatever the policy did with that. */
+  /** Client side: whether the server is the one that was meant, whatever the demand did with that. */
   readonly verified: boolean;
-  /** Why `verified` is false, in the TLS library's words. */
+  /** How it was verified: by an authority and a name, or by the host's TLSA records (RFC 7672 §3.1). */
+  readonly verifiedBy?: "pki" | "dane-ta" | "dane-ee";
+  /** Why `verified` is false, in the TLS library's words, or in ours where TLSA records were demanded. */
   readonly verifyError?: string;
   readonly peerCertificate?: PeerCertificate;
 }
@@ -45,7 +47,7 @@ export interface TlsClientOptions {
   readonly serverName: string;
   /**
    * A handshake that does not give it fails. `opportunistic` and `required` take any certificate, and the facts tell
-   * whether it was valid.
+   * whether it was valid; so does `dane` where none of the records can be used (RFC 7672 §2.2).
    */
   readonly demand: HandshakeDemand;
   /** Extra trusted roots, PEM. */

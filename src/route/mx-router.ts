@@ -137,7 +137,8 @@ export class MxRouter implements Router {
       ownNames: new Set(own.names.map((name) => asciiLowerCase(name))),
     });
     if (result.kind !== "hosts") return notKept(result);
-    const mx = { domain, ...result.mx };
+    const { mx: answer } = result;
+    const mx = { secure: answer.secure, nextHop: domain, canonicalNextHop: answer.canonicalDomain };
     const preferences = await Promise.all(
       result.preferences.map((hosts) => Promise.all(hosts.map((host) => this.#judged(host, asked, { port, mx })))),
     );
@@ -227,7 +228,7 @@ export class MxRouter implements Router {
 
   async #judged(host: MailHost, asked: TlsAsked, facts: Pick<HostFacts, "port" | "mx">): Promise<JudgedHost> {
     const { name, canonicalName, secure } = host;
-    const tls = await this.#tlsPolicy.decide({ name, canonicalName, secure, ...facts }, asked);
+    const tls = await this.#tlsPolicy.decide({ name, addresses: { canonicalName, secure }, ...facts }, asked);
     return { ...bounded(host), secure: secure && (facts.mx?.secure ?? true), tls };
   }
 

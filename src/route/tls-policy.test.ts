@@ -1,6 +1,7 @@
 /** Which TLS a host has to give: the table of the settings, what others publish, and how the router carries both to each host. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { decideDane } from "../dane/host-decision.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { hopHost } from "../testing/hop-hosts.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
@@ -70,7 +71,7 @@ test("for people: what is demanded and by which setting or rule; nothing where n
   assert.equal(decisionText(dane), "dane (dane)");
 });
 
-const facts: HostFacts = { name: "mx", canonicalName: "mx", port: 25, secure: true };
+const facts: HostFacts = { name: "mx", port: 25, addresses: { canonicalName: "mx", secure: true } };
 
 test("published policies are asked one after the other until one decides, and only where no setting does", async () => {
   const order: string[] = [];
@@ -132,17 +133,15 @@ test("the AD bit reaches the host and its policy, from MX, addresses and CNAME, 
     assert.deepEqual(seen, [
       {
         name: "mx.example.org",
-        canonicalName: "real.example.net",
         port: 25,
-        secure,
-        mx: { domain: "example.org", canonicalDomain: "example.org", secure },
+        addresses: { canonicalName: "real.example.net", secure },
+        mx: { secure, nextHop: "example.org", canonicalNextHop: "example.org" },
       },
       {
         name: "bare.example.org",
-        canonicalName: "bare.example.org",
         port: 25,
-        secure,
-        mx: { domain: "bare.example.org", canonicalDomain: "bare.example.org", secure },
+        addresses: { canonicalName: "bare.example.org", secure },
+        mx: { secure, nextHop: "bare.example.org", canonicalNextHop: "bare.example.org" },
       },
     ]);
     const [literal] = (await route("[192.0.2.9]")).hosts;
@@ -180,7 +179,7 @@ test("a relay host is judged by its addresses alone; one given as an address is 
 
 test("hosts of one domain may have demands of their own, and domains with other demands are another site", async () => {
   const { dns, route } = world([
-    async ({ name, mx }) => (name === "mx2.test" && mx?.domain === "b.test" ? dane : undefined),
+    async ({ name, mx }) => (name === "mx2.test" && mx?.nextHop === "b.test" ? dane : undefined),
   ]);
   for (const domain of ["a.test", "b.test"]) dns.addMx(domain, "10 mx1.test", "20 mx2.test");
   for (const [index, host] of ["mx1.test", "mx2.test"].entries()) dns.add(host, "A", `192.0.2.${index + 1}`);
@@ -191,6 +190,27 @@ test("hosts of one domain may have demands of their own, and domains with other 
   );
   assert.equal(a.site, "mx mx1.test>mx2.test:25");
   assert.match(b.site, /^mx mx1\.test>mx2\.test:25 tls [0-9a-f]{8}$/);
+});
+
+test("what is known of a host is what DANE needs to know: its decision becomes the demand", async () => {
+  const { dns, route } = world(
+    [
+      async (host) => {
+        const decision = await decideDane(dns, host);
+        if (decision.kind !== "dane") return undefined;
+        const { records, names } = decision;
+        return { demand: { kind: "dane", records, names }, reason: { rule: "dane" } };
+      },
+    ],
+    { secure: true },
+  );
+  const record = { usage: 2, selector: 1, matching: 1, data: new Uint8Array(32) };
+  dns.addMx("example.org", "10 mx1.example.org", "20 mx2.example.org").add("mx1.example.org", "A", "192.0.2.1");
+  dns.add("mx2.example.org", "A", "192.0.2.2").add("_25._tcp.mx2.example.org", "TLSA", record);
+  assert.deepEqual(
+    (await route("example.org")).hosts.map(({ tls }) => tls.demand),
+    [{ kind: "opportunistic" }, { kind: "dane", records: [record], names: ["mx2.example.org", "example.org"] }],
+  );
 });
 
 test("a policy that fails leaves the mail waiting: it is no reason to go on without it", async () => {

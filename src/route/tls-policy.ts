@@ -27,19 +27,20 @@ export interface TlsAsked {
 export interface HostFacts {
   /** As the MX record or the route has it; without DNS, the text of the address. */
   readonly name: string;
-  /** Where the CNAMEs of the name end. */
-  readonly canonicalName: string;
   readonly port: number;
-  /** Whether the answers with its addresses were validated. */
-  readonly secure: boolean;
+  readonly addresses: {
+    /** Where the CNAMEs of the name end. */
+    readonly canonicalName: string;
+    /** Whether the answers with its addresses were validated. */
+    readonly secure: boolean;
+  };
   /** How the host was found; absent: a route names it. */
   readonly mx?: {
-    /** Whose mail it takes: A-labels, or an address literal. */
-    readonly domain: string;
-    /** Where the CNAMEs of the domain end. */
-    readonly canonicalDomain: string;
     /** Whether the MX answer, or the answer that there is none, was validated. */
     readonly secure: boolean;
+    /** The domain whose mail it takes, in A-labels, or an address literal; and that domain at the end of its CNAMEs. */
+    readonly nextHop: string;
+    readonly canonicalNextHop: string;
   };
 }
 

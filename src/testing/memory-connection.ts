@@ -5,6 +5,7 @@
  * end and is reset when it writes. Owned by `memory-network.ts`.
  */
 import { createHash } from "node:crypto";
+import { demandsVerification } from "../dane/verify-dane.ts";
 import {
   NetworkError,
   type Connection,
@@ -280,7 +281,7 @@ export class MemoryConnection implements Connection {
       verified: true,
       ...outcome.facts,
     };
-    if ((client.demand.kind === "pki" || client.demand.kind === "dane") && !facts.verified) {
+    if (demandsVerification(client.demand) && !facts.verified) {
       return this.#failHandshake(facts.verifyError ?? "the certificate is not trusted");
     }
     this.#establish(near, facts);

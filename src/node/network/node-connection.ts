@@ -16,7 +16,8 @@ import {
 } from "../../ports/network.ts";
 import { noteRead } from "../process/read-garbage.ts";
 import { channelBindingOf } from "../tls/channel-bindings.ts";
-import { clientFacts, serverFacts, type TlsContexts, wrongName } from "../tls/tls-contexts.ts";
+import type { TlsContexts } from "../tls/tls-contexts.ts";
+import { clientFacts, serverFacts, unmetDemand, verdictOf, wrongName } from "../tls/tls-facts.ts";
 
 type ServerTls = { readonly side: "server" } & TlsServerOptions;
 type ClientTls = { readonly side: "client" } & TlsClientOptions & { readonly signal?: AbortSignal };
@@ -200,8 +201,8 @@ export class NodeConnection implements Connection {
     const resumable = contexts.session(options);
     let facts: TlsFacts | undefined;
     let early: Buffer | undefined;
-    const keep = (session: Buffer, { verified, verifyError }: TlsFacts) =>
-      contexts.keepSession(options, { session, verified, ...(verifyError === undefined ? {} : { verifyError }) });
+    const keep = (session: Buffer, found: TlsFacts) =>
+      contexts.keepSession(options, { session, verdict: verdictOf(found) });
     // TLS 1.2 gives the session with the handshake, TLS 1.3 any number of them at any time after it.
     socket.on("session", (session) => {
       if (facts === undefined) early = session;
@@ -209,11 +210,9 @@ export class NodeConnection implements Connection {
     });
     try {
       await established(socket, options);
-      const found = clientFacts(socket, options, resumable);
-      if (options.demand.kind === "dane") throw new Error("TLSA records cannot be verified");
-      if (options.demand.kind === "pki" && !found.verified) {
-        throw new Error(found.verifyError ?? "the certificate is not trusted");
-      }
+      const found = clientFacts(socket, options, resumable?.verdict);
+      const unmet = unmetDemand(found, options.demand);
+      if (unmet !== undefined) throw new Error(unmet);
       facts = found;
       if (early !== undefined) keep(early, found);
       return found;

@@ -1,20 +1,14 @@
 /**
- * What TLS needs beside the socket: contexts, made once and kept, since making one costs a millisecond and more; the
- * sessions of clients, for resumption; and the facts told of an established layer.
+ * What TLS needs beside the socket: contexts, made once and kept, since making one costs a millisecond and more; and the
+ * sessions of clients, for resumption, each with what its full handshake found.
  */
 import { constants, randomBytes } from "node:crypto";
-import {
-  checkServerIdentity,
-  createSecureContext,
-  getCACertificates,
-  type PeerCertificate as CertificateFacts,
-  type SecureContext,
-  type TLSSocket,
-} from "node:tls";
+import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 
 import { keepNewest } from "../../lib/newest.ts";
-import type { PeerCertificate, TlsClientOptions, TlsFacts, TlsServerContext } from "../../ports/network.ts";
+import type { TlsClientOptions, TlsServerContext } from "../../ports/network.ts";
 import { demandKey } from "../../ports/tls-demand.ts";
+import type { PeerVerdict } from "./tls-facts.ts";
 
 /** RFC 8996: nothing below TLS 1.2, in either direction. */
 const minVersion = "TLSv1.2";
@@ -27,9 +21,8 @@ const sessionsMax = 10_000;
 
 export interface KeptSession {
   readonly session: Buffer;
-  /** What the full handshake found: a resumed one does not look at the name again. */
-  readonly verified: boolean;
-  readonly verifyError?: string;
+  /** What the full handshake found: a resumed one shows no certificate. */
+  readonly verdict: PeerVerdict;
 }
 
 /** Each listener has its own, and so has the network for what it connects to. */
@@ -104,62 +97,4 @@ function sessionKey(options: TlsClientOptions): string | undefined {
     demandKey(options.demand),
     ...(options.certificateAuthorities ?? []),
   ].join("\n");
-}
-
-/** Undefined where the certificate is for one of the names that the demand takes. */
-export function wrongName(certificate: CertificateFacts, { serverName, demand }: TlsClientOptions): Error | undefined {
-  const names = demand.kind === "pki" ? demand.names : [serverName];
-  const wrong = names.map((name) => checkServerIdentity(name, certificate));
-  return wrong.includes(undefined) ? undefined : (wrong[0] ?? new Error("no name is demanded"));
-}
-
-export function serverFacts(socket: TLSSocket): TlsFacts {
-  const serverName = (socket as TLSSocket & { readonly servername?: string | false }).servername;
-  return { ...commonFacts(socket), ...(serverName ? { serverName } : {}), verified: false };
-}
-
-export function clientFacts(socket: TLSSocket, options: TlsClientOptions, kept: KeptSession | undefined): TlsFacts {
-  const common = commonFacts(socket);
-  const before = common.resumed ? kept : undefined;
-  const verifyError = before?.verifyError ?? (socket.authorized ? undefined : errorText(socket.authorizationError));
-  const verified = socket.authorized && (before?.verified ?? true);
-  const peerCertificate = describeCertificate(socket);
-  return {
-    ...common,
-    serverName: options.serverName,
-    verified,
-    ...(verified || verifyError === undefined ? {} : { verifyError }),
-    ...(peerCertificate === undefined ? {} : { peerCertificate }),
-  };
-}
-
-function commonFacts(socket: TLSSocket): { protocol: string; cipher: string; resumed: boolean } {
-  const cipher = socket.getCipher();
-  return {
-    protocol: socket.getProtocol() ?? "unknown",
-    cipher: cipher.standardName ?? cipher.name,
-    resumed: socket.isSessionReused(),
-  };
-}
-
-/** @types/node says Error; at run time it is the code, or the message of a failed name check. */
-function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function describeCertificate(socket: TLSSocket): PeerCertificate | undefined {
-  const certificate = socket.getPeerCertificate(false);
-  if (certificate.subject === undefined) return undefined;
-  return {
-    subject: distinguishedName(certificate.subject),
-    issuer: distinguishedName(certificate.issuer),
-    validTo: new Date(certificate.valid_to).toISOString(),
-    fingerprint256: certificate.fingerprint256,
-  };
-}
-
-function distinguishedName(parts: object): string {
-  return Object.entries(parts)
-    .map(([type, value]) => `${type}=${String(value)}`)
-    .join(", ");
 }
