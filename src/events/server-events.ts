@@ -112,6 +112,15 @@ export const serverEvents = {
     "The server attempts all mail that is now due. For an hour after a step forward, no mail expires and no sender gets a delay warning because of it.",
     { by_seconds: number("Seconds by which the clock jumped; negative: back.") },
   ),
+  "clock-behind-spool": declare(
+    "warn",
+    "The system's clock is far behind the newest time in the spool, so it was set back while no server ran, or it was wrong before.",
+    "The server attempts all scheduled mail now, once, since it would otherwise wait for the clock. Check the system's clock and its time synchronization. If the clock is right, the dates of messages that were received by the wrong clock are in the future, and these messages expire later.",
+    {
+      behind_seconds: number("Seconds by which the clock is behind."),
+      newest: time("When the newest message was last changed, by the clock of that time."),
+    },
+  ),
   "control-command": declare(
     "info",
     "An operator changed something, `over` the control socket or HTTP: `command` is the request of the API, the other fields are what was changed and how much.",

@@ -50,3 +50,50 @@ test("what falls due while the machine sleeps is tried within a minute of its wa
   await fixture.advance(minute + 1_000);
   assert.deepEqual(await fixture.states(id), ["relayed"]);
 });
+
+/** The server stops with mail that waits, the clock is set, and another one starts. */
+async function restartAfterStep(stepMs: number) {
+  const before = new QueueFixture({ settings: { retry: ["4h"] } });
+  before.agent.answer = () => deferredReply();
+  before.queue.start();
+  const { id } = await before.accept({ to: ["ann@there.test"] });
+  await before.settle();
+  await before.queue.stop({ deadlineMs: 1_000 });
+  before.clock.jump(stepMs);
+  return { id, after: new QueueFixture({ settings: { retry: ["4h"] }, before }) };
+}
+
+test("a clock that was set back while the server was stopped is told, and nothing waits for it", async () => {
+  const { id, after } = await restartAfterStep(-5 * hour);
+  after.queue.start();
+  await after.advance(30_000);
+  assert.deepEqual(after.log.of("clock-behind-spool"), [], "a minute is left for somebody to set it right");
+  await after.advance(minute);
+  assert.deepEqual(await after.states(id), ["relayed"]);
+  const [told, more] = after.log.of("clock-behind-spool");
+  assert.equal(more, undefined, "once");
+  assert.equal(Math.round(Number(told?.["behind_seconds"]) / 60), 299);
+  assert.match(String(told?.["newest"]), /^2026-01-01T00:00:00/);
+});
+
+test("a clock that is right, a little behind, or ahead after a stop makes nothing due", async () => {
+  for (const stepMs of [0, -5 * minute, 2 * hour]) {
+    const { id, after } = await restartAfterStep(stepMs);
+    after.queue.start();
+    await after.advance(3 * minute);
+    assert.deepEqual(await after.states(id), ["scheduled"], `${stepMs}`);
+    assert.deepEqual(after.log.of("clock-behind-spool"), []);
+  }
+});
+
+test("a spool that cannot be read just then is asked again a minute later", async () => {
+  const { id, after } = await restartAfterStep(-5 * hour);
+  const find = after.spool.find.bind(after.spool);
+  let asked = 0;
+  after.spool.find = (...given) => (asked++ === 0 ? Promise.reject(new Error("not now")) : find(...given));
+  after.queue.start();
+  await after.advance(minute + 1_000);
+  assert.equal(asked, 1);
+  await after.advance(minute);
+  assert.deepEqual(await after.states(id), ["relayed"]);
+});

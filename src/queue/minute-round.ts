@@ -3,7 +3,9 @@
  * trusted for longer than that.
  *
  * After a step back what waits would do so for longer by as much, and nobody knows of a due time on disk by which clock it
- * was written: so all of it is due at once, and tried early for once.
+ * was written: so all of it is due at once, and tried early for once. The same goes for a step back while the server was
+ * stopped, as far as the newest message tells. The first look is a minute after the start: a machine without a clock of its
+ * own has been told the time by then.
  *
  * Who waits for a slow site when its time is over goes before all others there, from disk, too, where its domain is left
  * out of the pages. Who has no turn within an hour even so is given up without it: the sender should know by then.
@@ -12,6 +14,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { Rounds } from "../reporting/rounds.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
+import { finalStates, openStates } from "../spool/recipient-state.ts";
 import { type Spool, SpoolError } from "../spool/spool.ts";
 import type { Claimer } from "./claimer.ts";
 import type { Concluder } from "./concluder.ts";
@@ -27,7 +30,7 @@ const lastTurnWithinMs = 3_600_000;
 const farBackMs = 300_000;
 
 export interface MinuteRoundOptions {
-  readonly spool: Pick<Spool, "stats" | "retry">;
+  readonly spool: Pick<Spool, "stats" | "retry" | "find" | "events">;
   readonly clock: Clock;
   readonly log: Log;
   readonly ready: ReadyQueue;
@@ -42,6 +45,8 @@ export class MinuteRound {
   /** On the monotonic clock. */
   #startedMs = 0;
   #wasSetBack = false;
+  /** Whether the clock was compared with what an earlier process stored. */
+  #isCompared = false;
 
   constructor(options: MinuteRoundOptions) {
     this.#options = options;
@@ -72,6 +77,7 @@ export class MinuteRound {
     }
     if (!state.mayBegin) return;
     try {
+      if (!this.#isCompared) await this.#compareWithSpool();
       this.#seeToLastAttempts();
       await this.#makeDue();
       await this.#lookForAged();
@@ -79,6 +85,21 @@ export class MinuteRound {
       if (error instanceof SpoolError && error.code === "closed") return;
       logTrouble(log, "looking for what has no time left", error);
     }
+  }
+
+  async #compareWithSpool(): Promise<void> {
+    const { spool, clock, log } = this.#options;
+    const [newest] = await spool.find({ states: [...openStates, ...finalStates] }, { limit: 1 });
+    const history = newest === undefined ? [] : await spool.events(newest.message.id);
+    this.#isCompared = true;
+    const stored = history.at(-1)?.at ?? newest?.message.receivedAt ?? -Infinity;
+    const behindMs = stored - clock.now();
+    if (behindMs < farBackMs) return;
+    log.event("clock-behind-spool", {
+      behind_seconds: Math.round(behindMs / 1_000),
+      newest: new Date(stored).toISOString(),
+    });
+    this.#wasSetBack = true;
   }
 
   /** What was scheduled by the clock of before. */
