@@ -16,7 +16,7 @@ import type { Claim } from "./leases.ts";
 const perMailboxMax = 2;
 
 /** What decides on the lane of a transaction. */
-interface Transaction {
+interface LaneJob {
   readonly claim: Claim;
   readonly recipients: readonly StoredRecipient[];
   readonly hop: NextHop;
@@ -34,7 +34,7 @@ interface Lane<Job> {
   inRound: boolean;
 }
 
-export class Lanes<Job extends Transaction> {
+export class Lanes<Job extends LaneJob> {
   readonly #lanes = new Map<string, Lane<Job>>();
   /** Lanes that may begin something, in turn. */
   readonly #round: Lane<Job>[] = [];
@@ -147,7 +147,7 @@ function anyJob(): boolean {
   return true;
 }
 
-function laneOf({ claim, recipients, hop }: Transaction): Pick<Lane<Transaction>, "key" | "runningMax"> {
+function laneOf({ claim, recipients, hop }: LaneJob): Pick<Lane<LaneJob>, "key" | "runningMax"> {
   const [only] = recipients;
   const isMailbox = hop.kind === "maildir" || (hop.kind === "lmtp" && recipients.length === 1);
   if (isMailbox && only !== undefined) return { key: `to ${mailboxOf(only.address)}`, runningMax: perMailboxMax };
