@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { execFile } from "node:child_process";
 import { mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
-import net from "node:net";
+import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -390,6 +390,37 @@ test("TLS-002: octets that came with STARTTLS are never interpreted: the server 
   secure.destroy();
   await server.until(({ events }) => events.includes("end") || events.some((event) => event.startsWith("closed")));
   server.connection.destroy();
+});
+
+test("TLS-009: octets that came with the 220 are never interpreted: the client discards what it read", async (t) => {
+  const server = net.createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const accepted = once(server, "connection");
+  const client = new Hearing(await new NodeNetwork().connect({ ...loopback, port }, {}));
+  const [raw] = (await accepted) as [net.Socket];
+  t.after(() => {
+    client.connection.destroy();
+    raw.destroy();
+    server.close();
+  });
+  raw.write("220 go\r\n");
+  await client.untilText("220 go");
+  client.connection.pause();
+  // Let the injected octets reach the paused socket's buffer, then shake hands.
+  await new Promise((resolve) => raw.write("250-mx.test\r\n250 AUTH PLAIN\r\n", resolve));
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  const secure = new tls.TLSSocket(raw, { isServer: true, key: pair.keyPem, cert: pair.certificatePem });
+  const facts = await client.connection.startTls({
+    side: "client",
+    serverName: "mx.example.org",
+    demand: { kind: "opportunistic" },
+  });
+  assert.equal(facts.protocol, "TLSv1.3");
+  secure.write("250 under TLS\r\n");
+  await client.untilText("under TLS");
+  assert.equal(client.text, "220 go\r\n250 under TLS\r\n");
 });
 
 test("a failed handshake rejects with ETLS and closes: garbage, a peer that leaves, an abort", async () => {

@@ -1,6 +1,9 @@
 /** Every state of the client against a server that speaks out of turn: nothing counts that answers nothing of ours. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
+import fc from "fast-check";
+import type { ClientChannel } from "../../sasl/client-mechanism.ts";
 import { ClientProtocol } from "./protocol.ts";
 import type { ClientEvent } from "./event.ts";
 import { standardTimeouts } from "./timeouts.ts";
@@ -243,4 +246,95 @@ test("no octet of the content leaves when the reply to it is here already", () =
     const { output } = play([greeting, plain, "250 ok\r\n", "250 ok\r\n", "354 go\r\n550 no\r\n"], { content });
     assert.equal(output, "EHLO our.test\r\nMAIL FROM:<>\r\nRCPT TO:<u0@d.test>\r\nDATA\r\n");
   }
+});
+
+/** A session that has read this answer to EHLO. */
+function introduced(ehlo: string): ClientProtocol {
+  const core = new ClientProtocol({ dialect: "smtp", heloName: "our.test", timeouts: standardTimeouts });
+  core.greet(0);
+  hear(core, greeting);
+  core.hello(0);
+  hear(core, ehlo);
+  core.takeOutput();
+  return core;
+}
+
+/** The kinds of events that octets of the server lead to. */
+function hear(core: ClientProtocol, octets: string | Uint8Array): string[] {
+  core.receive(Buffer.from(octets), 0);
+  return events(core);
+}
+
+function events(core: ClientProtocol): string[] {
+  const kinds: string[] = [];
+  for (let event = core.nextEvent(); event !== undefined; event = core.nextEvent()) kinds.push(event.kind);
+  return kinds;
+}
+
+test("TLS-009: whatever comes in clear behind the 220 to STARTTLS ends the session, and nothing more is said", () => {
+  const injected = fc.oneof(
+    fc.constantFrom(
+      "250-mx.test\r\n250 AUTH PLAIN\r\n",
+      "250 ok\r\n",
+      "220 go\r\n",
+      "235 ok\r\n",
+      "421 bye\r\n",
+      "2",
+      "\n",
+    ),
+    fc.uint8Array({ minLength: 1, maxLength: 100 }),
+  );
+  const windows = {
+    "in the segment of the 220": (core: ClientProtocol, octets: string | Uint8Array) =>
+      hear(core, Buffer.concat([Buffer.from("220 go\r\n"), Buffer.from(octets)])),
+    "in the next one": (core: ClientProtocol, octets: string | Uint8Array) => {
+      assert.deepEqual(hear(core, "220 go\r\n"), ["start-tls"]);
+      return hear(core, octets);
+    },
+    "and is found when TLS is there": (core: ClientProtocol, octets: string | Uint8Array) => {
+      assert.deepEqual(hear(core, "220 go\r\n"), ["start-tls"]);
+      core.receive(Buffer.from(octets), 0);
+      core.tlsEstablished(0);
+      core.hello(0);
+      return events(core);
+    },
+  };
+  for (const [name, play] of Object.entries(windows)) {
+    fc.assert(
+      fc.property(injected, (octets) => {
+        const core = introduced("250-mx.test\r\n250 STARTTLS\r\n");
+        core.startTls(0);
+        core.takeOutput();
+        assert.deepEqual(play(core, octets), ["failed"], name);
+        assert.deepEqual([core.closed, core.takeOutput(), core.capabilities.auth], [true, undefined, []], name);
+      }),
+    );
+  }
+});
+
+test("AUTH-026: a server that does not know the password never gets a login by SCRAM, whatever it says", () => {
+  const nonce = "abcdefghijklmnopqrstuvwx";
+  const channel: ClientChannel = {
+    nonce: () => nonce,
+    derive: (password, { salt }) => createHash("sha256").update(password).update(salt).digest(),
+  };
+  const challenge = (text: string) => `334 ${Buffer.from(text).toString("base64")}\r\n`;
+  const turns = fc.oneof(
+    fc.constantFrom(challenge(`r=${nonce}more,s=c2FsdA==,i=4096`), challenge(`r=${nonce}more,s=c2FsdA==,i=1`)),
+    fc
+      .uint8Array({ minLength: 32, maxLength: 32 })
+      .map((guess) => challenge(`v=${Buffer.from(guess).toString("base64")}`)),
+    fc.string({ maxLength: 40 }).map(challenge),
+    fc.constantFrom("235 ok\r\n", "250 ok\r\n", "334 \r\n", challenge("e=other-error")),
+  );
+  fc.assert(
+    fc.property(fc.array(turns, { maxLength: 6 }), (replies) => {
+      const core = introduced("250-mx.test\r\n250 AUTH SCRAM-SHA-256\r\n");
+      core.authenticate({ username: "u", password: "p" }, 0, { channel });
+      const outcome = replies.flatMap((reply) => (core.closed ? [] : hear(core, reply)));
+      assert.ok(!outcome.includes("authenticated"), outcome.join());
+      assert.ok(String(core.takeOutput()).split("\r\n").length <= 5, "a bounded number of responses");
+    }),
+    { numRuns: 300 },
+  );
 });
