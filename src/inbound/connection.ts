@@ -10,6 +10,7 @@ import type { Instant } from "../lib/instant.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Connection as Stream, ConnectionHandler } from "../ports/network.ts";
 import { type Refusal, refuse } from "../policy/decision.ts";
+import { logTrouble } from "../spool/spool-trouble.ts";
 import { ServerProtocol } from "../smtp/server/protocol.ts";
 import { serverReplies } from "../smtp/server/replies.ts";
 import type { CloseCause, ServerEvent } from "../smtp/server/event.ts";
@@ -158,8 +159,23 @@ export class Connection implements ConnectionHandler {
     this.#options.closed(this);
   }
 
-  /** Takes events until there are none, one awaits its verdict, or the client does not read. */
-  #run(): void {
+  /** Goes on after a verdict that was awaited, or with what came in. A fault of ours ends this session alone. */
+  #run(awaited?: Verdict): void {
+    try {
+      if (awaited !== undefined) this.#carryOut(awaited);
+      this.#takeEvents();
+    } catch (error) {
+      logTrouble(this.#session.log, "conducting a session", error);
+      return this.#stream.destroy();
+    }
+    this.#flush();
+    this.#steerInput();
+    this.#armTimer();
+    if (!this.#session.memory.holdInput(this.#protocol.bufferedBytes)) this.#shed();
+  }
+
+  /** Until there are none, one awaits its verdict, or the client does not read. */
+  #takeEvents(): void {
     while (this.#awaitingSince === undefined && !this.#outputBlocked && this.#over === undefined) {
       if (this.#stopping === "asked" && !this.#session.receivesContent) {
         this.#stopping = "told";
@@ -173,10 +189,6 @@ export class Connection implements ConnectionHandler {
       }
       this.#handle(event);
     }
-    this.#flush();
-    this.#steerInput();
-    this.#armTimer();
-    if (!this.#session.memory.holdInput(this.#protocol.bufferedBytes)) this.#shed();
   }
 
   #handle(event: ServerEvent): void {
@@ -200,13 +212,9 @@ export class Connection implements ConnectionHandler {
 
   #resume(verdict: Verdict): void {
     this.#awaitingSince = undefined;
-    if (this.#over === undefined) {
-      this.#carryOut(verdict);
-      this.#run();
-    } else if (verdict.kind === "answer") {
-      // The client is gone, the message is not: it was accepted, and goes its way.
-      verdict.afterwards?.();
-    }
+    if (this.#over === undefined) this.#run(verdict);
+    // The client is gone, the message is not: it was accepted, and goes its way.
+    else if (verdict.kind === "answer") verdict.afterwards?.();
   }
 
   #carryOut(verdict: Verdict): void {

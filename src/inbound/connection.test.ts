@@ -1,0 +1,55 @@
+/** Faults of the server while it conducts a session: they cost this session, and no other. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Admission } from "../policy/admission.ts";
+import { ReceivingServer } from "../testing/receiving-server.ts";
+
+/** Throws once, when the first client has introduced itself. */
+function failingOnce(admission: Admission): Admission {
+  let failed = false;
+  return {
+    serve: (holder) => admission.serve(holder),
+    enter: (newcomer) => admission.enter(newcomer),
+    note: (connection, progress) => {
+      if (progress === "spoke" && !failed) {
+        failed = true;
+        throw new Error("planted");
+      }
+      admission.note(connection, progress);
+    },
+    roomFor: (octets) => admission.roomFor(octets),
+    countMessage: (client) => admission.countMessage(client),
+    claimTerms: (domains) => admission.claimTerms(domains),
+  };
+}
+
+function faults(server: ReceivingServer): readonly unknown[] {
+  return server.log.of("internal-error").map(({ where, error }) => [where, String(error)]);
+}
+
+test("a fault while a command is worked off ends this session alone", async () => {
+  await using server = await ReceivingServer.open({ admission: failingOnce });
+  const other = await server.dial("mx");
+  const client = await server.dial("mx");
+  assert.match(await client.reply(), /^220 /);
+  client.send("EHLO client.test\r\n");
+  assert.equal(await client.ended(), true);
+  assert.deepEqual(faults(server), [["conducting a session", "Error: planted"]]);
+  assert.equal(server.log.of("session-closed")[0]?.["cause"], "lost");
+  assert.match(await other.reply(), /^220 /);
+  await other.expect("EHLO other.test", "250");
+});
+
+test("a fault after a verdict that was awaited ends this session alone, and the message that was accepted stays", async () => {
+  await using server = await ReceivingServer.open();
+  server.accepted.push = () => {
+    throw new Error("planted");
+  };
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  assert.match(await client.content("Subject: x\r\n\r\nhello"), /^250 /);
+  assert.equal(await client.ended(), true);
+  assert.deepEqual(faults(server), [["conducting a session", "Error: planted"]]);
+  await server.onlyMessage();
+  await server.client("mx");
+});
