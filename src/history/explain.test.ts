@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import { bouncedReply, deferredReply, QueueFixture, relayed } from "../testing/queue-fixture.ts";
 import { explain } from "./explain.ts";
 import { formatExplanation } from "./format-explanation.ts";
@@ -113,6 +114,31 @@ test("an attempt is told with route, host, TLS and the words of the reply", asyn
     entry?.text ?? "",
     /^Attempt 1 \(mx there\.test\) was deferred: mx\.there\.test \[192\.0\.2\.1\] answered to DATA under TLSv1\.3 TLS_AES_256_GCM_SHA384 verified with "451 4\.3\.0 busy"\. The next attempt is due at /,
   );
+});
+
+test("an attempt tells which TLS was demanded and by which setting, and names it where it was not given", async () => {
+  const fixture = new QueueFixture();
+  const diagnostic = {
+    ...{ remoteHost: "relay.test", remoteAddress: "192.0.2.1", tlsDemand: "verified (route.auth)" },
+    tls: "TLSv1.3 TLS_AES_256_GCM_SHA384 verified",
+  };
+  const deferred = { kind: "deferred", owner: "remote-trouble" } as const;
+  const outcomes: readonly DeliveryOutcome[] = [
+    { ...deferred, status: "4.3.0", reason: "busy", diagnostic: { ...diagnostic, type: "smtp", text: "451 busy" } },
+    { ...deferred, status: "4.7.5", reason: "no TLS", diagnostic: { ...diagnostic, type: "x-posthaste", text: "no" } },
+    { ...deferred, status: "4.4.1", reason: "gone", diagnostic: { ...diagnostic, type: "x-posthaste", text: "gone" } },
+  ];
+  const texts: string[] = [];
+  for (const [index, outcome] of outcomes.entries()) {
+    fixture.agent.answer = () => outcome;
+    if (index === 0) fixture.queue.start();
+    const { id } = await fixture.accept({ to: [`ann@there${index}.test`] });
+    await fixture.settle();
+    texts.push((await explained(fixture, id)).timeline[0]?.text ?? "");
+  }
+  assert.match(texts[0] ?? "", / verified \(TLS demanded: verified \(route\.auth\)\) with "451 busy"/);
+  assert.match(texts[1] ?? "", /: no TLS \(TLS demanded: verified \(route\.auth\)\)\. The next/);
+  assert.match(texts[2] ?? "", /: gone\. The next/);
 });
 
 test("a loop that was held, and what a person did about it, are in the story", async () => {

@@ -2,13 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decideDane } from "../dane/host-decision.ts";
-import { CollectingLog } from "../testing/collecting-log.ts";
 import { hopHost } from "../testing/hop-hosts.ts";
-import { ManualClock } from "../testing/manual-clock.ts";
-import { SeededRandom } from "../testing/seeded-random.ts";
-import { StaticResolver } from "../testing/static-resolver.ts";
-import { MxRouter } from "./mx-router.ts";
-import type { NextHop, TlsDecision } from "./next-hop.ts";
+import { routingWorld, smtp } from "../testing/routing-world.ts";
+import type { TlsDecision } from "./next-hop.ts";
 import { parseRouteHost, type StaticRoute } from "./static-route.ts";
 import {
   askedBySettings,
@@ -94,41 +90,22 @@ test("published policies are asked one after the other until one decides, and on
   assert.deepEqual(order, []);
 });
 
+/** Without settings of its own; `smtpRoute` expects a hop over SMTP. */
 function world(published: readonly PublishedPolicy[] = [], options: { secure?: boolean; routes?: StaticRoute[] } = {}) {
-  const dns = new StaticResolver({ secure: options.secure ?? false });
-  const log = new CollectingLog();
-  const router = new MxRouter({
-    resolver: dns,
-    clock: new ManualClock(),
-    random: new SeededRandom(1),
-    log,
-    settings: {
-      routes: options.routes ?? [],
-      isLocalDomain: () => false,
-      maildirPath: "",
-      port: 25,
-      allowPrivate: true,
-      own: { names: [], listeners: [], interfaceAddresses: () => [] },
-    },
-    tlsPolicy: new TlsPolicy(published),
-  });
-  const route = async (domain: string): Promise<NextHop & { kind: "smtp" }> => {
-    const result = await router.route({ address: `a@${domain}`, domain });
-    assert.ok(result.kind === "hop" && result.hop.kind === "smtp", JSON.stringify(result));
-    return result.hop;
-  };
-  return { dns, log, router, route };
+  const { routes = [], secure = false } = options;
+  const made = routingWorld({ routes }, { secure, published });
+  return { ...made, smtpRoute: async (domain: string) => smtp(await made.route(domain)) };
 }
 
 test("the AD bit reaches the host and its policy, from MX, addresses and CNAME, and only where all had it", async () => {
   for (const secure of [true, false]) {
     const seen: HostFacts[] = [];
-    const { dns, route } = world([async (host) => void seen.push(host)], { secure });
+    const { dns, smtpRoute } = world([async (host) => void seen.push(host)], { secure });
     dns.addMx("example.org", "10 mx.example.org").add("mx.example.org", "CNAME", "real.example.net");
     dns.add("real.example.net", "A", "192.0.2.1").add("bare.example.org", "A", "192.0.2.2");
-    const [host] = (await route("example.org")).hosts;
+    const [host] = (await smtpRoute("example.org")).hosts;
     assert.deepEqual(host, { ...hopHost("mx.example.org", ["192.0.2.1"]), secure });
-    const [implicit] = (await route("bare.example.org")).hosts;
+    const [implicit] = (await smtpRoute("bare.example.org")).hosts;
     assert.equal(implicit?.secure, secure);
     assert.deepEqual(seen, [
       {
@@ -144,7 +121,7 @@ test("the AD bit reaches the host and its policy, from MX, addresses and CNAME, 
         mx: { secure, nextHop: "bare.example.org", canonicalNextHop: "bare.example.org" },
       },
     ]);
-    const [literal] = (await route("[192.0.2.9]")).hosts;
+    const [literal] = (await smtpRoute("[192.0.2.9]")).hosts;
     assert.equal(literal?.secure, false);
   }
 });
@@ -171,19 +148,19 @@ test("a relay host is judged by its addresses alone; one given as an address is 
     { domain: "a.test", ...relay, host: "relay.test" },
     { domain: "b.test", ...relay, host: "192.0.2.7" },
   ];
-  const { dns, route } = world([], { secure: true, routes });
+  const { dns, smtpRoute } = world([], { secure: true, routes });
   dns.add("relay.test", "A", "192.0.2.1");
-  assert.equal((await route("a.test")).hosts[0]?.secure, true);
-  assert.equal((await route("b.test")).hosts[0]?.secure, false);
+  assert.equal((await smtpRoute("a.test")).hosts[0]?.secure, true);
+  assert.equal((await smtpRoute("b.test")).hosts[0]?.secure, false);
 });
 
 test("hosts of one domain may have demands of their own, and domains with other demands are another site", async () => {
-  const { dns, route } = world([
+  const { dns, smtpRoute } = world([
     async ({ name, mx }) => (name === "mx2.test" && mx?.nextHop === "b.test" ? dane : undefined),
   ]);
   for (const domain of ["a.test", "b.test"]) dns.addMx(domain, "10 mx1.test", "20 mx2.test");
   for (const [index, host] of ["mx1.test", "mx2.test"].entries()) dns.add(host, "A", `192.0.2.${index + 1}`);
-  const [a, b] = [await route("a.test"), await route("b.test")];
+  const [a, b] = [await smtpRoute("a.test"), await smtpRoute("b.test")];
   assert.deepEqual(
     b.hosts.map(({ tls }) => tls.demand.kind),
     ["opportunistic", "dane"],
@@ -193,7 +170,7 @@ test("hosts of one domain may have demands of their own, and domains with other 
 });
 
 test("what is known of a host is what DANE needs to know: its decision becomes the demand", async () => {
-  const { dns, route } = world(
+  const { dns, smtpRoute } = world(
     [
       async (host) => {
         const decision = await decideDane(dns, host);
@@ -208,7 +185,7 @@ test("what is known of a host is what DANE needs to know: its decision becomes t
   dns.addMx("example.org", "10 mx1.example.org", "20 mx2.example.org").add("mx1.example.org", "A", "192.0.2.1");
   dns.add("mx2.example.org", "A", "192.0.2.2").add("_25._tcp.mx2.example.org", "TLSA", record);
   assert.deepEqual(
-    (await route("example.org")).hosts.map(({ tls }) => tls.demand),
+    (await smtpRoute("example.org")).hosts.map(({ tls }) => tls.demand),
     [{ kind: "opportunistic" }, { kind: "dane", records: [record], names: ["mx2.example.org", "example.org"] }],
   );
 });
