@@ -21,7 +21,7 @@ export function rememberOrigin(settings: Settings, origin: Origin): void {
  */
 export function originOfSettings(settings: Settings): (setting: string) => string | undefined {
   const entries = new EntryIndex();
-  return (setting) => {
+  const originOf = (setting: string): string | undefined => {
     const path = pathOf(settings, setting, entries);
     if (path === undefined) return undefined;
     const origin = origins.get(settings);
@@ -29,6 +29,13 @@ export function originOfSettings(settings: Settings): (setting: string) => strin
     if (origin === undefined) return undefined;
     if (position === undefined) return path.length > 1 ? "default" : undefined;
     return `${origin.file}:${position.line}`;
+  };
+  // Names with a space are of entries, of which there may be many; the others are as many as there are settings.
+  const known = new Map<string, string | undefined>();
+  return (setting) => {
+    if (setting.includes(" ")) return originOf(setting);
+    if (!known.has(setting)) known.set(setting, originOf(setting));
+    return known.get(setting);
   };
 }
 
