@@ -30,7 +30,6 @@ const notYet: Readonly<Record<string, string>> = {
   LIST: "mailing lists and auto-replies are not there yet",
   FRONT: "PROXY, XCLIENT and milter are not there yet",
   ACC: "mailboxes are read by POP3 and IMAP servers; POP3 and Sieve are not there yet",
-  "AUTH-032": "the mechanism is not offered yet",
 };
 
 export function readRequirements(): Requirements {

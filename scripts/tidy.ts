@@ -77,6 +77,8 @@ for (const file of sources) {
  * of a clock is a duration, and somebody may set the time of day meanwhile.
  */
 const datesIn = new Set([
+  "src/accounts/accounts.ts",
+  "src/accounts/user-key-administration.ts",
   "src/accounts/user-administration.ts",
   "src/intake/header-edit.ts",
   "src/intake/submission.ts",

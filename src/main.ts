@@ -12,6 +12,7 @@ import { CliError, ExitCode } from "./cli/exit-code.ts";
 import { runCli } from "./cli/run.ts";
 import { type RunningServer, type ServerPlan, StartError } from "./cli/running-server.ts";
 import { judgeCertificate } from "./node/tls/certificates.ts";
+import { makeClientCertificate } from "./node/tls/self-signed.ts";
 import { controlRequest } from "./node/http/http-control.ts";
 import { homeFolder } from "./node/files/home-folder.ts";
 import { launchersOf, systemProcesses, watchLaunchers } from "./node/process/launcher-watch.ts";
@@ -78,6 +79,7 @@ const context: CliContext = {
   importModule: async (file) =>
     (await import(`${pathToFileURL(file).href}?${modulesLoaded++}`)) as Record<string, unknown>,
   judgeCertificate,
+  makeClientCertificate,
   makeVerifier: (password, kind) =>
     kind === "scram" ? makeScramVerifier(password, "sha256", { crypto, random }) : makeVerifier(password, crypto),
   serverApi,

@@ -7,8 +7,10 @@
  * once, because two of these questions are asked for every message.
  */
 import type { Mailbox } from "../address/mailbox.ts";
+import type { ClientCertificate } from "../ports/client-certificate.ts";
 import type { ScramDigest, ScramVerifier } from "../sasl/scram-verifier.ts";
-import type { PasswordClaim, ProofClaim, TokenClaim } from "../sasl/server-mechanism.ts";
+import type { CertificateClaim, PasswordClaim, ProofClaim, TokenClaim } from "../sasl/server-mechanism.ts";
+import type { CertificateIdentity } from "./user-keys.ts";
 
 /** Where one accepted address leads. */
 export interface Target {
@@ -46,7 +48,13 @@ export type Resolution =
   | { readonly kind: "not-local" };
 
 /** A login as a mechanism hands it over. */
-export type LoginClaim = PasswordClaim | ProofClaim | TokenClaim;
+export type LoginClaim = PasswordClaim | ProofClaim | TokenClaim | (CertificateClaim & ShownCertificate);
+
+/** A client's certificate, and how the listener reads names of it. */
+export interface ShownCertificate {
+  readonly certificate: ClientCertificate;
+  readonly identity: CertificateIdentity;
+}
 
 /** With what users can sign in at all; it decides which mechanisms are offered. */
 export interface SignInMeans {
@@ -57,12 +65,13 @@ export interface SignInMeans {
 }
 
 export type LoginResult =
-  /** `login`: the user's address, as declared. */
-  | { readonly kind: "accepted"; readonly login: string }
+  /** `login`: the user's address, as declared. `by`: the key or certificate, as in "key laptop". */
+  | { readonly kind: "accepted"; readonly login: string; readonly by?: string }
   /** `reason` is for the log only: the client must not learn whether the user exists. */
   | {
       readonly kind: "refused";
-      readonly reason: "unknown-user" | "wrong-password" | "wrong-token" | "prohibited-characters" | "other-identity";
+      readonly reason:
+        "unknown-user" | "wrong-password" | "wrong-token" | "unknown-key" | "prohibited-characters" | "other-identity";
     }
   | { readonly kind: "throttled"; readonly retryAfterMs: number }
   /** The check could not be made; nothing is said about the password. */
@@ -79,6 +88,8 @@ export interface AccountDirectory {
    * it is made up, always the same for one name (RFC 5802 §9).
    */
   verifiersOf(username: string, digest: ScramDigest): readonly ScramVerifier[] | Promise<readonly ScramVerifier[]>;
+  /** Whether the certificate stands for a user. */
+  knowsCertificate(shown: ShownCertificate): boolean;
   /** Never rejects. Takes the same time for users who do not exist. */
   authenticate(claim: LoginClaim, clientAddress: string): Promise<LoginResult>;
 }

@@ -10,7 +10,7 @@ import { parseIpAddress } from "../address/ip-address.ts";
 import { formatMailbox, mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
-import { parseScramVerifier, type ScramDigest, type ScramVerifier } from "../sasl/scram-verifier.ts";
+import { parseScramVerifiers, type ScramVerifier } from "../sasl/scram-verifier.ts";
 import type { Resolution, Target } from "./account-directory.ts";
 import { isNamed, withoutTag } from "./account-key.ts";
 import type { AccountSettings } from "./settings.ts";
@@ -72,7 +72,6 @@ export class AccountTable {
   readonly #reportKey: string | undefined;
   /** In From of the daily reports. */
   readonly #reportSenderKey: string | undefined;
-  #scramDigests: ReadonlySet<ScramDigest> | undefined;
 
   /** Problems do not throw: the first of two equal addresses counts, what leads nowhere resolves as broken. */
   constructor({ settings, users }: { readonly settings: AccountSettings; readonly users: readonly StoredUser[] }) {
@@ -95,13 +94,13 @@ export class AccountTable {
     this.#reportSenderKey = reportSender === undefined ? undefined : mailboxKey(mailboxOf(reportSender));
     for (const [index, { address, password }] of settings.users.entries()) {
       const passwords = password === undefined ? [] : typeof password === "string" ? [password] : password;
-      const scram = scramVerifiers(passwords);
+      const scram = parseScramVerifiers(passwords);
       problems.push(...this.#addUser({ address, passwords, scram, origin: "configuration" }, "user", index));
     }
     for (const [index, alias] of settings.aliases.entries()) problems.push(...this.#addAlias(alias, index));
     for (const [index, user] of users.entries()) {
       const { address, passwords } = user;
-      const scram = scramVerifiers([...passwords, ...(user.scram ?? [])]);
+      const scram = parseScramVerifiers([...passwords, ...(user.scram ?? [])]);
       problems.push(...this.#addUser({ address, passwords, scram, origin: "stored" }, "stored-user", index));
     }
     const first = this.#users.values().next().value;
@@ -116,12 +115,6 @@ export class AccountTable {
 
   get aliasAddresses(): readonly string[] {
     return [...this.#aliases.values()].map(({ address }) => address);
-  }
-
-  /** Digests for which every user with a password has a verifier, where there is such a user. */
-  get scramDigests(): ReadonlySet<ScramDigest> {
-    this.#scramDigests ??= this.#findScramDigests();
-    return this.#scramDigests;
   }
 
   user(key: string): User | undefined {
@@ -157,15 +150,6 @@ export class AccountTable {
     }
     if (named) return this.#postmaster(undefined);
     return { kind: "unknown", setting: `hostname ${this.#hostnameKey} has only postmaster and mailer-daemon` };
-  }
-
-  #findScramDigests(): ReadonlySet<ScramDigest> {
-    const withPassword = [...this.#users.values()].filter(({ passwords }) => passwords.length > 0);
-    if (withPassword.length === 0) return new Set();
-    const digests: readonly ScramDigest[] = ["sha1", "sha256"];
-    return new Set(
-      digests.filter((wanted) => withPassword.every(({ scram }) => scram.some(({ digest }) => digest === wanted))),
-    );
   }
 
   #resolveAt(domain: Domain, mailbox: Mailbox): Resolution {
@@ -330,10 +314,6 @@ export class AccountTable {
     for (const [index, { catch_all: to }] of domains.entries()) if (to !== undefined) inspect("domain", index, [to]);
     return problems;
   }
-}
-
-function scramVerifiers(texts: readonly string[]): readonly ScramVerifier[] {
-  return texts.map(parseScramVerifier).filter((verifier) => verifier !== undefined);
 }
 
 interface Expansion {

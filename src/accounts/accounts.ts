@@ -5,6 +5,7 @@
 import { domainKeyOf } from "../address/domain.ts";
 import { mailboxKey } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
+import type { Instant } from "../lib/instant.ts";
 import { InTurn } from "../lib/in-turn.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { PasswordCrypto } from "../ports/crypto.ts";
@@ -12,13 +13,21 @@ import type { Random } from "../ports/random.ts";
 import { prepareString } from "../sasl/string-preparation.ts";
 import type { PasswordClaim, ProofClaim } from "../sasl/server-mechanism.ts";
 import type { ScramDigest, ScramVerifier } from "../sasl/scram-verifier.ts";
-import type { AccountDirectory, LoginClaim, LoginResult, Resolution, SignInMeans } from "./account-directory.ts";
+import type {
+  AccountDirectory,
+  LoginClaim,
+  LoginResult,
+  Resolution,
+  ShownCertificate,
+  SignInMeans,
+} from "./account-directory.ts";
 import { type AccountProblem, AccountTable, type User } from "./account-table.ts";
 import { clientNetwork } from "./client-network.ts";
 import { PasswordCheck } from "./password-check.ts";
-import { ScramVerifiers } from "./scram-verifiers.ts";
+import { commonDigests, ScramVerifiers } from "./scram-verifiers.ts";
 import type { AccountSettings } from "./settings.ts";
 import { MemorySignInLimits, type SignInLimits, type SignInOutcome } from "./sign-in-limits.ts";
+import { type CertificateHolder, holdersOf, type UserKey } from "./user-keys.ts";
 import type { TokenCheck } from "./token-check.ts";
 import type { StoredUser, UserStore } from "./user-store.ts";
 
@@ -29,7 +38,14 @@ export interface AccountSnapshot {
   readonly settings: AccountSettings;
   /** As they were last read. */
   readonly users: readonly StoredUser[];
+  /** By which users sign in; likewise. */
+  readonly keys: readonly UserKey[];
 }
+
+type Stored = Pick<AccountSnapshot, "users" | "keys">;
+
+/** A key's last use is written down at most so often. */
+const useNotedMs = 600_000;
 
 export interface AccountsOptions {
   readonly settings: AccountSettings;
@@ -48,48 +64,52 @@ export class Accounts implements AccountDirectory {
   readonly #scram: ScramVerifiers;
   readonly #signInLimits: SignInLimits;
   readonly #reloads = new InTurn();
+  /** When the use of a key was written down last, by its digest. */
+  readonly #usesNoted = new Map<string, Instant>();
   #snapshot: AccountSnapshot;
   #table: AccountTable;
+  #keys: ReadonlyMap<string, UserKey> = new Map();
+  #verifiers: ReadonlySet<ScramDigest> = new Set();
 
   private constructor(
     options: AccountsOptions,
     checks: { readonly passwords: PasswordCheck; readonly scram: ScramVerifiers },
-    users: readonly StoredUser[],
+    stored: Stored,
   ) {
     this.#options = options;
     this.#passwords = checks.passwords;
     this.#scram = checks.scram;
     this.#signInLimits = options.signInLimits ?? new MemorySignInLimits();
-    this.#snapshot = { version: 1, settings: options.settings, users };
+    this.#snapshot = { version: 1, settings: options.settings, ...stored };
     this.#table = new AccountTable(this.#snapshot);
-    this.#expectPasswords();
+    this.#derive();
   }
 
   static async open(options: AccountsOptions): Promise<Accounts> {
     const passwords = await PasswordCheck.open(options);
     const scram = new ScramVerifiers(await options.store.decoyKey(options.random));
-    return new Accounts(options, { passwords, scram }, await options.store.list());
+    return new Accounts(options, { passwords, scram }, await read(options.store));
   }
 
   /** Takes users that `posthaste user` changed, whole and at once. */
   reload(): Promise<void> {
     return this.#reloads.run(async () => {
-      const users = await this.#options.store.list();
+      const stored = await read(this.#options.store);
       // The settings that are in force now: others may have been put in force while the users were read.
-      this.#use({ settings: this.#snapshot.settings, users });
+      this.#use({ settings: this.#snapshot.settings, ...stored });
     });
   }
 
   /** Makes ready for changed settings. Rejects where the users cannot be read; the function it gives cannot fail. */
   prepare(settings: AccountSettings): Promise<() => void> {
     return this.#reloads.run(async () => {
-      const users = await this.#options.store.list();
-      const table = new AccountTable({ settings, users });
+      const stored = await read(this.#options.store);
+      const table = new AccountTable({ settings, users: stored.users });
       const { version } = this.#snapshot;
       return () => {
         // Somebody may have changed users in the meantime, and has been answered.
-        if (this.#snapshot.version === version) this.#use({ settings, users }, table);
-        else this.#use({ settings, users: this.#snapshot.users });
+        if (this.#snapshot.version === version) this.#use({ settings, ...stored }, table);
+        else this.#use({ ...this.#snapshot, settings });
       };
     });
   }
@@ -120,7 +140,7 @@ export class Accounts implements AccountDirectory {
   }
 
   signInMeans(): SignInMeans {
-    return { verifiers: this.#table.scramDigests, tokens: this.#options.tokens !== undefined };
+    return { verifiers: this.#verifiers, tokens: this.#options.tokens !== undefined };
   }
 
   verifiersOf(username: string, digest: ScramDigest): readonly ScramVerifier[] {
@@ -131,6 +151,7 @@ export class Accounts implements AccountDirectory {
 
   async authenticate(claim: LoginClaim, clientAddress: string): Promise<LoginResult> {
     if (claim.kind === "token") return await this.#checkToken(claim.token, claim.authorizationId);
+    if (claim.kind === "certificate") return await this.#checkCertificate(claim, claim.authorizationId);
     const username = prepareString(claim.username);
     const password = claim.kind === "proof" ? "" : prepareString(claim.password);
     if (username === undefined || password === undefined) return { kind: "refused", reason: "prohibited-characters" };
@@ -168,6 +189,43 @@ export class Accounts implements AccountDirectory {
     return proven !== undefined && (user?.scram.some(({ storedKey }) => same(storedKey, proven.storedKey)) ?? false);
   }
 
+  knowsCertificate(shown: ShownCertificate): boolean {
+    return this.#holders(shown).length > 0;
+  }
+
+  /** No limit on guessing: nobody guesses a key, and TLS has proven it. */
+  async #checkCertificate(shown: ShownCertificate, authorizationId: string): Promise<LoginResult> {
+    const holders = this.#holders(shown);
+    // RFC 4422 §A.1: without an authorization id the certificate decides, which it can only where it names one user.
+    const chosen = holders.filter(({ user }) => this.#mayActAs(user, authorizationId));
+    const [holder] = chosen;
+    const user = holder && this.#table.user(holder.user);
+    if (holders.length === 0 || holder === undefined || user === undefined) {
+      return { kind: "refused", reason: holders.length === 0 ? "unknown-key" : "other-identity" };
+    }
+    if (chosen.length > 1) return { kind: "refused", reason: "other-identity" };
+    if (holder.key !== undefined) await this.#noteUse(holder.key);
+    return { kind: "accepted", login: user.address, by: holder.by };
+  }
+
+  #holders({ certificate, identity }: ShownCertificate): readonly CertificateHolder[] {
+    const userOf = (name: string): string | undefined => {
+      const prepared = prepareString(name);
+      const key = prepared === undefined ? undefined : keyOfUsername(prepared);
+      return key === undefined ? undefined : this.#table.user(key)?.key;
+    };
+    return holdersOf(certificate, { keys: this.#keys, identity, now: this.#options.clock.now(), userOf });
+  }
+
+  /** For people who look for keys that nobody needs; a sign-in does not fail for it. */
+  async #noteUse({ sha256 }: UserKey): Promise<void> {
+    const { clock, store } = this.#options;
+    const noted = this.#usesNoted.get(sha256);
+    if (noted !== undefined && clock.monotonicMs() < noted + useNotedMs) return;
+    this.#usesNoted.set(sha256, clock.monotonicMs());
+    await store.keys.noteUse(sha256, clock.now()).catch(() => this.#usesNoted.delete(sha256));
+  }
+
   async #checkToken(token: string, authorizationId: string): Promise<LoginResult> {
     const { tokens } = this.#options;
     if (tokens === undefined) return { kind: "unavailable", reason: "nobody checks tokens" };
@@ -191,12 +249,21 @@ export class Accounts implements AccountDirectory {
   #use(next: Omit<AccountSnapshot, "version">, table = new AccountTable(next)): void {
     this.#snapshot = { ...next, version: this.#snapshot.version + 1 };
     this.#table = table;
-    this.#expectPasswords();
+    this.#derive();
   }
 
-  #expectPasswords(): void {
-    this.#passwords.expectPasswords(this.#table.users.map(({ passwords }) => passwords));
+  /** What follows from snapshot and table. */
+  #derive(): void {
+    const { users } = this.#table;
+    this.#passwords.expectPasswords(users.map(({ passwords }) => passwords));
+    this.#verifiers = commonDigests(users);
+    this.#keys = new Map(this.#snapshot.keys.map((key) => [key.sha256, key]));
+    for (const sha256 of this.#usesNoted.keys()) if (!this.#keys.has(sha256)) this.#usesNoted.delete(sha256);
   }
+}
+
+async function read(store: UserStore): Promise<Stored> {
+  return { users: await store.list(), keys: await store.keys.list() };
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {

@@ -37,6 +37,10 @@ export class AnyAccounts implements AccountDirectory {
     return [];
   }
 
+  knowsCertificate(): boolean {
+    return false;
+  }
+
   authenticate(claim: LoginClaim): Promise<LoginResult> {
     return Promise.resolve(
       claim.kind === "password"

@@ -43,6 +43,17 @@ export class ScramVerifiers {
   }
 }
 
+/** Digests for which every user with a password has a verifier, where there is such a user. */
+export function commonDigests(
+  users: readonly { readonly passwords: readonly string[]; readonly scram: readonly ScramVerifier[] }[],
+): ReadonlySet<ScramDigest> {
+  const withPassword = users.filter(({ passwords }) => passwords.length > 0);
+  if (withPassword.length === 0) return new Set();
+  const have = (wanted: ScramDigest) =>
+    withPassword.every(({ scram }) => scram.some(({ digest }) => digest === wanted));
+  return new Set((["sha1", "sha256"] as const).filter(have));
+}
+
 function sharesSalt(a: ScramVerifier, b: ScramVerifier): boolean {
   return a.iterations === b.iterations && Buffer.from(a.salt).equals(b.salt);
 }

@@ -18,6 +18,7 @@ import type { StoredUser, UserStore } from "./user-store.ts";
 export type AccountErrorCode =
   | "invalid-address"
   | "invalid-password"
+  | "invalid-key"
   | "domain-not-local"
   | "exists"
   | "not-found"
@@ -87,6 +88,8 @@ export class UserAdministration {
 
   async remove(address: string): Promise<void> {
     const { key } = await this.#stored(address);
+    // First the keys: nobody should sign in by them as a user of this name who comes later.
+    await this.#store.keys.remove((await this.#store.keys.list()).filter(({ user }) => user === key));
     await this.#store.remove(key);
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Instant } from "../lib/instant.ts";
 import type { Random } from "../ports/random.ts";
-import type { Spool } from "../spool/spool.ts";
+import { type RecordStore, UserKeyStore } from "./user-key-store.ts";
 
 export interface StoredUser {
   /** As given when the user was made. */
@@ -16,8 +16,6 @@ export interface StoredUser {
   readonly createdAt: Instant;
 }
 
-export type RecordStore = Pick<Spool, "getRecord" | "listRecords" | "changeRecords">;
-
 const namespace = "users";
 /** Version of the stored form. */
 const version = 1;
@@ -27,10 +25,12 @@ const signInNamespace = "sign-in";
 const decoyKeyBytes = 32;
 
 export class UserStore {
+  readonly keys: UserKeyStore;
   readonly #records: RecordStore;
 
   constructor(records: RecordStore) {
     this.#records = records;
+    this.keys = new UserKeyStore(records);
   }
 
   /** In order of keys. */

@@ -17,6 +17,7 @@ import { commandLog, noteChange } from "./command-log.ts";
 import { inboxApi } from "./inbox-api.ts";
 import { BodyError, jsonBody } from "./json-body.ts";
 import { reportsApi } from "./reports-api.ts";
+import { type UserKeyDirectory, userKeysApi } from "./user-keys-api.ts";
 import { sitesApi } from "./sites-api.ts";
 import { queueApi, type QueueApiDependencies } from "./queue-api.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
@@ -28,6 +29,8 @@ export interface UserDirectory {
   add(address: string, password: string): Promise<void>;
   setPassword(address: string, password: string): Promise<void>;
   remove(address: string): Promise<void>;
+  /** Public keys by which a user signs in; of users of the file, too. Each throws {@link UserError}. */
+  readonly keys: UserKeyDirectory;
 }
 
 export class UserError extends Error {
@@ -166,6 +169,7 @@ function usersApi(users: UserDirectory): Hono {
     noteChange(context, { user: context.req.param("address") });
     return context.json({ address: context.req.param("address") });
   });
+  app.route("/", userKeysApi(users.keys));
   app.onError((error, context) => {
     if (error instanceof UserError) return context.json({ error: error.message }, 409);
     throw error;

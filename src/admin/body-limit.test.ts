@@ -15,6 +15,11 @@ function app() {
     add: (address: string) => Promise.resolve(void added.push(address)),
     setPassword: () => Promise.resolve(),
     remove: () => Promise.resolve(),
+    keys: {
+      list: () => Promise.resolve([]),
+      add: () => Promise.reject(new Error("not asked for")),
+      remove: () => Promise.resolve(),
+    },
   };
   const made = adminApp(
     {

@@ -13,6 +13,14 @@ const key: StoredKey = {
   state: { kind: "prepared", since: 0 },
 };
 
+const userKey = {
+  label: "laptop",
+  sha256: "00".repeat(32),
+  created_at: "2026-01-01T00:00:00.000Z",
+  expires_at: null,
+  last_used_at: null,
+};
+
 async function world() {
   const fixture = new QueueFixture();
   const { queue, spool, log, clock, agent } = fixture;
@@ -23,7 +31,10 @@ async function world() {
       operate: queue.operate.bind(queue),
       siteControl: queue.sites,
       inbox: new Inbox({ spool, files: new MemoryFiles(), clock }, { folder: "/captured" }),
-      users: { list: async () => [], add: done, setPassword: done, remove: done },
+      users: {
+        ...{ list: async () => [], add: done, setPassword: done, remove: done },
+        keys: { list: async () => [], add: async () => userKey, remove: done },
+      },
       dkim: {
         list: async () => [],
         generate: async () => [key],
@@ -69,6 +80,18 @@ const commands: readonly (readonly [string, string, Readonly<Record<string, unkn
   ["DELETE /api/v1/inbox", "DELETE /api/v1/inbox?to=a@b.test", undefined, { filter: { to: "a@b.test" }, deleted: 0 }],
   ["POST /api/v1/users", "POST /api/v1/users", { address: "ann@example.org", password }, { user: "ann@example.org" }],
   ["PUT /api/v1/users/:address", "PUT /api/v1/users/ann@example.org", { password }, { user: "ann@example.org" }],
+  [
+    "POST /api/v1/users/:address/keys",
+    "POST /api/v1/users/ann@example.org/keys",
+    { pem: "the certificate" },
+    { user: "ann@example.org", key: "laptop" },
+  ],
+  [
+    "DELETE /api/v1/users/:address/keys/:name",
+    "DELETE /api/v1/users/ann@example.org/keys/laptop",
+    undefined,
+    { user: "ann@example.org", key: "laptop" },
+  ],
   ["DELETE /api/v1/users/:address", "DELETE /api/v1/users/ann@example.org", undefined, { user: "ann@example.org" }],
   [
     "POST /api/v1/dkim/keys",

@@ -41,6 +41,7 @@ const unchanged: Required<Changed> = {
   count: undefined,
   underWay: undefined,
   user: undefined,
+  key: undefined,
   domain: undefined,
   selectors: undefined,
   deleted: undefined,

@@ -58,6 +58,16 @@ export const userList = z.object({
   users: z.array(z.object({ address: z.string(), source: z.enum(["file", "data"]) })),
 });
 
+export const userKey = z.object({
+  label: z.string(),
+  sha256: z.string(),
+  created_at: z.string(),
+  expires_at: z.string().nullable(),
+  last_used_at: z.string().nullable(),
+});
+
+export const userKeyList = z.object({ keys: z.array(userKey) });
+
 export const dkimKey = z.object({
   selector: z.string(),
   algorithm: z.string(),

@@ -15,6 +15,7 @@ import { sendCommand } from "./commands/send-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { siteCommands } from "./commands/site-commands.ts";
 import { spoolCommands } from "./commands/spool-commands.ts";
+import { userKeyCommand } from "./commands/user-key-command.ts";
 import { userCommands } from "./commands/user-commands.ts";
 import type { CommandGroup } from "./help.ts";
 
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   ...siteCommands,
   sendCommand,
   ...userCommands,
+  userKeyCommand,
   ...dkimCommands,
   ...inboxCommands,
   ...reportsCommands,

@@ -1,3 +1,4 @@
+import { annCertificate } from "../testing/client-certificates.ts";
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { type ApiCall, TestTerminal } from "../testing/cli-terminal.ts";
@@ -305,4 +306,72 @@ test("site rest sends how long and why, and shows the site; site list tells why 
     api: () => ({ body: { ...site, retried: 2 } }),
   });
   assert.equal((JSON.parse(wake.stdout) as { retried: number }).retried, 2);
+});
+
+const shownKey = {
+  label: "laptop",
+  sha256: "ab".repeat(32),
+  created_at: "2026-01-01T00:00:00.000Z",
+  expires_at: "2028-01-01T00:00:00.000Z",
+  last_used_at: null,
+};
+
+test("user key new writes two files, the key for its owner only, and registers the certificate", async () => {
+  const terminal = new TestTerminal();
+  await terminal.files.makeDirectory("/home/ann");
+  const api = () => ({ status: 201, body: shownKey });
+  const made = await terminal.run("user key new ann@example.org --label laptop --days 30 --data-dir d", { api });
+  assert.equal(made.code, 0, made.stderr);
+  const base = "/home/ann/ann@example.org-laptop";
+  assert.equal(made.stdout, `${base}.cert.pem\n${base}.key.pem\n`);
+  assert.deepEqual(made.calls, [
+    {
+      path: "/api/v1/users/ann%40example.org/keys",
+      method: "POST",
+      json: { pem: "certificate of ann@example.org for 30 days\n", label: "laptop" },
+    },
+  ]);
+  assert.equal((await terminal.files.stat(`${base}.key.pem`))?.permissions, 0o600);
+  const again = await terminal.run("user key new ann@example.org --label laptop --data-dir d", { api });
+  assert.equal(again.code, 65);
+  assert.match(again.stderr, /exists already/);
+  const refused = await terminal.run("user key new ghost@example.org --label x --data-dir d", {
+    api: () => ({ status: 409, body: { error: "there is no user ghost@example.org" } }),
+  });
+  assert.notEqual(refused.code, 0);
+  assert.equal(await terminal.files.stat("/home/ann/ghost@example.org-x.key.pem"), undefined);
+});
+
+test("user key add, list, remove and digest", async () => {
+  const terminal = new TestTerminal();
+  await terminal.files.makeDirectory("/home/ann");
+  const { certificatePem } = annCertificate;
+  await terminal.files.replaceFile("/home/ann/phone.pem", Buffer.from(certificatePem));
+  const api = ({ method }: ApiCall) => ({ body: method === "GET" ? { keys: [shownKey] } : shownKey });
+  const added = await terminal.run("user key add ann@example.org phone.pem --data-dir d", { api });
+  assert.deepEqual(added.calls[0]?.json, { pem: certificatePem });
+  assert.match(added.stderr, /can sign in with the key laptop/);
+  const listed = await terminal.run("user key list ann@example.org --data-dir d", { api });
+  assert.match(listed.stdout, /laptop +2028-01-01 00:00:00 UTC +never +(?:ab){32}/);
+  const none = await terminal.run("user key list ann@example.org --data-dir d", {
+    api: () => ({ body: { keys: [] } }),
+  });
+  assert.match(none.stderr, /has no keys/);
+  const removed = await terminal.run("user key remove ann@example.org laptop --data-dir d", { api });
+  assert.deepEqual(removed.calls[0], {
+    path: "/api/v1/users/ann%40example.org/keys/laptop",
+    method: "DELETE",
+    json: undefined,
+  });
+  const digest = await terminal.run("user key digest phone.pem");
+  assert.match(digest.stdout, /^[0-9a-f]{64}\n$/);
+  for (const [line, code] of [
+    ["user key add ann@example.org", 64],
+    ["user key remove ann@example.org", 64],
+    ["user key change ann@example.org", 64],
+    ["user key digest missing.pem", 65],
+    ["user key add ann@example.org missing.pem --data-dir d", 65],
+  ] as const) {
+    assert.equal((await terminal.run(line, { api })).code, code, line);
+  }
 });

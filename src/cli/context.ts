@@ -4,7 +4,8 @@
  */
 import type { ConfigSources } from "../config/load-settings.ts";
 import type { Settings } from "../config/settings-schema.ts";
-import type { JudgeCertificate } from "../ports/certificates.ts";
+import type { Instant } from "../lib/instant.ts";
+import type { CertificatePair, JudgeCertificate } from "../ports/certificates.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Network } from "../ports/network.ts";
 import type { ProgramEnd, TemporaryFolder } from "../ports/programs.ts";
@@ -75,6 +76,11 @@ export interface CliContext extends ConfigSources {
   /** HTTPS to hosts whose addresses this resolver gives. */
   readonly policyFetcher: (resolver: Resolver) => PolicyFetcher;
   readonly judgeCertificate: JudgeCertificate;
+  /** A new key and a self-signed certificate with which a device signs in as `address`. */
+  readonly makeClientCertificate: (
+    address: string,
+    options: { readonly days: number; readonly now: Instant },
+  ) => CertificatePair;
   /** What is kept in place of a password. Rejects with `AccountError`. */
   readonly makeVerifier: (password: string, kind: "argon2id" | "scram") => Promise<string>;
   /** Rejects with `CliError` when there is neither server nor spool. */

@@ -76,6 +76,10 @@ export const configProblems = {
     cause: "A route has a login and a `tls` level at which others could read the password.",
     remedy: 'Write `tls = "verified"`, or omit `tls`.',
   },
+  "config-listener-unused-key": {
+    cause: "A key has no meaning for this kind of listener, so it is probably a mistake.",
+    remedy: "Remove the key, or change `kind`.",
+  },
   "config-route-unused-key": {
     cause: "A key has no meaning for this kind of route, so it is probably a mistake.",
     remedy: "Remove the key, or change `via`.",

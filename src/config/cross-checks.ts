@@ -8,6 +8,7 @@ import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import { formatDuration, formatListenAddress, type ListenAddress } from "../lib/setting-types.ts";
 import type { ConfigProblemCode } from "./config-problem.ts";
+import { isSubmission } from "../policy/client.ts";
 import { isOnThisMachine, parseRouteHost } from "../route/static-route.ts";
 import { listenAddressOf } from "./listener-address.ts";
 import type { SettingPath } from "./setting-path.ts";
@@ -55,6 +56,11 @@ function listenerProblems({ listener, admin }: Settings): CrossProblem[] {
     if (settings.kind === "lmtp" && address.kind === "ip" && address.port === 25) {
       const message = "LMTP must not use TCP port 25 (RFC 2033 §5); use another port, usually 24, or a unix socket";
       problems.push({ code: "config-listener-port", path, message });
+    }
+    for (const key of ["client_certificates", "client_ca"] as const) {
+      if (!settings[key] || isSubmission({ listener: settings.kind })) continue;
+      const message = `a ${settings.kind} listener has no logins; remove ${key}${settings.kind === "mx" ? ", or use relay.keys" : ""}`;
+      problems.push({ code: "config-listener-unused-key", path: ["listener", index, key], message });
     }
     const other = taken.find((earlier) => overlap(earlier.address, address));
     if (other) {

@@ -1,6 +1,6 @@
 /** The `[[listener]]` sections: where clients connect, and what they may do there. */
 import { z } from "zod";
-import { listenAddress } from "../lib/setting-types.ts";
+import { authoritiesFile, listenAddress } from "../lib/setting-types.ts";
 
 export const listenerSettings = z
   .strictObject({
@@ -25,6 +25,23 @@ export const listenerSettings = z
       .default("allow")
       .describe(
         "What the server does with clients that do not wait for a reply that they must wait for (the greeting, or the reply to EHLO, DATA or STARTTLS): serve them, or refuse them with 554 5.5.0 as likely spamming programs. A reload does not change it.",
+      ),
+    client_certificates: z
+      .boolean()
+      .default(false)
+      .describe(
+        "For submission and submissions: whether the server asks clients for a TLS certificate in the handshake. A client whose key `posthaste user key` has registered may then sign in by SASL EXTERNAL; it may as well show none and use a password. A reload does not change it. (RFC 4422, appendix A)",
+      ),
+    client_ca: authoritiesFile()
+      .optional()
+      .describe(
+        "For submission and submissions: PEM file with certificates of authorities. A client certificate from one of them signs in as the user that it names, see client_identity. Implies client_certificates. Some mail programs then show only certificates of these authorities, so use another listener for registered keys. A reload does not change it.",
+      ),
+    client_identity: z
+      .enum(["email", "common-name"])
+      .default("email")
+      .describe(
+        "How a certificate of client_ca names its user: by an e-mail address in subjectAltName (rfc822Name), or by the common name of the subject, which must be the user's address. Of several users, the client chooses one by its authorization id. A reload does not change it.",
       ),
   })
   .describe("An address on which the server accepts connections from clients.");

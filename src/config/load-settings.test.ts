@@ -342,6 +342,14 @@ const wrongs: readonly Wrong[] = [
     message: /only if certificates are verified/,
   },
   {
+    name: "certificates of clients where nobody signs in",
+    text: `${head}[[listener]]\nkind = "mx"\nclient_certificates = true\n`,
+    code: "config-listener-unused-key",
+    place: "5:1",
+    key: "listener[0].client_certificates",
+    message: /^a mx listener has no logins; remove client_certificates, or use relay\.keys$/,
+  },
+  {
     name: "a key that the kind of route does not use",
     text: `${head}${listener}[[route]]\ndomain = "*"\nvia = "discard"\nhost = "relay.test"\n`,
     code: "config-route-unused-key",

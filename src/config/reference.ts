@@ -171,6 +171,8 @@ function exampleValue(section: string, key: string): string | undefined {
     "alias.to": '["ann@example.org", "bob@elsewhere.test"]',
     "route.domain": '"*.internal.test"',
     "route.via": '"relay"',
+    "listener.client_ca": '"people-ca.pem"',
+    "relay.keys": '["8f14e45fceea167a5a36dedd4bea2543ab53d1f8c1c9e0d5b1f6d2a9c7e3b410"]',
     "route.ca": '"house-ca.pem"',
     "route.host": '"relay.test:2525"',
     "route.path": '"/var/mail/{domain}/{user}"',

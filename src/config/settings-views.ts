@@ -33,7 +33,7 @@ export function accountSettings({
 }
 
 export function inboundSettings({ hostname, limits, relay, sign_in: signIn }: Settings): InboundSettings {
-  return { hostname, limits, relayNetworks: relay.networks, mechanisms: signIn.mechanisms };
+  return { hostname, limits, relayNetworks: relay.networks, relayKeys: relay.keys, mechanisms: signIn.mechanisms };
 }
 
 export function intakeSettings({ hostname, limits, queue }: Settings): IntakeSettings {
@@ -63,11 +63,18 @@ export function listenerOptions(settings: Settings, development: boolean): reado
             endpoint,
             bareLineEnds: listener.bare_line_ends ?? (isSubmission({ listener: listener.kind }) ? "repair" : "refuse"),
             earlyTalk: listener.early_talk,
+            ...clientCertificates(listener),
             ...open,
           },
         ]
       : [];
   });
+}
+
+function clientCertificates(listener: Settings["listener"][number]): Pick<ListenerOptions, "clientCertificates"> {
+  const { client_certificates: asked, client_ca: authorities, client_identity: identity } = listener;
+  if (authorities !== undefined) return { clientCertificates: { authorities: [authorities], identity } };
+  return asked ? { clientCertificates: { authorities: [], identity: undefined } } : {};
 }
 
 export function forwardingOptions(settings: Settings): ForwardingOptions {

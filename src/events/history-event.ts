@@ -40,6 +40,14 @@ export interface RecordedDecision {
   readonly settingAt?: string;
 }
 
+/** How a login came about. */
+export interface SignInFacts {
+  /** Name of the SASL mechanism. */
+  readonly mechanism: string;
+  /** The key or certificate, as in "key laptop". */
+  readonly by?: string;
+}
+
 export type HistoryEvent =
   | (Common & {
       readonly kind: "message-accepted";
@@ -49,6 +57,8 @@ export type HistoryEvent =
       readonly client: string;
       readonly protocol: string;
       readonly login?: string;
+      /** Absent without a login, and in the history of older versions. */
+      readonly signedIn?: SignInFacts;
       readonly subject?: string;
       /** For reports: the message that this one reports on. */
       readonly reportOn?: string;

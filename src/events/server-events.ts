@@ -135,6 +135,7 @@ export const serverEvents = {
       count: optional(number("Recipients that were changed.")),
       underWay: optional(number("Recipients that were left alone because a delivery is under way.")),
       user: optional(text("The user.")),
+      key: optional(text("The label of a user's key.")),
       domain: optional(domain),
       selectors: optional(texts("The selectors of DKIM keys.")),
       deleted: optional(number("Captured messages that were deleted.")),

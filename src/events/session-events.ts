@@ -63,6 +63,7 @@ export const sessionEvents = {
   "login-succeeded": declare("info", "A client logged in.", "It may submit for its addresses.", {
     ...login,
     login: text("The account."),
+    by: optional(text("The key or the certificate that it signed in with.")),
   }),
   "login-failed": declare("warn", "A login was refused.", "The client may try again until the limit of errors.", {
     ...login,

@@ -10,7 +10,7 @@ import type { UnsealedReason } from "../events/unsealed-reason.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import { timeline, type TimelineEntry } from "./timeline.ts";
-import { durationWords, isoTime, plain, quoted, timeWords } from "./words.ts";
+import { durationWords, isoTime, plain, quoted, timeWords, signInWords } from "./words.ts";
 
 export interface ExplainedMessage {
   readonly id: string;
@@ -25,6 +25,10 @@ export interface ExplainedMessage {
   readonly client?: string;
   readonly hello?: string;
   readonly login?: string;
+  /** The mechanism of the login, and the key. */
+  readonly signed_in_by?: string;
+  /** By which the client was allowed to relay. */
+  readonly relay_key?: string;
   readonly tls?: string;
   /** The message that this one reports on. */
   readonly report_on?: string;
@@ -135,6 +139,8 @@ function explainedMessage(message: StoredMessage, { expireMs }: ExplainOptions):
     ...(origin.clientAddress !== undefined && { client: origin.clientAddress }),
     ...(origin.hello !== undefined && { hello: origin.hello }),
     ...(origin.login !== undefined && { login: origin.login }),
+    ...(origin.signedIn !== undefined && { signed_in_by: signInWords(origin.signedIn) }),
+    ...(origin.relayKey !== undefined && { relay_key: origin.relayKey }),
     ...(origin.tls !== undefined && { tls: `${origin.tls.protocol} ${origin.tls.cipher}` }),
     ...(message.reportOn !== undefined && { report_on: message.reportOn }),
     expires_at: isoTime(message.receivedAt + expireMs),

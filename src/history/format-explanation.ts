@@ -54,10 +54,13 @@ function messageLines(message: ExplainedMessage): readonly string[] {
   return lines;
 }
 
-function originWords({ client, hello, login, listener, protocol, tls }: ExplainedMessage): string {
+function originWords(message: ExplainedMessage): string {
+  const { client, hello, login, signed_in_by: how, relay_key: key, listener, protocol, tls } = message;
   if (listener === "local") return "from this server itself";
   const from = client === undefined ? "an unknown client" : plain(client);
   const name = hello === undefined ? "" : ` (${plain(hello)})`;
-  const who = login === undefined ? "" : `, logged in as ${plain(login)}`;
+  const by = how === undefined ? "" : ` by ${plain(how)}`;
+  const relays = key === undefined ? "" : `, relaying by its key ${plain(key)}`;
+  const who = login === undefined ? relays : `, logged in as ${plain(login)}${by}`;
   return `from ${from}${name}${who}, on ${listener} over ${protocol}${tls === undefined ? " in clear" : `, ${tls}`}`;
 }

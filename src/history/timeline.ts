@@ -6,7 +6,7 @@ import type { AttemptFacts, HistoryEvent, RecordedDecision } from "../events/his
 import type { Instant } from "../lib/instant.ts";
 import { acceptances } from "../policy/reasons.ts";
 import { authenticationSentences } from "./authentication-words.ts";
-import { durationWords, isoTime, pathWords, plain, quoted, sizeWords, timeWords } from "./words.ts";
+import { durationWords, isoTime, pathWords, plain, quoted, sizeWords, timeWords, signInWords } from "./words.ts";
 
 export interface TimelineEntry {
   /** ISO 8601, UTC. */
@@ -64,7 +64,8 @@ const repairWords: Readonly<Record<ContentRepair, string>> = {
 function sentence(event: HistoryEvent): string {
   switch (event.kind) {
     case "message-accepted": {
-      const login = event.login === undefined ? "" : `, logged in as ${plain(event.login)},`;
+      const how = event.signedIn === undefined ? "" : ` by ${signInWords(event.signedIn)}`;
+      const login = event.login === undefined ? "" : `, logged in as ${plain(event.login)}${how},`;
       const subject = event.subject === undefined ? "" : `, subject ${quoted(event.subject)}`;
       const report = event.reportOn === undefined ? "" : `; it is a report on ${event.reportOn}`;
       return (

@@ -1,4 +1,5 @@
 /** Times, durations and foreign words in sentences. */
+import type { SignInFacts } from "../events/history-event.ts";
 import type { Instant } from "../lib/instant.ts";
 import { printable } from "../lib/printable-text.ts";
 
@@ -52,4 +53,9 @@ export function plain(text: string): string {
 /** `<>` for the null reverse-path. */
 export function pathWords(path: string): string {
   return path === "" ? "<> (nobody: reports are sent so)" : plain(path);
+}
+
+/** `EXTERNAL with key laptop`. */
+export function signInWords({ mechanism, by }: SignInFacts): string {
+  return by === undefined ? plain(mechanism) : `${plain(mechanism)} with ${plain(by)}`;
 }

@@ -15,7 +15,7 @@ import { ServerProtocol } from "../smtp/server/protocol.ts";
 import { serverReplies } from "../smtp/server/replies.ts";
 import type { CloseCause, ServerEvent } from "../smtp/server/event.ts";
 import { handshakeHintFor } from "./refusals.ts";
-import { protocolSettings, type ListenerOptions } from "./listener-options.ts";
+import { protocolSettings, tlsOptionsOf, type ListenerOptions } from "./listener-options.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { Session } from "./session.ts";
 import type { Verdict } from "./verdict.ts";
@@ -254,7 +254,8 @@ export class Connection implements ConnectionHandler {
     this.#handshaking = true;
     this.#flush();
     // The port bounds the handshake in time, and closes the connection when it fails.
-    this.#stream.startTls({ side: "server", ...certificates }).then(
+    const { listener, settings } = this.#options;
+    this.#stream.startTls({ side: "server", ...tlsOptionsOf(listener, settings, certificates) }).then(
       (facts) => {
         this.#awaitingSince = undefined;
         this.#handshaking = false;

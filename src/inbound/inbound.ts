@@ -3,9 +3,9 @@ import { parseIpAddress } from "../address/ip-address.ts";
 import { formatListenAddress } from "../lib/setting-types.ts";
 import { whenReady } from "../lib/when-ready.ts";
 import type { ConnectionId, Entry } from "../policy/admission.ts";
-import type { Connection as Stream, Endpoint, NetworkListener } from "../ports/network.ts";
+import type { Connection as Stream, Endpoint, NetworkListener, TlsServerOptions } from "../ports/network.ts";
 import { Connection } from "./connection.ts";
-import { checkListener, hasImplicitTls, type ListenerOptions } from "./listener-options.ts";
+import { checkListener, hasImplicitTls, type ListenerOptions, tlsOptionsOf } from "./listener-options.ts";
 import { handshakeHintFor } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 
@@ -25,7 +25,7 @@ interface Caller {
   readonly listener: ListenerOptions;
   readonly address: string;
   /** With implicit TLS. */
-  readonly tls: InboundServices["certificates"];
+  readonly tls: TlsServerOptions | undefined;
   readonly openedAtMs: number;
 }
 
@@ -118,7 +118,10 @@ export class Inbound {
     if (this.#stopped !== undefined) return stream.destroy();
     const { admission, clock, certificates } = this.#services;
     const address = addressOf(stream.remote);
-    const tls = hasImplicitTls(listener.kind) ? certificates : undefined;
+    const tls =
+      hasImplicitTls(listener.kind) && certificates !== undefined
+        ? tlsOptionsOf(listener, this.#settings, certificates)
+        : undefined;
     const caller: Caller = { stream, listener, address, tls, openedAtMs: clock.monotonicMs() };
     const trusted = address !== "" && this.#settings.relayNetworks.contains(address);
     const entered = whenReady(admission.enter({ address, trusted, handshake: tls !== undefined }), (entry) =>

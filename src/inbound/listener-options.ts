@@ -1,8 +1,9 @@
 /** The kinds of listener: what each one offers, asks for, and refuses. */
 import { type Client, type ListenerKind, sendsOwnMail } from "../policy/client.ts";
-import type { Endpoint } from "../ports/network.ts";
+import type { Endpoint, TlsServerOptions } from "../ports/network.ts";
 import { defaultServerProtocolSettings, type ServerProtocolSettings } from "../smtp/server/protocol-settings.ts";
-import type { InboundSettings } from "./services.ts";
+import type { CertificateIdentity } from "../accounts/user-keys.ts";
+import type { InboundSettings, InboundServices } from "./services.ts";
 
 export interface ListenerOptions {
   readonly kind: ListenerKind;
@@ -11,6 +12,8 @@ export interface ListenerOptions {
   readonly bareLineEnds: "refuse" | "repair";
   /** Commands that come before their turn (RFC 2920 §3.1); default: allow. */
   readonly earlyTalk?: "allow" | "refuse";
+  /** Clients are asked for a TLS certificate, to sign in with; `authorities`: PEM of those that may vouch for it. */
+  readonly clientCertificates?: { readonly authorities: readonly string[]; readonly identity: CertificateIdentity };
   /** Development only: logins are offered, in clear too, and nobody is asked for one. */
   readonly development?: true;
   /** false: STARTTLS is not offered. Development only, for programs that refuse a self-signed certificate. */
@@ -40,6 +43,19 @@ export function checkListener({ kind, endpoint }: ListenerOptions, certificates:
 
 export function hasImplicitTls(kind: ListenerKind): boolean {
   return kind === "submissions";
+}
+
+/** What a handshake begins with. Servers that relay by their key are asked for it where there are such keys. */
+export function tlsOptionsOf(
+  { kind, clientCertificates }: ListenerOptions,
+  { relayKeys }: Pick<InboundSettings, "relayKeys">,
+  certificates: NonNullable<InboundServices["certificates"]>,
+): TlsServerOptions {
+  const { context } = certificates;
+  if (clientCertificates !== undefined) {
+    return { context, clientCertificates: { authorities: clientCertificates.authorities } };
+  }
+  return kind === "mx" && relayKeys.length > 0 ? { context, clientCertificates: { authorities: [] } } : { context };
 }
 
 /** What the protocol core is told when a session begins. */

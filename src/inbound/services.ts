@@ -19,6 +19,8 @@ export interface InboundSettings {
   readonly hostname: string;
   readonly limits: LimitsSettings;
   readonly relayNetworks: IpNetworkList;
+  /** SHA-256 of keys whose holders may relay, in hex. */
+  readonly relayKeys: readonly string[];
   /** SASL mechanisms that may be offered; upper case. */
   readonly mechanisms: readonly string[];
 }

@@ -2,7 +2,7 @@
 import type { Envelope } from "../intake/envelope.ts";
 import type { ClientOrigin, ClientTrust } from "../intake/origin.ts";
 import { isLoopback } from "../lib/ip-network.ts";
-import { isSubmission } from "../policy/client.ts";
+import { isSubmission, mayRelay } from "../policy/client.ts";
 import type { Hello, SessionState } from "./session-state.ts";
 
 export function originOf(
@@ -24,6 +24,8 @@ export function originOf(
       ...(tls === undefined ? undefined : { tls: { protocol: tls.protocol, cipher: tls.cipher } }),
       protocol: protocolKeyword({ hello, tls: tls !== undefined, login: login !== undefined, smtpUtf8 }),
       ...(login === undefined ? undefined : { login }),
+      ...(state.signedIn === undefined ? undefined : { signedIn: state.signedIn }),
+      ...(client.relayKey === undefined ? undefined : { relayKey: client.relayKey }),
     },
     checkLineEnds,
     ...(listener.development === true ? { development: true } : undefined),
@@ -34,7 +36,7 @@ export function originOf(
 
 function trustOf({ client, listener }: SessionState): ClientTrust {
   if (isSubmission(client)) return "submitter";
-  if (client.relayNetwork) return "relay";
+  if (mayRelay(client)) return "relay";
   if (client.listener !== "mx" || client.login !== undefined || client.address === "") return "known";
   // Programs under development talk over loopback.
   return listener.development === true && isLoopback(client.address) ? "known" : "stranger";

@@ -7,6 +7,7 @@ import type { Submission } from "../intake/submission.ts";
 import type { Client } from "../policy/client.ts";
 import type { ClientFacts } from "../policy/stage.ts";
 import type { Log } from "../ports/log.ts";
+import type { SignInFacts } from "../events/history-event.ts";
 import type { TlsFacts } from "../ports/network.ts";
 import type { ServerMechanism } from "../sasl/server-mechanism.ts";
 import type { LoginResult } from "../accounts/account-directory.ts";
@@ -65,6 +66,8 @@ export interface SessionState {
   client: Client;
   hello: Hello | undefined;
   phase: SessionPhase;
+  /** How the login came about. */
+  signedIn: SignInFacts | undefined;
   /** Messages accepted so far. */
   messages: number;
   /** The last refusal that the protocol core gave by itself. */

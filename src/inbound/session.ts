@@ -14,12 +14,12 @@ import { beginContent, endContent, noteContentRefused, receiveContent } from "./
 import { acceptHello } from "./commands/ehlo.ts";
 import { checkMail } from "./commands/mail.ts";
 import { checkRecipient } from "./commands/rcpt.ts";
-import { checkStartTls, proceedStartTls } from "./commands/starttls.ts";
+import { checkStartTls, proceedStartTls, recogniseKey } from "./commands/starttls.ts";
 import type { ListenerOptions } from "./listener-options.ts";
 import { noteNotSmtp, noteRefused } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { SessionMemory } from "./session-memory.ts";
-import { mechanismsInClear, mechanismsUnderTls } from "./sign-in.ts";
+import { mechanismsOf } from "./sign-in.ts";
 import { idle, leavePhase, type SessionChannel, type SessionState } from "./session-state.ts";
 import { answer, noted, proceed, type Verdict } from "./verdict.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
@@ -65,9 +65,11 @@ export class Session {
       client: clientOf(listener, clientAddress, settings.relayNetworks),
       hello: undefined,
       phase: idle,
+      signedIn: undefined,
       messages: 0,
       refusal: undefined,
     };
+    recogniseKey(this.#state);
     this.#state.log.event("session-opened", { listener: listener.kind, client: clientAddress });
   }
 
@@ -86,12 +88,7 @@ export class Session {
 
   /** SASL mechanisms that can succeed in this session as it stands. */
   get authMechanisms(): { readonly clear: readonly string[]; readonly tls: readonly string[] } {
-    const { listener, settings, services, channel } = this.#state;
-    const place = { listener, settings, means: services.accounts.signInMeans() };
-    return {
-      clear: mechanismsInClear(place),
-      tls: mechanismsUnderTls(place, channel.tls === undefined ? undefined : channel),
-    };
+    return mechanismsOf(this.#state);
   }
 
   get memory(): SessionMemory {

@@ -40,7 +40,7 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
   const { facts, repairs } = parts.content;
   const { parameters, accepted } = envelope;
   const reversePath = envelope.reversePathText;
-  const { clientAddress = "", protocol, login } = origin.facts;
+  const { clientAddress = "", protocol, login, signedIn } = origin.facts;
   const [only] = accepted;
   const { verdict, signatures, forwarded, changes = [] } = parts.additions;
   const letter = origin.trust === "ourselves" ? origin.letter : undefined;
@@ -89,6 +89,7 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
     client: clientAddress,
     protocol,
     ...(login === undefined ? undefined : { login }),
+    ...(signedIn === undefined ? undefined : { signedIn }),
     ...(facts.subject === undefined ? undefined : { subject: facts.subject }),
     ...(letter === undefined ? { decisions: accepted } : undefined),
     ...(verdict === undefined ? undefined : { authentication: authenticationNote(verdict) }),

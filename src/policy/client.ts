@@ -8,6 +8,8 @@ export interface Client {
   readonly address: string;
   /** The address in `relay.networks`. */
   readonly relayNetwork: boolean;
+  /** SHA-256 of the key of its TLS certificate, where that is in `relay.keys`. */
+  readonly relayKey?: string;
   /** The user's address, once logged in. */
   readonly login?: string;
 }
@@ -17,7 +19,12 @@ export function isSubmission(client: Pick<Client, "listener">): boolean {
   return client.listener === "submission" || client.listener === "submissions";
 }
 
+/** A server whose mail we relay without a login. */
+export function mayRelay({ relayNetwork, relayKey }: Pick<Client, "relayNetwork" | "relayKey">): boolean {
+  return relayNetwork || relayKey !== undefined;
+}
+
 /** Whose mail we pass on as it is, for a user or for a server that stands behind us; all other mail is received. */
 export function sendsOwnMail(client: Client): boolean {
-  return isSubmission(client) || (client.listener === "mx" && (client.relayNetwork || client.login !== undefined));
+  return isSubmission(client) || (client.listener === "mx" && (mayRelay(client) || client.login !== undefined));
 }

@@ -310,6 +310,7 @@ export type InputsOf<Reason extends RefusalReason> = {
 export const acceptances = {
   "logged-in": "the client had logged in, so it may send anywhere",
   "relay-network": "the client is in a network that may relay",
+  "relay-key": "the client showed a TLS certificate with a key that may relay",
   "local-user": "it is the address of a user here",
   "local-alias": "it is an alias here",
   "local-catch-all": "no user here has the address, and the domain has a catch-all",

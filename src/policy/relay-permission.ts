@@ -13,6 +13,7 @@ import { type Decision, type Refusal, refuse } from "./decision.ts";
 import type { Stage } from "./stage.ts";
 
 const byLogin: Decision = { verdict: "accept", reason: "logged-in" };
+const byKey: Decision = { verdict: "accept", reason: "relay-key", setting: "relay.keys" };
 const byNetwork: Decision = { verdict: "accept", reason: "relay-network", setting: "relay.networks" };
 
 /** For recipients that resolve as not local. */
@@ -20,7 +21,8 @@ export function checkRelay(client: Client): Decision {
   // RFC 2033 §5: LMTP takes over final delivery, and a relay is not that.
   if (client.listener === "lmtp") return refuse("not-local", {});
   if (client.login !== undefined) return byLogin;
-  return client.relayNetwork ? byNetwork : refuse("relay-denied", {});
+  if (client.relayNetwork) return byNetwork;
+  return client.relayKey === undefined ? refuse("relay-denied", {}) : byKey;
 }
 
 /**

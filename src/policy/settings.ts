@@ -3,6 +3,7 @@
  * numbers, whoever enforces them: sessions, content, the disk.
  */
 import { z } from "zod";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { byteSize, duration, networkList } from "../lib/setting-types.ts";
 
 export const relaySettings = z
@@ -11,6 +12,18 @@ export const relaySettings = z
       .prefault([])
       .describe(
         "Networks whose clients may relay without a login; none by default. Behind a container gateway, every client may appear to come from one private address: do not list that address. Applies on reload to new sessions.",
+      ),
+    keys: z
+      .array(
+        z
+          .string()
+          .regex(/^(?:sha256:)?(?:[0-9a-f]{2}:?){31}[0-9a-f]{2}$/i, "write the SHA-256 of a public key: 64 hex digits")
+          .transform((text) => asciiLowerCase(text.replace(/^sha256:/i, "").replaceAll(":", ""))),
+      )
+      .max(1000)
+      .default([])
+      .describe(
+        "SHA-256 digests of public keys (SubjectPublicKeyInfo, hex). A server whose TLS client certificate has such a key may relay through an mx listener without a login, from any address; the certificate may be self-signed. `posthaste user key digest` prints the digest. If there are any keys, mx listeners ask clients for a certificate. Applies on reload to new sessions.",
       ),
   })
   .describe("Who may send mail to other domains without a login.");

@@ -2,6 +2,8 @@
  * Streams as an argument: TCP and unix sockets, plain or under TLS. Interfaces only; `node/` has the real one and
  * `testing/` the simulated one. TLS belongs to the port so that it can be simulated too.
  */
+import type { CertificatePair } from "./certificates.ts";
+import type { ClientCertificate } from "./client-certificate.ts";
 import type { HandshakeDemand } from "./tls-demand.ts";
 
 /** Where a listener listens or a client connects: an IP address with a port, or a unix socket's path. */
@@ -22,6 +24,8 @@ export interface TlsFacts {
   /** Why `verified` is false, in the TLS library's words, or in ours where TLSA records were demanded. */
   readonly verifyError?: string;
   readonly peerCertificate?: PeerCertificate;
+  /** Server side: what the client showed, where it was asked. */
+  readonly clientCertificate?: ClientCertificate;
 }
 
 export interface PeerCertificate {
@@ -34,6 +38,11 @@ export interface PeerCertificate {
 export interface TlsServerOptions {
   /** Asked at each handshake, so a certificate file that changed is served without a restart. */
   readonly context: () => TlsServerContext;
+  /**
+   * Clients are asked for a certificate, and need not show one. `authorities`: PEM of those who may vouch for it; empty:
+   * nobody does, and its key alone counts. No session is resumed then, so that the key is proven each time.
+   */
+  readonly clientCertificates?: { readonly authorities: readonly string[] };
 }
 export interface TlsServerContext {
   readonly certificatePem: string;
@@ -50,6 +59,8 @@ export interface TlsClientOptions {
    * whether it was valid; so does `dane` where none of the records can be used (RFC 7672 §2.2).
    */
   readonly demand: HandshakeDemand;
+  /** Shown to a server that asks for one. */
+  readonly certificate?: CertificatePair;
   /** Extra trusted roots, PEM. */
   readonly certificateAuthorities?: readonly string[];
   /** Sessions are kept under this key, and resumed under it where server name, demand and roots are the same. */

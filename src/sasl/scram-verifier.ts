@@ -43,6 +43,11 @@ export function parseScramVerifier(text: string): ScramVerifier | undefined {
   return { digest, iterations, salt, storedKey, serverKey };
 }
 
+/** Those of the texts that are verifiers. */
+export function parseScramVerifiers(texts: readonly string[]): readonly ScramVerifier[] {
+  return texts.map(parseScramVerifier).filter((verifier) => verifier !== undefined);
+}
+
 export function formatScramVerifier({ digest, iterations, salt, storedKey, serverKey }: ScramVerifier): string {
   const size = { sha1: "1", sha256: "256", sha512: "512" }[digest];
   const [salt64, stored64, server64] = [salt, storedKey, serverKey].map((part) => Buffer.from(part).toString("base64"));

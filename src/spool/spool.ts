@@ -6,7 +6,7 @@
  * `docs/spool.md` tabulates the states, who moves between them, and what each crash point leaves.
  */
 import type { Instant } from "../lib/instant.ts";
-import type { HistoryEvent } from "../events/history-event.ts";
+import type { HistoryEvent, SignInFacts } from "../events/history-event.ts";
 import type { MessageFacts } from "../message/message-facts.ts";
 import type { BodyType, NotifyCondition } from "../smtp/envelope.ts";
 import type { TlsFacts } from "../ports/network.ts";
@@ -22,6 +22,10 @@ export interface MessageOrigin {
   /** RFC 3848 keyword: `ESMTPSA`, `UTF8SMTP`, … */
   readonly protocol: string;
   readonly login?: string;
+  /** How the login came about; absent in mail that older versions took. */
+  readonly signedIn?: SignInFacts;
+  /** SHA-256 of the client's key, by which it was allowed to relay. */
+  readonly relayKey?: string;
   readonly tls?: Pick<TlsFacts, "protocol" | "cipher">;
 }
 

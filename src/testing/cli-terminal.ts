@@ -81,6 +81,10 @@ export class TestTerminal {
         fetch: () => Promise.resolve({ kind: "failure", fault: "unreachable", detail: "there is no HTTPS here" }),
       }),
       judgeCertificate,
+      makeClientCertificate: (address, { days }) => ({
+        certificatePem: `certificate of ${address} for ${days} days\n`,
+        keyPem: `key of ${address}\n`,
+      }),
       makeVerifier: (password, kind) =>
         Promise.resolve(kind === "scram" ? `SCRAM verifier of ${password}` : `verifier of ${password}`),
       importModule: () => Promise.reject(new Error("no modules here")),

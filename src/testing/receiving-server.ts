@@ -60,6 +60,8 @@ export interface ReceivingServerOptions {
   readonly development?: true;
   /** In place of the users below. */
   readonly users?: AccountSettings["users"];
+  /** SHA-256 in hex. */
+  readonly relayKeys?: readonly string[];
   /** Default: those of the settings. */
   readonly mechanisms?: readonly string[];
   readonly startTls?: boolean;
@@ -161,6 +163,7 @@ export class ReceivingServer implements AsyncDisposable {
         hostname,
         limits,
         relayNetworks: relaySettings.parse({ networks: options.relayNetworks ?? [] }).networks,
+        relayKeys: options.relayKeys ?? [],
         mechanisms: options.mechanisms ?? defaultMechanisms,
       },
       (["mx", "submission", "submissions", "lmtp"] as const).map((kind) => ({

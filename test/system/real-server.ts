@@ -14,10 +14,13 @@ import { openSqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
 import { SystemClock } from "../../src/node/process/system-clock.ts";
 import { SystemRandom } from "../../src/node/process/system-random.ts";
 import { ThreadPoolCrypto } from "../../src/node/threads/thread-pool-crypto.ts";
+import type { CertificatePair } from "../../src/ports/certificates.ts";
 import type { Files } from "../../src/ports/files.ts";
 import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import { StaticResolver } from "../../src/testing/static-resolver.ts";
 import { Client } from "./support.ts";
+
+export const tlsOptions = { serverName: "mail.example.org", demand: { kind: "required" } } as const;
 
 const kinds = ["mx", "submission", "submissions"] as const;
 type Kind = (typeof kinds)[number];
@@ -90,10 +93,11 @@ export class RealServer implements AsyncDisposable {
   }
 
   /** Greeted, and EHLO said. */
-  async client(kind: Kind = "mx"): Promise<Client> {
+  async client(kind: Kind = "mx", certificate?: CertificatePair): Promise<Client> {
+    const tls = { ...tlsOptions, ...(certificate && { certificate }) };
     const connection = await this.network.connect(
       { kind: "ip", address: "127.0.0.1", port: this.port(kind) },
-      kind === "submissions" ? { tls: { serverName: "mail.example.org", demand: { kind: "required" } } } : {},
+      kind === "submissions" ? { tls } : {},
     );
     const client = new Client(connection);
     this.#clients.push(client);

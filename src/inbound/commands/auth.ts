@@ -6,7 +6,7 @@ import type { MechanismStep, SignInClaim } from "../../sasl/server-mechanism.ts"
 import { reply, type Reply } from "../../smtp/reply.ts";
 import type { AuthEvent, AuthResponseEvent } from "../../smtp/server/event.ts";
 import { idle, phaseOf, type SessionState, type SignInDecision } from "../session-state.ts";
-import { exchangeOptions } from "../sign-in.ts";
+import { exchangeOptions, shownCertificate } from "../sign-in.ts";
 import { answer, type Verdict } from "../verdict.ts";
 
 const succeeded = reply(235, "2.7.0", "Authentication successful");
@@ -58,9 +58,12 @@ function take(state: SessionState, step: MechanismStep): Verdict | Promise<Verdi
   }
 }
 
-async function decide({ services, client }: SessionState, claim: SignInClaim): Promise<LoginResult> {
-  if (claim.kind === "certificate") return { kind: "unavailable", reason: "nobody knows certificates" };
-  return await services.accounts.authenticate(claim, client.address);
+async function decide(state: SessionState, claim: SignInClaim): Promise<LoginResult> {
+  const { services, client } = state;
+  if (claim.kind !== "certificate") return await services.accounts.authenticate(claim, client.address);
+  const shown = shownCertificate(state);
+  if (shown === undefined) return { kind: "refused", reason: "unknown-key" };
+  return await services.accounts.authenticate({ ...claim, ...shown }, client.address);
 }
 
 function decided(
@@ -81,8 +84,10 @@ function endAuth(state: SessionState, { username, result }: SignInDecision, malf
   state.phase = idle;
   const fields = { client: state.client.address, mechanism, username };
   if (result.kind === "accepted") {
-    state.client = { ...state.client, login: result.login };
-    state.log.event("login-succeeded", { ...fields, login: result.login });
+    const { login, by } = result;
+    state.client = { ...state.client, login };
+    state.signedIn = { mechanism, ...(by !== undefined && { by }) };
+    state.log.event("login-succeeded", { ...fields, login, by });
     return answer(succeeded);
   }
   const seconds = result.kind === "throttled" ? Math.ceil(result.retryAfterMs / 1000) : undefined;

@@ -14,7 +14,16 @@ export function checkStartTls(state: SessionState): Verdict {
 export function proceedStartTls(state: SessionState, tls: TlsFacts): void {
   leavePhase(state);
   state.hello = undefined;
+  state.signedIn = undefined;
   const { listener, address, relayNetwork } = state.client;
   state.client = { listener, address, relayNetwork };
+  recogniseKey(state);
   state.log.event("session-tls", { protocol: tls.protocol, cipher: tls.cipher, resumed: tls.resumed });
+}
+
+/** Whether the client's key may relay; it holds for the rest of the session. */
+export function recogniseKey(state: SessionState): void {
+  const { client, channel, settings } = state;
+  const key = client.listener === "mx" ? channel.tls?.clientCertificate?.keySha256 : undefined;
+  if (key !== undefined && settings.relayKeys.includes(key)) state.client = { ...client, relayKey: key };
 }

@@ -224,7 +224,13 @@ export class NodeConnection implements Connection {
   }
 
   #serverSocket(plain: Socket, options: ServerTls): TLSSocket {
-    return new TLSSocket(plain, { isServer: true, secureContext: this.#contexts.server(options.context()) });
+    return new TLSSocket(plain, {
+      isServer: true,
+      secureContext: this.#contexts.server(options),
+      requestCert: options.clientCertificates !== undefined,
+      // A certificate that nobody vouches for may still have a key that an account has registered.
+      rejectUnauthorized: false,
+    });
   }
 
   #clientSocket(plain: Socket, options: ClientTls): TLSSocket {

@@ -1,6 +1,6 @@
 /**
- * Makes a self-signed certificate (RFC 5280 §4.1), written out in DER here: Node cannot make one, and this one shape
- * needs less code than loading a library for all of them.
+ * Makes self-signed certificates (RFC 5280 §4.1) for servers and for users' devices, written out in DER here: Node cannot
+ * make one, and this one shape needs less code than loading a library for all of them.
  */
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 
@@ -25,6 +25,7 @@ const tags = {
 };
 const generalizedTimeTag = 0x18;
 const utcTimeTag = 0x17;
+const emailTag = 0x81;
 const dnsNameTag = 0x82;
 const ipAddressTag = 0x87;
 /** 127.0.0.1 and ::1. */
@@ -38,43 +39,54 @@ const objectIds = {
   keyUsage: "551d0f",
   extendedKeyUsage: "551d25",
   serverAuth: "2b06010505070301",
+  clientAuth: "2b06010505070302",
 };
+
+/** What a certificate says; the rest is the same in all of ours. */
+interface CertificateSubject {
+  readonly commonName: string;
+  /** Entries of subjectAltName in DER; none: the certificate has no such extension. */
+  readonly alternatives: readonly Buffer[];
+  /** What its key is for, as an object identifier. */
+  readonly usage: string;
+  readonly validDays: number;
+}
 
 /** ECDSA P-256 for `hostname` (A-labels), localhost and the loopback addresses, valid from a day before `now`. */
 export function makeSelfSigned(hostname: string, now: Instant): CertificatePair {
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const algorithm = der(tags.sequence, oid(objectIds.ecdsaWithSha256));
-  const commonName = hostname.length <= commonNameMax ? hostname : "posthaste";
-  const name = der(
-    tags.sequence,
-    der(tags.set, der(tags.sequence, oid(objectIds.commonName), der(tags.utf8, Buffer.from(commonName)))),
-  );
-  const serial = randomBytes(16);
-  // Positive and without leading zeros.
-  serial.writeUInt8((serial.readUInt8(0) & 0x7f) | 0x40, 0);
   const alternatives = [
     ...[...new Set([hostname, "localhost"])].map((dnsName) => der(dnsNameTag, Buffer.from(dnsName))),
     ...loopbackAddresses.map((address) => der(ipAddressTag, Buffer.from(address, "hex"))),
   ];
+  return makeCertificate({ commonName: hostname, alternatives, usage: objectIds.serverAuth, validDays }, now);
+}
+
+/** ECDSA P-256 with which a device signs in as `address`, valid from a day before `now`. */
+export function makeClientCertificate(address: string, options: { readonly days: number; readonly now: Instant }) {
+  // An rfc822Name is ASCII (RFC 5280 §4.2.1.6); the key counts, not the name.
+  const isAscii = /^[\x21-\x7e]+$/.test(address);
+  const alternatives = isAscii ? [der(emailTag, Buffer.from(address))] : [];
+  const subject = { commonName: address, alternatives, usage: objectIds.clientAuth, validDays: options.days };
+  return makeCertificate(subject, options.now);
+}
+
+function makeCertificate(subject: CertificateSubject, now: Instant): CertificatePair {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const algorithm = der(tags.sequence, oid(objectIds.ecdsaWithSha256));
+  const name = nameOf(subject.commonName);
+  const serial = randomBytes(16);
+  // Positive and without leading zeros.
+  serial.writeUInt8((serial.readUInt8(0) & 0x7f) | 0x40, 0);
   const body = der(
     tags.sequence,
     der(0xa0, der(tags.integer, Buffer.from([2]))), // version 3
     der(tags.integer, serial),
     algorithm,
     name,
-    der(tags.sequence, time(now - dayMs), time(now + validDays * dayMs)),
+    der(tags.sequence, time(now - dayMs), time(now + subject.validDays * dayMs)),
     name,
     publicKey.export({ type: "spki", format: "der" }),
-    der(
-      0xa3,
-      der(
-        tags.sequence,
-        extension(objectIds.subjectAltName, false, der(tags.sequence, ...alternatives)),
-        extension(objectIds.basicConstraints, true, der(tags.sequence)), // not a CA
-        extension(objectIds.keyUsage, true, der(tags.bits, Buffer.from([7, 0x80]))), // digitalSignature
-        extension(objectIds.extendedKeyUsage, false, der(tags.sequence, oid(objectIds.serverAuth))),
-      ),
-    ),
+    der(0xa3, der(tags.sequence, ...extensionsOf(subject))),
   );
   const signature = sign("sha256", body, privateKey);
   const certificate = der(tags.sequence, body, algorithm, der(tags.bits, Buffer.of(0), signature));
@@ -82,6 +94,22 @@ export function makeSelfSigned(hostname: string, now: Instant): CertificatePair 
     certificatePem: pem("CERTIFICATE", certificate),
     keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
   };
+}
+
+function nameOf(wanted: string): Buffer {
+  const commonName = wanted.length <= commonNameMax ? wanted : "posthaste";
+  const attribute = der(tags.sequence, oid(objectIds.commonName), der(tags.utf8, Buffer.from(commonName)));
+  return der(tags.sequence, der(tags.set, attribute));
+}
+
+function extensionsOf({ alternatives, usage }: CertificateSubject): readonly Buffer[] {
+  const names = der(tags.sequence, ...alternatives);
+  return [
+    ...(alternatives.length === 0 ? [] : [extension(objectIds.subjectAltName, false, names)]),
+    extension(objectIds.basicConstraints, true, der(tags.sequence)), // not a CA
+    extension(objectIds.keyUsage, true, der(tags.bits, Buffer.from([7, 0x80]))), // digitalSignature
+    extension(objectIds.extendedKeyUsage, false, der(tags.sequence, oid(usage))),
+  ];
 }
 
 function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {

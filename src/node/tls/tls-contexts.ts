@@ -6,7 +6,7 @@ import { constants, randomBytes } from "node:crypto";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 
 import { keepNewest } from "../../lib/newest.ts";
-import type { TlsClientOptions, TlsServerContext } from "../../ports/network.ts";
+import type { TlsClientOptions, TlsServerOptions } from "../../ports/network.ts";
 import { demandKey } from "../../ports/tls-demand.ts";
 import type { PeerVerdict } from "./tls-facts.ts";
 
@@ -34,8 +34,12 @@ export class TlsContexts {
   readonly #sessions = new Map<string, KeptSession>();
 
   /** Session tickets stay valid here and for as long as the context lives, since it holds their keys. */
-  server({ certificatePem, keyPem, version }: TlsServerContext): SecureContext {
-    const known = this.#server.get(certificatePem);
+  server(options: TlsServerOptions): SecureContext {
+    const { certificatePem, keyPem, version } = options.context();
+    const authorities = options.clientCertificates?.authorities.join("\n") ?? "";
+    const asks = options.clientCertificates !== undefined;
+    const name = `${asks} ${authorities}\n${certificatePem}`;
+    const known = this.#server.get(name);
     if (known?.version === version) return known.context;
     const context = createSecureContext({
       cert: certificatePem,
@@ -43,19 +47,26 @@ export class TlsContexts {
       minVersion: minVersion,
       honorCipherOrder: true,
       sessionIdContext: this.#sessionIdContext,
-      // A client that renegotiates has us pay for handshakes at its pleasure; TLS 1.3 has no renegotiation at all.
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      // A client that renegotiates has us pay for handshakes at its pleasure; TLS 1.3 has no renegotiation at all. A
+      // ticket would stand for a client's key without proof of it.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (asks ? constants.SSL_OP_NO_TICKET : 0),
+      ...(authorities !== "" && { ca: authorities }),
     });
-    keepNewest(this.#server, certificatePem, { version, context }, serverContextsMax);
+    keepNewest(this.#server, name, { version, context }, serverContextsMax);
     return context;
   }
 
   client(options: TlsClientOptions): SecureContext {
     const extra = options.certificateAuthorities ?? [];
-    const key = extra.join("\n");
+    const { certificate } = options;
+    const key = [...extra, ...shownCertificate(options)].join("\n");
     const known = this.#client.get(key);
     if (known !== undefined) return known;
-    const context = createSecureContext({ minVersion: minVersion, ca: [...usualRoots(), ...extra] });
+    const context = createSecureContext({
+      minVersion: minVersion,
+      ca: [...usualRoots(), ...extra],
+      ...(certificate && { cert: certificate.certificatePem, key: certificate.keyPem }),
+    });
     keepNewest(this.#client, key, context, clientContextsMax);
     return context;
   }
@@ -96,5 +107,10 @@ function sessionKey(options: TlsClientOptions): string | undefined {
     options.serverName,
     demandKey(options.demand),
     ...(options.certificateAuthorities ?? []),
+    ...shownCertificate(options),
   ].join("\n");
+}
+
+function shownCertificate({ certificate }: TlsClientOptions): readonly string[] {
+  return certificate === undefined ? [] : [certificate.certificatePem, certificate.keyPem];
 }

@@ -6,6 +6,7 @@
 import { checkServerIdentity, type PeerCertificate as CertificateFacts, type TLSSocket } from "node:tls";
 
 import { demandsVerification, verifyDane } from "../../dane/verify-dane.ts";
+import { clientCertificateOf } from "./client-certificates.ts";
 import type { PeerCertificate, TlsClientOptions, TlsFacts } from "../../ports/network.ts";
 import type { HandshakeDemand } from "../../ports/tls-demand.ts";
 
@@ -17,7 +18,13 @@ const certificatesMax = 16;
 
 export function serverFacts(socket: TLSSocket): TlsFacts {
   const serverName = (socket as TLSSocket & { readonly servername?: string | false }).servername;
-  return { ...commonFacts(socket), ...(serverName ? { serverName } : {}), verified: false };
+  const clientCertificate = clientCertificateOf(socket);
+  return {
+    ...commonFacts(socket),
+    ...(serverName ? { serverName } : {}),
+    verified: false,
+    ...(clientCertificate && { clientCertificate }),
+  };
 }
 
 /** `kept`: what the full handshake of the session that was offered found. */

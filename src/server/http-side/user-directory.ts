@@ -2,8 +2,10 @@
 import type { Accounts } from "../../accounts/accounts.ts";
 import type { AccountSettings } from "../../accounts/settings.ts";
 import { AccountError, UserAdministration } from "../../accounts/user-administration.ts";
+import { type ListedKey, UserKeyAdministration } from "../../accounts/user-key-administration.ts";
 import type { UserStore } from "../../accounts/user-store.ts";
 import { type UserDirectory, UserError } from "../../admin/app.ts";
+import type { ShownKey } from "../../admin/user-keys-api.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { PasswordCrypto } from "../../ports/crypto.ts";
 import type { Random } from "../../ports/random.ts";
@@ -20,13 +22,18 @@ export function userDirectory(parts: {
 }): UserDirectory {
   const { settings, accounts, store, crypto, clock, random } = parts;
   const administration = () => new UserAdministration({ settings: settings(), store, crypto, clock, random });
-  const change = async (work: () => Promise<void>): Promise<void> => {
+  const keys = () => new UserKeyAdministration({ settings: settings(), store, clock });
+  const run = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
-      await work();
+      return await work();
     } catch (error) {
       throw error instanceof AccountError ? new UserError(error.message) : error;
     }
+  };
+  const change = async <T>(work: () => Promise<T>): Promise<T> => {
+    const done = await run(work);
     await accounts?.reload();
+    return done;
   };
   return {
     list: async () =>
@@ -37,5 +44,22 @@ export function userDirectory(parts: {
     add: (address, password) => change(() => administration().add(address, password)),
     setPassword: (address, password) => change(() => administration().changePassword(address, password)),
     remove: (address) => change(() => administration().remove(address)),
+    keys: {
+      list: (address) => run(async () => (await keys().list(address)).map(shownKey)),
+      add: (address, { pem, label, expiresAt }) =>
+        change(async () => shownKey(await keys().add(address, pem, { label, expiresAt }))),
+      remove: (address, name) => change(() => keys().remove(address, name)),
+    },
+  };
+}
+
+function shownKey({ label, sha256, createdAt, expiresAt, lastUsedAt }: ListedKey): ShownKey {
+  const time = (at: number | undefined) => (at === undefined ? null : new Date(at).toISOString());
+  return {
+    label,
+    sha256,
+    created_at: new Date(createdAt).toISOString(),
+    expires_at: time(expiresAt),
+    last_used_at: time(lastUsedAt),
   };
 }

@@ -1,0 +1,117 @@
+/**
+ * What `posthaste user key` does, in a running server or on a data directory at rest. Keys are stored for users of the
+ * configuration file, too: they add a way to sign in, and change nothing that the file says.
+ */
+import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
+import type { Instant } from "../lib/instant.ts";
+import type { Clock } from "../ports/clock.ts";
+import { AccountTable } from "./account-table.ts";
+import type { AccountSettings } from "./settings.ts";
+import { AccountError } from "./user-administration.ts";
+import { readUserKey, type UserKey } from "./user-keys.ts";
+import type { UserStore } from "./user-store.ts";
+
+export interface ListedKey extends UserKey {
+  /** Of the user. */
+  readonly address: string;
+  /** Some minutes exact; absent: never. */
+  readonly lastUsedAt?: Instant;
+}
+
+/** More than any person has devices. */
+const keysOfUserMax = 64;
+const labelGrammar = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u;
+
+export class UserKeyAdministration {
+  readonly #settings: AccountSettings;
+  readonly #store: UserStore;
+  readonly #clock: Clock;
+
+  constructor(options: { settings: AccountSettings; store: UserStore; clock: Clock }) {
+    this.#settings = options.settings;
+    this.#store = options.store;
+    this.#clock = options.clock;
+  }
+
+  /**
+   * `pem`: a certificate or a public key. `label` absent: `key-1` and so on. `expiresAt` absent: the end of the
+   * certificate, or none for a bare key. Rejects with {@link AccountError}.
+   */
+  async add(
+    address: string,
+    pem: string,
+    options: { readonly label?: string | undefined; readonly expiresAt?: Instant | undefined } = {},
+  ): Promise<ListedKey> {
+    const user = await this.#user(address);
+    const read = readUserKey(pem);
+    if (read.kind === "problem") throw new AccountError("invalid-key", read.problem);
+    const expiresAt = options.expiresAt ?? read.expiresAt;
+    if (expiresAt !== undefined && expiresAt <= this.#clock.now()) {
+      throw new AccountError("invalid-key", `the key has expired on ${new Date(expiresAt).toISOString().slice(0, 10)}`);
+    }
+    const keys = await this.#store.keys.list();
+    const taken = keys.find(({ sha256 }) => sha256 === read.sha256);
+    if (taken !== undefined) {
+      throw new AccountError("exists", `this key is registered already, for ${taken.user} as ${taken.label}`);
+    }
+    const own = keys.filter((key) => key.user === user.key);
+    if (own.length >= keysOfUserMax) throw new AccountError("exists", `${address} has ${keysOfUserMax} keys already`);
+    const label = labelFor(options.label, own);
+    const key: UserKey = {
+      sha256: read.sha256,
+      user: user.key,
+      label,
+      createdAt: this.#clock.now(),
+      ...(expiresAt !== undefined && { expiresAt }),
+    };
+    await this.#store.keys.add(key);
+    return { ...key, address: user.address };
+  }
+
+  async list(address: string): Promise<readonly ListedKey[]> {
+    const user = await this.#user(address);
+    const own = (await this.#store.keys.list()).filter((key) => key.user === user.key);
+    const listed: ListedKey[] = [];
+    for (const key of own) {
+      const lastUsedAt = await this.#store.keys.lastUse(key.sha256);
+      listed.push({ ...key, address: user.address, ...(lastUsedAt !== undefined && { lastUsedAt }) });
+    }
+    return listed.toSorted((a, b) => a.createdAt - b.createdAt);
+  }
+
+  /** `name`: the label, or the digest of the key. It counts for no sign-in that comes later. */
+  async remove(address: string, name: string): Promise<void> {
+    const user = await this.#user(address);
+    const own = (await this.#store.keys.list()).filter((key) => key.user === user.key);
+    const key = own.find(({ label, sha256 }) => label === name || sha256 === asciiLowerCase(name));
+    if (key === undefined) throw new AccountError("not-found", `${address} has no key ${name}`);
+    await this.#store.keys.remove([key]);
+  }
+
+  async #user(address: string): Promise<{ readonly key: string; readonly address: string }> {
+    const mailbox = parseMailbox(address);
+    if (mailbox === undefined) throw new AccountError("invalid-address", `${address} is not an address`);
+    const table = new AccountTable({ settings: this.#settings, users: await this.#store.list() });
+    const user = table.user(mailboxKey(mailbox));
+    if (user === undefined) throw new AccountError("not-found", `there is no user ${address}`);
+    return user;
+  }
+}
+
+function labelFor(wanted: string | undefined, own: readonly UserKey[]): string {
+  const taken = new Set(own.map(({ label }) => label));
+  if (wanted === undefined) {
+    let number = 1;
+    while (taken.has(`key-${number}`)) number++;
+    return `key-${number}`;
+  }
+  if (!labelGrammar.test(wanted)) {
+    throw new AccountError(
+      "invalid-key",
+      "a label has at most 64 letters, digits, spaces, dots, hyphens and underscores",
+    );
+  }
+  if (taken.has(wanted)) throw new AccountError("exists", `there is a key ${wanted} already`);
+  return wanted;
+}
