@@ -453,6 +453,94 @@ test("a stream over BDAT goes in chunks once a recipient was accepted, a few una
   ]);
 });
 
+test("only content of up to 64 KiB leaves before a recipient was accepted", () => {
+  for (const [size, leaves] of [
+    [64 * 1024, true],
+    [64 * 1024 + 1, false],
+  ] as const) {
+    const sent = Dialogue.ready(chunkedEhlo).transact({ size }, { kind: "whole", parts: [Buffer.alloc(size, "x")] });
+    assert.equal(sent.includes(`BDAT ${size} LAST`), leaves);
+  }
+});
+
+test("the answer to a chunk is not the answer to the last one, which left meanwhile", () => {
+  const dialogue = Dialogue.ready(chunkedEhlo);
+  dialogue.transact({ size: 20 }, { kind: "stream" });
+  dialogue.peer("250 ok", "250 ok");
+  dialogue.core.content(Buffer.alloc(10, "x"), 0);
+  dialogue.core.receive(Buffer.from("25"), 0);
+  assert.deepEqual(dialogue.events(), []);
+  dialogue.core.content(Buffer.alloc(10, "x"), 0);
+  assert.match(dialogue.sent(), /BDAT 10\r\nx{10}BDAT 10 LAST\r\nx{10}$/);
+  assert.deepEqual(dialogue.peer("0 chunk"), []);
+  assert.deepEqual(verdicts(dialogue.peer("250 queued")), ["accepted 250"]);
+});
+
+test("an answer to a chunk that was never sent is none", () => {
+  const dialogue = Dialogue.ready(chunkedEhlo);
+  dialogue.transact({ size: 20 }, { kind: "stream" });
+  dialogue.peer("250 ok", "250 ok");
+  assert.deepEqual(verdicts(dialogue.peer("250 eager")), ["broken protocol-error BDAT"]);
+});
+
+test("a chunk that is refused when the last one has left ends the connection, since nobody knows what follows", () => {
+  const dialogue = Dialogue.ready(chunkedEhlo);
+  dialogue.transact({ size: 20 }, { kind: "stream" });
+  dialogue.peer("250 ok", "250 ok");
+  dialogue.core.content(Buffer.alloc(10, "x"), 0);
+  dialogue.core.content(Buffer.alloc(10, "x"), 0);
+  assert.deepEqual(verdicts(dialogue.peer("552 5.3.4 too big")), ["refused BDAT 552"]);
+  assert.equal(dialogue.core.closed, true);
+});
+
+test("RSET goes first wherever the server may still hold a transaction, and nowhere else", () => {
+  const whole = { kind: "whole", parts: [sentContent] } as const;
+  const cases = [
+    [fullEhlo, whole, ["250 ok", "250 ok", "354 go", "451 later"], "RSET"],
+    [chunkedEhlo, whole, ["250 ok", "550 no", "250 taken"], "RSET"],
+    [chunkedEhlo, whole, ["250 ok", "250 ok", "250 queued"], "MAIL"],
+    [chunkedEhlo, { kind: "stream" }, ["550 no", "503 first"], "MAIL"],
+    [chunkedEhlo, { kind: "stream" }, ["250 ok", "550 no"], "RSET"],
+    [plainEhlo, whole, ["550 no"], "MAIL"],
+  ] as const;
+  for (const [ehlo, content, replies, first] of cases) {
+    const dialogue = Dialogue.ready(ehlo);
+    dialogue.transact({}, content);
+    for (const reply of replies) dialogue.peer(reply);
+    assert.equal(dialogue.core.ready, true, replies.join());
+    dialogue.sent();
+    assert.ok(dialogue.transact({}, content).startsWith(first), replies.join());
+  }
+});
+
+test("EHLO that is refused for now is not followed by HELO", () => {
+  const dialogue = new Dialogue();
+  dialogue.core.greet(0);
+  dialogue.peer("220 hi");
+  dialogue.core.hello(0);
+  dialogue.sent();
+  const [event] = dialogue.peer("450 4.7.1 later");
+  assert.ok(event?.kind === "failed" && failureText(event.failure) === "EHLO: 450 4.7.1 later");
+  assert.equal(dialogue.sent(), "");
+});
+
+test("output that goes out is progress, and TLS begins with nothing held back", () => {
+  const dialogue = Dialogue.ready(["250-mx", "250 STARTTLS"]);
+  dialogue.core.startTls(0);
+  dialogue.sent();
+  dialogue.core.outputHeld();
+  dialogue.core.outputDrained(1000);
+  assert.equal(dialogue.core.deadline(), 1000 + standardTimeouts.startTlsMs);
+  dialogue.core.outputHeld();
+  assert.deepEqual(dialogue.peer("220 go"), [{ kind: "start-tls" }]);
+  dialogue.core.tlsEstablished(0);
+  dialogue.core.hello(0);
+  dialogue.peer(...plainEhlo);
+  dialogue.transact();
+  for (const reply of ["250 ok", "250 ok", "354 go"]) assert.deepEqual(dialogue.peer(reply), []);
+  assert.deepEqual(verdicts(dialogue.peer("250 queued")), ["accepted 250"]);
+});
+
 test("a refused chunk stops the stream", () => {
   const dialogue = Dialogue.ready(chunkedEhlo);
   dialogue.transact({ size: 100 }, { kind: "stream" });
