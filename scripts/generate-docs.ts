@@ -16,6 +16,7 @@ import { eventSubjects } from "../src/events/catalogue.ts";
 import type { EventDeclaration } from "../src/events/event-declaration.ts";
 import { commandPhases, commandTable } from "../src/smtp/server/command-table.ts";
 import { serverTransitions } from "../src/smtp/server/phase.ts";
+import { sessionTransitions } from "../src/inbound/session-phase.ts";
 import { submissionTransitions } from "../src/intake/submission-state.ts";
 import { refusalSubjects } from "../src/policy/reasons.ts";
 import { clientTransitions } from "../src/smtp/client/phase.ts";
@@ -222,6 +223,12 @@ transaction is under way, and each phase is named for what the server's next rep
 phases have left already. A reply that comes before the command it would answer has left is an error of the server, unless it is 421.
 
 ${stateSection(clientTransitions)}
+## What a server session has in hand
+
+The driver of a server session decides about mail and logins, and often waits for an answer: from an account, a policy, the spool
+(\`src/inbound/session-phase.ts\`). An answer that comes after the client is gone changes nothing.
+
+${stateSection(sessionTransitions)}
 ## A submission
 
 One message on its way in, from its first octet to its commit (\`src/intake/submission-state.ts\`). Once the commit has begun, the

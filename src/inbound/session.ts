@@ -20,7 +20,8 @@ import { noteNotSmtp, noteRefused } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { SessionMemory } from "./session-memory.ts";
 import { mechanismsOf } from "./sign-in.ts";
-import { idle, leavePhase, type SessionChannel, type SessionState } from "./session-state.ts";
+import { SessionPhases } from "./session-phase.ts";
+import { closePhase, leavePhase, type SessionChannel, type SessionState } from "./session-state.ts";
 import { answer, noted, proceed, type Verdict } from "./verdict.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 
@@ -64,7 +65,7 @@ export class Session {
       memory: new SessionMemory(services.memory),
       client: clientOf(listener, clientAddress, settings.relayNetworks),
       hello: undefined,
-      phase: idle,
+      phases: new SessionPhases(),
       signedIn: undefined,
       messages: 0,
       refusal: undefined,
@@ -75,7 +76,7 @@ export class Session {
 
   /** Content is being received, or its commit is awaited: a stop waits for the end of it. */
   get receivesContent(): boolean {
-    return this.#state.phase.kind === "receiving";
+    return this.#state.phases.state.kind === "receiving";
   }
 
   get messages(): number {
@@ -115,7 +116,7 @@ export class Session {
 
   /** The session is over; what was gathered is void. */
   abandon(): void {
-    leavePhase(this.#state);
+    closePhase(this.#state);
     this.#state.memory.close();
   }
 
@@ -143,7 +144,7 @@ export class Session {
       case "auth-response":
         return continueAuth(state, event);
       case "auth-cancelled":
-        state.phase = idle;
+        leavePhase(state);
         return noted;
       case "starttls":
         return checkStartTls(state);
@@ -157,7 +158,7 @@ export class Session {
         return noteRefused(state, event);
       case "closed":
         if (event.cause === "not-smtp") noteNotSmtp(state);
-        leavePhase(state);
+        closePhase(state);
         return noted;
       default:
         return event satisfies never;

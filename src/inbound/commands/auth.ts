@@ -5,9 +5,12 @@ import { findMechanism } from "../../sasl/mechanisms.ts";
 import type { MechanismStep, SignInClaim } from "../../sasl/server-mechanism.ts";
 import { reply, type Reply } from "../../smtp/reply.ts";
 import type { AuthEvent, AuthResponseEvent } from "../../smtp/server/event.ts";
-import { idle, phaseOf, type SessionState, type SignInDecision } from "../session-state.ts";
+import type { SessionPhase, SignInDecision } from "../session-phase.ts";
+import { leavePhase, phaseOf, type SessionState } from "../session-state.ts";
 import { exchangeOptions, shownCertificate } from "../sign-in.ts";
 import { answer, type Verdict } from "../verdict.ts";
+
+type Exchange = Extract<SessionPhase, { readonly kind: "exchange" }>;
 
 const succeeded = reply(235, "2.7.0", "Authentication successful");
 /** The same words whatever was wrong: a client must not learn which names exist (RFC 4954 §9). */
@@ -20,7 +23,8 @@ export function beginAuth(state: SessionState, event: AuthEvent): Verdict | Prom
   const kind = findMechanism(event.mechanism);
   if (kind === undefined) return answer(noMechanism);
   if (event.initialResponse !== undefined && !kind.acceptsInitialResponse) return answer(serverFirst);
-  state.phase = { kind: "exchange", mechanism: kind.name, server: kind.begin(exchangeOptions(state)) };
+  const server = kind.begin(exchangeOptions(state));
+  state.phases.change("login", { kind: "exchange", mechanism: kind.name, server });
   return proceedAuth(state, event.initialResponse);
 }
 
@@ -29,29 +33,31 @@ export function continueAuth(state: SessionState, event: AuthResponseEvent): Ver
 }
 
 function proceedAuth(state: SessionState, response: Uint8Array | undefined): Verdict | Promise<Verdict> {
-  return take(state, phaseOf(state, "exchange").server.respond(response));
+  const exchange = phaseOf(state, "exchange");
+  return take(state, exchange, exchange.server.respond(response));
 }
 
-function take(state: SessionState, step: MechanismStep): Verdict | Promise<Verdict> {
+/** `exchange`: the one under way. The client may be gone meanwhile, and the session with it. */
+function take(state: SessionState, exchange: Exchange, step: MechanismStep): Verdict | Promise<Verdict> {
   switch (step.kind) {
     case "challenge":
       return { kind: "challenge", data: step.data };
     case "malformed": {
       const result = { kind: "refused", reason: "prohibited-characters" } as const;
-      return endAuth(state, { username: "", result }, step.reason);
+      return endAuth(state, exchange, { username: "", result }, step.reason);
     }
     case "lookup": {
       const { username, digest, found } = step;
       return whenReady(state.services.accounts.verifiersOf(username, digest), (verifiers) =>
-        take(state, found(verifiers)),
+        take(state, exchange, found(verifiers)),
       );
     }
     case "claim":
-      return decide(state, step.claim).then((result) => decided(state, step, result));
+      return decide(state, step.claim).then((result) => decided(state, exchange, step, result));
     case "concluded": {
-      const { decision } = phaseOf(state, "exchange");
+      const { decision } = exchange;
       if (decision === undefined) throw new Error("an exchange was concluded without a decision");
-      return endAuth(state, decision);
+      return endAuth(state, exchange, decision);
     }
     default:
       return step satisfies never;
@@ -68,20 +74,25 @@ async function decide(state: SessionState, claim: SignInClaim): Promise<LoginRes
 
 function decided(
   state: SessionState,
+  exchange: Exchange,
   { claim, ifAccepted, ifRefused }: Extract<MechanismStep, { readonly kind: "claim" }>,
   result: LoginResult,
 ): Verdict {
   const decision: SignInDecision = { username: "username" in claim ? claim.username : claim.authorizationId, result };
   const data = result.kind === "accepted" ? ifAccepted : result.kind === "refused" ? ifRefused : undefined;
-  if (data === undefined) return endAuth(state, decision);
+  if (data === undefined) return endAuth(state, exchange, decision);
   // RFC 4954 §4: what a mechanism says last is one more challenge, which the client answers with nothing.
-  state.phase = { ...phaseOf(state, "exchange"), decision };
+  state.phases.change("decided", { ...exchange, decision });
   return { kind: "challenge", data };
 }
 
-function endAuth(state: SessionState, { username, result }: SignInDecision, malformed?: string): Verdict {
-  const { mechanism } = phaseOf(state, "exchange");
-  state.phase = idle;
+function endAuth(
+  state: SessionState,
+  { mechanism }: Exchange,
+  { username, result }: SignInDecision,
+  malformed?: string,
+): Verdict {
+  leavePhase(state);
   const fields = { client: state.client.address, mechanism, username };
   if (result.kind === "accepted") {
     const { login, by } = result;

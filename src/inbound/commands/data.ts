@@ -12,7 +12,7 @@ export function beginContent(state: SessionState, event: ContentBeginEvent): Ver
   const { policy, intake } = state.services;
   const { envelope } = phaseOf(state, "transaction");
   const facts = dataFacts(state, envelope, event.declaredSize);
-  const isGone = () => state.phase.kind !== "transaction";
+  const isGone = () => state.phases.state.kind !== "transaction";
   return whenReady(policy.ask("data", facts, { log: state.log, isGone }), (ruling) => {
     // The client is gone: the answer came after it.
     if (isGone()) return noted;
@@ -21,13 +21,13 @@ export function beginContent(state: SessionState, event: ContentBeginEvent): Ver
       return verdictOf(ruling);
     }
     const submission = intake.begin(originOf(state, envelope, { checkLineEnds: event.via === "BDAT" }), envelope);
-    state.phase = { kind: "receiving", envelope, submission };
+    state.phases.change("content", { kind: "receiving", envelope, submission });
     return proceed;
   });
 }
 
 export function receiveContent(state: SessionState, event: ContentEvent): Verdict | Promise<Verdict> {
-  const { phase } = state;
+  const phase = state.phases.state;
   // Refused before: the rest is drained by the core.
   if (phase.kind !== "receiving") return noted;
   return whenReady(phase.submission.push(event.slices), (refusal): Verdict => {
@@ -53,10 +53,15 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
 export function noteContentRefused(state: SessionState, event: ContentRefusedEvent): Verdict {
   const { reason, reply: refused, size } = event;
   if (reason !== "driver") {
-    const { phase, services } = state;
+    const phase = state.phases.state;
     const facts = dataFacts(state, "envelope" in phase ? phase.envelope : undefined);
     const setting = reason === "too-large" ? { setting: "limits.message_size" } : undefined;
-    services.policy.refused(facts, "content-form", { reason, reply: refused, inputs: { size }, ...setting }, state);
+    state.services.policy.refused(
+      facts,
+      "content-form",
+      { reason, reply: refused, inputs: { size }, ...setting },
+      state,
+    );
   }
   leavePhase(state);
   return noted;

@@ -9,7 +9,7 @@ export function checkMail(state: SessionState, { reversePath, parameters }: Mail
   const facts = { ...clientFacts(state), reversePath, size: parameters.size ?? 0 };
   return whenReady(state.services.policy.ask("mail", facts, state), (ruling) => {
     if (ruling.verdict === "proceed") {
-      state.phase = { kind: "transaction", envelope: new Envelope(reversePath, parameters) };
+      state.phases.change("mail", { kind: "transaction", envelope: new Envelope(reversePath, parameters) });
     }
     return verdictOf(ruling);
   });

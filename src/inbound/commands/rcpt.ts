@@ -18,7 +18,7 @@ export function checkRecipient(state: SessionState, event: RecipientEvent): Verd
   return whenReady(findOut(state, event), (facts) => {
     // The client is gone: a directory's answer came after it.
     if (facts === undefined) return noted;
-    const hearer = { log: state.log, isGone: () => state.phase.kind !== "transaction" };
+    const hearer = { log: state.log, isGone: () => state.phases.state.kind !== "transaction" };
     return whenReady(state.services.policy.ask("recipient", facts, hearer), (ruling) =>
       conclude(state, event, facts, ruling),
     );
@@ -31,7 +31,7 @@ type Found = RecipientFacts | undefined;
 function findOut(state: SessionState, { forwardPath }: RecipientEvent): Found | Promise<Found> {
   const { forwarding, accounts } = state.services;
   const facts = (more: Pick<RecipientFacts, "reversed" | "resolution">): Found => {
-    const { phase } = state;
+    const phase = state.phases.state;
     if (phase.kind !== "transaction") return undefined;
     return { ...clientFacts(state), reversePath: phase.envelope.reversePath, forwardPath, ...more };
   };
@@ -52,7 +52,7 @@ function findOut(state: SessionState, { forwardPath }: RecipientEvent): Found | 
 }
 
 function conclude(state: SessionState, event: RecipientEvent, facts: RecipientFacts, ruling: Ruling): Verdict {
-  const { phase } = state;
+  const phase = state.phases.state;
   if (phase.kind !== "transaction") return noted;
   if (ruling.verdict === "refuse") return verdictOf(ruling);
   const { envelope } = phase;
