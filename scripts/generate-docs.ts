@@ -186,10 +186,10 @@ function commandsPage(): string {
   return `${generated}
 # Commands
 
-\`bin/posthaste\` in a clone, \`npx posthaste\` where the package is installed. Data goes to standard output, talk to standard
-error; reads take \`--json\`, which is stable, while the text for people may change. Exit codes are those of
+\`bin/posthaste\` in a clone, \`npx posthaste\` where the package is installed. Data goes to standard output, messages to standard
+error. Commands that show something take \`--json\`; its form is stable, while the text for people may change. Exit codes are those of
 \`sysexits.h\`: 0 done, 64 wrong usage, 65 wrong data, 67 no such user, 69 unavailable, 75 try later, 77 not permitted, 78
-configuration. \`NO_COLOR\` is honoured; no command prompts when there is no terminal. \`posthaste completion bash|zsh|fish\` prints a
+configuration. Commands respect \`NO_COLOR\`, and none prompts without a terminal. \`posthaste completion bash|zsh|fish\` prints a
 completion script.
 
 ${groups.join("\n")}

@@ -35,16 +35,6 @@ export interface AllowedWording {
 
 export const allowedWordings: readonly AllowedWording[] = [
   {
-    file: "docs/performance.md",
-    text: "of ours only the search for bare line ends",
-    reason: "tells our functions from those of the engine",
-  },
-  {
-    file: "docs/performance.md",
-    text: "no function of ours above 2 %",
-    reason: "tells our functions from those of the engine",
-  },
-  {
     file: "docs/rfc-checklist.md",
     text: "switched encryption off for good",
     reason: "a title of another project's log",
