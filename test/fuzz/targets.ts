@@ -11,6 +11,7 @@ import { fileTargets } from "./targets/file-targets.ts";
 import { messageTargets } from "./targets/message-targets.ts";
 import { readingTargets } from "./targets/reading-targets.ts";
 import { reportTargets } from "./targets/report-targets.ts";
+import { saslTargets } from "./targets/sasl-targets.ts";
 import { serverTargets } from "./targets/server-targets.ts";
 import { spfTargets } from "./targets/spf-targets.ts";
 import { textTargets } from "./targets/text-targets.ts";
@@ -19,6 +20,7 @@ import { transportPolicyTargets } from "./targets/transport-policy-targets.ts";
 export const targets: readonly FuzzTarget[] = [
   ...serverTargets,
   ...clientTargets,
+  ...saslTargets,
   ...addressTargets,
   ...dsnTargets,
   ...dkimTargets,
