@@ -42,7 +42,6 @@ const knowUnsafeCharacters: ReadonlySet<string> = new Set([
   "src/sasl/string-preparation.ts",
   "src/dmarc/report/make-report.ts",
   "src/outbound/maildir-delivery.ts",
-  "src/cli/send/outgoing-content.ts",
 ]);
 
 /** Started by name rather than imported. */

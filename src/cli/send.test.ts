@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { TestTerminal, type TestContextOptions } from "../testing/cli-terminal.ts";
 import { type PeerScript, ScriptedPeer, stall } from "../testing/scripted-peer.ts";
 import { progressText } from "./progress-bar.ts";
-import { withCrlf } from "./send/outgoing-content.ts";
+import { withCrlf } from "../message/make-message.ts";
 import { percentile } from "./send/send-many.ts";
 import { parseServer } from "./send/send-plan.ts";
 import { printable } from "../lib/printable-text.ts";

@@ -5,16 +5,10 @@
 import { isAscii } from "node:buffer";
 import { formatMailbox, parseMailbox } from "../address/mailbox-text.ts";
 import { needsSmtpUtf8 } from "../address/mailbox-grammar.ts";
-import {
-  type Attachment,
-  describesBody,
-  makeMessage,
-  unstructuredField,
-  withCrlf,
-} from "../cli/send/outgoing-content.ts";
 import { resolveTargets } from "../cli/send/resolve-target.ts";
 import { ClockSteps } from "../lib/clock-steps.ts";
 import { isLoopback } from "../lib/ip-network.ts";
+import { type Attachment, describesBody, makeMessage, unstructuredField, withCrlf } from "../message/make-message.ts";
 import { NodeFiles } from "../node/files/node-files.ts";
 import { NodeNetwork } from "../node/network/node-network.ts";
 import { SystemClock } from "../node/process/system-clock.ts";
@@ -201,7 +195,10 @@ export class SmtpClient implements AsyncDisposable {
     const { subject = "", text = "", headers = {}, attachments = [] } = mail;
     const extra = Object.entries(headers).map(([name, value]) => fieldOf(name, value));
     const plan = { from, to, heloName: this.#options.heloName ?? "localhost" };
-    return makeMessage({ subject, text, extra, attachments }, plan, { clock: this.#clock, random: this.#random });
+    return makeMessage({ subject, text, extra, attachments }, plan, {
+      at: this.#clock.now(),
+      random: this.#random,
+    });
   }
 
   /** The host's addresses one after the other, until one of them takes us. */

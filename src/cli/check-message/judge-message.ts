@@ -9,7 +9,7 @@ import { HeaderCollector, type HeaderSection, parseHeaderFields } from "../../me
 import type { Clock } from "../../ports/clock.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 import { CliError, ExitCode } from "../exit-code.ts";
-import { withCrlf } from "../send/outgoing-content.ts";
+import { withCrlf } from "../../message/make-message.ts";
 
 export interface MessageFile {
   readonly header: HeaderSection;

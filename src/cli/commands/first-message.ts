@@ -5,7 +5,7 @@ import type { CliContext, ServerApi } from "../context.ts";
 import { ask } from "../data-dir.ts";
 import { CliError } from "../exit-code.ts";
 import type { RunningServer } from "../running-server.ts";
-import { makeMessage } from "../send/outgoing-content.ts";
+import { makeMessage } from "../../message/make-message.ts";
 import type { SendPlan } from "../send/send-plan.ts";
 import { openSendSession, placeOf } from "../send/send-session.ts";
 
@@ -68,7 +68,10 @@ async function sendAndWait(server: RunningServer, api: ServerApi, context: CliCo
   if (opened.kind === "trouble") return { kind: "failed", reason: opened.trouble.message };
   await using session = opened.session;
   const body = text(placeOf(server.admin), context.environment["POSTHASTE_PROGRAM"] ?? "posthaste");
-  const bytes = makeMessage({ subject, text: body, extra: [], attachments: [] }, plan, context);
+  const bytes = makeMessage({ subject, text: body, extra: [], attachments: [] }, plan, {
+    at: context.clock.now(),
+    random: context.random,
+  });
   const [result] = await session.send({ bytes, eightBit: false });
   const accepted = context.clock.monotonicMs();
   if (result?.kind !== "accepted") return { kind: "failed", reason: "the server refused it; the log says why" };
