@@ -10,6 +10,7 @@ import { silentLog } from "../ports/log.ts";
 import { createServer } from "../server/create-server.ts";
 import { nodePorts } from "../server/plan/node-ports.ts";
 import type { CapturedFilter } from "../spool/captured-mail.ts";
+import { refusalStages, type TestRefusal } from "./test-refusals.ts";
 
 /** As `node:test` gives a whole test no limit, one wait has a short one. */
 const defaultTimeoutMs = 5_000;
@@ -52,10 +53,16 @@ export class MailTimeoutError extends Error {
 export interface TestServerOptions {
   /** STARTTLS is offered, with a self-signed certificate. Default: no, since most clients refuse that certificate. */
   readonly startTls?: boolean;
+  /** What it refuses, so that a test sees what its program makes of it. The first that fits counts. */
+  readonly refusals?: readonly TestRefusal[];
 }
 
-/** Starts one. Rejects with `StartError`. */
-export async function startTestServer({ startTls = false }: TestServerOptions = {}): Promise<TestServer> {
+/** Starts one. Rejects with `StartError`, and with a TypeError where one of the `refusals` makes no sense. */
+export async function startTestServer({
+  startTls = false,
+  refusals = [],
+}: TestServerOptions = {}): Promise<TestServer> {
+  const stages = refusalStages(refusals);
   await using unfinished = new AsyncDisposableStack();
   const { path: dataDir } = unfinished.use(await temporaryFolder());
   const settings = developmentSettings({
@@ -65,7 +72,10 @@ export async function startTestServer({ startTls = false }: TestServerOptions = 
     throw error;
   };
   const ports = await nodePorts(settings, { log: silentLog, onSpoolGone });
-  const { listeners, inbox, stop } = await createServer({ settings, mode: "development", startTls }, ports);
+  const { listeners, inbox, stop } = await createServer(
+    { settings, mode: "development", startTls },
+    { ...ports, stages },
+  );
   const endpoint = listeners[0]?.endpoint;
   unfinished.defer(stop);
   if (endpoint?.kind !== "ip" || inbox === undefined) throw new Error("the test server does not listen");

@@ -8,4 +8,5 @@ export {
   type TestServerOptions,
   type WaitOptions,
 } from "./test-server.ts";
+export type { RefusableCommand, TestRefusal } from "./test-refusals.ts";
 export type { InboxMessage } from "../admin/inbox.ts";

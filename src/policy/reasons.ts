@@ -274,6 +274,13 @@ const forwarding = {
   ),
 } as const;
 
+const tests = {
+  "refused-by-test": refusal(550, "5.7.1", "{reply}", {
+    meaning: "A test asked its test server for this refusal, with a reply of its own. No other server does that.",
+    next: "See the option `refusals` of `startTestServer`.",
+  }),
+} as const;
+
 /** By the step of the conversation, as the documentation has them. */
 export const refusalSubjects = {
   Connections: connections,
@@ -283,6 +290,7 @@ export const refusalSubjects = {
   Loops: loops,
   "Sender authentication": authentication,
   Forwarding: forwarding,
+  Tests: tests,
 } as const satisfies Readonly<Record<string, Readonly<Record<string, DeclaredRefusal>>>>;
 
 const declared = {
@@ -293,6 +301,7 @@ const declared = {
   ...loops,
   ...authentication,
   ...forwarding,
+  ...tests,
 } as const;
 
 export const refusals: Readonly<Record<RefusalReason, DeclaredRefusal>> = declared;

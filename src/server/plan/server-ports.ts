@@ -10,6 +10,7 @@ import type { Endpoint, Network } from "../../ports/network.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 import type { ReportWork } from "../../reporting/report-work.ts";
+import type { Stage } from "../../policy/stage.ts";
 import type { Spool } from "../../spool/spool.ts";
 
 /** A Request-to-Response function, served. */
@@ -40,6 +41,8 @@ export interface ServerPorts {
   readonly maildirs?: MaildirStore;
   /** Takes the mail of local domains; absent: it goes into Maildirs. */
   readonly program?: Program;
+  /** Asked before the policies that every server has, for a test that wants something refused. */
+  readonly stages?: readonly Stage[];
   /** Takes captured mail apart, as `reportWork` does with reports. */
   readonly reading?: MessageReading;
   readonly serveHttp: (

@@ -4,8 +4,8 @@ import { builtInStages, type PolicyServices } from "../../policy/built-in-stages
 import { PolicyChain } from "../../policy/policy-chain.ts";
 import type { Opening } from "../plan/part.ts";
 
-export function openPolicy({ settings, parts }: Opening, services: PolicyServices): PolicyChain {
-  const policy = new PolicyChain(builtInStages(services), originOfSettings(settings));
+export function openPolicy({ settings, ports, parts }: Opening, services: PolicyServices): PolicyChain {
+  const policy = new PolicyChain([...(ports.stages ?? []), ...builtInStages(services)], originOfSettings(settings));
   parts.add({ name: "policy", view: originOfSettings, prepare: (next) => () => policy.reconfigure(next) });
   return policy;
 }
