@@ -104,6 +104,8 @@ test("SEC-008: names, dates, purposes and the limits of authorities count below 
   assert.equal(below(issue({}, plain), plain), "validation-failure");
   const third = makeCertificate({ subject: "Third", authority: {}, issuer: middle });
   assert.equal(below(issue({}, third), third, middle), "certificate-not-trusted");
+  const client = makeCertificate({ subject: "Client", authority: {}, issuer: root, purposes: [clientPurpose] });
+  assert.equal(below(issue({}, client), client), "certificate-not-trusted");
 });
 
 test("SEC-008: an authority vouches only for the names that its certificate lets it", () => {

@@ -41,6 +41,8 @@ export type DaneVerdict =
 const certificatesMax = 16;
 /** Trust anchors that records hold as whole certificates or keys; each may cost a check of a signature. */
 const wholeAnchorsMax = 8;
+/** Signatures of one search, of which an honest server needs ten or so; the keys of a hostile one take up to 30 ms each. */
+const signatureChecksMax = 32;
 /** Extended key usages (RFC 5280 §4.2.1.12) that let a certificate speak for a server. */
 const serverPurposes = new Set(["1.3.6.1.5.5.7.3.1", "2.5.29.37.0"]);
 
@@ -123,7 +125,8 @@ interface Path {
 
 /**
  * Goes up from the server's own certificate, over whoever signed it, to each trust anchor that can be reached. Every
- * certificate is visited once, so that a crowd of authorities of one name costs a bounded number of checks.
+ * certificate is visited once, and paths that keep the rules go first: so an expired authority that was sent beside its
+ * renewed one stands in nobody's way. Where the checks of signatures are used up, nothing more is reached.
  */
 class AnchorSearch {
   readonly #own: Certificate | undefined;
@@ -132,6 +135,7 @@ class AnchorSearch {
   readonly #keys: readonly { readonly key: KeyObject; readonly record: UsableTlsa }[];
   readonly #names: readonly string[];
   readonly #now: Instant;
+  #checksLeft = signatureChecksMax;
 
   constructor(sent: readonly Certificate[], anchors: readonly UsableTlsa[], names: readonly string[], now: Instant) {
     const whole = anchors.filter(({ matching }) => matching === Matching.full).slice(0, wholeAnchorsMax);
@@ -160,24 +164,49 @@ class AnchorSearch {
   *#paths(): Generator<Path> {
     const visited = new Set<Certificate>();
     const waiting: (readonly Certificate[])[] = this.#own === undefined ? [] : [[this.#own]];
-    for (let below = waiting.shift(); below !== undefined; below = waiting.shift()) {
+    /** What reaches an anchor over one of these is refused; they are followed to tell why. */
+    const broken: (readonly Certificate[])[] = [];
+    for (let below = waiting.shift(); below !== undefined; below = waiting.shift() ?? broken.shift()) {
       const last = below.at(-1)?.x509;
       if (last === undefined) continue;
-      for (const { key, record } of this.#keys) if (isSignedBy(last, key)) yield { below, record };
+      for (const { key, record } of this.#keys) if (this.#isSignedBy(last, key)) yield { below, record };
       for (const issuer of this.#pool) {
-        if (visited.has(issuer) || !isIssuedBy(last, issuer)) continue;
+        if (visited.has(issuer) || !this.#isIssuedBy(last, issuer)) continue;
         visited.add(issuer);
         const record = this.#anchors.find((anchor) => issuer.fits(anchor));
-        if (record === undefined) waiting.push([...below, issuer]);
-        else yield { below, anchor: issuer, record };
+        const path = [...below, issuer];
+        if (record !== undefined) yield { below, anchor: issuer, record };
+        else if (typeof this.#nameOrFault(path) === "string") waiting.push(path);
+        else broken.push(path);
       }
     }
   }
 
-  /** The rules of RFC 5280 §6.1 beyond the signatures, which are known to fit. */
+  #isIssuedBy(certificate: X509Certificate, issuer: Certificate): boolean {
+    const { key, x509 } = issuer;
+    if (x509?.ca !== true || key === undefined || !certificate.checkIssued(x509)) return false;
+    return this.#isSignedBy(certificate, key);
+  }
+
+  #isSignedBy(certificate: X509Certificate, key: KeyObject): boolean {
+    if (this.#checksLeft === 0) return false;
+    this.#checksLeft--;
+    try {
+      return certificate.verify(key);
+    } catch {
+      // A key of another kind than the signature.
+      return false;
+    }
+  }
+
   #judge({ below, anchor, record }: Path): DaneVerdict {
-    const path = anchor === undefined ? below : [...below, anchor];
-    const own = below[0]?.x509;
+    const found = this.#nameOrFault(anchor === undefined ? below : [...below, anchor]);
+    return typeof found === "string" ? { kind: "verified", record, name: found } : found;
+  }
+
+  /** The rules of RFC 5280 §6.1 beyond the signatures, which are known to fit: the name that fits, or what is wrong. */
+  #nameOrFault(path: readonly Certificate[]): string | Extract<DaneVerdict, { readonly kind: "failed" }> {
+    const own = path[0]?.x509;
     const name = this.#names.find((reference) => own !== undefined && isFor(own, reference));
     if (name === undefined) {
       return failed("certificate-host-mismatch", `the certificate is not for ${this.#names.join(" or ")}`);
@@ -190,10 +219,10 @@ class AnchorSearch {
       if (this.#now < x509.validFromDate.getTime()) {
         return failed("certificate-not-trusted", "a certificate is not valid yet");
       }
-    }
-    const purposes = own?.keyUsage;
-    if (purposes !== undefined && !purposes.some((purpose) => serverPurposes.has(purpose))) {
-      return failed("certificate-not-trusted", "the certificate is not meant for servers");
+      // What an authority may not be for, what it signs is not for either.
+      if (x509.keyUsage?.some((purpose) => serverPurposes.has(purpose)) === false) {
+        return failed("certificate-not-trusted", "a certificate is not meant for servers");
+      }
     }
     for (const [index, { parts }] of path.entries()) {
       if (index === 0 || parts === undefined) continue;
@@ -202,21 +231,7 @@ class AnchorSearch {
         return failed("certificate-not-trusted", "an authority signed what its own certificate does not let it sign");
       }
     }
-    return { kind: "verified", record, name };
-  }
-}
-
-function isIssuedBy(certificate: X509Certificate, issuer: Certificate): boolean {
-  const { key, x509 } = issuer;
-  return x509?.ca === true && key !== undefined && certificate.checkIssued(x509) && isSignedBy(certificate, key);
-}
-
-function isSignedBy(certificate: X509Certificate, key: KeyObject): boolean {
-  try {
-    return certificate.verify(key);
-  } catch {
-    // A key of another kind than the signature.
-    return false;
+    return name;
   }
 }
 
@@ -246,7 +261,7 @@ function publicKeyOf(der: Uint8Array): KeyObject | undefined {
   }
 }
 
-function failed(fault: DaneFault, reason: string): DaneVerdict {
+function failed(fault: DaneFault, reason: string): Extract<DaneVerdict, { readonly kind: "failed" }> {
   return { kind: "failed", fault, reason };
 }
 
