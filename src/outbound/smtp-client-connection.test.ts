@@ -193,6 +193,29 @@ test("a fault while a reply is read rejects the step under way, and ends this co
   assert.ok(later?.kind === "broken" && failureText(later.failure) === "a fault of this server: planted");
 });
 
+test("a fault while a streamed content is read rejects the transaction, and nothing else", async () => {
+  const fault = new Error("planted");
+  const { connection } = await open({}, (text) => {
+    if (text.startsWith("354")) throw fault;
+  });
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  const slowly = async function* () {
+    // Turns of the event loop, in which a rejection that nobody waits for comes out.
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    yield content;
+  };
+  try {
+    await connection.greet();
+    await connection.hello();
+    await assert.rejects(connection.transact(transaction({ kind: "stream" }), slowly()), fault);
+    assert.deepEqual(unhandled, []);
+  } finally {
+    process.off("unhandledRejection", note);
+  }
+});
+
 test("one timer serves many transactions", async () => {
   const { connection, clock } = await open({ keywords: ["PIPELINING"] });
   await connection.greet();

@@ -191,11 +191,12 @@ export class SmtpClientConnection implements AsyncDisposable {
    */
   async transact(transaction: MailObject, chunks?: AsyncIterable<Uint8Array>): Promise<readonly RecipientResult[]> {
     const done = this.#step((now) => this.#protocol.transact(transaction, now));
+    // A fault may reject it while content is read: what nobody awaits then would end the process.
+    done.catch(() => undefined);
     if (chunks !== undefined) await this.#stream(chunks, transaction.envelope.size);
     const answer = (await done) as Answer<"transaction-done">;
     if (answer.kind === "transaction-done") return answer.results;
-    const { failure } = answer;
-    return transaction.envelope.recipients.map(() => ({ kind: "broken", failure, contentSent: false }));
+    return transaction.envelope.recipients.map(() => ({ kind: "broken", failure: answer.failure, contentSent: false }));
   }
 
   /**
@@ -228,8 +229,7 @@ export class SmtpClientConnection implements AsyncDisposable {
   }
 
   #begin(begin: (now: Instant) => void): Promise<ClientEvent> {
-    const answer = Promise.withResolvers<ClientEvent>();
-    this.#answer = answer;
+    const answer = (this.#answer = Promise.withResolvers<ClientEvent>());
     begin(this.#clock.monotonicMs());
     this.#proceed();
     return answer.promise;
