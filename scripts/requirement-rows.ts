@@ -26,7 +26,7 @@ export interface Requirements {
 const notYet: Readonly<Record<string, string>> = {
   "DSN-017": "mailing lists are not there yet",
   OPT: "the extension is not offered yet",
-  SEC: "DANE, MTA-STS and the sending of TLS reports are not there yet",
+  SEC: "the sending of TLS reports is not there yet",
   LIST: "mailing lists and auto-replies are not there yet",
   FRONT: "PROXY, XCLIENT and milter are not there yet",
   ACC: "mailboxes are read by POP3 and IMAP servers; POP3 and Sieve are not there yet",

@@ -11,6 +11,7 @@ import type { CliContext, ServerApi, ServerTarget, TextInput, TextOutput } from 
 import { CliError, ExitCode } from "./cli/exit-code.ts";
 import { runCli } from "./cli/run.ts";
 import { type RunningServer, type ServerPlan, StartError } from "./cli/running-server.ts";
+import type { DnsSettings } from "./config/server-settings.ts";
 import { judgeCertificate } from "./node/tls/certificates.ts";
 import { makeClientCertificate } from "./node/tls/self-signed.ts";
 import { controlRequest } from "./node/http/http-control.ts";
@@ -262,22 +263,18 @@ function becomeOwnerOf(dataDir: string): void {
 }
 
 /** For commands that look something up themselves; made only when it is asked. */
-function lazyResolver(servers?: readonly string[]): Resolver {
-  const made = nodeResolver(servers, { log: silentLog, clock, random, files });
+function lazyResolver(dns: Partial<DnsSettings> = {}): Resolver {
+  const made = nodeResolver(dns, { log: silentLog, clock, random, files });
   return { query: async (name, type, options) => (await made).query(name, type, options) };
 }
 
-function lazyPolicyFetcher(askedResolver: Resolver): PolicyFetcher {
+function lazyPolicyFetcher(asked: Resolver): PolicyFetcher {
   const made = import("./node/http/node-policy-fetcher.ts");
   return {
     fetch: async (host, path, options) => {
       const { NodePolicyFetcher } = await made;
-      // A person asks about a domain, perhaps one of a closed network.
-      return await new NodePolicyFetcher({ resolver: askedResolver, allowPrivate: () => true }).fetch(
-        host,
-        path,
-        options,
-      );
+      // An operator asks about a domain, perhaps one of a closed network.
+      return await new NodePolicyFetcher({ resolver: asked }).fetch(host, path, { ...options, allowPrivate: true });
     },
   };
 }

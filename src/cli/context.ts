@@ -3,6 +3,7 @@
  * against memory.
  */
 import type { ConfigSources } from "../config/load-settings.ts";
+import type { DnsSettings } from "../config/server-settings.ts";
 import type { Settings } from "../config/settings-schema.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { CertificatePair, JudgeCertificate } from "../ports/certificates.ts";
@@ -72,7 +73,7 @@ export interface CliContext extends ConfigSources {
   readonly random: Random;
   readonly network: Network;
   /** Asks the servers of the configuration meant (`dns.servers`), or else the system's. */
-  readonly resolver: (servers?: readonly string[]) => Resolver;
+  readonly resolver: (dns?: Partial<DnsSettings>) => Resolver;
   /** HTTPS to hosts whose addresses this resolver gives. */
   readonly policyFetcher: (resolver: Resolver) => PolicyFetcher;
   readonly judgeCertificate: JudgeCertificate;

@@ -50,7 +50,13 @@ export const dnsSettings = z
       .max(8)
       .optional()
       .describe(
-        "Resolvers, asked in this order: addresses with or without a port (default 53). By default, the system's resolvers. `check dns` and `check message` use them, too. DANE needs a resolver on this machine that validates DNSSEC. A reload does not change them.",
+        "Resolvers, asked in this order: addresses with or without a port (default 53). By default, the system's resolvers. `check dns` and `check message` use them, too. A reload does not change them.",
+      ),
+    trusted: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether DNS servers that are not on this machine are believed when they say that they validated an answer (DNSSEC). Only for servers that validate, over a network on which no one else can answer in their place. DNS servers on this machine are always believed. DANE needs it. A reload does not change it.",
       ),
   })
   .describe("The DNS resolvers.");

@@ -8,6 +8,7 @@ import type { IntakeSettings } from "../intake/services.ts";
 import { isSubmission } from "../policy/client.ts";
 import { authservIdOf, type SenderAuthenticationSettings } from "../policy/authentication/settings.ts";
 import type { RouterSettings } from "../route/mx-router.ts";
+import type { PublishedPolicySettings } from "../route/published-policies.ts";
 import type { SigningSettings } from "../signing/open-signing.ts";
 import { listenAddressOf } from "./listener-address.ts";
 import { formatSettingPath, type SettingPath, valueAt } from "./setting-path.ts";
@@ -109,6 +110,10 @@ export function routerSettings(
     allowPrivate: outbound.allow_private,
     own: { names: [hostname], listeners: listeners.filter((endpoint) => endpoint.kind === "ip"), interfaceAddresses },
   };
+}
+
+export function publishedPolicySettings({ outbound }: Settings): PublishedPolicySettings {
+  return { dane: outbound.dane, mtaSts: outbound.mta_sts, allowPrivate: outbound.allow_private };
 }
 
 /** Undefined: self-signed. */

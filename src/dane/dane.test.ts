@@ -241,6 +241,7 @@ function found(secure: boolean, ...records: TlsaRecord[]): DnsAnswer<"TLSA"> {
 
 const absent = { kind: "no-name", secure: true } as const;
 const ee = record("3 1 1", leaf);
+const ta = record("2 0 1", root);
 const direct: DaneHost = {
   name: host,
   port: 25,
@@ -259,11 +260,11 @@ test("SEC-006: an insecure address ends it: TLSA is not asked for", async () => 
 test("SEC-005: of an alias the end is asked first, then the name itself; the names follow RFC 7672 §3.2.2", async () => {
   const own = "TLSA _25._tcp.mx.example.com";
   const target = "TLSA _25._tcp.real.example.net";
-  const atEnd = await decideDane(zone({ [target]: found(true, ee) }), alias(true));
+  const atEnd = await decideDane(zone({ [target]: found(true, ta) }), alias(true));
   const base = "real.example.net";
   assert.ok(atEnd.kind === "dane" && atEnd.baseDomain === base && atEnd.mxSecure);
   assert.deepEqual(atEnd.names, [base, "alias.example.org", "example.com"]);
-  const both = zone({ [target]: found(false, ee), [own]: found(true, ee) });
+  const both = zone({ [target]: found(false, ta), [own]: found(true, ta) });
   const atName = await decideDane(both, alias(true));
   assert.ok(atName.kind === "dane" && atName.baseDomain === host);
   assert.deepEqual(both.asked, [target, own]);
@@ -287,7 +288,7 @@ test("SEC-001: a lookup that fails excludes the host, at each step (trap 28)", a
   const target = "_25._tcp.real.example.net";
   const excluded = (type: string, name: string) => ({
     kind: "excluded",
-    reason: `the DNS lookup for ${type} of ${name} failed: SERVFAIL`,
+    reason: `the DNS lookup for ${type} of ${name}, which DANE needs, failed: SERVFAIL`,
   });
   assert.deepEqual(await decideDane(zone({ [`TLSA ${own}`]: failure }), direct), excluded("TLSA", own));
   assert.deepEqual(await decideDane(zone({ [`TLSA ${target}`]: failure }), alias(true)), excluded("TLSA", target));
@@ -315,7 +316,7 @@ test("SEC-003, SEC-004: unusable records ask for TLS all the same; insecure MX l
 
 test("SEC-008: a relay host that a setting names may have either of its names", async () => {
   const { mx: _none, ...relay } = alias(true);
-  const decision = await decideDane(zone({ "TLSA _25._tcp.real.example.net": found(true, ee) }), relay);
+  const decision = await decideDane(zone({ "TLSA _25._tcp.real.example.net": found(true, ta) }), relay);
   assert.ok(decision.kind === "dane");
   assert.deepEqual([decision.names, decision.mxSecure], [["real.example.net", host], true]);
 });

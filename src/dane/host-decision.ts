@@ -3,7 +3,7 @@
  * decides. Believes the resolver's word on what is secure; whoever calls makes sure that it validates.
  */
 import type { DnsAnswer, QueryOptions, Resolver } from "../ports/resolver.ts";
-import { tlsaFaultOf, usableRecords, type UsableTlsa } from "./tlsa-record.ts";
+import { tlsaFaultOf, Usage, usableRecords, type UsableTlsa } from "./tlsa-record.ts";
 
 /** What is known of a host once its addresses were looked up. */
 export interface DaneHost {
@@ -86,11 +86,13 @@ function decideBy(
     return { kind: "tls-required", baseDomain, reason: fault ?? "it cannot be read" };
   }
   const mxSecure = mx?.secure ?? true;
-  // RFC 7672 §3.2.2. Names that came by an insecure answer may be forged and do not count.
-  const more = mx === undefined ? [name] : mx.secure ? [mx.nextHop, mx.canonicalNextHop] : [];
+  // RFC 7672 §3.2.2. Names that came by an insecure answer may be forged and do not count. DANE-EE looks at none, and
+  // without the domain's name the host asks the same of all its domains, which then share connections.
+  const looksAtNames = usable.some(({ usage }) => usage === Usage.daneTa);
+  const more = !looksAtNames ? [] : mx === undefined ? [name] : mx.secure ? [mx.nextHop, mx.canonicalNextHop] : [];
   return { kind: "dane", records: usable, baseDomain, names: [...new Set([baseDomain, ...more])], mxSecure };
 }
 
 function excluded(name: string, type: string, reason: string): Extract<DaneDecision, { kind: "excluded" }> {
-  return { kind: "excluded", reason: `the DNS lookup for ${type} of ${name} failed: ${reason}` };
+  return { kind: "excluded", reason: `the DNS lookup for ${type} of ${name}, which DANE needs, failed: ${reason}` };
 }

@@ -240,7 +240,7 @@ export class SmtpClient implements AsyncDisposable {
   async #targets(host: string, port: number) {
     const ports = { log: silentLog, clock: this.#clock, random: this.#random, files: new NodeFiles() };
     try {
-      const resolver = await nodeResolver(undefined, ports);
+      const resolver = await nodeResolver({}, ports);
       return await resolveTargets({ server: { host, port }, to: [] }, { resolver: () => resolver });
     } catch (error) {
       throw new SendError(error instanceof Error ? error.message : String(error), { isTemporary: true });

@@ -1,6 +1,6 @@
 /** What becomes of recipients: each attempt, the sites that mail goes to, and the queue. */
 import { message, from, reason, error, siteKey, status, by, until, count, attempt } from "./common-fields.ts";
-import { declare, number, optional, text, time } from "./event-declaration.ts";
+import { declare, flag, number, optional, text, time } from "./event-declaration.ts";
 
 const site = {
   site: siteKey,
@@ -148,6 +148,33 @@ export const deliveryEvents = {
     "Opportunistic TLS failed before MAIL, so the server connected again without TLS.",
     "The attempt continues without TLS.",
     { ...host, reason },
+  ),
+  "mail-host-excluded": declare(
+    "warn",
+    "A mail host was left out, because the policy that its domain publishes forbids it, or because the DNS did not say whether there is one.",
+    "Other hosts of the domain are used; without any the mail is deferred with 4.7.5.",
+    {
+      domain: text("Whose mail the host takes."),
+      host: text("The host."),
+      rule: text("`dane` or `mta-sts`."),
+      reason,
+    },
+  ),
+  "mta-sts-policy-failed": declare(
+    "warn",
+    "The MTA-STS policy of a domain could not be fetched or read.",
+    "A policy that was fetched before stays in force until it expires; without one, mail goes out as to a domain without MTA-STS. The next fetch is five minutes later at the earliest.",
+    {
+      domain: text("The domain."),
+      fault: text("`sts-policy-fetch-error`, `sts-policy-invalid` or `sts-webpki-invalid` (RFC 8460 §4.3)."),
+      reason,
+      kept: flag("Whether an earlier policy is in force."),
+    },
+  ),
+  "dane-inactive": declare(
+    "warn",
+    "DANE is on, but the DNS servers in use do not validate DNSSEC, or are not trusted to.",
+    "DANE applies to no host. Use a validating resolver on this machine, or set `dns.trusted`, or turn off `outbound.dane`. Logged at most once a day.",
   ),
   "dns-busy": declare(
     "warn",

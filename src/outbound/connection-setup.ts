@@ -182,7 +182,7 @@ function attemptAfter(
   const peer: PeerFacts = { ...clearPeer, tls: connection.tls };
   switch (trouble.kind) {
     case "failed":
-      return stepFailed(trouble.step, trouble.failure, connection, clearPeer);
+      return stepFailed(trouble, target, connection, clearPeer);
     case "tls-not-offered": {
       const reason = `${target.host} does not offer STARTTLS, but ${whyTls(target)}`;
       return { kind: "failed", setback: finding("4.7.4", "remote-trouble", reason, clearPeer), tryNext: true };
@@ -213,8 +213,8 @@ function attemptAfter(
 }
 
 function stepFailed(
-  step: Extract<SessionTrouble, { readonly kind: "failed" }>["step"],
-  failure: ClientFailure,
+  { step, failure }: Extract<SessionTrouble, { readonly kind: "failed" }>,
+  target: Target,
   connection: SmtpClientConnection,
   clearPeer: PeerFacts,
 ): Attempt {
@@ -223,9 +223,9 @@ function stepFailed(
   if (step === "hello" && failure.kind === "lost" && failure.command === "EHLO") {
     return { kind: "hung-up", reason: failure.detail, setback: failureSetback(failure, clearPeer) };
   }
-  if (step === "handshake") return tlsFailed(failure, clearPeer);
+  if (step === "handshake") return tlsFailed(failure, clearPeer, target);
   // Lost or stalled right after the handshake is how broken TLS stacks show; a refusal is the host's word.
-  if (step === "hello-again" && cut) return tlsFailed(failure, { ...clearPeer, tls: connection.tls });
+  if (step === "hello-again" && cut) return tlsFailed(failure, { ...clearPeer, tls: connection.tls }, target);
   return hostFailed(failure, connection, clearPeer);
 }
 
@@ -238,12 +238,12 @@ function hostFailed(failure: ClientFailure, connection: SmtpClientConnection, pe
   return { kind: "failed", setback, tryNext: true };
 }
 
-function tlsFailed(failure: ClientFailure, peer: PeerFacts): Attempt {
+function tlsFailed(failure: ClientFailure, peer: PeerFacts, { tls }: Target): Attempt {
   if (failure.kind === "protocol-error" || failure.kind === "refused") {
     return { kind: "failed", setback: failureSetback(failure, peer), tryNext: true };
   }
   const detail = failure.kind === "bare-line-end" ? "" : failure.detail;
-  const reason = `${peer.host}: ${withCertificateWords(detail)}`;
+  const reason = `${peer.host}: ${withCertificateWords(detail)}${policyClause(tls, detail)}`;
   return { kind: "tls-trouble", reason: detail, setback: finding("4.7.5", "remote-trouble", reason, peer) };
 }
 
@@ -287,6 +287,12 @@ function whyTls({ site, tls }: Target): string {
   const { demand, reason } = tls;
   if (reason.setting !== undefined) return `TLS to ${site} is set to ${demandWord(demand)}`;
   return `its policy (${reason.rule}) asks for TLS`;
+}
+
+/** Which published policy the mail waits for, unless the words before say so; nothing where none asked. */
+function policyClause({ reason: { rule } }: TlsDecision, detail: string): string {
+  if (rule === "mta-sts") return "; the MTA-STS policy of the domain demands TLS with a valid certificate";
+  return rule === "dane" && !detail.includes("DANE:") ? "; the TLSA records of the host (DANE) demand TLS" : "";
 }
 
 /** Opportunistic TLS never validates: an unverified session is better than a clear one. */

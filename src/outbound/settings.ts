@@ -66,6 +66,18 @@ export const outboundSettings = z
       .describe(
         "How many addresses of a site's hosts are tried in one attempt, IPv4 and IPv6 together. RFC 5321 §5.1 asks for at least 2. Applies on reload.",
       ),
+    dane: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Whether TLSA records of mail hosts decide which certificates they may have (DANE, RFC 7672). It needs DNS servers that validate DNSSEC and can be trusted: on this machine, or `dns.trusted`. A route's `tls` goes before it. Applies on reload.",
+      ),
+    mta_sts: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Whether the policies that domains publish over HTTPS decide which hosts may take their mail, and that these need a valid certificate (MTA-STS, RFC 8461). DANE and a route's `tls` go before it. Applies on reload.",
+      ),
     timeout: timeoutSettings.prefault({}),
   })
   .describe("Connections to other servers.");

@@ -5,14 +5,16 @@
 
 export interface PolicyFetcher {
   /**
-   * Never rejects. `host` is a name in A-labels, and also what the certificate must be for; a host on addresses that are not
-   * public is refused. A body that is larger than `bytesMax` is not read on.
+   * Never rejects. `host` is a name in A-labels, and also what the certificate must be for. Addresses that are not public
+   * are not used unless `allowPrivate` says so. A body that is larger than `bytesMax` is not read on.
    */
-  fetch(
-    host: string,
-    path: string,
-    options: { readonly bytesMax: number; readonly signal?: AbortSignal },
-  ): Promise<PolicyResponse>;
+  fetch(host: string, path: string, options: FetchOptions): Promise<PolicyResponse>;
+}
+
+export interface FetchOptions {
+  readonly bytesMax: number;
+  readonly allowPrivate?: boolean;
+  readonly signal?: AbortSignal;
 }
 
 export type PolicyResponse =

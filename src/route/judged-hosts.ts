@@ -1,7 +1,11 @@
 /** Hosts whose demand is decided: how much of them is kept, and the order in which one attempt tries them. */
 import type { Random } from "../ports/random.ts";
+import { asciiUpperCase } from "../lib/ascii-case.ts";
+import { sentence } from "../lib/sentence.ts";
 import { interleave, shuffled } from "./host-addresses.ts";
 import type { HopHost } from "./next-hop.ts";
+import type { RouteResult } from "./router.ts";
+import type { HostExclusion } from "./tls-policy.ts";
 
 export type JudgedHost = Pick<HopHost, "name" | "secure" | "tls"> & {
   readonly ipv4: readonly string[];
@@ -30,6 +34,22 @@ export function octetsOf(hosts: readonly JudgedHost[]): number {
       (demand.kind === "dane" ? demand.records.reduce((sum, { data }) => sum + recordOctets + data.length, 0) : 0),
   );
   return octets.reduce((sum, ofHost) => sum + ofHost, entryOctets);
+}
+
+/** Whether its published policy lets it be used. */
+export function isUsable(host: JudgedHost | HostExclusion): host is JudgedHost {
+  return "tls" in host;
+}
+
+/** The mail waits: no host may be used until the DNS answers, or the domain mends its policy. */
+export function allExcluded({ reason }: HostExclusion): RouteResult {
+  return {
+    kind: "deferred",
+    status: "4.7.5",
+    owner: "remote-trouble",
+    reason: sentence(`${asciiUpperCase(reason.slice(0, 1))}${reason.slice(1)}`),
+    diagnostic: { type: "x-posthaste", text: reason },
+  };
 }
 
 /** Gives the hosts in an order for one attempt: by preference, equals shuffled, addresses of equal rank too. */

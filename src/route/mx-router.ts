@@ -11,14 +11,21 @@ import type { Random } from "../ports/random.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import { demandKey } from "../ports/tls-demand.ts";
 import { deliveryTo, lookUpHost } from "./host-addresses.ts";
-import { bounded, inOrder, octetsOf, type JudgedHost } from "./judged-hosts.ts";
+import { allExcluded, bounded, inOrder, isUsable, octetsOf, type JudgedHost } from "./judged-hosts.ts";
 import { lookUpMx, type MailHost, withoutDns } from "./mx-lookup.ts";
 import type { HopHost, NextHop } from "./next-hop.ts";
 import { AddressJudge, type OwnHosts } from "./own-hosts.ts";
 import { type Found, keptMsMax, RouteMemory } from "./route-memory.ts";
 import type { Router, RouteResult } from "./router.ts";
-import { parseRouteHost, RouteTable, type RouteHost, type StaticRoute } from "./static-route.ts";
-import { askedBySettings, settled, TlsPolicy, type HostFacts, type TlsAsked } from "./tls-policy.ts";
+import { hostAndPort, parseRouteHost, RouteTable, type RouteHost, type StaticRoute } from "./static-route.ts";
+import {
+  askedBySettings,
+  settled,
+  TlsPolicy,
+  type HostExclusion,
+  type HostFacts,
+  type TlsAsked,
+} from "./tls-policy.ts";
 
 const relayPort = 25;
 /** RFC 2033 §5 leaves it open; what servers use. */
@@ -139,9 +146,12 @@ export class MxRouter implements Router {
     if (result.kind !== "hosts") return notKept(result);
     const { mx: answer } = result;
     const mx = { secure: answer.secure, nextHop: domain, canonicalNextHop: answer.canonicalDomain };
-    const preferences = await Promise.all(
+    const verdicts = await Promise.all(
       result.preferences.map((hosts) => Promise.all(hosts.map((host) => this.#judged(host, asked, { port, mx })))),
     );
+    const preferences = verdicts.map((hosts) => hosts.filter(isUsable));
+    const [excluded] = verdicts.flat().flatMap((host) => (isUsable(host) ? [] : [host]));
+    if (excluded !== undefined && preferences.flat().length === 0) return notKept(allExcluded(excluded));
     const ordered = this.#ordering(preferences);
     const base = {
       kind: "smtp",
@@ -221,14 +231,24 @@ export class MxRouter implements Router {
     const { ipv4, ipv6, canonicalName, secure, ttlSeconds } = found;
     const name = host.kind === "name" ? host.name : host.address;
     const judged = await this.#judged({ name, canonicalName, secure, ipv4, ipv6 }, asked, { port: host.port });
+    if (!isUsable(judged)) return notKept(allExcluded(judged));
     const ordered = this.#ordering([[judged]]);
     const answer = (): RouteResult => ({ kind: "hop", hop: withHosts(ordered()) });
     return { answer, ttlSeconds, octets: octetsOf([judged]) };
   }
 
-  async #judged(host: MailHost, asked: TlsAsked, facts: Pick<HostFacts, "port" | "mx">): Promise<JudgedHost> {
+  async #judged(
+    host: MailHost,
+    asked: TlsAsked,
+    facts: Pick<HostFacts, "port" | "mx">,
+  ): Promise<JudgedHost | HostExclusion> {
     const { name, canonicalName, secure } = host;
     const tls = await this.#tlsPolicy.decide({ name, addresses: { canonicalName, secure }, ...facts }, asked);
+    if ("kind" in tls) {
+      const { rule, reason } = tls;
+      this.#options.log.event("mail-host-excluded", { domain: facts.mx?.nextHop ?? name, host: name, rule, reason });
+      return tls;
+    }
     return { ...bounded(host), secure: secure && (facts.mx?.secure ?? true), tls };
   }
 
@@ -311,11 +331,6 @@ function tlsOfSite(asked: TlsAsked, hosts: readonly JudgedHost[]): string {
 
 function shortHash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 8);
-}
-
-function hostAndPort(host: Exclude<RouteHost, { kind: "unix" }>): string {
-  if (host.kind === "name") return `${host.name}:${host.port}`;
-  return host.address.includes(":") ? `[${host.address}]:${host.port}` : `${host.address}:${host.port}`;
 }
 
 function addressLookup(address: string) {

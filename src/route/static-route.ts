@@ -108,3 +108,9 @@ function keyOf(domain: string): string {
 function setFirst(map: Map<string, number>, key: string, index: number): void {
   if (!map.has(key)) map.set(key, index);
 }
+
+/** `relay.test:25`, `[2001:db8::1]:25`. */
+export function hostAndPort(host: Exclude<RouteHost, { kind: "unix" }>): string {
+  if (host.kind === "name") return `${host.name}:${host.port}`;
+  return host.address.includes(":") ? `[${host.address}]:${host.port}` : `${host.address}:${host.port}`;
+}

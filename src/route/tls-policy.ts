@@ -11,7 +11,8 @@
  * | default | else | opportunistic |
  *
  * Where nothing but the default speaks, the host's own domain may ask for more: published policies are asked for each host
- * by itself, in their order, and the first that has a demand decides. A policy can never ask for less than the default does.
+ * by itself, in their order, and the first that has a demand decides, or forbids the host. A policy can never ask for less
+ * than the default does.
  */
 import type { TlsDemand } from "../ports/tls-demand.ts";
 import type { TlsDecision, TlsReason } from "./next-hop.ts";
@@ -44,11 +45,22 @@ export interface HostFacts {
   };
 }
 
+/** The host gets no mail now: its policy forbids it, or whether there is a policy is not known. */
+export interface HostExclusion {
+  readonly kind: "excluded";
+  /** Which policy: `dane` or `mta-sts`. */
+  readonly rule: string;
+  /** Why, as the end of a sentence. */
+  readonly reason: string;
+}
+
+export type HostVerdict = TlsDecision | HostExclusion;
+
 /**
  * Something that the other side publishes about TLS; undefined: it says nothing about this host. Asked once for each host of a
  * look-up, and all hosts at once. Where it rejects, the route is not known and the mail waits.
  */
-export type PublishedPolicy = (host: HostFacts) => Promise<TlsDecision | undefined>;
+export type PublishedPolicy = (host: HostFacts) => Promise<HostVerdict | undefined>;
 
 export class TlsPolicy {
   readonly #published: readonly PublishedPolicy[];
@@ -57,7 +69,7 @@ export class TlsPolicy {
     this.#published = published;
   }
 
-  async decide(host: HostFacts, asked: TlsAsked): Promise<TlsDecision> {
+  async decide(host: HostFacts, asked: TlsAsked): Promise<HostVerdict> {
     if (asked.reason.rule === "default") {
       for (const policy of this.#published) {
         const decision = await policy(host);
@@ -86,9 +98,10 @@ export function settled(name: string, { level, reason }: TlsAsked): TlsDecision 
   return { demand: demandOf(level, name), reason };
 }
 
-/** For history and log: `verified (route.auth)`; undefined where nothing asked for anything. */
+/** For history and log: `verified (route.auth)`, `dane`; undefined where nothing asked for anything. */
 export function decisionText({ demand, reason }: TlsDecision): string | undefined {
   if (reason.rule === "default") return undefined;
+  if (reason.rule === demand.kind) return reason.rule;
   return `${demandWord(demand)} (${reason.setting ?? reason.rule})`;
 }
 

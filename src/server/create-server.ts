@@ -98,7 +98,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const agents = openDelivery(opening, { reports, signing: signing.messages });
   const forwarding = await openForwarding(opening, store, signing);
   const findDestination = findReportDestinations({ accounts, forwarding });
-  const router = openRouting(opening);
+  const router = openRouting(opening, store);
   const admission = await openAdmission(opening, () => sending.queue);
   const policy = openPolicy(opening, { admission, accounts, hasMailboxHere: (to) => router.endsInMaildir(to) });
   const intake = openIntake(opening, store, {
@@ -136,7 +136,7 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const { agent: reports } = openReceivedReports(opening, store);
   const agents = openDelivery(opening, { reports });
   const findDestination = findReportDestinations({ accounts });
-  const router = openRouting(opening);
+  const router = openRouting(opening, store);
   const admission = await openAdmission(opening, () => sending.queue);
   const policy = openPolicy(opening, { admission, accounts, hasMailboxHere: (to) => router.endsInMaildir(to) });
   const intake = openIntake(opening, store, { admission, policy, router, sending: () => sending });

@@ -73,8 +73,8 @@ export class TestTerminal {
       random: new SeededRandom(1),
       files: this.files,
       network: this.network,
-      resolver: (servers) => {
-        this.dnsServers = servers;
+      resolver: (dns) => {
+        this.dnsServers = dns?.servers;
         return this.resolver;
       },
       policyFetcher: () => ({

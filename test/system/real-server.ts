@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RunningServer } from "../../src/cli/running-server.ts";
 import { createServer } from "../../src/server/create-server.ts";
+import type { ServerPorts } from "../../src/server/plan/server-ports.ts";
 import { type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
 import { lockDataDir } from "../../src/node/files/data-dir-lock.ts";
 import { serveHttp } from "../../src/node/http/http-server.ts";
@@ -37,9 +38,13 @@ export class RealServer implements AsyncDisposable {
     this.folder = folder;
   }
 
-  static async start(input: Partial<SettingsInput> = {}, files?: Files): Promise<RealServer> {
+  static async start(
+    input: Partial<SettingsInput> = {},
+    files?: Files,
+    ports?: Partial<ServerPorts>,
+  ): Promise<RealServer> {
     const server = new RealServer(await mkdtemp(join(tmpdir(), "posthaste-system-")));
-    await server.start(input, files);
+    await server.start(input, files, ports);
     return server;
   }
 
@@ -48,7 +53,11 @@ export class RealServer implements AsyncDisposable {
   }
 
   /** Also after a stop, on what the server before left. */
-  async start(input: Partial<SettingsInput> = {}, files: Files = new NodeFiles()): Promise<void> {
+  async start(
+    input: Partial<SettingsInput> = {},
+    files: Files = new NodeFiles(),
+    ports: Partial<ServerPorts> = {},
+  ): Promise<void> {
     const settings = settingsSchema.parse({
       hostname: "mail.example.org",
       data_dir: this.dataDir,
@@ -77,6 +86,7 @@ export class RealServer implements AsyncDisposable {
         lock: lockDataDir,
         openSpool: (directory) => openSqliteSpool({ directory, clock, files, log }),
         serveHttp,
+        ...ports,
       },
     );
   }

@@ -57,7 +57,7 @@ export const checkDnsCommand: Command = {
     }
     const { ownKeys, settings } = await serverOf(domain, given, context);
     const signal = AbortSignal.any([context.interrupted, context.clock.timeout(patienceMs)]);
-    const resolver = patientResolver(context.resolver(settings?.dns.servers), signal);
+    const resolver = patientResolver(context.resolver(settings?.dns), signal);
     const reportAddress = settings?.reports.address;
     const policyFetcher = context.policyFetcher(resolver);
     const own = { ownKeys, ...(reportAddress && { reportAddress }) };

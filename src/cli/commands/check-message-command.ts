@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { parseIpAddress } from "../../address/ip-address.ts";
 import { parseMailbox } from "../../address/mailbox-text.ts";
 import { loadSettings } from "../../config/load-settings.ts";
+import type { DnsSettings } from "../../config/server-settings.ts";
 import type { Settings } from "../../config/settings-schema.ts";
 import { senderAuthenticationSettings } from "../../config/settings-views.ts";
 import type { HeaderSection } from "../../message/header-section.ts";
@@ -61,8 +62,8 @@ export const checkMessageCommand: Command = {
       client: { address: address.text, hello: given.text("helo") ?? "" },
       reversePath: reversePathOf(given.text("from"), message.header),
     };
-    const { settings, dnsServers, notes } = await settingsFor(given, context, address.text);
-    const parts = { resolver: context.resolver(dnsServers), clock: context.clock };
+    const { settings, dns, notes } = await settingsFor(given, context, address.text);
+    const parts = { resolver: context.resolver(dns), clock: context.clock };
     const verdict = await judgeMessage(message, envelope, settings, parts);
     const told = [...message.notes, ...notes, ...forgedNote(verdict.forgedResults)];
     const checks = explainVerdict(verdict);
@@ -92,7 +93,7 @@ async function settingsFor(
   address: string,
 ): Promise<{
   readonly settings: SenderAuthenticationSettings;
-  readonly dnsServers?: readonly string[];
+  readonly dns?: DnsSettings;
   readonly notes: readonly string[];
 }> {
   const config = given.text("config");
@@ -106,10 +107,9 @@ async function settingsFor(
     return { settings, notes: ["There is no configuration here; the default settings apply."] };
   }
   const { settings } = await loadSettings(file, context);
-  const { servers } = settings.dns;
   return {
     settings: senderAuthenticationSettings(settings),
-    ...(servers === undefined ? {} : { dnsServers: servers }),
+    dns: settings.dns,
     notes: exemptions(settings, address),
   };
 }

@@ -40,12 +40,14 @@ async function fetchFrom(
   });
   const fetcher = new NodePolicyFetcher({
     resolver: new StaticResolver().add(host, "A", "127.0.0.1"),
-    allowPrivate: () => allowPrivate,
     certificateAuthorities: [certificatePem(authority)],
     port: (server.address() as AddressInfo).port,
     timeoutMs,
   });
-  return { response: await fetcher.fetch(host, path, { bytesMax: 1000, ...(signal && { signal }) }), seen };
+  return {
+    response: await fetcher.fetch(host, path, { bytesMax: 1000, allowPrivate, ...(signal && { signal }) }),
+    seen,
+  };
 }
 
 function faultOf({ response }: { readonly response: PolicyResponse }): string {
@@ -105,7 +107,7 @@ test("a host on private addresses, without any, or unknown to the DNS is not con
   assert.deepEqual(hidden.seen, []);
   const fetchBy = async (resolver: StaticResolver) =>
     faultOf({
-      response: await new NodePolicyFetcher({ resolver, allowPrivate: () => true }).fetch(host, path, { bytesMax: 1 }),
+      response: await new NodePolicyFetcher({ resolver }).fetch(host, path, { bytesMax: 1, allowPrivate: true }),
     });
   assert.equal(await fetchBy(new StaticResolver()), `dns: ${host} has no address`);
   assert.equal(await fetchBy(new StaticResolver().fail(host)), `dns: the DNS lookup of ${host} failed: SERVFAIL`);
@@ -123,6 +125,9 @@ test("a host that does not answer in time, breaks off, or is not there is told a
   const stopped = await fetchFrom(t, () => undefined, { signal: AbortSignal.abort() });
   assert.equal(faultOf(stopped), `time-out: ${host} does not answer in time`);
   const resolver = new StaticResolver().add(host, "A", "127.0.0.1");
-  const nobody = new NodePolicyFetcher({ resolver, allowPrivate: () => true, port: 1 });
-  assert.match(faultOf({ response: await nobody.fetch(host, path, { bytesMax: 1 }) }), /^unreachable: .*ECONNREFUSED/);
+  const nobody = new NodePolicyFetcher({ resolver, port: 1 });
+  assert.match(
+    faultOf({ response: await nobody.fetch(host, path, { bytesMax: 1, allowPrivate: true }) }),
+    /^unreachable: .*ECONNREFUSED/,
+  );
 });

@@ -9,13 +9,11 @@ import { request } from "node:https";
 import { checkServerIdentity, type PeerCertificate, type TLSSocket } from "node:tls";
 import { isLoopback, isPrivate, parseIpAddress } from "../../address/ip-address.ts";
 import { withCertificateWords } from "../../lib/certificate-words.ts";
-import type { PolicyFetcher, PolicyResponse } from "../../ports/policy-fetcher.ts";
+import type { FetchOptions, PolicyFetcher, PolicyResponse } from "../../ports/policy-fetcher.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 
 export interface NodePolicyFetcherOptions {
   readonly resolver: Resolver;
-  /** Asked at each fetch. Tests and closed networks have policy hosts on private addresses. */
-  readonly allowPrivate: () => boolean;
   /** Trusted besides the usual authorities; PEM. */
   readonly certificateAuthorities?: readonly string[];
   /** Default: 443, and nothing else in production. */
@@ -44,11 +42,11 @@ export class NodePolicyFetcher implements PolicyFetcher {
   async fetch(
     host: string,
     path: string,
-    { bytesMax, signal }: { readonly bytesMax: number; readonly signal?: AbortSignal },
+    { bytesMax, allowPrivate = false, signal }: FetchOptions,
   ): Promise<PolicyResponse> {
     const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? fetchTimeoutMs);
     const until = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-    const addresses = await this.#addressesOf(host, until);
+    const addresses = await this.#addressesOf(host, { allowPrivate, signal: until });
     if ("kind" in addresses) return addresses;
     let failure: Failure | undefined;
     for (const address of addresses) {
@@ -60,8 +58,11 @@ export class NodePolicyFetcher implements PolicyFetcher {
     return failure ?? failed("dns", `${host} has no address`);
   }
 
-  async #addressesOf(host: string, signal: AbortSignal): Promise<readonly string[] | Failure> {
-    const { resolver, allowPrivate } = this.#options;
+  async #addressesOf(
+    host: string,
+    { allowPrivate, signal }: { readonly allowPrivate: boolean; readonly signal: AbortSignal },
+  ): Promise<readonly string[] | Failure> {
+    const { resolver } = this.#options;
     const asker = { purpose: "outbound", client: host } as const;
     const answers = await Promise.all([
       resolver.query(host, "A", { asker, signal }),
@@ -70,7 +71,7 @@ export class NodePolicyFetcher implements PolicyFetcher {
     const found = answers.flatMap((answer) => (answer.kind === "records" ? answer.records : []));
     const usable = found.filter((text) => {
       const address = parseIpAddress(text);
-      return address !== undefined && (allowPrivate() || !(isLoopback(address) || isPrivate(address)));
+      return address !== undefined && (allowPrivate || !(isLoopback(address) || isPrivate(address)));
     });
     if (signal.aborted) return tooSlow(host);
     if (usable.length > 0) return usable.slice(0, addressesMax);

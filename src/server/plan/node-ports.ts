@@ -39,17 +39,25 @@ export interface NodePortsOptions {
 
 /** Opens nothing by itself; `createServer` does. */
 export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePortsOptions): Promise<ServerPorts> {
-  const [{ serveHttp }, { openFilesLimit }, { openReadingThread }, { openReportThread }, { openMaildirThreads }] =
-    await Promise.all([
-      import("../../node/http/http-server.ts"),
-      import("../../node/process/open-files-limit.ts"),
-      import("../http-side/open-reading-thread.ts"),
-      import("../sending/open-report-thread.ts"),
-      import("../sending/open-maildir-threads.ts"),
-    ]);
+  const [
+    { serveHttp },
+    { NodePolicyFetcher },
+    { openFilesLimit },
+    { openReadingThread },
+    { openReportThread },
+    { openMaildirThreads },
+  ] = await Promise.all([
+    import("../../node/http/http-server.ts"),
+    import("../../node/http/node-policy-fetcher.ts"),
+    import("../../node/process/open-files-limit.ts"),
+    import("../http-side/open-reading-thread.ts"),
+    import("../sending/open-report-thread.ts"),
+    import("../sending/open-maildir-threads.ts"),
+  ]);
   const clock = new SystemClock();
   const random = new SystemRandom();
   const files = new NodeFiles();
+  const resolver = await nodeResolver(dns, { log, clock, random, files });
   const openFilesMax = await openFilesLimit(files);
   return {
     version: packageVersion(),
@@ -59,7 +67,8 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     crypto: new ThreadPoolCrypto(clock),
     network: new NodeNetwork({ onListenerError: tellAcceptFailed(log, clock) }),
     files,
-    resolver: await nodeResolver(dns.servers, { log, clock, random, files }),
+    resolver,
+    policyFetcher: new NodePolicyFetcher({ resolver }),
     log,
     interfaceAddresses: () =>
       Object.values(networkInterfaces())
@@ -74,9 +83,9 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
   };
 }
 
-/** `servers` absent: the system's. */
+/** `servers` absent: the system's. `trusted`: see the settings. */
 export async function nodeResolver(
-  servers: readonly string[] | undefined,
+  { servers, trusted = false }: { readonly servers?: readonly string[] | undefined; readonly trusted?: boolean },
   ports: { readonly log: Log; readonly clock: Clock; readonly random: Random; readonly files: Files },
 ): Promise<Resolver> {
   const { DnsResolver } = await import("../../node/dns/dns-resolver.ts");
@@ -84,7 +93,12 @@ export async function nodeResolver(
   const { socketTransport: transport } = await import("../../node/dns/dns-transport.ts");
   const { files, ...rest } = ports;
   const configured = servers?.flatMap((text) => parseDnsServer(text) ?? []);
-  return new DnsResolver({ servers: configured ?? (await systemDnsServers(files)), transport, ...rest });
+  return new DnsResolver({
+    servers: configured ?? (await systemDnsServers(files)),
+    transport,
+    trustAd: trusted,
+    ...rest,
+  });
 }
 
 /** Throws {@link StartError}. */

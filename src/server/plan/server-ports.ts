@@ -7,6 +7,7 @@ import type { Crypto } from "../../ports/crypto.ts";
 import type { Files } from "../../ports/files.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Endpoint, Network } from "../../ports/network.ts";
+import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 import type { ReportWork } from "../../reporting/report-work.ts";
@@ -27,6 +28,8 @@ export interface ServerPorts {
   readonly network: Network;
   readonly files: Files;
   readonly resolver: Resolver;
+  /** HTTPS for policies of other domains; absent: there is none, so MTA-STS does not apply. */
+  readonly policyFetcher?: PolicyFetcher;
   readonly log: Log;
   /** Files and sockets that this process may have open; absent: nobody knows. */
   readonly openFilesMax?: number;
