@@ -33,6 +33,15 @@ test("facts of an ordinary message", () => {
   );
 });
 
+test("OPT-012: TLS-Required: No counts once, in any case, and in no other words", () => {
+  const optional = (...fields: readonly string[]) =>
+    factsOf(`From: a@b\r\n${fields.map((value) => `TLS-Required: ${value}\r\n`).join("")}\r\n`).tlsOptional;
+  for (const value of ["No", "no", " NO ", "No (as the sender asked)"]) assert.equal(optional(value), true, value);
+  for (const value of ["Yes", "", "No, thanks", "Nо"]) assert.equal(optional(value), undefined, value);
+  assert.equal(optional("No", "No"), undefined);
+  assert.equal(optional(), undefined);
+});
+
 test("loops: hops are counted, our own Received and every Delivered-To are seen", () => {
   const facts = factsOf(
     "Received: from a by b; date\r\nReceived: from c\r\n\tby MAIL.example.org (x)\r\n\twith SMTP; date\r\n" +

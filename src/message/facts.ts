@@ -31,6 +31,7 @@ export function buildFacts({ header, findings, declaredBinary = false, hostName 
   let subject: HeaderField | undefined;
   let messageId: HeaderField | undefined;
   let from: HeaderField | undefined;
+  const tlsRequired: string[] = [];
   for (const field of header.fields) {
     switch (field.name) {
       case "received":
@@ -52,6 +53,10 @@ export function buildFacts({ header, findings, declaredBinary = false, hostName 
       case "from":
         from ??= field;
         break;
+      case "tls-required":
+        // Two are enough to see that it is there more than once.
+        if (tlsRequired.length < 2) tlsRequired.push(asciiLowerCase(withoutComments(field.value).trim()));
+        break;
       default:
         break;
     }
@@ -66,6 +71,8 @@ export function buildFacts({ header, findings, declaredBinary = false, hostName 
     eightBit: findings.eightBit,
     binary: findings.bareLineEnd || (declaredBinary && (findings.nul || findings.longLine)),
     ...(findings.longLine && { longLines: true }),
+    // RFC 8689 §4.1: a field that is there more than once, or says something else, asks for nothing.
+    ...(tlsRequired.length === 1 && tlsRequired[0] === "no" && { tlsOptional: true }),
     ...(subject && { subject: forPeople(subject) }),
     ...(messageId && { messageId: messageId.value.slice(0, textLengthMax) }),
     ...(from && { from: forPeople(from) }),

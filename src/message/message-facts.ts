@@ -24,6 +24,8 @@ export interface MessageFacts {
   readonly binary: boolean;
   /** A line has more than 998 octets: must not be quoted in a message of ours. */
   readonly longLines?: true;
+  /** `TLS-Required: No`: whoever sent it would rather have it go in clear than not at all (RFC 8689 §4.1). */
+  readonly tlsOptional?: true;
   /** Decoded, for people; at most 998 characters on one line. */
   readonly subject?: string;
   readonly messageId?: string;

@@ -27,7 +27,7 @@ function stage() {
   });
   const recipients = ["a.test", "b.test", "c.test"].map((domain) => ({ domain, address: `user@${domain}` }));
   // Routing looks at nothing else of a message or recipient.
-  const claim = newClaim({ message: {}, token: 1, recipients } as unknown as ClaimedMessage, false);
+  const claim = newClaim({ message: { facts: {} }, token: 1, recipients } as unknown as ClaimedMessage, false);
   routing.begin(claim, claim.routing);
   const answer = async (domain: string) => {
     answers.get(domain)?.(failed);

@@ -39,7 +39,7 @@ export class RoutingStage {
     const { space } = this.#options;
     claim.routing = recipients;
     space.awaitRoutes(claim, recipients);
-    const cancel = routeMessage(this.#options, recipients, (batch) => {
+    const cancel = routeMessage(this.#options, claim, recipients, (batch) => {
       const routed = new Set(batch.map(({ recipient }) => recipient));
       claim.routing = claim.routing.filter((recipient) => !routed.has(recipient));
       if (claim.routing.length === 0) this.#waits.delete(claim);
@@ -66,6 +66,7 @@ export class RoutingStage {
  */
 function routeMessage(
   dependencies: { readonly router: Router; readonly clock: Clock },
+  { message: { facts } }: Pick<Claim, "message">,
   recipients: readonly StoredRecipient[],
   dispatch: (batch: readonly RoutedRecipient[]) => void,
 ): () => void {
@@ -80,7 +81,8 @@ function routeMessage(
     if (ready.length > 0) dispatch(ready);
   };
   for (const recipient of recipients) {
-    router.route(recipient).then(
+    const { address, domain } = recipient;
+    router.route({ address, domain, ...(facts.tlsOptional && { tlsOptional: true }) }).then(
       (result) => routed(recipient, result),
       (error: unknown) => routed(recipient, routerFailed(error)),
     );

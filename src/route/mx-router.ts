@@ -16,10 +16,12 @@ import { lookUpMx, type MailHost, withoutDns } from "./mx-lookup.ts";
 import type { HopHost, NextHop } from "./next-hop.ts";
 import { AddressJudge, type OwnHosts } from "./own-hosts.ts";
 import { type Found, keptMsMax, RouteMemory } from "./route-memory.ts";
-import type { Router, RouteResult } from "./router.ts";
+import type { RoutedMail, Router, RouteResult } from "./router.ts";
 import { hostAndPort, parseRouteHost, RouteTable, type RouteHost, type StaticRoute } from "./static-route.ts";
 import {
+  askedByMessage,
   askedBySettings,
+  askedWord,
   settled,
   TlsPolicy,
   type HostExclusion,
@@ -86,27 +88,25 @@ export class MxRouter implements Router {
     return this.#memory.octets;
   }
 
-  route(recipient: { readonly address: string; readonly domain: string }): Promise<RouteResult> {
+  route(recipient: RoutedMail): Promise<RouteResult> {
     const route = this.#table.find(recipient);
     const found = this.#routeBy(route, recipient);
     return route?.convert === false ? found.then(withoutConversion) : found;
   }
 
-  #routeBy(
-    route: StaticRoute | undefined,
-    recipient: { readonly address: string; readonly domain: string },
-  ): Promise<RouteResult> {
+  #routeBy(route: StaticRoute | undefined, recipient: RoutedMail): Promise<RouteResult> {
+    const asked = (host?: RouteHost) => askedByMessage(askedBySettings(route, host), recipient.tlsOptional === true);
     if (route === undefined) {
       const { isLocalDomain, toProgram, maildirPath } = this.#settings;
-      if (!isLocalDomain(recipient.domain)) return this.#byMx(recipient.domain, askedBySettings(undefined));
+      if (!isLocalDomain(recipient.domain)) return this.#byMx(recipient.domain, asked());
       return hop(toProgram === true ? programHop : maildirHop(maildirPath));
     }
     switch (route.via) {
       case "mx":
-        return this.#byMx(recipient.domain, askedBySettings(route));
+        return this.#byMx(recipient.domain, asked());
       case "relay":
       case "lmtp":
-        return this.#byHost(route, route.via);
+        return this.#byHost(route, route.via, asked);
       case "maildir":
         return hop(maildirHop(route.path ?? this.#settings.maildirPath));
       case "capture":
@@ -132,7 +132,7 @@ export class MxRouter implements Router {
     this.#hasCapture && this.#table.find(recipient)?.via === "capture";
 
   #byMx(domain: string, asked: TlsAsked): Promise<RouteResult> {
-    return this.#remembering(`mx ${asked.level} ${domain}`, () => this.#lookUpMx(domain, asked));
+    return this.#remembering(`mx ${askedWord(asked)} ${domain}`, () => this.#lookUpMx(domain, asked));
   }
 
   async #lookUpMx(domain: string, asked: TlsAsked): Promise<Found> {
@@ -167,18 +167,18 @@ export class MxRouter implements Router {
     };
   }
 
-  #byHost(route: StaticRoute, via: "relay" | "lmtp"): Promise<RouteResult> {
+  #byHost(route: StaticRoute, via: "relay" | "lmtp", askedOf: (host: RouteHost) => TlsAsked): Promise<RouteResult> {
     const text = route.host ?? "";
     const host = parseRouteHost(text, via === "relay" ? relayPort : lmtpPort);
     if (host === undefined)
       return this.#misled(text, `The route's host "${text}" is not a valid host.`, "unreadable host");
-    const asked = askedBySettings(route, host);
+    const asked = askedOf(host);
     const endpoint = host.kind === "unix" ? `unix:${host.path}` : hostAndPort(host);
     // Logins, TLS levels and authorities must not share kept connections.
     const login = route.auth === undefined ? "" : ` as ${route.auth.username}`;
     const authorities = route.ca === undefined ? "" : ` ca ${shortHash(route.ca)}`;
     const common = {
-      site: `${via} ${endpoint}${login} tls ${asked.level}${authorities}`,
+      site: `${via} ${endpoint}${login} tls ${askedWord(asked)}${authorities}`,
       description: `${via} ${endpoint}`,
       ...(route.auth === undefined ? {} : { credentials: route.auth }),
       ...(route.ca === undefined ? {} : { certificateAuthorities: [route.ca] }),

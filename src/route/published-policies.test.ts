@@ -57,7 +57,7 @@ function world(options: { secure?: boolean; settings?: PublishedPolicySettings; 
   });
   const publishSts = (id = "1") => dns.add("_mta-sts.example.test", "TXT", `v=STSv1; id=${id}`);
   const route = (domain = "example.test") => router.route({ address: `ann@${domain}`, domain });
-  return { dns, log, clock, https, kept, published, publishSts, route };
+  return { dns, log, clock, https, router, publishSts, route };
 }
 
 /** `mx1.example.test dane dane`: host, demand, rule. */
@@ -192,6 +192,26 @@ test("SEC-020: where DANE decides, MTA-STS is not asked", async () => {
   dns.add("_25._tcp.mx1.example.test", "TLSA", tlsa).add("_25._tcp.mx2.example.test", "TLSA", tlsa);
   assert.deepEqual(hostsOf(await route()), ["mx1.example.test dane dane", "mx2.example.test dane dane"]);
   assert.deepEqual(https.asked, []);
+});
+
+test("OPT-012: TLS-Required: No asks no policy of the other side, but settings still count; others are not affected", async () => {
+  const { dns, router, publishSts, route } = world();
+  publishSts();
+  dns.fail("_25._tcp.mx1.example.test").fail("_25._tcp.mx2.example.test");
+  const mail = { address: "ann@example.test", domain: "example.test" };
+  const rule = "opportunistic tls-required-no";
+  const optional = await router.route({ ...mail, tlsOptional: true });
+  assert.deepEqual(hostsOf(optional), [`mx1.example.test ${rule}`, `mx2.example.test ${rule}`]);
+  assert.match(deferral(await route()), /^4\.7\.5 /);
+  const set = world({ routes: [{ domain: "*", via: "mx", tls: "verified" }] });
+  const verified = await set.router.route({ ...mail, tlsOptional: true });
+  assert.deepEqual(hostsOf(verified), ["mx1.example.test pki route-setting", "mx2.example.test pki route-setting"]);
+  const relay = world({ routes: [{ domain: "*", via: "relay", host: "mx1.example.test" }] });
+  relay.dns.add("_25._tcp.mx1.example.test", "TLSA", tlsa);
+  const normal = await relay.route();
+  const clear = await relay.router.route({ ...mail, tlsOptional: true });
+  assert.deepEqual([hostsOf(normal), hostsOf(clear)], [["mx1.example.test dane dane"], [`mx1.example.test ${rule}`]]);
+  assert.ok(normal.kind === "hop" && clear.kind === "hop" && normal.hop.site !== clear.hop.site);
 });
 
 test("each policy can be turned off, and a route's tls goes before both", async () => {

@@ -20,7 +20,16 @@ export type RouteResult =
       readonly diagnostic?: Diagnostic;
     };
 
+export interface RoutedMail {
+  /** The whole recipient, since a route's pattern may name one. */
+  readonly address: string;
+  /** A `domainKey`. */
+  readonly domain: string;
+  /** The message asks for delivery in clear rather than none (RFC 8689 §4.1). */
+  readonly tlsOptional?: true;
+}
+
 export interface Router {
-  /** `domain`: a `domainKey`; `address`: the whole recipient, since a route's pattern may name one. Never rejects. */
-  route(recipient: { readonly address: string; readonly domain: string }): Promise<RouteResult>;
+  /** Never rejects. */
+  route(mail: RoutedMail): Promise<RouteResult>;
 }

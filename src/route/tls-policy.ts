@@ -8,6 +8,7 @@
  * | unix-socket | the route leads to a socket of this machine | none |
  * | route-authority | the route has `ca` | verified |
  * | route-login | the route has `auth`, and its host is not on this machine | verified |
+ * | tls-required-no | the message says `TLS-Required: No` (RFC 8689 §4.1) | opportunistic |
  * | default | else | opportunistic |
  *
  * Where nothing but the default speaks, the host's own domain may ask for more: published policies are asked for each host
@@ -91,6 +92,18 @@ export function askedBySettings(route: StaticRoute | undefined, host?: RouteHost
     return { level: "verified", reason: { rule: "route-login", setting: "route.auth" } };
   }
   return { level: "opportunistic", reason: { rule: "default" } };
+}
+
+/** For a message that would rather go in clear than not at all: no published policy is asked; a setting still counts. */
+export function askedByMessage(asked: TlsAsked, tlsOptional: boolean): TlsAsked {
+  return tlsOptional && asked.reason.rule === "default" ? tlsRequiredNo : asked;
+}
+
+const tlsRequiredNo: TlsAsked = { level: "opportunistic", reason: { rule: "tls-required-no" } };
+
+/** For names of sites: what policies were not asked about must not be taken for what they allowed. */
+export function askedWord({ level, reason }: TlsAsked): string {
+  return reason.rule === "tls-required-no" ? reason.rule : level;
 }
 
 /** What the settings ask of the host of this name, where no policy is asked. */
