@@ -97,3 +97,19 @@ test("a spool that cannot be read just then is asked again a minute later", asyn
   await after.advance(minute);
   assert.deepEqual(await after.states(id), ["relayed"]);
 });
+
+test("a newest message that cannot be read does not keep the rest from being looked after", async () => {
+  const fixture = new QueueFixture({ settings: { retry: ["10m"] } });
+  const { queue, clock, agent, spool } = fixture;
+  const find = spool.find.bind(spool);
+  spool.find = () => Promise.reject(new Error("damaged"));
+  agent.answer = () => deferredReply();
+  queue.start();
+  const { id } = await fixture.accept({ to: ["ann@there.test"] });
+  await fixture.settle();
+  agent.answer = () => relayed;
+  clock.jump(-5 * hour);
+  await fixture.advance(2 * minute);
+  spool.find = find;
+  assert.deepEqual(await fixture.states(id), ["relayed"]);
+});

@@ -76,14 +76,22 @@ export class MinuteRound {
       if (stepMs <= -farBackMs) this.#wasSetBack = true;
     }
     if (!state.mayBegin) return;
-    try {
-      if (!this.#isCompared) await this.#compareWithSpool();
+    // A newest message that is damaged stays so, and keeps nobody from the rest.
+    if (!this.#isCompared) await this.#try("comparing the clock with the spool", () => this.#compareWithSpool());
+    await this.#try("looking for what has no time left", async () => {
       this.#seeToLastAttempts();
       await this.#makeDue();
       await this.#lookForAged();
+    });
+  }
+
+  /** Never rejects. */
+  async #try(doing: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
       if (error instanceof SpoolError && error.code === "closed") return;
-      logTrouble(log, "looking for what has no time left", error);
+      logTrouble(this.#options.log, doing, error);
     }
   }
 
