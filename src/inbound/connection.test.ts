@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Admission } from "../policy/admission.ts";
+import type { Spool } from "../spool/spool.ts";
+import { settle } from "../testing/manual-clock.ts";
 import { ReceivingServer } from "../testing/receiving-server.ts";
 
 /** Throws once, when the first client has introduced itself. */
@@ -23,6 +25,27 @@ function failingOnce(admission: Admission): Admission {
   };
 }
 
+/** The spool, whose commits wait. */
+function committingAfter(wait: Promise<void>): (spool: Spool) => Pick<Spool, "begin"> {
+  return (spool) => ({
+    begin: () => {
+      const writer = spool.begin();
+      return {
+        get size() {
+          return writer.size;
+        },
+        append: (bytes) => writer.append(bytes),
+        commit: async (message, options) => {
+          await wait;
+          return await writer.commit(message, options);
+        },
+        abort: () => writer.abort(),
+        [Symbol.asyncDispose]: () => writer.abort(),
+      };
+    },
+  });
+}
+
 function faults(server: ReceivingServer): readonly unknown[] {
   return server.log.of("internal-error").map(({ where, error }) => [where, String(error)]);
 }
@@ -40,7 +63,7 @@ test("a fault while a command is worked off ends this session alone", async () =
   await other.expect("EHLO other.test", "250");
 });
 
-test("a fault after a verdict that was awaited ends this session alone, and the message that was accepted stays", async () => {
+test("a fault while an accepted message is handed over costs the client neither its 250 nor its session", async () => {
   await using server = await ReceivingServer.open();
   server.accepted.push = () => {
     throw new Error("planted");
@@ -48,8 +71,28 @@ test("a fault after a verdict that was awaited ends this session alone, and the 
   const client = await server.client("mx");
   await client.envelope("<s@x.example>", "<ann@example.org>");
   assert.match(await client.content("Subject: x\r\n\r\nhello"), /^250 /);
-  assert.equal(await client.ended(), true);
-  assert.deepEqual(faults(server), [["conducting a session", "Error: planted"]]);
+  await client.expect("NOOP", "250");
+  assert.deepEqual(faults(server), [["noting what became of an accepted message", "Error: planted"]]);
+  await server.onlyMessage();
+});
+
+test("a fault while a message is handed over whose client is gone ends nothing else", async () => {
+  const commit = Promise.withResolvers<void>();
+  await using server = await ReceivingServer.open({ spool: committingAfter(commit.promise) });
+  server.accepted.push = () => {
+    throw new Error("planted");
+  };
+  const client = await server.client("mx");
+  await client.envelope("<s@x.example>", "<ann@example.org>");
+  await client.expect("DATA", "354");
+  client.send("Subject: x\r\n\r\nhello\r\n.\r\n");
+  await settle();
+  client.connection.destroy();
+  await settle();
+  // A rejection that nobody awaits would end the process, and fails this test.
+  commit.resolve();
+  await settle();
+  assert.deepEqual(faults(server), [["noting what became of an accepted message", "Error: planted"]]);
   await server.onlyMessage();
   await server.client("mx");
 });

@@ -1,4 +1,4 @@
-/** What is done about a message between its commit and the reply to its client. */
+/** What is done about a message after its commit, before the reply to its client and right behind it. */
 import type { Log } from "../ports/log.ts";
 import type { QueueId } from "../spool/queue-id.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";

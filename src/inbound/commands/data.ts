@@ -3,6 +3,7 @@ import type { DataFacts } from "../../policy/stage.ts";
 import { whenReady } from "../../lib/when-ready.ts";
 import { reply } from "../../smtp/reply.ts";
 import type { ContentBeginEvent, ContentEndEvent, ContentEvent, ContentRefusedEvent } from "../../smtp/server/event.ts";
+import { afterCommit } from "../../intake/after-commit.ts";
 import type { Envelope } from "../../intake/envelope.ts";
 import { originOf } from "../session-origin.ts";
 import { clientFacts, leavePhase, phaseOf, type SessionState } from "../session-state.ts";
@@ -45,7 +46,9 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
     if (outcome.verdict !== "accept") return answer(outcome.reply);
     state.messages++;
     const queued = reply(250, "2.0.0", `Ok: queued as ${outcome.id}`);
-    return { kind: "answer", reply: queued, afterwards: outcome.handOver };
+    // A fault here must cost nobody the 250, which the network may not have taken yet: the message is durable.
+    const afterwards = () => afterCommit(state.log, outcome.id, outcome.handOver);
+    return { kind: "answer", reply: queued, afterwards };
   });
 }
 
