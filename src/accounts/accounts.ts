@@ -5,6 +5,7 @@
 import { domainKeyOf } from "../address/domain.ts";
 import { mailboxKey } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
+import { errorText } from "../lib/error-text.ts";
 import type { Instant } from "../lib/instant.ts";
 import { InTurn } from "../lib/in-turn.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -173,7 +174,7 @@ export class Accounts implements AccountDirectory {
       outcome = "succeeded";
       return { kind: "accepted", login: user.address };
     } catch (error) {
-      return { kind: "unavailable", reason: error instanceof Error ? error.message : String(error) };
+      return { kind: "unavailable", reason: errorText(error) };
     } finally {
       await start.end(outcome, clock.monotonicMs());
     }

@@ -2,7 +2,8 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { recordName } from "../dkim/signing-key.ts";
-import { isoTime, timeWords } from "../history/words.ts";
+import { timeWords } from "../history/words.ts";
+import { isoTime } from "../lib/instant.ts";
 import { type KeyAdministration, KeyError, keyKinds, kindOf } from "../signing/key-administration.ts";
 import type { StoredKey } from "../signing/key-store.ts";
 import { recordForms } from "../signing/record-forms.ts";

@@ -2,6 +2,7 @@
  * A captured message taken apart for people and tests: header, text, HTML, attachments. Mail is hostile, so what the MIME
  * parser gets is bounded in octets, levels and parts; what is beyond is said to be left out, and never refused.
  */
+import { errorText } from "../lib/error-text.ts";
 import PostalMime, { type Address, type Attachment, type Email } from "postal-mime";
 import { decodeEncodedWords } from "../message/encoded-word.ts";
 import { withKnownCharsets } from "./reading/body-charsets.ts";
@@ -89,7 +90,7 @@ async function parse(bytes: Buffer): Promise<{ readonly email: Email; readonly p
   try {
     return { email: await parseMime(bytes) };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     return { email: await parseHeaderOnly(bytes), problem: `the parts of this message cannot be shown: ${reason}` };
   }
 }

@@ -4,6 +4,7 @@ import type { CheckStatus, DnsCheck } from "../admin/dns-checks/dns-check.ts";
 import type { DnsReport } from "../admin/dns-checks/check-dns.ts";
 import type { SpfDescription } from "../spf/describe.ts";
 import { printable } from "../lib/printable-text.ts";
+import { shorten } from "../lib/shorten.ts";
 import { type Style } from "./style.ts";
 import { plural } from "./words.ts";
 
@@ -44,7 +45,7 @@ function formatCheck(check: DnsCheck, style: Style): string {
 
 /** A record that is right need not be read to its end; keys are long. */
 function cut(value: string): string {
-  return value.length > foundLengthMax ? `${value.slice(0, foundLengthMax)}…` : value;
+  return shorten(value, foundLengthMax);
 }
 
 /** Terms that cost a look-up, each with what it costs, those below it included. */

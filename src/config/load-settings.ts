@@ -6,7 +6,9 @@
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
+import { errorText } from "../lib/error-text.ts";
 import type { SettingKind } from "../lib/setting-types.ts";
+import { shorten } from "../lib/shorten.ts";
 import { FileError, type Files } from "../ports/files.ts";
 import { readAuthorities } from "./authorities.ts";
 import { ConfigError, type ConfigProblem, type ConfigProblemCode, type Position } from "./config-problem.ts";
@@ -71,7 +73,7 @@ async function loadedSettings(document: ConfigDocument, sources: Sources): Promi
   const report: Report = (code, path, message) => {
     const position = nearestPosition(document, path);
     // It may repeat a key or a value, of any length.
-    const shown = message.length > messageLengthMax ? `${message.slice(0, messageLengthMax)}…` : message;
+    const shown = shorten(message, messageLengthMax);
     problems.push({ code, file, path, message: shown, ...(position ? { position } : {}) });
   };
 
@@ -121,7 +123,7 @@ async function importDocument(file: string, { importModule }: ConfigSources): Pr
   try {
     value = (await importModule(file))["default"];
   } catch (error) {
-    throw fail(`the module cannot be loaded: ${error instanceof Error ? error.message : String(error)}`);
+    throw fail(`the module cannot be loaded: ${errorText(error)}`);
   }
   if (!isTable(value)) {
     throw fail("the default export of the module is not a configuration; write `export default defineConfig({ … })`");

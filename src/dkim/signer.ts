@@ -7,6 +7,7 @@
  * lines before the body that are no fields. RSA goes through the thread pool, Ed25519 is done at once.
  */
 import { createHash, sign } from "node:crypto";
+import { asBuffer } from "../lib/as-buffer.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { SignatureCrypto } from "../ports/crypto.ts";
@@ -105,10 +106,6 @@ export async function signData(key: SigningKey, data: Buffer, crypto: SignatureC
     default:
       return key.algorithm satisfies never;
   }
-}
-
-function asBuffer(octets: Uint8Array): Buffer {
-  return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
 }
 
 /** RFC 5322 §2.1.1. A tag that no line could hold stands alone on a longer one. */

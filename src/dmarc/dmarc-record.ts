@@ -7,6 +7,7 @@
  */
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { nearest } from "../lib/nearest.ts";
+import { shorten } from "../lib/shorten.ts";
 import type { DmarcAlignment, DmarcPolicy, DmarcRecord } from "./dmarc-outcome.ts";
 
 export type ParsedDmarcRecord =
@@ -83,7 +84,7 @@ const alignments = ["r", "s"] as const;
 /** `p= says "quarentine"; did you mean quarantine?` */
 function misspelt(tag: string, value: string, values: readonly string[]): string {
   const meant = nearest(value, values);
-  const shown = value.length > 40 ? `${value.slice(0, 39)}…` : value;
+  const shown = shorten(value, 40);
   const advice = meant === undefined ? `it must be one of ${values.join(", ")}` : `did you mean ${meant}?`;
   return `${tag}= says "${shown}"; ${advice}`;
 }

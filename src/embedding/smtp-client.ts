@@ -7,6 +7,7 @@ import { formatMailbox, parseMailbox } from "../address/mailbox-text.ts";
 import { needsSmtpUtf8 } from "../address/mailbox-grammar.ts";
 import { resolveTargets } from "../cli/send/resolve-target.ts";
 import { ClockSteps } from "../lib/clock-steps.ts";
+import { errorText } from "../lib/error-text.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import { type Attachment, describesBody, makeMessage, unstructuredField, withCrlf } from "../message/make-message.ts";
 import { NodeFiles } from "../node/files/node-files.ts";
@@ -243,7 +244,7 @@ export class SmtpClient implements AsyncDisposable {
       const resolver = await nodeResolver({}, ports);
       return await resolveTargets({ server: { host, port }, to: [] }, { resolver: () => resolver });
     } catch (error) {
-      throw new SendError(error instanceof Error ? error.message : String(error), { isTemporary: true });
+      throw new SendError(errorText(error), { isTemporary: true });
     }
   }
 }

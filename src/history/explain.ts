@@ -7,10 +7,10 @@
 import { sentence as ended } from "../lib/sentence.ts";
 import type { HistoryEvent } from "../events/history-event.ts";
 import type { UnsealedReason } from "../events/unsealed-reason.ts";
-import type { Instant } from "../lib/instant.ts";
+import { type Instant, isoTime } from "../lib/instant.ts";
 import type { Spool, StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import { timeline, type TimelineEntry } from "./timeline.ts";
-import { durationWords, isoTime, plain, quoted, timeWords, signInWords } from "./words.ts";
+import { durationWords, plain, quoted, timeWords, signInWords } from "./words.ts";
 
 export interface ExplainedMessage {
   readonly id: string;

@@ -3,10 +3,10 @@ import { sentence as ended } from "../lib/sentence.ts";
 import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts";
 import type { ContentRepair } from "../events/content-repair.ts";
 import type { AttemptFacts, HistoryEvent, RecordedDecision } from "../events/history-event.ts";
-import type { Instant } from "../lib/instant.ts";
+import { type Instant, isoTime } from "../lib/instant.ts";
 import { acceptances } from "../policy/reasons.ts";
 import { authenticationSentences } from "./authentication-words.ts";
-import { durationWords, isoTime, pathWords, plain, quoted, sizeWords, timeWords, signInWords } from "./words.ts";
+import { durationWords, pathWords, plain, quoted, sizeWords, timeWords, signInWords } from "./words.ts";
 
 export interface TimelineEntry {
   /** ISO 8601, UTC. */

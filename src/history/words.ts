@@ -1,16 +1,11 @@
 /** Times, durations and foreign words in sentences. */
 import type { SignInFacts } from "../events/history-event.ts";
-import type { Instant } from "../lib/instant.ts";
+import { type Instant, isoTime } from "../lib/instant.ts";
 import { printable } from "../lib/printable-text.ts";
 
 /** `2026-01-01 12:00:03 UTC`: to the second, the same everywhere. */
 export function timeWords(at: Instant): string {
   return `${isoTime(at).slice(0, 19).replace("T", " ")} UTC`;
-}
-
-/** `2026-01-01T12:00:03.000Z`, for programs. */
-export function isoTime(at: Instant): string {
-  return new Date(at).toISOString();
 }
 
 const units = [

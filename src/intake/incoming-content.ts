@@ -12,6 +12,7 @@ import {
 } from "../message/header-section.ts";
 import type { ContentChecks } from "./content-checks.ts";
 import type { BodyHashes } from "../dkim/body-hashes.ts";
+import { asBuffer } from "../lib/as-buffer.ts";
 import type { MessageWriter } from "../spool/spool.ts";
 
 /** Makes the header as it will be stored. */
@@ -159,8 +160,4 @@ export class IncomingContent {
     const earlier = this.#wait;
     this.#wait = earlier === undefined ? wait : Promise.all([earlier, wait]).then(() => undefined);
   }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,5 +1,6 @@
 /** A verdict on a message's sender, told: to the log, to the message's history, and to the aggregate reports. */
 import type { AuthenticationNote } from "../events/authentication-note.ts";
+import { shorten } from "../lib/shorten.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import { dispositionOf } from "../policy/authentication/authentication-results-field.ts";
 import type { SenderVerdict } from "../policy/authentication/sender-verdict.ts";
@@ -88,5 +89,5 @@ export function isReport(header: HeaderSection): boolean {
 }
 
 function cut(text: string): string {
-  return text.length <= detailLengthMax ? text : `${text.slice(0, detailLengthMax - 1)}…`;
+  return shorten(text, detailLengthMax);
 }

@@ -17,6 +17,7 @@
 import { withCertificateWords } from "../lib/certificate-words.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import type { ClockSteps } from "../lib/clock-steps.ts";
+import { errorText } from "../lib/error-text.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/log.ts";
@@ -248,7 +249,7 @@ function tlsFailed(failure: ClientFailure, peer: PeerFacts, { tls }: Target): At
 }
 
 function connectFailed(error: unknown, target: Target, context: SetupContext, peer: PeerFacts): SetupResult {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = errorText(error);
   const { message, log } = context;
   log.event("connection-failed", { message, site: target.site, host: target.host, address: peer.address, reason });
   const where = `${target.host} [${peer.address}]`;

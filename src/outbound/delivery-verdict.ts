@@ -6,6 +6,7 @@
  * 421); else `X.0.0`, since a bare 550 says nothing about why.
  */
 import type { DeliveryOutcome, Diagnostic, FaultOwner } from "../events/delivery-outcome.ts";
+import { shorten } from "../lib/shorten.ts";
 import type { TlsFacts } from "../ports/network.ts";
 import type { NextHop } from "../route/next-hop.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
@@ -176,7 +177,7 @@ function quote(reply: ReceivedReply): string {
 }
 
 function cut(text: string, lengthMax: number): string {
-  return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1)}…`;
+  return shorten(text, lengthMax);
 }
 
 type PeerDiagnostic = Pick<Diagnostic, "remoteHost" | "remoteAddress" | "tls" | "tlsDemand">;

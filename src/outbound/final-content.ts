@@ -3,6 +3,7 @@
  * content without any Return-Path field it came with. Line ends become those of the mailbox. The body is not touched
  * otherwise.
  */
+import { asBuffer } from "../lib/as-buffer.ts";
 import { HeaderCollector, type HeaderResult, parseHeaderFields } from "../message/header-section.ts";
 import type { Content, StoredMessage } from "../spool/spool.ts";
 
@@ -55,10 +56,6 @@ function* splitAtHeader(held: readonly Buffer[], result: HeaderResult): Generato
   const kept = fields.filter(({ name }) => name !== "return-path");
   yield kept.length === fields.length ? bytes : Buffer.concat(kept.map(({ raw }) => raw));
   yield result.rest;
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** CRLF to LF over any split of the input; a CR without LF stays. */

@@ -4,6 +4,7 @@
  * message may come twice where the server ended between the program's answer and its record.
  */
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
+import { errorText } from "../lib/error-text.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
@@ -57,7 +58,7 @@ export class ProgramDelivery implements DeliveryAgent {
     try {
       return await Promise.race([over, program.take(job, { signal: givenUp.signal })]);
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = errorText(error);
       this.#log.event("program-failed", { message: job.message.id, error: text });
       return deferred(`the program failed: ${text}`);
     } finally {

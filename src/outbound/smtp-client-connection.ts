@@ -8,6 +8,7 @@
  * number of times, `quit`. After an answer of kind `failed` the connection is closed, or takes `quit` and nothing else
  * ({@link SmtpClientConnection.mayQuit}).
  */
+import { errorText } from "../lib/error-text.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import {
@@ -168,7 +169,7 @@ export class SmtpClientConnection implements AsyncDisposable {
       const failure: ClientFailure = {
         kind,
         command: "STARTTLS",
-        detail: `the TLS handshake failed: ${textOf(error)}`,
+        detail: `the TLS handshake failed: ${errorText(error)}`,
       };
       this.abandon(failure);
       return { kind: "failed", failure };
@@ -343,8 +344,4 @@ async function within<T>(
   } finally {
     timer.cancel();
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

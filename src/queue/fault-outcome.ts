@@ -3,13 +3,14 @@
  * a fault of ours are tried again. The log says which it was, with its cause.
  */
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
+import { errorText } from "../lib/error-text.ts";
 import { FileError } from "../ports/files.ts";
 import type { Log } from "../ports/log.ts";
 import { SpoolError } from "../spool/spool.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 
 export function outcomeOfFault(error: unknown): DeliveryOutcome & { readonly kind: "deferred" } {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = errorText(error);
   const temporary = { kind: "deferred", status: "4.3.0", owner: "local-trouble" } as const;
   if (error instanceof SpoolError) {
     if (error.code === "damaged") return { ...temporary, reason: text, hold: true };

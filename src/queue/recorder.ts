@@ -3,6 +3,7 @@
  * be delivered again because the disk was full for a minute. While the spool refuses, `QueueState.paused` has the queue begin
  * nothing, so what is kept here is bounded by what was in memory when the trouble began.
  */
+import { errorText } from "../lib/error-text.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
@@ -100,7 +101,7 @@ export class Recorder {
 
   #refusal(entry: Entry, error: unknown): void {
     entry.failures++;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     // Where its rows lie the disk has lost something: that stops this one, and no other will fare better by waiting.
     const isDamage = error instanceof SpoolError && error.code === "damaged";
     if (isDamage || entry.refusedAlone >= refusalsBeforeGivingUp) {

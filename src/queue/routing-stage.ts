@@ -2,6 +2,7 @@
  * Recipients whose routes are being looked up. The answers for one message are handed on together, so that recipients with
  * the same next hop travel in one transaction; a domain whose DNS is slow does not hold up the others for long.
  */
+import { errorText } from "../lib/error-text.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Router, RouteResult } from "../route/router.ts";
 import type { StoredRecipient } from "../spool/spool.ts";
@@ -113,6 +114,6 @@ function routerFailed(error: unknown): RouteResult {
     kind: "deferred",
     status: "4.3.0",
     owner: "local-trouble",
-    reason: `routing failed because of an internal error: ${error instanceof Error ? error.message : String(error)}`,
+    reason: `routing failed because of an internal error: ${errorText(error)}`,
   };
 }

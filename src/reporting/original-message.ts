@@ -1,5 +1,6 @@
 /** What a report returns of the message it is about, read from the spool and bounded. */
 import type { ReportedMessage } from "../dsn/report.ts";
+import { asBuffer } from "../lib/as-buffer.ts";
 import { HeaderCollector, parseHeaderFields } from "../message/header-section.ts";
 import type { Content, StoredMessage } from "../spool/spool.ts";
 
@@ -23,7 +24,7 @@ export async function readOriginal(
   let header: Buffer | undefined;
   const body: Buffer[] = [];
   for await (const chunk of content.chunks()) {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const bytes = asBuffer(chunk);
     if (header !== undefined) {
       body.push(bytes);
       continue;

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { parseIpAddress } from "../address/ip-address.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
+import { errorText } from "../lib/error-text.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
@@ -269,7 +270,7 @@ export class MxRouter implements Router {
         return await lookUp();
       } catch (error) {
         // Resolvers answer with values; whatever this is, the mail waits.
-        const cause = error instanceof Error ? error.message : String(error);
+        const cause = errorText(error);
         const reason = `This server could not find the route (${key}): ${cause}`;
         return notKept(deferral("4.3.0", reason, cause));
       }

@@ -9,9 +9,11 @@
  * Tolerant where peers are known to be careless: a code without text, without the space, or with an unknown number is
  * judged by its first digit (RFC 5321 §4.3.2), and a bare LF ends a line.
  */
+import { asBuffer } from "../lib/as-buffer.ts";
 import { GrowingBytes } from "../lib/growing-bytes.ts";
 import type { EnhancedStatus } from "./enhanced-status.ts";
 import { printable } from "../lib/printable-text.ts";
+import { shorten } from "../lib/shorten.ts";
 
 export interface ReceivedReply {
   /** 200 to 599; act on its first digit only. */
@@ -58,7 +60,7 @@ export class ReplyReader {
 
   /** Stores only; {@link ReplyReader.next} parses. The array belongs to the reader from here on. */
   receive(bytes: Uint8Array): void {
-    this.#pending.append(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    this.#pending.append(asBuffer(bytes));
   }
 
   /** Something was received that no reply so far accounts for. */
@@ -201,5 +203,5 @@ function digit(octet: number | undefined): number | undefined {
 }
 
 function cut(text: string): string {
-  return text.length <= quotedLengthMax ? text : `${text.slice(0, quotedLengthMax - 1)}…`;
+  return shorten(text, quotedLengthMax);
 }

@@ -5,6 +5,7 @@
 import { asciiLowerCase, asciiUpperCase } from "../lib/ascii-case.ts";
 import { parseIpAddress } from "../lib/ip-network.ts";
 import { nearest } from "../lib/nearest.ts";
+import { shorten } from "../lib/shorten.ts";
 import { numberOf } from "./client-address.ts";
 import { parseMacroString, type MacroString } from "./macro.ts";
 
@@ -254,7 +255,7 @@ function strayCharacter(code: number, index: number): string {
 
 /** Enough of a term to find it by. */
 function shown(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+  return shorten(text, 60);
 }
 
 const qualifiers: Readonly<Record<string, QualifierResult>> = {

@@ -2,6 +2,7 @@
  * What the evaluation of one domain's record came to, inside the engine, and the sentences that outcomes tell people. A
  * verdict holds parts, not text: of the many that includes give, only the last is ever put into words.
  */
+import { shorten } from "../lib/shorten.ts";
 import type { Directive, Modifier } from "./record.ts";
 import type { SpfResult } from "./spf-outcome.ts";
 
@@ -29,12 +30,12 @@ export interface SpfVerdict {
 /** One sentence, without a full stop. `client`: the address; `domain`: the identity's. */
 export function reasonOf(verdict: SpfVerdict, domain: string, client: string): string {
   const sentence = sentenceOf(verdict, domain, client);
-  return sentence.length > reasonLengthMax ? `${sentence.slice(0, reasonLengthMax - 1)}…` : sentence;
+  return shorten(sentence, reasonLengthMax);
 }
 
 /** A term or a name as it may stand in a reason. */
 export function quoted(text: string): string {
-  return text.length > quoteLengthMax ? `${text.slice(0, quoteLengthMax - 1)}…` : text;
+  return shorten(text, quoteLengthMax);
 }
 
 function sentenceOf(verdict: SpfVerdict, domain: string, client: string): string {

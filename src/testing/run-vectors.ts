@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
+import { errorText } from "../lib/error-text.ts";
 import { MissingFileError } from "./conformance-data.ts";
 import { deviations, type VectorSet } from "./conformance-deviations.ts";
 import { publishedCases } from "./published-vectors.ts";
@@ -63,7 +64,7 @@ export async function runVectors<T>(
     } catch (error) {
       if (error instanceof MissingFileError && published === undefined) skipped++;
       else if (listed) deviating++;
-      else failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      else failures.push(`${name}: ${errorText(error)}`);
     }
   }
   if (published !== undefined) {

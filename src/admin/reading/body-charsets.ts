@@ -3,6 +3,7 @@
  * The right name is put before the one that is there, because the first one counts. Most messages come back unchanged.
  */
 import { isUtf8 } from "node:buffer";
+import { asBuffer } from "../../lib/as-buffer.ts";
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { charsetLabel } from "../../message/charset.ts";
 import { parseContentType } from "../../message/content-type.ts";
@@ -19,7 +20,7 @@ interface Insertion {
 }
 
 export function withKnownCharsets(raw: Uint8Array): Uint8Array {
-  const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+  const bytes = asBuffer(raw);
   const insertions: Insertion[] = [];
   const boundaries = new Set<string>();
   let utf8: boolean | undefined;

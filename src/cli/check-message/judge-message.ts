@@ -3,6 +3,7 @@ import type { SenderVerdict } from "../../policy/authentication/sender-verdict.t
 import { SenderAuthentication, type SenderEnvelope } from "../../policy/authentication/sender-authentication.ts";
 import type { SenderAuthenticationSettings } from "../../policy/authentication/settings.ts";
 import { BodyHashes } from "../../dkim/body-hashes.ts";
+import { asBuffer } from "../../lib/as-buffer.ts";
 import { bearsAuthservId } from "../../message/authentication-results.ts";
 import { headerFaultWords, judgeHeaderEnd } from "../../message/header-end.ts";
 import { HeaderCollector, type HeaderSection, parseHeaderFields } from "../../message/header-section.ts";
@@ -22,7 +23,7 @@ export interface MessageFile {
 
 export function readMessage(bytes: Uint8Array): MessageFile {
   const notes: string[] = [];
-  let content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let content = asBuffer(bytes);
   if (content.length === 0) throw new CliError(ExitCode.data, "the message is empty");
   // White space before the colon is obsolete syntax (RFC 5322 §4.5), and makes no line of a mailbox file.
   if (/^From (?![ \t]*:)/.test(content.subarray(0, 100).toString("latin1"))) {

@@ -5,6 +5,7 @@
  * Any split of the content gives equal calls but for the cuts within a body. Kept are one header section, one line that may
  * be a delimiter, and the boundaries of the enclosing parts; each has a bound, and beyond it the walk ends with a problem.
  */
+import { asBuffer } from "../../lib/as-buffer.ts";
 import { parseContentType } from "../content-type.ts";
 import { HeaderCollector, type HeaderSection, parseHeaderFields } from "../header-section.ts";
 
@@ -265,10 +266,6 @@ function mayBeDelimiter(bytes: Buffer): boolean {
 /** As the octets of the delimiter line are read. */
 function latin1(text: string): string {
   return Buffer.from(text, "utf8").toString("latin1");
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Where line end and transport padding (RFC 2046 §5.1.1) begin. */

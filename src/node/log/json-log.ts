@@ -41,7 +41,7 @@ export class JsonLog implements Log {
     if (!isEnabled(level, this.#level)) return;
     this.#ownText ??= membersOf(this.#fields);
     const members = this.#ownText + membersOf(fields);
-    this.#destination.write(`{"level":"${level}","time":"${isoTime(Date.now())}"${members},"event":"${name}"}\n`);
+    this.#destination.write(`{"level":"${level}","time":"${logTime(Date.now())}"${members},"event":"${name}"}\n`);
   }
 
   with(context: LogContext): JsonLog {
@@ -79,7 +79,7 @@ function withErrorsTold(fields: LogFields): LogFields {
 let secondTold = NaN;
 let secondText = "";
 
-function isoTime(now: number): string {
+function logTime(now: number): string {
   const second = Math.floor(now / 1000);
   if (second !== secondTold) {
     secondTold = second;

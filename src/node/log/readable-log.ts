@@ -8,6 +8,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Log, LogContext, LogFields } from "../../ports/log.ts";
 import { isEnabled } from "./log-level.ts";
 import { printable, printableJson } from "../../lib/printable-text.ts";
+import { shorten } from "../../lib/shorten.ts";
 
 export interface ReadableLogOptions {
   readonly level: LogLevel;
@@ -74,8 +75,7 @@ function localTime(at: number): string {
 }
 
 function readable(value: unknown): string {
-  const text = textOf(value);
-  const cut = text.length > valueMax ? `${text.slice(0, valueMax)}…` : text;
+  const cut = shorten(textOf(value), valueMax);
   return /^[^\s"=]+$/.test(cut) && printable(cut) === cut ? cut : printableJson(cut);
 }
 

@@ -3,6 +3,7 @@
  * differ most). A file arrives under another name in `content/incoming`, and gets its own just before the row that
  * names it is committed: whatever has no row is an orphan, and is removed at the next start.
  */
+import { errorText } from "../../lib/error-text.ts";
 import { FileError, type Files, type OpenFile } from "../../ports/files.ts";
 import type { QueueId } from "../../spool/queue-id.ts";
 import { SpoolError } from "../../spool/spool.ts";
@@ -261,6 +262,6 @@ function unreadable(error: unknown, text: string): SpoolError {
 export function asSpoolError(error: unknown): SpoolError {
   if (error instanceof SpoolError) return error;
   const full = error instanceof FileError && ["ENOSPC", "EDQUOT", "EFBIG"].includes(error.code);
-  const text = error instanceof Error ? error.message : String(error);
+  const text = errorText(error);
   return new SpoolError(full ? "no-space" : "failed", text, { cause: error });
 }

@@ -1,4 +1,5 @@
 /** What callers of the SQLite spool are told of a failure: a full disk is another reply (452) than any other (451). */
+import { errorText } from "../../lib/error-text.ts";
 import { SpoolError } from "../../spool/spool.ts";
 import type { Failure } from "./protocol.ts";
 
@@ -11,7 +12,7 @@ const sqliteFull = 13;
 
 export function failureOf(error: unknown): Omit<Failure, "index"> {
   if (error instanceof SpoolError) return { code: error.code, text: error.message };
-  const text = error instanceof Error ? error.message : String(error);
+  const text = errorText(error);
   return { code: spoolCode(sqliteCode(error)), text };
 }
 

@@ -7,6 +7,7 @@
  * thread of its own (`server/sending/report-thread.ts`).
  */
 import { looksLikeXml, parseAggregateReport } from "../../dmarc/report/parse-report.ts";
+import { asBuffer } from "../../lib/as-buffer.ts";
 import { unpack } from "../../lib/unpack.ts";
 import { type MimeLeaf, mimeLeaves } from "../../message/mime-leaves.ts";
 import type { RecordChange } from "../../spool/spool.ts";
@@ -39,7 +40,7 @@ export const mimeLimits = { levelsMax: 8, partsMax: 50, headerBytesMax: 256 * 10
 
 export function readReports(content: Uint8Array, received: ReceivedFrom): ReportsRead {
   const reading = new Reading(received);
-  const { leaves, notes } = mimeLeaves(Buffer.from(content.buffer, content.byteOffset, content.byteLength), mimeLimits);
+  const { leaves, notes } = mimeLeaves(asBuffer(content), mimeLimits);
   for (const leaf of leaves) reading.leaf(leaf);
   return reading.end(notes);
 }

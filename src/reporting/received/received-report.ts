@@ -7,7 +7,7 @@
  * apart: no amount of it pushes out a report.
  */
 import type { AggregateReport } from "../../dmarc/report/aggregate-report.ts";
-import type { Instant } from "../../lib/instant.ts";
+import { type Instant, isoTime } from "../../lib/instant.ts";
 import { parseQueueId, type QueueId } from "../../spool/queue-id.ts";
 import type { RecordChange } from "../../spool/spool.ts";
 import type { TlsReport } from "../../tls-rpt/tls-report.ts";
@@ -223,10 +223,6 @@ function line(text: string): string {
 
 function lines(texts: readonly string[]): readonly string[] {
   return texts.slice(0, problemsMax).map(line);
-}
-
-function isoTime(at: Instant): string {
-  return new Date(at).toISOString();
 }
 
 function sum(numbers: readonly number[]): number {

@@ -2,6 +2,7 @@
 import type { ReloadResult, RunningServer, ServerPlan } from "../../cli/running-server.ts";
 import { ConfigError } from "../../config/config-problem.ts";
 import { needsRestart } from "../../config/settings-views.ts";
+import { errorText } from "../../lib/error-text.ts";
 import { InTurn } from "../../lib/in-turn.ts";
 import type { Opening } from "./part.ts";
 import { logTrouble } from "../../spool/spool-trouble.ts";
@@ -36,7 +37,7 @@ async function reload({ settings, ports: { log }, parts }: Opening, read: Server
       }
     }
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = errorText(error);
     const problems = error instanceof ConfigError ? error.problems : undefined;
     log.event("settings-refused", { error: text, problems });
     return { ok: false, error: text };

@@ -3,6 +3,7 @@
  * A line that is too long is dropped while it arrives, so what is kept is at most one line and what one `push` brought.
  */
 import { isUtf8 } from "node:buffer";
+import { asBuffer } from "../../lib/as-buffer.ts";
 import { hasNonAscii } from "../../lib/ascii-case.ts";
 import { announcedContent } from "../command-parser.ts";
 import { GrowingBytes } from "../../lib/growing-bytes.ts";
@@ -47,7 +48,7 @@ export class ServerInput {
   }
 
   push(bytes: Uint8Array): void {
-    const chunk = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const chunk = asBuffer(bytes);
     if (chunk.length === 0) return;
     if (this.#offset === this.#chunk.length) {
       this.#start(chunk);
