@@ -84,7 +84,7 @@ for (let at = start; at < (end === -1 ? lines.length : end); at++) {
 
 let count = 0;
 for (const file of globSync("src/**/*.ts").toSorted()) {
-  if (file.endsWith(".test.ts") || file.startsWith("src/testing/") || file.includes("test-support")) continue;
+  if (file.endsWith(".test.ts") || file.startsWith("src/testing/")) continue;
   for (const name of collectionsOf(file)) {
     count++;
     if (named.get(file)?.has(name) === true) continue;

@@ -48,7 +48,7 @@ function expressionProblem(file: string, { pattern, flags }: TextUse & { kind: "
 }
 
 let expressions = 0;
-const files = globSync("src/**/*.ts").filter((file) => !/\.test\.ts$|-test-support\.ts$|^src\/testing\//.test(file));
+const files = globSync("src/**/*.ts").filter((file) => !/\.test\.ts$|^src\/testing\//.test(file));
 for (const file of files.toSorted()) {
   for (const use of textUsesOf(file)) {
     if (use.kind !== "letter-case") expressions++;

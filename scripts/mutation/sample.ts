@@ -17,7 +17,7 @@ const root = path.resolve(import.meta.dirname, "../..");
 /** Every mutant of `src`, but for tests and what only tests use. */
 export function allMutants(): Candidate[] {
   const files = globSync("src/**/*.ts", { cwd: root })
-    .filter((file) => !/\.test\.ts$|test-support\.ts$|^src\/testing\//.test(file))
+    .filter((file) => !/\.test\.ts$|^src\/testing\//.test(file))
     .toSorted();
   return files.flatMap(mutantsOfFile);
 }

@@ -113,10 +113,6 @@ export class AccountTable {
     return [...this.#users.values()];
   }
 
-  get aliasAddresses(): readonly string[] {
-    return [...this.#aliases.values()].map(({ address }) => address);
-  }
-
   user(key: string): User | undefined {
     return this.#users.get(key);
   }
@@ -155,7 +151,7 @@ export class AccountTable {
   #resolveAt(domain: Domain, mailbox: Mailbox): Resolution {
     const key = mailboxKey(mailbox);
     if (key === this.#reportKey) {
-      return { kind: "local", via: "user", targets: [targetOf(mailbox)], setting: "reports address" };
+      return { kind: "local", via: "user", targets: [elsewhereTarget(mailbox)], setting: "reports address" };
     }
     const exact = this.#lookUp(key, mailbox, key);
     if (exact !== undefined) return exact;
@@ -164,7 +160,7 @@ export class AccountTable {
     if (untagged !== undefined) return untagged;
     if (domain.anyRecipient) {
       const setting = `domain ${domain.name} recipients`;
-      return { kind: "local", via: "any", targets: [targetOf(mailbox)], setting };
+      return { kind: "local", via: "any", targets: [elsewhereTarget(mailbox)], setting };
     }
     if (isNamed(key, postmaster)) return this.#postmaster(domain);
     if (isNamed(key, mailerDaemon) || key === this.#reportSenderKey) {
@@ -205,7 +201,7 @@ export class AccountTable {
       return this.#expansion(`postmaster ${domain?.key ?? ""}`, "postmaster", [fallback], setting);
     }
     const home = domain ?? { name: this.#hostnameKey, key: this.#hostnameKey };
-    const target = targetOf({ localPart: postmaster, domain: home.name, domainKey: home.key });
+    const target = elsewhereTarget({ localPart: postmaster, domain: home.name, domainKey: home.key });
     return { kind: "local", via: "postmaster", targets: [{ ...target, user: target.key }], setting };
   }
 
@@ -264,7 +260,7 @@ export class AccountTable {
   }
 
   #leaves(mailbox: Mailbox): readonly Target[] {
-    if (!this.isLocalDomain(mailbox.domainKey)) return [{ ...targetOf(mailbox), elsewhere: true }];
+    if (!this.isLocalDomain(mailbox.domainKey)) return [{ ...elsewhereTarget(mailbox), elsewhere: true }];
     const resolution = this.resolve(mailbox);
     return resolution.kind === "local" ? resolution.targets : [];
   }
@@ -329,7 +325,7 @@ function isRole(key: string): boolean {
 }
 
 /** An address elsewhere, or one whose name we do not judge: the case of its local-part counts (RFC 5321 §2.4). */
-function targetOf(mailbox: Mailbox): Target {
+export function elsewhereTarget(mailbox: Mailbox): Target {
   const { localPart, domainKey } = mailbox;
   return { address: formatMailbox(mailbox), domain: domainKey, key: `${localPart}@${domainKey}` };
 }

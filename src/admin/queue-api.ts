@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { Wait } from "../history/explain.ts";
-import type { FoundRecipient, RecipientFilter, Spool } from "../spool/spool.ts";
+import type { FoundRecipient, OperatorVerb, RecipientFilter, Spool } from "../spool/spool.ts";
 import { noteChange } from "./command-log.ts";
 import { jsonBody, sentenceOf } from "./json-body.ts";
 
@@ -26,8 +26,6 @@ const bulkSchema = filterSchema.extend({
   reason: z.string().max(500).optional().describe("For hold: why."),
 });
 
-type BulkVerb = "retry" | "hold" | "release" | "remove";
-
 /** How far a dry run counts before it says so. */
 const countedMax = 100_000;
 
@@ -35,7 +33,7 @@ export interface QueueApiDependencies {
   readonly spool: Spool;
   /** Absent where no server runs: nothing is in memory then, and the spool alone is changed. */
   readonly operate?: (
-    verb: BulkVerb,
+    verb: OperatorVerb,
     filter: RecipientFilter,
     by: string,
     reason: string,
@@ -83,7 +81,7 @@ export function queueApi({ spool, sites, waitOf, operate = onSpool(spool) }: Que
       noteChange(context, false);
       return context.json(await countMatches(spool, filter));
     }
-    const verb = context.req.param("verb") as BulkVerb;
+    const verb = context.req.param("verb") as OperatorVerb;
     const { changed, underWay } = await operate(verb, filter, "operator", reason ?? "asked for by an operator");
     noteChange(context, { filter: given, ...(reason === undefined ? {} : { reason }), count: changed, underWay });
     return context.json({ count: changed, under_way: underWay });

@@ -13,6 +13,7 @@ import type { BodyHash, BodyHashes } from "../dkim/body-hashes.ts";
 import { headerHashInput } from "../dkim/canonicalization.ts";
 import { verifySignature } from "../dkim/public-key.ts";
 import type { Signature } from "../dkim/signature-field.ts";
+import { recordName } from "../dkim/signing-key.ts";
 import { checkKey } from "../dkim/verifier.ts";
 import type { Instant } from "../lib/instant.ts";
 import { hasStrayOctets } from "../message/header-end.ts";
@@ -20,7 +21,7 @@ import type { HeaderSection } from "../message/header-section.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import { type ArcChain, type ArcSet, readChain } from "./arc-chain.ts";
 import type { ArcOutcome } from "./arc-outcome.ts";
-import { type KeyAnswers, keyId, lookUpKeys } from "./key-lookups.ts";
+import { type KeyAnswers, lookUpKeys } from "./key-lookups.ts";
 import { SealedFields } from "./sealed-fields.ts";
 
 export interface ArcValidatorOptions {
@@ -132,7 +133,7 @@ export class ArcValidator {
     for (const set of sets.slice(0, -1).toReversed()) {
       octets += this.#header.bytes.length;
       const { messageSignature: signature } = set;
-      const unasked = signature.kind === "signature" && !keys.has(keyId(signature.about));
+      const unasked = signature.kind === "signature" && !keys.has(recordName(signature.about));
       if (octets > olderHeaderBytesMax || unasked) return undefined;
       if (this.#checkMessageSignature(set, keys) !== undefined) return set.instance + 1;
     }
@@ -166,7 +167,7 @@ function sealFailure(instance: number, detail: string): string {
 
 function findKeyProblem(needed: readonly Signature[], keys: KeyAnswers): string | undefined {
   for (const { about } of needed) {
-    const answer = keys.get(keyId(about));
+    const answer = keys.get(recordName(about));
     if (answer?.kind === "problem") return `The ARC chain cannot be verified: ${answer.detail}`;
   }
   return undefined;
@@ -185,7 +186,7 @@ function checkSeals(sets: readonly ArcSet[], keys: KeyAnswers): string | undefin
 }
 
 function checkSignature(signature: Signature, keys: KeyAnswers, data: () => Buffer): string | undefined {
-  const key = keys.get(keyId(signature.about));
+  const key = keys.get(recordName(signature.about));
   if (key === undefined) throw new Error("a signature without the answer for its key");
   if (key.kind === "problem") return key.detail;
   const unfit = checkKey(signature, key);

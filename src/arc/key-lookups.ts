@@ -1,6 +1,7 @@
 /** Fetches the keys of a chain: side by side but few at a time, each once, and no more as soon as one is missing. */
 import { type FetchedKey, fetchPublicKey, type KeyProblem } from "../dkim/public-key.ts";
 import type { Signature } from "../dkim/signature-field.ts";
+import { recordName } from "../dkim/signing-key.ts";
 import type { Resolver } from "../ports/resolver.ts";
 
 /** Queries at a time. */
@@ -8,13 +9,8 @@ const parallelMax = 10;
 /** One for each of fifty seals and the newest message signature, and some for the older ones. */
 const lookupsMax = 60;
 
-/** By {@link keyId}. */
+/** By {@link recordName}. */
 export type KeyAnswers = ReadonlyMap<string, FetchedKey | KeyProblem>;
-
-/** Name of a key: those of equal domain and selector are one. */
-export function keyId({ domain, selector }: { readonly domain: string; readonly selector: string }): string {
-  return `${selector}._domainkey.${domain}`;
-}
 
 /**
  * A problem with a key of `needed` decides the chain, so it ends the look-ups; `wanted` come last, and are left out where
@@ -26,8 +22,8 @@ export async function lookUpKeys(
   options: { readonly resolver: Resolver; readonly signal?: AbortSignal },
 ): Promise<KeyAnswers> {
   const { resolver, signal } = options;
-  const decisive = new Set(needed.map(({ about }) => keyId(about)));
-  const queries = new Map([...needed, ...wanted].map(({ about }) => [keyId(about), about]));
+  const decisive = new Set(needed.map(({ about }) => recordName(about)));
+  const queries = new Map([...needed, ...wanted].map(({ about }) => [recordName(about), about]));
   const waiting = [...queries].slice(0, lookupsMax).values();
   const answers = new Map<string, FetchedKey | KeyProblem>();
   let decided = false;

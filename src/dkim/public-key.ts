@@ -8,10 +8,9 @@ import { TextCache } from "../lib/text-cache.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import type { DkimResult } from "./dkim-outcome.ts";
 import { parseKeyRecord, type KeyRecord, type KeyRecordResult, type PublicKey } from "./key-record.ts";
+import { type SigningAlgorithm } from "./signing-key.ts";
 
 export { parseKeyRecord, type KeyRecord, type KeyRecordResult, type KeyType, type PublicKey } from "./key-record.ts";
-
-export type SignatureAlgorithm = "rsa-sha256" | "ed25519-sha256";
 
 /** `key` is never "revoked" here: that is a problem. */
 export interface FetchedKey {
@@ -68,7 +67,7 @@ export async function fetchPublicKey(
  */
 export function verifySignature(check: {
   readonly key: PublicKey;
-  readonly algorithm: SignatureAlgorithm;
+  readonly algorithm: SigningAlgorithm;
   readonly data: Buffer;
   readonly signature: Buffer;
 }): boolean {

@@ -10,7 +10,7 @@ import type { HeaderField } from "../message/header-section.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Canonicalization } from "./canonicalization.ts";
 import type { DkimResult } from "./dkim-outcome.ts";
-import type { SignatureAlgorithm } from "./public-key.ts";
+import type { SigningAlgorithm } from "./signing-key.ts";
 import { colonList, decodeBase64, parseTagList, withoutSpace } from "./tag-list.ts";
 
 /** What identifies a signature in results, as far as it could be read. */
@@ -26,7 +26,7 @@ export interface SignatureIdentity {
 export interface Signature {
   readonly kind: "signature";
   readonly about: SignatureIdentity;
-  readonly algorithm: SignatureAlgorithm;
+  readonly algorithm: SigningAlgorithm;
   readonly headerCanonicalization: Canonicalization;
   readonly bodyCanonicalization: Canonicalization;
   /** h=, as written. */

@@ -16,7 +16,7 @@ import { resolverOf, type ZoneData } from "../testing/conformance-dns.ts";
 import { Alignment } from "./alignment.ts";
 import { readAuthorDomain } from "./author-domain.ts";
 import type { DmarcOutcome } from "./dmarc-outcome.ts";
-import { dkimOutcome, spfOutcome } from "./dmarc-test-support.ts";
+import { dkimOutcome, spfOutcome } from "../testing/dmarc-evidence.ts";
 import { parseDmarcRecord } from "./dmarc-record.ts";
 import { evaluateDmarc } from "./evaluate-dmarc.ts";
 import { DmarcRecords, organizationalDomainOf } from "./tree-walk.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { DkimOutcome } from "../dkim/dkim-outcome.ts";
 import type { SpfOutcome } from "../spf/spf-outcome.ts";
 import { StaticResolver } from "../testing/static-resolver.ts";
-import { dkimOutcome, spfOutcome } from "./dmarc-test-support.ts";
+import { dkimOutcome, spfOutcome } from "../testing/dmarc-evidence.ts";
 import { evaluateDmarc } from "./evaluate-dmarc.ts";
 
 interface Given {

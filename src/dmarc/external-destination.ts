@@ -56,13 +56,13 @@ export function destinationHostOf(uri: string): string | undefined {
   const mailbox = reportMailboxOf(uri);
   if (mailbox !== undefined) return dnsNameKeyOf(mailbox.domainKey);
   const host = /^[a-z][a-z\d+.-]*:\/\/(?:[^/?#@]*@)?([^/?#:@]+)/i.exec(uri)?.[1];
-  return host === undefined ? undefined : dnsNameKeyOf(decoded(host));
+  return host === undefined ? undefined : dnsNameKeyOf(percentDecoded(host));
 }
 
 /** The address of a mailto URI (RFC 6068 §2); what stands behind its `?` is not for machines. */
 export function reportMailboxOf(uri: string): Mailbox | undefined {
   const text = /^mailto:([^?#]*)/i.exec(uri)?.[1];
-  return text === undefined ? undefined : parseMailbox(decoded(text));
+  return text === undefined ? undefined : parseMailbox(percentDecoded(text));
 }
 
 function replacementsIn(text: string): readonly string[] {
@@ -70,7 +70,8 @@ function replacementsIn(text: string): readonly string[] {
   return parsed.kind === "other" ? [] : parsed.record.rua;
 }
 
-function decoded(text: string): string {
+/** `text` itself where it is not percent-encoded UTF-8. */
+export function percentDecoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -3,7 +3,7 @@
  * or two for each kind of trouble, chosen by the enhanced status (RFC 3463) where it says something, and by who has to
  * act where it does not.
  */
-import type { ReportedFault, ReportedRecipient } from "./report.ts";
+import type { FaultOwner, ReportedRecipient } from "./report.ts";
 
 /** Why it failed, or has failed so far, for good or for now. */
 export function explainFault({ address, status, fault }: ReportedRecipient, host: string): string {
@@ -12,7 +12,7 @@ export function explainFault({ address, status, fault }: ReportedRecipient, host
 }
 
 /** `code`: subject and detail. */
-function byStatus(code: string, domain: string, fault: ReportedFault | undefined): string | undefined {
+function byStatus(code: string, domain: string, fault: FaultOwner | undefined): string | undefined {
   // A status that blames the address beside words that blame the sending server is a server's carelessness.
   const recipientAtFault = fault === undefined || fault === "recipient";
   switch (code) {
@@ -54,7 +54,7 @@ function byStatus(code: string, domain: string, fault: ReportedFault | undefined
   }
 }
 
-function byFault(fault: ReportedFault | undefined, domain: string, host: string): string {
+function byFault(fault: FaultOwner | undefined, domain: string, host: string): string {
   switch (fault) {
     case "recipient":
       return `The mail server for ${domain} does not accept mail for this address. Please check the spelling.`;

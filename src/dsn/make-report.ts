@@ -11,7 +11,7 @@ import { foldField } from "../message/fold.ts";
 import { isValidMessageId } from "../message/message-id.ts";
 import { makeDeliveryStatus } from "./delivery-status.ts";
 import { makeExplanation, makeSubject } from "./explanation.ts";
-import { encodeQuotedPrintable } from "./quoted-printable.ts";
+import { encodeQuotedPrintable } from "../message/seven-bit/transfer-encoders.ts";
 import type { Report, ReportInput } from "./report.ts";
 import { makeReturnedPart } from "./returned-message.ts";
 

@@ -7,8 +7,8 @@ import type { EnhancedStatus } from "../smtp/enhanced-status.ts";
 
 export type ReportAction = "failed" | "delayed" | "relayed" | "delivered" | "expanded";
 
-/** Who has to act; decides which advice the reader gets. */
-export type ReportedFault =
+/** Who has to act: decides which advice the reader gets. Only faults of the recipient may ever suppress an address. */
+export type FaultOwner =
   "recipient" | "our-reputation" | "our-authentication" | "remote-trouble" | "content" | "policy" | "local-trouble";
 
 export interface ReportedRecipient {
@@ -19,7 +19,7 @@ export interface ReportedRecipient {
   /** ORCPT as received: `rfc822;xtext` or `utf-8;…`. */
   readonly originalRecipient?: string;
   readonly status: EnhancedStatus;
-  readonly fault?: ReportedFault;
+  readonly fault?: FaultOwner;
   /** Our own words, one sentence, where nobody else's are there. */
   readonly reason?: string;
   readonly diagnostic?: ReportedDiagnostic;
@@ -31,12 +31,15 @@ export interface ReportedRecipient {
   readonly expired?: boolean;
 }
 
+/** What the other side said, or what we found, for reports and for people. */
 export interface ReportedDiagnostic {
-  /** `smtp`: a reply, with its code, as received. `x-posthaste`: our own finding. */
+  /** RFC 3464 §2.3.6: `smtp` (also for LMTP) carries a reply, `x-posthaste` our own finding. */
   readonly type: "smtp" | "x-posthaste";
+  /** For `smtp`: code, status and text as received, multi-line replies joined with spaces. */
   readonly text: string;
-  /** Which command the reply answered. */
+  /** Which command the reply answered: "MAIL", "RCPT", "DATA", "end of data", "EHLO", … */
   readonly command?: string;
+  /** Name and address of the host that was contacted, if one was. */
   readonly remoteHost?: string;
   readonly remoteAddress?: string;
 }

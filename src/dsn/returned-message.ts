@@ -7,7 +7,7 @@
  */
 import { isAscii, isUtf8 } from "node:buffer";
 import { lineLengthMax } from "../message/content-scanner.ts";
-import { encodeQuotedPrintable } from "./quoted-printable.ts";
+import { encodeQuotedPrintable } from "../message/seven-bit/transfer-encoders.ts";
 import type { ReportedMessage } from "./report.ts";
 
 export interface ReturnedPart {

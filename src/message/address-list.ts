@@ -22,8 +22,6 @@ export interface HeaderMailbox {
 export interface AddressList {
   readonly kind: "list";
   readonly mailboxes: readonly HeaderMailbox[];
-  /** Names of all groups, empty ones too. */
-  readonly groups: readonly string[];
 }
 
 export interface MalformedAddressList {
@@ -56,7 +54,6 @@ class ListParser {
   readonly #tokens: readonly AddressToken[];
   readonly #unroutable: boolean;
   readonly #mailboxes: HeaderMailbox[] = [];
-  readonly #groups: string[] = [];
   #at = 0;
   #group: string | undefined;
 
@@ -74,7 +71,7 @@ class ListParser {
     }
     if (this.#group !== undefined)
       return { kind: "malformed", reason: "A group lacks its semicolon", at: this.#tokens.at(-1)?.at ?? 0 };
-    return { kind: "list", mailboxes: this.#mailboxes, groups: this.#groups };
+    return { kind: "list", mailboxes: this.#mailboxes };
   }
 
   /** One mailbox, or the beginning or end of a group, with the comma or semicolon behind it. Returns what is wrong. */
@@ -124,7 +121,6 @@ class ListParser {
     if (this.#group !== undefined) return "A group is within a group";
     if (name.length === 0 || name.some((token) => isSpecial(token, "@"))) return "A group has no name";
     this.#group = textOf(name);
-    this.#groups.push(this.#group);
     return undefined;
   }
 

@@ -5,7 +5,8 @@
  * Statuses: the server's own, where it gave one whose class agrees; else one that the reply code alone decides (521, 556,
  * 421); else `X.0.0`, since a bare 550 says nothing about why.
  */
-import type { DeliveryOutcome, Diagnostic, FaultOwner } from "../events/delivery-outcome.ts";
+import type { FaultOwner } from "../dsn/report.ts";
+import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts";
 import { shorten } from "../lib/shorten.ts";
 import type { TlsFacts } from "../ports/network.ts";
 import type { NextHop } from "../route/next-hop.ts";

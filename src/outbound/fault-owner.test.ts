@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { FaultOwner } from "../events/delivery-outcome.ts";
+import type { FaultOwner } from "../dsn/report.ts";
 import { ReplyReader } from "../smtp/reply-reader.ts";
 import { faultOwner } from "./fault-owner.ts";
 

@@ -3,7 +3,7 @@
  * coarse, from the words that servers use. Only a fault of the recipient may ever suppress an address, so that verdict
  * needs evidence; without any, a refusal is the other side's policy.
  */
-import type { FaultOwner } from "../events/delivery-outcome.ts";
+import type { FaultOwner } from "../dsn/report.ts";
 import { replyText, type ReceivedReply } from "../smtp/reply-reader.ts";
 
 /** Words of blocklists and reputation systems; they win over a status, which is often a plain 5.1.1 or 5.2.1 beside them. */

@@ -244,7 +244,7 @@ export class SmtpClientConnection implements AsyncDisposable {
     } catch (error) {
       this.#answer?.reject(error);
       this.#answer = undefined;
-      this.#failure = { kind: "lost", command: "idle", detail: `a fault of this server: ${textOf(error)}` };
+      this.#failure = { kind: "lost", command: "idle", detail: `a fault of this server: ${errorText(error)}` };
       this.#protocol.abandon(this.#failure);
     }
     if (this.#protocol.closed) this.#close();

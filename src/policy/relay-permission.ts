@@ -5,8 +5,8 @@
  * exclamation mark or a quoted at-sign in a local-part is part of a name and is never read as a route, and source routes
  * are dropped by the parser (RFC 5321 §7.9, §4.1.1.3).
  */
-import type { Resolution, Target } from "../accounts/account-directory.ts";
-import { formatMailbox } from "../address/mailbox-text.ts";
+import type { Resolution } from "../accounts/account-directory.ts";
+import { elsewhereTarget } from "../accounts/account-table.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { type Client, sendsOwnMail } from "./client.ts";
 import { type Decision, type Refusal, refuse } from "./decision.ts";
@@ -49,12 +49,6 @@ export const relayPermission: Stage = {
     if (reversed !== undefined || resolution?.kind !== "not-local") return undefined;
     const decision = checkRelay(client);
     if (decision.verdict !== "accept") return decision;
-    return { ...decision, changes: [{ kind: "set-recipients", targets: [elsewhere(forwardPath)] }] };
+    return { ...decision, changes: [{ kind: "set-recipients", targets: [elsewhereTarget(forwardPath)] }] };
   },
 };
-
-/** Mail that is relayed keeps the address as it was given (RFC 5321 §2.3.11). */
-export function elsewhere(path: Mailbox): Target {
-  const { localPart, domainKey } = path;
-  return { address: formatMailbox(path), domain: domainKey, key: `${localPart}@${domainKey}` };
-}

@@ -5,9 +5,9 @@
  * is taken, not the null one alone: automatic answers often have a sender, and a server that asks whether our sender
  * exists (Postfix asks as `double-bounce@`) would refuse all forwarded mail. `docs/forwarding.md` tells more.
  */
+import { elsewhereTarget } from "../accounts/account-table.ts";
 import type { ReversedRecipient } from "../address/srs.ts";
 import { type Decision, refuse } from "./decision.ts";
-import { elsewhere } from "./relay-permission.ts";
 import type { Stage } from "./stage.ts";
 
 const accepted: Decision = { verdict: "accept", reason: "forwarding-address", setting: "forwarding.rewrite_sender" };
@@ -34,7 +34,7 @@ export const srsRecipient: Stage = {
     const decision = checkSrsRecipient(reversed);
     if (decision.verdict !== "accept") return decision;
     if (reversed.kind !== "address" || resolution?.kind !== "not-local") return undefined;
-    const target = { ...elsewhere(reversed.mailbox), elsewhere: true } as const;
+    const target = { ...elsewhereTarget(reversed.mailbox), elsewhere: true } as const;
     return { ...decision, changes: [{ kind: "set-recipients", targets: [target] }] };
   },
 };

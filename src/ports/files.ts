@@ -43,8 +43,6 @@ export interface Files {
   /** fsync of a directory: makes names created in, renamed into, or removed from it durable. */
   syncDirectory(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
-  /** Hard link; fails with EEXIST where `to` is taken. */
-  link(from: string, to: string): Promise<void>;
   /** No error where the file is absent. */
   remove(path: string): Promise<void>;
   list(path: string): Promise<readonly string[]>;

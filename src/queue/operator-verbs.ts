@@ -6,15 +6,19 @@
 import { InTurn } from "../lib/in-turn.ts";
 import type { Clock } from "../ports/clock.ts";
 import { isMeant } from "../spool/recipient-state.ts";
-import { type RecipientFilter, type Spool, SpoolError, type StoredRecipient } from "../spool/spool.ts";
+import {
+  type OperatorVerb,
+  type RecipientFilter,
+  type Spool,
+  SpoolError,
+  type StoredRecipient,
+} from "../spool/spool.ts";
 import type { Claim } from "./leases.ts";
 import type { Claimer } from "./claimer.ts";
 import type { Concluder } from "./concluder.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { RetryWishes } from "./retry-wishes.ts";
 import type { ClaimPart, Unbegun } from "./unbegun.ts";
-
-export type OperatorVerb = "hold" | "release" | "retry" | "remove";
 
 /** Counted in recipients. */
 export interface VerbResult {

@@ -16,14 +16,20 @@ import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { Captures } from "../route/captured-recipients.ts";
 import type { Router } from "../route/router.ts";
-import type { ClaimedMessage, ClaimTerms, RecipientFilter, Spool } from "../spool/spool.ts";
+import {
+  type ClaimedMessage,
+  type ClaimTerms,
+  type RecipientFilter,
+  type Spool,
+  type OperatorVerb,
+} from "../spool/spool.ts";
 import { Claimer } from "./claimer.ts";
 import { Concluder, type ReportMaker } from "./concluder.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Deliveries, type DeliveryAgents, type DeliveryEnd } from "./deliveries.ts";
 import { type Claim, Leases, newClaim } from "./leases.ts";
 import { MinuteRound } from "./minute-round.ts";
-import { type OperatorVerb, OperatorVerbs, type VerbResult } from "./operator-verbs.ts";
+import { OperatorVerbs, type VerbResult } from "./operator-verbs.ts";
 import { QueueState } from "./queue-state.ts";
 import { ReadyQueue } from "./ready-queue.ts";
 import { ReadySpace } from "./ready-space.ts";

@@ -3,7 +3,7 @@
  * where there are none, never ourselves nor what is worse than ourselves.
  */
 import { parseIpAddress } from "../address/ip-address.ts";
-import type { FaultOwner } from "../events/delivery-outcome.ts";
+import type { FaultOwner } from "../dsn/report.ts";
 import type { MxRecord, Resolver } from "../ports/resolver.ts";
 import type { EnhancedStatus } from "../smtp/enhanced-status.ts";
 import { deliveryTo, lookUpHost, type HostLookup } from "./host-addresses.ts";

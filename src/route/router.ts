@@ -1,5 +1,6 @@
 /** Routing as the queue sees it: one question per recipient domain. */
-import type { Diagnostic, FaultOwner } from "../events/delivery-outcome.ts";
+import type { FaultOwner } from "../dsn/report.ts";
+import type { Diagnostic } from "../events/delivery-outcome.ts";
 import type { EnhancedStatus } from "../smtp/enhanced-status.ts";
 import type { NextHop } from "./next-hop.ts";
 

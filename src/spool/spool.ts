@@ -210,6 +210,9 @@ export interface RecipientFilter {
   readonly states?: readonly RecipientState[];
 }
 
+/** What a person or a program may ask for recipients that wait. */
+export type OperatorVerb = "hold" | "release" | "retry" | "remove";
+
 export interface FoundRecipient {
   readonly message: StoredMessage;
   readonly recipient: StoredRecipient;

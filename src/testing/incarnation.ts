@@ -233,7 +233,6 @@ export class Incarnation {
       setPermissions: (...given) => this.mortal(files.setPermissions(...given)),
       syncDirectory: (...given) => this.mortal(files.syncDirectory(...given)),
       rename: (...given) => this.mortal(files.rename(...given)),
-      link: (...given) => this.mortal(files.link(...given)),
       remove: (...given) => this.mortal(files.remove(...given)),
       list: (...given) => this.mortal(files.list(...given)),
       stat: (...given) => this.mortal(files.stat(...given)),

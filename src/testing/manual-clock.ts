@@ -1,5 +1,5 @@
 /** A clock that stands still until a test moves it; timers fire in order of time, then of creation. */
-import { Heap } from "../lib/heap.ts";
+import { Heap } from "./heap.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 

@@ -19,7 +19,6 @@ export type FileOperation =
   | "setPermissions"
   | "syncDirectory"
   | "rename"
-  | "link"
   | "remove"
   | "list"
   | "stat"
@@ -179,20 +178,11 @@ export class MemoryFiles implements Files {
     this.#names.set(target, inode);
   }
 
-  async link(from: string, to: string): Promise<void> {
-    const target = absolute(to);
-    const name = this.#begin("link", from, ` ${target}`);
-    const inode = this.#existing(name, "link");
-    this.#requireParent(target, "link");
-    if (this.#names.has(target)) throw error("EEXIST", "link", target);
-    this.#names.set(target, inode);
-  }
-
   async remove(path: string): Promise<void> {
     const name = this.#begin("remove", path);
     const inode = this.#names.get(name);
     this.#names.delete(name);
-    if (inode !== undefined && ![...this.#names.values()].includes(inode)) this.space += inode.length;
+    if (inode !== undefined) this.space += inode.length;
   }
 
   async list(path: string): Promise<readonly string[]> {

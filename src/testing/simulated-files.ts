@@ -89,10 +89,6 @@ export class SimulatedFiles implements Files {
     return this.memory.rename(from, to);
   }
 
-  link(from: string, to: string): Promise<void> {
-    return this.memory.link(from, to);
-  }
-
   remove(path: string): Promise<void> {
     return this.memory.remove(path);
   }

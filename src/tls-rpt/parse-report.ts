@@ -102,7 +102,6 @@ function failureOf(entry: JsonObject): TlsFailure {
     sessions: countOf(entry["failed-session-count"]),
     ...optional("sendingAddress", "sending-mta-ip"),
     ...optional("receivingHost", "receiving-mx-hostname"),
-    ...optional("receivingHello", "receiving-mx-helo"),
     ...optional("receivingAddress", "receiving-ip"),
     ...optional("reasonCode", "failure-reason-code"),
     ...optional("information", "additional-information"),

@@ -28,7 +28,6 @@ export interface TlsFailure {
   readonly sessions: number;
   readonly sendingAddress?: string;
   readonly receivingHost?: string;
-  readonly receivingHello?: string;
   readonly receivingAddress?: string;
   readonly reasonCode?: string;
   readonly information?: string;

@@ -60,7 +60,6 @@ export function hookedFiles(before: (operation: keyof Files, path: string) => Pr
     },
     syncDirectory: async (path) => (await before("syncDirectory", path), await files.syncDirectory(path)),
     rename: async (from, to) => (await before("rename", to), await files.rename(from, to)),
-    link: async (from, to) => (await before("link", to), await files.link(from, to)),
     remove: async (path) => (await before("remove", path), await files.remove(path)),
     list: async (path) => (await before("list", path), await files.list(path)),
     stat: async (path) => (await before("stat", path), await files.stat(path)),

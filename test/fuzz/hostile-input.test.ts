@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { readAuthorDomain } from "../../src/dmarc/author-domain.ts";
-import { dkimOutcome, spfOutcome } from "../../src/dmarc/dmarc-test-support.ts";
+import { dkimOutcome, spfOutcome } from "../../src/testing/dmarc-evidence.ts";
 import { evaluateDmarc } from "../../src/dmarc/evaluate-dmarc.ts";
 import { parseAggregateReport } from "../../src/dmarc/report/parse-report.ts";
 import { unpack } from "../../src/lib/unpack.ts";

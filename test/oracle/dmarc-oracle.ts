@@ -1,7 +1,7 @@
 /** DMARC: random trees of records, author domains and identifiers. */
 import { dmarc } from "mailauth/lib/dmarc/index.js";
 import type { DkimOutcome } from "../../src/dkim/dkim-outcome.ts";
-import { dkimOutcome, spfOutcome } from "../../src/dmarc/dmarc-test-support.ts";
+import { dkimOutcome, spfOutcome } from "../../src/testing/dmarc-evidence.ts";
 import { evaluateDmarc } from "../../src/dmarc/evaluate-dmarc.ts";
 import { readAuthorDomain } from "../../src/dmarc/author-domain.ts";
 import { parseHeaderFields } from "../../src/message/header-section.ts";

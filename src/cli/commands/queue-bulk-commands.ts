@@ -1,4 +1,5 @@
 /** `posthaste queue retry | hold | release | remove`: nothing is changed without a filter and a count seen first. */
+import { type OperatorVerb } from "../../spool/spool.ts";
 import { countAnswer } from "../api-shapes.ts";
 import { type Command, jsonOption, yesOption } from "../command.ts";
 import { ask, openApi, serverOptions } from "../data-dir.ts";
@@ -7,7 +8,7 @@ import { plural } from "../words.ts";
 import { filterOf, filterOptions } from "./queue-filter.ts";
 
 interface Verb {
-  readonly verb: "retry" | "hold" | "release" | "remove";
+  readonly verb: OperatorVerb;
   readonly summary: string;
   readonly done: string;
   readonly question: string;

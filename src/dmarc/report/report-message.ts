@@ -24,7 +24,6 @@ export interface ReportMessage {
   readonly bytes: Buffer;
   readonly subject: string;
   readonly messageId: string;
-  readonly fileName: string;
 }
 
 export function makeReportMessage({ report, submitter, from, to, at }: ReportMessageInput): ReportMessage {
@@ -53,7 +52,7 @@ export function makeReportMessage({ report, submitter, from, to, at }: ReportMes
     foldField("Content-Disposition", `attachment; filename="${fileName}"`) +
     foldField("Content-Transfer-Encoding", "base64") +
     `\r\n${base64Lines(packed)}--${boundary}--\r\n`;
-  return { bytes: Buffer.from(header + parts, "latin1"), subject, messageId, fileName };
+  return { bytes: Buffer.from(header + parts, "latin1"), subject, messageId };
 }
 
 /** RFC 9990 §3.5.2: `receiver!policy-domain!begin!end.xml.gz`, times in seconds. */

@@ -60,6 +60,12 @@ export class QuotedPrintableEncoder implements TransferEncoder {
   }
 }
 
+/** A whole text at once. */
+export function encodeQuotedPrintable(bytes: Uint8Array): Buffer {
+  const encoder = new QuotedPrintableEncoder();
+  return Buffer.concat([encoder.push(bytes), encoder.end()]);
+}
+
 export class Base64Encoder implements TransferEncoder {
   #rest: Buffer = Buffer.alloc(0);
 

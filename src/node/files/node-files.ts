@@ -4,19 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Stats } from "node:fs";
-import {
-  chmod,
-  open,
-  link,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  statfs,
-  type FileHandle,
-} from "node:fs/promises";
+import { chmod, open, mkdir, readdir, readFile, rename, rm, stat, statfs, type FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { type FileFacts, type Files, type OpenFile, type OpenMode } from "../../ports/files.ts";
@@ -84,10 +72,6 @@ export class NodeFiles implements Files {
 
   async rename(from: string, to: string): Promise<void> {
     await guarded(rename(from, to));
-  }
-
-  async link(from: string, to: string): Promise<void> {
-    await guarded(link(from, to));
   }
 
   async remove(path: string): Promise<void> {

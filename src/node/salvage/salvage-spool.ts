@@ -7,6 +7,7 @@ import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Instant } from "../../lib/instant.ts";
 import { SpoolError } from "../../spool/spool.ts";
+import { syncToDisk } from "../spool/captured-files.ts";
 import { Damage } from "../spool/database-rows.ts";
 import { claimedState } from "../spool/protocol.ts";
 import { Query } from "../spool/query.ts";
@@ -15,7 +16,7 @@ import { type Losses, MessageMender } from "./mend-messages.ts";
 import { deriveTables, leaveOrphansApart, leaveOwedReportsApart, mendCaptured } from "./mend-rest.ts";
 import { PageImage } from "../spool/page-image.ts";
 import { type SavedRow, savedRow, type SavedTable } from "./row-forms.ts";
-import { SavedFiles, sync } from "./saved-files.ts";
+import { SavedFiles } from "./saved-files.ts";
 import { Staging } from "./staging.ts";
 import { type DamagedPage, TreeWalk } from "./tree-walk.ts";
 
@@ -83,10 +84,10 @@ export function salvageSpool(options: SalvageOptions): Salvaged {
   try {
     work = mkdtempSync(join(dirname(to), `.${basename(to)}-`));
     const salvaged = fill(options, image, { work, version });
-    sync(dirname(work));
+    syncToDisk(dirname(work));
     renameSync(work, to);
     work = undefined;
-    sync(dirname(to));
+    syncToDisk(dirname(to));
     return salvaged;
   } catch (error) {
     if (error instanceof SpoolError) throw error;

@@ -2,20 +2,10 @@
  * Files of the salvaged spool: content that messages still need, and in `remains` what has no place in a spool any more,
  * for a person to look at. Large content gets a second name where the file system can, so that it costs no space.
  */
-import {
-  chownSync,
-  closeSync,
-  copyFileSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chownSync, copyFileSync, linkSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { QueueId } from "../../spool/queue-id.ts";
+import { syncToDisk } from "../spool/captured-files.ts";
 import { contentFileName } from "../spool/content-files.ts";
 
 export class SavedFiles {
@@ -65,7 +55,7 @@ export class SavedFiles {
     for (const name of [".", ...readdirSync(this.#to, { recursive: true, encoding: "utf8" })]) {
       const path = join(this.#to, name);
       if (isRoot) chownSync(path, owner.uid, owner.gid);
-      sync(path);
+      syncToDisk(path);
     }
   }
 
@@ -78,14 +68,5 @@ export class SavedFiles {
       // Another file system, or one without second names.
       copyFileSync(from, to);
     }
-  }
-}
-
-export function sync(path: string): void {
-  const handle = openSync(path, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
   }
 }

@@ -26,7 +26,7 @@ export function writeCapturedFiles(database: DatabaseSync): void {
     const content = bytes ?? (existsSync(file) ? readFileSync(file) : undefined);
     if (content !== undefined) writeDurably(path.join(folder, `${entry.id}.eml`), [Buffer.from(top), content]);
   }
-  sync(folder);
+  syncToDisk(folder);
 }
 
 function writeDurably(file: string, parts: readonly Uint8Array[]): void {
@@ -39,8 +39,9 @@ function writeDurably(file: string, parts: readonly Uint8Array[]): void {
   }
 }
 
-function sync(folder: string): void {
-  const handle = openSync(folder, "r");
+/** Returns when the file or folder at `path` is durable as it is now. */
+export function syncToDisk(path: string): void {
+  const handle = openSync(path, "r");
   try {
     fsyncSync(handle);
   } finally {

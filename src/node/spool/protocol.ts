@@ -5,7 +5,7 @@
  */
 import type { Instant } from "../../lib/instant.ts";
 import type { Arrival, CapturedChoice, CapturedPageRequest } from "../../spool/captured-mail.ts";
-import type { ClaimRequest, ClaimTerms, RecipientFilter, RecipientState } from "../../spool/spool.ts";
+import type { ClaimRequest, ClaimTerms, OperatorVerb, RecipientFilter, RecipientState } from "../../spool/spool.ts";
 import { finalStates, openStates } from "../../spool/recipient-state.ts";
 import type { SpoolError } from "../../spool/spool.ts";
 
@@ -14,7 +14,6 @@ export const storedStates: readonly RecipientState[] = [...openStates, ...finalS
 export const scheduledState = 0;
 export const claimedState = 1;
 export const heldState = 2;
-export const removedState = 7;
 
 export function stateNumber(state: RecipientState): number {
   return storedStates.indexOf(state);
@@ -149,12 +148,10 @@ export interface CapturedStep {
   readonly cursor: { readonly after: Arrival; readonly upTo: Arrival } | undefined;
 }
 
-export type Verb = "hold" | "release" | "retry" | "remove";
-
 /** One bounded step of a bulk verb. */
 export interface VerbOperation {
   readonly kind: "verb";
-  readonly verb: Verb;
+  readonly verb: OperatorVerb;
   readonly now: Instant;
   readonly filter: RecipientFilter;
   readonly by: string;

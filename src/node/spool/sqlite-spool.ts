@@ -27,6 +27,7 @@ import {
   type StoredMessage,
   type StoredRecipient,
   type StoredRecord,
+  type OperatorVerb,
 } from "../../spool/spool.ts";
 import type { CapturedMail } from "../../spool/captured-mail.ts";
 import { SpoolChannel } from "./channel.ts";
@@ -36,7 +37,7 @@ import { checkContentFiles, type ContentCheck } from "./content-check.ts";
 import { asSpoolError, ContentFiles, readChunks } from "./content-files.ts";
 import { SqliteCaptured } from "./sqlite-captured.ts";
 import { SqliteMessageWriter, type Draft } from "./message-writer.ts";
-import type { ClosedMessage, ReadOperation, ResultOf, Verb, WriteOperation } from "./protocol.ts";
+import type { ClosedMessage, ReadOperation, ResultOf, WriteOperation } from "./protocol.ts";
 import {
   eventRows,
   foundRecipients,
@@ -426,7 +427,7 @@ export class SqliteSpool implements Spool {
     return { message, claimed: claim && token !== 0 ? freshClaim(message, given, claim, token, now) : undefined };
   }
 
-  async #changeMany(verb: Verb, filter: RecipientFilter, by: string, reason = ""): Promise<number> {
+  async #changeMany(verb: OperatorVerb, filter: RecipientFilter, by: string, reason = ""): Promise<number> {
     let changed = 0;
     let cursor: number | undefined = 0;
     while (cursor !== undefined) {

@@ -4,12 +4,12 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { HistoryEvent } from "../../events/history-event.ts";
-import type { RecipientState } from "../../spool/spool.ts";
+import { type RecipientState, type OperatorVerb } from "../../spool/spool.ts";
 import type { Lane } from "../../spool/turns.ts";
 import type { SpoolDamage } from "./damage.ts";
 import { filterCondition, filterValues } from "./filter.ts";
 import type { SpoolMessages } from "./messages.ts";
-import { heldState, scheduledState, stateNumber, type Verb, type VerbOperation, type VerbStep } from "./protocol.ts";
+import { heldState, scheduledState, stateNumber, type VerbOperation, type VerbStep } from "./protocol.ts";
 import { Query } from "./query.ts";
 import type { SpoolSchedule } from "./schedule.ts";
 import { firstKey, lastKey, seqOf } from "./schema.ts";
@@ -21,13 +21,13 @@ const lookedAtMax = 5000;
 
 type Row = readonly [key: number, id: string, address: string, domain: string, state: number, sender: string];
 
-const movedFrom: Readonly<Record<Verb, readonly RecipientState[]>> = {
+const movedFrom: Readonly<Record<OperatorVerb, readonly RecipientState[]>> = {
   hold: ["scheduled"],
   release: ["held"],
   retry: ["scheduled"],
   remove: ["scheduled", "held"],
 };
-const movedTo: Readonly<Record<Verb, RecipientState>> = {
+const movedTo: Readonly<Record<OperatorVerb, RecipientState>> = {
   hold: "held",
   release: "scheduled",
   retry: "scheduled",
@@ -148,7 +148,7 @@ export class SpoolVerbs {
 
 function eventOf({ verb, now, by, reason }: VerbOperation, message: string, recipient: number, address: string) {
   const facts = { at: now, message, recipient, address, by };
-  const events: Readonly<Record<Verb, HistoryEvent>> = {
+  const events: Readonly<Record<OperatorVerb, HistoryEvent>> = {
     hold: { kind: "recipient-held", ...facts, reason },
     release: { kind: "recipient-released", ...facts },
     retry: { kind: "recipient-retried", ...facts },

@@ -5,7 +5,7 @@
 import { asciiLowerCase, hasNonAscii } from "../../lib/ascii-case.ts";
 import { parseMailbox } from "../../address/mailbox-text.ts";
 import type { DmarcRecord } from "../../dmarc/dmarc-outcome.ts";
-import { checkExternalDestination } from "../../dmarc/external-destination.ts";
+import { checkExternalDestination, percentDecoded } from "../../dmarc/external-destination.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 
 export interface ReportDestination {
@@ -67,12 +67,4 @@ function parseReportUri(uri: string): Omit<ReportDestination, "bytesMax"> | unde
   if (mailbox === undefined || hasNonAscii(address) || mailbox.domainKey === "" || mailbox.domainKey.startsWith("["))
     return undefined;
   return { address, domain: mailbox.domainKey };
-}
-
-function percentDecoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

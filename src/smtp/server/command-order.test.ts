@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { verbs } from "../command-parser.ts";
 import { reply } from "../reply.ts";
 import { commandPhases, commandTable } from "./command-table.ts";
-import { Conversation, greeted, withRecipient } from "./test-support.ts";
+import { Conversation, greeted, withRecipient } from "../../testing/server-conversation.ts";
 
 test("SMTP-009 SMTP-010: NOOP, HELP, EXPN, VRFY and RSET work before EHLO; MAIL gets 503 and harms nothing", () => {
   new Conversation().play(`

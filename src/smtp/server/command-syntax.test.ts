@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { reply } from "../reply.ts";
-import { Conversation, greeted, withRecipient } from "./test-support.ts";
+import { Conversation, greeted, withRecipient } from "../../testing/server-conversation.ts";
 
 test("SMTP-005: verbs, FROM: and TO:, keywords are case-insensitive; local-parts keep their case", () => {
   const conversation = greeted().play(`

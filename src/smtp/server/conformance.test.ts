@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { readVectors } from "../../testing/conformance-data.ts";
 import { runVectors } from "../../testing/run-vectors.ts";
 import { reply } from "../reply.ts";
-import { Conversation, type Judge } from "./test-support.ts";
+import { Conversation, type Judge } from "../../testing/server-conversation.ts";
 
 const users = new Set(["bob", "alice", "postmaster"]);
 

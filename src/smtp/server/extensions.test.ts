@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { reply } from "../reply.ts";
-import type { Judge } from "./test-support.ts";
-import { Conversation, greeted, inContent, withRecipient } from "./test-support.ts";
+import type { Judge } from "../../testing/server-conversation.ts";
+import { Conversation, greeted, inContent, withRecipient } from "../../testing/server-conversation.ts";
 
 test("EXT-001 EXT-006: SIZE over the limit gets 552, what is no size 501", () => {
   const conversation = greeted({ messageBytesMax: 1000, errorsMax: 100 });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { reply } from "../reply.ts";
 import type { ServerProtocolSettings } from "./protocol-settings.ts";
-import { Conversation, type Judge } from "./test-support.ts";
+import { Conversation, type Judge } from "../../testing/server-conversation.ts";
 
 const piece = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { reply } from "../reply.ts";
-import { Conversation, greeted, withRecipient } from "./test-support.ts";
+import { Conversation, greeted, withRecipient } from "../../testing/server-conversation.ts";
 
 test("SMTP-001: every verb is recognised, also with wrong arguments", () => {
   for (const verb of ["EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP", "BDAT"]) {

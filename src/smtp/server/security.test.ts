@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { reply } from "../reply.ts";
 import { serverReplies } from "./replies.ts";
-import { Conversation, greeted, inContent, withRecipient, type Judge } from "./test-support.ts";
+import { Conversation, greeted, inContent, withRecipient, type Judge } from "../../testing/server-conversation.ts";
 
 const tls = { tlsAvailable: true, authMechanisms: { clear: [], tls: ["PLAIN", "LOGIN"] } } as const;
 

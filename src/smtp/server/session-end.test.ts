@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { reply } from "../reply.ts";
-import { Conversation, greeted, inContent, withRecipient } from "./test-support.ts";
+import { Conversation, greeted, inContent, withRecipient } from "../../testing/server-conversation.ts";
 
 test("SMTP-016: QUIT gets 221, then the session closes and nothing is delivered", () => {
   const conversation = withRecipient().play(`

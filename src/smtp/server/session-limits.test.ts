@@ -1,7 +1,7 @@
 /** What a client may not exceed: errors, idle commands, the length of a line, recipients, time. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { greeted, inContent } from "./test-support.ts";
+import { greeted, inContent } from "../../testing/server-conversation.ts";
 
 test("SMTP-017 SMTP-049: unknown commands close nothing until the limit, which ends with 421", () => {
   const conversation = greeted({ errorsMax: 6 });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { readVectors } from "../../testing/conformance-data.ts";
 import { runVectors } from "../../testing/run-vectors.ts";
 import { reply } from "../reply.ts";
-import { Conversation, greeted, inContent, withRecipient } from "./test-support.ts";
+import { Conversation, greeted, inContent, withRecipient } from "../../testing/server-conversation.ts";
 
 const forged = "MAIL FROM:<evil@x>\r\nRCPT TO:<victim@y>\r\nDATA\r\nforged";
 

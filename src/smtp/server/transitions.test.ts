@@ -6,7 +6,7 @@ import { reply } from "../reply.ts";
 import type { VerdictEvent } from "./event.ts";
 import { type PhaseEvent, type ServerPhase, serverTransitions } from "./phase.ts";
 import type { ServerProtocolSettings } from "./protocol-settings.ts";
-import { Conversation, type Judge, type JudgeAnswer } from "./test-support.ts";
+import { Conversation, type Judge, type JudgeAnswer } from "../../testing/server-conversation.ts";
 
 type Kind = ServerPhase["kind"];
 

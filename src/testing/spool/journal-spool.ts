@@ -29,6 +29,7 @@ import {
   type Spool,
   type SpoolStats,
   type StoredRecord,
+  type OperatorVerb,
 } from "../../spool/spool.ts";
 
 export interface JournalSpoolOptions {
@@ -38,8 +39,6 @@ export interface JournalSpoolOptions {
   /** The newest format of the journal that the program knows, and what it writes; default: the newest there is. */
   readonly knows?: JournalFormat;
 }
-
-type Verb = "hold" | "release" | "retry" | "remove";
 
 type Change =
   | { readonly kind: "open" }
@@ -64,7 +63,7 @@ type Change =
     }
   | {
       readonly kind: "verb";
-      readonly verb: Verb;
+      readonly verb: OperatorVerb;
       readonly filter: RecipientFilter;
       readonly by: string;
       readonly reason: string;

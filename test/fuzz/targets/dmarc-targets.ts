@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readAuthorDomain } from "../../../src/dmarc/author-domain.ts";
 import { parseDmarcRecord, reportUrisMax } from "../../../src/dmarc/dmarc-record.ts";
-import { dkimOutcome, spfOutcome } from "../../../src/dmarc/dmarc-test-support.ts";
+import { dkimOutcome, spfOutcome } from "../../../src/testing/dmarc-evidence.ts";
 import { evaluateDmarc } from "../../../src/dmarc/evaluate-dmarc.ts";
 import { parseHeaderFields } from "../../../src/message/header-section.ts";
 import { texts } from "../seeds.ts";

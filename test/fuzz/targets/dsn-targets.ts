@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { makeReport } from "../../../src/dsn/make-report.ts";
 import { originalRecipientField } from "../../../src/dsn/original-recipient.ts";
-import type { ReportAction, ReportedFault } from "../../../src/dsn/report.ts";
+import type { ReportAction, FaultOwner } from "../../../src/dsn/report.ts";
 import { decodeXtext, encodeXtext } from "../../../src/smtp/xtext.ts";
 import { fieldGroups, lintMessage } from "../../../src/testing/message-lint.ts";
 import { texts } from "../seeds.ts";
 import type { FuzzTarget } from "../target.ts";
 
 const actions: readonly ReportAction[] = ["failed", "delayed", "relayed", "delivered", "expanded"];
-const faults: readonly (ReportedFault | undefined)[] = [
+const faults: readonly (FaultOwner | undefined)[] = [
   undefined,
   "recipient",
   "our-reputation",

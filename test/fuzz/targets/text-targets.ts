@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { damageOf, doubledName, misprintOf } from "../../../src/admin/dns-checks/published-text.ts";
 import { withKnownCharsets } from "../../../src/admin/reading/body-charsets.ts";
 import { paragraph, visible } from "../../../src/dsn/plain-text.ts";
-import { encodeQuotedPrintable } from "../../../src/dsn/quoted-printable.ts";
+import { encodeQuotedPrintable } from "../../../src/message/seven-bit/transfer-encoders.ts";
 import { plain, quoted } from "../../../src/history/words.ts";
 import { withoutForgedResults } from "../../../src/intake/header-edit.ts";
 import { parseIpNetwork } from "../../../src/lib/ip-network.ts";

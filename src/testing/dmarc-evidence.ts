@@ -1,4 +1,4 @@
-/** Outcomes of SPF and DKIM as the tests of this folder need them: result and domain, the rest filled in. */
+/** Outcomes of SPF and DKIM as tests of DMARC need them: result and domain, the rest filled in. */
 import type { DkimOutcome } from "../dkim/dkim-outcome.ts";
 import type { SpfOutcome } from "../spf/spf-outcome.ts";
 

@@ -3,10 +3,10 @@
  * one whole reply (all its lines joined by "|"), in order; at the end nothing may be left over. Imported by tests only.
  */
 import assert from "node:assert/strict";
-import { reply, type Reply } from "../reply.ts";
-import { needsVerdict, type ServerEvent, type VerdictEvent } from "./event.ts";
-import { defaultServerProtocolSettings, type ServerProtocolSettings } from "./protocol-settings.ts";
-import { ServerProtocol } from "./protocol.ts";
+import { reply, type Reply } from "../smtp/reply.ts";
+import { needsVerdict, type ServerEvent, type VerdictEvent } from "../smtp/server/event.ts";
+import { defaultServerProtocolSettings, type ServerProtocolSettings } from "../smtp/server/protocol-settings.ts";
+import { ServerProtocol } from "../smtp/server/protocol.ts";
 
 export type JudgeAnswer = Reply | readonly Reply[] | { readonly challenge: Uint8Array } | "proceed" | "wait";
 export type Judge = (event: VerdictEvent, conversation: Conversation) => JudgeAnswer;
