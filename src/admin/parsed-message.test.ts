@@ -106,14 +106,14 @@ test("an attached message is an attachment: its text is not the text, and its co
     ["Content-Disposition: inline"],
     ["Content-Disposition: attachment; filename=m.eml"],
   ]) {
-    const { attachments, text, leftOut } = await parseMessage(
+    const { attachments, text, omission } = await parseMessage(
       mixed(["", "outer"], ["Content-Type: message/rfc822", ...disposition, "", ...inner]),
     );
     assert.equal(text.trim(), "outer");
     assert.equal(attachments.length, 1);
     assert.equal(attachments[0]?.type, "message/rfc822");
     assert.equal(Buffer.from(attachments[0].content).toString(), inner.join("\r\n"));
-    assert.equal(leftOut, undefined);
+    assert.equal(omission, undefined);
   }
 });
 
@@ -171,11 +171,11 @@ test("parts are found in any nesting, with any line ends, and whatever stands ar
 });
 
 test("a message with very many parts is shown in part, and says so", async () => {
-  const { attachments, leftOut } = await parseMessage(
+  const { attachments, omission } = await parseMessage(
     mixed(...Array.from({ length: partsMax + 500 }, () => ["Content-Type: image/png", "", "x"])),
   );
   assert.equal(attachments.length, partsMax);
-  assert.match(leftOut ?? "", /^only 500 parts/);
+  assert.match(omission ?? "", /^only 500 parts/);
 });
 
 test("a message that nests without end is shown in part, and says so", async () => {
@@ -184,13 +184,13 @@ test("a message that nests without end is shown in part, and says so", async () 
     "",
     `--b${level}`,
   ]).flat();
-  const { leftOut } = await parseMessage(lines("Subject: deep", ...levels, "", "text"));
-  assert.match(leftOut ?? "", /levels/);
+  const { omission } = await parseMessage(lines("Subject: deep", ...levels, "", "text"));
+  assert.match(omission ?? "", /levels/);
 });
 
 test("the header of a message whose parts cannot be parsed is shown, and says so", async () => {
   const longHeader = Array.from({ length: 25_000 }, () => ` ${"a".repeat(78)}`);
-  const { header, subject, text, leftOut } = await parseMessage(
+  const { header, subject, text, omission } = await parseMessage(
     lines(
       "From: Ann <ann@example.org>",
       "Subject: =?utf-8?q?gr=C3=BCn?=",
@@ -206,7 +206,7 @@ test("the header of a message whose parts cannot be parsed is shown, and says so
   );
   assert.deepEqual(header.header_from, [{ name: "Ann", address: "ann@example.org" }]);
   assert.deepEqual([subject, text], ["grün", ""]);
-  assert.match(leftOut ?? "", /^the parts of this message cannot be shown: /);
+  assert.match(omission ?? "", /^the parts of this message cannot be shown: /);
 });
 
 test("the scan takes steps in proportion to the message, whatever its delimiters", () => {

@@ -53,7 +53,7 @@ export interface ParsedMessage {
   readonly html: string;
   readonly attachments: readonly MessageAttachment[];
   /** What is not shown, and why; undefined: everything is. */
-  readonly leftOut: string | undefined;
+  readonly omission: string | undefined;
 }
 
 export async function parseMessage(raw: Uint8Array): Promise<ParsedMessage> {
@@ -72,7 +72,7 @@ export async function parseHeaderOf(raw: Uint8Array, problem: string): Promise<P
   return parsed(await parseHeaderOnly(start), [], problem);
 }
 
-function parsed(email: Email, leaves: readonly MimePart[], leftOut: string | undefined): ParsedMessage {
+function parsed(email: Email, leaves: readonly MimePart[], omission: string | undefined): ParsedMessage {
   const { headers, text = "", html = "", attachments } = email;
   const subject = decodeEncodedWords(headers.find(({ key }) => key === "subject")?.value ?? "");
   return {
@@ -81,7 +81,7 @@ function parsed(email: Email, leaves: readonly MimePart[], leftOut: string | und
     text,
     html,
     attachments: attachmentsOf(attachments, leaves),
-    leftOut,
+    omission,
   };
 }
 

@@ -28,13 +28,13 @@ export async function readHeaderOnly(raw: Uint8Array, problem: string): Promise<
   return readable(await parseHeaderOf(raw, problem));
 }
 
-function readable({ header, subject, text, html, attachments, leftOut }: ParsedMessage): ReadableContent {
+function readable({ header, subject, text, html, attachments, omission }: ParsedMessage): ReadableContent {
   return {
     ...header,
     text,
     html,
     ...findLinksAndCodes({ subject, text, html }),
     attachments: attachments.map(({ content, ...facts }, index) => ({ index, ...facts, size: content.length })),
-    left_out: leftOut ?? null,
+    left_out: omission ?? null,
   };
 }

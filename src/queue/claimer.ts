@@ -174,7 +174,7 @@ export class Claimer {
       const asked = aged ?? this.#request();
       if (asked === undefined) return;
       // What this process has in memory must not be claimed anew.
-      const securing = leases.secure();
+      const securing = leases.renewBeforeClaim();
       if (securing !== undefined) {
         await securing;
         continue;

@@ -184,14 +184,14 @@ function nextAttemptAt(recipient: StoredRecipient, outcome: Deferral, context: A
       : recipient.attempts;
   const delayMs =
     wish === undefined
-      ? retryDelayMs(settings.retry, attempts) * (1 - spread + 2 * spread * random.next())
+      ? waitAfter(settings.retry, attempts) * (1 - spread + 2 * spread * random.next())
       : // A little later than asked, never earlier: the other side's clock decides.
         Math.max(wish, shortestWishMs) * (1 + 0.05 * random.next());
   return Math.max(now + 1, Math.min(Math.ceil(now + delayMs), expireAt(message, context)));
 }
 
 /** The wait after attempt number `attempts` (from 1); the last one repeats. */
-function retryDelayMs(retryDelaysMs: readonly number[], attempts: number): number {
+function waitAfter(retryDelaysMs: readonly number[], attempts: number): number {
   return retryDelaysMs[Math.min(Math.max(attempts, 1), retryDelaysMs.length) - 1] ?? emptyScheduleMs;
 }
 

@@ -90,7 +90,7 @@ export class Leases {
    * its machine stood still, or the disk refused renewals, they are renewed first. Else what is in memory, and perhaps under
    * way, would be claimed by ourselves and be sent twice. Rejects where the spool does.
    */
-  secure(): Promise<void> | undefined {
+  renewBeforeClaim(): Promise<void> | undefined {
     if (this.#claims.size === 0 || this.#clock.now() < this.#endsAt - nearEndMs) return undefined;
     return this.#renew();
   }

@@ -185,7 +185,7 @@ export class SpoolMessages {
     this.counts = [...this.#committed];
   }
 
-  toldCounts(): SpoolCounts {
+  spoolCounts(): SpoolCounts {
     const [scheduled, claimed, held] = this.counts;
     return { scheduled, claimed, held, oldestReceivedAt: this.#oldest.get()?.[0] };
   }

@@ -138,7 +138,7 @@ export class SpoolWriter {
   }
 
   counts(): Answers["counts"] {
-    return this.#messages.toldCounts();
+    return this.#messages.spoolCounts();
   }
 
   close(): void {
@@ -152,7 +152,7 @@ export class SpoolWriter {
       const rowsChanged = changed - this.#changedBefore;
       this.#changedBefore = changed;
       const damage = this.#damage.takeNotes();
-      return { rowsChanged, counts: this.#messages.toldCounts(), ...(damage.length > 0 && { damage }) };
+      return { rowsChanged, counts: this.#messages.spoolCounts(), ...(damage.length > 0 && { damage }) };
     } catch {
       return { rowsChanged: 0, counts: undefined };
     }
