@@ -1,9 +1,15 @@
-/** Hosts whose demand is decided: how much of them is kept, and the order in which one attempt tries them. */
+/**
+ * Hosts whose demand is decided: how much of them is kept, the order in which one attempt tries them, and what their demands
+ * add to the name of their site.
+ */
+import { createHash } from "node:crypto";
 import type { Random } from "../ports/random.ts";
 import { asciiUpperCase } from "../lib/ascii-case.ts";
 import { sentence } from "../lib/sentence.ts";
+import { demandKey } from "../ports/tls-demand.ts";
 import { interleave, shuffled } from "./host-addresses.ts";
 import type { HopHost } from "./next-hop.ts";
+import type { TlsAsked } from "./tls-policy.ts";
 import type { RouteResult } from "./router.ts";
 import type { HostExclusion } from "./tls-policy.ts";
 
@@ -19,6 +25,8 @@ const entryOctets = 300;
 const hostOctets = 400;
 const addressOctets = 60;
 const recordOctets = 100;
+/** Domains choose what they publish: fewer digits could be made equal to those of another domain, whose mail then goes along. */
+const demandDigits = 32;
 
 /** With as many addresses as are kept. */
 export function bounded({ name, ipv4, ipv6 }: Pick<JudgedHost, "name" | "ipv4" | "ipv6">) {
@@ -69,4 +77,18 @@ export function inOrder(
   if (!nothingToShuffle) return order;
   const only = order();
   return () => only;
+}
+
+/** All recipients of a site are served by one delivery, so what their hosts have to give must be the same. */
+export function tlsOfSite(asked: TlsAsked, hosts: readonly JudgedHost[]): string {
+  if (asked.level !== "opportunistic") return ` tls ${asked.level}`;
+  if (hosts.every(({ tls }) => tls.reason === asked.reason)) return "";
+  // Sorted, since DNS gives equals in any order.
+  const demands = hosts.map(({ name, tls }) => `${name} ${demandKey(tls.demand)}`).toSorted();
+  return ` tls ${shortHash(demands.join("\n"), demandDigits)}`;
+}
+
+/** Hexadecimal digits that tell texts apart. */
+export function shortHash(text: string, digits = 8): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, digits);
 }

@@ -2,7 +2,6 @@
  * Where a recipient's mail goes: configured routes first, then local domains to their mailbox, everything else by MX.
  * What DNS said is kept briefly for each domain, so that most answers cost no look-up; equals are shuffled every time.
  */
-import { createHash } from "node:crypto";
 import { parseIpAddress } from "../address/ip-address.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { errorText } from "../lib/error-text.ts";
@@ -10,9 +9,17 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { Resolver } from "../ports/resolver.ts";
-import { demandKey } from "../ports/tls-demand.ts";
 import { deliveryTo, lookUpHost } from "./host-addresses.ts";
-import { allExcluded, bounded, inOrder, isUsable, octetsOf, type JudgedHost } from "./judged-hosts.ts";
+import {
+  allExcluded,
+  bounded,
+  inOrder,
+  isUsable,
+  octetsOf,
+  shortHash,
+  tlsOfSite,
+  type JudgedHost,
+} from "./judged-hosts.ts";
 import { lookUpMx, type MailHost, withoutDns } from "./mx-lookup.ts";
 import type { HopHost, NextHop } from "./next-hop.ts";
 import { AddressJudge, type OwnHosts } from "./own-hosts.ts";
@@ -321,17 +328,6 @@ const programHop: NextHop = { kind: "program", site: "program", description: "pr
 /** Recipients with different templates need different deliveries. */
 function maildirHop(path: string): NextHop {
   return { kind: "maildir", site: `maildir ${path}`, path, description: "maildir" };
-}
-
-/** All recipients of a site are served by one delivery, so what their hosts have to give must be the same. */
-function tlsOfSite(asked: TlsAsked, hosts: readonly JudgedHost[]): string {
-  if (asked.level !== "opportunistic") return ` tls ${asked.level}`;
-  if (hosts.every(({ tls }) => tls.reason === asked.reason)) return "";
-  return ` tls ${shortHash(hosts.map(({ name, tls }) => `${name} ${demandKey(tls.demand)}`).join("\n"))}`;
-}
-
-function shortHash(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 8);
 }
 
 function addressLookup(address: string) {

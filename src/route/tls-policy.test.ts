@@ -168,7 +168,16 @@ test("hosts of one domain may have demands of their own, and domains with other 
     ["opportunistic", "dane"],
   );
   assert.equal(a.site, "mx mx1.test>mx2.test:25");
-  assert.match(b.site, /^mx mx1\.test>mx2\.test:25 tls [0-9a-f]{8}$/);
+  assert.match(b.site, /^mx mx1\.test>mx2\.test:25 tls [0-9a-f]{32}$/);
+});
+
+test("the order in which DNS gives hosts of one preference makes no other site", async () => {
+  const demands = ["mx1.test", "mx2.test"];
+  const { dns, smtpRoute } = world([async ({ name }) => (demands.includes(name) ? dane : undefined)]);
+  dns.addMx("a.test", "10 mx1.test", "10 mx2.test").addMx("b.test", "10 mx2.test", "10 mx1.test");
+  for (const host of demands) dns.add(host, "A", "192.0.2.1");
+  const [a, b] = [await smtpRoute("a.test"), await smtpRoute("b.test")];
+  assert.equal(a.site, b.site);
 });
 
 test("what is known of a host is what DANE needs to know: its decision becomes the demand", async () => {
