@@ -194,6 +194,33 @@ test("SEC-020: where DANE decides, MTA-STS is not asked", async () => {
   assert.deepEqual(https.asked, []);
 });
 
+test("SEC-020: a forged MX answer that names a host with TLSA records does not get past MTA-STS", async () => {
+  const { dns, publishSts, route, log } = world();
+  publishSts();
+  dns.addMx("example.test", "5 mx.forger.test").add("mx.forger.test", "A", "192.0.2.66");
+  dns.add("_25._tcp.mx.forger.test", "TLSA", tlsa).add("_25._tcp.mx1.example.test", "TLSA", tlsa);
+  dns.add("_25._tcp.mx2.example.test", "TLSA", { ...tlsa, data: new Uint8Array(3) });
+  const { query } = dns;
+  dns.query = async (name, type, ...rest) => {
+    const answer = await query.call(dns, name, type, ...rest);
+    return (answer.kind !== "failure" && type === "MX" ? { ...answer, secure: false } : answer) as never;
+  };
+  // A host that the policy lists is authenticated by its TLSA records as well as by an authority, unless none can be used.
+  assert.deepEqual(hostsOf(await route()), ["mx1.example.test dane dane", "mx2.example.test pki mta-sts"]);
+  assert.deepEqual(
+    log.of("mail-host-excluded").map(({ host, rule }) => [host, rule]),
+    [["mx.forger.test", "mta-sts"]],
+  );
+});
+
+test("SEC-009: where no TLSA record can be used, MTA-STS may ask for more than TLS", async () => {
+  const { dns, publishSts, route } = world();
+  publishSts();
+  const unusable = { ...tlsa, data: new Uint8Array(3) };
+  dns.add("_25._tcp.mx1.example.test", "TLSA", unusable).add("_25._tcp.mx2.example.test", "TLSA", tlsa);
+  assert.deepEqual(hostsOf(await route()), ["mx1.example.test pki mta-sts", "mx2.example.test dane dane"]);
+});
+
 test("OPT-012: TLS-Required: No asks no policy of the other side, but settings still count; others are not affected", async () => {
   const { dns, router, publishSts, route } = world();
   publishSts();

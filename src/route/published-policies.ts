@@ -53,7 +53,21 @@ export class PublishedPolicies {
 
   /** For {@link TlsPolicy}. */
   get list(): readonly PublishedPolicy[] {
-    return [(host) => this.#dane(host), (host) => this.#mtaSts(host)];
+    return [(host) => this.#verdict(host)];
+  }
+
+  /**
+   * DANE decides alone where it can authenticate the host, and where it forbids it. Where the MX answer was not validated, it
+   * may name any host, and that host's own records then vouch for whoever forged the answer: so MTA-STS has its say about
+   * which hosts there are. Where no record can be used, the certificate that MTA-STS asks for is more than TLS alone.
+   */
+  async #verdict(host: HostFacts): Promise<HostVerdict | undefined> {
+    const dane = await this.#dane(host);
+    if (dane !== undefined && ("kind" in dane || (dane.demand.kind === "dane" && (host.mx?.secure ?? true))))
+      return dane;
+    const sts = await this.#mtaSts(host);
+    if (sts === undefined || "kind" in sts) return sts ?? dane;
+    return dane?.demand.kind === "dane" ? dane : sts;
   }
 
   async #dane(host: HostFacts): Promise<HostVerdict | undefined> {
