@@ -210,9 +210,9 @@ export class Accounts implements AccountDirectory {
   }
 
   #holders({ certificate, identity }: ShownCertificate): readonly CertificateHolder[] {
+    // Not prepared as typed names are: a name that an authority wrote for somebody else must not become this user's.
     const userOf = (name: string): string | undefined => {
-      const prepared = prepareString(name);
-      const key = prepared === undefined ? undefined : keyOfUsername(prepared);
+      const key = keyOfUsername(name);
       return key === undefined ? undefined : this.#table.user(key)?.key;
     };
     return holdersOf(certificate, { keys: this.#keys, identity, now: this.#options.clock.now(), userOf });

@@ -65,7 +65,7 @@ export class UserAdministration {
     this.#random = options.random;
   }
 
-  /** Rejects with {@link AccountError}. */
+  /** The new user has no keys, whatever is left of a former one. Rejects with {@link AccountError}. */
   async add(address: string, password: string): Promise<void> {
     const mailbox = mailboxOf(address);
     const key = mailboxKey(mailbox);
@@ -78,6 +78,8 @@ export class UserAdministration {
       throw new AccountError("read-only", `${address} is declared in the configuration file`);
     }
     if ((await this.#store.get(key)) !== undefined) throw new AccountError("exists", `${address} exists already`);
+    // Of a user of this name whom the configuration file had before: perhaps another person.
+    await this.#removeKeysOf(key);
     await this.#store.put(key, { address, ...(await this.#verifiers(password)), createdAt: this.#clock.now() });
   }
 
@@ -89,8 +91,12 @@ export class UserAdministration {
   async remove(address: string): Promise<void> {
     const { key } = await this.#stored(address);
     // First the keys: nobody should sign in by them as a user of this name who comes later.
-    await this.#store.keys.remove((await this.#store.keys.list()).filter(({ user }) => user === key));
+    await this.#removeKeysOf(key);
     await this.#store.remove(key);
+  }
+
+  async #removeKeysOf(user: string): Promise<void> {
+    await this.#store.keys.remove((await this.#store.keys.list()).filter((key) => key.user === user));
   }
 
   /** Those of the configuration first. */

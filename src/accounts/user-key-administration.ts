@@ -6,7 +6,7 @@ import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
-import { AccountTable } from "./account-table.ts";
+import { AccountTable, type User } from "./account-table.ts";
 import type { AccountSettings } from "./settings.ts";
 import { AccountError } from "./user-administration.ts";
 import { readUserKey, type UserKey } from "./user-keys.ts";
@@ -69,34 +69,48 @@ export class UserKeyAdministration {
     return { ...key, address: user.address };
   }
 
+  /** Also of an address that had a user once, where keys are left. Rejects with {@link AccountError}. */
   async list(address: string): Promise<readonly ListedKey[]> {
-    const user = await this.#user(address);
-    const own = (await this.#store.keys.list()).filter((key) => key.user === user.key);
+    const { owner, own } = await this.#keysOf(address);
     const listed: ListedKey[] = [];
     for (const key of own) {
       const lastUsedAt = await this.#store.keys.lastUse(key.sha256);
-      listed.push({ ...key, address: user.address, ...(lastUsedAt !== undefined && { lastUsedAt }) });
+      listed.push({ ...key, address: owner, ...(lastUsedAt !== undefined && { lastUsedAt }) });
     }
     return listed.toSorted((a, b) => a.createdAt - b.createdAt);
   }
 
-  /** `name`: the label, or the digest of the key. It counts for no sign-in that comes later. */
+  /** `name`: the label, or the digest of the key. It counts for no sign-in that comes later. As in `list`, of former users too. */
   async remove(address: string, name: string): Promise<void> {
-    const user = await this.#user(address);
-    const own = (await this.#store.keys.list()).filter((key) => key.user === user.key);
+    const { own } = await this.#keysOf(address);
     const key = own.find(({ label, sha256 }) => label === name || sha256 === asciiLowerCase(name));
     if (key === undefined) throw new AccountError("not-found", `${address} has no key ${name}`);
     await this.#store.keys.remove([key]);
   }
 
-  async #user(address: string): Promise<{ readonly key: string; readonly address: string }> {
-    const mailbox = parseMailbox(address);
-    if (mailbox === undefined) throw new AccountError("invalid-address", `${address} is not an address`);
-    const table = new AccountTable({ settings: this.#settings, users: await this.#store.list() });
-    const user = table.user(mailboxKey(mailbox));
+  /** `owner`: the user's address as declared, or as given where only keys are left. */
+  async #keysOf(address: string): Promise<{ readonly owner: string; readonly own: readonly UserKey[] }> {
+    const key = keyOf(address);
+    const own = (await this.#store.keys.list()).filter(({ user }) => user === key);
+    const user = own.length === 0 ? await this.#user(address) : await this.#find(key);
+    return { owner: user?.address ?? address, own };
+  }
+
+  async #user(address: string): Promise<User> {
+    const user = await this.#find(keyOf(address));
     if (user === undefined) throw new AccountError("not-found", `there is no user ${address}`);
     return user;
   }
+
+  async #find(key: string): Promise<User | undefined> {
+    return new AccountTable({ settings: this.#settings, users: await this.#store.list() }).user(key);
+  }
+}
+
+function keyOf(address: string): string {
+  const mailbox = parseMailbox(address);
+  if (mailbox === undefined) throw new AccountError("invalid-address", `${address} is not an address`);
+  return mailboxKey(mailbox);
 }
 
 function labelFor(wanted: string | undefined, own: readonly UserKey[]): string {

@@ -110,6 +110,9 @@ test("the names of a certificate count only where an authority vouches for it an
   assert.equal(await kindOf({ emails, trusted: true }, "", "common-name"), "refused");
   assert.equal(await kindOf({ commonName: "bob@example.org", trusted: true }, "", "common-name"), "accepted");
   assert.equal(await kindOf({ emails: ["ghost@example.org"], trusted: true }, "", "email"), "refused");
+  for (const commonName of ["b\u00adob@example.org", "ｂｏｂ@example.org", "bob\u200b@example.org"]) {
+    assert.equal(await kindOf({ commonName, trusted: true }, "", "common-name"), "refused", "another name for the CA");
+  }
   assert.equal(await kindOf({ emails: ["no address", "\u0000"], trusted: true }, "", "email"), "refused");
   const two = { emails: ["ann@example.org", "bob@example.org"], trusted: true };
   assert.deepEqual(await signIn(two, "", "email"), { kind: "refused", reason: "other-identity" });
@@ -161,6 +164,28 @@ test("a key belongs to one user, labels differ, and the keys of a removed user a
   assert.deepEqual(await store.keys.list(), []);
   for (let count = 0; count < 64; count++) await keys.add("ann@example.org", publicKey());
   await assert.rejects(keys.add("ann@example.org", publicKey()), /64 keys already/);
+});
+
+test("the keys of a user who left the configuration file can be removed, and are not those of a new user", async () => {
+  const { clock, store, users, keys, signIn, accounts } = await open();
+  const carl = { ...settings, users: [{ address: "Carl@example.org" }] };
+  const former = new UserKeyAdministration({ settings: carl, store, clock });
+  const pem = publicKey();
+  const { sha256 } = await former.add("carl@example.org", pem, { label: "laptop" });
+  await former.add("carl@example.org", publicKey(), { label: "phone" });
+  const left = await keys.list("CARL@example.org");
+  assert.deepEqual(left.map(({ label, address }) => `${label} ${address}`).toSorted(), [
+    "laptop CARL@example.org",
+    "phone CARL@example.org",
+  ]);
+  await keys.remove("carl@example.org", "phone");
+  assert.equal((await store.keys.list()).length, 1);
+
+  await users.add("carl@example.org", "another person");
+  await accounts.reload();
+  assert.deepEqual(await signIn({ keySha256: sha256 }), { kind: "refused", reason: "unknown-key" });
+  assert.deepEqual(await keys.list("carl@example.org"), []);
+  assert.equal((await keys.add("ann@example.org", pem)).label, "key-1", "the key is free for somebody else");
 });
 
 test("a damaged stored key is told, not passed over", async () => {
