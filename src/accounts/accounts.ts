@@ -257,6 +257,7 @@ export class Accounts implements AccountDirectory {
   #derive(): void {
     const { users } = this.#table;
     this.#passwords.expectPasswords(users.map(({ passwords }) => passwords));
+    this.#scram.expectVerifiers(users.map(({ scram }) => scram));
     this.#verifiers = commonDigests(users);
     this.#keys = new Map(this.#snapshot.keys.map((key) => [key.sha256, key]));
     for (const sha256 of this.#usesNoted.keys()) if (!this.#keys.has(sha256)) this.#usesNoted.delete(sha256);

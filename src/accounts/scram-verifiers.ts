@@ -1,7 +1,7 @@
 /**
  * The SCRAM verifiers that an exchange begins with: a user's own, or one that is made up. Both are found by the same
  * steps, and the made-up one of a name is always the same, also after a restart, since its key is kept: so nobody learns
- * from salts which names exist (RFC 5802 §9).
+ * from salts which names exist (RFC 5802 §9). It has as many rounds, and as long a salt, as those of most users.
  */
 import { createHmac } from "node:crypto";
 import { digestBytes, type ScramDigest, type ScramVerifier } from "../sasl/scram-verifier.ts";
@@ -10,12 +10,33 @@ import { digestBytes, type ScramDigest, type ScramVerifier } from "../sasl/scram
 export const scramIterations = 16_384;
 export const scramSaltBytes = 16;
 
+/** What of a verifier everybody sees who asks for it. */
+interface Shape {
+  readonly iterations: number;
+  /** Octets. */
+  readonly saltBytes: number;
+}
+
+const usualShape: Shape = { iterations: scramIterations, saltBytes: scramSaltBytes };
+
 export class ScramVerifiers {
   readonly #decoyKey: Uint8Array;
+  /** Count of rounds and length of salt of most users, for each digest: imported verifiers have others than ours. */
+  #shapes: ReadonlyMap<ScramDigest, Shape> = new Map();
 
   /** `decoyKey`: 32 octets of chance, the same for as long as there are users. */
   constructor(decoyKey: Uint8Array) {
     this.#decoyKey = decoyKey;
+  }
+
+  /** Told whenever users change: the verifiers of each user. */
+  expectVerifiers(users: readonly (readonly ScramVerifier[])[]): void {
+    this.#shapes = new Map(
+      (["sha1", "sha256"] as const).map((digest) => {
+        const firsts = users.map((own) => own.find((verifier) => verifier.digest === digest));
+        return [digest, commonShape(firsts.filter((verifier) => verifier !== undefined)) ?? usualShape];
+      }),
+    );
   }
 
   /**
@@ -32,10 +53,11 @@ export class ScramVerifiers {
   #decoy(name: string, digest: ScramDigest): ScramVerifier {
     const bytes = (purpose: string) =>
       createHmac("sha512", this.#decoyKey).update(`${purpose} ${digest}\0`).update(name).digest();
+    const { iterations, saltBytes } = this.#shapes.get(digest) ?? usualShape;
     return {
       digest,
-      iterations: scramIterations,
-      salt: bytes("salt").subarray(0, scramSaltBytes),
+      iterations,
+      salt: bytes("salt").subarray(0, saltBytes),
       // Hashes of nothing that anybody could know: no proof fits.
       storedKey: bytes("stored").subarray(0, digestBytes(digest)),
       serverKey: bytes("server").subarray(0, digestBytes(digest)),
@@ -52,6 +74,19 @@ export function commonDigests(
   const have = (wanted: ScramDigest) =>
     withPassword.every(({ scram }) => scram.some(({ digest }) => digest === wanted));
   return new Set((["sha1", "sha256"] as const).filter(have));
+}
+
+/** Undefined where there are no verifiers; of equally common shapes the one that comes first. */
+function commonShape(verifiers: readonly ScramVerifier[]): Shape | undefined {
+  const counts = new Map<string, { readonly shape: Shape; readonly count: number }>();
+  let most: { readonly shape: Shape; readonly count: number } | undefined;
+  for (const { iterations, salt } of verifiers) {
+    const name = `${iterations} ${salt.length}`;
+    const counted = { shape: { iterations, saltBytes: salt.length }, count: (counts.get(name)?.count ?? 0) + 1 };
+    counts.set(name, counted);
+    if (counted.count > (most?.count ?? 0)) most = counted;
+  }
+  return most?.shape;
 }
 
 function sharesSalt(a: ScramVerifier, b: ScramVerifier): boolean {

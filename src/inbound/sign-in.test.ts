@@ -134,6 +134,27 @@ test("AUTH-025: the salt of a name that nobody has is always the same, in any le
   assert.equal(new Set(salts).size, 3);
 });
 
+test("AUTH-025: a name that nobody has gets the rounds and the length of salt that most users have", async () => {
+  const user = (name: string, password: string) => ({ address: `${name}@example.org`, password: verifier(password) });
+  // Salts of 14 octets and 4,096 rounds, as another server made them; ann's is longer.
+  const users = [
+    user("ann", "longer password"),
+    user("bob", "secret"),
+    user("eve", "random"),
+    { address: "key@example.org" },
+  ];
+  await using server = await ReceivingServer.open({ users });
+  const shapes: string[] = [];
+  for (const name of ["ann", "bob", "eve", "key", "ghost"]) {
+    const client = await server.client("submissions");
+    const first = Buffer.from(`n,,n=${name}@example.org,r=nonce`).toString("base64");
+    const answer = Buffer.from((await client.expect(`AUTH SCRAM-SHA-256 ${first}`, "334 ")).slice(4), "base64");
+    const [, salt = "", rounds] = /,s=([^,]+),i=(\d+)$/.exec(answer.toString()) ?? [];
+    shapes.push(`${name} ${Buffer.from(salt, "base64").length} ${rounds}`);
+  }
+  assert.deepEqual(shapes, ["ann 23 4096", "bob 14 4096", "eve 14 4096", "key 14 4096", "ghost 14 4096"]);
+});
+
 test("AUTH-021: a client that was shown no -PLUS, and one on another connection, are refused", async () => {
   await using server = await ReceivingServer.open({ users: scramUsers });
   const client = await server.client("submissions");
