@@ -114,3 +114,22 @@ test("a server that lists SCRAM without verifiers is asked again with PLAIN, and
   assert.equal(later.result.kind, "failed");
   assert.equal(later.peer.lines.filter((line) => line.startsWith("AUTH")).length, 1);
 });
+
+test("a server whose SCRAM is not acceptable does not get the password by refusing", async () => {
+  const script: PeerScript = {
+    keywords: ["STARTTLS", "AUTH SCRAM-SHA-256 PLAIN"],
+    answer: ({ verb, line }) => {
+      if (line === "*") return "535 5.7.8 no such verifier";
+      if (verb !== "AUTH") return undefined;
+      if (!line.startsWith("AUTH SCRAM")) return "235 2.7.0 welcome";
+      const nonce = /r=.*$/.exec(Buffer.from(line.split(" ")[2] ?? "", "base64").toString())?.[0] ?? "";
+      return `334 ${Buffer.from(`${nonce}x,s=AAAA,i=1`).toString("base64")}`;
+    },
+  };
+  const seen = await setUp({ tls: "verified", script, credentials: login });
+  assert.equal(seen.ending, "deferred 4.7.0");
+  assert.deepEqual(
+    seen.peer.lines.slice(3).map((line) => line.split(" ").slice(0, 2).join(" ")),
+    ["AUTH SCRAM-SHA-256", "*", "QUIT"],
+  );
+});

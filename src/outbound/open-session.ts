@@ -95,7 +95,9 @@ async function logIn(
   const channel = channelOf(connection, random);
   let answer = await connection.authenticate(credentials, { channel });
   const mayLackVerifiers = auth.some((name) => name.startsWith("SCRAM-")) && auth.some((name) => showing.has(name));
-  if (answer.kind === "authentication-failed" && answer.reply?.code === 535 && mayLackVerifiers) {
+  // Not where the server failed to prove itself: the password would go to whoever could not.
+  const refused = answer.kind === "authentication-failed" && answer.cancelled !== true && answer.reply?.code === 535;
+  if (refused && mayLackVerifiers) {
     answer = await connection.authenticate(credentials, { channel, showPassword: true });
   }
   switch (answer.kind) {

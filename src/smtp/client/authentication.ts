@@ -24,6 +24,8 @@ export interface ClientLogin {
   readonly command: string;
   /** Everything has been said, by the server too where it has to prove itself; only then it can accept the login. */
   readonly complete: boolean;
+  /** A challenge was not acceptable, and "*" was the answer. */
+  readonly cancelled: boolean;
   /**
    * The line that answers a challenge, given as the text of the reply; "*" cancels, once, where the challenge is not
    * acceptable or the mechanism has nothing more to say. undefined after that: no answer is left.
@@ -58,6 +60,9 @@ function login(mechanism: ClientMechanism, command: string, initialSent: boolean
     command,
     get complete() {
       return !awaitsInitial && !cancelled && mechanism.complete;
+    },
+    get cancelled() {
+      return cancelled;
     },
     respond(challenge) {
       if (cancelled) return undefined;

@@ -12,8 +12,11 @@ export type ClientEvent =
   /** STARTTLS was refused; the session goes on in clear, if the caller wants that. */
   | { readonly kind: "tls-refused"; readonly reply: ReceivedReply }
   | { readonly kind: "authenticated" }
-  /** `reply` is absent where the peer offers no mechanism that we have. */
-  | { readonly kind: "authentication-failed"; readonly reply: ReceivedReply | undefined }
+  /**
+   * `reply` is absent where the peer offers no mechanism that we have. `cancelled`: by us, since a challenge was not
+   * acceptable; what the peer answers to that says nothing about the credentials.
+   */
+  | { readonly kind: "authentication-failed"; readonly reply: ReceivedReply | undefined; readonly cancelled?: true }
   /** Call `content` while `wantsContent`. */
   | { readonly kind: "send-content" }
   | { readonly kind: "transaction-done"; readonly results: readonly RecipientResult[] }

@@ -96,7 +96,7 @@ function onAuthentication(session: ClientSession, login: ClientLogin, reply: Rec
     session.enter("challenged", { kind: "authentication", login });
     session.send(response, "(credentials)");
   } else if (reply.code >= 300) {
-    session.events.push({ kind: "authentication-failed", reply });
+    session.events.push({ kind: "authentication-failed", reply, ...(login.cancelled && { cancelled: true }) });
     session.enter("refused", { kind: "ready" });
   } else if (login.complete) {
     session.authenticated = true;
