@@ -24,7 +24,13 @@ const forms: readonly unknown[] = [
 ];
 
 /** What stands there, and behind `file`, is the name of a file, which the message must name. */
-const namesOfFiles: ReadonlySet<string> = new Set(["data_dir", "tls.certificate", "tls.key", "route.0.ca"]);
+const namesOfFiles: ReadonlySet<string> = new Set([
+  "data_dir",
+  "tls.certificate",
+  "tls.key",
+  "route.0.ca",
+  "listener.0.client_ca",
+]);
 
 function placesIn(schema: JsonSchema, path: SettingPath = []): readonly SettingPath[] {
   const inner = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])].flatMap((each) =>

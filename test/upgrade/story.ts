@@ -18,6 +18,7 @@ import {
   storeReport,
   storeUnreadable,
 } from "../../src/reporting/received/received-report.ts";
+import { spoolPolicyStore } from "../../src/route/spool-policy-store.ts";
 import { KeyStore } from "../../src/signing/key-store.ts";
 import { keptNamespace } from "../../src/forwarding/sender-rewriting.ts";
 import type { Spool } from "../../src/spool/spool.ts";
@@ -173,7 +174,17 @@ async function records(spool: Spool, clock: ManualClock): Promise<void> {
   const day = "2025-12-31";
   const received = { id: "2C3RD8G0CCCC", at: now, from: "r@reporter.test", keepMs };
   const user = { address: "made@example.org", passwords: [phc], createdAt: now };
-  await new UserStore(spool).put("made@example.org", user);
+  const users = new UserStore(spool);
+  await users.put("made@example.org", user);
+  await users.decoyKey(new SeededRandom(7));
+  await users.keys.add({ sha256: keyDigest, user: "made@example.org", label: "laptop", createdAt: now });
+  await users.keys.noteUse(keyDigest, now);
+  const policy = { mode: "enforce", mx: ["mx.policy.test"], maxAgeSeconds: 86_400 } as const;
+  await spoolPolicyStore(spool).put(
+    "policy.test",
+    { current: { policy, id: "20260101", fetchedAt: now } },
+    now + dayMs,
+  );
   const privateKey = testKey("ed25519");
   const read = readPrivateKey(privateKey);
   assert.equal(read.kind, "key");
@@ -232,6 +243,9 @@ async function records(spool: Spool, clock: ManualClock): Promise<void> {
 }
 
 const phc = "$argon2id$v=19$m=19456,t=2,p=1$c2VjcmV0Li4uLi4uLi4uLg$c2VjcmV0Li4uLi4uLi4uLg";
+
+/** SHA-256 of a registered public key. */
+export const keyDigest = "5f".repeat(32);
 
 const row: AggregateRow = {
   sourceAddress: "192.0.2.1",

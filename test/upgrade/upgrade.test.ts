@@ -11,6 +11,7 @@ import { test } from "node:test";
 import { owedNamespace } from "../../src/reporting/owed-record.ts";
 import { RewritingKeys } from "../../src/forwarding/rewriting-keys.ts";
 import { UserStore } from "../../src/accounts/user-store.ts";
+import { spoolPolicyStore } from "../../src/route/spool-policy-store.ts";
 import { KeyStore } from "../../src/signing/key-store.ts";
 import { readRows } from "../../src/reporting/dmarc-aggregate/report-rows.ts";
 import { downgradeSpool } from "../../src/node/spool/downgrade.ts";
@@ -26,7 +27,7 @@ import { isSpoolError } from "../contract/spool-fixture.ts";
 import { SqliteBench } from "../contract/sqlite-harness.ts";
 import { hour, minute, SimulatedWorld } from "../system/support.ts";
 import { expectedOf, fixtureVersions, namespacesOf, schemaOf, tellingOf, unpackFixture } from "./fixture.ts";
-import { openDomains } from "./story.ts";
+import { keyDigest, openDomains } from "./story.ts";
 
 const versions = fixtureVersions();
 
@@ -96,6 +97,7 @@ for (const version of versions) {
     assert.deepEqual(bench.log.of("spool-recovered"), [{ recipients: 1 }], "the claim that a crash left");
     assert.deepEqual(await tellingOf(spool, namespaces), expectedOf(version));
     await readRecords(spool, bench);
+    await readNewestRecords(spool, version);
   });
 
   test(`format ${version}: it drains, each recipient to where it belongs`, async () => {
@@ -123,6 +125,19 @@ async function readRecords(spool: Spool, { clock }: SqliteBench): Promise<void> 
   assert.equal((await readRows(spool, "2025-12-31", "counted.test"))?.rows[0]?.count, 3);
 }
 
+/** Those that no older format had. */
+async function readNewestRecords(spool: Spool, version: number): Promise<void> {
+  const isNewest = version === formatVersion;
+  const { keys } = new UserStore(spool);
+  assert.deepEqual(
+    (await keys.list()).map(({ user, label }) => `${user} ${label}`),
+    isNewest ? ["made@example.org laptop"] : [],
+  );
+  assert.equal((await keys.lastUse(keyDigest)) !== undefined, isNewest);
+  const kept = await spoolPolicyStore(spool).get("policy.test");
+  assert.equal(kept?.current?.policy.mode, isNewest ? "enforce" : undefined);
+}
+
 /** A whole server on the spool, in simulated time, with a server for every domain. */
 async function drain(folder: string, version: number): Promise<void> {
   // Format 1 had captured mail in a folder of its own, and gathered no reports.
@@ -147,9 +162,10 @@ async function drain(folder: string, version: number): Promise<void> {
     await world.advance(minute);
     await realDelay(5);
   }
-  const states = (await spool.find({ states: finals }, { limit: 1000 })).map(
-    ({ recipient }) => `${recipient.address} ${recipient.state}`,
-  );
+  // The daily report for counted.test is due within minutes, and goes out if the threads are slow to answer.
+  const states = (await spool.find({ states: finals }, { limit: 1000 }))
+    .filter(({ recipient }) => !recipient.address.endsWith("@counted.test"))
+    .map(({ recipient }) => `${recipient.address} ${recipient.state}`);
   const capturedStates = [
     "ann@captured.test delivered",
     "ann@captured.test delivered",

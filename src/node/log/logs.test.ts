@@ -98,7 +98,7 @@ test("readable: aligned, quoted where needed, cut where long, nothing below the 
   );
   assert.equal(
     lines[1],
-    `07:08:09.010 warn  login-failed         text=${"x".repeat(300)}… nested="{\\"a\\":1}" to=a@b.test,c@d.test error=no\n`,
+    `07:08:09.010 warn  login-failed         text=${"x".repeat(299)}… nested="{\\"a\\":1}" to=a@b.test,c@d.test error=no\n`,
   );
   assert.equal(lines.length, 2);
 });
