@@ -14,7 +14,10 @@ const checks: readonly (readonly [string, readonly string[]])[] = [
   ["tidiness", ["scripts/tidy.ts"]],
   ["wording", ["scripts/check-wording.ts"]],
   ["bounds", ["scripts/check-bounds.ts"]],
-  ["planted bugs", ["scripts/check-planted-bugs.ts"]],
+  [
+    "planted bugs",
+    ["--disable-warning=ExperimentalWarning", "--experimental-vm-modules", "scripts/check-planted-bugs.ts"],
+  ],
   ["requirements", ["scripts/requirements.ts", "--check"]],
   ["generated documents", ["scripts/generate-docs.ts", "--check"]],
 ];
