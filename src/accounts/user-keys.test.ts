@@ -188,7 +188,7 @@ test("the keys of a user who left the configuration file can be removed, and are
   assert.equal((await keys.add("ann@example.org", pem)).label, "key-1", "the key is free for somebody else");
 });
 
-test("a damaged stored key is told, not passed over", async () => {
+test("a damaged stored key is reported, not skipped", async () => {
   const spool = new MemorySpool({ clock: new ManualClock() });
   await spool.changeRecords([{ kind: "put", namespace: "user-keys", key: "aa", value: { version: 2 } }]);
   await assert.rejects(new UserStore(spool).keys.list(), /stored key aa cannot be read/);

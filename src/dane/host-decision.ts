@@ -20,7 +20,7 @@ export interface DaneHost {
   readonly mx?: {
     /** Whether the MX answer, or the answer that there is none, was validated. */
     readonly secure: boolean;
-    /** The domain whose mail it takes, and that domain at the end of its CNAMEs. */
+    /** The domain whose mail it takes, in A-labels, or an address literal; and that domain at the end of its CNAMEs. */
     readonly nextHop: string;
     readonly canonicalNextHop: string;
   };

@@ -62,7 +62,7 @@ test("1,000 waits at once are the most; stopping ends them all at once, and late
   await assert.rejects(inbox.waitFor(), /^Error: the test server has stopped$/);
 });
 
-test("refuses the recipients it is told to, with their replies, and takes the others", async () => {
+test("refuses the recipients in its list with their replies, and accepts the others", async () => {
   await using inbox = await startTestServer({
     refusals: [
       { recipient: "gone@example.org", reply: "550 5.1.1 No such user" },
@@ -84,7 +84,7 @@ test("refuses the recipients it is told to, with their replies, and takes the ot
   assert.deepEqual((await inbox.waitFor()).to, ["ann@example.org", "full@example.org"]);
 });
 
-test("fails each command on demand, so many times", async () => {
+test("fails each command as often as it was asked to", async () => {
   for (const [command, reply] of [
     ["connect", "421 4.3.2 Not now"],
     ["EHLO", "550 5.7.1 Not you"],
@@ -106,7 +106,7 @@ test("fails each command on demand, so many times", async () => {
   }
 });
 
-test("a refusal that makes no sense is told at the start", async () => {
+test("a refusal that makes no sense is an error at the start", async () => {
   for (const refusal of [
     { command: "DATA", reply: "250 2.0.0 Ok" },
     { command: "DATA", reply: "451 5.3.0 Two classes" },

@@ -114,7 +114,7 @@ export const serverEvents = {
   ),
   "clock-behind-spool": declare(
     "warn",
-    "The system's clock is far behind the newest time in the spool, so it was set back while no server ran, or it was wrong before.",
+    "The system's clock is far behind the newest time in the spool. Either it was set back while the server was stopped, or it was wrong before.",
     "The server attempts all scheduled mail now, once, since it would otherwise wait for the clock. Check the system's clock and its time synchronization. If the clock is right, the dates of messages that were received by the wrong clock are in the future, and these messages expire later.",
     {
       behind_seconds: number("Seconds by which the clock is behind."),

@@ -159,7 +159,7 @@ export class Connection implements ConnectionHandler {
     this.#options.closed(this);
   }
 
-  /** Goes on after a verdict that was awaited, or with what came in. A fault of ours ends this session alone. */
+  /** Continues after an awaited verdict, or with new input. An internal error ends only this session. */
   #run(awaited?: Verdict): void {
     try {
       if (awaited !== undefined) this.#carryOut(awaited);

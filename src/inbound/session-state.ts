@@ -68,7 +68,7 @@ export function leavePhase(state: SessionState): void {
   if (state.phases.change("leave", idle)) release(before, state);
 }
 
-/** The session is over; what still waits for an answer will change nothing. */
+/** The session has ended. Answers that arrive later change nothing. */
 export function closePhase(state: SessionState): void {
   const before = state.phases.state;
   if (state.phases.change("close", { kind: "over" })) release(before, state);

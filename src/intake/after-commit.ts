@@ -4,7 +4,7 @@ import type { QueueId } from "../spool/queue-id.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 
 /**
- * Never throws: the message is durable, and a client that were told of a failure would send it again. A fault of ours is
+ * Never throws: the message is durable, and a client that heard of a failure would send it again. An internal error is
  * logged; where the log itself fails, nobody can be told.
  */
 export function afterCommit(log: Log, message: QueueId, act: () => void): void {

@@ -15,6 +15,7 @@
  * by itself, in their order, and the first that has a demand decides, or forbids the host. A policy can never ask for less
  * than the default does.
  */
+import type { DaneHost } from "../dane/host-decision.ts";
 import type { TlsDemand } from "../ports/tls-demand.ts";
 import type { TlsDecision, TlsReason } from "./next-hop.ts";
 import { isOnThisMachine, type RouteHost, type StaticRoute, type TlsLevel } from "./static-route.ts";
@@ -25,26 +26,8 @@ export interface TlsAsked {
   readonly reason: TlsReason;
 }
 
-/** What is known of a host when its demand is decided. */
-export interface HostFacts {
-  /** As the MX record or the route has it; without DNS, the text of the address. */
-  readonly name: string;
-  readonly port: number;
-  readonly addresses: {
-    /** Where the CNAMEs of the name end. */
-    readonly canonicalName: string;
-    /** Whether the answers with its addresses were validated. */
-    readonly secure: boolean;
-  };
-  /** How the host was found; absent: a route names it. */
-  readonly mx?: {
-    /** Whether the MX answer, or the answer that there is none, was validated. */
-    readonly secure: boolean;
-    /** The domain whose mail it takes, in A-labels, or an address literal; and that domain at the end of its CNAMEs. */
-    readonly nextHop: string;
-    readonly canonicalNextHop: string;
-  };
-}
+/** What is known of a host when its demand is decided; without DNS, its name is the text of the address. */
+export type HostFacts = DaneHost;
 
 /** The host gets no mail now: its policy forbids it, or whether there is a policy is not known. */
 export interface HostExclusion {

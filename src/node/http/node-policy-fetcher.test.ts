@@ -68,7 +68,7 @@ test("SEC-011, SEC-013: one GET with the host's name in SNI; type and body come 
   assert.deepEqual(seen, [`GET ${path} ${host} ${host}`]);
 });
 
-test("SEC-013: a redirect is told, and not followed", async (t) => {
+test("SEC-013: a redirect is reported, and not followed", async (t) => {
   const { response, seen } = await fetchFrom(t, (_request, answer) => {
     answer.writeHead(301, { location: `https://${host}/elsewhere` }).end("moved");
   });
@@ -76,7 +76,7 @@ test("SEC-013: a redirect is told, and not followed", async (t) => {
   assert.equal(seen.length, 1);
 });
 
-test("SEC-013: a body over the limit is not read on, whether its length is told or not", async (t) => {
+test("SEC-013: reading stops at the limit, whether or not the body has a Content-Length", async (t) => {
   const exact = await fetchFrom(t, (_request, answer) => answer.end("x".repeat(1000)));
   assert.equal(faultOf(exact), "200");
   const told = await fetchFrom(t, (_request, answer) => answer.end("x".repeat(1001)));
@@ -113,7 +113,7 @@ test("a host on private addresses, without any, or unknown to the DNS is not con
   assert.equal(await fetchBy(new StaticResolver().fail(host)), `dns: the DNS lookup of ${host} failed: SERVFAIL`);
 });
 
-test("a host that does not answer in time, breaks off, or is not there is told as that; the caller can give up", async (t) => {
+test("a host that is silent, breaks off, or does not exist is reported as that; the caller can abort", async (t) => {
   const slow = await fetchFrom(t, () => undefined, { timeoutMs: 50 });
   assert.equal(faultOf(slow), `time-out: ${host} does not answer in time`);
   const half = await fetchFrom(t, (_request, answer) => void answer.writeHead(200).write("x"), { timeoutMs: 50 });
