@@ -41,7 +41,7 @@ interface Measurement {
 }
 
 function measurement(name: string, unit: Measurement["unit"], bar?: string): Measurement {
-  return { name, unit, ...(bar === undefined ? {} : { bar }), posthaste: [], postfix: [] };
+  return { name, unit, ...(bar !== undefined && { bar }), posthaste: [], postfix: [] };
 }
 
 const say = (text: string) => process.stderr.write(`${text}\n`);

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { otherOptionalFields } from "./optional-fields.ts";
 
 const problems: string[] = [];
 const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { encoding: "utf8" })
@@ -60,6 +61,9 @@ for (const file of sources) {
       if (pattern.test(line)) problems.push(`${file}:${index + 1}: ${pattern.exec(line)?.[0] ?? ""}: ${remedy}`);
     }
   });
+  for (const line of otherOptionalFields(text)) {
+    problems.push(`${file}:${line}: a field that may be absent is written ...(value !== undefined && { value })`);
+  }
   if (/^src\/.*(?<!\.test)\.ts$/.test(file) && unsafeCharacters.test(text) && !knowUnsafeCharacters.has(file)) {
     problems.push(`${file}: names unsafe characters by itself: use lib/printable-text.ts`);
   }

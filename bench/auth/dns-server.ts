@@ -51,7 +51,7 @@ export class TableDnsServer implements AsyncDisposable {
     const answers = (data ?? []).map((value) => answer(question?.name ?? "", question?.type ?? "TXT", value));
     const missing = data === undefined && !this.#exists(question?.name.toLowerCase() ?? "");
     const flags = packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | (missing ? nameError : 0);
-    return packet.encode({ type: "response", ...(id === undefined ? {} : { id }), flags, questions, answers });
+    return packet.encode({ type: "response", ...(id !== undefined && { id }), flags, questions, answers });
   }
 
   /** Whether there are records of another type at the name, or any below it (RFC 8020). */

@@ -169,7 +169,7 @@ function contest(
   const { atOnce = 1, bare } = runs;
   const [ours, mailauth, bareValues]: [number[], number[], number[]] = [[], [], []];
   return {
-    row: { ...about, ours, mailauth, ...(bare === undefined ? {} : { bare: { name: bare.name, values: bareValues } }) },
+    row: { ...about, ours, mailauth, ...(bare !== undefined && { bare: { name: bare.name, values: bareValues } }) },
     turns: [
       { into: ours, run: runs.ours, atOnce },
       { into: mailauth, run: runs.mailauth, atOnce },

@@ -27,7 +27,7 @@ export async function measureQueue(options: QueueScaleOptions): Promise<readonly
   await using full = await startMeasured(nextHop.port);
   const figures: Figure[] = [];
   const note = (what: string, value: number, unit: Figure["unit"], goal?: Figure["goal"]) =>
-    figures.push({ part, what, value, unit, ...(goal === undefined ? {} : { goal }) });
+    figures.push({ part, what, value, unit, ...(goal !== undefined && { goal }) });
 
   await full.posthaste.program.stop();
   await empty.posthaste.program.stop();

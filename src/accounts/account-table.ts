@@ -85,7 +85,7 @@ export class AccountTable {
           key,
           name,
           anyRecipient: recipients === "any",
-          ...(catchAll === undefined ? {} : { catchAll: mailboxOf(catchAll) }),
+          ...(catchAll !== undefined && { catchAll: mailboxOf(catchAll) }),
         });
     }
     this.#primary = this.#domains.values().next().value;

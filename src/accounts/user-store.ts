@@ -39,7 +39,7 @@ export class UserStore {
     for (let after: string | undefined; ;) {
       const page = await this.#records.listRecords(namespace, {
         limit: pageSize,
-        ...(after === undefined ? {} : { after }),
+        ...(after !== undefined && { after }),
       });
       for (const { key, value } of page) users.push(readUser(key, value));
       after = page.at(-1)?.key;
@@ -76,7 +76,7 @@ export class UserStore {
 function readUser(key: string, value: unknown): StoredUser {
   if (isStored(value)) {
     const { address, passwords, scram, createdAt } = value;
-    return { address, passwords, ...(scram === undefined ? {} : { scram }), createdAt };
+    return { address, passwords, ...(scram !== undefined && { scram }), createdAt };
   }
   throw new Error(`the stored user ${key} cannot be read: written by a newer version, or damaged`);
 }

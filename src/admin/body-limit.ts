@@ -22,5 +22,5 @@ export async function withinLimit(request: Request, bytesMax: number): Promise<R
   }
   const { method, signal, url } = request;
   // Made from its parts: the server's own kind of Request cannot be copied.
-  return new Request(url, { method, headers, signal, ...(size === 0 ? {} : { body: Buffer.concat(chunks) }) });
+  return new Request(url, { method, headers, signal, ...(size !== 0 && { body: Buffer.concat(chunks) }) });
 }

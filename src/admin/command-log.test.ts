@@ -51,7 +51,7 @@ async function world() {
   await fixture.settle();
   const ask = async (route: string, body?: string) => {
     const [method = "", path = ""] = route.split(" ");
-    const answer = await app.request(path, { method, ...(body === undefined ? {} : { body }) });
+    const answer = await app.request(path, { method, ...(body !== undefined && { body }) });
     return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
   };
   return { app, ask, log };

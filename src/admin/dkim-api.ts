@@ -34,7 +34,7 @@ export function dkimApi(keys: DkimDirectory): Hono {
     const made = await keys.generate({
       domain: body.domain,
       kinds: algorithm === "both" ? keyKinds : [algorithm],
-      ...(selector === undefined ? {} : { selector }),
+      ...(selector !== undefined && { selector }),
     });
     noteChange(context, { domain: body.domain, selectors: made.map((key) => key.selector) });
     return context.json({ keys: made.map(shownKey) }, 201);

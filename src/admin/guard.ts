@@ -48,7 +48,7 @@ export function guardSettings({ hostname, admin }: Settings, made: string | unde
   const hostnames = [hostname, ...admin.hostnames, ...own].map((name) => asciiLowerCase(name));
   const token = admin.token ?? made;
   const wildcard = admin.listen.kind === "ip" && ["0.0.0.0", "::"].includes(admin.listen.address);
-  return { hostnames, ...(wildcard && { anyAddress: true }), ...(token === undefined ? {} : { token }) };
+  return { hostnames, ...(wildcard && { anyAddress: true }), ...(token !== undefined && { token }) };
 }
 
 /** As a Host field has it. */

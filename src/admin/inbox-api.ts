@@ -96,7 +96,7 @@ function notFound(context: Context): Response {
 async function answerWait(context: Context, inbox: Inbox, query: InboxQuery): Promise<Response> {
   const { filter, after, timeoutMs, count = 1 } = query;
   const { signal } = context.req.raw;
-  const wanted = { filter, count, ...(after === undefined ? {} : { after }), signal };
+  const wanted = { filter, count, ...(after !== undefined && { after }), signal };
   const started = inbox.now();
   for (;;) {
     const left = Math.max(0, timeoutMs - (inbox.now() - started));

@@ -350,7 +350,7 @@ test("where a token is set, a request without it gets 401", async () => {
   const status = async (authorization?: string) =>
     (
       await app.request("http://localhost/api/v1/inbox", {
-        headers: { host: "localhost", ...(authorization ? { authorization } : {}) },
+        headers: { host: "localhost", ...(authorization && { authorization }) },
       })
     ).status;
   assert.equal(await status(), 401);

@@ -78,8 +78,8 @@ export class Inbox {
   async list(filter: CapturedFilter, range: InboxRange, limit: number): Promise<InboxPage> {
     const { captured } = this.#spool;
     const bounds = {
-      ...(range.after === undefined ? {} : { after: await this.#arrivalOf(range.after, "after") }),
-      ...(range.before === undefined ? {} : { before: await this.#arrivalOf(range.before, "before") }),
+      ...(range.after !== undefined && { after: await this.#arrivalOf(range.after, "after") }),
+      ...(range.before !== undefined && { before: await this.#arrivalOf(range.before, "before") }),
     };
     // One more than asked for tells whether there is another page.
     const found = await captured.list({ filter, order: "newest first", limit: limit + 1, ...bounds });
@@ -153,7 +153,7 @@ export class Inbox {
 }
 
 export function listingOf({ id, from, to, subject, received_at, size, junk }: CapturedEntry): InboxListing {
-  return { id, from, to, subject, received_at, size, ...(junk === undefined ? {} : { junk }) };
+  return { id, from, to, subject, received_at, size, ...(junk !== undefined && { junk }) };
 }
 
 function cursorOf(arrival: Arrival): InboxCursor {

@@ -62,7 +62,7 @@ export function queueApi({ spool, sites, waitOf, operate = onSpool(spool) }: Que
     const [message, index] = (after ?? "").split("/");
     const found = await spool.find(toFilter(parsed.data), {
       limit,
-      ...(message ? { after: { message, index: Number(index ?? 0) || 0 } } : {}),
+      ...(message && { after: { message, index: Number(index ?? 0) || 0 } }),
     });
     const last = found.at(-1);
     return context.json({
@@ -83,7 +83,7 @@ export function queueApi({ spool, sites, waitOf, operate = onSpool(spool) }: Que
     }
     const verb = context.req.param("verb") as OperatorVerb;
     const { changed, underWay } = await operate(verb, filter, "operator", reason ?? "asked for by an operator");
-    noteChange(context, { filter: given, ...(reason === undefined ? {} : { reason }), count: changed, underWay });
+    noteChange(context, { filter: given, ...(reason !== undefined && { reason }), count: changed, underWay });
     return context.json({ count: changed, under_way: underWay });
   });
 
@@ -99,14 +99,14 @@ function onSpool(spool: Spool): NonNullable<QueueApiDependencies["operate"]> {
 
 function toFilter({ state, ...rest }: z.infer<typeof filterSchema>): RecipientFilter {
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
-  return { ...given, ...(state === undefined ? {} : { states: Array.isArray(state) ? state : [state] }) };
+  return { ...given, ...(state !== undefined && { states: Array.isArray(state) ? state : [state] }) };
 }
 
 async function countMatches(spool: Spool, filter: RecipientFilter): Promise<{ count: number; more: boolean }> {
   let count = 0;
   let after: { readonly message: string; readonly index: number } | undefined;
   while (count < countedMax) {
-    const page = await spool.find(filter, { limit: 1000, ...(after === undefined ? {} : { after }) });
+    const page = await spool.find(filter, { limit: 1000, ...(after !== undefined && { after }) });
     count += page.length;
     const last = page.at(-1);
     if (last === undefined || page.length < 1000) return { count, more: false };

@@ -84,7 +84,7 @@ async function nextPage(
   spool: Pick<Spool, "listRecords">,
   after: string | undefined,
 ): Promise<readonly StoredRecord[]> {
-  const page = { limit: pageRows, ...(after === undefined ? {} : { after }) };
+  const page = { limit: pageRows, ...(after !== undefined && { after }) };
   const [reports, doubtful] = await Promise.all([
     spool.listRecords(reportsNamespace, page),
     spool.listRecords(doubtfulReportsNamespace, page),

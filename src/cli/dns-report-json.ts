@@ -8,7 +8,7 @@ export function dnsReportJson({ domain, status, checks }: DnsReport): string {
 }
 
 function checkOf({ check, status, sentence, details, found, publish, tree }: DnsCheck): object {
-  return { check, status, sentence, details, found, publish, ...(tree === undefined ? {} : { tree: treeOf(tree) }) };
+  return { check, status, sentence, details, found, publish, ...(tree !== undefined && { tree: treeOf(tree) }) };
 }
 
 function treeOf(description: SpfDescription): object {
@@ -24,7 +24,7 @@ function treeOf(description: SpfDescription): object {
       lookups: cost,
       void_lookups: voids,
       found,
-      ...(below === undefined ? {} : { below: treeOf(below) }),
+      ...(below !== undefined && { below: treeOf(below) }),
     })),
   };
 }

@@ -17,7 +17,7 @@ export function parseGiven(
     options: Object.fromEntries(
       declared.map(({ name, short, value }) => [
         name,
-        { type: value === undefined ? "boolean" : "string", ...(short === undefined ? {} : { short }) } as const,
+        { type: value === undefined ? "boolean" : "string", ...(short !== undefined && { short }) } as const,
       ]),
     ),
     strict: false,

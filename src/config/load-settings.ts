@@ -74,7 +74,7 @@ async function loadedSettings(document: ConfigDocument, sources: Sources): Promi
     const position = nearestPosition(document, path);
     // It may repeat a key or a value, of any length.
     const shown = shorten(message, messageLengthMax);
-    problems.push({ code, file, path, message: shown, ...(position ? { position } : {}) });
+    problems.push({ code, file, path, message: shown, ...(position && { position }) });
   };
 
   const value = await resolveReferences(document, sources, report);
@@ -97,7 +97,7 @@ type Report = (code: ConfigProblemCode, path: SettingPath, message: string) => v
 
 async function readToml(file: string, { files }: ConfigSources): Promise<ConfigDocument> {
   const fail = (code: ConfigProblemCode, message: string, position?: Position): ConfigError =>
-    new ConfigError([{ code, file, path: [], message, ...(position ? { position } : {}) }]);
+    new ConfigError([{ code, file, path: [], message, ...(position && { position }) }]);
   let text: string;
   try {
     const facts = await files.stat(file);

@@ -163,7 +163,7 @@ export class TestServer implements AsyncDisposable {
   async *#matching(list: CapturedFilter, range: { readonly after?: string }): AsyncGenerator<TestMail> {
     let before: string | null | undefined;
     while (before !== null) {
-      const page = await this.#inbox.list(list, { ...range, ...(before === undefined ? {} : { before }) }, pageSize);
+      const page = await this.#inbox.list(list, { ...range, ...(before !== undefined && { before }) }, pageSize);
       for (const { id } of page.messages) {
         const message = await this.#inbox.get(id);
         if (message !== undefined) yield this.#mailOf(message);
@@ -211,9 +211,9 @@ function compile({ subject, where, to, from }: MailFilter): {
   readonly matches: (mail: TestMail) => boolean;
 } {
   const list = {
-    ...(to === undefined ? {} : { to }),
-    ...(from === undefined ? {} : { from }),
-    ...(typeof subject === "string" ? { subject } : {}),
+    ...(to !== undefined && { to }),
+    ...(from !== undefined && { from }),
+    ...(typeof subject === "string" && { subject }),
   };
   const matches = (mail: TestMail) =>
     (!(subject instanceof RegExp) || mail.subject.search(subject) !== -1) && (where?.(mail) ?? true);

@@ -77,7 +77,7 @@ export class Connection implements ConnectionHandler {
       settings,
       listener,
       clientAddress: options.clientAddress,
-      ...(options.refusal === undefined ? undefined : { refusal: options.refusal }),
+      ...(options.refusal !== undefined && { refusal: options.refusal }),
       channel: {
         get tls() {
           return stream.tls;

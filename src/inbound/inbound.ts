@@ -169,7 +169,7 @@ export class Inbound {
       services: this.#services,
       settings: this.#settings,
       clientAddress,
-      ...(entry.refusal === undefined ? undefined : { refusal: entry.refusal }),
+      ...(entry.refusal !== undefined && { refusal: entry.refusal }),
       spoke: () => this.#services.admission.note(entry.connection, "spoke"),
       closed: (over) => {
         this.#leave(entry.connection);

@@ -23,7 +23,7 @@ export function envelopeOfLetter({ reversePath, recipients, content, smtpUtf8 }:
   const sender = reversePath === "" ? null : parseMailbox(reversePath);
   if (sender === undefined) throw new Error(`a letter's reverse-path is no address: ${reversePath}`);
   const body = isAscii(content) ? "7BIT" : "8BITMIME";
-  const envelope = new Envelope(sender, { body, ...(smtpUtf8 === true ? { smtpUtf8 } : undefined) });
+  const envelope = new Envelope(sender, { body, ...(smtpUtf8 === true && { smtpUtf8 }) });
   for (const recipient of recipients) envelope.addRecipient({ ...recipient, notify: ["NEVER"] });
   return envelope;
 }
@@ -40,7 +40,7 @@ export async function composeLetter(
   const content = new IncomingContent({
     ...noLimit,
     append: () => undefined,
-    ...(checks === undefined ? undefined : { checks }),
+    ...(checks !== undefined && { checks }),
   });
   const fault = content.push([bytes]);
   const finished = typeof fault === "string" ? fault : content.finish();

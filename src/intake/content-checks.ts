@@ -148,13 +148,13 @@ export class ContentChecks {
         reversePath: this.#message.envelope.reversePathText,
         domain: this.#message.envelope.forwardingDomain ?? "",
         results: verdict?.results ?? "; none",
-        ...(verdict === undefined ? undefined : { arc: verdict.arc }),
+        ...(verdict !== undefined && { arc: verdict.arc }),
       }),
     ]);
     return {
       signatures,
-      ...(verdict === undefined ? undefined : { verdict }),
-      ...(forwarded === undefined ? undefined : { forwarded }),
+      ...(verdict !== undefined && { verdict }),
+      ...(forwarded !== undefined && { forwarded }),
     };
   }
 }

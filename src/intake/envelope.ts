@@ -86,13 +86,11 @@ export class Envelope {
       this.#recipients.set(target.key, {
         address: target.address,
         domain: target.domain,
-        ...(target.address === address ? undefined : { acceptedAs: address }),
-        ...(notify === undefined ? undefined : { notify }),
-        ...(held === undefined ? undefined : { held }),
-        ...(parameters.originalRecipient === undefined
-          ? undefined
-          : { originalRecipient: parameters.originalRecipient }),
-        ...(forwarded ? { forwarded } : undefined),
+        ...(target.address !== address && { acceptedAs: address }),
+        ...(notify !== undefined && { notify }),
+        ...(held !== undefined && { held }),
+        ...(parameters.originalRecipient !== undefined && { originalRecipient: parameters.originalRecipient }),
+        ...(forwarded && { forwarded }),
       });
     }
   }

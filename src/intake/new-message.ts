@@ -45,11 +45,11 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
   const { verdict, signatures, forwarded, changes = [] } = parts.additions;
   const letter = origin.trust === "ourselves" ? origin.letter : undefined;
   const received = makeReceived({
-    ...(letter === undefined ? origin.facts : undefined),
+    ...(letter === undefined && origin.facts),
     byHost: hostname,
     id,
     // RFC 5321 §7.2: several recipients must not learn of each other.
-    ...(accepted.length === 1 && only !== undefined ? { recipient: only.address } : undefined),
+    ...(accepted.length === 1 && only !== undefined && { recipient: only.address }),
     at: receivedAt,
   });
   // What we found stands above our own Received field; a signature above all.
@@ -68,15 +68,15 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
     origin: origin.facts,
     body: parameters.body ?? "7BIT",
     smtpUtf8: parameters.smtpUtf8 === true,
-    ...(parameters.ret === undefined ? undefined : { ret: parameters.ret }),
-    ...(parameters.envelopeId === undefined ? undefined : { envelopeId: parameters.envelopeId }),
+    ...(parameters.ret !== undefined && { ret: parameters.ret }),
+    ...(parameters.envelopeId !== undefined && { envelopeId: parameters.envelopeId }),
     facts,
     headerBlock,
-    ...(junk ? { junk } : undefined),
-    ...(stranger === undefined ? undefined : { stranger }),
-    ...(letter?.reportOn === undefined ? undefined : { reportOn: letter.reportOn }),
-    ...(letter?.traceparent === undefined ? undefined : { traceparent: letter.traceparent }),
-    ...(forwarded === undefined ? undefined : { forwarded: forwarded.form }),
+    ...(junk && { junk }),
+    ...(stranger !== undefined && { stranger }),
+    ...(letter?.reportOn !== undefined && { reportOn: letter.reportOn }),
+    ...(letter?.traceparent !== undefined && { traceparent: letter.traceparent }),
+    ...(forwarded !== undefined && { forwarded: forwarded.form }),
     recipients: held === undefined ? recipients : recipients.map((recipient) => ({ ...recipient, held: holdOf(held) })),
   };
   const event: AcceptedEvent = {
@@ -88,14 +88,14 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
     size: 0,
     client: clientAddress,
     protocol,
-    ...(login === undefined ? undefined : { login }),
-    ...(signedIn === undefined ? undefined : { signedIn }),
-    ...(facts.subject === undefined ? undefined : { subject: facts.subject }),
-    ...(letter === undefined ? { decisions: accepted } : undefined),
-    ...(verdict === undefined ? undefined : { authentication: authenticationNote(verdict) }),
-    ...(signatures === "" ? undefined : { signedWith: keysNamedIn(signatures) }),
-    ...(forwarded?.unsealed === undefined ? undefined : { unsealed: forwarded.unsealed }),
-    ...(repairs.length === 0 ? undefined : { repairs }),
+    ...(login !== undefined && { login }),
+    ...(signedIn !== undefined && { signedIn }),
+    ...(facts.subject !== undefined && { subject: facts.subject }),
+    ...(letter === undefined && { decisions: accepted }),
+    ...(verdict !== undefined && { authentication: authenticationNote(verdict) }),
+    ...(signatures !== "" && { signedWith: keysNamedIn(signatures) }),
+    ...(forwarded?.unsealed !== undefined && { unsealed: forwarded.unsealed }),
+    ...(repairs.length !== 0 && { repairs }),
   };
   return { message, event };
 }

@@ -98,8 +98,8 @@ export class Submission {
       headerBytesMax: own ? Number.POSITIVE_INFINITY : headerBytesMax,
       hold,
       checkLineEnds: client?.checkLineEnds ?? false,
-      ...(edit === undefined ? undefined : { edit }),
-      ...(checks === undefined ? undefined : { checks }),
+      ...(edit !== undefined && { edit }),
+      ...(checks !== undefined && { checks }),
     });
     this.#machine = new StateMachine<SubmissionState, SubmissionRows>(
       submissionTransitions,
@@ -281,8 +281,8 @@ export class Submission {
       events = [own?.event ?? { ...event, at, size: writer.size }, ...heldEvents(message, at)];
       ({ claimed } = await writer.commit(message, {
         events,
-        ...(claim === undefined ? undefined : { claim }),
-        ...(own?.records === undefined ? undefined : { records: own.records }),
+        ...(claim !== undefined && { claim }),
+        ...(own?.records !== undefined && { records: own.records }),
       }));
     } catch (error) {
       if (this.#machine.state.kind === "committing") health.failed(error);

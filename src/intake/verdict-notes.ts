@@ -23,7 +23,7 @@ export function authenticationNote(verdict: SenderVerdict): AuthenticationNote {
     arc: { result: arc.result, detail: cut(arc.detail) },
     dmarc: {
       result: dmarc.result,
-      ...(dmarc.authorDomain === undefined ? undefined : { domain: dmarc.authorDomain }),
+      ...(dmarc.authorDomain !== undefined && { domain: dmarc.authorDomain }),
       policy: dmarc.policy,
       detail: cut(dmarc.detail),
     },
@@ -31,7 +31,7 @@ export function authenticationNote(verdict: SenderVerdict): AuthenticationNote {
     disposition,
     rule,
     why: cut(why),
-    ...(setting === undefined ? undefined : { setting }),
+    ...(setting !== undefined && { setting }),
   };
 }
 

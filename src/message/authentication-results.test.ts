@@ -54,7 +54,7 @@ test("AR-003: published vectors of the field are read as they say", async (t) =>
       const results = parsed.results.map(({ method, result, reason, properties }) => ({
         method,
         result,
-        ...(reason === undefined ? {} : { reason }),
+        ...(reason !== undefined && { reason }),
         props: Object.fromEntries(properties.map(({ type, property, value }) => [`${type}.${property}`, value])),
       }));
       assert.deepEqual(results, vector.results);

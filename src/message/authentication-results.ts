@@ -184,8 +184,8 @@ function parseResult(cursor: ResultsCursor, method: string): MethodResult | unde
     method: asciiLowerCase(method),
     result: asciiLowerCase(result),
     properties,
-    ...(reason === undefined ? {} : { reason }),
-    ...(comment === undefined ? {} : { comment }),
+    ...(reason !== undefined && { reason }),
+    ...(comment !== undefined && { comment }),
   };
 }
 

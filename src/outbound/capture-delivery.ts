@@ -12,7 +12,7 @@ export class CaptureDelivery implements DeliveryAgent {
     const outcome = { kind: "delivered", status: "2.0.0", diagnostic } as const;
     return {
       outcomes: recipients.map(({ index }) => ({ index, outcome })),
-      ...(late.length === 0 ? {} : { captured: late }),
+      ...(late.length !== 0 && { captured: late }),
     };
   }
 

@@ -278,8 +278,8 @@ function connectOptions(target: Target, context: SetupContext): Parameters<typeo
     timeouts: settings.timeouts,
     connectTimeoutMs: settings.connectTimeoutMs,
     tlsTimeoutMs: settings.tlsTimeoutMs,
-    ...(localAddress === undefined ? {} : { localAddress }),
-    ...(target.implicitTls ? { implicitTls: tlsOptions(target) } : {}),
+    ...(localAddress !== undefined && { localAddress }),
+    ...(target.implicitTls && { implicitTls: tlsOptions(target) }),
   };
 }
 

@@ -48,7 +48,7 @@ export class ReportDelivery implements DeliveryAgent {
       at: message.receivedAt,
       from: message.reversePath,
       keepMs: this.#settings().keepMs,
-      ...(message.junk === true ? { junk: true } : {}),
+      ...(message.junk === true && { junk: true }),
     };
     const reading = this.#turn.then(() => this.#read(job, received));
     this.#turn = reading.catch(() => undefined);

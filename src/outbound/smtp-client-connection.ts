@@ -105,8 +105,8 @@ export class SmtpClientConnection implements AsyncDisposable {
     return await within(clock, limitMs, options.signal, async (signal) => {
       const connection = await network.connect(endpoint, {
         signal,
-        ...(localAddress === undefined ? {} : { localAddress }),
-        ...(implicitTls === undefined ? {} : { tls: implicitTls }),
+        ...(localAddress !== undefined && { localAddress }),
+        ...(implicitTls !== undefined && { tls: implicitTls }),
       });
       return new SmtpClientConnection(connection, options);
     });

@@ -56,7 +56,7 @@ const senderAuthentication: Stage = {
       verdict: "accept",
       reason: "sender-checked",
       changes,
-      ...(setting === undefined ? undefined : { setting }),
+      ...(setting !== undefined && { setting }),
     };
   },
 };

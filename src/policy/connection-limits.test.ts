@@ -23,7 +23,7 @@ class World {
     const dropped = (address: string, reason: string) => this.closed.push(`${address} ${reason}`);
     this.limits = new ConnectionLimits({ ...generous, ...numbers }, this.clock, {
       dropped,
-      ...(ceiling === undefined ? {} : { ceiling }),
+      ...(ceiling !== undefined && { ceiling }),
     });
     this.limits.serve({
       drop: () => undefined,

@@ -116,7 +116,7 @@ export class ConnectionLimits {
 
   #admit(newcomer: Newcomer, standing: Standing, refusal?: Refusal): Entry {
     const { connection } = this.#places.enter(newcomer, standing, this.#clock.monotonicMs());
-    return { connection, ...(refusal === undefined ? undefined : { refusal }) };
+    return { connection, ...(refusal !== undefined && { refusal }) };
   }
 
   /** The newcomer hears why; the oldest of those that have heard it makes room. */

@@ -39,7 +39,7 @@ export function refuse<Reason extends RefusalReason>(
     reason,
     reply: reply(code, status, bounded(filled(text, inputs))),
     inputs,
-    ...(setting === undefined ? undefined : { setting }),
+    ...(setting !== undefined && { setting }),
   };
 }
 

@@ -38,7 +38,7 @@ export class LocalAdmission implements Admission {
     this.#space = space;
     this.#rate = new MessageRate(limits.client_message_rate);
     this.#connections = new ConnectionLimits(limits, clock, {
-      ...(ceiling === undefined ? {} : { ceiling }),
+      ...(ceiling !== undefined && { ceiling }),
       dropped: (address, reason) => lost.note(address, reason),
     });
   }

@@ -117,7 +117,7 @@ export class PolicyChain {
 
   #decider(rule: string, setting: string | undefined): Decider {
     const settingAt = setting === undefined ? undefined : this.#originOf(setting);
-    return { rule, ...(settingAt === undefined ? undefined : { settingAt }) };
+    return { rule, ...(settingAt !== undefined && { settingAt }) };
   }
 }
 

@@ -20,7 +20,7 @@ export function withCapturedMarked(
     captures(recipient) ? { ...recipient, captured: true as const } : recipient,
   );
   const authors = header === undefined ? [] : authorsIn(header);
-  return { ...message, recipients, ...(authors.length === 0 ? {} : { authors }) };
+  return { ...message, recipients, ...(authors.length !== 0 && { authors }) };
 }
 
 function authorsIn({ fields }: HeaderSection): readonly string[] {

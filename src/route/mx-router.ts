@@ -188,8 +188,8 @@ export class MxRouter implements Router {
     const common = {
       site: `${via} ${endpoint}${login} tls ${askedWord(asked)}${authorities}`,
       description: `${via} ${endpoint}`,
-      ...(route.auth === undefined ? {} : { credentials: route.auth }),
-      ...(route.ca === undefined ? {} : { certificateAuthorities: [route.ca] }),
+      ...(route.auth !== undefined && { credentials: route.auth }),
+      ...(route.ca !== undefined && { certificateAuthorities: [route.ca] }),
     };
     if (host.kind === "unix") {
       if (via === "relay") return this.#misled(text, "A relay host cannot be a unix socket.", `relay ${endpoint}`);

@@ -147,7 +147,7 @@ export class KeyAdministration {
       const left = state === undefined ? undefined : { ...rest, state };
       if (keeper !== undefined) await keeper.remove(key, left);
       else await store.change(left === undefined ? { remove: [key] } : { put: [left] });
-      return { key, ...(state === undefined ? undefined : { recordNeededUntil: state.retireAt }) };
+      return { key, ...(state !== undefined && { recordNeededUntil: state.retireAt }) };
     });
   }
 

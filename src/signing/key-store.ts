@@ -44,7 +44,7 @@ export class KeyStore {
     for (let after: string | undefined; ;) {
       const page = await this.#records.listRecords(namespace, {
         limit: pageSize,
-        ...(after === undefined ? {} : { after }),
+        ...(after !== undefined && { after }),
       });
       for (const { key, value } of page) keys.push(readKey(key, value));
       after = page.at(-1)?.key;

@@ -82,7 +82,7 @@ export async function checkHost(query: SpfQuery, options: SpfOptions): Promise<S
     identity,
     domain,
     reason: reasonOf(verdict, domain, client.text),
-    ...(explanation === undefined ? {} : { explanation }),
+    ...(explanation !== undefined && { explanation }),
     lookups: evaluation.lookups,
     voidLookups: Math.min(evaluation.voidLookups, voidLookupsMax),
   };

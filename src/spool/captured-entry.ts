@@ -16,9 +16,9 @@ export function entryOf(message: StoredMessage, recipients: readonly NewRecipien
     subject: facts.subject ?? "",
     received_at: new Date(now).toISOString(),
     size: message.size + headerBytes,
-    ...(junk === undefined ? {} : { junk }),
-    ...(authors === undefined ? {} : { authors }),
-    ...(forwarded === undefined ? {} : { forwarded: true }),
+    ...(junk !== undefined && { junk }),
+    ...(authors !== undefined && { authors }),
+    ...(forwarded !== undefined && { forwarded: true }),
   };
 }
 

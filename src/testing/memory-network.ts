@@ -53,7 +53,7 @@ export class MemoryNetwork implements Network {
       chunkBytes: options.chunkBytes ?? Number.MAX_SAFE_INTEGER,
       highWaterMark: options.highWaterMark ?? 65_536,
       tlsOutcome: (server, client) => this.tlsOutcome(server, client),
-      ...(options.carrier === undefined ? {} : { carrier: options.carrier }),
+      ...(options.carrier !== undefined && { carrier: options.carrier }),
     };
   }
 
@@ -103,7 +103,7 @@ export class MemoryNetwork implements Network {
     if (fault === "reset") queueMicrotask(() => near.reset());
     else queueMicrotask(() => listening.accept(far));
     if (options.tls !== undefined) {
-      await near.startTls({ side: "client", ...options.tls, ...(signal === undefined ? {} : { signal }) });
+      await near.startTls({ side: "client", ...options.tls, ...(signal !== undefined && { signal }) });
     }
     return near;
   }

@@ -170,9 +170,9 @@ export class ReceivingServer implements AsyncDisposable {
         kind,
         endpoint: { kind: "ip", address: "192.0.2.25", port: ports[kind] },
         bareLineEnds: options.bareLineEnds ?? "refuse",
-        ...(options.earlyTalk === undefined ? {} : { earlyTalk: options.earlyTalk }),
-        ...(options.development ? { development: true } : undefined),
-        ...(options.startTls === undefined ? undefined : { startTls: options.startTls }),
+        ...(options.earlyTalk !== undefined && { earlyTalk: options.earlyTalk }),
+        ...(options.development && { development: true }),
+        ...(options.startTls !== undefined && { startTls: options.startTls }),
       })),
     );
     return new ReceivingServer({ clock, spool, inbound, accepted, network, log, memory }, options.spool === undefined);
@@ -183,9 +183,7 @@ export class ReceivingServer implements AsyncDisposable {
     const endpoint: Endpoint = { kind: "ip", address: "192.0.2.25", port: ports[kind] };
     const connection = await this.network.connect(endpoint, {
       localAddress: from,
-      ...(kind === "submissions"
-        ? { tls: { serverName: "mail.example.org", demand: { kind: "required" } } }
-        : undefined),
+      ...(kind === "submissions" && { tls: { serverName: "mail.example.org", demand: { kind: "required" } } }),
     });
     return new ScriptedClient(connection);
   }

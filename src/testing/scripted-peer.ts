@@ -273,7 +273,7 @@ class PeerSession {
       session: this.#number,
       recipients: this.#recipientsHeard,
       tls: this.#connection.tls !== undefined,
-      ...(recipient === undefined ? {} : { recipient }),
+      ...(recipient !== undefined && { recipient }),
     });
   }
 

@@ -108,7 +108,7 @@ export async function verifyMessage(message: Buffer, wish: VerifyWish = {}): Pro
     verifier = new DkimVerifier(parseHeaderFields(header), bodies, {
       resolver: wish.resolver ?? keyResolver(),
       now: wish.now ?? signedAt,
-      ...(wish.signaturesMax === undefined ? {} : { signaturesMax: wish.signaturesMax }),
+      ...(wish.signaturesMax !== undefined && { signaturesMax: wish.signaturesMax }),
     });
     bodies.push(rest);
   };

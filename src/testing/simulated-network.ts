@@ -35,7 +35,7 @@ export class SimulatedNetwork implements Network {
     this.#random = options.random;
     this.#options = options;
     this.#inner = new MemoryNetwork({
-      ...(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes }),
+      ...(options.chunkBytes !== undefined && { chunkBytes: options.chunkBytes }),
       carrier: (from, to) => this.#carrier(addressOf(from), addressOf(to)),
     });
   }

@@ -92,7 +92,7 @@ class Run {
     switch (given.kind) {
       case "put": {
         const { message, content } = prepared;
-        const claimed = await put(spool, message, { content, ...(given.claim ? { claim: terms } : {}) });
+        const claimed = await put(spool, message, { content, ...(given.claim && { claim: terms }) });
         return this.#took(claimed === undefined ? [] : [claimed]);
       }
       case "claim":
@@ -157,7 +157,7 @@ function prepare(given: Step, now: number): Prepared {
     return { message: draft(["report@origin.test"], { reversePath: "" }), content: Buffer.from("report") };
   const held = { by: "tester", reason: "from the start" };
   const to = given.to.map((one, n) =>
-    recipient(`user${n}@${one.domain}`, { due: now + one.delay, ...(one.held && n > 0 ? { held } : {}) }),
+    recipient(`user${n}@${one.domain}`, { due: now + one.delay, ...(one.held && n > 0 && { held }) }),
   );
   const login = given.login ? { login: "ann@origin.test" } : {};
   const origin = { listener: "submission", protocol: "ESMTPSA", ...login } as const;

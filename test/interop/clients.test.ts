@@ -151,7 +151,7 @@ async function run(client: Client, server: DevServer, subject: string): ReturnTy
       SUBJECT: subject,
       ...env,
     },
-    ...(input === undefined ? {} : { input }),
+    ...(input !== undefined && { input }),
   });
 }
 
@@ -179,7 +179,7 @@ describe("with the defaults of both sides", { concurrency: 2 }, () => {
       ["without-login", undefined],
       ["with-login", { user: "ann", pass: "secret" }],
     ] as const) {
-      const transport = createTransport({ host: "127.0.0.1", port: server.smtpPort, ...(auth ? { auth } : {}) });
+      const transport = createTransport({ host: "127.0.0.1", port: server.smtpPort, ...(auth && { auth }) });
       await transport.sendMail({
         from: "shop@example.org",
         to: "ann@example.org",

@@ -88,7 +88,7 @@ export class ReceiverNames {
       if (refuses) leaveAddress(former);
       else clock.setTimer(staleMs, () => leaveAddress(former));
     }
-    this.changes.push({ from, to: from + staleMs, refuses, ...(renumbered ? { address: former } : {}) });
+    this.changes.push({ from, to: from + staleMs, refuses, ...(renumbered && { address: former }) });
     this.#write();
   }
 

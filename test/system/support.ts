@@ -137,7 +137,7 @@ export class SimulatedWorld implements AsyncDisposable {
       { kind: "ip", address: serverAddress, port: listenerPorts[kind] },
       {
         localAddress: from,
-        ...(kind === "submissions" ? { tls: { serverName: "mail.example.org", demand: { kind: "required" } } } : {}),
+        ...(kind === "submissions" && { tls: { serverName: "mail.example.org", demand: { kind: "required" } } }),
       },
     );
     const client = new Client(connection);

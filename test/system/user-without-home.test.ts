@@ -55,7 +55,7 @@ function run(args: readonly string[], environment: Readonly<Record<string, strin
     cwd: "/",
     env: { ...bare, ...environment },
     encoding: "utf8",
-    ...(canBeOther ? { uid, gid: uid } : {}),
+    ...(canBeOther && { uid, gid: uid }),
   });
   return { status, output: stdout + stderr };
 }

@@ -84,7 +84,7 @@ async function loadWithCertificates(
   const problems: ConfigProblem[] = [];
   const placed = (path: SettingPath) => {
     const position = positionOf(path);
-    return { file, path, ...(position === undefined ? {} : { position }) };
+    return { file, path, ...(position !== undefined && { position }) };
   };
   const read = async (key: "certificate" | "key") => {
     const path = settings.tls[key];

@@ -38,7 +38,7 @@ const generate: Command = {
     const [domain = ""] = given.positionals;
     const algorithm = given.text("algorithm") ?? "both";
     const selector = given.text("selector");
-    const json = { domain, algorithm, ...(selector === undefined ? {} : { selector }) };
+    const json = { domain, algorithm, ...(selector !== undefined && { selector }) };
     // Keys may be made, and published, before the server has run for the first time.
     await using api = await openApi(given, context, { mayCreate: true });
     const answer = await ask(api, "/api/v1/dkim/keys", { method: "POST", json });

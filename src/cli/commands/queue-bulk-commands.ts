@@ -80,9 +80,9 @@ function bulkCommand({ verb, summary, done, question, example, state }: Verb): C
         throw usageError("specify an ID, a filter (--from, --to, --domain, --state) or --all");
       }
       const filter = {
-        ...(state === undefined ? {} : { state }),
+        ...(state !== undefined && { state }),
         ...chosen,
-        ...(given.flag("all") ? { all: true } : {}),
+        ...(given.flag("all") && { all: true }),
       };
       const reason = verb === "hold" ? given.text("reason") : undefined;
       await using api = await openApi(given, context);
@@ -105,7 +105,7 @@ function bulkCommand({ verb, summary, done, question, example, state }: Verb): C
           return ExitCode.ok;
         }
       }
-      const json = { ...filter, ...(reason === undefined ? {} : { reason }) };
+      const json = { ...filter, ...(reason !== undefined && { reason }) };
       const changed = countAnswer.parse(await ask(api, path, { method: "POST", json }));
       if (given.flag("json")) {
         const { count, under_way } = changed;

@@ -29,7 +29,7 @@ const list: Command = {
     const limit = given.number("limit", { min: 1, max: 1000 }) ?? 100;
     const after = given.text("after");
     await using api = await openApi(given, context);
-    const query = new URLSearchParams({ ...filterOf(given), limit: String(limit), ...(after ? { after } : {}) });
+    const query = new URLSearchParams({ ...filterOf(given), limit: String(limit), ...(after && { after }) });
     const answer = await ask(api, `/api/v1/queue?${query.toString()}`);
     if (given.flag("json")) {
       context.stdout.write(`${JSON.stringify(answer)}\n`);

@@ -17,5 +17,5 @@ export function filterOf(given: GivenArguments): Record<string, string> {
   const [message] = given.positionals;
   const entries = filterOptions.map(({ name }) => [name, given.text(name)] as const);
   const chosen = entries.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
-  return { ...Object.fromEntries(chosen), ...(message === undefined ? {} : { message: asciiUpperCase(message) }) };
+  return { ...Object.fromEntries(chosen), ...(message !== undefined && { message: asciiUpperCase(message) }) };
 }

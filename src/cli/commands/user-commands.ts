@@ -228,9 +228,7 @@ function tellDone(result: {
   const { given, context, address, password, done } = result;
   const generated = password?.generated ? password.text : undefined;
   if (given.flag("json")) {
-    context.stdout.write(
-      `${JSON.stringify({ address, ...(generated === undefined ? {} : { password: generated }) })}\n`,
-    );
+    context.stdout.write(`${JSON.stringify({ address, ...(generated !== undefined && { password: generated }) })}\n`);
     return ExitCode.ok;
   }
   context.stderr.write(`${done}\n`);

@@ -49,7 +49,7 @@ export async function openSendSession(
   const tlsOptions: TlsClientOptions = {
     serverName: target.name,
     demand: handshakeDemand(plan, target),
-    ...(plan.certificateAuthorities.length > 0 ? { certificateAuthorities: plan.certificateAuthorities } : {}),
+    ...(plan.certificateAuthorities.length > 0 && { certificateAuthorities: plan.certificateAuthorities }),
   };
   const implicit = plan.tls === "implicit" || (plan.tls === "verified" && portOf(target.endpoint) === 465);
   let connection: SmtpClientConnection;
@@ -63,8 +63,8 @@ export async function openSendSession(
       connectTimeoutMs: plan.timeoutMs,
       tlsTimeoutMs: plan.timeoutMs,
       signal: interrupted,
-      ...(implicit ? { implicitTls: tlsOptions } : {}),
-      ...(watch.dialogue ? { onDialogue: watch.dialogue } : {}),
+      ...(implicit && { implicitTls: tlsOptions }),
+      ...(watch.dialogue && { onDialogue: watch.dialogue }),
     });
   } catch (error) {
     if (interrupted.aborted) return { kind: "trouble", trouble: stoppedByUser };
@@ -127,7 +127,7 @@ function sendTroubleOf(trouble: SessionTrouble, plan: SendPlan): SendTrouble {
   switch (trouble.kind) {
     case "failed": {
       const hint = trouble.step === "handshake" ? handshakeHint(plan) : undefined;
-      return { ...troubleOf(trouble.failure), ...(hint === undefined ? {} : { hint }) };
+      return { ...troubleOf(trouble.failure), ...(hint !== undefined && { hint }) };
     }
     case "tls-not-offered": {
       const message = "the server does not offer STARTTLS";

@@ -151,7 +151,7 @@ export class ReportBuilder {
       ...optional("fo", field("fo")),
       ...optional("adkim", alignmentOf(field("adkim"))),
       ...optional("aspf", alignmentOf(field("aspf"))),
-      ...(testing === undefined ? {} : { testing: testing === "y" }),
+      ...(testing !== undefined && { testing: testing === "y" }),
     };
   }
 
@@ -172,7 +172,7 @@ export class ReportBuilder {
       reasons,
       // Drafts before RFC 7489 called it `identities`.
       headerFrom: asciiLowerCase(field("identifiers/header_from") || field("identities/header_from")),
-      ...(envelopeFrom === undefined ? {} : { envelopeFrom: asciiLowerCase(envelopeFrom) }),
+      ...(envelopeFrom !== undefined && { envelopeFrom: asciiLowerCase(envelopeFrom) }),
       ...optional("envelopeTo", asciiLowerCase(field("identifiers/envelope_to"))),
       dkim,
       spf,

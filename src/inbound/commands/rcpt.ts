@@ -70,7 +70,7 @@ function conclude(state: SessionState, event: RecipientEvent, facts: RecipientFa
   envelope.add(event.forwardPath, event.parameters, targets, {
     ...why,
     submitted: sendsOwnMail(state.client),
-    ...(held === undefined ? undefined : { held: { by: held.by, reason: held.reason } }),
+    ...(held !== undefined && { held: { by: held.by, reason: held.reason } }),
   });
   return proceed;
 }

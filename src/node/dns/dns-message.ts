@@ -111,7 +111,7 @@ export function readReply(bytes: Buffer, id: number, question: Question): Readin
       authenticated: decoded.flag_ad,
       answers: (decoded.answers ?? []).flatMap(rawRecord),
       isReferral: isReferral(decoded),
-      ...(negativeTtlSeconds === undefined ? {} : { negativeTtlSeconds }),
+      ...(negativeTtlSeconds !== undefined && { negativeTtlSeconds }),
       octets: bytes.length,
     },
   };

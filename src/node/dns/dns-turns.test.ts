@@ -29,7 +29,7 @@ class World {
     for (let count = 0; count < messages; count++) {
       const message = {};
       for (let asked = 0; asked < each; asked++) {
-        this.ask(client ?? "flood", { purpose: "inbound", message, ...(client === undefined ? {} : { client }) });
+        this.ask(client ?? "flood", { purpose: "inbound", message, ...(client !== undefined && { client }) });
       }
     }
   }

@@ -38,7 +38,7 @@ export class WritingThread<Order> {
       name,
       resourceLimits: { maxOldGenerationSizeMb: heapMaxMiB },
       // A program given by --eval says with this flag what it is written in; it must not be said of a file.
-      ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) ? { execArgv: [] } : {}),
+      ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) && { execArgv: [] }),
     });
     this.#worker.on("message", (answer: Answer) => this.#answered(answer));
     this.#worker.on("error", (error) => this.#over(error as Error));

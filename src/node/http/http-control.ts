@@ -20,7 +20,7 @@ export function controlRequest(
         socketPath,
         path,
         method: init.method ?? "GET",
-        headers: { host: "localhost", ...(body === undefined ? {} : { "content-type": "application/json" }) },
+        headers: { host: "localhost", ...(body !== undefined && { "content-type": "application/json" }) },
       },
       (incoming) => {
         const chunks: Buffer[] = [];
@@ -36,7 +36,7 @@ export function controlRequest(
           resolve(
             new Response(Buffer.concat(chunks), {
               status: incoming.statusCode ?? 500,
-              ...(type === undefined ? {} : { headers: { "content-type": type } }),
+              ...(type !== undefined && { headers: { "content-type": type } }),
             }),
           );
         });

@@ -100,7 +100,7 @@ export class NodePolicyFetcher implements PolicyFetcher {
         rejectUnauthorized: true,
         checkServerIdentity: (_name, certificate) => identityFault(host, certificate),
         signal,
-        ...(ca === undefined ? {} : { ca: [...ca] }),
+        ...(ca !== undefined && { ca: [...ca] }),
       });
       const timer = setTimeout(() => outgoing.destroy(new Error("no answer")), connectTimeoutMs);
       outgoing.on("response", (incoming) => {

@@ -244,7 +244,7 @@ export class NodeConnection implements Connection {
       rejectUnauthorized: false,
       ...name,
       checkServerIdentity: (_, certificate) => wrongName(certificate, options),
-      ...(session === undefined ? {} : { session }),
+      ...(session !== undefined && { session }),
     });
   }
 

@@ -219,8 +219,8 @@ function clientTls(
     side: "client",
     serverName: options.serverName ?? "mx.example.org",
     demand: options.demand,
-    ...(options.trusted ? { certificateAuthorities: [pair.certificatePem] } : {}),
-    ...(options.sessionKey === undefined ? {} : { sessionKey: options.sessionKey }),
+    ...(options.trusted && { certificateAuthorities: [pair.certificatePem] }),
+    ...(options.sessionKey !== undefined && { sessionKey: options.sessionKey }),
   });
 }
 

@@ -74,12 +74,12 @@ export class NodeNetwork implements Network {
             host: endpoint.address,
             port: endpoint.port,
             autoSelectFamily: false,
-            ...(localAddress === undefined ? {} : { localAddress }),
+            ...(localAddress !== undefined && { localAddress }),
           });
     await connected(socket, signal);
     const connection = new NodeConnection(socket, endpoint, this.#contexts);
     if (tls !== undefined) {
-      await connection.startTls({ side: "client", ...tls, ...(signal === undefined ? {} : { signal }) });
+      await connection.startTls({ side: "client", ...tls, ...(signal !== undefined && { signal }) });
     }
     return connection;
   }

@@ -71,7 +71,7 @@ export class SpoolChannel {
     this.#worker = new Worker(new URL(`./spool-thread${extension}`, import.meta.url), {
       workerData: data,
       // A program given by --eval says with this flag what it is written in; it must not be said of a file.
-      ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) ? { execArgv: [] } : {}),
+      ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) && { execArgv: [] }),
       name: `spool-${data.role}`,
     });
     const opening = Promise.withResolvers<Opened>();

@@ -65,10 +65,10 @@ export function messageRow(
 function newRecipientRow(recipient: NewRecipient): NewRecipientRow {
   const { address, domain, acceptedAs, notify, originalRecipient, forwarded, captured, held, due } = recipient;
   const parameters: Parameters = {
-    ...(notify === undefined ? {} : { notify }),
-    ...(originalRecipient === undefined ? {} : { originalRecipient }),
-    ...(forwarded === undefined ? {} : { forwarded }),
-    ...(captured === undefined ? {} : { captured }),
+    ...(notify !== undefined && { notify }),
+    ...(originalRecipient !== undefined && { originalRecipient }),
+    ...(forwarded !== undefined && { forwarded }),
+    ...(captured !== undefined && { captured }),
   };
   const isPlain = [notify, originalRecipient, forwarded, captured].every((given) => given === undefined);
   return [
@@ -114,11 +114,11 @@ export function recipientFromRow(message: string, row: RecipientRow): StoredReci
     warned: warned !== 0,
     address,
     domain,
-    ...(finalAt === null ? {} : { finalAt }),
-    ...(acceptedAs === null ? {} : { acceptedAs }),
-    ...(parameters === null ? {} : (JSON.parse(parameters) as Parameters)),
-    ...(lastReply === null ? {} : { lastReply }),
-    ...(by === null ? {} : { held: { by, reason: reason ?? "" } }),
+    ...(finalAt !== null && { finalAt }),
+    ...(acceptedAs !== null && { acceptedAs }),
+    ...(parameters !== null && (JSON.parse(parameters) as Parameters)),
+    ...(lastReply !== null && { lastReply }),
+    ...(by !== null && { held: { by, reason: reason ?? "" } }),
   };
 }
 

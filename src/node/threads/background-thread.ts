@@ -96,7 +96,7 @@ export class BackgroundThread<In, Out> {
       name: this.#options.name,
       resourceLimits: { maxOldGenerationSizeMb: this.#options.heapMaxMiB },
       // A program given by --eval says with this flag what it is written in; it must not be said of a file.
-      ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) ? { execArgv: [] } : {}),
+      ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) && { execArgv: [] }),
     });
     // Between pieces of work nobody else hears of a fault; the next piece finds the thread gone.
     worker.on("error", () => undefined);

@@ -21,7 +21,7 @@ export function serverFacts(socket: TLSSocket): TlsFacts {
   const clientCertificate = clientCertificateOf(socket);
   return {
     ...commonFacts(socket),
-    ...(serverName ? { serverName } : {}),
+    ...(serverName && { serverName }),
     verified: false,
     ...(clientCertificate && { clientCertificate }),
   };
@@ -34,7 +34,7 @@ export function clientFacts(socket: TLSSocket, options: TlsClientOptions, kept: 
   const { demand, serverName } = options;
   const verdict = demand.kind === "dane" ? (before ?? daneVerdict(socket, demand)) : pkiVerdict(socket, before);
   const peerCertificate = describeCertificate(socket);
-  return { ...common, serverName, ...verdict, ...(peerCertificate === undefined ? {} : { peerCertificate }) };
+  return { ...common, serverName, ...verdict, ...(peerCertificate !== undefined && { peerCertificate }) };
 }
 
 /** The part that stands for the certificate of later sessions. */

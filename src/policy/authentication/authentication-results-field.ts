@@ -36,7 +36,7 @@ function spfResult({ result, identity, domain, reason }: SpfOutcome): MethodResu
     method: "spf",
     result,
     properties: domain === "" ? [] : [{ type: "smtp", property: name, value: domain }],
-    ...(result === "pass" || result === "none" ? undefined : { comment: reason }),
+    ...(result !== "pass" && result !== "none" && { comment: reason }),
   };
 }
 
@@ -63,7 +63,7 @@ function dkimResult(outcome: DkimOutcome): MethodResult {
   add("a", algorithm);
   add("b", signatureStart);
   const test = testing ? { comment: "the key is for testing" } : undefined;
-  return { method: "dkim", result, properties, ...(result === "pass" ? undefined : { reason }), ...test };
+  return { method: "dkim", result, properties, ...(result !== "pass" && { reason }), ...test };
 }
 
 /** RFC 8617 §6, §10.2: `smtp.remote-ip` is what later sealers know of this hop. */
@@ -82,7 +82,7 @@ function dmarcResult({ result, authorDomain, record, policy, policyTag }: DmarcO
   if (record !== undefined) properties.push({ type: "policy", property: "dmarc", value: policy });
   const published = record === undefined ? "" : `${policyTag ?? "p"}=${record[policyTag ?? "p"] ?? record.p} `;
   const comment = `${published}dis=${dispositionOf(handling)}`;
-  return { method: "dmarc", result, properties, ...(record === undefined ? undefined : { comment }) };
+  return { method: "dmarc", result, properties, ...(record !== undefined && { comment }) };
 }
 
 /** What was done with a message in the words of DMARC's reports; a message put off counts when it comes again. */
@@ -97,6 +97,6 @@ function iprevResult({ result, name }: ReverseDnsOutcome, clientAddress: string)
     method: "iprev",
     result,
     properties: [{ type: "policy", property: "iprev", value: clientAddress }],
-    ...(result === "pass" && name !== undefined ? { comment: name } : undefined),
+    ...(result === "pass" && name !== undefined && { comment: name }),
   };
 }

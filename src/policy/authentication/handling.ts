@@ -229,7 +229,7 @@ function junk(told: Told): Answer {
 
 function refused(decision: Refusal, told: Told): Answer {
   const { setting } = decision;
-  return { disposition: "deliver", decision, ...told, ...(setting === undefined ? undefined : { setting }) };
+  return { disposition: "deliver", decision, ...told, ...(setting !== undefined && { setting }) };
 }
 
 function isForwarder({ authentication, clientAddress }: Question): boolean {

@@ -34,7 +34,7 @@ export class LimitedResolver implements Resolver {
   constructor(resolver: Resolver, { client, hold = () => true }: LimitedResolverOptions = {}) {
     this.#resolver = resolver;
     this.#hold = hold;
-    this.#asker = { purpose: "inbound", message: this, ...(client === undefined ? {} : { client }) };
+    this.#asker = { purpose: "inbound", message: this, ...(client !== undefined && { client }) };
   }
 
   /** No signal is taken: the answer may be waited for by others. */

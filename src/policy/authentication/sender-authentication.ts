@@ -109,8 +109,8 @@ export class EnvelopeChecks {
     const network = networkKey(client.address);
     const { hold } = envelope;
     this.resolver = new LimitedResolver(ports.resolver, {
-      ...(network === undefined ? {} : { client: network }),
-      ...(hold === undefined ? {} : { hold }),
+      ...(network !== undefined && { client: network }),
+      ...(hold !== undefined && { hold }),
     });
     const query = {
       clientAddress: client.address,
@@ -232,7 +232,7 @@ export class PendingAuthentication {
       ...handling,
       results,
       field: `Authentication-Results: ${authservIdOf(settings)}${results}\r\n`,
-      ...(receivedSpf === undefined ? undefined : { receivedSpf }),
+      ...(receivedSpf !== undefined && { receivedSpf }),
     };
   }
 }

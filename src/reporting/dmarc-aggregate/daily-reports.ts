@@ -191,7 +191,7 @@ function reportOf(
   return {
     organization: organization ?? domainOf(from),
     email: from,
-    ...(contact === undefined ? {} : { extraContact: contact }),
+    ...(contact !== undefined && { extraContact: contact }),
     reportId: `${Math.floor(begin / 1000)}.${domain}@${domainOf(from)}`,
     begin,
     // The last second of the day: periods must not overlap.

@@ -55,7 +55,7 @@ export async function findDestinations(
       }
     }
   }
-  return { destinations: [...destinations.values()], refused, ...(failure === undefined ? {} : { failure }) };
+  return { destinations: [...destinations.values()], refused, ...(failure !== undefined && { failure }) };
 }
 
 /** Undefined for anything but mailto with one address. */

@@ -32,7 +32,7 @@ export function rowOf(note: EvaluationNote): UncountedRow {
 function reasonsOf({ dmarc, disposition, reasons }: EvaluationNote): readonly OverrideReason[] {
   const given = reasons.map(({ type, comment }) => ({
     type,
-    ...(comment === undefined ? {} : { comment: comment.slice(0, commentLengthMax) }),
+    ...(comment !== undefined && { comment: comment.slice(0, commentLengthMax) }),
   }));
   if (given.length > 0 || dmarc.result !== "fail" || dmarc.record === undefined) return given;
   const { record, policyTag = "p" } = dmarc;
@@ -52,7 +52,7 @@ function dkimRows(outcomes: readonly DkimOutcome[], dmarc: DmarcOutcome): readon
       domain,
       selector,
       result,
-      ...(result === "pass" ? {} : { humanResult: reason.slice(0, commentLengthMax) }),
+      ...(result !== "pass" && { humanResult: reason.slice(0, commentLengthMax) }),
     }))
     .filter(({ domain, selector, humanResult = "" }, index) => {
       octetsLeft -= domain.length + selector.length + humanResult.length;

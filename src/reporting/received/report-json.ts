@@ -73,9 +73,9 @@ function resultJson(result: {
   const { domain, selector, scope, humanResult } = result;
   return {
     domain,
-    ...(selector === undefined ? {} : { selector }),
-    ...(scope === undefined ? {} : { scope }),
+    ...(selector !== undefined && { selector }),
+    ...(scope !== undefined && { scope }),
     result: result.result,
-    ...(humanResult === undefined ? {} : { detail: humanResult }),
+    ...(humanResult !== undefined && { detail: humanResult }),
   };
 }

@@ -90,7 +90,7 @@ export class ReportKeeper {
     while (!this.#closed) {
       const page = await this.#spool.listRecords(namespace, {
         limit: pageRecords,
-        ...(after === undefined ? {} : { after }),
+        ...(after !== undefined && { after }),
       });
       const beyond = page.filter(({ value }) => {
         const summary = value as ReportSummary;

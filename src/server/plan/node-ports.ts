@@ -61,7 +61,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
   const openFilesMax = await openFilesLimit(files);
   return {
     version: packageVersion(),
-    ...(openFilesMax === undefined ? {} : { openFilesMax }),
+    ...(openFilesMax !== undefined && { openFilesMax }),
     clock,
     random,
     crypto: new ThreadPoolCrypto(clock),

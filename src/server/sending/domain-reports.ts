@@ -65,7 +65,7 @@ export function openDailyReports(
 
 function countsSettings({ reports: { address, send } }: Settings): EvaluationCountsSettings {
   const mailbox = address === undefined ? undefined : parseMailbox(address);
-  return { send, ...(mailbox === undefined ? {} : { address: mailboxKey(mailbox) }) };
+  return { send, ...(mailbox !== undefined && { address: mailboxKey(mailbox) }) };
 }
 
 function dailySettings({ hostname, domain, reports }: Settings, version: string): DailyReportsSettings {
@@ -77,8 +77,8 @@ function dailySettings({ hostname, domain, reports }: Settings, version: string)
     hostname,
     from,
     generator: `Posthaste ${version}`,
-    ...(organization === undefined ? {} : { organization }),
-    ...(contact === undefined ? {} : { contact }),
+    ...(organization !== undefined && { organization }),
+    ...(contact !== undefined && { contact }),
   };
 }
 

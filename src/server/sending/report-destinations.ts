@@ -40,7 +40,7 @@ async function resolved(mailbox: Mailbox, accounts: Pick<AccountDirectory, "reso
       const recipients = resolution.targets.map(({ address, domain }) => ({
         address,
         domain,
-        ...(address === to ? undefined : { acceptedAs: to }),
+        ...(address !== to && { acceptedAs: to }),
       }));
       return { kind: "known", to, recipients };
     }

@@ -73,7 +73,7 @@ export function parseCapabilities(lines: readonly string[]): Capabilities {
     dsn: keywords.has("DSN"),
     startTls: keywords.has("STARTTLS"),
     size: keywords.has("SIZE"),
-    ...(sizeMax === undefined ? {} : { sizeMax }),
+    ...(sizeMax !== undefined && { sizeMax }),
     auth: [
       ...new Set(
         asciiUpperCase(keywords.get("AUTH") ?? "")
@@ -111,7 +111,7 @@ function parseLimits(text: string | undefined): PeerLimits {
   const recipientsMax = values.get("RCPTMAX");
   const transactionsMax = values.get("MAILMAX");
   return {
-    ...(recipientsMax === undefined ? {} : { recipientsMax }),
-    ...(transactionsMax === undefined ? {} : { transactionsMax }),
+    ...(recipientsMax !== undefined && { recipientsMax }),
+    ...(transactionsMax !== undefined && { transactionsMax }),
   };
 }

@@ -80,7 +80,7 @@ export function readStart(bytes: Buffer, knows: JournalFormat): FileStart | { re
     /^\{("format":2,)?"previous":(\d{1,8}),"counts":(\d{1,16})(?:,"checksum":(\d{1,10}))?\}$/.exec(text) ?? [];
   // Format 2 has both the number and the checksum, format 1 neither.
   if (octets === undefined || (number === undefined) !== (checksum === undefined)) return undefined;
-  const counts = { octets: Number(octets), ...(checksum === undefined ? {} : { checksum: Number(checksum) }) };
+  const counts = { octets: Number(octets), ...(checksum !== undefined && { checksum: Number(checksum) }) };
   return { format: number === undefined ? 1 : 2, previous: Number(previous), counts };
 }
 

@@ -166,7 +166,7 @@ function spawnOptions(folder: ServerFolder, options: FaultOptions): SpawnOptions
   return {
     wrap: [...inNamespace, "sh", "-c", `${mount ?? ":"} && ${limit} && exec "$@"`, "sh", ...(options.tracer ?? [])],
     nodeOptions: [...nodeOptions, ...(what === undefined ? [] : ["--import", trouble])],
-    ...(what === undefined ? {} : { environment: { TROUBLE: what } }),
+    ...(what !== undefined && { environment: { TROUBLE: what } }),
   };
 }
 

@@ -59,24 +59,22 @@ const report: FuzzTarget = {
         utf8Header: false,
         eightBit: false,
         binary: input.length % 5 === 0,
-        ...(body === undefined ? {} : { body: Buffer.from(body, "latin1") }),
+        ...(body !== undefined && { body: Buffer.from(body, "latin1") }),
       },
       recipients: [
         {
           address: "bob@example.net",
           status: "5.1.1",
           ...(fault === undefined ? { reason: subject } : { fault }),
-          ...(originalRecipient === undefined ? {} : { originalRecipient, acceptedAs: originalRecipient }),
-          ...(diagnostic === undefined
-            ? {}
-            : {
-                diagnostic: {
-                  type: "smtp",
-                  text: diagnostic,
-                  ...(host === undefined ? {} : { remoteHost: host }),
-                  ...(command === undefined ? {} : { command }),
-                },
-              }),
+          ...(originalRecipient !== undefined && { originalRecipient, acceptedAs: originalRecipient }),
+          ...(diagnostic !== undefined && {
+            diagnostic: {
+              type: "smtp",
+              text: diagnostic,
+              ...(host !== undefined && { remoteHost: host }),
+              ...(command !== undefined && { command }),
+            },
+          }),
         },
       ],
     });

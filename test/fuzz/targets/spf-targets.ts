@@ -31,7 +31,7 @@ class SameAnswer implements Resolver {
       MX: [{ preference: 10, exchange: "mx.example.org" }],
       PTR: ["mail.example.org"],
       // Some names have addresses, some have none.
-      ...(name.length % 3 === 0 ? {} : { A: ["192.0.2.9"], AAAA: ["2001:db8::9"] }),
+      ...(name.length % 3 !== 0 && { A: ["192.0.2.9"], AAAA: ["2001:db8::9"] }),
     };
     const records = answers[type] as readonly RecordTypes[T][] | undefined;
     if (records === undefined) return Promise.resolve({ kind: "no-data", secure: false });

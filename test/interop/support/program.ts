@@ -51,8 +51,8 @@ export async function runProgram(
   const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "pipe"],
     timeout: 120_000,
-    ...(options.env ? { env: options.env } : {}),
-    ...(options.cwd ? { cwd: options.cwd } : {}),
+    ...(options.env && { env: options.env }),
+    ...(options.cwd && { cwd: options.cwd }),
   });
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString("latin1")));
