@@ -1,16 +1,13 @@
 /** Users' public keys, kept among the spool's records in the data directory. */
 import type { Instant } from "../lib/instant.ts";
-import type { Spool } from "../spool/spool.ts";
+import { recordPages, type RecordStore } from "../spool/record-pages.ts";
 import type { UserKey } from "./user-keys.ts";
-
-export type RecordStore = Pick<Spool, "getRecord" | "listRecords" | "changeRecords">;
 
 const namespace = "user-keys";
 /** When each was used last: apart, so that a late note does not bring back a key that was removed. */
 const usesNamespace = "user-key-uses";
 /** Version of the stored form. */
 const version = 1;
-const pageSize = 500;
 
 export class UserKeyStore {
   readonly #records: RecordStore;
@@ -22,15 +19,10 @@ export class UserKeyStore {
   /** In order of their digests. */
   async list(): Promise<readonly UserKey[]> {
     const keys: UserKey[] = [];
-    for (let after: string | undefined; ;) {
-      const page = await this.#records.listRecords(namespace, {
-        limit: pageSize,
-        ...(after !== undefined && { after }),
-      });
+    for await (const page of recordPages(this.#records, namespace)) {
       for (const { key, value } of page) keys.push(readKey(key, value));
-      after = page.at(-1)?.key;
-      if (page.length < pageSize) return keys;
     }
+    return keys;
   }
 
   async add(key: UserKey): Promise<void> {

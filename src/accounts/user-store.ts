@@ -4,7 +4,8 @@
  */
 import type { Instant } from "../lib/instant.ts";
 import type { Random } from "../ports/random.ts";
-import { type RecordStore, UserKeyStore } from "./user-key-store.ts";
+import { recordPages, type RecordStore } from "../spool/record-pages.ts";
+import { UserKeyStore } from "./user-key-store.ts";
 
 export interface StoredUser {
   /** As given when the user was made. */
@@ -19,7 +20,6 @@ export interface StoredUser {
 const namespace = "users";
 /** Version of the stored form. */
 const version = 1;
-const pageSize = 500;
 /** What belongs to the sign-in of all users. */
 const signInNamespace = "sign-in";
 const decoyKeyBytes = 32;
@@ -36,15 +36,10 @@ export class UserStore {
   /** In order of keys. */
   async list(): Promise<readonly StoredUser[]> {
     const users: StoredUser[] = [];
-    for (let after: string | undefined; ;) {
-      const page = await this.#records.listRecords(namespace, {
-        limit: pageSize,
-        ...(after !== undefined && { after }),
-      });
+    for await (const page of recordPages(this.#records, namespace)) {
       for (const { key, value } of page) users.push(readUser(key, value));
-      after = page.at(-1)?.key;
-      if (page.length < pageSize) return users;
     }
+    return users;
   }
 
   async get(key: string): Promise<StoredUser | undefined> {

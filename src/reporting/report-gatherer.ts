@@ -12,7 +12,8 @@ import type { Intake } from "../intake/intake.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { QueueId } from "../spool/queue-id.ts";
-import type { RecordChange, Spool, StoredRecord } from "../spool/spool.ts";
+import { recordPages } from "../spool/record-pages.ts";
+import type { RecordChange, Spool } from "../spool/spool.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import {
   type GatheredAction,
@@ -82,18 +83,11 @@ export class ReportGatherer {
 
   /** Takes up what an earlier process left owed. Rejects where the spool does. */
   async start(): Promise<void> {
-    let after: string | undefined;
-    for (;;) {
-      const page = await this.#options.spool.listRecords(owedNamespace, {
-        limit: recordsPageMax,
-        ...(after !== undefined && { after }),
-      });
+    for await (const page of recordPages(this.#options.spool, owedNamespace, { limit: recordsPageMax })) {
       for (const record of page) {
         const { about, action, tellBy } = readOwed(record);
         this.#wait(about.id, action, tellBy);
       }
-      after = page.at(-1)?.key;
-      if (page.length < recordsPageMax) return;
     }
   }
 
@@ -285,12 +279,8 @@ export class ReportGatherer {
     const keys: string[] = [];
     const recipients: OwedRecipient[] = [];
     let first: OwedReport | undefined;
-    let page: readonly StoredRecord[];
-    do {
-      const after = keys.at(-1) ?? prefix;
-      page = await this.#options.spool.listRecords(owedNamespace, { limit: recordsPageMax, after });
+    for await (const page of recordPages(this.#options.spool, owedNamespace, { prefix, limit: recordsPageMax })) {
       for (const record of page) {
-        if (!record.key.startsWith(prefix)) return { first, recipients, keys };
         const owed = readOwed(record);
         if (keys.length > 0 && recipients.length + owed.recipients.length > reportedMax)
           return { first, recipients, keys };
@@ -298,7 +288,7 @@ export class ReportGatherer {
         keys.push(record.key);
         recipients.push(...owed.recipients);
       }
-    } while (page.length === recordsPageMax);
+    }
     return { first, recipients, keys };
   }
 

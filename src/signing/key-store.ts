@@ -4,7 +4,8 @@
  */
 import type { SigningAlgorithm } from "../dkim/signing-key.ts";
 import type { Instant } from "../lib/instant.ts";
-import type { RecordChange, Spool } from "../spool/spool.ts";
+import { recordPages, type RecordStore } from "../spool/record-pages.ts";
+import type { RecordChange } from "../spool/spool.ts";
 import type { KeyState, Sighting } from "./key-lifecycle.ts";
 
 export interface StoredKey {
@@ -24,12 +25,9 @@ export interface StoredKey {
   readonly dns?: { readonly at: Instant; readonly sighting: Sighting };
 }
 
-export type RecordStore = Pick<Spool, "getRecord" | "listRecords" | "changeRecords">;
-
 const namespace = "dkim-keys";
 /** Version of the stored form. */
 const version = 1;
-const pageSize = 500;
 
 export class KeyStore {
   readonly #records: RecordStore;
@@ -41,15 +39,10 @@ export class KeyStore {
   /** By domain, then selector. Rejects where one cannot be read. */
   async list(): Promise<readonly StoredKey[]> {
     const keys: StoredKey[] = [];
-    for (let after: string | undefined; ;) {
-      const page = await this.#records.listRecords(namespace, {
-        limit: pageSize,
-        ...(after !== undefined && { after }),
-      });
+    for await (const page of recordPages(this.#records, namespace)) {
       for (const { key, value } of page) keys.push(readKey(key, value));
-      after = page.at(-1)?.key;
-      if (page.length < pageSize) return keys;
     }
+    return keys;
   }
 
   /** One transaction. */

@@ -7,6 +7,7 @@
 import type { DmarcRecord } from "../../dmarc/dmarc-outcome.ts";
 import type { AggregateRow } from "../../dmarc/report/aggregate-report.ts";
 import type { Instant } from "../../lib/instant.ts";
+import { recordPages } from "../../spool/record-pages.ts";
 import type { RecordChange, Spool } from "../../spool/spool.ts";
 import type { UncountedRow } from "./row-of-evaluation.ts";
 
@@ -14,7 +15,6 @@ export const rowsNamespace = "dmarc-report-rows";
 
 /** Rows that nobody turned into a report by then are of no use to anybody. */
 const keptMs = 7 * 86_400_000;
-const pageRows = 500;
 const dayMs = 86_400_000;
 
 export interface StoredDomain {
@@ -75,15 +75,17 @@ export async function readRows(
 ): Promise<DomainRows | undefined> {
   let newest: StoredDomain | undefined;
   const rows = new Map<string, AggregateRow>();
-  for await (const { key, value } of recordsOf(spool, day, domain)) {
-    if (key.split("/").length === 3) {
-      const stored = value as StoredDomain;
-      if (newest === undefined || stored.seenAt >= newest.seenAt) newest = stored;
-      continue;
+  for await (const page of pagesOf(spool, day, domain)) {
+    for (const { key, value } of page) {
+      if (key.split("/").length === 3) {
+        const stored = value as StoredDomain;
+        if (newest === undefined || stored.seenAt >= newest.seenAt) newest = stored;
+        continue;
+      }
+      const { count, ...row } = value as AggregateRow;
+      const name = rowName(row);
+      rows.set(name, { ...row, count: count + (rows.get(name)?.count ?? 0) });
     }
-    const { count, ...row } = value as AggregateRow;
-    const name = rowName(row);
-    rows.set(name, { ...row, count: count + (rows.get(name)?.count ?? 0) });
   }
   return newest && { record: newest.record, rows: [...rows.values()].toSorted(byImportance) };
 }
@@ -93,16 +95,9 @@ export async function removeRows(
   day: string,
   domain: string,
 ): Promise<void> {
-  let keys: string[] = [];
-  const flush = async () => {
-    await spool.changeRecords(keys.map((key) => ({ kind: "delete", namespace: rowsNamespace, key })));
-    keys = [];
-  };
-  for await (const { key } of recordsOf(spool, day, domain)) {
-    keys.push(key);
-    if (keys.length === pageRows) await flush();
+  for await (const page of pagesOf(spool, day, domain)) {
+    await spool.changeRecords(page.map(({ key }) => ({ kind: "delete", namespace: rowsNamespace, key })));
   }
-  if (keys.length > 0) await flush();
 }
 
 /** Equal for messages that count in one row. */
@@ -120,18 +115,8 @@ export function rowName(row: UncountedRow): string {
   ]);
 }
 
-async function* recordsOf(spool: Pick<Spool, "listRecords">, day: string, domain: string) {
-  const prefix = `${day}/${domain}/`;
-  let after = prefix;
-  for (;;) {
-    const page = await spool.listRecords(rowsNamespace, { limit: pageRows, after });
-    for (const record of page) {
-      if (!record.key.startsWith(prefix)) return;
-      after = record.key;
-      yield record;
-    }
-    if (page.length < pageRows) return;
-  }
+function pagesOf(spool: Pick<Spool, "listRecords">, day: string, domain: string) {
+  return recordPages(spool, rowsNamespace, { prefix: `${day}/${domain}/` });
 }
 
 /** The most messages first; equals by address, so that the same counts give the same report. */

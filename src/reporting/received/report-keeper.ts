@@ -5,6 +5,7 @@
  */
 import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
+import { recordPages } from "../../spool/record-pages.ts";
 import type { Spool } from "../../spool/spool.ts";
 import {
   doubtfulReportsNamespace,
@@ -32,7 +33,6 @@ const usualLimits: ReportKeeperLimits = {
 };
 /** However many come in that time, the list is gone through once. */
 const delayMs = 5 * 60_000;
-const pageRecords = 500;
 
 export class ReportKeeper {
   readonly #spool: Pick<Spool, "listRecords" | "changeRecords">;
@@ -86,12 +86,8 @@ export class ReportKeeper {
   /** The list is newest first, so all that comes behind the limits is older than what stays. */
   async #removeBeyond(namespace: string, reportsMax: number, octetsMax: number): Promise<number> {
     let [reports, octets, removed] = [0, 0, 0];
-    let after: string | undefined;
-    while (!this.#closed) {
-      const page = await this.#spool.listRecords(namespace, {
-        limit: pageRecords,
-        ...(after !== undefined && { after }),
-      });
+    for await (const page of recordPages(this.#spool, namespace)) {
+      if (this.#closed) break;
       const beyond = page.filter(({ value }) => {
         const summary = value as ReportSummary;
         reports++;
@@ -107,8 +103,6 @@ export class ReportKeeper {
         );
         removed += beyond.length;
       }
-      after = page.at(-1)?.key;
-      if (page.length < pageRecords) break;
     }
     return removed;
   }
