@@ -87,6 +87,7 @@ const datesIn = new Set([
   "src/intake/submission.ts",
   "src/outbound/capture-delivery.ts",
   "src/outbound/delivery-attempt.ts",
+  "src/outbound/delivery-probe.ts",
   "src/outbound/smtp-client-connection.ts",
   "src/policy/authentication/sender-authentication.ts",
 ]);

@@ -35,7 +35,13 @@ import { printableOutput } from "./lib/printable-text.ts";
 import { NetworkError } from "./ports/network.ts";
 import type { PolicyFetcher } from "./ports/policy-fetcher.ts";
 import type { Resolver } from "./ports/resolver.ts";
-import { lockOrExplain, nodePorts, nodeResolver, openSpoolOrExplain } from "./server/plan/node-ports.ts";
+import {
+  interfaceAddresses,
+  lockOrExplain,
+  nodePorts,
+  nodeResolver,
+  openSpoolOrExplain,
+} from "./server/plan/node-ports.ts";
 import { prepareDataDir } from "./server/store/data-dir.ts";
 
 const clock = new SystemClock();
@@ -74,6 +80,7 @@ const context: CliContext = {
   random,
   files,
   network,
+  interfaceAddresses,
   resolver: lazyResolver,
   policyFetcher: lazyPolicyFetcher,
   // A number in the query makes Node read a changed file again.

@@ -1,6 +1,7 @@
 /** All commands, in the order in which help shows them. */
 import type { Command } from "./command.ts";
 import { checkConfigCommand } from "./commands/check-command.ts";
+import { checkDeliveryCommand } from "./commands/check-delivery-command.ts";
 import { checkDnsCommand } from "./commands/check-dns-command.ts";
 import { checkMessageCommand } from "./commands/check-message-command.ts";
 import { completionCommand } from "./commands/completion-command.ts";
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   checkConfigCommand,
   checkDnsCommand,
   checkMessageCommand,
+  checkDeliveryCommand,
   explainCommand,
   ...queueCommands,
   ...bulkCommands,
@@ -40,7 +42,7 @@ export const commands: readonly Command[] = [
 ];
 
 export const commandGroups: readonly CommandGroup[] = [
-  { name: "check", summary: "check a configuration, a domain's DNS, or a message" },
+  { name: "check", summary: "check a configuration, a domain's DNS, a message, or the way to a recipient" },
   { name: "queue", summary: "list and manage the queue" },
   { name: "site", summary: "list the sites that mail goes to, and pause or resume a site" },
   { name: "user", summary: "add, change and remove users" },

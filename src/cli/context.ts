@@ -72,6 +72,8 @@ export interface CliContext extends ConfigSources {
   readonly clock: Clock;
   readonly random: Random;
   readonly network: Network;
+  /** Addresses of this machine. */
+  readonly interfaceAddresses: () => readonly string[];
   /** Asks the servers of the configuration meant (`dns.servers`), or else the system's. */
   readonly resolver: (dns?: Partial<DnsSettings>) => Resolver;
   /** HTTPS to hosts whose addresses this resolver gives. */

@@ -29,6 +29,7 @@ import type { MessageSigning } from "../signing/message-signing.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import { failureSetback, finding, temporaryRefusal, type PeerFacts, type Setback } from "./delivery-verdict.ts";
 import { openSession, type SessionTrouble } from "./open-session.ts";
+import type { ConnectionObserver } from "./connection-observer.ts";
 import type { SmtpDeliverySettings } from "./settings.ts";
 import { SmtpClientConnection } from "./smtp-client-connection.ts";
 
@@ -61,6 +62,8 @@ export interface SetupContext {
   readonly message: string;
   /** What makes our own signatures, if any. */
   readonly signing?: (() => MessageSigning | undefined) | undefined;
+  /** Asked for an observer before each connection. */
+  readonly observe?: ((target: Target) => ConnectionObserver) | undefined;
   /** HELO may follow a connection that was closed on EHLO. Not at the first attempt: any busy server may hang up once. */
   readonly mayUseHelo: boolean;
 }
@@ -123,18 +126,27 @@ export function addressText(endpoint: Endpoint): string {
 async function attempt(target: Target, context: SetupContext, manner: Manner): Promise<Attempt> {
   const { host, endpoint } = target;
   const peer: PeerFacts = { host, address: addressText(endpoint), tls: undefined, tlsDemand: decisionText(target.tls) };
+  const observer = context.observe?.(target);
   let connection: SmtpClientConnection;
   try {
-    connection = await SmtpClientConnection.connect(endpoint, connectOptions(target, context));
+    connection = await SmtpClientConnection.connect(endpoint, {
+      ...connectOptions(target, context),
+      ...(observer && { onDialogue: (line) => observer.dialogue(line) }),
+    });
   } catch (error) {
+    observer?.connectFailed(errorText(error));
     return connectFailed(error, target, context, peer);
   }
+  observer?.connected(connection.tls);
   // Asked to stop: whatever step is under way ends now; nothing has been handed over yet.
   const stop = (): void => connection.abandon(stopped);
   context.signal.addEventListener("abort", stop, { once: true });
   try {
-    const result = await converse(connection, target, context, manner, peer);
-    if (result.kind !== "ready") context.leave(connection);
+    const result = await converse(connection, target, context, manner, peer, observer);
+    if (result.kind !== "ready") {
+      observer?.failed(result.setback);
+      context.leave(connection);
+    }
     return result;
   } finally {
     context.signal.removeEventListener("abort", stop);
@@ -149,6 +161,7 @@ async function converse(
   context: SetupContext,
   { startTls, plain }: Manner,
   clearPeer: PeerFacts,
+  observer: ConnectionObserver | undefined,
 ): Promise<Attempt> {
   const trouble = await openSession(connection, {
     endpoint: target.endpoint,
@@ -157,6 +170,7 @@ async function converse(
     random: context.random,
     plainHello: plain,
     signal: context.signal,
+    onTls: (facts) => observer?.secured(facts),
   });
   if (trouble === undefined) return { kind: "ready", connection };
   const attempt = attemptAfter(trouble, target, connection, clearPeer);

@@ -215,6 +215,7 @@ export class DeliveryAttempt {
     headerBlock: Buffer,
     content: Content,
   ): Promise<readonly RecipientResult[]> {
+    if (this.#job.contentWithheld) return session.connection.transact({ envelope, content: { kind: "withheld" } });
     const { whole } = content;
     const transaction: MailObject = {
       envelope,

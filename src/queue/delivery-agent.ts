@@ -10,6 +10,8 @@ export interface DeliveryJob {
   readonly hop: NextHop;
   /** May be called more than once (a second host, a reconnect). The caller disposes of what it gets. */
   readonly openContent: () => Promise<Content>;
+  /** Servers are only asked whether they would take the recipients; a success then says that they would. */
+  readonly contentWithheld?: true;
   /**
    * To be asked before each connection to another server, a new one or a kept one; false: so many deliveries are under way
    * to that address that this one must leave it alone. The last address that was allowed is the one that counts.

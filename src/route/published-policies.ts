@@ -73,7 +73,7 @@ export class PublishedPolicies {
   async #dane(host: HostFacts): Promise<HostVerdict | undefined> {
     if (!this.#settings.dane) return undefined;
     // RFC 7672 §2.2: nothing is published for addresses that were given as such.
-    if (!isName(host.name)) return undefined;
+    if (!mayPublish(host.name)) return undefined;
     if (!host.addresses.secure && host.mx?.secure !== true) await this.#probe();
     const asker = deliveryTo(host.mx?.nextHop ?? host.name);
     const decision = await decideDane(this.#parts.resolver, host, { asker });
@@ -96,7 +96,7 @@ export class PublishedPolicies {
     const { fetcher } = this.#parts;
     // RFC 8461 §3.4: a relay host's own name is the domain whose policy counts.
     const domain = mx?.nextHop ?? name;
-    if (!this.#settings.mtaSts || fetcher === undefined || !isName(domain)) return undefined;
+    if (!this.#settings.mtaSts || fetcher === undefined || !mayPublish(domain)) return undefined;
     const lookup = await (this.#lookUps.get(domain) ?? this.#lookUp(domain, fetcher));
     if (lookup.kind === "none") return undefined;
     const decision = decideSts(domain, lookup.policy, name);
@@ -146,6 +146,6 @@ export class PublishedPolicies {
 }
 
 /** Names of a single label are those of a closed network, and addresses have no policy. */
-function isName(text: string): boolean {
+export function mayPublish(text: string): boolean {
   return text.includes(".") && !text.startsWith("[") && !/^[\d.]+$/.test(text);
 }

@@ -73,6 +73,7 @@ export class TestTerminal {
       random: new SeededRandom(1),
       files: this.files,
       network: this.network,
+      interfaceAddresses: () => [],
       resolver: (dns) => {
         this.dnsServers = dns?.servers;
         return this.resolver;

@@ -70,10 +70,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     resolver,
     policyFetcher: new NodePolicyFetcher({ resolver }),
     log,
-    interfaceAddresses: () =>
-      Object.values(networkInterfaces())
-        .flatMap((list) => list ?? [])
-        .map(({ address }) => address),
+    interfaceAddresses,
     lock: lockOrExplain,
     openSpool: (directory) => openSpoolOrExplain({ directory, clock, files, log, onThreadGone: onSpoolGone }),
     reportWork: openReportThread(),
@@ -81,6 +78,13 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     reading: openReadingThread(),
     serveHttp,
   };
+}
+
+/** Addresses of this machine, as they are now. */
+export function interfaceAddresses(): readonly string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .map(({ address }) => address);
 }
 
 /** `servers` absent: the system's. `trusted`: see the settings. */

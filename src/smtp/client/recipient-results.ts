@@ -71,7 +71,10 @@ export class RecipientResults {
     for (const index of this.#accepted) this.#results[index] = finalResult(reply);
   }
 
-  /** A final reply of LMTP: one for each accepted recipient, in the order of RCPT (RFC 2033 §4.2). */
+  /**
+   * The final reply to the next accepted recipient, in the order of RCPT: one of LMTP (RFC 2033 §4.2), or the reply to RCPT
+   * itself where the content is withheld.
+   */
   nextFinalReply(reply: ReceivedReply): void {
     const index = this.#accepted[this.#finalReplies++];
     if (index !== undefined) this.#results[index] = finalResult(reply);

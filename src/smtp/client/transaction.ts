@@ -22,7 +22,11 @@ import type { ClientSession } from "./session.ts";
 export interface MailObject {
   readonly envelope: OutgoingEnvelope;
   /** The whole message in order, or `stream`: it is asked for piece by piece. `envelope.size` octets in both cases. */
-  readonly content: { readonly kind: "whole"; readonly parts: readonly Uint8Array[] } | { readonly kind: "stream" };
+  readonly content:
+    | { readonly kind: "whole"; readonly parts: readonly Uint8Array[] }
+    | { readonly kind: "stream" }
+    /** The server is only asked whether it would take the recipients: nothing follows the last RCPT. */
+    | { readonly kind: "withheld" };
 }
 
 /** What the session may do next: go on, RSET first, or nothing, since both sides no longer agree where they are. */
@@ -57,7 +61,8 @@ export class ClientTransaction implements OpenTransaction {
     }
     this.#mail = mail;
     this.#session = session;
-    this.#pipelining = session.capabilities.pipelining;
+    // DATA leaves in the same flight, and would have to be followed by something.
+    this.#pipelining = session.capabilities.pipelining && content.kind !== "withheld";
     this.#results = new RecipientResults(envelope.recipients.length);
     this.#content = new ContentSender(session, envelope.size);
     this.endsAt = session.now + session.options.timeouts.transactionMs;
@@ -166,6 +171,7 @@ export class ClientTransaction implements OpenTransaction {
 
   #onRecipient(reply: ReceivedReply): void {
     this.#results.recipientReply(reply);
+    if (this.#mail.content.kind === "withheld" && reply.code < 300) this.#results.nextFinalReply(reply);
     const { next } = this.#results;
     if (next === undefined) return this.#afterRecipients();
     this.#session.enter("answered", { kind: "recipient", transaction: this });
@@ -173,8 +179,8 @@ export class ClientTransaction implements OpenTransaction {
   }
 
   #afterRecipients(): void {
-    if (!this.#flightComplete && !this.#results.someAccepted)
-      return this.#finish(this.#mailAccepted ? "reset" : "clean");
+    const isOver = this.#mail.content.kind === "withheld" || !this.#results.someAccepted;
+    if (!this.#flightComplete && isOver) return this.#finish(this.#mailAccepted ? "reset" : "clean");
     if (this.#content.command === "DATA") {
       if (!this.#flightComplete) this.#send("DATA");
       this.#session.enter("data-unanswered", { kind: "data", transaction: this });
