@@ -54,9 +54,9 @@ export const configProblems = {
   },
   "config-tls-unusable": {
     cause:
-      "The file is not a PEM certificate, the certificate does not belong to the key, or it has expired or is not valid yet.",
+      "The file is not a PEM certificate, the certificate does not belong to the key, it has expired or is not valid yet, it is for other names, or its chain is incomplete.",
     remedy:
-      "Put the server's own certificate first in one file, and the key of that certificate, without a passphrase, in the other. Renew an expired certificate.",
+      "Put the server's own certificate first in one file, followed by those of the authorities between it and the root, and the key of that certificate, without a passphrase, in the other. The certificate in `[tls]` must be for `hostname`; list those for other names as `[[tls.certificates]]`.",
   },
   "config-ca-unusable": {
     cause: "This user may not read the file that a route's `ca` names, or the file contains no PEM certificate.",

@@ -43,6 +43,12 @@ export const listenerSettings = z
       .describe(
         "How a certificate of client_ca names its user: by an e-mail address in subjectAltName (rfc822Name), or by the common name of the subject, which must be the user's address. Of several users, the client chooses one by its authorization id. A reload does not change it.",
       ),
+    session_tickets: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Whether clients may resume a TLS session, which saves both sides the costly part of the handshake. The keys of tickets are only in memory. A listener that asks for client certificates never resumes one. A reload does not change it. (RFC 8446 §2.2, RFC 5077)",
+      ),
   })
   .describe("An address on which the server accepts connections from clients.");
 

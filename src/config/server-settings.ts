@@ -22,18 +22,45 @@ export const stopWithin = duration({ minMs: 0, maxMs: 3_600_000 })
   .prefault("30s")
   .describe("How long shutdown waits for deliveries in progress before they return to the queue. Applies on reload.");
 
+/** For one more name: a company's own mail server seldom has more than a handful. */
+const certificatesMax = 100;
+
+const namedCertificate = z
+  .strictObject({
+    certificate: filePath().describe("PEM file with the certificate and its chain, as `tls.certificate`."),
+    key: filePath().describe("PEM file with its private key, as `tls.key`."),
+    names: z
+      .array(
+        z
+          .string()
+          .refine(
+            (text) => isAsciiDomain(text.replace(/^\*\./, "")) && !text.startsWith("["),
+            'write a name in A-labels, "smtp.example.net" or "*.example.net"',
+          ),
+      )
+      .max(100)
+      .default([])
+      .describe(
+        "Names for which clients are shown this certificate, which must be for all of them; `*.` stands for one label. By default, all DNS names in the certificate.",
+      ),
+  })
+  .describe(
+    "A certificate for clients that ask for one of its names (SNI, RFC 6066 §3). An exact name goes before a wildcard, and then the first certificate wins. Applies on reload.",
+  );
+
 export const tlsSettings = z
   .strictObject({
     certificate: filePath()
       .optional()
       .describe(
-        "PEM file with the certificate and its chain, the server's own certificate first. The server reads it again when it changes. Without it, the server creates a self-signed certificate in data_dir and logs a warning.",
+        "PEM file with the certificate for hostname and its chain, the server's own certificate first. The server reads it again when it changes. Without it, the server creates a self-signed certificate in data_dir and logs a warning.",
       ),
     key: filePath()
       .optional()
       .describe("PEM file with the private key, without a passphrase. The server reads it again when it changes."),
+    certificates: z.array(namedCertificate).max(certificatesMax).default([]),
   })
-  .describe("The certificate of all listeners.");
+  .describe("The certificates of all listeners.");
 
 export const dnsSettings = z
   .strictObject({

@@ -64,6 +64,7 @@ export function listenerOptions(settings: Settings, development: boolean): reado
             endpoint,
             bareLineEnds: listener.bare_line_ends ?? (isSubmission({ listener: listener.kind }) ? "repair" : "refuse"),
             earlyTalk: listener.early_talk,
+            sessionTickets: listener.session_tickets,
             ...clientCertificates(listener),
             ...open,
           },
@@ -116,13 +117,10 @@ export function publishedPolicySettings({ outbound }: Settings): PublishedPolicy
   return { dane: outbound.dane, mtaSts: outbound.mta_sts, allowPrivate: outbound.allow_private };
 }
 
-/** Undefined: self-signed. */
-export function certificatePaths({
-  tls,
-}: Settings): { readonly certificate: string; readonly key: string } | undefined {
-  return tls.certificate === undefined || tls.key === undefined
-    ? undefined
-    : { certificate: tls.certificate, key: tls.key };
+/** Without `main`: a self-signed one. */
+export function servedCertificates({ tls: { certificate, key, certificates: others } }: Settings) {
+  const main = certificate === undefined || key === undefined ? undefined : { certificate, key };
+  return { main, others };
 }
 
 /** What a reload does not change: it would mean other sockets or other data. */

@@ -11,13 +11,15 @@ export const configWarnings = {
     remedy: "List only the networks of your own machines. Spammers find an open relay within hours.",
   },
   "warn-certificate-expires": {
-    cause: "The certificate expires soon: less than a quarter of its lifetime is left, and less than 14 days.",
+    cause:
+      "The certificate expires soon: 21 days or less are left, or a quarter of its lifetime if it is valid for less than 84 days.",
     remedy: "Find out why it was not renewed, or why the new one was not copied to the path in `[tls]`.",
   },
-  "warn-certificate-name": {
-    cause: "The certificate is not valid for `hostname`.",
+  "warn-certificate-authority": {
+    cause:
+      "Neither the file nor the list of authorities that this machine trusts contains the issuer of the certificate.",
     remedy:
-      "Get a certificate for the name that clients connect to. Programs that verify certificates refuse this one.",
+      "If it is an authority of your own, add its certificate to the file, or to those that this machine trusts. Otherwise, get the file with the whole chain.",
   },
 } as const satisfies Record<string, { readonly cause: string; readonly remedy: string }>;
 

@@ -84,9 +84,20 @@ export const serverEvents = {
   ),
   "certificate-warning": declare(
     "warn",
-    "The certificate in use is out of date, expires within 14 days (a quarter of its time, where that is less), or is not for `hostname`. Logged when it is loaded and once a day.",
-    "The server still uses it, but programs that verify certificates refuse it once it has expired. Renew it, or find out why the renewed one was not copied.",
+    "The certificate in use is out of date, which is logged when it is loaded and once a day, or this machine does not know its authority.",
+    "The server still uses it, but programs that verify certificates refuse it. Renew it, or find out why the renewed one was not copied.",
     { path, problem },
+  ),
+  "certificate-expires": declare(
+    "warn",
+    "The certificate in use expires soon. Logged when 21, 7 and 1 days are left, at most once a day, and when it is loaded later than that. Certificates that are valid for less than 84 days have shorter times in proportion.",
+    "The server uses it until it expires, and after that. Find out why it was not renewed, or why the renewed one was not copied.",
+    {
+      path,
+      names: certificate.names,
+      valid_to: certificate.valid_to,
+      days: number("Whole days until it expires."),
+    },
   ),
   "settings-warning": declare(
     "warn",
@@ -96,7 +107,7 @@ export const serverEvents = {
   ),
   "certificate-failed": declare(
     "error",
-    "A changed certificate cannot be used: it cannot be read, does not belong to its key, or is out of date.",
+    "A changed certificate cannot be used: it cannot be read, does not belong to its key, is out of date, is for other names, or its chain is incomplete.",
     "The old certificate stays in use.",
     { path, error },
   ),

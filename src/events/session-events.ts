@@ -24,6 +24,7 @@ export const sessionEvents = {
     protocol: text("The version of TLS."),
     cipher: text("The cipher suite."),
     resumed: flag("Whether an earlier TLS session was resumed."),
+    server_name: optional(text("The name that the client asked for (SNI).")),
   }),
   "session-tls-failed": declare("info", "A TLS handshake with a client failed.", "The session is closed.", {
     client,

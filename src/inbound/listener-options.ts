@@ -14,6 +14,8 @@ export interface ListenerOptions {
   readonly earlyTalk?: "allow" | "refuse";
   /** Clients are asked for a TLS certificate, to sign in with; `authorities`: PEM of those that may vouch for it. */
   readonly clientCertificates?: { readonly authorities: readonly string[]; readonly identity: CertificateIdentity };
+  /** false: no TLS session is resumed. */
+  readonly sessionTickets?: boolean;
   /** Development only: logins are offered, in clear too, and nobody is asked for one. */
   readonly development?: true;
   /** false: STARTTLS is not offered. Development only, for programs that refuse a self-signed certificate. */
@@ -47,15 +49,14 @@ export function hasImplicitTls(kind: ListenerKind): boolean {
 
 /** What a handshake begins with. Servers that relay by their key are asked for it where there are such keys. */
 export function tlsOptionsOf(
-  { kind, clientCertificates }: ListenerOptions,
+  { kind, clientCertificates, sessionTickets = true }: ListenerOptions,
   { relayKeys }: Pick<InboundSettings, "relayKeys">,
   certificates: NonNullable<InboundServices["certificates"]>,
 ): TlsServerOptions {
   const { context } = certificates;
-  if (clientCertificates !== undefined) {
-    return { context, clientCertificates: { authorities: clientCertificates.authorities } };
-  }
-  return kind === "mx" && relayKeys.length > 0 ? { context, clientCertificates: { authorities: [] } } : { context };
+  const asksForKeys = kind === "mx" && relayKeys.length > 0;
+  const authorities = clientCertificates?.authorities ?? (asksForKeys ? [] : undefined);
+  return { context, sessionTickets, ...(authorities && { clientCertificates: { authorities } }) };
 }
 
 /** What the protocol core is told when a session begins. */

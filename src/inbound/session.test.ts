@@ -412,7 +412,7 @@ test("every event of a session bears its id", async () => {
   assert.equal(new Set(named.map(({ fields }) => fields["session"])).size, 1);
   assert.deepEqual(
     named.map(({ name }) => name),
-    ["session-opened", "login-succeeded", "session-closed"],
+    ["session-opened", "session-tls", "login-succeeded", "session-closed"],
   );
 });
 

@@ -14,7 +14,7 @@ import { beginContent, endContent, noteContentRefused, receiveContent } from "./
 import { acceptHello } from "./commands/ehlo.ts";
 import { checkMail } from "./commands/mail.ts";
 import { checkRecipient } from "./commands/rcpt.ts";
-import { checkStartTls, proceedStartTls, recogniseKey } from "./commands/starttls.ts";
+import { checkStartTls, proceedStartTls, recogniseKey, tellTls } from "./commands/starttls.ts";
 import type { ListenerOptions } from "./listener-options.ts";
 import { noteNotSmtp, noteRefused } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
@@ -72,6 +72,7 @@ export class Session {
     };
     recogniseKey(this.#state);
     this.#state.log.event("session-opened", { listener: listener.kind, client: clientAddress });
+    if (channel.tls !== undefined) tellTls(this.#state, channel.tls);
   }
 
   /** Content is being received, or its commit is awaited: a stop waits for the end of it. */

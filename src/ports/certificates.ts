@@ -8,16 +8,17 @@ export interface CertificatePair {
 }
 
 export interface CertificateJudgement {
-  /** Why the pair cannot serve; undefined: it can. */
-  readonly problem: string | undefined;
+  /** Why it must not serve; none: it may. */
+  readonly problems: readonly string[];
   /** What is right by itself and probably not meant. */
   readonly warnings: readonly {
-    readonly code: "warn-certificate-expires" | "warn-certificate-name";
+    readonly code: "warn-certificate-expires" | "warn-certificate-authority";
     readonly message: string;
   }[];
 }
 
+/** `names`: those that it has to be for, wildcards included. */
 export type JudgeCertificate = (
   pair: CertificatePair,
-  terms: { readonly hostname: string; readonly now: Instant },
+  terms: { readonly names: readonly string[]; readonly now: Instant },
 ) => CertificateJudgement;

@@ -43,10 +43,16 @@ export interface TlsServerOptions {
    * nobody does, and its key alone counts. No session is resumed then, so that the key is proven each time.
    */
   readonly clientCertificates?: { readonly authorities: readonly string[] };
+  /** false: no client may resume a session, so each handshake is a full one. */
+  readonly sessionTickets?: boolean;
 }
+
 export interface TlsServerContext {
+  /** Shown to clients that ask for no name, or for a name that no other certificate is for (RFC 6066 §3). */
   readonly certificatePem: string;
   readonly keyPem: string;
+  /** Shown to clients that ask for one of their names: lower case, `*.` for one label. */
+  readonly others?: readonly (CertificatePair & { readonly names: readonly string[] })[];
   /** Grows by one whenever the files changed; lets the port cache what it derives from them. */
   readonly version: number;
 }

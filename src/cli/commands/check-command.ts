@@ -86,28 +86,32 @@ async function loadWithCertificates(
     const position = positionOf(path);
     return { file, path, ...(position !== undefined && { position }) };
   };
-  const read = async (key: "certificate" | "key") => {
-    const path = settings.tls[key];
+  const read = async (path: string | undefined, key: SettingPath) => {
     if (path === undefined) return undefined;
     try {
       return Buffer.from(await context.files.readFile(path)).toString("latin1");
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       const message = `${path} cannot be read (${error.code})`;
-      problems.push({ code: "config-tls-unreadable", message, ...placed(["tls", key]) });
+      problems.push({ code: "config-tls-unreadable", message, ...placed(key) });
       return undefined;
     }
   };
-  const [certificatePem, keyPem] = [await read("certificate"), await read("key")];
   const warnings: Warning[] = settingsWarnings(settings).map(({ path, ...warning }) => ({
     ...warning,
     ...placed(path),
   }));
-  if (certificatePem !== undefined && keyPem !== undefined) {
-    const terms = { hostname: settings.hostname, now: context.clock.now() };
-    const judged = context.judgeCertificate({ certificatePem, keyPem }, terms);
-    const place = placed(["tls", "certificate"]);
-    if (judged.problem !== undefined) problems.push({ code: "config-tls-unusable", message: judged.problem, ...place });
+  const { tls, hostname } = settings;
+  const sections = [
+    { at: ["tls"] as SettingPath, names: [hostname], ...tls },
+    ...tls.certificates.map((other, index) => ({ at: ["tls", "certificates", index], ...other })),
+  ];
+  for (const { at, names, certificate, key } of sections) {
+    const [certificatePem, keyPem] = [await read(certificate, [...at, "certificate"]), await read(key, [...at, "key"])];
+    if (certificatePem === undefined || keyPem === undefined) continue;
+    const judged = context.judgeCertificate({ certificatePem, keyPem }, { names, now: context.clock.now() });
+    const place = placed([...at, "certificate"]);
+    problems.push(...judged.problems.map((message) => ({ code: "config-tls-unusable" as const, message, ...place })));
     warnings.push(...judged.warnings.map((warning) => ({ ...warning, ...place })));
   }
   if (problems.length > 0) throw new ConfigError(problems);

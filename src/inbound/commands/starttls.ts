@@ -18,7 +18,11 @@ export function proceedStartTls(state: SessionState, tls: TlsFacts): void {
   const { listener, address, relayNetwork } = state.client;
   state.client = { listener, address, relayNetwork };
   recogniseKey(state);
-  state.log.event("session-tls", { protocol: tls.protocol, cipher: tls.cipher, resumed: tls.resumed });
+  tellTls(state, tls);
+}
+
+export function tellTls({ log }: SessionState, { protocol, cipher, resumed, serverName }: TlsFacts): void {
+  log.event("session-tls", { protocol, cipher, resumed, server_name: serverName });
 }
 
 /** Whether the client's key may relay; it holds for the rest of the session. */

@@ -224,9 +224,11 @@ export class NodeConnection implements Connection {
   }
 
   #serverSocket(plain: Socket, options: ServerTls): TLSSocket {
+    const contexts = this.#contexts;
     return new TLSSocket(plain, {
       isServer: true,
-      secureContext: this.#contexts.server(options),
+      secureContext: contexts.server(options),
+      SNICallback: (name, choose) => choose(null, contexts.server(options, name)),
       requestCert: options.clientCertificates !== undefined,
       // A certificate that nobody vouches for may still have a key that an account has registered.
       rejectUnauthorized: false,

@@ -1,54 +1,63 @@
 /**
- * The server's certificate: from the files of `[tls]`, or self-signed in the data directory where there are none. The
- * files are looked at again now and then, so a renewed certificate is served without a restart or a signal; a broken
- * renewal leaves the former in use and is logged.
+ * The server's certificates: from the files of `[tls]`, or self-signed in the data directory where there are none. The
+ * files are looked at again now and then, so a renewed certificate is served without a restart or a signal. One with a fault
+ * that the former does not have leaves the former in use and is logged.
  */
+import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { join } from "node:path";
 
-import type { CertificatePair } from "../../ports/certificates.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Files } from "../../ports/files.ts";
 import type { Log } from "../../ports/log.ts";
 import type { TlsServerContext, TlsServerOptions } from "../../ports/network.ts";
 import { InTurn } from "../../lib/in-turn.ts";
-import { CertificateError, type CertificateFacts, certificateWarnings, checkPair, outOfDate } from "./certificates.ts";
+import {
+  type CertificatePaths,
+  type CertificatePlace,
+  described,
+  fingerprint,
+  namesServed,
+  newFault,
+  readServed,
+  samePair,
+  type ServedCertificate,
+} from "./certificate-files.ts";
+import { CertificateNotices } from "./certificate-notices.ts";
+import { CertificateError, faultsOf } from "./certificates.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 
-/** Two stats every half minute cost nothing, and renewals come weeks before they are needed. */
+/** Two stats of each every half minute cost nothing, and renewals come weeks before they are needed. */
 const lookAgainMs = 30_000;
-/** What is wrong with the certificate in use is logged again for as long as it is. */
-const warnAgainMs = 86_400_000;
 
-/** Absent: self-signed, in `dataDirectory`/tls. */
-export interface CertificatePaths {
-  readonly certificate: string;
-  readonly key: string;
+export interface ServedCertificates {
+  /** For clients that ask for no other name; absent: self-signed, in `dataDirectory`/tls. */
+  readonly main?: CertificatePaths | undefined;
+  /** For clients that ask for one of their names; none given: of those in the certificate. */
+  readonly others: readonly (CertificatePaths & { readonly names: readonly string[] })[];
 }
 
 export interface CertificateStoreOptions {
-  readonly paths: CertificatePaths | undefined;
+  readonly served: ServedCertificates;
   /** Whether a listener offers TLS; a self-signed certificate that no client sees needs no warning. */
   readonly offered: boolean;
   readonly dataDirectory: string;
+  /** A configured certificate must be for it. */
   readonly hostname: string;
   readonly files: Files;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-interface CheckedPair extends CertificatePair {
-  readonly path: string;
-  readonly facts: CertificateFacts;
-}
+/** The main one first. */
+type Served = readonly [ServedCertificate, ...ServedCertificate[]];
 
 export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   readonly #options: CertificateStoreOptions;
-  #paths: CertificatePaths;
+  readonly #notices: CertificateNotices;
+  #served: Served;
   #current: TlsServerContext;
-  /** Size and time of both files when they were last read, right or wrong. */
-  #seen = "";
-  #facts: CertificateFacts;
-  #warnedAtMs = 0;
+  /** Files that changed and could not be taken: told once, until they change again. */
+  readonly #refused = new Map<string, string>();
   #timer: Timer | undefined;
   #closed = false;
   readonly #looks = new InTurn();
@@ -56,105 +65,100 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   /** For `tls` of a listener and for `startTls`; may be passed on by itself. */
   readonly context = (): TlsServerContext => this.#current;
 
-  private constructor(options: CertificateStoreOptions, paths: CertificatePaths, first: CheckedPair) {
-    const { certificatePem, keyPem, facts } = first;
+  private constructor(options: CertificateStoreOptions, served: Served) {
     this.#options = options;
-    this.#paths = paths;
-    this.#current = { certificatePem, keyPem, version: 1 };
-    this.#facts = facts;
+    this.#served = served;
+    this.#current = contextOf(served, 1);
+    this.#notices = new CertificateNotices(options);
   }
 
-  /** Rejects with CertificateError where the configured files cannot serve. */
+  /**
+   * Rejects with CertificateError where a certificate cannot serve, is for another name, or has an incomplete chain. One
+   * that is out of date is served: no restart makes it worse, and a server that does not start takes no mail.
+   */
   static async open(options: CertificateStoreOptions): Promise<CertificateStore> {
-    const { paths, offered, log, files } = options;
-    const real = paths ?? (await selfSignedPaths(options));
-    const seen = await fingerprint(files, real);
-    const first = await readChecked(files, real);
-    const store = new CertificateStore(options, real, first);
-    store.#seen = seen;
-    if (paths !== undefined || offered) {
-      log.event(eventOf(options, real.certificate), { path: real.certificate, ...described(first.facts) });
+    const { files, clock, offered, log } = options;
+    const served = await readAll(options, options.served, (place) => readServed(files, place));
+    for (const { place, facts } of served) {
+      const { name, chain } = faultsOf(facts, place.names, clock.now());
+      const fault = place.selfSigned ? undefined : (name ?? chain);
+      if (fault !== undefined) throw new CertificateError(`${place.certificate}: ${fault}`);
     }
-    store.#warn();
+    const store = new CertificateStore(options, served);
+    for (const each of served) if (!each.place.selfSigned || offered) tellLoaded(log, each);
+    store.#notices.tell(served);
     store.#lookAgainLater();
     return store;
   }
 
-  /** Reads the files again if they changed. Whether the files in place are in use. */
+  /** Reads the files again that changed. Whether the files in place are in use. */
   lookAgain(): Promise<boolean> {
     return this.#looks.run(async () => {
-      const { files } = this.#options;
-      const paths = this.#paths;
-      try {
-        const seen = await fingerprint(files, paths);
-        if (seen === this.#seen || paths !== this.#paths) return true;
-        // Before reading: a change in between is then seen the next time.
-        this.#seen = seen;
-        const pair = await readChecked(files, paths);
-        this.#refuseWorse(pair);
-        // A look that ends late must not undo a reload, which may have named other files.
-        if (paths === this.#paths) this.#use(pair);
-        return true;
-      } catch (error) {
-        this.#tellFailed(paths, error);
-        return false;
-      }
+      let allInUse = true;
+      for (const former of this.#served) if (!(await this.#lookAt(former))) allInUse = false;
+      return allInUse;
     });
   }
 
-  /**
-   * Makes ready to serve the certificate in these files, or without `paths` a self-signed one. Rejects where they cannot
-   * serve, and says so in the log; the function that it gives cannot fail.
-   */
-  async prepare(paths?: CertificatePaths): Promise<() => void> {
-    const { files } = this.#options;
+  async #lookAt(former: ServedCertificate): Promise<boolean> {
+    const { files, clock, log } = this.#options;
+    const { place } = former;
     try {
-      const wanted = paths ?? (await selfSignedPaths(this.#options));
-      const seen = await fingerprint(files, wanted);
-      const pair = await readChecked(files, wanted);
-      this.#refuseWorse(pair);
-      return () => {
-        // An object of its own even where the names are the same: by it a look under way sees that it comes too late.
-        this.#paths = { ...wanted };
-        this.#seen = seen;
-        this.#use(pair);
-      };
+      const seen = await fingerprint(files, place);
+      if (seen === (this.#refused.get(place.certificate) ?? former.seen)) return true;
+      this.#refused.set(place.certificate, seen);
+      const next = await readServed(files, place);
+      const fault = newFault(next, former, clock.now());
+      if (fault !== undefined) throw new CertificateError(fault);
+      this.#refused.delete(place.certificate);
+      // A look that ends late must not undo a reload, which may have named other files.
+      if (!this.#served.includes(former)) return true;
+      const [main, ...others] = this.#served;
+      const kept = (each: ServedCertificate) => (each === former ? next : each);
+      this.#use([kept(main), ...others.map(kept)]);
+      return true;
     } catch (error) {
-      this.#tellFailed(paths ?? this.#paths, error);
-      throw error;
+      log.event("certificate-failed", { path: place.certificate, error });
+      return false;
     }
   }
 
-  #use({ certificatePem, keyPem, path, facts }: CheckedPair): void {
-    if (certificatePem === this.#current.certificatePem && keyPem === this.#current.keyPem) return;
-    this.#current = { certificatePem, keyPem, version: this.#current.version + 1 };
-    this.#facts = facts;
-    this.#options.log.event(eventOf(this.#options, path), { path, ...described(facts) });
-    this.#warn();
+  /**
+   * Makes ready to serve these. Rejects where one of them has a fault that the former does not have, and says so in the
+   * log; the function that it gives cannot fail.
+   */
+  async prepare(wanted: ServedCertificates): Promise<() => void> {
+    const { files, clock, log } = this.#options;
+    const served = await readAll(this.#options, wanted, async (place, isMain) => {
+      try {
+        const next = await readServed(files, place);
+        const former = isMain
+          ? this.#served[0]
+          : this.#served.find((each) => each.place.certificate === place.certificate);
+        const fault = newFault(next, former, clock.now());
+        if (fault !== undefined) throw new CertificateError(`${place.certificate}: ${fault}`);
+        return next;
+      } catch (error) {
+        log.event("certificate-failed", { path: place.certificate, error });
+        throw error;
+      }
+    });
+    return () => {
+      this.#refused.clear();
+      this.#use(served);
+    };
   }
 
-  /** One that clients refuse is no better than another, and worse than one that they take. */
-  #refuseWorse({ facts }: CheckedPair): void {
-    const now = this.#options.clock.now();
-    const problem = outOfDate(facts, now);
-    if (problem !== undefined && outOfDate(this.#facts, now) === undefined) throw new CertificateError(problem);
-  }
-
-  /** Of configured files only: nobody verifies a certificate that the server made. */
-  #warn(): void {
-    const { clock, hostname, log } = this.#options;
-    this.#warnedAtMs = clock.monotonicMs();
-    if (isSelfSigned(this.#options, this.#paths.certificate)) return;
-    const now = clock.now();
-    const problem = outOfDate(this.#facts, now);
-    const warnings = certificateWarnings(this.#facts, { hostname, now }).map(({ message }) => message);
-    for (const text of problem === undefined ? warnings : [problem, ...warnings]) {
-      log.event("certificate-warning", { path: this.#paths.certificate, problem: text });
-    }
-  }
-
-  #tellFailed({ certificate: path }: CertificatePaths, error: unknown): void {
-    this.#options.log.event("certificate-failed", { path, error });
+  #use(served: Served): void {
+    const former = this.#served;
+    this.#served = served;
+    const { log } = this.#options;
+    const { version } = this.#current;
+    const changed = served.filter((each) => !former.some((before) => samePair(before, each)));
+    const isSame = JSON.stringify(contextOf(served, version)) === JSON.stringify(this.#current);
+    if (!isSame) this.#current = contextOf(served, version + 1);
+    for (const each of changed) tellLoaded(log, each);
+    this.#notices.tell(served);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -164,7 +168,7 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
 
   #lookAgainLater(): void {
     this.#timer = this.#options.clock.setTimer(lookAgainMs, () => {
-      if (this.#options.clock.monotonicMs() - this.#warnedAtMs >= warnAgainMs) this.#warn();
+      this.#notices.tell(this.#served);
       const again = () => {
         if (!this.#closed) this.#lookAgainLater();
       };
@@ -173,55 +177,55 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   }
 }
 
-function placeOfSelfSigned({ dataDirectory }: CertificateStoreOptions) {
-  const folder = join(dataDirectory, "tls");
-  return { folder, certificate: join(folder, "self-signed.crt"), key: join(folder, "self-signed.key") };
+async function readAll(
+  options: CertificateStoreOptions,
+  { main, others }: ServedCertificates,
+  read: (place: CertificatePlace, isMain: boolean) => Promise<ServedCertificate>,
+): Promise<Served> {
+  const { hostname } = options;
+  const first = main ? { ...main, names: [hostname], selfSigned: false } : await selfSignedPlace(options);
+  const served: [ServedCertificate, ...ServedCertificate[]] = [await read(first, true)];
+  for (const other of others) served.push(await read({ ...other, selfSigned: false }, false));
+  return served;
 }
 
-function eventOf(options: CertificateStoreOptions, path: string) {
-  return isSelfSigned(options, path) ? "certificate-self-signed" : "certificate-loaded";
+function contextOf([main, ...others]: Served, version: number): TlsServerContext {
+  return {
+    certificatePem: main.certificatePem,
+    keyPem: main.keyPem,
+    others: others.map((other) => ({
+      names: namesServed(other),
+      certificatePem: other.certificatePem,
+      keyPem: other.keyPem,
+    })),
+    version,
+  };
 }
 
-function isSelfSigned(options: CertificateStoreOptions, path: string): boolean {
-  return path === placeOfSelfSigned(options).certificate;
+function tellLoaded(log: Log, { place, facts }: ServedCertificate): void {
+  const event = place.selfSigned ? "certificate-self-signed" : "certificate-loaded";
+  log.event(event, { path: place.certificate, ...described(facts) });
 }
 
 /** An existing pair is kept, since clients may have pinned it; one that cannot serve, or has expired, is made anew. */
-async function selfSignedPaths(options: CertificateStoreOptions): Promise<CertificatePaths> {
-  const { hostname, files, clock } = options;
-  const { folder, ...paths } = placeOfSelfSigned(options);
+async function selfSignedPlace(options: CertificateStoreOptions): Promise<CertificatePlace> {
+  const { hostname, files, clock, dataDirectory } = options;
+  const folder = join(dataDirectory, "tls");
+  const place = {
+    certificate: join(folder, "self-signed.crt"),
+    key: join(folder, "self-signed.key"),
+    names: [],
+    selfSigned: true,
+  };
   try {
-    const { names, validTo } = (await readChecked(files, paths)).facts;
-    if (validTo > clock.now() && names.split(", ").includes(`DNS:${hostname}`)) return paths;
+    const { dnsNames, validTo } = (await readServed(files, place)).facts;
+    if (validTo > clock.now() && dnsNames.includes(asciiLowerCase(hostname))) return place;
   } catch {
     // Absent or broken: made below.
   }
   const pair = makeSelfSigned(hostname, clock.now());
   await files.makeDirectory(folder, 0o700);
-  await files.replaceFile(paths.key, Buffer.from(pair.keyPem), 0o600);
-  await files.replaceFile(paths.certificate, Buffer.from(pair.certificatePem), 0o600);
-  return paths;
-}
-
-async function readChecked(files: Files, paths: CertificatePaths): Promise<CheckedPair> {
-  const read = async (what: string, path: string) => {
-    try {
-      return Buffer.from(await files.readFile(path)).toString("latin1");
-    } catch (cause) {
-      throw new CertificateError(`the ${what} ${path} cannot be read: ${(cause as Error).message}`, { cause });
-    }
-  };
-  const certificatePem = await read("certificate", paths.certificate);
-  const keyPem = await read("key", paths.key);
-  return { certificatePem, keyPem, path: paths.certificate, facts: checkPair({ certificatePem, keyPem }) };
-}
-
-async function fingerprint(files: Files, paths: CertificatePaths): Promise<string> {
-  const facts = await Promise.all([files.stat(paths.certificate), files.stat(paths.key)]);
-  return facts.map((file) => (file === undefined ? "absent" : `${file.size}@${file.modifiedAt}`)).join(" ");
-}
-
-function described(facts: CertificateFacts) {
-  const { subject, names, validTo, fingerprint256: fingerprint } = facts;
-  return { subject, names, valid_to: new Date(validTo).toISOString(), fingerprint };
+  await files.replaceFile(place.key, Buffer.from(pair.keyPem), 0o600);
+  await files.replaceFile(place.certificate, Buffer.from(pair.certificatePem), 0o600);
+  return place;
 }

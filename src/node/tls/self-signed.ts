@@ -1,9 +1,21 @@
 /**
- * Makes self-signed certificates (RFC 5280 §4.1) for servers and for users' devices, written out in DER here: Node cannot
+ * Makes self-signed certificates (RFC 5280 §4.1) for servers and for users' devices, written out in DER: Node cannot
  * make one, and this one shape needs less code than loading a library for all of them.
  */
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 
+import {
+  bitString,
+  commonNameOnly,
+  der,
+  derTags,
+  derTime,
+  dnsName,
+  extension,
+  objectIds,
+  oid,
+  toPem,
+} from "../../lib/der.ts";
 import type { Instant } from "../../lib/instant.ts";
 import type { CertificatePair } from "../../ports/certificates.ts";
 
@@ -13,34 +25,10 @@ const dayMs = 86_400_000;
 /** RFC 5280, appendix A: ub-common-name. */
 const commonNameMax = 64;
 
-const tags = {
-  boolean: 0x01,
-  integer: 0x02,
-  bits: 0x03,
-  octets: 0x04,
-  oid: 0x06,
-  utf8: 0x0c,
-  sequence: 0x30,
-  set: 0x31,
-};
-const generalizedTimeTag = 0x18;
-const utcTimeTag = 0x17;
 const emailTag = 0x81;
-const dnsNameTag = 0x82;
 const ipAddressTag = 0x87;
 /** 127.0.0.1 and ::1. */
 const loopbackAddresses = ["7f000001", "00000000000000000000000000000001"];
-
-const objectIds = {
-  ecdsaWithSha256: "2a8648ce3d040302",
-  commonName: "550403",
-  subjectAltName: "551d11",
-  basicConstraints: "551d13",
-  keyUsage: "551d0f",
-  extendedKeyUsage: "551d25",
-  serverAuth: "2b06010505070301",
-  clientAuth: "2b06010505070302",
-};
 
 /** What a certificate says; the rest is the same in all of ours. */
 interface CertificateSubject {
@@ -55,7 +43,7 @@ interface CertificateSubject {
 /** ECDSA P-256 for `hostname` (A-labels), localhost and the loopback addresses, valid from a day before `now`. */
 export function makeSelfSigned(hostname: string, now: Instant): CertificatePair {
   const alternatives = [
-    ...[...new Set([hostname, "localhost"])].map((dnsName) => der(dnsNameTag, Buffer.from(dnsName))),
+    ...[...new Set([hostname, "localhost"])].map(dnsName),
     ...loopbackAddresses.map((address) => der(ipAddressTag, Buffer.from(address, "hex"))),
   ];
   return makeCertificate({ commonName: hostname, alternatives, usage: objectIds.serverAuth, validDays }, now);
@@ -72,74 +60,40 @@ export function makeClientCertificate(address: string, options: { readonly days:
 
 function makeCertificate(subject: CertificateSubject, now: Instant): CertificatePair {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const algorithm = der(tags.sequence, oid(objectIds.ecdsaWithSha256));
+  const algorithm = der(derTags.sequence, oid(objectIds.ecdsaWithSha256));
   const name = nameOf(subject.commonName);
   const serial = randomBytes(16);
   // Positive and without leading zeros.
   serial.writeUInt8((serial.readUInt8(0) & 0x7f) | 0x40, 0);
   const body = der(
-    tags.sequence,
-    der(0xa0, der(tags.integer, Buffer.from([2]))), // version 3
-    der(tags.integer, serial),
+    derTags.sequence,
+    der(0xa0, der(derTags.integer, Buffer.from([2]))), // version 3
+    der(derTags.integer, serial),
     algorithm,
     name,
-    der(tags.sequence, time(now - dayMs), time(now + subject.validDays * dayMs)),
+    der(derTags.sequence, derTime(now - dayMs), derTime(now + subject.validDays * dayMs)),
     name,
     publicKey.export({ type: "spki", format: "der" }),
-    der(0xa3, der(tags.sequence, ...extensionsOf(subject))),
+    der(0xa3, der(derTags.sequence, ...extensionsOf(subject))),
   );
   const signature = sign("sha256", body, privateKey);
-  const certificate = der(tags.sequence, body, algorithm, der(tags.bits, Buffer.of(0), signature));
+  const certificate = der(derTags.sequence, body, algorithm, bitString(signature));
   return {
-    certificatePem: pem("CERTIFICATE", certificate),
+    certificatePem: toPem("CERTIFICATE", certificate),
     keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
   };
 }
 
 function nameOf(wanted: string): Buffer {
-  const commonName = wanted.length <= commonNameMax ? wanted : "posthaste";
-  const attribute = der(tags.sequence, oid(objectIds.commonName), der(tags.utf8, Buffer.from(commonName)));
-  return der(tags.sequence, der(tags.set, attribute));
+  return commonNameOnly(wanted.length <= commonNameMax ? wanted : "posthaste");
 }
 
 function extensionsOf({ alternatives, usage }: CertificateSubject): readonly Buffer[] {
-  const names = der(tags.sequence, ...alternatives);
+  const names = der(derTags.sequence, ...alternatives);
   return [
     ...(alternatives.length === 0 ? [] : [extension(objectIds.subjectAltName, false, names)]),
-    extension(objectIds.basicConstraints, true, der(tags.sequence)), // not a CA
-    extension(objectIds.keyUsage, true, der(tags.bits, Buffer.from([7, 0x80]))), // digitalSignature
-    extension(objectIds.extendedKeyUsage, false, der(tags.sequence, oid(usage))),
+    extension(objectIds.basicConstraints, true, der(derTags.sequence)), // not a CA
+    extension(objectIds.keyUsage, true, der(derTags.bits, Buffer.from([7, 0x80]))), // digitalSignature
+    extension(objectIds.extendedKeyUsage, false, der(derTags.sequence, oid(usage))),
   ];
-}
-
-function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
-  const content = Buffer.concat(parts);
-  return Buffer.concat([Buffer.of(tag), derLength(content.length), content]);
-}
-
-function derLength(length: number): Buffer {
-  if (length < 0x80) return Buffer.of(length);
-  if (length < 0x100) return Buffer.of(0x81, length);
-  return Buffer.of(0x82, length >> 8, length & 0xff);
-}
-
-function oid(hex: string): Buffer {
-  return der(tags.oid, Buffer.from(hex, "hex"));
-}
-
-function extension(id: string, critical: boolean, value: Buffer): Buffer {
-  const flag = critical ? [der(tags.boolean, Buffer.of(0xff))] : [];
-  return der(tags.sequence, oid(id), ...flag, der(tags.octets, value));
-}
-
-/** RFC 5280 §4.1.2.5: two-digit years through 2049. */
-function time(at: Instant): Buffer {
-  const digits = new Date(at).toISOString().replace(/\.\d+|[-:T]/g, "");
-  const year = new Date(at).getUTCFullYear();
-  return year < 2050 ? der(utcTimeTag, Buffer.from(digits.slice(2))) : der(generalizedTimeTag, Buffer.from(digits));
-}
-
-function pem(label: string, content: Buffer): string {
-  const lines = content.toString("base64").match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
 }

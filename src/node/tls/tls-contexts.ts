@@ -3,17 +3,22 @@
  * sessions of clients, for resumption, each with what its full handshake found.
  */
 import { constants, randomBytes } from "node:crypto";
-import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
+import { createSecureContext, type SecureContext } from "node:tls";
 
 import { keepNewest } from "../../lib/newest.ts";
 import type { TlsClientOptions, TlsServerOptions } from "../../ports/network.ts";
 import { demandKey } from "../../ports/tls-demand.ts";
+import type { CertificatePair } from "../../ports/certificates.ts";
+import { usualRoots } from "./authorities.ts";
+import { choiceFor } from "./server-names.ts";
 import type { PeerVerdict } from "./tls-facts.ts";
 
 /** RFC 8996: nothing below TLS 1.2, in either direction. */
 const minVersion = "TLSv1.2";
-/** More than one certificate per listener, times its last two versions, is not expected. */
-const serverContextsMax = 32;
+/** Best first: the first one outlives quantum computers (draft-ietf-tls-ecdhe-mlkem). */
+const keyExchangeGroups = "X25519MLKEM768:X25519:P-256:P-384:P-521";
+/** Of each listener: as many as may be configured, and their last version. */
+const serverContextsMax = 256;
 /** One for the system's roots and one for each set of extra roots, which come from few settings. */
 const clientContextsMax = 32;
 /** A session is 1 to 3 KB: at most 30 MB, and sites beyond the last ten thousand pay for a full handshake. */
@@ -33,23 +38,37 @@ export class TlsContexts {
   readonly #client = new Map<string, SecureContext>();
   readonly #sessions = new Map<string, KeptSession>();
 
-  /** Session tickets stay valid here and for as long as the context lives, since it holds their keys. */
-  server(options: TlsServerOptions): SecureContext {
-    const { certificatePem, keyPem, version } = options.context();
-    const authorities = options.clientCertificates?.authorities.join("\n") ?? "";
-    const asks = options.clientCertificates !== undefined;
-    const name = `${asks} ${authorities}\n${certificatePem}`;
+  /**
+   * `serverName`: what the client asks for. Session tickets stay valid here and for as long as the context lives, since it
+   * holds their keys.
+   */
+  server(options: TlsServerOptions, serverName?: string): SecureContext {
+    const { others = [], version, ...main } = options.context();
+    const shown = (serverName === undefined ? undefined : choiceFor(others, serverName)) ?? main;
+    return this.#contextOf(shown, version, options);
+  }
+
+  #contextOf(
+    { certificatePem, keyPem }: CertificatePair,
+    version: number,
+    { clientCertificates, sessionTickets = true }: TlsServerOptions,
+  ): SecureContext {
+    const authorities = clientCertificates?.authorities.join("\n") ?? "";
+    const asks = clientCertificates !== undefined;
+    const tickets = sessionTickets && !asks;
+    const name = `${asks} ${tickets} ${authorities}\n${certificatePem}`;
     const known = this.#server.get(name);
     if (known?.version === version) return known.context;
     const context = createSecureContext({
       cert: certificatePem,
       key: keyPem,
       minVersion: minVersion,
+      ecdhCurve: groups(),
       honorCipherOrder: true,
       sessionIdContext: this.#sessionIdContext,
       // A client that renegotiates has us pay for handshakes at its pleasure; TLS 1.3 has no renegotiation at all. A
       // ticket would stand for a client's key without proof of it.
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (asks ? constants.SSL_OP_NO_TICKET : 0),
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (tickets ? 0 : constants.SSL_OP_NO_TICKET),
       ...(authorities !== "" && { ca: authorities }),
     });
     keepNewest(this.#server, name, { version, context }, serverContextsMax);
@@ -64,6 +83,7 @@ export class TlsContexts {
     if (known !== undefined) return known;
     const context = createSecureContext({
       minVersion: minVersion,
+      ecdhCurve: groups(),
       ca: [...usualRoots(), ...extra],
       ...(certificate && { cert: certificate.certificatePem, key: certificate.keyPem }),
     });
@@ -88,15 +108,18 @@ export class TlsContexts {
   }
 }
 
-let roots: readonly string[] | undefined;
+let groupsOfThisOpenSsl: string | undefined;
 
-/**
- * Node's own roots with `NODE_EXTRA_CA_CERTS`, and those of the system, where an administrator adds an authority of the
- * house. Read once, at the first connection, since it takes a tenth of a second: a change needs a restart.
- */
-function usualRoots(): readonly string[] {
-  roots ??= [...new Set([...getCACertificates("default"), ...getCACertificates("system")])];
-  return roots;
+/** "auto", OpenSSL's own choice, where it is older than 3.5 and does not know all of ours. */
+function groups(): string {
+  if (groupsOfThisOpenSsl !== undefined) return groupsOfThisOpenSsl;
+  try {
+    createSecureContext({ ecdhCurve: keyExchangeGroups });
+    groupsOfThisOpenSsl = keyExchangeGroups;
+  } catch {
+    groupsOfThisOpenSsl = "auto";
+  }
+  return groupsOfThisOpenSsl;
 }
 
 /** Sessions made under another demand, name or other roots would carry a verdict that was not asked for. */

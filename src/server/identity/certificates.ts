@@ -1,6 +1,6 @@
-/** The certificate that listeners show. */
+/** The certificates that listeners show. */
 import { StartError } from "../../cli/running-server.ts";
-import { certificatePaths } from "../../config/settings-views.ts";
+import { servedCertificates } from "../../config/settings-views.ts";
 import { CertificateError } from "../../node/tls/certificates.ts";
 import { CertificateStore } from "../../node/tls/certificate-store.ts";
 import type { Opening } from "../plan/part.ts";
@@ -12,12 +12,12 @@ export async function openCertificates(
 ): Promise<CertificateStore> {
   const { files, clock, log } = ports;
   const { data_dir: dataDirectory, hostname } = settings;
-  const paths = certificatePaths(settings);
+  const served = servedCertificates(settings);
   try {
-    const store = await CertificateStore.open({ paths, offered, dataDirectory, hostname, files, clock, log });
+    const store = await CertificateStore.open({ served, offered, dataDirectory, hostname, files, clock, log });
     parts.add({
       name: "certificates",
-      view: certificatePaths,
+      view: servedCertificates,
       prepare: (next) => store.prepare(next),
       stop: () => store[Symbol.asyncDispose](),
     });
