@@ -1,14 +1,14 @@
 /**
  * The driver of one session: the only place in receiving that sees socket events. Octets go to the protocol core, its
- * events to the session, verdicts and replies back; all replies of a turn leave in one write. There is one timer, armed
+ * events to the session, actions and replies back; all replies of a turn leave in one write. There is one timer, armed
  * again only when it fires, since most deadlines move before they are reached.
  *
- * Memory is bounded on both sides: the socket is not read while a verdict is awaited and octets wait already, and no
+ * Memory is bounded on both sides: the socket is not read while the session decides and octets wait already, and no
  * event is taken while the client does not read its replies.
  */
 import type { Instant } from "../lib/instant.ts";
 import type { Timer } from "../ports/clock.ts";
-import type { Connection as Stream, ConnectionHandler } from "../ports/network.ts";
+import type { Connection, ConnectionHandler } from "../ports/network.ts";
 import { type Refusal, refuse } from "../policy/decision.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import { ServerProtocol } from "../smtp/server/protocol.ts";
@@ -18,20 +18,20 @@ import { handshakeHintFor } from "./refusals.ts";
 import { protocolSettings, tlsOptionsOf, type ListenerOptions } from "./listener-options.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { Session } from "./session.ts";
-import type { Verdict } from "./verdict.ts";
+import type { SessionAction } from "./session-action.ts";
 
 /** Octets received and not consumed above which the socket is not read: what a socket gives at once, so two reads are held. */
 const inputHighWater = 64 * 1024;
 /** After our end of the connection is closed, the client gets so long to close its own. */
 const lingerMs = 10_000;
 /**
- * A verdict that takes longer is lost: the connection is dropped without a reply, because nobody can say whether the
+ * If the session takes longer to decide, the connection is dropped without a reply, because nobody can say whether the
  * message is stored. Clients wait 10 minutes for the reply to content (RFC 5321 §4.5.3.2.6), submitters 2 (RFC 6409 §5.3).
  */
-const verdictMs = 120_000;
+const decisionMs = 120_000;
 
 export interface ConnectionOptions {
-  readonly stream: Stream;
+  readonly stream: Connection;
   readonly listener: ListenerOptions;
   readonly services: InboundServices;
   readonly settings: InboundSettings;
@@ -41,12 +41,12 @@ export interface ConnectionOptions {
   /** Called when the client has introduced itself. */
   readonly spoke: () => void;
   /** Called once, when everything is over. */
-  readonly closed: (connection: Connection) => void;
+  readonly closed: (connection: InboundConnection) => void;
 }
 
-export class Connection implements ConnectionHandler {
+export class InboundConnection implements ConnectionHandler {
   readonly #options: ConnectionOptions;
-  readonly #stream: Stream;
+  readonly #stream: Connection;
   readonly #protocol: ServerProtocol;
   readonly #session: Session;
   readonly #openedAt: Instant;
@@ -56,7 +56,7 @@ export class Connection implements ConnectionHandler {
   #heardAtMs: number;
   #timer: Timer | undefined;
   #timerAt: Instant = 0;
-  /** Since when a verdict or a handshake is awaited. */
+  /** Since when the session decides, or a handshake is under way. */
   #awaitingSince: Instant | undefined;
   #handshaking = false;
   #paused = false;
@@ -110,7 +110,7 @@ export class Connection implements ConnectionHandler {
 
   /**
    * Since when the client has done nothing, in monotonic milliseconds: also in a handshake, which only it can go on with.
-   * Undefined while we owe it a verdict or it sends content.
+   * Undefined while the session decides or the client sends content.
    */
   get idleSinceMs(): number | undefined {
     const busy = (this.#awaitingSince !== undefined && !this.#handshaking) || this.#session.receivesContent;
@@ -159,8 +159,8 @@ export class Connection implements ConnectionHandler {
     this.#options.closed(this);
   }
 
-  /** Continues after an awaited verdict, or with new input. An internal error ends only this session. */
-  #run(awaited?: Verdict): void {
+  /** Continues when the session has decided, or with new input. An internal error ends only this session. */
+  #run(awaited?: SessionAction): void {
     try {
       if (awaited !== undefined) this.#carryOut(awaited);
       this.#takeEvents();
@@ -174,7 +174,7 @@ export class Connection implements ConnectionHandler {
     if (!this.#session.memory.holdInput(this.#protocol.bufferedBytes)) this.#shed();
   }
 
-  /** Until there are none, one awaits its verdict, or the client does not read. */
+  /** Until there are none, the session takes time to decide, or the client does not read. */
   #takeEvents(): void {
     while (this.#awaitingSince === undefined && !this.#outputBlocked && this.#over === undefined) {
       if (this.#stopping === "asked" && !this.#session.receivesContent) {
@@ -196,54 +196,54 @@ export class Connection implements ConnectionHandler {
       this.#silent = false;
       this.#options.spoke();
     }
-    const verdict = this.#session.handle(event);
+    const action = this.#session.handle(event);
     if (event.kind === "closed") this.#finish(event.cause);
-    else if (verdict instanceof Promise) {
+    else if (action instanceof Promise) {
       this.#awaitingSince = this.#now();
-      // A session's verdicts never reject.
-      verdict.then(
+      // The session turns its faults into actions, so this never rejects.
+      action.then(
         (value) => this.#resume(value),
         () => this.#stream.destroy(),
       );
     } else {
-      this.#carryOut(verdict);
+      this.#carryOut(action);
     }
   }
 
-  #resume(verdict: Verdict): void {
+  #resume(action: SessionAction): void {
     this.#awaitingSince = undefined;
-    if (this.#over === undefined) this.#run(verdict);
+    if (this.#over === undefined) this.#run(action);
     // The client is gone, the message is not: it was accepted, and goes its way.
-    else if (verdict.kind === "answer") verdict.afterwards?.();
+    else if (action.kind === "answer") action.afterwards?.();
   }
 
-  #carryOut(verdict: Verdict): void {
+  #carryOut(action: SessionAction): void {
     const now = this.#now();
-    switch (verdict.kind) {
-      case "noted":
+    switch (action.kind) {
+      case "none":
         return;
       case "proceed":
         this.#protocol.proceed(now);
         return;
       case "answer":
-        this.#protocol.answer(verdict.reply, now);
-        if (verdict.afterwards !== undefined) {
+        this.#protocol.answer(action.reply, now);
+        if (action.afterwards !== undefined) {
           this.#flush();
-          verdict.afterwards();
+          action.afterwards();
         }
         return;
       case "challenge":
-        this.#protocol.challenge(verdict.data, now);
+        this.#protocol.challenge(action.data, now);
         return;
       case "refuse-content":
-        this.#protocol.refuseContent(verdict.reply);
+        this.#protocol.refuseContent(action.reply);
         return;
       case "start-tls":
         this.#protocol.proceed(now);
         this.#startTls();
         return;
       default:
-        verdict satisfies never;
+        action satisfies never;
     }
   }
 
@@ -331,7 +331,7 @@ export class Connection implements ConnectionHandler {
     this.#timer = undefined;
     const now = this.#now();
     if (this.#awaitingSince !== undefined) {
-      if (now >= this.#awaitingSince + verdictMs) return this.#stream.destroy();
+      if (now >= this.#awaitingSince + decisionMs) return this.#stream.destroy();
       return this.#armTimer();
     }
     const deadline = this.#protocol.deadline();
@@ -340,7 +340,7 @@ export class Connection implements ConnectionHandler {
   }
 
   #deadline(): Instant | undefined {
-    return this.#awaitingSince === undefined ? this.#protocol.deadline() : this.#awaitingSince + verdictMs;
+    return this.#awaitingSince === undefined ? this.#protocol.deadline() : this.#awaitingSince + decisionMs;
   }
 
   #now(): Instant {

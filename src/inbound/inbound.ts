@@ -3,25 +3,25 @@ import { parseIpAddress } from "../address/ip-address.ts";
 import { formatListenAddress } from "../lib/setting-types.ts";
 import { whenReady } from "../lib/when-ready.ts";
 import type { ConnectionId, Entry } from "../policy/admission.ts";
-import type { Connection as Stream, Endpoint, NetworkListener, TlsServerOptions } from "../ports/network.ts";
-import { Connection } from "./connection.ts";
+import type { Connection, Endpoint, NetworkListener, TlsServerOptions } from "../ports/network.ts";
+import { InboundConnection } from "./connection.ts";
 import { checkListener, hasImplicitTls, type ListenerOptions, tlsOptionsOf } from "./listener-options.ts";
 import { handshakeHintFor } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 
 /** A connection that has a place. */
 interface Held {
-  readonly stream: Stream;
+  readonly stream: Connection;
   readonly openedAtMs: number;
   /** Absent in its TLS handshake, before a session. */
-  connection?: Connection;
+  connection?: InboundConnection;
   /** It lost its place. */
   dropped?: true;
 }
 
 /** A client that asks for one. */
 interface Caller {
-  readonly stream: Stream;
+  readonly stream: Connection;
   readonly listener: ListenerOptions;
   readonly address: string;
   /** With implicit TLS. */
@@ -32,7 +32,7 @@ interface Caller {
 export class Inbound {
   readonly #services: InboundServices;
   readonly #listeners: NetworkListener[] = [];
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<InboundConnection>();
   readonly #held = new Map<ConnectionId, Held>();
   #settings: InboundSettings;
   #stopped: Promise<void> | undefined;
@@ -114,7 +114,7 @@ export class Inbound {
   }
 
   /** Counted before anything is read or written, a handshake included. */
-  #accept(stream: Stream, listener: ListenerOptions): void {
+  #accept(stream: Connection, listener: ListenerOptions): void {
     if (this.#stopped !== undefined) return stream.destroy();
     const { admission, clock, certificates } = this.#services;
     const address = addressOf(stream.remote);
@@ -163,7 +163,7 @@ export class Inbound {
   }
 
   #begin({ stream, listener, address: clientAddress }: Caller, held: Held, entry: Entry): void {
-    const connection = new Connection({
+    const connection = new InboundConnection({
       stream,
       listener,
       services: this.#services,

@@ -7,7 +7,7 @@ import type { Reply } from "../smtp/reply.ts";
 import { serverReplies } from "../smtp/server/replies.ts";
 import type { ListenerOptions } from "./listener-options.ts";
 import type { SessionState } from "./session-state.ts";
-import { noted, type Verdict } from "./verdict.ts";
+import { noAction, type SessionAction } from "./session-action.ts";
 
 const handshakeHint =
   "Most clients refuse a self-signed certificate. Start the server without --starttls, or configure the client to trust tls/self-signed.crt in the data folder.";
@@ -15,9 +15,9 @@ const handshakeHint =
 const tlsPortHint =
   "The client started with TLS. Switch TLS off in the client, or start the server with --tls-port PORT and connect the client to that port.";
 
-export function noteRefused(state: SessionState, { verb, reply, argument }: RefusedEvent): Verdict {
+export function noteRefused(state: SessionState, { verb, reply, argument }: RefusedEvent): SessionAction {
   logRefused(state, { verb, reply, argument, hint: hintFor(verb, reply) });
-  return noted;
+  return noAction;
 }
 
 /** What a listener's log adds to a failed handshake: in development the certificate is self-signed. */

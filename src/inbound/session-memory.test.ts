@@ -65,7 +65,7 @@ test("recipients count too: a session with very many hears 452 for further ones,
   await honestMail(server);
 });
 
-test("input that waits for a verdict counts: a session with more than there is room for is closed", async () => {
+test("input that waits for a decision counts: a session with more than there is room for is closed", async () => {
   const commits = Promise.withResolvers<void>();
   await using server = await ReceivingServer.open({
     limits,

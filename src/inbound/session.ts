@@ -1,6 +1,6 @@
 /**
  * One session, greeting to close: hands each event of the protocol core to the command that decides about it. Knows no
- * socket; the connection carries out the verdicts.
+ * socket; the connection carries out the actions.
  */
 import type { IpNetworkList } from "../lib/ip-network.ts";
 import type { Refusal } from "../policy/decision.ts";
@@ -22,7 +22,7 @@ import { SessionMemory } from "./session-memory.ts";
 import { mechanismsOf } from "./sign-in.ts";
 import { SessionPhases } from "./session-phase.ts";
 import { closePhase, leavePhase, type SessionChannel, type SessionState } from "./session-state.ts";
-import { answer, noted, proceed, type Verdict } from "./verdict.ts";
+import { answer, noAction, proceed, type SessionAction } from "./session-action.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 
 export interface SessionOptions {
@@ -102,10 +102,10 @@ export class Session {
   }
 
   /** A fault of ours costs this session, and nothing of what was accepted. */
-  handle(event: ServerEvent): Verdict | Promise<Verdict> {
+  handle(event: ServerEvent): SessionAction | Promise<SessionAction> {
     try {
-      const verdict = this.#dispatch(event);
-      return verdict instanceof Promise ? verdict.catch((error: unknown) => this.#fault(event, error)) : verdict;
+      const action = this.#dispatch(event);
+      return action instanceof Promise ? action.catch((error: unknown) => this.#fault(event, error)) : action;
     } catch (error) {
       return this.#fault(event, error);
     }
@@ -121,7 +121,7 @@ export class Session {
     this.#state.memory.close();
   }
 
-  #dispatch(event: ServerEvent): Verdict | Promise<Verdict> {
+  #dispatch(event: ServerEvent): SessionAction | Promise<SessionAction> {
     const state = this.#state;
     switch (event.kind) {
       case "connect":
@@ -146,7 +146,7 @@ export class Session {
         return continueAuth(state, event);
       case "auth-cancelled":
         leavePhase(state);
-        return noted;
+        return noAction;
       case "starttls":
         return checkStartTls(state);
       case "vrfy":
@@ -154,23 +154,23 @@ export class Session {
         return proceed;
       case "reset":
         leavePhase(state);
-        return noted;
+        return noAction;
       case "refused":
         return noteRefused(state, event);
       case "closed":
         if (event.cause === "not-smtp") noteNotSmtp(state);
         closePhase(state);
-        return noted;
+        return noAction;
       default:
         return event satisfies never;
     }
   }
 
-  #fault(event: ServerEvent, error: unknown): Verdict {
+  #fault(event: ServerEvent, error: unknown): SessionAction {
     logTrouble(this.#state.log, `answering ${event.kind}`, error);
     leavePhase(this.#state);
     if (event.kind === "content") return { kind: "refuse-content", reply: contentLost };
-    return informing.has(event.kind) ? noted : answer(internalError);
+    return informing.has(event.kind) ? noAction : answer(internalError);
   }
 }
 

@@ -17,7 +17,7 @@ export class AttemptRecipients {
   /** A server of the site talked to us: what breaks after that may lie with the message. */
   #answered = false;
   /** An address was left out, since too many of our deliveries are under way to it. */
-  #leftOut = false;
+  #addressSkipped = false;
 
   constructor(recipients: readonly StoredRecipient[]) {
     this.#all = recipients;
@@ -36,8 +36,8 @@ export class AttemptRecipients {
     this.#answered = true;
   }
 
-  noteLeftOut(): void {
-    this.#leftOut = true;
+  noteSkippedAddress(): void {
+    this.#addressSkipped = true;
   }
 
   /** The next ones for a transaction, in their order; whoever takes them settles them or gives them back. */
@@ -63,7 +63,13 @@ export class AttemptRecipients {
 
   settle({ index }: StoredRecipient, outcome: DeliveryOutcome): void {
     const site =
-      outcome.kind !== "deferred" ? undefined : this.#answered ? "answered" : this.#leftOut ? "not-asked" : undefined;
+      outcome.kind !== "deferred"
+        ? undefined
+        : this.#answered
+          ? "answered"
+          : this.#addressSkipped
+            ? "not-asked"
+            : undefined;
     this.#outcomes.push({ index, outcome, ...(site !== undefined && { site }) });
   }
 

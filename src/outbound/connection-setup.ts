@@ -74,7 +74,7 @@ export type SetupResult =
   /** `tryNext` false: another address would answer the same, or must not be asked (a refused login). */
   | { readonly kind: "failed"; readonly setback: Setback; readonly tryNext: boolean };
 
-type Attempt =
+type SetupAttempt =
   | SetupResult
   | { readonly kind: "tls-trouble"; readonly reason: string; readonly setback: Setback }
   /** The connection was closed instead of an answer to EHLO. */
@@ -104,8 +104,8 @@ export async function setUpConnection(target: Target, context: SetupContext): Pr
 async function attemptInClear(
   target: Target,
   context: SetupContext,
-  first: Exclude<Attempt, SetupResult>,
-): Promise<Attempt> {
+  first: Exclude<SetupAttempt, SetupResult>,
+): Promise<SetupAttempt> {
   if (target.tls.demand.kind !== "none") {
     context.log.event("tls-fell-back", {
       message: context.message,
@@ -123,7 +123,7 @@ export function addressText(endpoint: Endpoint): string {
   return endpoint.kind === "unix" ? `unix:${endpoint.path}` : endpoint.address;
 }
 
-async function attempt(target: Target, context: SetupContext, manner: Manner): Promise<Attempt> {
+async function attempt(target: Target, context: SetupContext, manner: Manner): Promise<SetupAttempt> {
   const { host, endpoint } = target;
   const peer: PeerFacts = { host, address: addressText(endpoint), tls: undefined, tlsDemand: decisionText(target.tls) };
   const observer = context.observe?.(target);
@@ -162,7 +162,7 @@ async function converse(
   { startTls, plain }: Manner,
   clearPeer: PeerFacts,
   observer: ConnectionObserver | undefined,
-): Promise<Attempt> {
+): Promise<SetupAttempt> {
   const trouble = await openSession(connection, {
     endpoint: target.endpoint,
     startTls: startTls ? tlsOptions(target) : undefined,
@@ -193,7 +193,7 @@ function attemptAfter(
   target: Target,
   connection: SmtpClientConnection,
   clearPeer: PeerFacts,
-): Attempt {
+): SetupAttempt {
   const peer: PeerFacts = { ...clearPeer, tls: connection.tls };
   switch (trouble.kind) {
     case "failed":
@@ -232,7 +232,7 @@ function stepFailed(
   target: Target,
   connection: SmtpClientConnection,
   clearPeer: PeerFacts,
-): Attempt {
+): SetupAttempt {
   const cut = failure.kind === "lost" || failure.kind === "timed-out";
   // Servers that do not know EHLO are to answer 500 (RFC 5321 §4.1.4); some hang up. They take HELO on a new connection.
   if (step === "hello" && failure.kind === "lost" && failure.command === "EHLO") {
@@ -253,7 +253,7 @@ function hostFailed(failure: ClientFailure, connection: SmtpClientConnection, pe
   return { kind: "failed", setback, tryNext: true };
 }
 
-function tlsFailed(failure: ClientFailure, peer: PeerFacts, { tls }: Target): Attempt {
+function tlsFailed(failure: ClientFailure, peer: PeerFacts, { tls }: Target): SetupAttempt {
   if (failure.kind === "protocol-error" || failure.kind === "refused") {
     return { kind: "failed", setback: failureSetback(failure, peer), tryNext: true };
   }

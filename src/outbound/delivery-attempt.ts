@@ -133,7 +133,7 @@ export class DeliveryAttempt {
     if (this.#addressHasRoom(addressText(endpoint))) return true;
     const where = `${host} [${addressText(endpoint)}]`;
     this.#setbacks.add(finding("4.4.5", "local-trouble", `too many deliveries to ${where} are in progress`));
-    this.#recipients.noteLeftOut();
+    this.#recipients.noteSkippedAddress();
     this.#nextTarget++;
     return false;
   }

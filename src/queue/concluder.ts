@@ -20,16 +20,9 @@ import {
   type StoredMessage,
   type StoredRecipient,
 } from "../spool/spool.ts";
+import type { ReportableAttempt } from "../reporting/owed-reports.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
-import {
-  asReportable,
-  type Conclusion,
-  conclusionsOn,
-  expireAt,
-  isGivenUp,
-  mayOweReport,
-  type ReportableAttempt,
-} from "./conclusion.ts";
+import { asReportable, type Conclusion, conclusionsOn, expireAt, isGivenUp, mayOweReport } from "./conclusion.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
 import type { Claimer } from "./claimer.ts";
 import type { Claim, Leases } from "./leases.ts";

@@ -16,6 +16,7 @@ import type { Random } from "../ports/random.ts";
 import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
 import type { RecipientOutcome } from "./delivery-agent.ts";
 import { wishedDelayMs } from "./retry-wish.ts";
+import type { ReportableAttempt } from "../reporting/owed-reports.ts";
 import type { QueueSettings } from "./settings.ts";
 
 export type Conclusion = Final | Again | Held;
@@ -45,16 +46,6 @@ interface Held {
 }
 
 type Deferral = DeliveryOutcome & { readonly kind: "deferred" };
-
-/** What one attempt did to one recipient, as `reporting/` needs it. */
-export interface ReportableAttempt {
-  readonly recipient: StoredRecipient;
-  readonly outcome: DeliveryOutcome;
-  /** The outcome is a deferral, and the recipient's time in the queue is over. */
-  readonly expired?: boolean;
-  /** Deferred: attempts go on until this time. */
-  readonly willRetryUntil?: Instant;
-}
 
 /** What decides on the end of a message's time. */
 export interface ExpiryTerms {

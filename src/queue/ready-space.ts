@@ -29,7 +29,7 @@ const pageMin = 50;
 /** One page in this time finds what waits among others, and costs some per cent of a processor. */
 const restMs = 1_000;
 /** Domains left out of one claim: the statement stays small. What is claimed beyond them is put off for a moment. */
-const leftOutMax = 1_000;
+const excludedDomainsMax = 1_000;
 
 /** Between slow pages: a thousand recipients a second at most, 250 of one domain. */
 const slowIntervalMs = 100;
@@ -103,7 +103,7 @@ export class ReadySpace {
 
   /** Whether fresh mail for this domain may come claimed. All of it is counted when it comes, so a crowd gets all of its share. */
   roomFor(domain: string): boolean {
-    return this.hasFreshRoom && !this.#fresh.isLeftOut(domain);
+    return this.hasFreshRoom && !this.#fresh.isExcluded(domain);
   }
 
   get hasFreshRoom(): boolean {
@@ -185,7 +185,7 @@ export class ReadySpace {
     return {
       limit: Math.min(room, isSlow ? slowPageMax : pageMax),
       perDomainMax: Math.min(isSlow ? slowPerDomainMax : pagePerDomainMax, Math.ceil(share / 4)),
-      excludeDomains: this.#read.leftOut(),
+      excludeDomains: this.#read.excludedDomains(),
     };
   }
 
@@ -276,16 +276,16 @@ class Half {
     return this.#full.delete(crowd);
   }
 
-  isLeftOut(domain: string): boolean {
+  isExcluded(domain: string): boolean {
     for (const { domains } of this.#full) if (domains.has(domain)) return true;
     return false;
   }
 
-  leftOut(): readonly string[] {
+  excludedDomains(): readonly string[] {
     const domains = new Set<string>();
     for (const crowd of this.#full) {
       for (const domain of crowd.domains) {
-        if (domains.size >= leftOutMax) return [...domains];
+        if (domains.size >= excludedDomainsMax) return [...domains];
         domains.add(domain);
       }
     }

@@ -14,7 +14,7 @@ import { type Captures, withCapturedMarked } from "../route/captured-recipients.
 import { logTrouble } from "../spool/spool-trouble.ts";
 import type { QueueId } from "../spool/queue-id.ts";
 import { type Spool, SpoolError, type StoredRecipient } from "../spool/spool.ts";
-import type { Attempt } from "./owed-reports.ts";
+import type { ReportableAttempt } from "./owed-reports.ts";
 import type { Reporter } from "./reporter.ts";
 import { Rounds } from "./rounds.ts";
 import { logHistory } from "../history/history-log.ts";
@@ -109,7 +109,7 @@ export class DelayWarner {
     if (waiting.length === 0) return false;
     const history = await spool.events(id);
     const willRetryUntil = message.receivedAt + this.#options.settings().expireMs;
-    const attempts = waiting.map((recipient): Attempt => ({
+    const attempts = waiting.map((recipient): ReportableAttempt => ({
       recipient,
       ...lastAttempt(history, recipient),
       willRetryUntil,
@@ -145,7 +145,7 @@ function isWaiting({ state, warned }: StoredRecipient): boolean {
 function lastAttempt(
   history: readonly HistoryEvent[],
   { index, lastReply }: StoredRecipient,
-): Pick<Attempt, "outcome" | "attemptedAt"> {
+): Pick<ReportableAttempt, "outcome" | "attemptedAt"> {
   const last = history.findLast((event) => event.kind === "recipient-deferred" && event.recipient === index);
   if (last?.kind === "recipient-deferred" && last.attempt.outcome.kind === "deferred") {
     const { outcome } = last.attempt;

@@ -8,7 +8,7 @@ import type { NotifyCondition } from "../smtp/envelope.ts";
 import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
 
 /** What one attempt did to one recipient, and what the queue decided from it. */
-export interface Attempt {
+export interface ReportableAttempt {
   readonly recipient: StoredRecipient;
   readonly outcome: DeliveryOutcome;
   /** The outcome is a deferral, and the recipient's time in the queue is over. */
@@ -34,7 +34,7 @@ const loopStatus = "5.4.6";
 
 const none: ReportNeed = { kind: "none" };
 
-export function reportNeed(message: StoredMessage, attempt: Attempt): ReportNeed {
+export function reportNeed(message: StoredMessage, attempt: ReportableAttempt): ReportNeed {
   const { recipient, outcome } = attempt;
   const { notify } = recipient;
   switch (outcome.kind) {

@@ -10,7 +10,7 @@ import { fieldGroups, lintMessage } from "../testing/message-lint.ts";
 import { intakeOfOwnMail } from "../testing/own-mail.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { MemorySpool } from "../testing/spool/memory-spool.ts";
-import type { Attempt } from "./owed-reports.ts";
+import type { ReportableAttempt } from "./owed-reports.ts";
 import { Reporter, type ReporterSettings } from "./reporter.ts";
 
 const message: StoredMessage = {
@@ -115,7 +115,7 @@ function setUp(settings: Partial<ReporterSettings> = {}) {
     compose: (letter) => intake.compose(letter),
   });
   const reportsFor = async (
-    attempts: readonly Attempt[],
+    attempts: readonly ReportableAttempt[],
     changes: Partial<StoredMessage> = {},
     content: string | Buffer = text,
   ) => {
@@ -193,7 +193,7 @@ const notifications: readonly {
 for (const { row, notify, failed, delayed, success } of notifications) {
   test(`${row}: NOTIFY=${notify?.join() ?? "(absent)"}`, async () => {
     const { reportsFor } = setUp();
-    const owed = async (attempt: Omit<Attempt, "recipient">) => {
+    const owed = async (attempt: Omit<ReportableAttempt, "recipient">) => {
       const asked = recipient(0, notify === undefined ? {} : { notify });
       const { reports, events } = await reportsFor([{ recipient: asked, ...attempt }]);
       assert.equal(events.filter(({ kind }) => kind === "report-queued").length, reports.length);
@@ -213,7 +213,12 @@ for (const { row, notify, failed, delayed, success } of notifications) {
 test("DSN-010: a delay is told once, with the time until which attempts go on", async () => {
   const { reportsFor } = setUp();
   const willRetryUntil = Date.UTC(2026, 0, 7);
-  const delay: Attempt = { recipient: recipient(0), outcome: deferred, delayWarningDue: true, willRetryUntil };
+  const delay: ReportableAttempt = {
+    recipient: recipient(0),
+    outcome: deferred,
+    delayWarningDue: true,
+    willRetryUntil,
+  };
   const first = await reportsFor([delay]);
   assert.deepEqual(first.warned, [0]);
   assert.equal(
@@ -302,8 +307,8 @@ for (const { name, ret, whole } of sizes) {
 }
 
 test("DSN-016: only failures return the whole message, only up to the cap, and no more is read than is returned", async () => {
-  const failure: Attempt = { recipient: recipient(0), outcome: bounced };
-  const delay: Attempt = { recipient: recipient(0), outcome: deferred, delayWarningDue: true };
+  const failure: ReportableAttempt = { recipient: recipient(0), outcome: bounced };
+  const delay: ReportableAttempt = { recipient: recipient(0), outcome: deferred, delayWarningDue: true };
   const type = ({ reports }: { readonly reports: readonly GeneratedMessage[] }) =>
     read(reports[0] ?? assert.fail()).returned.type;
   const { reportsFor } = setUp({ returnedBytesMax: 5000 });
@@ -331,7 +336,7 @@ test("DSN-016: 8-bit content that is returned whole makes the report 8BITMIME", 
 
 test("DSN-023, EAI-005: the report needs SMTPUTF8 only where the address it goes to does", async () => {
   const { reportsFor } = setUp();
-  const failure: Attempt = { recipient: recipient(0, { address: "你好@example.net" }), outcome: bounced };
+  const failure: ReportableAttempt = { recipient: recipient(0, { address: "你好@example.net" }), outcome: bounced };
   const utf8Facts = { ...message.facts, utf8Header: true, eightBit: true };
   const ascii = (await reportsFor([failure], { facts: utf8Facts, smtpUtf8: true }, "Subject: grün\r\n\r\n")).reports[0];
   assert.deepEqual(

@@ -23,7 +23,7 @@ import type { Content, GeneratedMessage, NewMessage, StoredMessage } from "../sp
 import { readOriginal, withoutContent } from "./original-message.ts";
 import type { FindReportDestination, ReportDestination } from "./report-destination.ts";
 import type { GatheredAction, OwedRecipient, OwedReport, ReportedOn } from "./owed-record.ts";
-import { type Attempt, type ReportNeed, reportNeed, type WithheldReason } from "./owed-reports.ts";
+import { type ReportableAttempt, type ReportNeed, reportNeed, type WithheldReason } from "./owed-reports.ts";
 
 /** Above this only the header is returned, whatever RET asks for (RFC 3461 §6.2): a mailbox is not filled by failures. */
 export const returnedBytesMaxDefault = 100 * 1024;
@@ -51,7 +51,7 @@ export interface ReporterOptions {
 
 export interface ReportsInput {
   readonly message: StoredMessage;
-  readonly attempts: readonly Attempt[];
+  readonly attempts: readonly ReportableAttempt[];
   readonly openContent: () => Promise<Content>;
 }
 
@@ -73,7 +73,7 @@ export interface ReportLetter {
 }
 
 interface Needed {
-  readonly attempt: Attempt;
+  readonly attempt: ReportableAttempt;
   readonly need: ReportNeed;
 }
 
@@ -303,7 +303,7 @@ function itself(address: string): ReportDestination {
   return { kind: "known", to: address, recipients: [{ address, domain }] };
 }
 
-function reportedRecipient(attempt: Attempt, at: number): ReportedRecipient {
+function reportedRecipient(attempt: ReportableAttempt, at: number): ReportedRecipient {
   const { recipient, outcome, expired, willRetryUntil } = attempt;
   const lastAttemptAt = "attemptedAt" in attempt ? attempt.attemptedAt : at;
   const { address, acceptedAs, originalRecipient } = recipient;

@@ -282,15 +282,15 @@ export class MxRouter implements Router {
         return notKept(deferral("4.3.0", reason, cause));
       }
     };
-    return this.#memory.recall(key, found, (result) => this.#noted(key, result));
+    return this.#memory.recall(key, found, (result) => this.#logged(key, result));
   }
 
   #misled(host: string, reason: string, detail: string): Promise<RouteResult> {
-    return Promise.resolve(this.#noted(`host ${host}`, deferral("4.4.4", reason, detail)));
+    return Promise.resolve(this.#logged(`host ${host}`, deferral("4.4.4", reason, detail)));
   }
 
   /** What only this machine's operator can mend is not left to those who wait for mail. */
-  #noted(route: string, result: RouteResult): RouteResult {
+  #logged(route: string, result: RouteResult): RouteResult {
     if (result.kind === "deferred" && result.owner === "local-trouble") {
       const { status, reason, diagnostic } = result;
       this.#options.log.event("routing-failed", { route, status, reason, error: diagnostic?.text ?? reason });

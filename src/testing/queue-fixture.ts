@@ -9,7 +9,7 @@ import type { DeliveryAgents } from "../queue/deliveries.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
 import { Queue, type QueueOptions } from "../queue/queue.ts";
 import type { ReportMaker } from "../queue/concluder.ts";
-import type { ReportableAttempt } from "../queue/conclusion.ts";
+import type { ReportableAttempt } from "../reporting/owed-reports.ts";
 import { queueSettings } from "../queue/settings.ts";
 import type { NextHop } from "../route/next-hop.ts";
 import type { Router, RouteResult } from "../route/router.ts";

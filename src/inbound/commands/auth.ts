@@ -8,7 +8,7 @@ import type { AuthEvent, AuthResponseEvent } from "../../smtp/server/event.ts";
 import type { SessionPhase, SignInDecision } from "../session-phase.ts";
 import { leavePhase, phaseOf, type SessionState } from "../session-state.ts";
 import { exchangeOptions, shownCertificate } from "../sign-in.ts";
-import { answer, type Verdict } from "../verdict.ts";
+import { answer, type SessionAction } from "../session-action.ts";
 
 type Exchange = Extract<SessionPhase, { readonly kind: "exchange" }>;
 
@@ -19,7 +19,7 @@ const noMechanism = reply(504, "5.5.4", "This mechanism is not supported");
 const serverFirst = reply(501, "5.7.0", "This mechanism does not accept an initial response");
 const unavailable = reply(454, "4.7.0", "Temporary authentication failure, try again later");
 
-export function beginAuth(state: SessionState, event: AuthEvent): Verdict | Promise<Verdict> {
+export function beginAuth(state: SessionState, event: AuthEvent): SessionAction | Promise<SessionAction> {
   const kind = findMechanism(event.mechanism);
   if (kind === undefined) return answer(noMechanism);
   if (event.initialResponse !== undefined && !kind.acceptsInitialResponse) return answer(serverFirst);
@@ -28,17 +28,17 @@ export function beginAuth(state: SessionState, event: AuthEvent): Verdict | Prom
   return proceedAuth(state, event.initialResponse);
 }
 
-export function continueAuth(state: SessionState, event: AuthResponseEvent): Verdict | Promise<Verdict> {
+export function continueAuth(state: SessionState, event: AuthResponseEvent): SessionAction | Promise<SessionAction> {
   return proceedAuth(state, event.response);
 }
 
-function proceedAuth(state: SessionState, response: Uint8Array | undefined): Verdict | Promise<Verdict> {
+function proceedAuth(state: SessionState, response: Uint8Array | undefined): SessionAction | Promise<SessionAction> {
   const exchange = phaseOf(state, "exchange");
   return take(state, exchange, exchange.server.respond(response));
 }
 
 /** `exchange`: the one under way. The client may be gone meanwhile, and the session with it. */
-function take(state: SessionState, exchange: Exchange, step: MechanismStep): Verdict | Promise<Verdict> {
+function take(state: SessionState, exchange: Exchange, step: MechanismStep): SessionAction | Promise<SessionAction> {
   switch (step.kind) {
     case "challenge":
       return { kind: "challenge", data: step.data };
@@ -77,7 +77,7 @@ function decided(
   exchange: Exchange,
   { claim, ifAccepted, ifRefused }: Extract<MechanismStep, { readonly kind: "claim" }>,
   result: LoginResult,
-): Verdict {
+): SessionAction {
   const decision: SignInDecision = { username: "username" in claim ? claim.username : claim.authorizationId, result };
   const data = result.kind === "accepted" ? ifAccepted : result.kind === "refused" ? ifRefused : undefined;
   if (data === undefined) return endAuth(state, exchange, decision);
@@ -91,7 +91,7 @@ function endAuth(
   { mechanism }: Exchange,
   { username, result }: SignInDecision,
   malformed?: string,
-): Verdict {
+): SessionAction {
   leavePhase(state);
   const fields = { client: state.client.address, mechanism, username };
   if (result.kind === "accepted") {

@@ -2,9 +2,12 @@
 import { whenReady } from "../../lib/when-ready.ts";
 import type { Refusal } from "../../policy/decision.ts";
 import { clientFacts, type SessionState } from "../session-state.ts";
-import { type Verdict, verdictOf } from "../verdict.ts";
+import { type SessionAction, actionFor } from "../session-action.ts";
 
 /** `turnedAway`: decided when the connection was counted. */
-export function checkConnect(state: SessionState, turnedAway: Refusal | undefined): Verdict | Promise<Verdict> {
-  return whenReady(state.services.policy.ask("connect", { ...clientFacts(state), turnedAway }, state), verdictOf);
+export function checkConnect(
+  state: SessionState,
+  turnedAway: Refusal | undefined,
+): SessionAction | Promise<SessionAction> {
+  return whenReady(state.services.policy.ask("connect", { ...clientFacts(state), turnedAway }, state), actionFor);
 }

@@ -7,19 +7,19 @@ import { afterCommit } from "../../intake/after-commit.ts";
 import type { Envelope } from "../../intake/envelope.ts";
 import { originOf } from "../session-origin.ts";
 import { clientFacts, leavePhase, phaseOf, type SessionState } from "../session-state.ts";
-import { answer, noted, proceed, verdictOf, type Verdict } from "../verdict.ts";
+import { answer, noAction, proceed, actionFor, type SessionAction } from "../session-action.ts";
 
-export function beginContent(state: SessionState, event: ContentBeginEvent): Verdict | Promise<Verdict> {
+export function beginContent(state: SessionState, event: ContentBeginEvent): SessionAction | Promise<SessionAction> {
   const { policy, intake } = state.services;
   const { envelope } = phaseOf(state, "transaction");
   const facts = dataFacts(state, envelope, event.declaredSize);
   const isGone = () => state.phases.state.kind !== "transaction";
   return whenReady(policy.ask("data", facts, { log: state.log, isGone }), (ruling) => {
     // The client is gone: the answer came after it.
-    if (isGone()) return noted;
+    if (isGone()) return noAction;
     if (ruling.verdict === "refuse") {
       leavePhase(state);
-      return verdictOf(ruling);
+      return actionFor(ruling);
     }
     const submission = intake.begin(originOf(state, envelope, { checkLineEnds: event.via === "BDAT" }), envelope);
     state.phases.change("content", { kind: "receiving", envelope, submission });
@@ -27,21 +27,21 @@ export function beginContent(state: SessionState, event: ContentBeginEvent): Ver
   });
 }
 
-export function receiveContent(state: SessionState, event: ContentEvent): Verdict | Promise<Verdict> {
+export function receiveContent(state: SessionState, event: ContentEvent): SessionAction | Promise<SessionAction> {
   const phase = state.phases.state;
   // Refused before: the rest is drained by the core.
-  if (phase.kind !== "receiving") return noted;
-  return whenReady(phase.submission.push(event.slices), (refusal): Verdict => {
-    if (refusal === undefined) return noted;
+  if (phase.kind !== "receiving") return noAction;
+  return whenReady(phase.submission.push(event.slices), (refusal): SessionAction => {
+    if (refusal === undefined) return noAction;
     leavePhase(state);
     return { kind: "refuse-content", reply: refusal.reply };
   });
 }
 
-export function endContent(state: SessionState, event: ContentEndEvent): Verdict | Promise<Verdict> {
+export function endContent(state: SessionState, event: ContentEndEvent): SessionAction | Promise<SessionAction> {
   const { submission } = phaseOf(state, "receiving");
-  return whenReady(submission.finish(event), (outcome): Verdict => {
-    if (outcome === undefined) return noted;
+  return whenReady(submission.finish(event), (outcome): SessionAction => {
+    if (outcome === undefined) return noAction;
     leavePhase(state);
     if (outcome.verdict !== "accept") return answer(outcome.reply);
     state.messages++;
@@ -53,7 +53,7 @@ export function endContent(state: SessionState, event: ContentEndEvent): Verdict
 }
 
 /** The core, or we before, refused what came. */
-export function noteContentRefused(state: SessionState, event: ContentRefusedEvent): Verdict {
+export function noteContentRefused(state: SessionState, event: ContentRefusedEvent): SessionAction {
   const { reason, reply: refused, size } = event;
   if (reason !== "driver") {
     const phase = state.phases.state;
@@ -67,7 +67,7 @@ export function noteContentRefused(state: SessionState, event: ContentRefusedEve
     );
   }
   leavePhase(state);
-  return noted;
+  return noAction;
 }
 
 function dataFacts(state: SessionState, envelope: Envelope | undefined, size = 0): DataFacts {

@@ -5,12 +5,12 @@
 import { whenReady } from "../../lib/when-ready.ts";
 import type { HelloEvent } from "../../smtp/server/event.ts";
 import { clientFacts, type SessionState } from "../session-state.ts";
-import { type Verdict, verdictOf } from "../verdict.ts";
+import { type SessionAction, actionFor } from "../session-action.ts";
 
-export function acceptHello(state: SessionState, { verb, name }: HelloEvent): Verdict | Promise<Verdict> {
+export function acceptHello(state: SessionState, { verb, name }: HelloEvent): SessionAction | Promise<SessionAction> {
   const facts = { ...clientFacts(state), verb, name };
   return whenReady(state.services.policy.ask("hello", facts, state), (ruling) => {
     if (ruling.verdict === "proceed") state.hello = { verb, name };
-    return verdictOf(ruling);
+    return actionFor(ruling);
   });
 }

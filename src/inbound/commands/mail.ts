@@ -3,14 +3,17 @@ import { Envelope } from "../../intake/envelope.ts";
 import { whenReady } from "../../lib/when-ready.ts";
 import type { MailEvent } from "../../smtp/server/event.ts";
 import { clientFacts, type SessionState } from "../session-state.ts";
-import { type Verdict, verdictOf } from "../verdict.ts";
+import { type SessionAction, actionFor } from "../session-action.ts";
 
-export function checkMail(state: SessionState, { reversePath, parameters }: MailEvent): Verdict | Promise<Verdict> {
+export function checkMail(
+  state: SessionState,
+  { reversePath, parameters }: MailEvent,
+): SessionAction | Promise<SessionAction> {
   const facts = { ...clientFacts(state), reversePath, size: parameters.size ?? 0 };
   return whenReady(state.services.policy.ask("mail", facts, state), (ruling) => {
     if (ruling.verdict === "proceed") {
       state.phases.change("mail", { kind: "transaction", envelope: new Envelope(reversePath, parameters) });
     }
-    return verdictOf(ruling);
+    return actionFor(ruling);
   });
 }

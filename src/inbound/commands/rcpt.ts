@@ -9,15 +9,15 @@ import type { Ruling } from "../../policy/policy-chain.ts";
 import { lastChange, type RecipientFacts } from "../../policy/stage.ts";
 import type { RecipientEvent } from "../../smtp/server/event.ts";
 import { clientFacts, type SessionState } from "../session-state.ts";
-import { answer, noted, proceed, type Verdict, verdictOf } from "../verdict.ts";
+import { answer, noAction, proceed, type SessionAction, actionFor } from "../session-action.ts";
 
 /** Objects and slots of maps beside the text of an address. */
 const recipientOverhead = 300;
 
-export function checkRecipient(state: SessionState, event: RecipientEvent): Verdict | Promise<Verdict> {
+export function checkRecipient(state: SessionState, event: RecipientEvent): SessionAction | Promise<SessionAction> {
   return whenReady(findOut(state, event), (facts) => {
     // The client is gone: a directory's answer came after it.
-    if (facts === undefined) return noted;
+    if (facts === undefined) return noAction;
     const hearer = { log: state.log, isGone: () => state.phases.state.kind !== "transaction" };
     return whenReady(state.services.policy.ask("recipient", facts, hearer), (ruling) =>
       conclude(state, event, facts, ruling),
@@ -51,10 +51,10 @@ function findOut(state: SessionState, { forwardPath }: RecipientEvent): Found | 
   );
 }
 
-function conclude(state: SessionState, event: RecipientEvent, facts: RecipientFacts, ruling: Ruling): Verdict {
+function conclude(state: SessionState, event: RecipientEvent, facts: RecipientFacts, ruling: Ruling): SessionAction {
   const phase = state.phases.state;
-  if (phase.kind !== "transaction") return noted;
-  if (ruling.verdict === "refuse") return verdictOf(ruling);
+  if (phase.kind !== "transaction") return noAction;
+  if (ruling.verdict === "refuse") return actionFor(ruling);
   const { envelope } = phase;
   const { acceptance, changes } = ruling;
   const targets = lastChange(changes, "set-recipients")?.targets;

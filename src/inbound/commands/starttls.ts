@@ -2,11 +2,11 @@
 import type { TlsFacts } from "../../ports/network.ts";
 import { reply } from "../../smtp/reply.ts";
 import { leavePhase, type SessionState } from "../session-state.ts";
-import { answer, type Verdict } from "../verdict.ts";
+import { answer, type SessionAction } from "../session-action.ts";
 
 const notAvailable = reply(454, "4.7.0", "TLS temporarily unavailable");
 
-export function checkStartTls(state: SessionState): Verdict {
+export function checkStartTls(state: SessionState): SessionAction {
   return state.services.certificates === undefined ? answer(notAvailable) : { kind: "start-tls" };
 }
 

@@ -21,7 +21,7 @@ export class SpoolDamage {
   readonly #unprobed = new Set<number>();
   #found = 0;
   #notes: string[] = [];
-  #noted = 0;
+  #notesMade = 0;
 
   /** How many recipients are left out: by so many more rows a claim has to look further. */
   get recipients(): number {
@@ -125,9 +125,9 @@ export class SpoolDamage {
 
   note(text: string): void {
     this.#found++;
-    if (this.#noted >= notesMax) return;
-    this.#noted++;
-    this.#notes.push(this.#noted === notesMax ? `${text}; further damage is not told` : text);
+    if (this.#notesMade >= notesMax) return;
+    this.#notesMade++;
+    this.#notes.push(this.#notesMade === notesMax ? `${text}; further damage is not told` : text);
   }
 
   /** What was found since the last call. */

@@ -32,16 +32,16 @@ interface DueLane extends Lane {
 interface LaneInTurn {
   readonly lane: DueLane;
   readonly turn: Instant;
-  /** Of its oldest recipient; undefined while only the lane's noted time is known. */
+  /** Of its oldest recipient; undefined while only the lane's recorded time is known. */
   readonly key: number | undefined;
 }
 
 /** What a page takes, and where it was looked for. */
 export interface DuePage {
   readonly due: readonly DueRecipient[];
-  /** Domains that were looked at, with their noted time. */
+  /** Domains that were looked at, with their recorded time. */
   readonly visited: ReadonlyMap<string, Instant>;
-  /** Those of them whose noted time differs from that of their lanes, whatever is taken. */
+  /** Those of them whose recorded time differs from that of their lanes, whatever is taken. */
   readonly stale: ReadonlySet<string>;
   /** Lanes that had nothing due after all. */
   readonly empty: readonly DueLane[];
@@ -51,7 +51,7 @@ interface SharesRequest extends Pick<ClaimOperation, "now" | "limit" | "perDomai
   readonly empty: DueLane[];
 }
 
-type Noted = readonly [name: string, due: number];
+type Recorded = readonly [name: string, due: number];
 type KeyAndDue = readonly [key: number, due: number];
 
 export class SpoolSchedule {
@@ -59,8 +59,8 @@ export class SpoolSchedule {
   readonly #turns = new LastTurns();
   readonly #noteLane: StatementSync;
   readonly #noteDomain: StatementSync;
-  readonly #domains: Query<Noted>;
-  readonly #lanes: Query<Noted>;
+  readonly #domains: Query<Recorded>;
+  readonly #lanes: Query<Recorded>;
   readonly #firstLane: Query<[due: number]>;
   readonly #dueOfLane: Query<KeyAndDue>;
   readonly #firstOfLane: Query<KeyAndDue>;
@@ -100,7 +100,7 @@ export class SpoolSchedule {
     this.#deleteDomain = database.prepare("DELETE FROM domains WHERE domain = ?");
   }
 
-  /** To be called whenever a recipient becomes scheduled: claims look only where something is noted. */
+  /** To be called whenever a recipient becomes scheduled: claims look only where something is recorded. */
   note({ domain, sender }: Lane, due: Instant): void {
     // A domain's time is not after those of its lanes: where the lane's stays, so does the domain's.
     if (Number(this.#noteLane.run(domain, sender, due).changes) > 0) this.#noteDomain.run(domain, due);
@@ -116,7 +116,7 @@ export class SpoolSchedule {
     const lanes: DueLane[] = [];
     const lanesOf = new Map<string, number>();
     let passedOver = 0;
-    for (const [domain, noted] of inOrder((after, name) => this.#domains.all(now, after, name, pageRows))) {
+    for (const [domain, recorded] of inOrder((after, name) => this.#domains.all(now, after, name, pageRows))) {
       // Somebody with mail for many domains has many lanes: others may come after them.
       if (lanes.length + passedOver >= 2 * limit) break;
       if (excluded.has(domain) || this.#damage.hasDomain(domain)) continue;
@@ -126,9 +126,9 @@ export class SpoolSchedule {
         passedOver++;
         continue;
       }
-      visited.set(domain, noted);
+      visited.set(domain, recorded);
       // Where there are more lanes than a page takes, looking for the first ones corrects some.
-      if (noticed[0]?.due !== noted || useful.length > perDomainMax) stale.add(domain);
+      if (noticed[0]?.due !== recorded || useful.length > perDomainMax) stale.add(domain);
       for (const lane of this.#firstLanes(useful, now, perDomainMax)) {
         lanes.push(lane);
         lanesOf.set(lane.sender, (lanesOf.get(lane.sender) ?? 0) + 1);
@@ -157,9 +157,9 @@ export class SpoolSchedule {
       lanes.set(domain, ofDomain);
     }
     for (const [domain, senders] of lanes) {
-      for (const [sender, noted] of senders) {
+      for (const [sender, recorded] of senders) {
         this.#turns.note({ domain, sender }, now);
-        this.#correctLane({ domain, sender }, noted);
+        this.#correctLane({ domain, sender }, recorded);
       }
     }
     for (const lane of empty) this.#correctLane(lane, lane.due);
@@ -171,38 +171,38 @@ export class SpoolSchedule {
   earliest(excludeDomains: readonly string[]): Instant | undefined {
     const excluded = new Set(excludeDomains);
     let earliest: Instant | undefined;
-    for (const [domain, noted] of inOrder((after, name) => this.#domains.all(Infinity, after, name, pageRows))) {
-      if (earliest !== undefined && noted >= earliest) break;
+    for (const [domain, recorded] of inOrder((after, name) => this.#domains.all(Infinity, after, name, pageRows))) {
+      if (earliest !== undefined && recorded >= earliest) break;
       if (excluded.has(domain) || this.#damage.hasDomain(domain)) continue;
-      const due = this.#earliestIn(domain, noted);
+      const due = this.#earliestIn(domain, recorded);
       if (due !== undefined && due < (earliest ?? Infinity)) earliest = due;
     }
     return earliest;
   }
 
-  #earliestIn(domain: string, noted: Instant): Instant | undefined {
+  #earliestIn(domain: string, recorded: Instant): Instant | undefined {
     let earliest: Instant | undefined;
     const read = (after: number, name: string) =>
       this.#damage.readDomain(domain, () => this.#lanes.all(domain, Infinity, after, name, pageRows));
-    for (const [sender, notedForLane] of inOrder(read)) {
-      if (earliest !== undefined && notedForLane >= earliest) break;
-      const due = this.#correctLane({ domain, sender }, notedForLane)?.[1];
+    for (const [sender, recordedForLane] of inOrder(read)) {
+      if (earliest !== undefined && recordedForLane >= earliest) break;
+      const due = this.#correctLane({ domain, sender }, recordedForLane)?.[1];
       if (due !== undefined && due < (earliest ?? Infinity)) earliest = due;
     }
-    this.#correctDomain(domain, noted);
+    this.#correctDomain(domain, recorded);
     return earliest;
   }
 
-  /** Lanes of a domain that may have something due, with their noted time. */
+  /** Lanes of a domain that may have something due, with their recorded time. */
   #noticedLanes(domain: string, now: Instant): readonly DueLane[] {
     const rows = this.#damage.readDomain(domain, () => this.#lanes.all(domain, now, -Infinity, "", lanesLookedAtMax));
     return rows.map(([sender, due]) => ({ domain, sender, due }));
   }
 
   /** At most `max` of these lanes, those whose turn it is first, for which it then has to be known what they have due. */
-  #firstLanes(noted: readonly DueLane[], now: Instant, max: number): readonly DueLane[] {
-    if (noted.length <= max) return noted;
-    const queue = noted
+  #firstLanes(recorded: readonly DueLane[], now: Instant, max: number): readonly DueLane[] {
+    if (recorded.length <= max) return recorded;
+    const queue = recorded
       .map((lane): LaneInTurn => ({ lane, turn: this.#turns.turnOf(lane, now), key: undefined }))
       .toSorted(inTurn);
     const lanes: DueLane[] = [];
@@ -211,7 +211,7 @@ export class SpoolSchedule {
         lanes.push(first.lane);
         continue;
       }
-      // What is noted is not after the truth, so nobody comes before the first one whose truth is known.
+      // What is recorded is not after the truth, so nobody comes before the first one whose truth is known.
       const oldest = this.#correctLane(first.lane, first.lane.due);
       if (oldest === undefined || oldest[1] > now) continue;
       const lane = { ...first.lane, due: oldest[1] };
@@ -254,7 +254,7 @@ export class SpoolSchedule {
     return senders.flatMap(({ due }) => due).toSorted(earlier);
   }
 
-  /** The oldest recipients of one sender, of the settled ones and of these lanes, which are in order of their noted time. */
+  /** The oldest recipients of one sender, of the settled ones and of these lanes, which are in order of their recorded time. */
   #oldestIn(
     lanes: readonly DueLane[],
     settled: readonly DueRecipient[],
@@ -284,21 +284,21 @@ export class SpoolSchedule {
   }
 
   /** Notes when the lane's first recipient is really due, and returns that one. */
-  #correctLane({ domain, sender }: Lane, noted: Instant): KeyAndDue | undefined {
+  #correctLane({ domain, sender }: Lane, recorded: Instant): KeyAndDue | undefined {
     const { recipients } = this.#damage;
     const rows = this.#damage.readDomain(domain, () => this.#firstOfLane.all(domain, sender, 1 + recipients));
     const first = recipients === 0 ? rows[0] : rows.find(([key]) => !this.#damage.has(key));
     if (first === undefined && rows.length > 0) return undefined;
     if (first === undefined) this.#deleteLane.run(domain, sender);
-    else if (first[1] !== noted) this.#setLane.run(first[1], domain, sender);
+    else if (first[1] !== recorded) this.#setLane.run(first[1], domain, sender);
     return first;
   }
 
-  /** From what is noted of its lanes. */
-  #correctDomain(domain: string, noted: Instant): void {
+  /** From what is recorded of its lanes. */
+  #correctDomain(domain: string, recorded: Instant): void {
     const due = this.#damage.readDomain(domain, () => this.#firstLane.get(domain))?.[0];
     if (due === undefined) this.#deleteDomain.run(domain);
-    else if (due !== noted) this.#setDomain.run(due, domain);
+    else if (due !== recorded) this.#setDomain.run(due, domain);
   }
 }
 
@@ -309,8 +309,8 @@ function partition(lanes: readonly DueLane[]): readonly [shared: readonly DueLan
 }
 
 /** All rows, a page at a time, in order of their time and name. */
-function* inOrder(read: (after: number, name: string) => readonly Noted[]): Iterable<Noted> {
-  let after: Noted = ["", -Infinity];
+function* inOrder(read: (after: number, name: string) => readonly Recorded[]): Iterable<Recorded> {
+  let after: Recorded = ["", -Infinity];
   for (;;) {
     const page = read(after[1], after[0]);
     yield* page;

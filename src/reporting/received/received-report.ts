@@ -98,7 +98,7 @@ export function keepDmarcReport(
     rows.toSorted((a, b) => b.count - a.count),
     { octetsMax, shown: rowJson },
   );
-  const leftOut = rows.length - kept.length;
+  const omitted = rows.length - kept.length;
   const details = JSON.stringify(dmarcDetails({ ...report, rows: kept }));
   const summary: ReadableReport = {
     ...common,
@@ -111,7 +111,7 @@ export function keepDmarcReport(
     total: sum(rows.map(({ count }) => count)),
     failed: sum(rows.map(({ count, spfAligned, dkimAligned }) => (spfAligned || dkimAligned ? 0 : count))),
     octets: details.length,
-    problems: lines(leftOut > 0 ? [...problems, `${leftOut} rows with the fewest messages were left out`] : problems),
+    problems: lines(omitted > 0 ? [...problems, `${omitted} rows with the fewest messages were left out`] : problems),
   };
   return { summary, details };
 }

@@ -2,9 +2,9 @@
 import type { Ruling } from "../policy/policy-chain.ts";
 import type { Reply } from "../smtp/reply.ts";
 
-export type Verdict =
-  /** The event asked for nothing. */
-  | { readonly kind: "noted" }
+export type SessionAction =
+  /** Nothing: the event only told of something. */
+  | { readonly kind: "none" }
   /** Yes, with the core's own reply. */
   | { readonly kind: "proceed" }
   | {
@@ -20,14 +20,14 @@ export type Verdict =
   /** 220, then the handshake. */
   | { readonly kind: "start-tls" };
 
-export const noted: Verdict = { kind: "noted" };
-export const proceed: Verdict = { kind: "proceed" };
+export const noAction: SessionAction = { kind: "none" };
+export const proceed: SessionAction = { kind: "proceed" };
 
-export function answer(reply: Reply): Verdict {
+export function answer(reply: Reply): SessionAction {
   return { kind: "answer", reply };
 }
 
 /** Where no stage refuses, the core has a reply of its own. */
-export function verdictOf(ruling: Ruling): Verdict {
+export function actionFor(ruling: Ruling): SessionAction {
   return ruling.verdict === "proceed" ? proceed : answer(ruling.refusal.reply);
 }
