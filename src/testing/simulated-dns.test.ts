@@ -270,3 +270,27 @@ test("a killed process hears nothing of what it asked, and its successor knows n
   await clock.advance(20_000);
   assert.equal((await answered).kind, "records");
 });
+
+test("what comes from an unsigned zone has no AD bit, even where a signed alias leads there", async () => {
+  for (const isSigned of [true, false]) {
+    const world = new World();
+    world.dns.records.add("alias.signed.test", "CNAME", "mx.x.test");
+    if (!isSigned) world.dns.leaveUnsigned("x.test");
+    for (const name of ["mx.x.test", "alias.signed.test"]) {
+      const { answer } = await world.ask(name, "A");
+      assert.equal(answer.kind === "records" && answer.secure, isSigned, name);
+    }
+  }
+});
+
+test("where a server that validates finds TLSA records broken, one that does not is not asked for them", async () => {
+  const world = new World();
+  const tlsa = "_25._tcp.mx.x.test";
+  world.dns.records.add(tlsa, "TLSA", { usage: 3, selector: 1, matching: 1, data: Buffer.alloc(32) });
+  world.server(0).trouble.says = "SERVFAIL";
+  assert.equal((await world.ask(tlsa, "TLSA")).answer.kind, "failure");
+  assert.equal((await world.ask("mx.x.test", "A")).answer.kind, "records");
+  world.server(0).trouble.says = "the answer";
+  const { answer } = await world.ask(tlsa, "TLSA", world.newResolver());
+  assert.equal(answer.kind === "records" && answer.secure, true);
+});

@@ -85,6 +85,8 @@ export class SimulatedDns {
   readonly #random: Random;
   readonly #sparseLoss: number;
   readonly #failing = new Set<string>();
+  /** Zones without signatures, whose answers are not authenticated. */
+  readonly #unsigned = new Set<string>();
   readonly #ttls = new Map<string, number>();
   /** When the question was lost last, by server and question. */
   readonly #lostAt = new Map<string, number>();
@@ -95,7 +97,7 @@ export class SimulatedDns {
     const zones: Zones = {
       recordsOf: (name) => this.records.recordsOf(name),
       ttlSecondsOf: (name) => this.#ttls.get(name) ?? ttlSeconds,
-      isFailing: (name) => [...this.#failing].some((zone) => name === zone || name.endsWith(`.${zone}`)),
+      isFailing: (name) => isWithin(name, this.#failing),
     };
     this.servers = options.servers.map((server) => new SimulatedDnsServer(zones, server));
   }
@@ -112,6 +114,11 @@ export class SimulatedDns {
 
   healZone(zone: string): void {
     this.#failing.delete(zone);
+  }
+
+  /** What servers say of the zone and all below it comes without the AD bit: it is not signed, and may be anybody's word. */
+  leaveUnsigned(zone: string): void {
+    this.#unsigned.add(zone);
   }
 
   /** Servers and zones are in order; what servers know stays known, and records stay what they are. */
@@ -201,7 +208,10 @@ export class SimulatedDns {
         const content = recursion.answer(question?.name ?? "", type, nowMs);
         const foundMs = content.isNew ? 20 + this.#random.next() ** 3 * 900 : 0;
         const answers = this.#turned(content.answers);
-        return { response: responseTo(query, { ...content, answers }), delayMs: workMs + foundMs };
+        const names = [nameOf(query), ...answers.map(({ name }) => name)];
+        const isSigned = !names.some((name) => isWithin(name.toLowerCase(), this.#unsigned));
+        const response = responseTo(query, { ...content, answers }, packet.RECURSION_AVAILABLE, isSigned);
+        return { response, delayMs: workMs + foundMs };
       }
       default:
         return trouble.says satisfies never;
@@ -291,8 +301,17 @@ function failure(responseCode: number): Told {
   return { responseCode, answers: [], authorities: [] };
 }
 
-function responseTo(query: DecodedPacket, told: Told, flags: number = packet.RECURSION_AVAILABLE): Packet {
-  const isSure = told.responseCode === 0 || told.responseCode === noSuchName;
+function isWithin(name: string, zones: ReadonlySet<string>): boolean {
+  return [...zones].some((zone) => name === zone || name.endsWith(`.${zone}`));
+}
+
+function responseTo(
+  query: DecodedPacket,
+  told: Told,
+  flags: number = packet.RECURSION_AVAILABLE,
+  isSigned = true,
+): Packet {
+  const isSure = isSigned && (told.responseCode === 0 || told.responseCode === noSuchName);
   return {
     type: "response",
     id: query.id ?? 0,

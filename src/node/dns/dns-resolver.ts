@@ -193,7 +193,7 @@ export class DnsResolver implements Resolver {
   async #ask(question: Question, deadlineMs: number, turn: Turn): Promise<Asked> {
     if (!isQueryable(question.name)) return { kind: "reply", reply: nobody };
     const { clock } = this.#options;
-    let servers = this.#inOrder();
+    let servers = this.#suiting(question);
     let reason = "no DNS server answered in time";
     for (const roundMs of roundTimeoutsMs) {
       const silent: DnsServer[] = [];
@@ -256,6 +256,16 @@ export class DnsResolver implements Resolver {
 
   #believes(server: DnsServer, reply: Reply): boolean {
     return reply.authenticated && this.#trusts(server);
+  }
+
+  /**
+   * TLSA records count only where they are validated. A validating server that finds them forged or broken says SERVFAIL, and
+   * what another tells then would be taken for an answer that no records count: so it is not asked.
+   */
+  #suiting({ type }: Question): readonly DnsServer[] {
+    const servers = this.#inOrder();
+    const trusted = type === "TLSA" ? servers.filter((server) => this.#trusts(server)) : [];
+    return trusted.length > 0 ? trusted : servers;
   }
 
   #inOrder(): readonly DnsServer[] {
