@@ -272,6 +272,11 @@ export class FaultInjector {
     clock.jump(ms);
   }
 
+  /** A scene has the server stopped in order, and started. */
+  restart(): void {
+    this.#stop(() => this.#comeUp());
+  }
+
   /** In order; then `afterwards`. */
   #stop(afterwards: () => void): void {
     const machine = this.#machine;

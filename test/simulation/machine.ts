@@ -26,7 +26,9 @@ import { Chance } from "./chance.ts";
 import { SessionsOut } from "./sessions-out.ts";
 import { SleepingClock } from "./sleeping-clock.ts";
 import { SqliteStore } from "./stores.ts";
+import { TlsWorld } from "./tls-world.ts";
 import { type SpoolWatcher, WatchedSpool } from "./watched-spool.ts";
+import { tapped } from "./wire-tap.ts";
 import { dnsShape, serverAddress } from "./world.ts";
 
 const dataDir = "/data";
@@ -122,7 +124,14 @@ export class Machine {
   #server: RunningServer | undefined;
   #http = new Map<string, (request: Request) => Response | Promise<Response>>();
 
-  constructor(seed: number, settings: SettingsInput, options: { readonly onSqlite?: boolean } = {}) {
+  /** Where the scene has TLS that can be in trouble, and policies about it. */
+  readonly tls: TlsWorld | undefined;
+
+  constructor(
+    seed: number,
+    settings: SettingsInput,
+    options: { readonly onSqlite?: boolean; readonly withTls?: boolean } = {},
+  ) {
     this.store = options.onSqlite === true ? new SqliteStore() : undefined;
     const { clock } = this;
     const network = new Chance(seed, "network");
@@ -131,7 +140,15 @@ export class Machine {
     this.chunkBytes = chunkBytes;
     this.network = new SimulatedNetwork({ clock, random: network, latencyMs: { least: 0.5, most: 40 }, chunkBytes });
     this.files = new SimulatedFiles({ clock, random: new Chance(seed, "disk") });
-    this.dns = new SimulatedDns({ random: new Chance(seed, "dns"), ...dnsShape(new Chance(seed, "dns servers")) });
+    const { withTls = false } = options;
+    const shape = dnsShape(new Chance(seed, "dns servers"), { allValidate: withTls });
+    this.dns = new SimulatedDns({ random: new Chance(seed, "dns"), ...shape });
+    const tls = withTls ? new TlsWorld(clock, this.dns) : undefined;
+    this.tls = tls;
+    if (tls !== undefined) {
+      this.network.tlsOutcome = (server, client) =>
+        server.kind === "ip" ? tls.outcome(server.address, client) : undefined;
+    }
     this.#serverChance = new Chance(seed, "server");
     this.#resolverChance = new Chance(seed, "resolver");
     this.#reloadChance = new Chance(seed, "reloads of the server");
@@ -332,11 +349,13 @@ export class Machine {
   }
 
   #fromServer(): Network {
+    const { tls, clock } = this;
+    const network = tls === undefined ? this.network : tapped(this.network, tls, clock);
     return this.sessionsOut.over({
       listen: (...given) => this.network.listen(...given),
       connect: (endpoint, options) => {
         if (endpoint.kind === "ip") this.dialled.push({ at: this.clock.monotonicMs(), address: endpoint.address });
-        return this.network.connect(endpoint, { localAddress: serverAddress, ...options });
+        return network.connect(endpoint, { localAddress: serverAddress, ...options });
       },
     });
   }
@@ -396,6 +415,7 @@ export class Machine {
       network: life.network,
       files: life.files,
       resolver: life.resolver,
+      ...(this.tls && { policyFetcher: this.tls.fetcher(life.clock) }),
       log: life.log,
       interfaceAddresses: () => [serverAddress],
       lock: () => ({ release: () => undefined }),

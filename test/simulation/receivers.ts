@@ -127,8 +127,8 @@ export interface ReceiverParts {
   readonly forwarded: (reversePath: string, marker: string) => void;
   /** An auto-responder writes: from its mailbox, to the author. */
   readonly replies?: (from: string, to: string) => void;
-  /** EHLO keywords, in place of those that the seed chooses. */
-  readonly keywords?: readonly string[];
+  /** EHLO keywords as they are now, in place of those that the seed chooses. */
+  readonly keywords?: () => readonly string[];
   /** The network hands over a reply in one piece. */
   readonly repliesWhole: boolean;
 }
@@ -192,13 +192,16 @@ export class Receiver {
         return await listenAt(address);
       },
     };
-    const keywords = this.#parts.keywords ?? this.#keywords();
+    const own = this.#parts.keywords === undefined ? this.#keywords() : [];
+    const keywords = this.#parts.keywords ?? (() => own);
     const greeting = () => this.#greeting();
     this.#peer = await ScriptedPeer.listen(
       this.line.over(anyAddress),
       { kind: "ip", address, port: 25 },
       {
-        keywords,
+        get keywords() {
+          return keywords();
+        },
         get greeting() {
           return greeting();
         },

@@ -11,11 +11,11 @@ export const backupLacks: Scene = {
   play: async (stage) => {
     const { chance, machine } = stage;
     const domain = "two-hosts.test";
-    const primary = await stage.host(domain, "ordinary", { keywords: everything });
+    const primary = await stage.host(domain, "ordinary", { keywords: () => everything });
     const lacks = chance.pick(everything.slice(0, 3));
     const keywords = everything.filter((keyword) => keyword !== lacks && !(keyword === "STARTTLS" && chance.is(0.5)));
     const backup = await stage.host("backup-of-two-hosts.test", "ordinary", {
-      keywords: lacks.startsWith("SIZE") ? [...keywords, "SIZE 5000"] : keywords,
+      keywords: () => (lacks.startsWith("SIZE") ? [...keywords, "SIZE 5000"] : keywords),
     });
     stage.backUp(domain, backup);
     stage.at(-1_000, () => machine.network.cut(primary.address));

@@ -25,6 +25,8 @@ import {
   wokenTooEarly,
 } from "./scenes-operators.ts";
 import { clockBack, clockForwardAndBack, endsAtRest } from "./scenes-clocks.ts";
+import { certificatesExpire, policiesChange, sharedHost } from "./scenes-policies.ts";
+import { daneUnderAttack, passwordUnderAttack, policyOutlivesServer, policyUnderAttack } from "./scenes-tls.ts";
 import type { Scene } from "./stage.ts";
 
 const minuteMs = 60_000;
@@ -55,10 +57,23 @@ const rareScenes: readonly Scene[] = [steadySender, powerLossInMailbox];
 /** And these, two in thirty-two. */
 const newestScenes: readonly Scene[] = [lostReplies, wokenTooEarly, beyondMemory];
 
+/** And these, three in sixty-four: policies about TLS. */
+const tlsScenes: readonly Scene[] = [
+  daneUnderAttack,
+  policyUnderAttack,
+  policiesChange,
+  passwordUnderAttack,
+  sharedHost,
+  certificatesExpire,
+  policyOutlivesServer,
+];
+
 export function sceneOf(seed: number): Scene | undefined {
   if (seed % 2 === 0) return scenes[(seed / 2) % scenes.length];
   if (seed % 32 === 3) return rareScenes[((seed - 3) / 32) % rareScenes.length];
   if (seed % 32 === 7 || seed % 32 === 15) return newestScenes[Math.floor(seed / 16) % newestScenes.length];
+  if (seed % 32 === 13) return tlsScenes[Math.floor(seed / 32) % tlsScenes.length];
+  if (seed % 64 === 23) return tlsScenes[(Math.floor(seed / 32) + 1) % tlsScenes.length];
   return seed % 8 === 1 ? laterScenes[((seed - 1) / 8) % laterScenes.length] : undefined;
 }
 

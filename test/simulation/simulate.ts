@@ -53,7 +53,8 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
   const scene = sceneOf(seed);
   const numbers = { ...worldNumbers(shape), ...scene?.numbers };
   const onSqlite = seed % sqliteEvery === sqliteEvery - 1;
-  const machine = new Machine(seed, settingsOf(numbers, shape), { onSqlite });
+  const settings = { ...settingsOf(numbers, shape), ...scene?.settings };
+  const machine = new Machine(seed, settings, { onSqlite, withTls: scene?.withTls === true });
   const { clock } = machine;
   const passing = new Passing(machine);
   // Where a scene is played, nobody else keeps deliveries for minutes.

@@ -2,6 +2,7 @@
  * Where a scene is played: it brings hosts of its own into the world, has letters written, and promises for some of them
  * when they are done, which a checker looks after.
  */
+import type { SettingsInput } from "../../src/config/settings-schema.ts";
 import { Chance } from "./chance.ts";
 import type { FaultInjector } from "./faults.ts";
 import type { Machine } from "./machine.ts";
@@ -13,8 +14,12 @@ export interface Scene {
   readonly name: string;
   /** What it needs of the world. */
   readonly numbers: Partial<WorldNumbers>;
+  /** In place of the world's. */
+  readonly settings?: Partial<SettingsInput>;
   /** It goes on for two days. */
   readonly isLong?: boolean;
+  /** TLS is an attacker's matter, and domains publish policies. */
+  readonly withTls?: boolean;
   /** Runs before anything happens, and sets timers. */
   readonly play: (stage: Stage) => Promise<void>;
 }
@@ -58,7 +63,7 @@ export class Stage {
   readonly hangingMailboxes = new Set<string>();
   /** When it begins, in time since the start. */
   readonly atMs: number;
-  readonly faults: Pick<FaultInjector, "setClock" | "failDisk" | "losePowerInMailbox">;
+  readonly faults: Pick<FaultInjector, "setClock" | "failDisk" | "losePowerInMailbox" | "restart">;
   readonly #seed: number;
   readonly #named = new Set<string>();
 
@@ -69,7 +74,7 @@ export class Stage {
     readonly chance: Chance;
     readonly seed: number;
     readonly atMs: number;
-    readonly faults: Pick<FaultInjector, "setClock" | "failDisk" | "losePowerInMailbox">;
+    readonly faults: Pick<FaultInjector, "setClock" | "failDisk" | "losePowerInMailbox" | "restart">;
   }) {
     this.machine = parts.machine;
     this.workload = parts.workload;
@@ -83,7 +88,10 @@ export class Stage {
   async host(
     domain: string,
     character: Character,
-    options: { readonly keywords?: readonly string[]; readonly replies?: (from: string, to: string) => void } = {},
+    options: {
+      readonly keywords?: () => readonly string[];
+      readonly replies?: (from: string, to: string) => void;
+    } = {},
   ): Promise<Receiver> {
     const { machine } = this;
     const address = `198.51.100.${200 + this.receivers.length}`;
@@ -95,12 +103,12 @@ export class Stage {
     return receiver;
   }
 
-  /** A domain whose MX host is one more name of the receiver's machine: another site at the same address. */
-  name(domain: string, { address, domain: own }: Receiver): void {
+  /** A domain whose MX host is one more name of the receiver's machine, if not its own: another site at the same address. */
+  name(domain: string, { address, domain: own }: Receiver, host = `mx.${domain}`): void {
     this.#named.add(own);
     const { records } = this.machine.dns;
-    records.addMx(domain, `10 mx.${domain}`);
-    records.add(`mx.${domain}`, "A", address);
+    records.addMx(domain, `10 ${host}`);
+    if (host !== `mx.${own}`) records.add(host, "A", address);
   }
 
   hasManyNames(domain: string): boolean {

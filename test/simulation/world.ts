@@ -60,14 +60,21 @@ export function worldNumbers(chance: Chance): WorldNumbers {
   };
 }
 
-/** The servers that the machine asks: the first runs on it, and the last is spared when one of them has trouble. */
-export function dnsShape(chance: Chance): Omit<SimulatedDnsOptions, "random"> {
-  const addresses = ["127.0.0.1", "192.0.2.53", "192.0.2.54"].slice(0, chance.pick([2, 3]));
+/**
+ * The servers that the machine asks: the first runs on it, and the last is spared when one of them has trouble. Where all
+ * validate, all run on it, so that each is believed.
+ */
+export function dnsShape(
+  chance: Chance,
+  { allValidate }: { readonly allValidate: boolean },
+): Omit<SimulatedDnsOptions, "random"> {
+  const others = allValidate ? ["127.0.0.2", "127.0.0.3"] : ["192.0.2.53", "192.0.2.54"];
+  const addresses = ["127.0.0.1", ...others].slice(0, chance.pick([2, 3]));
   return {
     servers: addresses.map((address) => ({
       address,
       followsAliases: chance.is(0.8),
-      stumblesOverEdns: chance.is(0.1),
+      stumblesOverEdns: chance.is(0.1) && !allValidate,
     })),
     sparseLoss: chance.pick([0, 0.02, 0.1]),
   };
