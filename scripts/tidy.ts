@@ -90,6 +90,7 @@ const datesIn = new Set([
   "src/outbound/delivery-probe.ts",
   "src/outbound/smtp-client-connection.ts",
   "src/policy/authentication/sender-authentication.ts",
+  "src/policy/bans.ts",
 ]);
 for (const file of sources) {
   if (!/^src\/(accounts|inbound|intake|outbound|policy)\//.test(file) || file.endsWith(".test.ts") || datesIn.has(file))

@@ -437,6 +437,20 @@ test("AUTH-033: one network that tries many names is slowed", async () => {
   assert.equal(results.indexOf(1000), defaultSignInLimits.networkFailures);
 });
 
+test("AUTH-033: guesses in a network of the owner's do not hold the owner up; an operator sees and forgets failures", async () => {
+  const limits = new MemorySignInLimits();
+  const good = await limits.begin({ account: "ann", network: "home" }, 0);
+  if (good.kind === "begun") await good.end("succeeded", 0);
+  for (let name = 0; name < 22; name++) await fail(limits, `u${name}`, "home", 0);
+  assert.equal((await limits.begin({ account: "bob", network: "home" }, 0)).kind, "wait");
+  assert.equal((await limits.begin({ account: "ann", network: "home" }, 0)).kind, "begun");
+  const home = { kind: "network", network: "home" } as const;
+  assert.deepEqual(await limits.standing(home, 0), { failures: 20, waitMs: 1000 });
+  await limits.forget(home);
+  assert.deepEqual(await limits.standing(home, 0), { failures: 0, waitMs: 0 });
+  assert.deepEqual(await limits.standing({ kind: "account", account: "u1" }, 0), { failures: 1, waitMs: 0 });
+});
+
 test("AUTH-033: a hundred attempts at once get no more than the free failures", async () => {
   const limits = new MemorySignInLimits();
   const starts = await Promise.all(

@@ -55,6 +55,11 @@ export class FailureTable {
     return wait > 0 || pending === 0 ? wait : this.#waitAfter((entry?.failures ?? 0) + pending);
   }
 
+  /** Failures that are remembered. */
+  failures(name: string, now: Instant): number {
+    return this.#entry(keyOf(name), now)?.failures ?? 0;
+  }
+
   begin(name: string): void {
     const key = keyOf(name);
     this.#pending.set(key, (this.#pending.get(key) ?? 0) + 1);

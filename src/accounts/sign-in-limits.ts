@@ -1,7 +1,8 @@
 /**
  * Slows down guessing: attempts under way and failures are counted per account and per network before the password is
  * checked, so that a hundred connections at once gain nothing. Waits double with each failure, end by themselves, and a
- * network from which the account's owner came before is counted apart, so that strangers cannot lock the owner out.
+ * network from which the account's owner came before is counted apart, so that neither strangers nor a neighbour's old
+ * phone can lock the owner out.
  * What was not checked is no failure.
  *
  * An interface, because several threads will share one counter; the implementation here keeps it in memory.
@@ -18,6 +19,19 @@ export interface SignInAttempt {
 export interface SignInLimits {
   /** `now` is of the monotonic clock: no wait ends, or lasts longer, because somebody set the time. */
   begin(attempt: SignInAttempt, now: Instant): Promise<SignInStart>;
+  /** Failures and waits of an account, or of a network. */
+  standing(of: SignInSubject, now: Instant): Promise<SignInStanding>;
+  /** An operator's order: its failures are forgotten. */
+  forget(of: SignInSubject): Promise<void>;
+}
+
+export type SignInSubject =
+  { readonly kind: "account"; readonly account: string } | { readonly kind: "network"; readonly network: string };
+
+export interface SignInStanding {
+  readonly failures: number;
+  /** Before the next attempt; 0: none. */
+  readonly waitMs: number;
 }
 
 export type SignInStart =
@@ -67,7 +81,7 @@ export class MemorySignInLimits implements SignInLimits {
     const { account, network } = attempt;
     const owner = this.#known.has(attempt);
     const [table, name] = owner ? [this.#owners, `${network} ${account}`] : [this.#accounts, account];
-    const waitMs = Math.max(table.waitMs(name, now), this.#networks.waitMs(network, now));
+    const waitMs = Math.max(table.waitMs(name, now), owner ? 0 : this.#networks.waitMs(network, now));
     if (waitMs > 0) return { kind: "wait", waitMs };
     table.begin(name);
     this.#networks.begin(network);
@@ -84,6 +98,20 @@ export class MemorySignInLimits implements SignInLimits {
       }
     };
     return { kind: "begun", end };
+  }
+
+  async standing(of: SignInSubject, now: Instant): Promise<SignInStanding> {
+    const [table, name] = this.#tableOf(of);
+    return { failures: table.failures(name, now), waitMs: table.waitMs(name, now) };
+  }
+
+  async forget(of: SignInSubject): Promise<void> {
+    const [table, name] = this.#tableOf(of);
+    table.forget(name);
+  }
+
+  #tableOf(of: SignInSubject): readonly [FailureTable, string] {
+    return of.kind === "account" ? [this.#accounts, of.account] : [this.#networks, of.network];
   }
 
   /** How many names are held; a test checks the bound with it. */

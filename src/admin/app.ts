@@ -9,6 +9,7 @@ import { asciiUpperCase } from "../lib/ascii-case.ts";
 import type { Log } from "../ports/log.ts";
 import type { SiteControl } from "../queue/site-control.ts";
 import { SpoolError } from "../spool/spool.ts";
+import { type BanDirectory, bansApi } from "./bans-api.ts";
 import { type DkimDirectory, dkimApi } from "./dkim-api.ts";
 import { type GuardSettings, refusalOf } from "./guard.ts";
 import type { Inbox } from "./inbox.ts";
@@ -46,6 +47,7 @@ export interface AdminDependencies extends QueueApiDependencies {
   readonly explain: (id: string) => Promise<unknown>;
   readonly users?: UserDirectory;
   readonly dkim?: DkimDirectory;
+  readonly bans?: BanDirectory;
   readonly inbox?: Inbox;
   /** Rereads the configuration; the text says what is wrong with it. */
   readonly reload?: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly error: string }>;
@@ -113,6 +115,7 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
   if (inbox) app.route("/api/v1/inbox", inboxApi(inbox));
   if (users) app.route("/api/v1/users", usersApi(users));
   if (dependencies.dkim) app.route("/api/v1/dkim", dkimApi(dependencies.dkim));
+  if (dependencies.bans) app.route("/api/v1/bans", bansApi(dependencies.bans));
   if (reload) {
     app.post("/api/v1/reload", async (context) => {
       const result = await reload();

@@ -42,6 +42,8 @@ const unchanged: Required<Changed> = {
   underWay: undefined,
   user: undefined,
   key: undefined,
+  network: undefined,
+  lifted: undefined,
   domain: undefined,
   selectors: undefined,
   deleted: undefined,

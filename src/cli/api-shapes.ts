@@ -54,6 +54,32 @@ export const siteList = z.object({ sites: z.array(siteShown) });
 
 export const wokenSite = siteShown.extend({ retried: z.number() });
 
+export const banShown = z.object({
+  network: z.string(),
+  service: z.string(),
+  offence: z.string(),
+  client: z.string(),
+  times: z.number(),
+  since: z.string(),
+  until: z.string(),
+});
+export type BanShown = z.output<typeof banShown>;
+
+export const banList = z.object({ bans: z.array(banShown) });
+
+export const liftedBans = z.object({ lifted: z.array(banShown) });
+
+/** Of a network, or of a login. */
+export const banExplanation = z.object({
+  network: z.string().optional(),
+  login: z.string().optional(),
+  never_banned: z.string().nullable().default(null),
+  bans: z.array(banShown).default([]),
+  allowance: z.array(z.object({ service: z.string(), offence: z.string(), left: z.number().nullable() })).default([]),
+  failed_logins: z.number(),
+  login_wait_seconds: z.number(),
+});
+
 export const userList = z.object({
   users: z.array(z.object({ address: z.string(), source: z.enum(["file", "data"]) })),
 });

@@ -1,5 +1,6 @@
 /** All commands, in the order in which help shows them. */
 import type { Command } from "./command.ts";
+import { bansCommands } from "./commands/bans-commands.ts";
 import { checkConfigCommand } from "./commands/check-command.ts";
 import { checkDeliveryCommand } from "./commands/check-delivery-command.ts";
 import { checkDnsCommand } from "./commands/check-dns-command.ts";
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   sendCommand,
   ...userCommands,
   userKeyCommand,
+  ...bansCommands,
   ...dkimCommands,
   ...inboxCommands,
   ...reportsCommands,
@@ -46,6 +48,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { name: "queue", summary: "list and manage the queue" },
   { name: "site", summary: "list the sites that mail goes to, and pause or resume a site" },
   { name: "user", summary: "add, change and remove users" },
+  { name: "bans", summary: "list, explain and lift bans of networks" },
   { name: "dkim", summary: "manage the keys that sign outgoing mail" },
   { name: "inbox", summary: "read captured mail" },
   { name: "reports", summary: "read the DMARC and TLS reports that were received" },

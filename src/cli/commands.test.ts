@@ -375,3 +375,52 @@ test("user key add, list, remove and digest", async () => {
     assert.equal((await terminal.run(line, { api })).code, code, line);
   }
 });
+
+const ban = {
+  network: "198.51.100.7",
+  service: "submission",
+  offence: "failed-login",
+  client: "198.51.100.7\x1b]0;owned\x07",
+  times: 2,
+  since: "2026-01-01T00:00:00.000Z",
+  until: "2026-01-01T00:20:00.000Z",
+};
+
+test("bans list shows bans for people, bans explain says why or why not, bans lift orders, all with --json", async () => {
+  const terminal = new TestTerminal();
+  const run = async (line: string, body: unknown) =>
+    await terminal.run(`bans ${line} --data-dir d`, { api: () => ({ body }) });
+  const listed = await run("list", { bans: [ban] });
+  assert.match(listed.stdout, /198\.51\.100\.7 +submission +failed logins +2 +in 20 min/);
+  assert.equal(listed.stdout.includes("\x1b"), false);
+  assert.match((await run("list", { bans: [] })).stderr, /No network is banned\./);
+  assert.deepEqual(JSON.parse((await run("list --json", { bans: [ban] })).stdout), { bans: [ban] });
+
+  const network = { network: "198.51.100.7", never_banned: null, failed_logins: 7, login_wait_seconds: 0 };
+  const allowance = [{ service: "mail", offence: "error", left: null }];
+  const why = await run("explain 198.51.100.7", { ...network, bans: [ban], allowance });
+  assert.equal(why.calls[0]?.path, "/api/v1/bans/explain?of=198.51.100.7");
+  assert.match(
+    why.stdout,
+    /banned from submission until 2026-01-01T00:20:00\.000Z \(in 20 min\): too many failed logins/,
+  );
+  assert.match(why.stdout, /This is ban 2 in a row\.\n {2}mail, errors: never banned for them\n/);
+  const never = await run("explain 10.0.0.1", { ...network, never_banned: "private-address", bans: [], allowance: [] });
+  assert.match(never.stdout, /It is never banned: its address is private/);
+  const login = await run("explain ann@example.org", {
+    login: "ann@example.org",
+    failed_logins: 6,
+    login_wait_seconds: 2,
+  });
+  assert.match(
+    login.stdout,
+    /^ann@example\.org\n {2}6 failed logins remembered; the next attempt has to wait 2 s\.\n$/,
+  );
+
+  const lifted = await run("lift 198.51.100.7", { lifted: [ban] });
+  assert.deepEqual(
+    lifted.calls.map(({ path, method, json }) => [path, method, json]),
+    [["/api/v1/bans/lift", "POST", { of: "198.51.100.7" }]],
+  );
+  assert.match(lifted.stderr, /^Lifted 1 ban; failed logins were forgotten\.\n$/);
+});

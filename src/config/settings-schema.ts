@@ -3,7 +3,7 @@ import { z } from "zod";
 import { aliasSettings, domainSettings, signInSettings, userSettings } from "../accounts/settings.ts";
 import { forwardingSettings } from "../forwarding/settings.ts";
 import { authenticationSettings, dmarcSettings } from "../policy/authentication/settings.ts";
-import { limitsSettings, relaySettings } from "../policy/settings.ts";
+import { bansSettings, limitsSettings, relaySettings } from "../policy/settings.ts";
 import { queueSettings } from "../queue/settings.ts";
 import { reportsSettings } from "../reporting/settings.ts";
 import { dkimSettings } from "../signing/settings.ts";
@@ -40,6 +40,7 @@ export const settingsSchema = z
     relay: relaySettings.prefault({}),
     queue: queueSettings.prefault({}),
     limits: limitsSettings.prefault({}),
+    bans: bansSettings.prefault({}),
     dns: dnsSettings.prefault({}),
     outbound: outboundSettings.prefault({}),
     dkim: dkimSettings.prefault({}),

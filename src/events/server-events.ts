@@ -147,6 +147,8 @@ export const serverEvents = {
       underWay: optional(number("Recipients that were left alone because a delivery is under way.")),
       user: optional(text("The user.")),
       key: optional(text("The label of a user's key.")),
+      network: optional(text("The network whose bans were lifted.")),
+      lifted: optional(number("Bans that were lifted.")),
       domain: optional(domain),
       selectors: optional(texts("The selectors of DKIM keys.")),
       deleted: optional(number("Captured messages that were deleted.")),

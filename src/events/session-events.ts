@@ -1,6 +1,6 @@
 /** What happens in sessions with clients. */
 import { client, decider, reason, setting, replyCode, hint, error, count } from "./common-fields.ts";
-import { declare, flag, number, optional, text } from "./event-declaration.ts";
+import { declare, flag, number, optional, text, time } from "./event-declaration.ts";
 
 const login = {
   client,
@@ -37,6 +37,23 @@ export const sessionEvents = {
     "Well-behaved clients connect again. If one network keeps appearing, block it in the firewall.",
     { reason, client: text("The network of the last client."), count },
   ),
+  "network-banned": declare(
+    "warn",
+    "A network used up its allowance of an offence and is banned for a time. This line is stable: `contrib/fail2ban/posthaste.conf` reads it.",
+    "Clients of the network receive 421. `posthaste bans lift` ends the ban.",
+    {
+      client: text("The address that committed the last offence."),
+      network: text("The network: an IPv4 address or an IPv6 /64."),
+      service: text("What it is banned from: `mail` or `submission`."),
+      offence: text("`failed-login`, `unknown-recipient` or `error`."),
+      times: number("Bans in a row, this one among them."),
+      until: time("When the ban ends."),
+    },
+  ),
+  "ban-lifted": declare("info", "An operator ended a ban.", "The network is served again.", {
+    network: text("The network."),
+    service: text("What it was banned from."),
+  }),
   "session-shed": declare(
     "warn",
     "The server closed a session because its input did not fit into limits.session_memory.",

@@ -21,6 +21,8 @@ function failingOnce(admission: Admission): Admission {
     },
     roomFor: (octets) => admission.roomFor(octets),
     countMessage: (client) => admission.countMessage(client),
+    refusalOfBan: (client) => admission.refusalOfBan(client),
+    noteConduct: (client, conduct) => admission.noteConduct(client, conduct),
     claimTerms: (domains) => admission.claimTerms(domains),
   };
 }

@@ -105,15 +105,17 @@ export class InboundConnection implements ConnectionHandler {
   /** Ends an idle session with 421; content under way is finished first (RFC 5321 §3.8). */
   shutdown(): void {
     if (this.#stopping === "no") this.#stopping = "asked";
+    this.#session.endDelay();
     this.#run();
   }
 
   /**
    * Since when the client has done nothing, in monotonic milliseconds: also in a handshake, which only it can go on with.
-   * Undefined while the session decides or the client sends content.
+   * Undefined while the session decides or the client sends content; a reply that is kept back is neither.
    */
   get idleSinceMs(): number | undefined {
-    const busy = (this.#awaitingSince !== undefined && !this.#handshaking) || this.#session.receivesContent;
+    const waits = this.#handshaking || this.#session.isDelayed;
+    const busy = (this.#awaitingSince !== undefined && !waits) || this.#session.receivesContent;
     return busy ? undefined : this.#heardAtMs;
   }
 

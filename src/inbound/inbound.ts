@@ -124,9 +124,8 @@ export class Inbound {
         : undefined;
     const caller: Caller = { stream, listener, address, tls, openedAtMs: clock.monotonicMs() };
     const trusted = address !== "" && this.#settings.relayNetworks.contains(address);
-    const entered = whenReady(admission.enter({ address, trusted, handshake: tls !== undefined }), (entry) =>
-      this.#enter(caller, entry),
-    );
+    const newcomer = { address, listener: listener.kind, trusted, handshake: tls !== undefined };
+    const entered = whenReady(admission.enter(newcomer), (entry) => this.#enter(caller, entry));
     // Where the other thread is gone, there is no place.
     if (entered instanceof Promise) entered.catch(() => stream.destroy());
   }

@@ -5,6 +5,7 @@
 import type { RefusedEvent } from "../smtp/server/event.ts";
 import type { Reply } from "../smtp/reply.ts";
 import { serverReplies } from "../smtp/server/replies.ts";
+import { afterConduct } from "./conduct.ts";
 import type { ListenerOptions } from "./listener-options.ts";
 import type { SessionState } from "./session-state.ts";
 import { noAction, type SessionAction } from "./session-action.ts";
@@ -15,9 +16,12 @@ const handshakeHint =
 const tlsPortHint =
   "The client started with TLS. Switch TLS off in the client, or start the server with --tls-port PORT and connect the client to that port.";
 
-export function noteRefused(state: SessionState, { verb, reply, argument }: RefusedEvent): SessionAction {
+export function noteRefused(
+  state: SessionState,
+  { verb, reply, argument }: RefusedEvent,
+): SessionAction | Promise<SessionAction> {
   logRefused(state, { verb, reply, argument, hint: hintFor(verb, reply) });
-  return noAction;
+  return reply.code >= 500 ? afterConduct(state, "error", noAction) : noAction;
 }
 
 /** What a listener's log adds to a failed handshake: in development the certificate is self-signed. */

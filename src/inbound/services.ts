@@ -41,7 +41,7 @@ export interface InboundServices {
   readonly forwarding?: Pick<Forwarding, "reverse">;
   /** Of all sessions: `limits.session_memory`. */
   readonly memory: SharedBudget;
-  readonly admission: Pick<Admission, "serve" | "enter" | "note">;
+  readonly admission: Pick<Admission, "serve" | "enter" | "note" | "refusalOfBan" | "noteConduct">;
   /** Decides what is taken, and logs what is not. */
   readonly policy: PolicyChain;
 }

@@ -44,6 +44,8 @@ export interface SessionState {
   signedIn: SignInFacts | undefined;
   /** Messages accepted so far. */
   messages: number;
+  /** A reply is kept back; `end` gives it at once. */
+  delay: { readonly end: () => void } | undefined;
   /** The last refusal that the protocol core gave by itself. */
   refusal: string | undefined;
 }
@@ -71,6 +73,7 @@ export function leavePhase(state: SessionState): void {
 /** The session has ended. Answers that arrive later change nothing. */
 export function closePhase(state: SessionState): void {
   const before = state.phases.state;
+  state.delay?.end();
   if (state.phases.change("close", { kind: "over" })) release(before, state);
 }
 

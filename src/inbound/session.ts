@@ -68,6 +68,7 @@ export class Session {
       phases: new SessionPhases(),
       signedIn: undefined,
       messages: 0,
+      delay: undefined,
       refusal: undefined,
     };
     recogniseKey(this.#state);
@@ -78,6 +79,16 @@ export class Session {
   /** Content is being received, or its commit is awaited: a stop waits for the end of it. */
   get receivesContent(): boolean {
     return this.#state.phases.state.kind === "receiving";
+  }
+
+  /** A reply to the client is kept back. */
+  get isDelayed(): boolean {
+    return this.#state.delay !== undefined;
+  }
+
+  /** Gives a reply that is kept back. */
+  endDelay(): void {
+    this.#state.delay?.end();
   }
 
   get messages(): number {

@@ -4,7 +4,8 @@
  * plain data, and each answer may come later. The local one answers at once.
  */
 import type { ClaimTerms } from "../spool/spool.ts";
-import type { Client } from "./client.ts";
+import type { Conduct } from "./bans.ts";
+import type { Client, ListenerKind } from "./client.ts";
 import type { Refusal } from "./decision.ts";
 
 /** Never used twice. */
@@ -13,6 +14,7 @@ export type ConnectionId = number;
 /** A client that has connected. */
 export interface Newcomer {
   readonly address: string;
+  readonly listener: ListenerKind;
   /** In `relay.networks`: counted in the total only. */
   readonly trusted: boolean;
   /** It must finish a TLS handshake before anything can be said. */
@@ -50,6 +52,10 @@ export interface Admission {
   roomFor(octets: number): Refusal | undefined | Promise<Refusal | undefined>;
   /** Counts one message of this client. undefined: it is not too many. */
   countMessage(client: Client): Refusal | undefined | Promise<Refusal | undefined>;
+  /** Whether the client's network is banned. undefined: it is not. */
+  refusalOfBan(client: Client): Refusal | undefined | Promise<Refusal | undefined>;
+  /** Counts what a client did for or against its network. Gives how long its reply is kept back, in milliseconds. */
+  noteConduct(client: Client, conduct: Conduct): number | Promise<number>;
   /** Asked just before a commit of mail for these domains; undefined: the mail is only scheduled. */
   claimTerms(domains: readonly string[]): ClaimTerms | undefined | Promise<ClaimTerms | undefined>;
 }

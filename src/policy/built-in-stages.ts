@@ -17,13 +17,14 @@ export interface ContentPolicyServices {
 }
 
 export interface PolicyServices extends ContentPolicyServices {
-  readonly admission: Pick<Admission, "roomFor" | "countMessage">;
+  readonly admission: Pick<Admission, "roomFor" | "countMessage" | "refusalOfBan">;
 }
 
 export function builtInStages(services: PolicyServices): readonly Stage[] {
   const { admission, accounts } = services;
   return [
     connectionLimits,
+    bans(admission),
     senderPermission,
     freeSpace(admission),
     senderOwnership(accounts),
@@ -68,6 +69,11 @@ const connectionLimits: Stage = { rule: "connection-limits", connect: ({ turnedA
 function freeSpace(admission: Pick<Admission, "roomFor">): Stage {
   const ask = ({ size }: { readonly size: number }) => admission.roomFor(size);
   return { rule: "free-space", mail: ask, data: ask };
+}
+
+/** Newcomers are refused when they are counted; here are the sessions that were open when the ban began. */
+function bans(admission: Pick<Admission, "refusalOfBan">): Stage {
+  return { rule: "bans", mail: ({ client }) => admission.refusalOfBan(client) };
 }
 
 function messageRate(admission: Pick<Admission, "countMessage">): Stage {

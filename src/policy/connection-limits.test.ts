@@ -39,7 +39,7 @@ class World {
     options: { readonly trusted?: boolean; readonly handshake?: boolean; readonly busy?: boolean } = {},
   ): Entry | undefined {
     const { trusted = false, handshake = false, busy = false } = options;
-    const entry = this.limits.enter({ address, trusted, handshake });
+    const entry = this.limits.enter({ address, listener: "mx", trusted, handshake });
     if (entry instanceof Promise) assert.fail("it is answered at once");
     if (entry !== undefined && !busy) this.#idleSinceMs.set(entry.connection, this.clock.monotonicMs());
     return entry;
@@ -170,7 +170,7 @@ test("who is idle may be told later: the newcomer waits for it, and takes the pl
   await world.clock.advance(10_000);
   world.answersLater = true;
   const newcomers = ["192.0.2.3", "192.0.2.4"].map((address) =>
-    world.limits.enter({ address, trusted: false, handshake: false }),
+    world.limits.enter({ address, listener: "mx", trusted: false, handshake: false }),
   );
   world.note(first, "left");
   const entries = await Promise.all(newcomers);

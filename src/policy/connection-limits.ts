@@ -20,11 +20,13 @@ const handshakesMax = 1000;
 const leavingMax = 50;
 
 /** Why a connection lost its place, or got none, without a reply. */
-export type DropReason = "silent" | "idle" | "refused" | "client-connection-rate";
+export type DropReason = "silent" | "idle" | "refused" | "client-connection-rate" | "network-banned";
 
 export interface ConnectionLimitsOptions {
   /** Sessions that the system can carry, whatever the settings say. */
   readonly ceiling?: number;
+  /** Of a network that is banned. */
+  readonly refusalOfBan?: (newcomer: Newcomer) => Refusal | undefined;
   /** Told of each connection that is closed without a reply. */
   readonly dropped?: (address: string, reason: DropReason) => void;
 }
@@ -50,7 +52,7 @@ export class ConnectionLimits {
 
   reconfigure(numbers: ConnectionNumbers): void {
     this.#numbers = numbers;
-    this.#rate.perMinute = numbers.client_connection_rate;
+    this.#rate.perWindow = numbers.client_connection_rate;
   }
 
   /** Connections served now, those in a handshake among them. */
@@ -60,12 +62,16 @@ export class ConnectionLimits {
 
   /** Undefined: there is no place, and the connection is to be closed at once. */
   enter(newcomer: Newcomer): Entry | undefined | Promise<Entry | undefined> {
+    const ban = this.#options.refusalOfBan?.(newcomer);
+    // A handshake would cost us more than the refusal costs the client.
+    if (ban !== undefined) {
+      return newcomer.handshake ? this.#dropped(newcomer, "network-banned") : this.#turnAway(newcomer, ban);
+    }
     const key = newcomer.trusted ? undefined : networkKey(newcomer.address);
     if (key !== undefined && !this.#rate.take(key, this.#clock.monotonicMs())) {
-      // A handshake would cost us more than the refusal costs the client.
       if (newcomer.handshake) return this.#dropped(newcomer, "client-connection-rate");
-      const { perMinute } = this.#rate;
-      return this.#turnAway(newcomer, refuse("client-connection-rate", { limit: perMinute }));
+      const limit = this.#rate.perWindow;
+      return this.#turnAway(newcomer, refuse("client-connection-rate", { limit }));
     }
     const { client_connections: perClient } = this.#numbers;
     if (key !== undefined && perClient > 0 && this.#places.servedOf(newcomer.address) >= perClient) {

@@ -4,6 +4,7 @@ import type { Files } from "../ports/files.ts";
 import type { Log } from "../ports/log.ts";
 import type { ClaimTerms } from "../spool/spool.ts";
 import type { Admission, ConnectionHolder, ConnectionId, ConnectionProgress, Entry, Newcomer } from "./admission.ts";
+import type { Bans, Conduct } from "./bans.ts";
 import type { Client } from "./client.ts";
 import { ConnectionLimits } from "./connection-limits.ts";
 import type { Refusal } from "./decision.ts";
@@ -21,6 +22,8 @@ export interface LocalAdmissionOptions {
   readonly log: Log;
   /** Where mail is stored. */
   readonly path: string;
+  /** Absent: nobody is banned. */
+  readonly bans?: Bans;
   /** The queue's answer. */
   readonly claimTerms: (domains: readonly string[]) => ClaimTerms | undefined;
 }
@@ -32,13 +35,14 @@ export class LocalAdmission implements Admission {
   readonly #space: FreeSpace;
 
   private constructor(options: LocalAdmissionOptions, space: FreeSpace) {
-    const { limits, ceiling, clock, log } = options;
+    const { limits, ceiling, clock, log, bans } = options;
     const lost = new DroppedConnections(log, clock);
     this.#options = options;
     this.#space = space;
     this.#rate = new MessageRate(limits.client_message_rate);
     this.#connections = new ConnectionLimits(limits, clock, {
       ...(ceiling !== undefined && { ceiling }),
+      ...(bans && { refusalOfBan: ({ address, listener }) => bans.refusalOf(address, listener) }),
       dropped: (address, reason) => lost.note(address, reason),
     });
   }
@@ -72,6 +76,14 @@ export class LocalAdmission implements Admission {
 
   countMessage(client: Client): Refusal | undefined {
     return this.#rate.check(client, this.#options.clock.monotonicMs());
+  }
+
+  refusalOfBan({ address, listener }: Client): Refusal | undefined {
+    return this.#options.bans?.refusalOf(address, listener);
+  }
+
+  noteConduct(client: Client, conduct: Conduct): number {
+    return this.#options.bans?.note(client, conduct) ?? 0;
   }
 
   claimTerms(domains: readonly string[]): ClaimTerms | undefined {

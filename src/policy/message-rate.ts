@@ -13,7 +13,7 @@ export class MessageRate {
   }
 
   reconfigure(perMinute: number): void {
-    this.#rate.perMinute = perMinute;
+    this.#rate.perWindow = perMinute;
   }
 
   /** Counts one message. `undefined`: it is not too many. */
@@ -21,6 +21,6 @@ export class MessageRate {
     if (client.login !== undefined || mayRelay(client)) return undefined;
     const key = networkKey(client.address);
     if (key === undefined || this.#rate.take(key, now)) return undefined;
-    return refuse("client-message-rate", { network: key, limit: this.#rate.perMinute });
+    return refuse("client-message-rate", { network: key, limit: this.#rate.perWindow });
   }
 }

@@ -42,6 +42,12 @@ const connections = {
     next: "The client tries again. List it in `relay.networks` if it is yours, or raise the limit.",
     setting: "limits.client_connection_rate",
   }),
+  "network-banned": refusal(421, "4.7.0", "Too many {offences} from your network, try again later", {
+    meaning:
+      "The client's network is banned for a time because of failed logins, unknown recipients or errors. The same reply answers AUTH and MAIL in sessions that were open when the ban began.",
+    next: "The client tries again. `posthaste bans explain ADDRESS` tells why, `posthaste bans lift ADDRESS` ends it, `bans.never` prevents it.",
+    setting: "bans",
+  }),
 };
 
 const senders = {

@@ -123,3 +123,38 @@ export const limitsSettings = z
 
 /** Sizes in octets, durations in milliseconds. */
 export type LimitsSettings = z.output<typeof limitsSettings>;
+
+/** 0 means never. */
+const perHour = (allowed: number) => z.int().min(0).max(1_000_000).default(allowed);
+
+export const bansSettings = z
+  .strictObject({
+    failed_logins: perHour(25).describe(
+      "Failed logins per hour from one IPv4 address or IPv6 /64 before the network is banned from the submission and submissions listeners. 0 means never. Applies on reload.",
+    ),
+    unknown_recipients: perHour(100).describe(
+      "Unknown recipients per hour from one network before it is banned from the listener kind where it named them. Each accepted recipient gives one back, so only a network that mostly guesses is banned. 0 means never. Applies on reload.",
+    ),
+    errors: perHour(200).describe(
+      "Refused commands (unknown, malformed, out of order) per hour from one network before it is banned from the listener kind where it sent them. Each accepted recipient gives one back. 0 means never. Applies on reload.",
+    ),
+    first: duration({ minMs: 1000, maxMs: 604_800_000 })
+      .prefault("10m")
+      .describe("How long the first ban of a network lasts. Each further ban is twice as long. Applies on reload."),
+    longest: duration({ minMs: 1000, maxMs: 2_592_000_000 })
+      .prefault("1d")
+      .describe("The longest ban. Applies on reload."),
+    tarpit: duration({ minMs: 0, maxMs: 60_000 })
+      .prefault("2s")
+      .describe(
+        "How long the server keeps back the reply to a failed login, an unknown recipient or an error once its network has used up half of its allowance. It costs the server one timer. 0s means no delay. Applies on reload.",
+      ),
+    never: networkList()
+      .prefault([])
+      .describe(
+        "Networks that are never banned: an office, a proxy, a monitor. Loopback, private addresses, relay.networks, and networks from which a user has logged in during the last 7 days are never banned either. Applies on reload.",
+      ),
+  })
+  .describe("Networks that misbehave for hours are banned for a time; see docs/abuse.md.");
+
+export type BansSettings = z.output<typeof bansSettings>;

@@ -23,6 +23,7 @@ import { InForce, type Opening, Parts } from "./plan/part.ts";
 import { reloadInTurn } from "./plan/reload.ts";
 import type { ServerPorts } from "./plan/server-ports.ts";
 import { tellSettingsWarnings } from "./plan/settings-warnings.ts";
+import { openBans } from "./receiving/bans.ts";
 import { openIntake } from "./receiving/intake.ts";
 import { openPolicy } from "./receiving/policy.ts";
 import { openAdmission, openReceiving, tellFewerSessions } from "./receiving/receiving.ts";
@@ -89,7 +90,8 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const store = await openStore(opening);
   const users = new UserStore(store.spool);
   const certificates = await openCertificates(opening, { offered: true });
-  const accounts = await openAccounts(opening, users);
+  const { bans, signInLimits, directory } = await openBans(opening, store);
+  const accounts = await openAccounts(opening, users, signInLimits);
   const history = openHistory(opening, store);
   const inbox = openInbox(opening, store, history);
   const signing = await openSigning(opening, store);
@@ -99,7 +101,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const forwarding = await openForwarding(opening, store, signing);
   const findDestination = findReportDestinations({ accounts, forwarding });
   const router = openRouting(opening, store);
-  const admission = await openAdmission(opening, () => sending.queue);
+  const admission = await openAdmission(opening, () => sending.queue, bans);
   const policy = openPolicy(opening, { admission, accounts, hasMailboxHere: (to) => router.endsInMaildir(to) });
   const intake = openIntake(opening, store, {
     ...{ admission, policy, router, evaluations, signing: signing.messages, forwarding },
@@ -118,6 +120,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
     ...{ store, queue, heldMail, takesMail, inbox, reload, token },
     users: userDirectory({ settings: () => accounts.snapshot.settings, accounts, store: users, crypto, clock, random }),
     dkim: signing.keys,
+    bans: directory,
   });
   return { listeners, admin, inbox };
 }

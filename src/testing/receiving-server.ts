@@ -1,5 +1,6 @@
 /** A whole receiving side over a simulated network, and a client that speaks by script. For tests only. */
 import assert from "node:assert/strict";
+import type { z } from "zod";
 import { Accounts } from "../accounts/accounts.ts";
 import { AnyAccounts } from "../accounts/any-accounts.ts";
 import type { AccountDirectory } from "../accounts/account-directory.ts";
@@ -11,7 +12,9 @@ import { builtInStages } from "../policy/built-in-stages.ts";
 import { LocalAdmission } from "../policy/local-admission.ts";
 import { PolicyChain } from "../policy/policy-chain.ts";
 import type { Stage } from "../policy/stage.ts";
-import { limitsSettings, relaySettings } from "../policy/settings.ts";
+import { tellBan } from "../policy/ban-notice.ts";
+import { Bans } from "../policy/bans.ts";
+import { bansSettings, limitsSettings, relaySettings } from "../policy/settings.ts";
 import type { Connection, Endpoint } from "../ports/network.ts";
 import { Reporter } from "../reporting/reporter.ts";
 import { MemorySpool } from "./spool/memory-spool.ts";
@@ -74,6 +77,8 @@ export interface ReceivingServerOptions {
   readonly spool?: (spool: Spool) => Pick<Spool, "begin">;
   readonly accounts?: (accounts: AccountDirectory) => AccountDirectory;
   readonly admission?: (admission: Admission) => Admission;
+  /** Default: nobody is banned. */
+  readonly bans?: z.input<typeof bansSettings>;
   /** Asked before the built-in ones. */
   readonly stages?: readonly Stage[];
   /** What else the sessions are given: checks of senders, signing, forwarding. */
@@ -122,7 +127,11 @@ export class ReceivingServer implements AsyncDisposable {
     const memory = new SharedBudget(limits.session_memory);
     const files = new MemoryFiles(options.space === undefined ? {} : { space: options.space });
     const claimTerms = () => options.claim;
-    const local = await LocalAdmission.open({ limits, files, clock, log, path: "/", claimTerms });
+    const bans = options.bans && makeBans(options.bans, clock, log);
+    const local = await LocalAdmission.open({
+      ...{ limits, files, clock, log, path: "/", claimTerms },
+      ...(bans && { bans }),
+    });
     const admission = options.admission?.(local) ?? local;
     const ids = new QueueIds(clock, random);
     const reporter = new Reporter({
@@ -232,6 +241,16 @@ export class ReceivingServer implements AsyncDisposable {
     assert.equal(this.clock.pendingTimers, 0, "a timer was left behind");
     if (this.#spoolEnds) assert.equal(this.memory.used, 0, "memory of a session that is over is still counted");
   }
+}
+
+function makeBans(settings: z.input<typeof bansSettings>, clock: ManualClock, log: CollectingLog): Bans {
+  return new Bans({
+    settings: bansSettings.parse(settings),
+    clock,
+    isRelay: () => false,
+    banned: (ban) => tellBan(log, ban),
+    signedIn: () => undefined,
+  });
 }
 
 export function plain(username: string, password: string, authorizationId = ""): string {

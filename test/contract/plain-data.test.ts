@@ -47,6 +47,8 @@ function crossing(admission: Admission, crossed: string[]): Admission {
     note: (connection, progress) => admission.note(cross(connection), cross(progress)),
     roomFor: (octets) => answer("roomFor", admission.roomFor(cross(octets))),
     countMessage: (client) => answer("countMessage", admission.countMessage(cross(client))),
+    refusalOfBan: (client) => answer("refusalOfBan", admission.refusalOfBan(cross(client))),
+    noteConduct: (client, conduct) => answer("noteConduct", admission.noteConduct(cross(client), cross(conduct))),
     claimTerms: (domains) => answer("claimTerms", admission.claimTerms(cross(domains))),
   };
 }
@@ -74,7 +76,15 @@ test("all that sessions ask an admission and hear from it, and the notes for agg
   await server.clock.advance(10_000);
   assert.match(await (await server.dial("mx")).reply(), /^220 /);
   assert.match(await stranger.reply(), /^421 /);
-  assert.deepEqual([...new Set(crossed)].toSorted(), ["claimTerms", "countMessage", "enter", "idleSince", "roomFor"]);
+  assert.deepEqual([...new Set(crossed)].toSorted(), [
+    "claimTerms",
+    "countMessage",
+    "enter",
+    "idleSince",
+    "noteConduct",
+    "refusalOfBan",
+    "roomFor",
+  ]);
   assert.deepEqual(
     notes.map(({ dkim, isReport }) => [dkim.length, isReport]),
     [

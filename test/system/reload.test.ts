@@ -36,6 +36,7 @@ const after: Partial<SettingsInput> = {
   authentication: { authserv_id: "new.example.org" },
   relay: { networks: [`${relayClient}/32`, "198.51.100.0/24"] },
   limits: { message_size: "1MB" },
+  bans: { errors: 7 },
   admin: { ...admin, token: "another token of some length" },
 };
 
@@ -124,6 +125,7 @@ async function begun(): Promise<{ world: World; look: () => Promise<Record<strin
       history: world.removals.history,
       inbox: world.removals.inbox,
       signing: await json("/api/v1/dkim/keys"),
+      bans: await json("/api/v1/bans/explain?of=203.0.113.7"),
       delivery: sessions.some((open) => open > 0),
       forwarding: /@([^>]*)>/.exec(forwarded?.mail ?? "")?.[1],
       routing: received.map((one) => one !== undefined),

@@ -6,6 +6,7 @@ import type { MechanismStep, SignInClaim } from "../../sasl/server-mechanism.ts"
 import { reply, type Reply } from "../../smtp/reply.ts";
 import type { AuthEvent, AuthResponseEvent } from "../../smtp/server/event.ts";
 import type { SessionPhase, SignInDecision } from "../session-phase.ts";
+import { afterConduct } from "../conduct.ts";
 import { leavePhase, phaseOf, type SessionState } from "../session-state.ts";
 import { exchangeOptions, shownCertificate } from "../sign-in.ts";
 import { answer, type SessionAction } from "../session-action.ts";
@@ -20,6 +21,22 @@ const serverFirst = reply(501, "5.7.0", "This mechanism does not accept an initi
 const unavailable = reply(454, "4.7.0", "Temporary authentication failure, try again later");
 
 export function beginAuth(state: SessionState, event: AuthEvent): SessionAction | Promise<SessionAction> {
+  // The network may have been banned since the session began.
+  return whenReady(state.services.admission.refusalOfBan(state.client), (ban) => {
+    if (ban === undefined) return beginExchange(state, event);
+    const { mechanism } = event;
+    const { address: client } = state.client;
+    const { reason } = ban;
+    state.log.event("login-failed", {
+      ...{ client, mechanism, username: "", reason },
+      retry_after_seconds: undefined,
+      error: undefined,
+    });
+    return answer(ban.reply);
+  });
+}
+
+function beginExchange(state: SessionState, event: AuthEvent): SessionAction | Promise<SessionAction> {
   const kind = findMechanism(event.mechanism);
   if (kind === undefined) return answer(noMechanism);
   if (event.initialResponse !== undefined && !kind.acceptsInitialResponse) return answer(serverFirst);
@@ -77,7 +94,7 @@ function decided(
   exchange: Exchange,
   { claim, ifAccepted, ifRefused }: Extract<MechanismStep, { readonly kind: "claim" }>,
   result: LoginResult,
-): SessionAction {
+): SessionAction | Promise<SessionAction> {
   const decision: SignInDecision = { username: "username" in claim ? claim.username : claim.authorizationId, result };
   const data = result.kind === "accepted" ? ifAccepted : result.kind === "refused" ? ifRefused : undefined;
   if (data === undefined) return endAuth(state, exchange, decision);
@@ -91,7 +108,7 @@ function endAuth(
   { mechanism }: Exchange,
   { username, result }: SignInDecision,
   malformed?: string,
-): SessionAction {
+): SessionAction | Promise<SessionAction> {
   leavePhase(state);
   const fields = { client: state.client.address, mechanism, username };
   if (result.kind === "accepted") {
@@ -99,7 +116,7 @@ function endAuth(
     state.client = { ...state.client, login };
     state.signedIn = { mechanism, ...(by !== undefined && { by }) };
     state.log.event("login-succeeded", { ...fields, login, by });
-    return answer(succeeded);
+    return afterConduct(state, "login", answer(succeeded));
   }
   const seconds = result.kind === "throttled" ? Math.ceil(result.retryAfterMs / 1000) : undefined;
   const reason =
@@ -110,7 +127,10 @@ function endAuth(
     retry_after_seconds: seconds,
     error: result.kind === "unavailable" ? result.reason : undefined,
   });
-  return answer(refusalOf(result, seconds));
+  const action = answer(refusalOf(result, seconds));
+  // A mistyped name is no guess, and an attempt that had to wait was not checked.
+  const guessed = result.kind === "refused" && result.reason !== "prohibited-characters";
+  return guessed ? afterConduct(state, "failed-login", action) : action;
 }
 
 function refusalOf(result: Exclude<LoginResult, { readonly kind: "accepted" }>, seconds = 0): Reply {

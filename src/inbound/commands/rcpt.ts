@@ -8,6 +8,7 @@ import { type Refusal, refuse } from "../../policy/decision.ts";
 import type { Ruling } from "../../policy/policy-chain.ts";
 import { lastChange, type RecipientFacts } from "../../policy/stage.ts";
 import type { RecipientEvent } from "../../smtp/server/event.ts";
+import { afterConduct } from "../conduct.ts";
 import { clientFacts, type SessionState } from "../session-state.ts";
 import { answer, noAction, proceed, type SessionAction, actionFor } from "../session-action.ts";
 
@@ -51,10 +52,15 @@ function findOut(state: SessionState, { forwardPath }: RecipientEvent): Found | 
   );
 }
 
-function conclude(state: SessionState, event: RecipientEvent, facts: RecipientFacts, ruling: Ruling): SessionAction {
+function conclude(
+  state: SessionState,
+  event: RecipientEvent,
+  facts: RecipientFacts,
+  ruling: Ruling,
+): SessionAction | Promise<SessionAction> {
   const phase = state.phases.state;
   if (phase.kind !== "transaction") return noAction;
-  if (ruling.verdict === "refuse") return actionFor(ruling);
+  if (ruling.verdict === "refuse") return afterRefusal(state, ruling);
   const { envelope } = phase;
   const { acceptance, changes } = ruling;
   const targets = lastChange(changes, "set-recipients")?.targets;
@@ -72,7 +78,17 @@ function conclude(state: SessionState, event: RecipientEvent, facts: RecipientFa
     submitted: sendsOwnMail(state.client),
     ...(held !== undefined && { held: { by: held.by, reason: held.reason } }),
   });
-  return proceed;
+  return afterConduct(state, "accepted-recipient", proceed);
+}
+
+/** Who guesses names or looks for an open relay misbehaves; other refusals say nothing of the client. */
+function afterRefusal(
+  state: SessionState,
+  ruling: Extract<Ruling, { readonly verdict: "refuse" }>,
+): SessionAction | Promise<SessionAction> {
+  const { reason } = ruling.refusal;
+  if (reason === "unknown-recipient") return afterConduct(state, "unknown-recipient", actionFor(ruling));
+  return reason === "relay-denied" ? afterConduct(state, "error", actionFor(ruling)) : actionFor(ruling);
 }
 
 function refusalForRoom(

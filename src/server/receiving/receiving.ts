@@ -6,6 +6,7 @@ import { ListenerError, type ListenerOptions } from "../../inbound/listener-opti
 import type { InboundServices } from "../../inbound/services.ts";
 import type { Intake } from "../../intake/intake.ts";
 import { SharedBudget } from "../../lib/shared-budget.ts";
+import type { Bans } from "../../policy/bans.ts";
 import { sessionsWithin } from "../../policy/connection-limits.ts";
 import { LocalAdmission } from "../../policy/local-admission.ts";
 import type { Network } from "../../ports/network.ts";
@@ -74,15 +75,20 @@ export function tellFewerSessions({ settings: { limits }, ports: { openFilesMax,
   log.event("sessions-limited", { open_files: openFilesMax, connections: limits.connections, sessions });
 }
 
-/** Changes of its limits come with those of the listeners. `queue`: asked when a message is committed. */
+/**
+ * Changes of its limits come with those of the listeners. `queue`: asked when a message is committed. `bans` absent: nobody
+ * is banned.
+ */
 export async function openAdmission(
   { settings: { limits, data_dir: path }, ports }: Opening,
   queue: () => Pick<Queue, "claimTermsForFresh">,
+  bans?: Bans,
 ): Promise<LocalAdmission> {
   const { files, clock, log, openFilesMax } = ports;
   return await LocalAdmission.open({
     ...{ limits, files, clock, log, path },
     ...(openFilesMax !== undefined && { ceiling: sessionsWithin(openFilesMax) }),
+    ...(bans && { bans }),
     claimTerms: (domains) => queue().claimTermsForFresh(domains),
   });
 }
