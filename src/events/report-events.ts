@@ -54,6 +54,36 @@ export const reportEvents = {
     "The messages counted here are missing from the reports; mail is not affected.",
     { messages: number("Messages that are not counted.") },
   ),
+  "tls-report-queued": declare(
+    "info",
+    "The daily report to a domain about TLS with its mail servers was queued.",
+    "It is delivered to the addresses that the domain's `_smtp._tls` record names, in clear if need be.",
+    {
+      message: text("Queue id of the report."),
+      domain,
+      day,
+      policies: number("Policies that it is about."),
+      to: texts("Where it goes."),
+    },
+  ),
+  "tls-report-posted": declare(
+    "info",
+    "The daily report to a domain about TLS with its mail servers was sent over HTTPS.",
+    "Nothing.",
+    { domain, day, url: text("Where it went."), status: number("The status that the other server answered.") },
+  ),
+  "tls-report-not-sent": declare(
+    "info",
+    "A domain requests TLS reports, but the report for this day could not be sent, for the reason given.",
+    "The counts of the day are dropped.",
+    { domain, day, reason },
+  ),
+  "tls-counts-dropped": declare(
+    "warn",
+    "The server sent mail to more domains in a day, or found more policies of one, than TLS reports have room for.",
+    "The sessions counted here are missing from the reports; mail is not affected.",
+    { sessions: number("Sessions that are not counted.") },
+  ),
   "report-received": declare(
     "info",
     "An aggregate or TLS report arrived at the address for reports and was stored.",

@@ -63,7 +63,7 @@ export interface SetupContext {
   /** What makes our own signatures, if any. */
   readonly signing?: (() => MessageSigning | undefined) | undefined;
   /** Asked for an observer before each connection. */
-  readonly observe?: ((target: Target) => ConnectionObserver) | undefined;
+  readonly observe?: ((target: Target) => ConnectionObserver | undefined) | undefined;
   /** HELO may follow a connection that was closed on EHLO. Not at the first attempt: any busy server may hang up once. */
   readonly mayUseHelo: boolean;
 }
@@ -131,19 +131,20 @@ async function attempt(target: Target, context: SetupContext, manner: Manner): P
   try {
     connection = await SmtpClientConnection.connect(endpoint, {
       ...connectOptions(target, context),
-      ...(observer && { onDialogue: (line) => observer.dialogue(line) }),
+      ...(observer?.dialogue && { onDialogue: (line) => observer.dialogue?.(line) }),
     });
   } catch (error) {
     observer?.connectFailed(errorText(error));
     return connectFailed(error, target, context, peer);
   }
-  observer?.connected(connection.tls);
+  observer?.connected(connection);
   // Asked to stop: whatever step is under way ends now; nothing has been handed over yet.
   const stop = (): void => connection.abandon(stopped);
   context.signal.addEventListener("abort", stop, { once: true });
   try {
     const result = await converse(connection, target, context, manner, peer, observer);
-    if (result.kind !== "ready") {
+    if (result.kind === "ready") observer?.ready(connection);
+    else {
       observer?.failed(result.setback);
       context.leave(connection);
     }

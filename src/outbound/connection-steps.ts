@@ -9,7 +9,7 @@ import type { TlsDecision } from "../route/next-hop.ts";
 import type { ConnectionObserver } from "./connection-observer.ts";
 import { addressText, type Target } from "./connection-setup.ts";
 import type { Setback } from "./delivery-verdict.ts";
-import type { DialogueLine } from "./smtp-client-connection.ts";
+import type { DialogueLine, SmtpClientConnection } from "./smtp-client-connection.ts";
 
 export type ConnectionStepName =
   | "connect"
@@ -55,7 +55,6 @@ export class ConnectionSteps implements ConnectionObserver {
   readonly #tell: (step: ConnectionStep) => void;
   #pending: { readonly step: ConnectionStepName; readonly sinceMs: number } | undefined;
   #replyLines: string[] = [];
-  #tls: TlsFacts | undefined;
   #reachedTls = false;
 
   constructor(target: Target, clock: Pick<Clock, "monotonicMs">, tell: (step: ConnectionStep) => void) {
@@ -74,7 +73,7 @@ export class ConnectionSteps implements ConnectionObserver {
     return this.#reachedTls;
   }
 
-  connected(tls: TlsFacts | undefined): void {
+  connected({ tls }: Pick<SmtpClientConnection, "tls">): void {
     const { host, endpoint } = this.#target;
     const port = endpoint.kind === "ip" ? ` port ${endpoint.port}` : "";
     this.#end("ok", `${host} [${addressText(endpoint)}]${port}`);
@@ -108,6 +107,10 @@ export class ConnectionSteps implements ConnectionObserver {
     this.#judge(tls, ms);
   }
 
+  ready({ tls }: Pick<SmtpClientConnection, "tls">): void {
+    if (tls === undefined) this.#add("starttls", "note", "there is no TLS: mail goes in clear");
+  }
+
   /** What the server said was told already; what we found ourselves is told here. */
   failed(setback: Setback): void {
     if (this.#pending !== undefined) return this.#end("failed", setback.reason);
@@ -129,13 +132,10 @@ export class ConnectionSteps implements ConnectionObserver {
     const step = steps[text.split(/[ :]/, 1)[0] ?? ""];
     // What follows within a step, as a response of a login.
     if (step === undefined) return;
-    if (step === "mail" && this.#tls === undefined)
-      this.#add("starttls", "note", "there is no TLS: mail goes in clear");
     this.#begin(step);
   }
 
   #judge(tls: TlsFacts, ms: number): void {
-    this.#tls = tls;
     this.#reachedTls = true;
     const { subject, issuer, validTo } = tls.peerCertificate ?? {};
     const certificate =

@@ -112,6 +112,10 @@ export class SmtpClientConnection implements AsyncDisposable {
     });
   }
 
+  get local(): Endpoint {
+    return this.#connection.local;
+  }
+
   get remote(): Endpoint {
     return this.#connection.remote;
   }

@@ -11,9 +11,12 @@ import type { MessageSigning } from "../signing/message-signing.ts";
 import type { Network } from "../ports/network.ts";
 import type { DeliveryAgent, DeliveryJob, DeliveryResult } from "../queue/delivery-agent.ts";
 import { ConnectionReuse } from "./connection-reuse.ts";
+import type { Target } from "./connection-setup.ts";
 import { DeliveryAttempt } from "./delivery-attempt.ts";
 import type { SmtpDeliverySettings } from "./settings.ts";
 import type { SmtpClientConnection } from "./smtp-client-connection.ts";
+import { tlsSessionObserver } from "./tls-session-observer.ts";
+import type { TlsSessionRecorder } from "../tls-rpt/session-note.ts";
 
 export interface SmtpDeliveryOptions {
   readonly network: Network;
@@ -23,6 +26,8 @@ export interface SmtpDeliveryOptions {
   readonly settings: SmtpDeliverySettings;
   /** Makes our signatures anew over content that is converted for a server without 8BITMIME. */
   readonly signing?: () => MessageSigning | undefined;
+  /** Told of each session, for the daily reports about TLS. */
+  readonly tlsSessions?: TlsSessionRecorder | undefined;
 }
 
 /** Serves hops of kind `smtp` and `lmtp`. */
@@ -47,7 +52,8 @@ export class SmtpDelivery implements DeliveryAgent {
   async deliver(job: DeliveryJob, options: { readonly signal: AbortSignal }): Promise<DeliveryResult> {
     const { hop } = job;
     if (hop.kind !== "smtp" && hop.kind !== "lmtp") throw new Error(`hops of kind ${hop.kind} are served elsewhere`);
-    const { network, clock, random, log, signing } = this.#options;
+    const { network, clock, random, log, signing, tlsSessions } = this.#options;
+    const domains = [...new Set(job.recipients.map(({ domain }) => domain))];
     const context = {
       ...{ network, clock, random, log, signing },
       clockSteps: this.#clockSteps,
@@ -55,6 +61,9 @@ export class SmtpDelivery implements DeliveryAgent {
       signal: options.signal,
       message: job.message.id,
       mayUseHelo: job.recipients.every(({ attempts }) => attempts > 1),
+      ...(tlsSessions &&
+        hop.kind === "smtp" &&
+        hop.isRelay !== true && { observe: (target: Target) => tlsSessionObserver(tlsSessions, target, domains) }),
       leave: (connection: SmtpClientConnection) => this.#reuse.quit({ connection }),
     };
     return { outcomes: await new DeliveryAttempt(job, hop, context, this.#reuse).run() };

@@ -30,6 +30,12 @@ export const reportsSettings = z
       .describe(
         "Whether the server sends a daily aggregate report to each domain whose DMARC record asks for one, about the mail received from it. Applies on reload. (RFC 9990)",
       ),
+    send_tls: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Whether the server sends a daily report to each domain whose `_smtp._tls` record asks for one, about TLS with its mail servers. Applies on reload. (RFC 8460)",
+      ),
     from: address()
       .optional()
       .describe(
@@ -47,7 +53,7 @@ export const reportsSettings = z
       ),
   })
   .describe(
-    "Reports about authentication and TLS: the daily aggregate reports that the server sends to domains that ask for them, and the address for those that it receives. It never sends failure reports (ruf), because they would disclose parts of people's mail.",
+    "Reports about authentication and TLS: the daily reports that the server sends to domains that ask for them, and the address for those that it receives. It never sends failure reports (ruf), because they would disclose parts of people's mail.",
   );
 
 export type ReportsSettings = z.output<typeof reportsSettings>;

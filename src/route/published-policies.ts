@@ -5,10 +5,12 @@
 import { decideDane } from "../dane/host-decision.ts";
 import { decideSts } from "../mta-sts/host-decision.ts";
 import { findPolicy, type PolicyStore, type StsLookup } from "../mta-sts/policy-discovery.ts";
+import { listsMx, policyLines, type StsPolicy } from "../mta-sts/sts-policy.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { PolicyFetcher } from "../ports/policy-fetcher.ts";
 import type { Resolver } from "../ports/resolver.ts";
+import type { StsInForce, TlsFailureFacts, TlsSessionRecorder } from "../tls-rpt/session-note.ts";
 import { deliveryTo } from "./host-addresses.ts";
 import type { HostFacts, HostVerdict, PublishedPolicy } from "./tls-policy.ts";
 
@@ -26,6 +28,8 @@ export interface PublishedPoliciesParts {
   readonly store: PolicyStore;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of policies, and of what is wrong with them, for the daily reports about TLS. */
+  readonly tlsSessions?: TlsSessionRecorder | undefined;
 }
 
 /** The name of a zone that has been signed since 2010; an answer about it tells whether the resolver validates. */
@@ -82,14 +86,27 @@ export class PublishedPolicies {
       case "dane":
         return { demand: { kind: "dane", records: decision.records, names: decision.names }, reason };
       case "tls-required":
+        this.#tell(host.mx?.nextHop, "tlsa", {
+          type: "tlsa-invalid",
+          receivingHost: host.name,
+          reason: decision.reason,
+        });
         return { demand: { kind: "required" }, reason };
-      case "excluded":
-        return { kind: "excluded", rule: "dane", reason: decision.reason };
+      case "excluded": {
+        const { reason: why } = decision;
+        this.#tell(host.mx?.nextHop, "tlsa", { type: "dnssec-invalid", receivingHost: host.name, reason: why });
+        return { kind: "excluded", rule: "dane", reason: why };
+      }
       case "not-applicable":
         return undefined;
       default:
         return decision satisfies never;
     }
+  }
+
+  /** Domains of mail alone are told: relay hosts are our own choice. */
+  #tell(domain: string | undefined, policy: "tlsa" | "sts", failure: TlsFailureFacts): void {
+    if (domain !== undefined) this.#parts.tlsSessions?.policyFailure(domain, policy, failure);
   }
 
   async #mtaSts({ name, mx }: HostFacts): Promise<HostVerdict | undefined> {
@@ -104,6 +121,7 @@ export class PublishedPolicies {
       case "pki":
         return { demand: { kind: "pki", names: decision.names }, reason: { rule: "mta-sts" } };
       case "excluded":
+        this.#tell(mx?.nextHop, "sts", { type: "validation-failure", receivingHost: name, reason: decision.reason });
         return { kind: "excluded", rule: "mta-sts", reason: decision.reason };
       case "testing":
       case "not-applicable":
@@ -123,8 +141,11 @@ export class PublishedPolicies {
         now: clock.now(),
         query: { asker: deliveryTo(domain) },
       });
+      const { tlsSessions } = this.#parts;
+      tlsSessions?.stsPolicy(domain, lookup.kind === "policy" ? inForce(lookup.policy) : undefined);
       if (lookup.trouble !== undefined) {
         const { fault, reason } = lookup.trouble;
+        tlsSessions?.policyFailure(domain, "sts", { type: fault, reason });
         log.event("mta-sts-policy-failed", { domain, fault, reason, kept: lookup.kind === "policy" });
       }
       return lookup;
@@ -143,6 +164,11 @@ export class PublishedPolicies {
     const answer = await resolver.query(signedName, "TXT");
     if (answer.kind !== "failure" && !answer.secure) log.event("dane-inactive", {});
   }
+}
+
+function inForce(policy: StsPolicy): StsInForce {
+  const { mode, mx } = policy;
+  return { mode, mx, lines: policyLines(policy), lists: (host) => listsMx(policy, host) };
 }
 
 /** Names of a single label are those of a closed network, and addresses have no policy. */

@@ -28,7 +28,13 @@ import { openIntake } from "./receiving/intake.ts";
 import { openPolicy } from "./receiving/policy.ts";
 import { openAdmission, openReceiving, tellFewerSessions } from "./receiving/receiving.ts";
 import { openDelivery } from "./sending/delivery.ts";
-import { openDailyReports, openEvaluationCounts, openReceivedReports } from "./sending/domain-reports.ts";
+import {
+  openDailyReports,
+  openDailyTlsReports,
+  openTlsSessions,
+  openEvaluationCounts,
+  openReceivedReports,
+} from "./sending/domain-reports.ts";
 import { openHeldMail, openQueue } from "./sending/queue.ts";
 import { findReportDestinations } from "./sending/report-destinations.ts";
 import { openRouting } from "./sending/routing.ts";
@@ -97,10 +103,11 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const signing = await openSigning(opening, store);
   const { agent: reports, work } = openReceivedReports(opening, store);
   const evaluations = openEvaluationCounts(opening, store);
-  const agents = openDelivery(opening, { reports, signing: signing.messages });
+  const tlsSessions = openTlsSessions(opening, store);
+  const agents = openDelivery(opening, { reports, signing: signing.messages, tlsSessions });
   const forwarding = await openForwarding(opening, store, signing);
   const findDestination = findReportDestinations({ accounts, forwarding });
-  const router = openRouting(opening, store);
+  const router = openRouting(opening, store, tlsSessions);
   const admission = await openAdmission(opening, () => sending.queue, bans);
   const policy = openPolicy(opening, { admission, accounts, hasMailboxHere: (to) => router.endsInMaildir(to) });
   const intake = openIntake(opening, store, {
@@ -111,6 +118,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const { queue, gatherer } = sending;
   const heldMail = openHeldMail(opening, store, { gatherer, intake, findDestination });
   openDailyReports(opening, store, { counts: evaluations, work, intake });
+  openDailyTlsReports(opening, store, { counts: tlsSessions, intake });
   tellFewerSessions(opening);
   tellSettingsWarnings(opening);
   const services = { ids: store.ids, certificates, accounts, admission, policy, intake, forwarding };

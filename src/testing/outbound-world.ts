@@ -8,6 +8,7 @@ import type { HopHost, NextHop } from "../route/next-hop.ts";
 import type { TlsLevel } from "../route/static-route.ts";
 import { standardTimeouts } from "../smtp/client/timeouts.ts";
 import type { Content, StoredMessage, StoredRecipient } from "../spool/spool.ts";
+import type { TlsSessionRecorder } from "../tls-rpt/session-note.ts";
 import { CollectingLog } from "./collecting-log.ts";
 import { hopHost } from "./hop-hosts.ts";
 import { ManualClock, settle } from "./manual-clock.ts";
@@ -42,8 +43,12 @@ export class OutboundWorld implements AsyncDisposable {
   opened = 0;
   disposed = 0;
 
-  constructor(settings: Partial<SmtpDeliverySettings> = {}) {
+  constructor(
+    settings: Partial<SmtpDeliverySettings> = {},
+    { tlsSessions }: { readonly tlsSessions?: TlsSessionRecorder } = {},
+  ) {
     this.agent = new SmtpDelivery({
+      tlsSessions,
       network: this.network,
       clock: this.clock,
       random: new SeededRandom(1),

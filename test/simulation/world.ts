@@ -96,6 +96,8 @@ export function settingsOf(numbers: WorldNumbers, chance: Chance): SettingsInput
     relay: { networks: [`${insideAddress}/32`] },
     dkim: { require_published: false, key: numbers.signs ? [key] : [] },
     outbound: { keep_idle: `${numbers.keepIdleMs / 1000}s` },
+    // Their look-ups would draw from the same chance, and seeds that catch planted bugs would no longer do so.
+    reports: { send_tls: false },
     queue: {
       expire: `${numbers.expireMs / minuteMs}m`,
       warn_after: `${numbers.warnAfterMs / minuteMs}m`,

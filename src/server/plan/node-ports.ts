@@ -42,6 +42,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
   const [
     { serveHttp },
     { NodePolicyFetcher },
+    { NodeReportPoster },
     { openFilesLimit },
     { openReadingThread },
     { openReportThread },
@@ -49,6 +50,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
   ] = await Promise.all([
     import("../../node/http/http-server.ts"),
     import("../../node/http/node-policy-fetcher.ts"),
+    import("../../node/http/node-report-poster.ts"),
     import("../../node/process/open-files-limit.ts"),
     import("../http-side/open-reading-thread.ts"),
     import("../sending/open-report-thread.ts"),
@@ -69,6 +71,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     files,
     resolver,
     policyFetcher: new NodePolicyFetcher({ resolver }),
+    reportPoster: new NodeReportPoster({ resolver }),
     log,
     interfaceAddresses,
     lock: lockOrExplain,

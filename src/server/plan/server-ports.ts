@@ -9,6 +9,7 @@ import type { Log } from "../../ports/log.ts";
 import type { Endpoint, Network } from "../../ports/network.ts";
 import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
 import type { Random } from "../../ports/random.ts";
+import type { ReportPoster } from "../../ports/report-poster.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 import type { ReportWork } from "../../reporting/report-work.ts";
 import type { Stage } from "../../policy/stage.ts";
@@ -30,6 +31,8 @@ export interface ServerPorts {
   readonly resolver: Resolver;
   /** HTTPS for policies of other domains; absent: there is none, so MTA-STS does not apply. */
   readonly policyFetcher?: PolicyFetcher;
+  /** HTTPS for reports to other domains; absent: they go by mail only. */
+  readonly reportPoster?: ReportPoster;
   readonly log: Log;
   /** Files and sockets that this process may have open; absent: nobody knows. */
   readonly openFilesMax?: number;

@@ -9,14 +9,24 @@ import { smtpDeliverySettings } from "../../outbound/settings.ts";
 import { SmtpDelivery } from "../../outbound/smtp-delivery.ts";
 import type { DeliveryAgents } from "../../queue/queue.ts";
 import type { MessageSigning } from "../../signing/message-signing.ts";
+import type { TlsSessionRecorder } from "../../tls-rpt/session-note.ts";
 import type { Opening } from "../plan/part.ts";
 
 export function openDelivery(
   { settings, ports: { network, clock, random, files, log, maildirs, program }, parts }: Opening,
   /** `signing` absent: what is converted loses its signatures. */
-  { reports, signing }: { readonly reports: DeliveryAgents["reports"]; readonly signing?: MessageSigning },
+  {
+    reports,
+    signing,
+    tlsSessions,
+  }: {
+    readonly reports: DeliveryAgents["reports"];
+    readonly signing?: MessageSigning;
+    readonly tlsSessions?: TlsSessionRecorder;
+  },
 ): DeliveryAgents {
-  const smtp = new SmtpDelivery({ network, clock, random, log, settings: smtpView(settings), signing: () => signing });
+  const common = { network, clock, random, log, settings: smtpView(settings) };
+  const smtp = new SmtpDelivery({ ...common, signing: () => signing, tlsSessions });
   const store = maildirs ?? new DirectMaildirStore(files);
   const maildir = new MaildirDelivery({ store, log }, { hostname: settings.hostname });
   parts.add({

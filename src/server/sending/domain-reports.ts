@@ -9,6 +9,8 @@ import { ReportDelivery } from "../../outbound/report-delivery.ts";
 import type { DeliveryAgent } from "../../queue/delivery-agent.ts";
 import { DailyReports, type DailyReportsSettings } from "../../reporting/dmarc-aggregate/daily-reports.ts";
 import { EvaluationCounts, type EvaluationCountsSettings } from "../../reporting/dmarc-aggregate/evaluation-counts.ts";
+import { DailyTlsReports, type DailyTlsReportsSettings } from "../../reporting/tls-reports/daily-tls-reports.ts";
+import { SessionCounts } from "../../reporting/tls-reports/session-counts.ts";
 import { ReportKeeper } from "../../reporting/received/report-keeper.ts";
 import { type ReportWork, workInThisThread } from "../../reporting/report-work.ts";
 import { InForce, type Opening } from "../plan/part.ts";
@@ -61,6 +63,37 @@ export function openDailyReports(
     make: (input) => work.make(input),
   });
   parts.add({ name: "daily-reports", view, prepare, start: () => daily.start(), stop: () => daily.close() });
+}
+
+/** Counts what the daily TLS reports tell. */
+export function openTlsSessions({ settings, ports, parts }: Opening, { spool }: Store): SessionCounts {
+  const { resolver, clock, random, log } = ports;
+  const view = ({ reports: { send_tls: send } }: Settings) => ({ send });
+  const { get, prepare } = new InForce(view(settings));
+  const counts = new SessionCounts({ spool, resolver, clock, random, log, enabled: () => get().send });
+  parts.add({ name: "tls-sessions", view, prepare, stop: () => counts.close() });
+  return counts;
+}
+
+export function openDailyTlsReports(
+  { settings, ports, parts }: Opening,
+  { spool, ids }: Store,
+  { counts, intake }: { readonly counts: SessionCounts; readonly intake: Intake },
+): void {
+  const { resolver, clock, log, version, reportPoster: poster } = ports;
+  const view = (all: Settings): DailyTlsReportsSettings => ({
+    ...dailySettings(all, version),
+    send: all.reports.send_tls,
+    allowPrivate: all.outbound.allow_private,
+  });
+  const { get, prepare } = new InForce(view(settings));
+  const daily = new DailyTlsReports({
+    ...{ spool, intake, resolver, poster, clock, log },
+    nextId: () => ids.next(),
+    settings: get,
+    flush: () => counts.flush(),
+  });
+  parts.add({ name: "daily-tls-reports", view, prepare, start: () => daily.start(), stop: () => daily.close() });
 }
 
 function countsSettings({ reports: { address, send } }: Settings): EvaluationCountsSettings {

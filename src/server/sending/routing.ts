@@ -5,10 +5,15 @@ import { MxRouter } from "../../route/mx-router.ts";
 import { PublishedPolicies } from "../../route/published-policies.ts";
 import { spoolPolicyStore } from "../../route/spool-policy-store.ts";
 import { TlsPolicy } from "../../route/tls-policy.ts";
+import type { TlsSessionRecorder } from "../../tls-rpt/session-note.ts";
 import type { Opening } from "../plan/part.ts";
 import type { Store } from "../store/store.ts";
 
-export function openRouting({ settings, ports, parts }: Opening, { spool }: Pick<Store, "spool">): MxRouter {
+export function openRouting(
+  { settings, ports, parts }: Opening,
+  { spool }: Pick<Store, "spool">,
+  tlsSessions?: TlsSessionRecorder,
+): MxRouter {
   const { resolver, policyFetcher: fetcher, clock, random, log, interfaceAddresses } = ports;
   const toProgram = ports.program !== undefined;
   const view = (all: Settings) => ({
@@ -17,7 +22,8 @@ export function openRouting({ settings, ports, parts }: Opening, { spool }: Pick
   });
   const current = view(settings);
   const store = spoolPolicyStore(spool);
-  const published = new PublishedPolicies({ resolver, fetcher, store, clock, log }, current.published);
+  const publishing = { resolver, fetcher, store, clock, log, tlsSessions };
+  const published = new PublishedPolicies(publishing, current.published);
   const tlsPolicy = new TlsPolicy(published.list);
   const router = new MxRouter({ resolver, clock, random, log, settings: current.router, tlsPolicy });
   const prepare = (next: ReturnType<typeof view>) => () => {
