@@ -13,6 +13,7 @@ import { KnownNetworks } from "./known-networks.ts";
 
 export interface SignInAttempt {
   readonly account: string;
+  /** "": it is not known, or stands for many clients, so nothing is counted of it. */
   readonly network: string;
 }
 
@@ -79,22 +80,23 @@ export class MemorySignInLimits implements SignInLimits {
 
   async begin(attempt: SignInAttempt, now: Instant): Promise<SignInStart> {
     const { account, network } = attempt;
-    const owner = this.#known.has(attempt);
+    const named = network !== "";
+    const owner = named && this.#known.has(attempt);
     const [table, name] = owner ? [this.#owners, `${network} ${account}`] : [this.#accounts, account];
-    const waitMs = Math.max(table.waitMs(name, now), owner ? 0 : this.#networks.waitMs(network, now));
+    const waitMs = Math.max(table.waitMs(name, now), owner || !named ? 0 : this.#networks.waitMs(network, now));
     if (waitMs > 0) return { kind: "wait", waitMs };
     table.begin(name);
-    this.#networks.begin(network);
+    if (named) this.#networks.begin(network);
     const end = async (outcome: SignInOutcome, endedAt: Instant): Promise<void> => {
       table.end(name);
-      this.#networks.end(network);
+      if (named) this.#networks.end(network);
       if (outcome === "failed") {
         table.count(name, endedAt);
-        this.#networks.count(network, endedAt);
+        if (named) this.#networks.count(network, endedAt);
       } else if (outcome === "succeeded") {
         // The failures of the network stay: others may have made them.
         table.forget(name);
-        this.#known.add(attempt);
+        if (named) this.#known.add(attempt);
       }
     };
     return { kind: "begun", end };

@@ -1,6 +1,24 @@
 /** The `[[listener]]` sections: where clients connect, and what they may do there. */
 import { z } from "zod";
-import { authoritiesFile, listenAddress } from "../lib/setting-types.ts";
+import { authoritiesFile, listenAddress, networkList } from "../lib/setting-types.ts";
+
+const proxySettings = z
+  .strictObject({
+    from: networkList()
+      .refine(({ texts }) => texts.length > 0, "list the addresses of your proxies")
+      .describe(
+        "Addresses of the proxies. Each of their connections must begin with a PROXY header, version 1 or 2; a connection without one is closed. The header's client address then counts as the client's, for limits, relaying and sender checks. LOCAL (a health check) means the proxy itself. A reload does not change it.",
+      ),
+    required: z
+      .boolean()
+      .default(true)
+      .describe(
+        "What the server does with connections from other addresses: close them, or (false) serve them under their own addresses, without reading a header. A reload does not change it.",
+      ),
+  })
+  .describe(
+    "Proxies and load balancers in front of this listener that tell the client's address by the PROXY protocol. On submissions the header stands before the TLS handshake.",
+  );
 
 export const listenerSettings = z
   .strictObject({
@@ -26,6 +44,7 @@ export const listenerSettings = z
       .describe(
         "What the server does with clients that do not wait for a reply that they must wait for (the greeting, or the reply to EHLO, DATA or STARTTLS): serve them, or refuse them with 554 5.5.0 as likely spamming programs. A reload does not change it.",
       ),
+    proxy: proxySettings.optional(),
     client_certificates: z
       .boolean()
       .default(false)

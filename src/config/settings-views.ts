@@ -65,6 +65,7 @@ export function listenerOptions(settings: Settings, development: boolean): reado
             bareLineEnds: listener.bare_line_ends ?? (isSubmission({ listener: listener.kind }) ? "repair" : "refuse"),
             earlyTalk: listener.early_talk,
             sessionTickets: listener.session_tickets,
+            ...(listener.proxy !== undefined && { proxy: listener.proxy }),
             ...clientCertificates(listener),
             ...open,
           },

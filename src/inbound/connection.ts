@@ -16,6 +16,7 @@ import { serverReplies } from "../smtp/server/replies.ts";
 import type { CloseCause, ServerEvent } from "../smtp/server/event.ts";
 import { handshakeHintFor } from "./refusals.ts";
 import { protocolSettings, tlsOptionsOf, type ListenerOptions } from "./listener-options.ts";
+import type { Peer } from "./proxy-headers.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { Session } from "./session.ts";
 import type { SessionAction } from "./session-action.ts";
@@ -35,7 +36,7 @@ export interface ConnectionOptions {
   readonly listener: ListenerOptions;
   readonly services: InboundServices;
   readonly settings: InboundSettings;
-  readonly clientAddress: string;
+  readonly peer: Peer;
   /** Absent: it is served. */
   readonly refusal?: Refusal;
   /** Called when the client has introduced itself. */
@@ -76,15 +77,13 @@ export class InboundConnection implements ConnectionHandler {
       services,
       settings,
       listener,
-      clientAddress: options.clientAddress,
+      peer: options.peer,
       ...(options.refusal !== undefined && { refusal: options.refusal }),
       channel: {
         get tls() {
           return stream.tls;
         },
-        get ourAddress() {
-          return stream.local.kind === "ip" ? stream.local.address : undefined;
-        },
+        ourAddress: options.peer.ourAddress,
         channelBinding: (type) => stream.channelBinding(type),
       },
     });
@@ -268,7 +267,7 @@ export class InboundConnection implements ConnectionHandler {
       },
       (error: unknown) => {
         this.#awaitingSince = undefined;
-        const client = this.#options.clientAddress;
+        const client = this.#options.peer.address;
         const hint = handshakeHintFor(this.#options.listener);
         this.#session.log.event("session-tls-failed", { client, error: String(error), hint });
         this.#stream.destroy();
@@ -293,7 +292,7 @@ export class InboundConnection implements ConnectionHandler {
   #shed(): void {
     if (this.#over !== undefined) return;
     const { reason, setting } = refuse("memory-short", {});
-    this.#session.log.event("session-shed", { client: this.#options.clientAddress, reason, setting });
+    this.#session.log.event("session-shed", { client: this.#options.peer.address, reason, setting });
     if (this.#awaitingSince === undefined && !this.#outputBlocked) {
       this.#protocol.shutdown(this.#now(), serverReplies.memoryShort);
       this.#run();
@@ -308,7 +307,7 @@ export class InboundConnection implements ConnectionHandler {
     const { clock } = this.#options.services;
     this.#session.log.event("session-closed", {
       cause,
-      client: this.#options.clientAddress,
+      client: this.#options.peer.address,
       duration_ms: Math.round(clock.monotonicMs() - this.#openedAt),
       messages: this.#session.messages,
       error: error?.message,

@@ -1,11 +1,11 @@
 /** Receiving as a whole: opens the listeners, admits clients, and ends their sessions when the server stops. */
-import { parseIpAddress } from "../address/ip-address.ts";
 import { formatListenAddress } from "../lib/setting-types.ts";
 import { whenReady } from "../lib/when-ready.ts";
 import type { ConnectionId, Entry } from "../policy/admission.ts";
 import type { Connection, Endpoint, NetworkListener, TlsServerOptions } from "../ports/network.ts";
 import { InboundConnection } from "./connection.ts";
 import { checkListener, hasImplicitTls, type ListenerOptions, tlsOptionsOf } from "./listener-options.ts";
+import { type Peer, ProxyHeaders } from "./proxy-headers.ts";
 import { handshakeHintFor } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 
@@ -23,7 +23,7 @@ interface Held {
 interface Caller {
   readonly stream: Connection;
   readonly listener: ListenerOptions;
-  readonly address: string;
+  readonly peer: Peer;
   /** With implicit TLS. */
   readonly tls: TlsServerOptions | undefined;
   readonly openedAtMs: number;
@@ -34,6 +34,7 @@ export class Inbound {
   readonly #listeners: NetworkListener[] = [];
   readonly #connections = new Set<InboundConnection>();
   readonly #held = new Map<ConnectionId, Held>();
+  readonly #proxies: ProxyHeaders;
   #settings: InboundSettings;
   #stopped: Promise<void> | undefined;
   #allClosed: (() => void) | undefined;
@@ -41,6 +42,7 @@ export class Inbound {
   private constructor(services: InboundServices, settings: InboundSettings) {
     this.#services = services;
     this.#settings = settings;
+    this.#proxies = new ProxyHeaders(services);
     services.admission.serve({
       drop: (connection, told) => this.#drop(connection, told),
       idleSince: (connections) => connections.map((connection) => this.#idleSince(connection)),
@@ -91,6 +93,7 @@ export class Inbound {
 
   async #shutdown(deadlineMs: number): Promise<void> {
     await this.#closeListeners();
+    this.#proxies.close();
     for (const { connection, stream } of [...this.#held.values()]) {
       if (connection === undefined) stream.destroy();
       else connection.shutdown();
@@ -113,17 +116,28 @@ export class Inbound {
     log.event("listener-opened", { kind: listener.kind, address: formatListenAddress(opened.endpoint) });
   }
 
-  /** Counted before anything is read or written, a handshake included. */
+  /** Whose connection it is stands in front of everything else where a proxy passes it on. */
   #accept(stream: Connection, listener: ListenerOptions): void {
     if (this.#stopped !== undefined) return stream.destroy();
+    const admitted = whenReady(this.#proxies.peerOf(stream, listener), (peer) => {
+      if (peer !== undefined) this.#admit(stream, listener, peer);
+    });
+    // What fails here concerns one connection.
+    if (admitted instanceof Promise) admitted.catch(() => stream.destroy());
+  }
+
+  /** Counted before anything else is read or written, a handshake included. */
+  #admit(stream: Connection, listener: ListenerOptions, peer: Peer): void {
+    if (this.#stopped !== undefined) return stream.destroy();
     const { admission, clock, certificates } = this.#services;
-    const address = addressOf(stream.remote);
+    const { address } = peer;
     const tls =
       hasImplicitTls(listener.kind) && certificates !== undefined
         ? tlsOptionsOf(listener, this.#settings, certificates)
         : undefined;
-    const caller: Caller = { stream, listener, address, tls, openedAtMs: clock.monotonicMs() };
-    const trusted = address !== "" && this.#settings.relayNetworks.contains(address);
+    const caller: Caller = { stream, listener, peer, tls, openedAtMs: clock.monotonicMs() };
+    // Behind a proxy that does not say whose connection it is, one address stands for all.
+    const trusted = address !== "" && (peer.hidden === true || this.#settings.relayNetworks.contains(address));
     const newcomer = { address, listener: listener.kind, trusted, handshake: tls !== undefined };
     const entered = whenReady(admission.enter(newcomer), (entry) => this.#enter(caller, entry));
     // Where the other thread is gone, there is no place.
@@ -145,7 +159,8 @@ export class Inbound {
         this.#begin(caller, held, entry);
       },
       (error: unknown) => {
-        const { address: client, listener } = caller;
+        const { peer, listener } = caller;
+        const client = peer.address;
         const hint = handshakeHintFor(listener);
         if (held.dropped !== true) {
           this.#services.log.event("session-tls-failed", { client, error: String(error), hint });
@@ -161,13 +176,13 @@ export class Inbound {
     stream.destroy();
   }
 
-  #begin({ stream, listener, address: clientAddress }: Caller, held: Held, entry: Entry): void {
+  #begin({ stream, listener, peer }: Caller, held: Held, entry: Entry): void {
     const connection = new InboundConnection({
       stream,
       listener,
       services: this.#services,
       settings: this.#settings,
-      clientAddress,
+      peer,
       ...(entry.refusal !== undefined && { refusal: entry.refusal }),
       spoke: () => this.#services.admission.note(entry.connection, "spoke"),
       closed: (over) => {
@@ -202,11 +217,4 @@ export class Inbound {
   async #closeListeners(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
   }
-}
-
-/** In normal form: an IPv4 client of a dual-stack socket by its IPv4 address. */
-function addressOf(remote: Endpoint): string {
-  if (remote.kind === "unix") return "";
-  const [plain = ""] = remote.address.split("%", 1);
-  return parseIpAddress(plain)?.text ?? plain;
 }

@@ -1,9 +1,17 @@
 /** The kinds of listener: what each one offers, asks for, and refuses. */
+import type { IpNetworkList } from "../lib/ip-network.ts";
 import { type Client, type ListenerKind, sendsOwnMail } from "../policy/client.ts";
 import type { Endpoint, TlsServerOptions } from "../ports/network.ts";
 import { defaultServerProtocolSettings, type ServerProtocolSettings } from "../smtp/server/protocol-settings.ts";
 import type { CertificateIdentity } from "../accounts/user-keys.ts";
 import type { InboundSettings, InboundServices } from "./services.ts";
+
+export interface ProxySettings {
+  /** Those that must send a header, and alone may. */
+  readonly from: IpNetworkList;
+  /** Connections from elsewhere are closed; false: their own addresses count. */
+  readonly required: boolean;
+}
 
 export interface ListenerOptions {
   readonly kind: ListenerKind;
@@ -16,6 +24,8 @@ export interface ListenerOptions {
   readonly clientCertificates?: { readonly authorities: readonly string[]; readonly identity: CertificateIdentity };
   /** false: no TLS session is resumed. */
   readonly sessionTickets?: boolean;
+  /** Proxies that say by a PROXY header whose connection they pass on. Absent: nobody is believed, and nothing is read. */
+  readonly proxy?: ProxySettings;
   /** Development only: logins are offered, in clear too, and nobody is asked for one. */
   readonly development?: true;
   /** false: STARTTLS is not offered. Development only, for programs that refuse a self-signed certificate. */

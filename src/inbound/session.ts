@@ -16,6 +16,7 @@ import { checkMail } from "./commands/mail.ts";
 import { checkRecipient } from "./commands/rcpt.ts";
 import { checkStartTls, proceedStartTls, recogniseKey, tellTls } from "./commands/starttls.ts";
 import type { ListenerOptions } from "./listener-options.ts";
+import type { Peer } from "./proxy-headers.ts";
 import { noteNotSmtp, noteRefused } from "./refusals.ts";
 import type { InboundServices, InboundSettings } from "./services.ts";
 import { SessionMemory } from "./session-memory.ts";
@@ -30,8 +31,7 @@ export interface SessionOptions {
   readonly settings: InboundSettings;
   readonly listener: ListenerOptions;
   readonly channel: SessionChannel;
-  /** "" for a unix socket. */
-  readonly clientAddress: string;
+  readonly peer: Peer;
   /** Absent: the client is served. */
   readonly refusal?: Refusal;
 }
@@ -52,7 +52,7 @@ export class Session {
   readonly #refusal: Refusal | undefined;
 
   constructor(options: SessionOptions) {
-    const { services, settings, listener, channel, clientAddress } = options;
+    const { services, settings, listener, channel, peer } = options;
     const id = services.ids.next();
     this.#refusal = options.refusal;
     this.#state = {
@@ -63,7 +63,7 @@ export class Session {
       channel,
       log: services.log.with({ session: id }),
       memory: new SessionMemory(services.memory),
-      client: clientOf(listener, clientAddress, settings.relayNetworks),
+      client: clientOf(listener, peer, settings.relayNetworks),
       hello: undefined,
       phases: new SessionPhases(),
       signedIn: undefined,
@@ -72,7 +72,14 @@ export class Session {
       refusal: undefined,
     };
     recogniseKey(this.#state);
-    this.#state.log.event("session-opened", { listener: listener.kind, client: clientAddress });
+    const { address, proxy } = peer;
+    this.#state.log.event("session-opened", {
+      listener: listener.kind,
+      client: address,
+      proxy: proxy?.address,
+      proxy_tls: proxy?.tls && [proxy.tls.protocol, proxy.tls.cipher].filter(Boolean).join(" "),
+      server_name: proxy?.serverName,
+    });
     if (channel.tls !== undefined) tellTls(this.#state, channel.tls);
   }
 
@@ -185,7 +192,8 @@ export class Session {
   }
 }
 
-function clientOf(listener: ListenerOptions, address: string, networks: IpNetworkList): Client {
+function clientOf(listener: ListenerOptions, { address, hidden }: Peer, networks: IpNetworkList): Client {
+  if (hidden === true) return { listener: listener.kind, address, relayNetwork: false, hidden };
   // A unix socket's file permissions have decided who may connect; it relays no more than others do.
   return { listener: listener.kind, address, relayNetwork: address !== "" && networks.contains(address) };
 }

@@ -119,7 +119,10 @@ export class ContentChecks {
     const { evaluations } = this.#services;
     const { origin, envelope } = this.#message;
     if (evaluations === undefined || this.#received === undefined) return;
-    evaluations.note(evaluationNote(origin.facts.clientAddress ?? "", envelope, this.#received, verdict));
+    const client = clientAddressOf(origin);
+    // A domain's owner could do nothing with a report about an address of ours.
+    if (client === "" && origin.facts.clientAddress !== undefined) return;
+    evaluations.note(evaluationNote(client, envelope, this.#received, verdict));
   }
 
   /** Whether it may lead on from here, with what was found. `undefined`: it may. */
@@ -159,9 +162,16 @@ export class ContentChecks {
   }
 }
 
-function envelopeOf({ origin: { facts }, envelope: { reversePath }, hold }: CheckedMessage): SenderEnvelope {
+/** "": it is not known, or is hidden by something that stands between. */
+function clientAddressOf(origin: Origin): string {
+  const hidden = "client" in origin && origin.client.hidden === true;
+  return hidden ? "" : (origin.facts.clientAddress ?? "");
+}
+
+function envelopeOf({ origin, envelope: { reversePath }, hold }: CheckedMessage): SenderEnvelope {
+  const { facts } = origin;
   return {
-    client: { address: facts.clientAddress ?? "", hello: facts.hello ?? "" },
+    client: { address: clientAddressOf(origin), hello: facts.hello ?? "" },
     reversePath: reversePath === null ? null : { localPart: reversePath.localPart, domain: reversePath.domainKey },
     hold,
   };

@@ -126,6 +126,8 @@ export class Bans {
   note(client: Client, conduct: Conduct): number {
     // Most servers see no offences, and every message has a recipient.
     if (conduct === "accepted-recipient" && this.#noneIsCounted) return 0;
+    // The address stands for many clients.
+    if (client.hidden === true) return 0;
     const network = clientNetwork(client.address);
     if (conduct === "login") this.#noteSignedIn(network);
     // What users do is limited by their accounts.

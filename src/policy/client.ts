@@ -6,6 +6,11 @@ export interface Client {
   readonly listener: ListenerKind;
   /** IP address as text; "" for a unix socket. */
   readonly address: string;
+  /**
+   * The address is not the client's own, but that of something that stands between and does not tell it: nothing is
+   * trusted, and nobody is judged, because of it.
+   */
+  readonly hidden?: true;
   /** The address in `relay.networks`. */
   readonly relayNetwork: boolean;
   /** SHA-256 of the key of its TLS certificate, where that is in `relay.keys`. */

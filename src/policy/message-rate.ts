@@ -1,4 +1,4 @@
-/** Messages a minute from one client that is neither logged in nor trusted. */
+/** Messages a minute from one client that is neither logged in nor trusted, and whose address is its own. */
 import type { Instant } from "../lib/instant.ts";
 import { type Client, mayRelay } from "./client.ts";
 import { type Refusal, refuse } from "./decision.ts";
@@ -18,7 +18,7 @@ export class MessageRate {
 
   /** Counts one message. `undefined`: it is not too many. */
   check(client: Client, now: Instant): Refusal | undefined {
-    if (client.login !== undefined || mayRelay(client)) return undefined;
+    if (client.login !== undefined || client.hidden === true || mayRelay(client)) return undefined;
     const key = networkKey(client.address);
     if (key === undefined || this.#rate.take(key, now)) return undefined;
     return refuse("client-message-rate", { network: key, limit: this.#rate.perWindow });

@@ -94,6 +94,12 @@ export interface Connection extends AsyncDisposable {
    * `tls-unique` or `tls-server-end-point` (RFC 5929). undefined: no TLS, or none of this type that could be relied on.
    */
   channelBinding(type: string): Uint8Array | undefined;
+  /**
+   * For what stands in front of the conversation, such as a PROXY header; once, before {@link start} and any handshake.
+   * `read` gets all octets that have come, whenever there are more, until it says how many of them it has used; the others
+   * are what the handler, or a handshake, gets first. Rejects with {@link NetworkError} when the peer leaves before that.
+   */
+  readPreface(read: (octets: Uint8Array) => number | undefined): Promise<void>;
   /** Must be called once; data flows from then on. What was lost before is then told as closed. */
   start(handler: ConnectionHandler): void;
   /** false: the buffer is above its high-water mark; wait for `drained`. */
@@ -103,8 +109,8 @@ export interface Connection extends AsyncDisposable {
   pause(): void;
   resume(): void;
   /**
-   * Turns this connection into a TLS one, in place; the handler stays. Octets already received and not yet handed
-   * over are discarded, never interpreted (RFC 3207 §4.2). Rejects with {@link NetworkError} `ETLS` on failure, and the
+   * Turns this connection into a TLS one, in place; the handler stays. Where data flows already, octets received and not
+   * yet handed over are discarded, never interpreted (RFC 3207 §4.2). Rejects with {@link NetworkError} `ETLS` on failure, and the
    * connection is then closed.
    */
   startTls(

@@ -177,6 +177,7 @@ export class Incarnation {
       get bufferedBytes() {
         return connection.bufferedBytes;
       },
+      readPreface: (read) => this.mortal(connection.readPreface(read)),
       start: (handler) => {
         connection.start({
           data: (bytes) => this.#dead || handler.data(bytes),

@@ -16,6 +16,8 @@ import {
   type TlsServerOptions,
 } from "../ports/network.ts";
 
+import { MemoryPreface } from "./memory-preface.ts";
+
 /** How a simulated handshake ends, seen from the client; `undefined` is a success with a valid certificate. */
 export type TlsOutcome =
   | { readonly kind: "established"; readonly facts?: Partial<TlsFacts> }
@@ -54,6 +56,7 @@ export class MemoryConnection implements Connection {
   #handler: ConnectionHandler | undefined;
   #tls: TlsFacts | undefined;
   #handshake: Handshake | undefined;
+  #preface: MemoryPreface | undefined;
   /** Written during a handshake: sent when it is done, as a TLS library does. */
   #held: Uint8Array[] = [];
   /** Octets sent that have not reached the other end. */
@@ -108,6 +111,14 @@ export class MemoryConnection implements Connection {
   /** Whether `closed` was, or is about to be, reported. */
   get isClosed(): boolean {
     return this.#closed;
+  }
+
+  readPreface(read: (octets: Uint8Array) => number | undefined): Promise<void> {
+    const preface = new MemoryPreface(read);
+    this.#preface = preface;
+    if (this.#closed) preface.fail();
+    this.#schedulePump();
+    return preface.read;
   }
 
   start(handler: ConnectionHandler): void {
@@ -218,13 +229,11 @@ export class MemoryConnection implements Connection {
 
   /** Hands over one piece; the next follows in a later turn. */
   #pump(): void {
+    if (this.#preface !== undefined) return this.#pumpPreface(this.#preface);
     const handler = this.#handler;
     if (handler === undefined || this.#closed || this.#paused || this.#handshake !== undefined) return;
-    const first = this.#incoming.shift();
-    if (first !== undefined) {
-      const piece = first.subarray(0, this.#options.chunkBytes);
-      if (piece.length < first.length) this.#incoming.unshift(first.subarray(piece.length));
-      this.#incomingBytes -= piece.length;
+    const piece = this.#takePiece();
+    if (piece !== undefined) {
       if (piece.length > 0) handler.data(Uint8Array.from(piece));
       this.#peer.#drained();
       return this.#schedulePump();
@@ -233,6 +242,31 @@ export class MemoryConnection implements Connection {
     this.#inEnded = true;
     handler.end();
     if (this.#outEnded) this.#close();
+  }
+
+  /** The preface takes its part of the octets. */
+  #pumpPreface(preface: MemoryPreface): void {
+    const piece = this.#takePiece();
+    if (piece === undefined) {
+      if (this.#incomingFin) preface.fail();
+      return;
+    }
+    const rest = preface.take(piece);
+    if (rest !== undefined) {
+      this.#preface = undefined;
+      if (rest.length > 0) this.#incoming.unshift(rest);
+      this.#incomingBytes += rest.length;
+    }
+    this.#schedulePump();
+  }
+
+  #takePiece(): Uint8Array | undefined {
+    const first = this.#incoming.shift();
+    const piece = first?.subarray(0, this.#options.chunkBytes);
+    if (first === undefined || piece === undefined) return undefined;
+    if (piece.length < first.length) this.#incoming.unshift(first.subarray(piece.length));
+    this.#incomingBytes -= piece.length;
+    return piece;
   }
 
   #drained(): void {
@@ -319,6 +353,7 @@ export class MemoryConnection implements Connection {
     this.#incoming = [];
     this.#incomingBytes = 0;
     this.#held = [];
+    this.#preface?.fail();
     const handshake = this.#handshake;
     this.#handshake = undefined;
     handshake?.reject(new NetworkError("ETLS", error?.message ?? "the connection was closed during the handshake"));

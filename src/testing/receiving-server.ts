@@ -6,6 +6,7 @@ import { AnyAccounts } from "../accounts/any-accounts.ts";
 import type { AccountDirectory } from "../accounts/account-directory.ts";
 import { type AccountSettings, defaultMechanisms } from "../accounts/settings.ts";
 import { UserStore } from "../accounts/user-store.ts";
+import { ipNetworkList } from "../lib/ip-network.ts";
 import { SharedBudget } from "../lib/shared-budget.ts";
 import type { Admission } from "../policy/admission.ts";
 import { builtInStages } from "../policy/built-in-stages.ts";
@@ -68,6 +69,7 @@ export interface ReceivingServerOptions {
   /** Default: those of the settings. */
   readonly mechanisms?: readonly string[];
   readonly startTls?: boolean;
+  readonly proxy?: { readonly from: readonly string[]; readonly required: boolean };
   readonly claim?: ClaimTerms;
   readonly space?: number;
   readonly hopLimit?: number;
@@ -182,6 +184,7 @@ export class ReceivingServer implements AsyncDisposable {
         ...(options.earlyTalk !== undefined && { earlyTalk: options.earlyTalk }),
         ...(options.development && { development: true }),
         ...(options.startTls !== undefined && { startTls: options.startTls }),
+        ...(options.proxy && { proxy: { ...options.proxy, from: ipNetworkList(options.proxy.from) } }),
       })),
     );
     return new ReceivingServer({ clock, spool, inbound, accepted, network, log, memory }, options.spool === undefined);

@@ -10,6 +10,7 @@ import { dsnTargets } from "./targets/dsn-targets.ts";
 import { fileTargets } from "./targets/file-targets.ts";
 import { messageTargets } from "./targets/message-targets.ts";
 import { readingTargets } from "./targets/reading-targets.ts";
+import { proxyTargets } from "./targets/proxy-targets.ts";
 import { reportTargets } from "./targets/report-targets.ts";
 import { saslTargets } from "./targets/sasl-targets.ts";
 import { serverTargets } from "./targets/server-targets.ts";
@@ -19,6 +20,7 @@ import { transportPolicyTargets } from "./targets/transport-policy-targets.ts";
 
 export const targets: readonly FuzzTarget[] = [
   ...serverTargets,
+  ...proxyTargets,
   ...clientTargets,
   ...saslTargets,
   ...addressTargets,

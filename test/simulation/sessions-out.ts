@@ -49,6 +49,7 @@ function watched(connection: Connection, over: () => void): Connection {
     get bufferedBytes() {
       return connection.bufferedBytes;
     },
+    readPreface: (read) => connection.readPreface(read),
     start: (handler) =>
       connection.start({
         data: (bytes) => handler.data(bytes),

@@ -67,6 +67,7 @@ export class SlowLine {
       get bufferedBytes() {
         return connection.bufferedBytes;
       },
+      readPreface: (read) => connection.readPreface(read),
       start: (handler) => connection.start(heard(handler)),
       write: (bytes) => {
         if (!half.silent) inTurn(() => void connection.write(bytes));

@@ -83,10 +83,12 @@ function take(state: SessionState, exchange: Exchange, step: MechanismStep): Ses
 
 async function decide(state: SessionState, claim: SignInClaim): Promise<LoginResult> {
   const { services, client } = state;
-  if (claim.kind !== "certificate") return await services.accounts.authenticate(claim, client.address);
+  // Failures of others would lock everybody out who comes by the same proxy.
+  const address = client.hidden === true ? "" : client.address;
+  if (claim.kind !== "certificate") return await services.accounts.authenticate(claim, address);
   const shown = shownCertificate(state);
   if (shown === undefined) return { kind: "refused", reason: "unknown-key" };
-  return await services.accounts.authenticate({ ...claim, ...shown }, client.address);
+  return await services.accounts.authenticate({ ...claim, ...shown }, address);
 }
 
 function decided(

@@ -15,8 +15,8 @@ export function proceedStartTls(state: SessionState, tls: TlsFacts): void {
   leavePhase(state);
   state.hello = undefined;
   state.signedIn = undefined;
-  const { listener, address, relayNetwork } = state.client;
-  state.client = { listener, address, relayNetwork };
+  const { listener, address, relayNetwork, hidden } = state.client;
+  state.client = { listener, address, relayNetwork, ...(hidden && { hidden }) };
   recogniseKey(state);
   tellTls(state, tls);
 }

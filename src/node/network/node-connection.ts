@@ -17,6 +17,7 @@ import {
 import { noteRead } from "../process/read-garbage.ts";
 import { channelBindingOf } from "../tls/channel-bindings.ts";
 import type { TlsContexts } from "../tls/tls-contexts.ts";
+import { readPreface } from "./read-preface.ts";
 import { clientFacts, serverFacts, unmetDemand, verdictOf, wrongName } from "../tls/tls-facts.ts";
 
 type ServerTls = { readonly side: "server" } & TlsServerOptions;
@@ -90,6 +91,10 @@ export class NodeConnection implements Connection {
     return this.#socket.writableLength;
   }
 
+  readPreface(read: (octets: Uint8Array) => number | undefined): Promise<void> {
+    return readPreface(this.#socket, read);
+  }
+
   start(handler: ConnectionHandler): void {
     this.#handler = handler;
     if (this.#closed) {
@@ -142,8 +147,9 @@ export class NodeConnection implements Connection {
     plain.pause();
     await this.#flush(plain);
     if (plain.destroyed) throw new NetworkError("ETLS", "the connection was closed before the handshake");
-    // Octets that came before the handshake are never interpreted (RFC 3207 §4.2).
-    while (plain.read() !== null);
+    // Octets that came before the handshake are never interpreted (RFC 3207 §4.2). Where no conversation in clear has begun,
+    // they are the handshake.
+    if (this.#handler !== undefined) while (plain.read() !== null);
     this.#unlisten(plain);
     try {
       this.#handshaking = true;

@@ -516,3 +516,53 @@ test("a client that offers less than TLS 1.2 is refused", async () => {
   await assert.rejects(server.startTls({ side: "server", context }), { code: "ETLS", message: /unsupported protocol/ });
   old.destroy();
 });
+
+test("a preface is read alone: what follows is the conversation, or the handshake, in whatever pieces it came", async () => {
+  const network = new NodeNetwork();
+  const taken: Connection[] = [];
+  await using listener = await network.listen(loopback, { accept: (connection) => taken.push(connection) });
+  const { port } = listener.endpoint as Extract<Endpoint, { kind: "ip" }>;
+  const accepted = async () => {
+    while (taken.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    return taken.shift() as Connection;
+  };
+  const line = (octets: Uint8Array) => {
+    const end = Buffer.from(octets).indexOf("\r\n");
+    return end === -1 ? undefined : end + 2;
+  };
+
+  const clear = net.connect(port, "127.0.0.1");
+  clear.write("PROXY ");
+  const first = await accepted();
+  const preface = first.readPreface(line);
+  await new Promise((resolve) => setImmediate(resolve));
+  clear.write("UNKNOWN\r\nEHLO x\r\n");
+  await preface;
+  const hearing = new Hearing(first);
+  await hearing.until(({ text }) => text === "EHLO x\r\n");
+  clear.write("QUIT\r\n");
+  await hearing.until(({ text }) => text === "EHLO x\r\nQUIT\r\n");
+  clear.destroy();
+
+  const raw = net.connect(port, "127.0.0.1");
+  await once(raw, "connect");
+  // Header and ClientHello leave together, as a proxy sends them.
+  raw.cork();
+  raw.write("PROXY UNKNOWN\r\n");
+  const client = tls.connect({ socket: raw, servername: "mx.example.org", ca: pair.certificatePem });
+  process.nextTick(() => raw.uncork());
+  const second = await accepted();
+  await second.readPreface(line);
+  const [facts] = await Promise.all([second.startTls({ side: "server", context }), once(client, "secureConnect")]);
+  assert.equal(facts.protocol, "TLSv1.3");
+  const secure = new Hearing(second);
+  client.write("EHLO x\r\n");
+  await secure.until(({ text }) => text === "EHLO x\r\n");
+  client.destroy();
+
+  const gone = net.connect(port, "127.0.0.1");
+  gone.end("PROXY");
+  const third = await accepted();
+  await assert.rejects(third.readPreface(line), { name: "NetworkError", code: "ECONNRESET" });
+  third.destroy();
+});

@@ -69,7 +69,8 @@ function dkimResult(outcome: DkimOutcome): MethodResult {
 /** RFC 8617 §6, §10.2: `smtp.remote-ip` is what later sealers know of this hop. */
 function arcResult({ result, detail, instance, oldestPass }: ArcOutcome, clientAddress: string): MethodResult {
   if (result === "none") return { method: "arc", result, properties: [] };
-  const properties: ResultProperty[] = [{ type: "smtp", property: "remote-ip", value: clientAddress }];
+  const properties: ResultProperty[] =
+    clientAddress === "" ? [] : [{ type: "smtp", property: "remote-ip", value: clientAddress }];
   if (oldestPass !== undefined) {
     properties.unshift({ type: "header", property: "oldest-pass", value: String(oldestPass) });
   }
@@ -96,7 +97,7 @@ function iprevResult({ result, name }: ReverseDnsOutcome, clientAddress: string)
   return {
     method: "iprev",
     result,
-    properties: [{ type: "policy", property: "iprev", value: clientAddress }],
+    properties: clientAddress === "" ? [] : [{ type: "policy", property: "iprev", value: clientAddress }],
     ...(result === "pass" && name !== undefined && { comment: name }),
   };
 }

@@ -16,12 +16,14 @@ interface Case {
   readonly author?: AuthorDomain;
   readonly localPart?: string;
   readonly reputation?: ClientReputation;
+  readonly clientAddress?: string;
 }
 
-function decide({ findings = failingFindings(), settings, header = "", author, localPart, reputation }: Case = {}) {
+function decide(given: Case = {}) {
+  const { findings = failingFindings(), settings, header = "", author, localPart, reputation } = given;
   const facts = {
     findings,
-    clientAddress: strangeClient,
+    clientAddress: given.clientAddress ?? strangeClient,
     localPart: localPart ?? "chef",
     header: parseHeaderFields(Buffer.from(header)),
     author: author ?? ({ kind: "domain", domain: "example.org" } as const),
@@ -296,6 +298,7 @@ test("each handling names the rule that decided, and every rule decides about so
       settings: { authentication: { trusted_sealers: ["lists.example"] } },
       header: "ARC-Authentication-Results: i=1; lists.example; dmarc=pass header.from=example.org\r\n",
     },
+    "client-hidden": { clientAddress: "", settings: { dmarc: { reject: "always" } } },
     quarantine: { findings: withDmarc({ policy: "quarantine" }) },
     "override-rejects": { settings: override("reject") },
     "reject-always": { settings: { dmarc: { reject: "always" } } },

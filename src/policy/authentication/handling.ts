@@ -49,6 +49,7 @@ const rules: Rules = [
   ["hidden-author-passes", hiddenAuthorPasses],
   ["hidden-by-dns-trouble", hiddenByDnsTrouble],
   ["trusted-seal", trustedSeal],
+  ["client-hidden", clientHidden],
   ["quarantine", quarantine],
   ["override-rejects", overrideRejects],
   ["reject-always", rejectAlways],
@@ -152,6 +153,13 @@ function trustedSeal({ findings, header, authentication }: Question): Answer | u
     setting: "authentication.trusted_sealers",
     override: { type: "trusted_forwarder", comment: `arc=pass, ${seal.sealer} found ${seal.found}` },
   });
+}
+
+/** What SPF would have said of the client may be all that the author's domain relies on, so nothing is refused. */
+function clientHidden(question: Question): Answer | undefined {
+  if (question.clientAddress !== "") return undefined;
+  const comment = "the address of the client is hidden, so SPF could not be checked";
+  return junk({ why: `${failWords(question)}, and ${comment}`, override: { type: "local_policy", comment } });
 }
 
 function quarantine(question: Question): Answer | undefined {

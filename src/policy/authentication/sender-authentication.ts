@@ -44,7 +44,7 @@ export interface SenderAuthenticationPorts {
 
 export interface SenderEnvelope {
   readonly client: {
-    /** Textual IP address. */
+    /** Textual IP address; "": it is hidden, so that SPF, reverse DNS and lists of addresses say nothing. */
     readonly address: string;
     /** EHLO or HELO argument as given; "" where there was none. */
     readonly hello: string;
@@ -128,7 +128,7 @@ export class EnvelopeChecks {
     this.iprev = guarded(
       ports,
       "iprev",
-      () => checkReverseDns(client.address, { resolver }),
+      () => (client.address === "" ? hiddenClient : checkReverseDns(client.address, { resolver })),
       () => iprevFault,
     );
   }
@@ -274,6 +274,7 @@ function spfFault({ client, reversePath }: SenderEnvelope): SenderOutcomes {
   return { mailfrom: { ...common, identity: "mailfrom", domain: reversePath?.domain ?? client.hello }, helo };
 }
 
+const hiddenClient: ReverseDnsOutcome = { result: "temperror", detail: "the address of the client is hidden" };
 const iprevFault: ReverseDnsOutcome = { result: "temperror", detail: faultWords };
 /** Aligned, so that DMARC says "later" and not "fail". */
 function dkimFault(author: AuthorDomain): readonly DkimOutcome[] {

@@ -33,6 +33,7 @@ export type HandlingRule =
   | "hidden-author-passes"
   | "hidden-by-dns-trouble"
   | "trusted-seal"
+  | "client-hidden"
   | "quarantine"
   | "override-rejects"
   | "reject-always"
