@@ -202,10 +202,10 @@ async function drain(folder: string, version: number): Promise<void> {
   // It is removed behind the commit that ends the last recipient.
   const kept = hasCaptured ? 1 : 0;
   const contents = () => globSync("content/*/*.eml", { cwd: folder });
-  for (let round = 0; round < 400 && contents().length > kept; round++) await realDelay(5);
+  while (contents().length > kept) await realDelay(5);
   assert.equal(contents().length, kept, "content goes with the last recipient, but that of captured mail stays");
   await spool.captured.delete({});
-  for (let round = 0; round < 400 && contents().length > 0; round++) await realDelay(5);
+  while (contents().length > 0) await realDelay(5);
   assert.deepEqual(contents(), [], "until it is deleted");
 }
 
