@@ -28,11 +28,17 @@ export class SimulatedFiles implements Files {
   atSync: ((path: string) => void) | undefined;
   readonly #clock: Clock;
   readonly #random: Random;
+  #hung = 0;
 
   constructor({ clock, random }: SimulatedFilesOptions) {
     this.#clock = clock;
     this.#random = random;
     this.memory = new MemoryFiles({ now: () => clock.now() });
+  }
+
+  /** How many syncs hang now. */
+  get hung(): number {
+    return this.#hung;
   }
 
   get space(): number {
@@ -110,7 +116,9 @@ export class SimulatedFiles implements Files {
     const { least, most } = syncMs;
     let hangsMs = 0;
     for (const [folder, ms] of this.hanging) if (path.startsWith(`${folder}/`)) hangsMs = ms;
+    if (hangsMs > 0) this.#hung++;
     await this.#clock.sleep((least + this.#random.next() * (most - least)) * this.slowness + hangsMs);
+    if (hangsMs > 0) this.#hung--;
     if (this.#random.next() < this.syncFailures) throw new FileError("EIO", `EIO: sync '${path}'`);
   }
 }

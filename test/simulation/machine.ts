@@ -198,7 +198,11 @@ export class Machine {
     if (life === undefined || server === undefined) return [];
     await Promise.race([server.stop(), life.death]);
     if (life.isDead) return [];
-    const left = Object.entries(life.leftovers).flatMap(([what, count]) => (count === 0 ? [] : [`${count} ${what}`]));
+    // What hangs in a file system cannot be called back.
+    const hung = this.files.hung;
+    const left = Object.entries(life.leftovers).flatMap(([what, count]) =>
+      count === 0 || (what === "promises" && count <= hung) ? [] : [`${count} ${what}`],
+    );
     this.#over();
     life.kill();
     return left;
@@ -383,7 +387,7 @@ export class Machine {
         }
       },
       closing: (claimed) => {
-        this.claimedAtStop = claimed;
+        this.claimedAtStop = Math.max(0, claimed - this.files.hung);
       },
     });
   }
