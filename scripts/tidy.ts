@@ -82,6 +82,8 @@ for (const file of sources) {
 const datesIn = new Set([
   "src/accounts/accounts.ts",
   "src/accounts/user-key-administration.ts",
+  "src/accounts/app-password-administration.ts",
+  "src/accounts/last-uses.ts",
   "src/accounts/user-administration.ts",
   "src/intake/header-edit.ts",
   "src/intake/submission.ts",

@@ -65,13 +65,20 @@ export interface SignInMeans {
 }
 
 export type LoginResult =
-  /** `login`: the user's address, as declared. `by`: the key or certificate, as in "key laptop". */
+  /** `login`: the user's address, as declared. `by`: the key, certificate or app password, as in "key laptop". */
   | { readonly kind: "accepted"; readonly login: string; readonly by?: string }
   /** `reason` is for the log only: the client must not learn whether the user exists. */
   | {
       readonly kind: "refused";
       readonly reason:
-        "unknown-user" | "wrong-password" | "wrong-token" | "unknown-key" | "prohibited-characters" | "other-identity";
+        | "unknown-user"
+        | "wrong-password"
+        | "wrong-token"
+        | "unknown-key"
+        | "prohibited-characters"
+        | "other-identity"
+        /** An app password that is right, and not for this. */
+        | "out-of-scope";
     }
   | { readonly kind: "throttled"; readonly retryAfterMs: number }
   /** The check could not be made; nothing is said about the password. */

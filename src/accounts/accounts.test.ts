@@ -3,19 +3,18 @@ import assert from "node:assert/strict";
 import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
 import { parseForwardPath } from "../address/path.ts";
 import type { Mailbox } from "../address/mailbox.ts";
-import type { KeyDerivation, PasswordCrypto } from "../ports/crypto.ts";
+import { CountingCrypto } from "../testing/counting-crypto.ts";
 import { MemorySpool } from "../testing/spool/memory-spool.ts";
 import { ManualClock, settle } from "../testing/manual-clock.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { Accounts } from "./accounts.ts";
-import { digestBytes } from "../sasl/scram-verifier.ts";
 import { AnyAccounts } from "./any-accounts.ts";
 import { entriesMax, FailureTable } from "./failure-table.ts";
 import { KnownNetworks } from "./known-networks.ts";
-import { kindOfWork } from "./password-work.ts";
 import { defaultSignInLimits, MemorySignInLimits } from "./sign-in-limits.ts";
 import type { AccountSettings } from "./settings.ts";
-import { AccountError, UserAdministration } from "./user-administration.ts";
+import { AccountError } from "./account-error.ts";
+import { UserAdministration } from "./user-administration.ts";
 import { UserStore } from "./user-store.ts";
 
 const settings: AccountSettings = {
@@ -38,24 +37,6 @@ const settings: AccountSettings = {
     { address: "pong@example.org", to: ["ping@example.org"] },
   ],
 };
-
-/** Verifies `hash:` followed by the password, counts, and notes the work. */
-class CountingCrypto implements PasswordCrypto {
-  verified = 0;
-  readonly work: string[] = [];
-  async hashPassword(password: string): Promise<string> {
-    return `hash:${password}`;
-  }
-  async verifyPassword(password: string, phc: string): Promise<boolean> {
-    this.verified++;
-    this.work.push(kindOfWork(phc));
-    return phc === `hash:${password}`;
-  }
-  async deriveKey(password: string, { digest, iterations, salt }: KeyDerivation): Promise<Uint8Array> {
-    this.work.push(`pbkdf2 ${digest} ${iterations}`);
-    return pbkdf2Sync(password, salt, iterations, digestBytes(digest), digest);
-  }
-}
 
 async function open(changes: Partial<AccountSettings> = {}) {
   const clock = new ManualClock();

@@ -6,14 +6,13 @@ import { domainKeyOf } from "../address/domain.ts";
 import { mailboxKey } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { errorText } from "../lib/error-text.ts";
-import type { Instant } from "../lib/instant.ts";
 import { InTurn } from "../lib/in-turn.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { PasswordCrypto } from "../ports/crypto.ts";
 import type { Random } from "../ports/random.ts";
 import { prepareString } from "../sasl/string-preparation.ts";
 import type { PasswordClaim, ProofClaim } from "../sasl/server-mechanism.ts";
-import type { ScramDigest, ScramVerifier } from "../sasl/scram-verifier.ts";
+import { parseScramVerifiers, type ScramDigest, type ScramVerifier } from "../sasl/scram-verifier.ts";
 import type {
   AccountDirectory,
   LoginClaim,
@@ -23,9 +22,11 @@ import type {
   SignInMeans,
 } from "./account-directory.ts";
 import { type AccountProblem, AccountTable, type User } from "./account-table.ts";
+import { type AppPassword, AppPasswords, type AppPasswordScope, permits } from "./app-passwords.ts";
 import { clientNetwork } from "./client-network.ts";
+import { LastUses } from "./last-uses.ts";
 import { PasswordCheck } from "./password-check.ts";
-import { commonDigests, ScramVerifiers } from "./scram-verifiers.ts";
+import { commonDigests, type PasswordsOfUser, ScramVerifiers } from "./scram-verifiers.ts";
 import type { AccountSettings } from "./settings.ts";
 import { MemorySignInLimits, type SignInLimits, type SignInOutcome } from "./sign-in-limits.ts";
 import { type CertificateHolder, holdersOf, type UserKey } from "./user-keys.ts";
@@ -41,12 +42,16 @@ export interface AccountSnapshot {
   readonly users: readonly StoredUser[];
   /** By which users sign in; likewise. */
   readonly keys: readonly UserKey[];
+  readonly appPasswords: readonly AppPassword[];
 }
 
-type Stored = Pick<AccountSnapshot, "users" | "keys">;
+type Stored = Pick<AccountSnapshot, "users" | "keys" | "appPasswords">;
 
-/** A key's last use is written down at most so often. */
-const useNotedMs = 600_000;
+/** What a password or a proof of one turned out to be. */
+type Credential = { readonly kind: "own" } | { readonly kind: "app-password"; readonly appPassword: AppPassword };
+
+/** All clients of the HTTP API count as one network, apart from those of mail: their addresses are not known here. */
+const apiNetwork = "http-api";
 
 export interface AccountsOptions {
   readonly settings: AccountSettings;
@@ -65,11 +70,12 @@ export class Accounts implements AccountDirectory {
   readonly #scram: ScramVerifiers;
   readonly #signInLimits: SignInLimits;
   readonly #reloads = new InTurn();
-  /** When the use of a key was written down last, by its digest. */
-  readonly #usesNoted = new Map<string, Instant>();
+  readonly #keyUses: LastUses;
+  readonly #appPasswordUses: LastUses;
   #snapshot: AccountSnapshot;
   #table: AccountTable;
   #keys: ReadonlyMap<string, UserKey> = new Map();
+  #appPasswords = new AppPasswords();
   #verifiers: ReadonlySet<ScramDigest> = new Set();
 
   private constructor(
@@ -81,6 +87,8 @@ export class Accounts implements AccountDirectory {
     this.#passwords = checks.passwords;
     this.#scram = checks.scram;
     this.#signInLimits = options.signInLimits ?? new MemorySignInLimits();
+    this.#keyUses = new LastUses(options.clock, options.store.keys.uses);
+    this.#appPasswordUses = new LastUses(options.clock, options.store.appPasswords.uses);
     this.#snapshot = { version: 1, settings: options.settings, ...stored };
     this.#table = new AccountTable(this.#snapshot);
     this.#derive();
@@ -147,32 +155,58 @@ export class Accounts implements AccountDirectory {
   verifiersOf(username: string, digest: ScramDigest): readonly ScramVerifier[] {
     const prepared = prepareString(username);
     const key = prepared === undefined ? username : (keyOfUsername(prepared) ?? prepared);
-    return this.#scram.for(key, digest, this.#table.user(key)?.scram ?? []);
+    const user = this.#table.user(key);
+    return this.#scram.for(key, digest, user === undefined ? [] : this.#verifiersOf(user));
   }
 
   async authenticate(claim: LoginClaim, clientAddress: string): Promise<LoginResult> {
     if (claim.kind === "token") return await this.#checkToken(claim.token, claim.authorizationId);
     if (claim.kind === "certificate") return await this.#checkCertificate(claim, claim.authorizationId);
+    return await this.#checkPassword(claim, { network: clientNetwork(clientAddress), scope: "send" });
+  }
+
+  /** For the HTTP API: only an app password with this scope signs in there. Never rejects. */
+  async authenticateForApi(
+    { username, password }: { readonly username: string; readonly password: string },
+    scope: Exclude<AppPasswordScope, "send">,
+  ): Promise<LoginResult> {
+    const claim = { kind: "password", username, password, authorizationId: "" } as const;
+    return await this.#checkPassword(claim, { network: apiNetwork, scope });
+  }
+
+  async #checkPassword(
+    claim: ProofClaim | PasswordClaim,
+    { network, scope }: { readonly network: string; readonly scope: AppPasswordScope },
+  ): Promise<LoginResult> {
     const username = prepareString(claim.username);
     const password = claim.kind === "proof" ? "" : prepareString(claim.password);
     if (username === undefined || password === undefined) return { kind: "refused", reason: "prohibited-characters" };
     // A name that can be no address is counted and checked like any other.
     const key = keyOfUsername(username) ?? username;
-    const attempt = { account: key, network: clientNetwork(clientAddress) };
     const { clock } = this.#options;
     let outcome: SignInOutcome = "unchecked";
-    const start = await this.#signInLimits.begin(attempt, clock.monotonicMs());
+    const start = await this.#signInLimits.begin({ account: key, network }, clock.monotonicMs());
     if (start.kind === "wait") return { kind: "throttled", retryAfterMs: start.waitMs };
     try {
       const user = this.#table.user(key);
-      const matches = await this.#matches({ ...claim, password }, user);
-      if (matches === "busy") return { kind: "unavailable", reason: "too many password checks are waiting" };
+      const credential =
+        claim.kind === "proof"
+          ? this.#provenCredential(claim.verifier, user)
+          : await this.#shownCredential(password, { key, user, scope });
+      if (credential === "busy") return { kind: "unavailable", reason: "too many password checks are waiting" };
+      // What is right and used in the wrong place is no guess.
+      const appPassword = credential?.kind === "app-password" ? credential.appPassword : undefined;
+      if (appPassword !== undefined && !permits(appPassword.scopes, scope)) {
+        return { kind: "refused", reason: "out-of-scope" };
+      }
       outcome = "failed";
       if (user === undefined) return { kind: "refused", reason: "unknown-user" };
-      if (!matches) return { kind: "refused", reason: "wrong-password" };
+      if (credential === undefined) return { kind: "refused", reason: "wrong-password" };
       if (!this.#mayActAs(key, claim.authorizationId)) return { kind: "refused", reason: "other-identity" };
       outcome = "succeeded";
-      return { kind: "accepted", login: user.address };
+      if (appPassword === undefined) return { kind: "accepted", login: user.address };
+      await this.#appPasswordUses.note(appPassword.id);
+      return { kind: "accepted", login: user.address, by: `app password ${appPassword.label}` };
     } catch (error) {
       return { kind: "unavailable", reason: errorText(error) };
     } finally {
@@ -180,14 +214,24 @@ export class Accounts implements AccountDirectory {
     }
   }
 
-  async #matches(
-    claim: (ProofClaim | PasswordClaim) & { readonly password: string },
-    user: User | undefined,
-  ): Promise<boolean | "busy"> {
-    if (claim.kind === "password") return await this.#passwords.matches(claim.password, user?.passwords ?? []);
-    const proven = claim.verifier;
-    // The password may have been changed since the exchange began.
-    return proven !== undefined && (user?.scram.some(({ storedKey }) => same(storedKey, proven.storedKey)) ?? false);
+  /** A failure takes the same work whether or not there is such a user, and whatever passwords the user has. */
+  async #shownCredential(
+    password: string,
+    { key, user, scope }: { readonly key: string; readonly user: User | undefined; readonly scope: AppPasswordScope },
+  ): Promise<Credential | "busy" | undefined> {
+    const appPassword = this.#appPasswords.byPassword(key, password);
+    if (appPassword !== undefined && user !== undefined) return { kind: "app-password", appPassword };
+    // The API takes no other password: that would let who reads one mail program's settings administer the server.
+    const matches = await this.#passwords.matches(password, scope === "send" ? (user?.passwords ?? []) : []);
+    return matches === true ? { kind: "own" } : matches || undefined;
+  }
+
+  /** The password may have been changed since the exchange began. */
+  #provenCredential(proven: ScramVerifier | undefined, user: User | undefined): Credential | undefined {
+    if (proven === undefined || user === undefined) return undefined;
+    if (user.scram.some(({ storedKey }) => same(storedKey, proven.storedKey))) return { kind: "own" };
+    const appPassword = this.#appPasswords.byProof(user.key, proven);
+    return appPassword && { kind: "app-password", appPassword };
   }
 
   knowsCertificate(shown: ShownCertificate): boolean {
@@ -205,7 +249,7 @@ export class Accounts implements AccountDirectory {
       return { kind: "refused", reason: holders.length === 0 ? "unknown-key" : "other-identity" };
     }
     if (chosen.length > 1) return { kind: "refused", reason: "other-identity" };
-    if (holder.key !== undefined) await this.#noteUse(holder.key);
+    if (holder.key !== undefined) await this.#keyUses.note(holder.key.sha256);
     return { kind: "accepted", login: user.address, by: holder.by };
   }
 
@@ -216,15 +260,6 @@ export class Accounts implements AccountDirectory {
       return key === undefined ? undefined : this.#table.user(key)?.key;
     };
     return holdersOf(certificate, { keys: this.#keys, identity, now: this.#options.clock.now(), userOf });
-  }
-
-  /** For people who look for keys that nobody needs; a sign-in does not fail for it. */
-  async #noteUse({ sha256 }: UserKey): Promise<void> {
-    const { clock, store } = this.#options;
-    const noted = this.#usesNoted.get(sha256);
-    if (noted !== undefined && clock.monotonicMs() < noted + useNotedMs) return;
-    this.#usesNoted.set(sha256, clock.monotonicMs());
-    await store.keys.noteUse(sha256, clock.now()).catch(() => this.#usesNoted.delete(sha256));
   }
 
   async #checkToken(token: string, authorizationId: string): Promise<LoginResult> {
@@ -256,16 +291,31 @@ export class Accounts implements AccountDirectory {
   /** What follows from snapshot and table. */
   #derive(): void {
     const { users } = this.#table;
-    this.#passwords.expectPasswords(users.map(({ passwords }) => passwords));
-    this.#scram.expectVerifiers(users.map(({ scram }) => scram));
-    this.#verifiers = commonDigests(users);
     this.#keys = new Map(this.#snapshot.keys.map((key) => [key.sha256, key]));
-    for (const sha256 of this.#usesNoted.keys()) if (!this.#keys.has(sha256)) this.#usesNoted.delete(sha256);
+    this.#appPasswords = new AppPasswords(this.#snapshot.appPasswords);
+    this.#keyUses.expect(this.#keys);
+    this.#appPasswordUses.expect(this.#appPasswords);
+    this.#passwords.expectPasswords(users.map(({ passwords }) => passwords));
+    this.#scram.expectVerifiers(users.map((user) => this.#verifiersOf(user)));
+    this.#verifiers = commonDigests(users.map((user) => this.#passwordsOf(user)));
+  }
+
+  #verifiersOf({ key, scram }: User): readonly ScramVerifier[] {
+    return [...scram, ...this.#appPasswords.verifiersOf(key)];
+  }
+
+  #passwordsOf({ key, passwords, scram }: User): PasswordsOfUser {
+    const forMail = this.#appPasswords.of(key).filter(({ scopes }) => scopes.includes("send"));
+    return { passwords, scram, appPasswords: forMail.map((one) => parseScramVerifiers(one.scram)) };
   }
 }
 
 async function read(store: UserStore): Promise<Stored> {
-  return { users: await store.list(), keys: await store.keys.list() };
+  return {
+    users: await store.list(),
+    keys: await store.keys.list(),
+    appPasswords: await store.appPasswords.list(),
+  };
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {

@@ -23,6 +23,8 @@ export class ScramVerifiers {
   readonly #decoyKey: Uint8Array;
   /** Count of rounds and length of salt of most users, for each digest: imported verifiers have others than ours. */
   #shapes: ReadonlyMap<ScramDigest, Shape> = new Map();
+  /** So many verifiers are tried in each exchange: those of the user who has most. */
+  #width = 1;
 
   /** `decoyKey`: 32 octets of chance, the same for as long as there are users. */
   constructor(decoyKey: Uint8Array) {
@@ -31,6 +33,7 @@ export class ScramVerifiers {
 
   /** Told whenever users change: the verifiers of each user. */
   expectVerifiers(users: readonly (readonly ScramVerifier[])[]): void {
+    this.#width = users.reduce((most, own) => Math.max(most, own.length), 1);
     this.#shapes = new Map(
       (["sha1", "sha256"] as const).map((digest) => {
         const firsts = users.map((own) => own.find((verifier) => verifier.digest === digest));
@@ -41,13 +44,13 @@ export class ScramVerifiers {
 
   /**
    * `own`: the user's; the first of this digest says with which salt the exchange begins, and those that share it can be
-   * proven, too. At least one.
+   * proven, too. As many for every name, so that the time of a proof does not tell how many passwords a user has.
    */
   for(name: string, digest: ScramDigest, own: readonly ScramVerifier[]): readonly ScramVerifier[] {
     const decoy = this.#decoy(name, digest);
-    const [first, ...others] = own.filter((verifier) => verifier.digest === digest);
-    if (first === undefined) return [decoy];
-    return [first, ...others.filter((verifier) => sharesSalt(verifier, first))];
+    const first = firstOf(own, digest) ?? decoy;
+    const fitting = own.filter((verifier) => sharesSalt(verifier, first));
+    return [...fitting, ...Array.from({ length: this.#width - fitting.length }, () => decoy)];
   }
 
   #decoy(name: string, digest: ScramDigest): ScramVerifier {
@@ -65,15 +68,35 @@ export class ScramVerifiers {
   }
 }
 
-/** Digests for which every user with a password has a verifier, where there is such a user. */
-export function commonDigests(
-  users: readonly { readonly passwords: readonly string[]; readonly scram: readonly ScramVerifier[] }[],
-): ReadonlySet<ScramDigest> {
-  const withPassword = users.filter(({ passwords }) => passwords.length > 0);
+/** What somebody can sign in with. */
+export interface PasswordsOfUser {
+  readonly passwords: readonly string[];
+  /** Of these passwords. */
+  readonly scram: readonly ScramVerifier[];
+  /** The verifiers of each app password. */
+  readonly appPasswords: readonly (readonly ScramVerifier[])[];
+}
+
+/**
+ * Digests for which every user with a password, or an app password, can prove it, where there is such a user. An app
+ * password whose salt is no longer that of the user's own password cannot be proven.
+ */
+export function commonDigests(users: readonly PasswordsOfUser[]): ReadonlySet<ScramDigest> {
+  const withPassword = users.filter(({ passwords, appPasswords }) => passwords.length + appPasswords.length > 0);
   if (withPassword.length === 0) return new Set();
-  const have = (wanted: ScramDigest) =>
-    withPassword.every(({ scram }) => scram.some(({ digest }) => digest === wanted));
-  return new Set((["sha1", "sha256"] as const).filter(have));
+  const canProve =
+    (wanted: ScramDigest) =>
+    ({ passwords, scram, appPasswords }: PasswordsOfUser) => {
+      const first = firstOf([...scram, ...appPasswords.flat()], wanted);
+      if (first === undefined || (passwords.length > 0 && firstOf(scram, wanted) === undefined)) return false;
+      return appPasswords.every((own) => own.some((verifier) => sharesSalt(verifier, first)));
+    };
+  return new Set((["sha1", "sha256"] as const).filter((digest) => withPassword.every(canProve(digest))));
+}
+
+/** The verifier with whose salt and rounds an exchange begins. */
+export function firstOf(verifiers: readonly ScramVerifier[], wanted: ScramDigest): ScramVerifier | undefined {
+  return verifiers.find(({ digest }) => digest === wanted);
 }
 
 /** Undefined where there are no verifiers; of equally common shapes the one that comes first. */
@@ -90,5 +113,5 @@ function commonShape(verifiers: readonly ScramVerifier[]): Shape | undefined {
 }
 
 function sharesSalt(a: ScramVerifier, b: ScramVerifier): boolean {
-  return a.iterations === b.iterations && Buffer.from(a.salt).equals(b.salt);
+  return a.digest === b.digest && a.iterations === b.iterations && Buffer.from(a.salt).equals(b.salt);
 }

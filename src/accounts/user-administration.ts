@@ -7,32 +7,20 @@ import type { Mailbox } from "../address/mailbox.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { PasswordCrypto } from "../ports/crypto.ts";
 import type { Random } from "../ports/random.ts";
-import { formatScramVerifier, type ScramDigest, scramVerifierOf } from "../sasl/scram-verifier.ts";
+import {
+  formatScramVerifier,
+  parseScramVerifiers,
+  type ScramDigest,
+  type ScramVerifier,
+  scramVerifierOf,
+} from "../sasl/scram-verifier.ts";
 import { prepareString } from "../sasl/string-preparation.ts";
+import { AccountError } from "./account-error.ts";
 import { withoutTag } from "./account-key.ts";
 import { AccountTable, type User } from "./account-table.ts";
-import { scramIterations, scramSaltBytes } from "./scram-verifiers.ts";
+import { firstOf, scramIterations, scramSaltBytes } from "./scram-verifiers.ts";
 import { type AccountSettings, scramDigestsOf } from "./settings.ts";
 import type { StoredUser, UserStore } from "./user-store.ts";
-
-export type AccountErrorCode =
-  | "invalid-address"
-  | "invalid-password"
-  | "invalid-key"
-  | "domain-not-local"
-  | "exists"
-  | "not-found"
-  /** Declared in the configuration file, or an alias of it. */
-  | "read-only";
-
-export class AccountError extends Error {
-  override readonly name = "AccountError";
-  readonly code: AccountErrorCode;
-  constructor(code: AccountErrorCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 export interface ListedUser {
   readonly address: string;
@@ -65,7 +53,7 @@ export class UserAdministration {
     this.#random = options.random;
   }
 
-  /** The new user has no keys, whatever is left of a former one. Rejects with {@link AccountError}. */
+  /** The new user has no keys and no app passwords, whatever is left of a former one. Rejects with {@link AccountError}. */
   async add(address: string, password: string): Promise<void> {
     const mailbox = mailboxOf(address);
     const key = mailboxKey(mailbox);
@@ -79,24 +67,30 @@ export class UserAdministration {
     }
     if ((await this.#store.get(key)) !== undefined) throw new AccountError("exists", `${address} exists already`);
     // Of a user of this name whom the configuration file had before: perhaps another person.
-    await this.#removeKeysOf(key);
+    await this.#removeCredentialsOf(key);
     await this.#store.put(key, { address, ...(await this.#verifiers(password)), createdAt: this.#clock.now() });
   }
 
+  /** App passwords stay, and work by SCRAM as before. */
   async changePassword(address: string, password: string): Promise<void> {
     const { key, user } = await this.#stored(address);
-    await this.#store.put(key, { ...user, ...(await this.#verifiers(password)) });
+    const others = (await this.#store.appPasswords.list()).filter(({ user: owner }) => owner === key);
+    // An exchange begins with one salt, so passwords that are valid together share it; without others it is a new one.
+    const texts = others.length === 0 ? [] : [...(user.scram ?? []), ...others.flatMap(({ scram }) => scram)];
+    await this.#store.put(key, { ...user, ...(await this.#verifiers(password, parseScramVerifiers(texts))) });
   }
 
   async remove(address: string): Promise<void> {
     const { key } = await this.#stored(address);
-    // First the keys: nobody should sign in by them as a user of this name who comes later.
-    await this.#removeKeysOf(key);
+    // First these: nobody should sign in by them as a user of this name who comes later.
+    await this.#removeCredentialsOf(key);
     await this.#store.remove(key);
   }
 
-  async #removeKeysOf(user: string): Promise<void> {
-    await this.#store.keys.remove((await this.#store.keys.list()).filter((key) => key.user === user));
+  async #removeCredentialsOf(user: string): Promise<void> {
+    const { keys, appPasswords } = this.#store;
+    await keys.remove((await keys.list()).filter((key) => key.user === user));
+    await appPasswords.remove((await appPasswords.list()).filter((one) => one.user === user));
   }
 
   /** Those of the configuration first. */
@@ -121,11 +115,17 @@ export class UserAdministration {
     throw new AccountError("not-found", `there is no user ${address}`);
   }
 
-  async #verifiers(password: string): Promise<Pick<StoredUser, "passwords" | "scram">> {
+  /** `sharing`: verifiers of which the new ones take salt and rounds. */
+  async #verifiers(
+    password: string,
+    sharing: readonly ScramVerifier[] = [],
+  ): Promise<Pick<StoredUser, "passwords" | "scram">> {
     const ports = { crypto: this.#crypto, random: this.#random };
     const passwords = [await makeVerifier(password, this.#crypto)];
     const scram: string[] = [];
-    for (const digest of scramDigestsOf(this.#settings)) scram.push(await makeScramVerifier(password, digest, ports));
+    for (const digest of scramDigestsOf(this.#settings)) {
+      scram.push(await makeScramVerifier(password, digest, ports, firstOf(sharing, digest)));
+    }
     return { passwords, scram };
   }
 }
@@ -135,13 +135,18 @@ export async function makeVerifier(password: string, crypto: PasswordCrypto): Pr
   return await crypto.hashPassword(checkedPassword(password));
 }
 
-/** What is kept in place of a password, for SCRAM with this digest. Rejects with {@link AccountError}. */
+/**
+ * What is kept in place of a password, for SCRAM with this digest. `sharing`: a verifier whose salt and rounds it takes;
+ * absent: a new salt. Rejects with {@link AccountError}.
+ */
 export async function makeScramVerifier(
   password: string,
   digest: ScramDigest & ("sha1" | "sha256"),
   { crypto, random }: { readonly crypto: PasswordCrypto; readonly random: Random },
+  sharing?: Pick<ScramVerifier, "iterations" | "salt">,
 ): Promise<string> {
-  const how = { digest, iterations: scramIterations, salt: random.bytes(scramSaltBytes) };
+  const { iterations, salt } = sharing ?? { iterations: scramIterations, salt: random.bytes(scramSaltBytes) };
+  const how = { digest, iterations, salt };
   return formatScramVerifier(scramVerifierOf(await crypto.deriveKey(checkedPassword(password), how), how));
 }
 

@@ -6,9 +6,10 @@ import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
+import { AccountError } from "./account-error.ts";
 import { AccountTable, type User } from "./account-table.ts";
+import { labelFor } from "./credential-label.ts";
 import type { AccountSettings } from "./settings.ts";
-import { AccountError } from "./user-administration.ts";
 import { readUserKey, type UserKey } from "./user-keys.ts";
 import type { UserStore } from "./user-store.ts";
 
@@ -21,7 +22,6 @@ export interface ListedKey extends UserKey {
 
 /** More than any person has devices. */
 const keysOfUserMax = 64;
-const labelGrammar = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u;
 
 export class UserKeyAdministration {
   readonly #settings: AccountSettings;
@@ -57,7 +57,7 @@ export class UserKeyAdministration {
     }
     const own = keys.filter((key) => key.user === user.key);
     if (own.length >= keysOfUserMax) throw new AccountError("exists", `${address} has ${keysOfUserMax} keys already`);
-    const label = labelFor(options.label, own);
+    const label = labelFor(options.label, "key", own);
     const key: UserKey = {
       sha256: read.sha256,
       user: user.key,
@@ -74,7 +74,7 @@ export class UserKeyAdministration {
     const { owner, own } = await this.#keysOf(address);
     const listed: ListedKey[] = [];
     for (const key of own) {
-      const lastUsedAt = await this.#store.keys.lastUse(key.sha256);
+      const lastUsedAt = await this.#store.keys.uses.last(key.sha256);
       listed.push({ ...key, address: owner, ...(lastUsedAt !== undefined && { lastUsedAt }) });
     }
     return listed.toSorted((a, b) => a.createdAt - b.createdAt);
@@ -111,21 +111,4 @@ function keyOf(address: string): string {
   const mailbox = parseMailbox(address);
   if (mailbox === undefined) throw new AccountError("invalid-address", `${address} is not an address`);
   return mailboxKey(mailbox);
-}
-
-function labelFor(wanted: string | undefined, own: readonly UserKey[]): string {
-  const taken = new Set(own.map(({ label }) => label));
-  if (wanted === undefined) {
-    let number = 1;
-    while (taken.has(`key-${number}`)) number++;
-    return `key-${number}`;
-  }
-  if (!labelGrammar.test(wanted)) {
-    throw new AccountError(
-      "invalid-key",
-      "a label has at most 64 letters, digits, spaces, dots, hyphens and underscores",
-    );
-  }
-  if (taken.has(wanted)) throw new AccountError("exists", `there is a key ${wanted} already`);
-  return wanted;
 }

@@ -4,7 +4,9 @@
  */
 import type { Instant } from "../lib/instant.ts";
 import type { Random } from "../ports/random.ts";
-import { recordPages, type RecordStore } from "../spool/record-pages.ts";
+import type { RecordStore } from "../spool/record-pages.ts";
+import { AppPasswordStore } from "./app-password-store.ts";
+import { fieldsOf, readAll } from "./stored-records.ts";
 import { UserKeyStore } from "./user-key-store.ts";
 
 export interface StoredUser {
@@ -26,20 +28,18 @@ const decoyKeyBytes = 32;
 
 export class UserStore {
   readonly keys: UserKeyStore;
+  readonly appPasswords: AppPasswordStore;
   readonly #records: RecordStore;
 
   constructor(records: RecordStore) {
     this.#records = records;
     this.keys = new UserKeyStore(records);
+    this.appPasswords = new AppPasswordStore(records);
   }
 
   /** In order of keys. */
   async list(): Promise<readonly StoredUser[]> {
-    const users: StoredUser[] = [];
-    for await (const page of recordPages(this.#records, namespace)) {
-      for (const { key, value } of page) users.push(readUser(key, value));
-    }
-    return users;
+    return await readAll(this.#records, namespace, readUser);
   }
 
   async get(key: string): Promise<StoredUser | undefined> {
@@ -59,7 +59,7 @@ export class UserStore {
   /** From which salts of names that nobody has are made; made once, and kept, since they must not change. */
   async decoyKey(random: Random): Promise<Uint8Array> {
     const stored = await this.#records.getRecord(signInNamespace, "decoy-key");
-    const text = typeof stored === "object" && stored !== null && "octets" in stored ? stored.octets : undefined;
+    const text = fieldsOf(stored)["octets"];
     if (typeof text === "string") return Buffer.from(text, "base64");
     const made = random.bytes(decoyKeyBytes);
     const value = { version, octets: Buffer.from(made).toString("base64") };

@@ -11,7 +11,8 @@ import type { SiteControl } from "../queue/site-control.ts";
 import { SpoolError } from "../spool/spool.ts";
 import { type BanDirectory, bansApi } from "./bans-api.ts";
 import { type DkimDirectory, dkimApi } from "./dkim-api.ts";
-import { type GuardSettings, refusalOf } from "./guard.ts";
+import { type AppPasswordDirectory, appPasswordsApi } from "./app-passwords-api.ts";
+import { type ApiSignIn, type GuardSettings, refusalOf } from "./guard.ts";
 import type { Inbox } from "./inbox.ts";
 import { withinLimit } from "./body-limit.ts";
 import { commandLog, noteChange } from "./command-log.ts";
@@ -32,6 +33,8 @@ export interface UserDirectory {
   remove(address: string): Promise<void>;
   /** Public keys by which a user signs in; of users of the file, too. Each throws {@link UserError}. */
   readonly keys: UserKeyDirectory;
+  /** Passwords for single programs; likewise. */
+  readonly appPasswords: AppPasswordDirectory;
 }
 
 export class UserError extends Error {
@@ -46,6 +49,8 @@ export interface AdminDependencies extends QueueApiDependencies {
   /** undefined: not known. JSON as documented in docs/explain.md. */
   readonly explain: (id: string) => Promise<unknown>;
   readonly users?: UserDirectory;
+  /** Absent: nobody uses the API by an app password. */
+  readonly signIn?: ApiSignIn;
   readonly dkim?: DkimDirectory;
   readonly bans?: BanDirectory;
   readonly inbox?: Inbox;
@@ -64,7 +69,7 @@ const userBody = z.strictObject({ address: z.string().max(320), password: z.stri
 
 /** `guard` undefined: the control socket. */
 export function adminApp(dependencies: AdminDependencies, guard: GuardSettings | undefined): Hono {
-  const { log, inbox, users, explain, reload } = dependencies;
+  const { log, inbox, users, signIn, explain, reload } = dependencies;
   // A slash at the end makes no difference.
   const app = new Hono({ strict: false });
 
@@ -76,7 +81,7 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
   );
 
   app.use(async (context, next) => {
-    const refusal = guard && refusalOf(context.req.raw, guard);
+    const refusal = guard && (await refusalOf(context.req.raw, guard, signIn));
     if (refusal) {
       log.event("http-request-refused", { path: context.req.path, reason: refusal.error });
       return context.json({ error: refusal.error }, refusal.status);
@@ -173,6 +178,7 @@ function usersApi(users: UserDirectory): Hono {
     return context.json({ address: context.req.param("address") });
   });
   app.route("/", userKeysApi(users.keys));
+  app.route("/", appPasswordsApi(users.appPasswords));
   app.onError((error, context) => {
     if (error instanceof UserError) return context.json({ error: error.message }, 409);
     throw error;

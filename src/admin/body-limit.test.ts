@@ -20,6 +20,11 @@ function app() {
       add: () => Promise.reject(new Error("not asked for")),
       remove: () => Promise.resolve(),
     },
+    appPasswords: {
+      list: () => Promise.resolve([]),
+      add: () => Promise.reject(new Error("not asked for")),
+      remove: () => Promise.resolve(),
+    },
   };
   const made = adminApp(
     {

@@ -21,6 +21,14 @@ const userKey = {
   last_used_at: null,
 };
 
+const appPassword = {
+  label: "phone",
+  scopes: ["send"],
+  created_at: "2026-01-01T00:00:00.000Z",
+  last_used_at: null,
+  password: "not in the log",
+} as const;
+
 async function world() {
   const fixture = new QueueFixture();
   const { queue, spool, log, clock, agent } = fixture;
@@ -34,6 +42,7 @@ async function world() {
       users: {
         ...{ list: async () => [], add: done, setPassword: done, remove: done },
         keys: { list: async () => [], add: async () => userKey, remove: done },
+        appPasswords: { list: async () => [], add: async () => appPassword, remove: done },
       },
       dkim: {
         list: async () => [],
@@ -91,6 +100,18 @@ const commands: readonly (readonly [string, string, Readonly<Record<string, unkn
     "DELETE /api/v1/users/ann@example.org/keys/laptop",
     undefined,
     { user: "ann@example.org", key: "laptop" },
+  ],
+  [
+    "POST /api/v1/users/:address/app-passwords",
+    "POST /api/v1/users/ann@example.org/app-passwords",
+    { label: "phone", scopes: ["send"] },
+    { user: "ann@example.org", key: "phone" },
+  ],
+  [
+    "DELETE /api/v1/users/:address/app-passwords/:label",
+    "DELETE /api/v1/users/ann@example.org/app-passwords/phone",
+    undefined,
+    { user: "ann@example.org", key: "phone" },
   ],
   ["DELETE /api/v1/users/:address", "DELETE /api/v1/users/ann@example.org", undefined, { user: "ann@example.org" }],
   [

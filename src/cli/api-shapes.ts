@@ -94,6 +94,17 @@ export const userKey = z.object({
 
 export const userKeyList = z.object({ keys: z.array(userKey) });
 
+const appPassword = z.object({
+  label: z.string(),
+  scopes: z.array(z.string()),
+  created_at: z.string(),
+  last_used_at: z.string().nullable(),
+});
+
+export const addedAppPassword = appPassword.extend({ password: z.string() });
+
+export const appPasswordList = z.object({ app_passwords: z.array(appPassword) });
+
 export const dkimKey = z.object({
   selector: z.string(),
   algorithm: z.string(),

@@ -17,6 +17,7 @@ import { sendCommand } from "./commands/send-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { siteCommands } from "./commands/site-commands.ts";
 import { spoolCommands } from "./commands/spool-commands.ts";
+import { userAppPasswordCommand } from "./commands/user-app-password-command.ts";
 import { userKeyCommand } from "./commands/user-key-command.ts";
 import { userCommands } from "./commands/user-commands.ts";
 import type { CommandGroup } from "./help.ts";
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   ...userCommands,
   userKeyCommand,
   ...bansCommands,
+  userAppPasswordCommand,
   ...dkimCommands,
   ...inboxCommands,
   ...reportsCommands,

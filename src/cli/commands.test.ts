@@ -424,3 +424,38 @@ test("bans list shows bans for people, bans explain says why or why not, bans li
   );
   assert.match(lifted.stderr, /^Lifted 1 ban; failed logins were forgotten\.\n$/);
 });
+
+test("user app-password add prints the password alone to standard output; list and remove go by the label", async () => {
+  const terminal = new TestTerminal();
+  const shown = {
+    label: "phone",
+    scopes: ["send", "reports"],
+    created_at: "2026-01-01T00:00:00.000Z",
+    last_used_at: null,
+  };
+  const api = ({ method }: ApiCall) => ({
+    body: method === "GET" ? { app_passwords: [shown] } : { ...shown, password: "abcd-efgh" },
+  });
+  const line = "user app-password add ann@example.org --label phone --scope send,reports --data-dir d";
+  const added = await terminal.run(line, { api });
+  assert.equal(added.stdout, "abcd-efgh\n");
+  assert.match(added.stderr, /not shown again/);
+  const path = "/api/v1/users/ann%40example.org/app-passwords";
+  const json = { scopes: ["send", "reports"], label: "phone" };
+  assert.deepEqual(added.calls, [{ path, method: "POST", json }]);
+  const listed = await terminal.run("user app-password list ann@example.org --data-dir d", { api });
+  assert.match(listed.stdout, /phone +send,reports +2026-01-01 00:00:00 UTC +never/);
+  const removed = await terminal.run("user app-password remove ann@example.org phone --data-dir d", { api });
+  assert.deepEqual(removed.calls, [{ path: `${path}/phone`, method: "DELETE", json: undefined }]);
+  const none = await terminal.run("user app-password list ann@example.org --data-dir d", {
+    api: () => ({ body: { app_passwords: [] } }),
+  });
+  assert.match(none.stderr, /has no app passwords/);
+  for (const wrong of [
+    "user app-password add ann@example.org --scope everything --data-dir d",
+    "user app-password remove ann@example.org",
+    "user app-password change ann@example.org",
+  ]) {
+    assert.equal((await terminal.run(wrong, { api })).code, 64, wrong);
+  }
+});

@@ -146,7 +146,7 @@ export const serverEvents = {
       count: optional(number("Recipients that were changed.")),
       underWay: optional(number("Recipients that were left alone because a delivery is under way.")),
       user: optional(text("The user.")),
-      key: optional(text("The label of a user's key.")),
+      key: optional(text("The label of a user's key or app password.")),
       network: optional(text("The network whose bans were lifted.")),
       lifted: optional(number("Bans that were lifted.")),
       domain: optional(domain),
@@ -156,7 +156,7 @@ export const serverEvents = {
   ),
   "http-request-refused": declare(
     "warn",
-    "An HTTP request with a foreign Host or Origin, or without a token, was refused.",
+    "An HTTP request with a foreign Host or Origin, or without a token or a fitting app password, was refused.",
     "Nothing.",
     { path: text("The path of the request."), reason },
   ),

@@ -127,6 +127,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const admin = await openHttpSide(opening, {
     ...{ store, queue, heldMail, takesMail, inbox, reload, token },
     users: userDirectory({ settings: () => accounts.snapshot.settings, accounts, store: users, crypto, clock, random }),
+    signIn: (login, scope) => accounts.authenticateForApi(login, scope),
     dkim: signing.keys,
     bans: directory,
   });

@@ -41,24 +41,24 @@ function repliesRead(): string {
   return JSON.stringify(reader.next());
 }
 
-const places: Readonly<Record<string, () => string>> = {
+const places: Readonly<Record<string, () => string | Promise<string>>> = {
   "the logs": logged,
   "replies of ours": () => formatReply(reply(550, "5.1.1", hostile)),
   "replies of peers": repliesRead,
   "a report's text": () => paragraph(hostile),
   "fields of ours": () => commentText(hostile, true) + quotedText(hostile, true),
   "a message's history": () => quoted(hostile) + plain(hostile),
-  "refusals of the API": () => {
+  "refusals of the API": async () => {
     const request = new Request("http://localhost/", {
       headers: { origin: `x${Buffer.from(hostile).toString("latin1")}`.replaceAll(/[^\x20-\xff]/g, "") },
     });
-    return refusalOf(request, { hostnames: [] })?.error ?? "";
+    return (await refusalOf(request, { hostnames: [] }))?.error ?? "";
   },
 };
 
 for (const [place, text] of Object.entries(places)) {
-  test(`nothing unsafe of a stranger's reaches ${place}`, () => {
-    const shown = text();
+  test(`nothing unsafe of a stranger's reaches ${place}`, async () => {
+    const shown = await text();
     assert.match(shown, /red/);
     assert.doesNotMatch(shown.replaceAll(/[\r\n]/g, ""), unsafe);
   });

@@ -18,6 +18,9 @@ import {
   storeReport,
   storeUnreadable,
 } from "../../src/reporting/received/received-report.ts";
+import { putCounts } from "../../src/reporting/tls-reports/stored-counts.ts";
+import { sentTlsNamespace } from "../../src/reporting/tls-reports/daily-tls-reports.ts";
+import { BanStore } from "../../src/policy/ban-store.ts";
 import { spoolPolicyStore } from "../../src/route/spool-policy-store.ts";
 import { KeyStore } from "../../src/signing/key-store.ts";
 import { keptNamespace } from "../../src/forwarding/sender-rewriting.ts";
@@ -178,7 +181,16 @@ async function records(spool: Spool, clock: ManualClock): Promise<void> {
   await users.put("made@example.org", user);
   await users.decoyKey(new SeededRandom(7));
   await users.keys.add({ sha256: keyDigest, user: "made@example.org", label: "laptop", createdAt: now });
-  await users.keys.noteUse(keyDigest, now);
+  await users.keys.uses.note(keyDigest, now);
+  await users.appPasswords.add({
+    ...{ id: appPasswordDigest, user: "made@example.org", label: "phone", createdAt: now },
+    ...{ scopes: ["send", "reports"], scram: [scramVerifier] },
+  });
+  await users.appPasswords.uses.note(appPasswordDigest, now);
+  const bans = new BanStore(spool);
+  const ban = { network: "192.0.2.66", client: "192.0.2.66", since: now, until: now + dayMs, times: 1 };
+  await bans.putBan({ ...ban, service: "submission", offence: "failed-login" });
+  await bans.putSignedIn("192.0.2.1", now);
   const policy = { mode: "enforce", mx: ["mx.policy.test"], maxAgeSeconds: 86_400 } as const;
   await spoolPolicyStore(spool).put(
     "policy.test",
@@ -216,6 +228,14 @@ async function records(spool: Spool, clock: ManualClock): Promise<void> {
       value: { id: "2C3RD8G0BBBB" },
       expiresAt: now + dayMs,
     },
+    putCounts(day, "tls.counted.test", "run", []),
+    {
+      kind: "put",
+      namespace: sentTlsNamespace,
+      key: `${day}/tls.sent.test`,
+      value: { id: "2C3RD8G0DDDD", posted: [] },
+      expiresAt: now + dayMs,
+    },
     putDomain(day, "counted.test", "run", { record, seenAt: now }),
     putRow(day, "counted.test", "run", 0, row),
     { kind: "put", namespace: noticesNamespace, key: "last", value: now },
@@ -246,6 +266,8 @@ const phc = "$argon2id$v=19$m=19456,t=2,p=1$c2VjcmV0Li4uLi4uLi4uLg$c2VjcmV0Li4uL
 
 /** SHA-256 of a registered public key. */
 export const keyDigest = "5f".repeat(32);
+export const appPasswordDigest = "a9".repeat(32);
+const scramVerifier = `SCRAM-SHA-256$16384:${"c2FsdA=="}$${"A".repeat(43)}=:${"A".repeat(43)}=`;
 
 const row: AggregateRow = {
   sourceAddress: "192.0.2.1",

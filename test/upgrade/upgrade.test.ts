@@ -27,7 +27,8 @@ import { isSpoolError } from "../contract/spool-fixture.ts";
 import { SqliteBench } from "../contract/sqlite-harness.ts";
 import { hour, minute, SimulatedWorld } from "../system/support.ts";
 import { expectedOf, fixtureVersions, namespacesOf, schemaOf, tellingOf, unpackFixture } from "./fixture.ts";
-import { keyDigest, openDomains } from "./story.ts";
+import { BanStore } from "../../src/policy/ban-store.ts";
+import { appPasswordDigest, keyDigest, openDomains } from "./story.ts";
 
 const versions = fixtureVersions();
 
@@ -128,12 +129,20 @@ async function readRecords(spool: Spool, { clock }: SqliteBench): Promise<void> 
 /** Those that no older format had. */
 async function readNewestRecords(spool: Spool, version: number): Promise<void> {
   const isNewest = version === formatVersion;
-  const { keys } = new UserStore(spool);
+  const { keys, appPasswords } = new UserStore(spool);
   assert.deepEqual(
     (await keys.list()).map(({ user, label }) => `${user} ${label}`),
     isNewest ? ["made@example.org laptop"] : [],
   );
-  assert.equal((await keys.lastUse(keyDigest)) !== undefined, isNewest);
+  assert.equal((await keys.uses.last(keyDigest)) !== undefined, isNewest);
+  assert.deepEqual(
+    (await appPasswords.list()).map(({ user, label, scopes }) => `${user} ${label} ${scopes.join(" ")}`),
+    isNewest ? ["made@example.org phone send reports"] : [],
+  );
+  assert.equal((await appPasswords.uses.last(appPasswordDigest)) !== undefined, isNewest);
+  const { bans, signedIn } = await new BanStore(spool).read();
+  const networks = [bans.map(({ network }) => network), signedIn.map(([network]) => network)];
+  assert.deepEqual(networks, isNewest ? [["192.0.2.66"], ["192.0.2.1"]] : [[], []]);
   const kept = await spoolPolicyStore(spool).get("policy.test");
   assert.equal(kept?.current?.policy.mode, isNewest ? "enforce" : undefined);
 }

@@ -1,6 +1,6 @@
 /** `posthaste user …`: users in the data directory. Those of the file are only listed. */
 import { resolve } from "node:path";
-import { AccountError } from "../../accounts/user-administration.ts";
+import { AccountError } from "../../accounts/account-error.ts";
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { FileError } from "../../ports/files.ts";
 import { userList } from "../api-shapes.ts";

@@ -13,7 +13,7 @@ import type { HttpServer, ServerPorts } from "../plan/server-ports.ts";
 import { startError } from "../plan/start-error.ts";
 import type { Store } from "../store/store.ts";
 
-export interface HttpServices extends Pick<AdminDependencies, "inbox" | "users" | "dkim" | "bans"> {
+export interface HttpServices extends Pick<AdminDependencies, "inbox" | "users" | "signIn" | "dkim" | "bans"> {
   readonly store: Store;
   readonly queue: Queue;
   readonly heldMail: HeldMailKeeper;

@@ -1,10 +1,13 @@
 /** `posthaste user` and the API's users: the administration of accounts, as the HTTP side wants it. */
 import type { Accounts } from "../../accounts/accounts.ts";
 import type { AccountSettings } from "../../accounts/settings.ts";
-import { AccountError, UserAdministration } from "../../accounts/user-administration.ts";
+import { AccountError } from "../../accounts/account-error.ts";
+import { UserAdministration } from "../../accounts/user-administration.ts";
+import { AppPasswordAdministration, type ListedAppPassword } from "../../accounts/app-password-administration.ts";
 import { type ListedKey, UserKeyAdministration } from "../../accounts/user-key-administration.ts";
 import type { UserStore } from "../../accounts/user-store.ts";
 import { type UserDirectory, UserError } from "../../admin/app.ts";
+import type { ShownAppPassword } from "../../admin/app-passwords-api.ts";
 import type { ShownKey } from "../../admin/user-keys-api.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { PasswordCrypto } from "../../ports/crypto.ts";
@@ -23,6 +26,7 @@ export function userDirectory(parts: {
   const { settings, accounts, store, crypto, clock, random } = parts;
   const administration = () => new UserAdministration({ settings: settings(), store, crypto, clock, random });
   const keys = () => new UserKeyAdministration({ settings: settings(), store, clock });
+  const appPasswords = () => new AppPasswordAdministration({ settings: settings(), store, crypto, clock, random });
   const run = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -50,11 +54,19 @@ export function userDirectory(parts: {
         change(async () => shownKey(await keys().add(address, pem, { label, expiresAt }))),
       remove: (address, name) => change(() => keys().remove(address, name)),
     },
+    appPasswords: {
+      list: (address) => run(async () => (await appPasswords().list(address)).map(shownAppPassword)),
+      add: (address, wanted) =>
+        change(async () => {
+          const { password, added } = await appPasswords().add(address, wanted);
+          return { ...shownAppPassword(added), password };
+        }),
+      remove: (address, label) => change(() => appPasswords().remove(address, label)),
+    },
   };
 }
 
 function shownKey({ label, sha256, createdAt, expiresAt, lastUsedAt }: ListedKey): ShownKey {
-  const time = (at: number | undefined) => (at === undefined ? null : new Date(at).toISOString());
   return {
     label,
     sha256,
@@ -62,4 +74,12 @@ function shownKey({ label, sha256, createdAt, expiresAt, lastUsedAt }: ListedKey
     expires_at: time(expiresAt),
     last_used_at: time(lastUsedAt),
   };
+}
+
+function shownAppPassword({ label, scopes, createdAt, lastUsedAt }: ListedAppPassword): ShownAppPassword {
+  return { label, scopes, created_at: new Date(createdAt).toISOString(), last_used_at: time(lastUsedAt) };
+}
+
+function time(at: number | undefined): string | null {
+  return at === undefined ? null : new Date(at).toISOString();
 }
