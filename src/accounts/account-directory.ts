@@ -37,7 +37,12 @@ export type Resolution =
       readonly setting: string;
     }
   /** The domain is ours, the name is nobody's. */
-  | { readonly kind: "unknown"; readonly setting: string }
+  | {
+      readonly kind: "unknown";
+      readonly setting: string;
+      /** Nobody in the domain receives mail. */
+      readonly noMail?: true;
+    }
   /** The settings lead nowhere (an alias that ends in itself): a fault of ours, so the sender is asked to wait. */
   | {
       readonly kind: "broken";

@@ -13,7 +13,7 @@ import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { parseScramVerifiers, type ScramVerifier } from "../sasl/scram-verifier.ts";
 import type { Resolution, Target } from "./account-directory.ts";
 import { isNamed, withoutTag } from "./account-key.ts";
-import type { AccountSettings } from "./settings.ts";
+import type { AccountSettings, DomainSettings } from "./settings.ts";
 import type { StoredUser } from "./user-store.ts";
 
 export interface User {
@@ -40,7 +40,7 @@ export interface AccountProblem {
 interface Domain {
   readonly key: string;
   readonly name: string;
-  readonly anyRecipient: boolean;
+  readonly recipients: DomainSettings["recipients"];
   readonly catchAll?: Mailbox;
 }
 
@@ -84,11 +84,11 @@ export class AccountTable {
         this.#domains.set(key, {
           key,
           name,
-          anyRecipient: recipients === "any",
+          recipients,
           ...(catchAll !== undefined && { catchAll: mailboxOf(catchAll) }),
         });
     }
-    this.#primary = this.#domains.values().next().value;
+    this.#primary = this.#domains.values().find(({ recipients }) => recipients !== "none");
     const { reportAddress, reportSender } = settings;
     this.#reportKey = reportAddress === undefined ? undefined : mailboxKey(mailboxOf(reportAddress));
     this.#reportSenderKey = reportSender === undefined ? undefined : mailboxKey(mailboxOf(reportSender));
@@ -149,6 +149,9 @@ export class AccountTable {
   }
 
   #resolveAt(domain: Domain, mailbox: Mailbox): Resolution {
+    if (domain.recipients === "none") {
+      return { kind: "unknown", setting: `domain ${domain.name} recipients`, noMail: true };
+    }
     const key = mailboxKey(mailbox);
     if (key === this.#reportKey) {
       return { kind: "local", via: "user", targets: [elsewhereTarget(mailbox)], setting: "reports address" };
@@ -158,7 +161,7 @@ export class AccountTable {
     const bare = withoutTag(key);
     const untagged = bare === undefined ? undefined : this.#lookUp(bare, mailbox, key);
     if (untagged !== undefined) return untagged;
-    if (domain.anyRecipient) {
+    if (domain.recipients === "any") {
       const setting = `domain ${domain.name} recipients`;
       return { kind: "local", via: "any", targets: [elsewhereTarget(mailbox)], setting };
     }
@@ -255,7 +258,7 @@ export class AccountTable {
       if (alias !== undefined) return { key, to: alias.to };
     }
     const leadsToPostmaster = isRole(full) || full === this.#reportSenderKey;
-    if (domain.anyRecipient || leadsToPostmaster || domain.catchAll === undefined) return undefined;
+    if (domain.recipients !== "known" || leadsToPostmaster || domain.catchAll === undefined) return undefined;
     return { key: `${catchAllPrefix}${domain.key}`, to: [domain.catchAll] };
   }
 
@@ -285,6 +288,9 @@ export class AccountTable {
 
   #problemWith(mailbox: Mailbox, key: string, address: string): string | undefined {
     if (!this.#domains.has(mailbox.domainKey)) return `${mailbox.domain} is not declared as a [[domain]]`;
+    if (this.#domains.get(mailbox.domainKey)?.recipients === "none") {
+      return `${mailbox.domain} receives no mail: its recipients are "none"`;
+    }
     if (this.#users.has(key)) return `${address} is declared twice: there is a user of that name`;
     return this.#aliases.has(key) ? `${address} is declared twice: there is an alias of that name` : undefined;
   }

@@ -23,10 +23,10 @@ export const domainSettings = z
         "The address that receives mail for names that are neither a user nor an alias. Without it, such mail is refused with 550 5.1.1. Applies on reload.",
       ),
     recipients: z
-      .enum(["known", "any"])
+      .enum(["known", "any", "none"])
       .default("known")
       .describe(
-        '"known" refuses names that are neither a user nor an alias. "any" accepts every name, for a domain whose users only another server knows and whose mail a [[route]] sends there. Applies on reload.',
+        '"known" refuses names that are neither a user nor an alias. "any" accepts every name, for a domain whose users only another server knows and whose mail a [[route]] sends there. "none" refuses every name, postmaster included, with 556 5.1.10, for a domain that receives no mail; publish a null MX for it (RFC 7504, RFC 7505). Applies on reload.',
       ),
   })
   .describe(

@@ -1,6 +1,6 @@
 /** The `[[listener]]` sections: where clients connect, and what they may do there. */
 import { z } from "zod";
-import { authoritiesFile, listenAddress, networkList } from "../lib/setting-types.ts";
+import { authoritiesFile, duration, listenAddress, networkList } from "../lib/setting-types.ts";
 
 const proxySettings = z
   .strictObject({
@@ -45,6 +45,17 @@ export const listenerSettings = z
         "What the server does with clients that do not wait for a reply that they must wait for (the greeting, or the reply to EHLO, DATA or STARTTLS): serve them, or refuse them with 554 5.5.0 as likely spamming programs. A reload does not change it.",
       ),
     proxy: proxySettings.optional(),
+    greeting_delay: duration({ minMs: 0, maxMs: 60_000 })
+      .prefault("0s")
+      .describe(
+        'How long the server keeps back its greeting. Together with early_talk = "refuse", a client that sends before the greeting gets 554; good senders wait up to five minutes (RFC 5321 §4.5.3.2.1). Loopback and relay.networks do not wait. A reload does not change it.',
+      ),
+    accepts_mail: z
+      .boolean()
+      .default(true)
+      .describe(
+        "For mx listeners. false: every client hears 521 instead of the greeting, for a host that receives no mail (RFC 7504). A reload does not change it.",
+      ),
     client_certificates: z
       .boolean()
       .default(false)

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { aliasSettings, domainSettings, signInSettings, userSettings } from "../accounts/settings.ts";
 import { forwardingSettings } from "../forwarding/settings.ts";
 import { authenticationSettings, dmarcSettings } from "../policy/authentication/settings.ts";
+import { blocklistsSettings } from "../policy/blocklists/settings.ts";
 import { bansSettings, limitsSettings, relaySettings } from "../policy/settings.ts";
 import { queueSettings } from "../queue/settings.ts";
 import { reportsSettings } from "../reporting/settings.ts";
@@ -41,6 +42,7 @@ export const settingsSchema = z
     queue: queueSettings.prefault({}),
     limits: limitsSettings.prefault({}),
     bans: bansSettings.prefault({}),
+    blocklists: blocklistsSettings.prefault({}),
     dns: dnsSettings.prefault({}),
     outbound: outboundSettings.prefault({}),
     dkim: dkimSettings.prefault({}),

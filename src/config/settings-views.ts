@@ -64,6 +64,8 @@ export function listenerOptions(settings: Settings, development: boolean): reado
             endpoint,
             bareLineEnds: listener.bare_line_ends ?? (isSubmission({ listener: listener.kind }) ? "repair" : "refuse"),
             earlyTalk: listener.early_talk,
+            acceptsMail: listener.accepts_mail,
+            greetingDelayMs: listener.greeting_delay,
             sessionTickets: listener.session_tickets,
             ...(listener.proxy !== undefined && { proxy: listener.proxy }),
             ...clientCertificates(listener),

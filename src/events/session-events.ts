@@ -59,6 +59,15 @@ export const sessionEvents = {
       until: time("When the ban ends."),
     },
   ),
+  "blocklist-works": declare("info", "A DNS list has passed its self-test.", "Its entries count from now on.", {
+    zone: text("The list."),
+  }),
+  "blocklist-unusable": declare(
+    "warn",
+    "A DNS list cannot be used: `answers-everything` (its domain may have been sold), `refuses-queries` (as lists do with public resolvers), `test-entry-missing`, or `unreachable`.",
+    "It counts for nothing until it passes the self-test, which is repeated every hour. Use a resolver of your own, or remove the list.",
+    { zone: text("The list."), reason },
+  ),
   "ban-lifted": declare("info", "An operator ended a ban.", "The network is served again.", {
     network: text("The network."),
     service: text("What it was banned from."),

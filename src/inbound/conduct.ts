@@ -15,11 +15,12 @@ export function afterConduct(
   action: SessionAction,
 ): SessionAction | Promise<SessionAction> {
   return whenReady(state.services.admission.noteConduct(state.client, conduct), (delayMs) =>
-    delayMs === 0 || state.phases.state.kind === "over" ? action : delayed(state, delayMs, action),
+    delayMs === 0 || state.phases.state.kind === "over" ? action : keptBack(state, delayMs, action),
   );
 }
 
-function delayed(state: SessionState, delayMs: number, action: SessionAction): Promise<SessionAction> {
+/** The action, after a time. It comes at once when the session or the server ends. */
+export function keptBack(state: SessionState, delayMs: number, action: SessionAction): Promise<SessionAction> {
   return new Promise((resolve) => {
     const end = () => {
       timer.cancel();

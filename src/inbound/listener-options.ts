@@ -20,6 +20,10 @@ export interface ListenerOptions {
   readonly bareLineEnds: "refuse" | "repair";
   /** Commands that come before their turn (RFC 2920 §3.1); default: allow. */
   readonly earlyTalk?: "allow" | "refuse";
+  /** false: every client hears 521; default: true. */
+  readonly acceptsMail?: boolean;
+  /** How long the greeting is kept back; default: 0. */
+  readonly greetingDelayMs?: number;
   /** Clients are asked for a TLS certificate, to sign in with; `authorities`: PEM of those that may vouch for it. */
   readonly clientCertificates?: { readonly authorities: readonly string[]; readonly identity: CertificateIdentity };
   /** false: no TLS session is resumed. */

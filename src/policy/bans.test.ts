@@ -22,6 +22,7 @@ class World {
       settings: bansSettings.parse({ failed_logins: 3, unknown_recipients: 4, errors: 5, tarpit: "3s", ...settings }),
       clock: this.clock,
       isRelay: (address) => address === "203.0.113.25",
+      isProxy: (address) => address === "203.0.113.26",
       banned: (ban) => this.begun.push(ban),
       signedIn: (network) => this.signedIn.push(network),
     });
@@ -130,7 +131,17 @@ test("replies are kept back from half of the allowance on, and never for who is 
 
 test("loopback, private addresses, relays, listed networks, users and networks of users are never banned", async () => {
   const world = new World({ never: ["192.0.2.0/24"] });
-  const exempt = ["", "127.0.0.1", "::1", "10.1.2.3", "172.17.0.1", "fd00::1", "203.0.113.25", "192.0.2.77"];
+  const exempt = [
+    "",
+    "127.0.0.1",
+    "::1",
+    "10.1.2.3",
+    "172.17.0.1",
+    "fd00::1",
+    "203.0.113.25",
+    "203.0.113.26",
+    "192.0.2.77",
+  ];
   for (const address of exempt) {
     world.commit(50, "failed-login", world.client(address));
     assert.equal(world.isBanned(address), false, address);
@@ -138,7 +149,7 @@ test("loopback, private addresses, relays, listed networks, users and networks o
   const exemptions = exempt.map((address) => world.bans.explain(address).exemption);
   assert.deepEqual(exemptions, [
     ...["this-machine", "this-machine", "this-machine", "private-address", "private-address", "private-address"],
-    ...["relay-network", "never-banned-by-settings"],
+    ...["relay-network", "listed-proxy", "never-banned-by-settings"],
   ]);
   world.commit(50, "error", { ...world.client("198.51.100.1"), login: "ann@example.org" });
   world.commit(50, "error", { ...world.client("198.51.100.2"), relayKey: "00" });

@@ -45,7 +45,12 @@ export interface Ban {
 
 /** Why a network is never banned. */
 export type Exemption =
-  "this-machine" | "private-address" | "relay-network" | "never-banned-by-settings" | "signed-in-lately";
+  | "this-machine"
+  | "private-address"
+  | "listed-proxy"
+  | "relay-network"
+  | "never-banned-by-settings"
+  | "signed-in-lately";
 
 export interface BanExplanation {
   readonly network: string;
@@ -61,6 +66,8 @@ export interface BansOptions {
   readonly clock: Pick<Clock, "now" | "monotonicMs">;
   /** `relay.networks`. */
   readonly isRelay: (address: string) => boolean;
+  /** A proxy that some listener believes: it stands for all of its clients. */
+  readonly isProxy: (address: string) => boolean;
   /** Told of a new ban. */
   readonly banned: (ban: Ban) => void;
   /** Told of a network from which somebody signed in, at most once a day. */
@@ -227,6 +234,7 @@ export class Bans {
     const parsed = parseIpAddress(address);
     if (parsed === undefined || isLoopback(parsed)) return "this-machine";
     if (this.#options.isRelay(address)) return "relay-network";
+    if (this.#options.isProxy(address)) return "listed-proxy";
     if (this.#settings.never.contains(address)) return "never-banned-by-settings";
     // Behind a gateway that hides addresses, one private address stands for everybody.
     if (isPrivate(parsed)) return "private-address";

@@ -1,6 +1,9 @@
 /** The policies that every server has, in the order in which they are asked. */
 import type { AccountDirectory } from "../accounts/account-directory.ts";
 import type { Admission } from "./admission.ts";
+import type { Blocklists } from "./blocklists/blocklists.ts";
+import { blocklistStage } from "./blocklists/blocklist-stage.ts";
+import { refuse } from "./decision.ts";
 import { deliveredBefore, type HasMailboxHere } from "./delivered-before.ts";
 import { headerOwnership } from "./header-ownership.ts";
 import { hopLimit } from "./hop-limit.ts";
@@ -17,13 +20,16 @@ export interface ContentPolicyServices {
 }
 
 export interface PolicyServices extends ContentPolicyServices {
+  /** Absent: no list is asked. */
+  readonly blocklists?: Pick<Blocklists, "find" | "refuseAt">;
   readonly admission: Pick<Admission, "roomFor" | "countMessage" | "refusalOfBan">;
 }
 
 export function builtInStages(services: PolicyServices): readonly Stage[] {
-  const { admission, accounts } = services;
+  const { admission, accounts, blocklists } = services;
   return [
     connectionLimits,
+    noMailHost,
     bans(admission),
     senderPermission,
     freeSpace(admission),
@@ -34,6 +40,7 @@ export function builtInStages(services: PolicyServices): readonly Stage[] {
     recipientExistence,
     recipientDomain,
     relayPermission,
+    ...(blocklists === undefined ? [] : [blocklistStage(blocklists)]),
     ...contentStages(services),
   ];
 }
@@ -64,6 +71,13 @@ const senderAuthentication: Stage = {
 
 /** Decided when the connection was counted, before anything was read. */
 const connectionLimits: Stage = { rule: "connection-limits", connect: ({ turnedAway }) => turnedAway };
+
+/** RFC 7504 §3; RFC 6409 §7: never where users submit. */
+const noMailHost: Stage = {
+  rule: "no-mail-host",
+  connect: ({ client, acceptsMail }) =>
+    acceptsMail || client.listener !== "mx" ? undefined : refuse("host-accepts-no-mail", {}),
+};
 
 /** Asked at MAIL with the size that is announced there, and again when the content comes. */
 function freeSpace(admission: Pick<Admission, "roomFor">): Stage {

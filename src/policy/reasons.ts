@@ -42,6 +42,11 @@ const connections = {
     next: "The client tries again. List it in `relay.networks` if it is yours, or raise the limit.",
     setting: "limits.client_connection_rate",
   }),
+  "host-accepts-no-mail": refusal(521, "5.3.2", "This host accepts no mail", {
+    meaning: "The listener is one that accepts no mail at all (RFC 7504).",
+    next: "The sender writes to another address. Set `accepts_mail` of the listener if it is to receive mail.",
+    setting: "listener accepts_mail",
+  }),
   "network-banned": refusal(421, "4.7.0", "Too many {offences} from your network, try again later", {
     meaning:
       "The client's network is banned for a time because of failed logins, unknown recipients or errors. The same reply answers AUTH and MAIL in sessions that were open when the ban began.",
@@ -88,6 +93,16 @@ const recipients = {
   "route-in-local-part": refusal(550, "5.7.1", "Addresses with a route in the local part are not accepted", {
     meaning: "The name has an `@`, `%` or `!`, which the server behind this one may read as a route to somewhere else.",
     next: "Use the address of the final recipient.",
+  }),
+  blocklisted: refusal(554, "5.7.1", "Refused because of entries in DNS lists: {entries}", {
+    meaning:
+      "The client's address, or the domain of the reverse-path, has entries in DNS lists whose scores reach the limit.",
+    next: "The sender asks the lists that the reply names to remove the entry. Postmaster receives such mail all the same. Raise the limit, or remove a list that is wrong often.",
+    setting: "blocklists.refuse_at",
+  }),
+  "domain-accepts-no-mail": refusal(556, "5.1.10", "The domain of the recipient accepts no mail", {
+    meaning: "The domain is ours, and its `[[domain]]` says that nobody in it receives mail (RFC 7504, RFC 7505).",
+    next: "Correct the address. Set `recipients` of the domain if it receives mail after all.",
   }),
   "unknown-recipient": refusal(550, "5.1.1", "No such user here[: {address}]", {
     meaning: "The domain is ours, and it has no such user, alias or catch-all.",

@@ -30,6 +30,7 @@ export function checkRecipientExists(
     case "local":
       return { verdict: "accept", reason: `local-${resolution.via}`, setting: resolution.setting };
     case "unknown":
+      if (resolution.noMail) return refuse("domain-accepts-no-mail", {}, resolution.setting);
       return refuse("unknown-recipient", { address: asciiAddress(named) }, resolution.setting);
     case "broken":
       return refuse(resolution.reason, {}, resolution.setting);

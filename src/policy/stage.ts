@@ -22,6 +22,8 @@ export interface ClientFacts {
 export interface ConnectFacts extends ClientFacts {
   /** What the admission said when the connection was counted, before anything was read. */
   readonly turnedAway: Refusal | undefined;
+  /** The listener is there to say that this host accepts no mail (RFC 7504). */
+  readonly acceptsMail: boolean;
 }
 
 export interface HelloFacts extends ClientFacts {

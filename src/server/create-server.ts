@@ -150,7 +150,12 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const findDestination = findReportDestinations({ accounts });
   const router = openRouting(opening, store);
   const admission = await openAdmission(opening, () => sending.queue);
-  const policy = openPolicy(opening, { admission, accounts, hasMailboxHere: (to) => router.endsInMaildir(to) });
+  const policy = openPolicy(opening, {
+    development: true,
+    admission,
+    accounts,
+    hasMailboxHere: (to) => router.endsInMaildir(to),
+  });
   const intake = openIntake(opening, store, { admission, policy, router, sending: () => sending });
   const sending = openQueue(opening, store, { router, agents, findDestination, intake });
   const { queue, gatherer } = sending;

@@ -61,6 +61,10 @@ export interface ReceivingServerOptions {
   readonly relayNetworks?: readonly string[];
   readonly bareLineEnds?: ListenerOptions["bareLineEnds"];
   readonly earlyTalk?: "allow" | "refuse";
+  readonly greetingDelayMs?: number;
+  readonly acceptsMail?: false;
+  /** In place of the domains below. */
+  readonly domains?: AccountSettings["domains"];
   readonly development?: true;
   /** In place of the users below. */
   readonly users?: AccountSettings["users"];
@@ -146,7 +150,11 @@ export class ReceivingServer implements AsyncDisposable {
     });
     const store = new UserStore(spool);
     const accounts = await Accounts.open({
-      settings: { ...accountSettings, ...(options.users && { users: options.users }) },
+      settings: {
+        ...accountSettings,
+        ...(options.users && { users: options.users }),
+        ...(options.domains && { domains: options.domains }),
+      },
       store,
       crypto,
       clock,
@@ -182,6 +190,8 @@ export class ReceivingServer implements AsyncDisposable {
         endpoint: { kind: "ip", address: "192.0.2.25", port: ports[kind] },
         bareLineEnds: options.bareLineEnds ?? "refuse",
         ...(options.earlyTalk !== undefined && { earlyTalk: options.earlyTalk }),
+        ...(options.greetingDelayMs !== undefined && { greetingDelayMs: options.greetingDelayMs }),
+        ...(options.acceptsMail !== undefined && { acceptsMail: options.acceptsMail }),
         ...(options.development && { development: true }),
         ...(options.startTls !== undefined && { startTls: options.startTls }),
         ...(options.proxy && { proxy: { ...options.proxy, from: ipNetworkList(options.proxy.from) } }),
@@ -251,6 +261,7 @@ function makeBans(settings: z.input<typeof bansSettings>, clock: ManualClock, lo
     settings: bansSettings.parse(settings),
     clock,
     isRelay: () => false,
+    isProxy: () => false,
     banned: (ban) => tellBan(log, ban),
     signedIn: () => undefined,
   });

@@ -20,6 +20,7 @@ test("fail2ban-regex finds the network of each ban, from a file and with the pre
     settings: bansSettings.parse({ failed_logins: 1, errors: 1, unknown_recipients: 1 }),
     clock: { now: () => Date.now(), monotonicMs: () => performance.now() },
     isRelay: () => false,
+    isProxy: () => false,
     banned: (ban) => {
       began.push(ban);
       tellBan(log, ban);

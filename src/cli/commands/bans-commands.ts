@@ -77,6 +77,7 @@ export const bansCommands: readonly Command[] = [list, explain, lift];
 const exemptions: Readonly<Record<string, string>> = {
   "this-machine": "it is this machine",
   "private-address": "its address is private, so it may stand for many clients",
+  "listed-proxy": "it is a proxy of a listener",
   "relay-network": "it is in relay.networks",
   "never-banned-by-settings": "it is in bans.never",
   "signed-in-lately": "a user has logged in from it during the last 7 days",

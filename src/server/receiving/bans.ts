@@ -26,6 +26,7 @@ export async function openBans({ settings, ports, parts }: Opening, { spool }: S
   const bans = new Bans({
     settings: settings.bans,
     clock,
+    isProxy: (address) => settings.listener.some(({ proxy }) => proxy?.from.contains(address)),
     isRelay: (address) => get().networks.contains(address),
     banned: (ban) => {
       tellBan(log, ban);
