@@ -84,6 +84,7 @@ const datesIn = new Set([
   "src/accounts/user-key-administration.ts",
   "src/accounts/app-password-administration.ts",
   "src/accounts/last-uses.ts",
+  "src/accounts/sender-grant-administration.ts",
   "src/accounts/user-administration.ts",
   "src/intake/header-edit.ts",
   "src/intake/submission.ts",

@@ -1,11 +1,13 @@
 /** What `posthaste` gives to programs: typed configuration, and whole servers. `docs/embedding.md` shows how to use it. */
 export {
+  type Authenticate,
   defer,
   type EmbeddedServer,
   type HandlerAnswer,
   type MessageHandler,
   type ReceivedMessage,
   refuse,
+  type ShownLogin,
   type StartOptions,
   startServer,
 } from "./embedding/start-server.ts";

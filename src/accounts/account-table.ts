@@ -23,6 +23,8 @@ export interface User {
   readonly passwords: readonly string[];
   /** Of the same passwords. */
   readonly scram: readonly ScramVerifier[];
+  /** As whom else the user may send, as declared; grants in the data directory are kept elsewhere. */
+  readonly sendAs: readonly string[];
   /** `stored`: made by `posthaste user`; only those can be changed by it. */
   readonly origin: "configuration" | "stored";
 }
@@ -92,16 +94,18 @@ export class AccountTable {
     const { reportAddress, reportSender } = settings;
     this.#reportKey = reportAddress === undefined ? undefined : mailboxKey(mailboxOf(reportAddress));
     this.#reportSenderKey = reportSender === undefined ? undefined : mailboxKey(mailboxOf(reportSender));
-    for (const [index, { address, password }] of settings.users.entries()) {
+    for (const [index, { address, password, send_as: sendAs = [] }] of settings.users.entries()) {
       const passwords = password === undefined ? [] : typeof password === "string" ? [password] : password;
       const scram = parseScramVerifiers(passwords);
-      problems.push(...this.#addUser({ address, passwords, scram, origin: "configuration" }, "user", index));
+      problems.push(...this.#addUser({ address, passwords, scram, sendAs, origin: "configuration" }, "user", index));
     }
     for (const [index, alias] of settings.aliases.entries()) problems.push(...this.#addAlias(alias, index));
     for (const [index, user] of users.entries()) {
       const { address, passwords } = user;
       const scram = parseScramVerifiers([...passwords, ...(user.scram ?? [])]);
-      problems.push(...this.#addUser({ address, passwords, scram, origin: "stored" }, "stored-user", index));
+      problems.push(
+        ...this.#addUser({ address, passwords, scram, sendAs: [], origin: "stored" }, "stored-user", index),
+      );
     }
     const first = this.#users.values().next().value;
     this.#firstUser = first === undefined ? undefined : mailboxOf(first.address);

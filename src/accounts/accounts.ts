@@ -2,17 +2,10 @@
  * The account directory of production: what the configuration declares together with the users that `posthaste user`
  * made. Addresses are answered from memory at once; passwords through the thread pool, with limits on guessing.
  */
-import { domainKeyOf } from "../address/domain.ts";
-import { mailboxKey } from "../address/mailbox-text.ts";
+import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
-import { errorText } from "../lib/error-text.ts";
 import { InTurn } from "../lib/in-turn.ts";
-import type { Clock } from "../ports/clock.ts";
-import type { PasswordCrypto } from "../ports/crypto.ts";
-import type { Random } from "../ports/random.ts";
-import { prepareString } from "../sasl/string-preparation.ts";
-import type { PasswordClaim, ProofClaim } from "../sasl/server-mechanism.ts";
-import { parseScramVerifiers, type ScramDigest, type ScramVerifier } from "../sasl/scram-verifier.ts";
+import type { ScramDigest, ScramVerifier } from "../sasl/scram-verifier.ts";
 import type {
   AccountDirectory,
   LoginClaim,
@@ -21,14 +14,15 @@ import type {
   ShownCertificate,
   SignInMeans,
 } from "./account-directory.ts";
-import { type AccountProblem, AccountTable, type User } from "./account-table.ts";
-import { type AppPassword, AppPasswords, type AppPasswordScope, permits } from "./app-passwords.ts";
+import { withoutTag } from "./account-key.ts";
+import { type AccountProblem, AccountTable } from "./account-table.ts";
+import type { AppPassword, AppPasswordScope } from "./app-passwords.ts";
 import { clientNetwork } from "./client-network.ts";
 import { LastUses } from "./last-uses.ts";
-import { PasswordCheck } from "./password-check.ts";
-import { commonDigests, type PasswordsOfUser, ScramVerifiers } from "./scram-verifiers.ts";
+import { keyOfUsername, mayActAs } from "./login-name.ts";
 import type { AccountSettings } from "./settings.ts";
-import { MemorySignInLimits, type SignInLimits, type SignInOutcome } from "./sign-in-limits.ts";
+import { PasswordSignIn, type PasswordSignInOptions } from "./password-sign-in.ts";
+import { type SenderGrant, SenderGrants } from "./sender-grants.ts";
 import { type CertificateHolder, holdersOf, type UserKey } from "./user-keys.ts";
 import type { TokenCheck } from "./token-check.ts";
 import type { StoredUser, UserStore } from "./user-store.ts";
@@ -43,61 +37,42 @@ export interface AccountSnapshot {
   /** By which users sign in; likewise. */
   readonly keys: readonly UserKey[];
   readonly appPasswords: readonly AppPassword[];
+  /** Made by `posthaste user grant`; those of `send_as` are in the settings. */
+  readonly grants: readonly SenderGrant[];
 }
 
-type Stored = Pick<AccountSnapshot, "users" | "keys" | "appPasswords">;
-
-/** What a password or a proof of one turned out to be. */
-type Credential = { readonly kind: "own" } | { readonly kind: "app-password"; readonly appPassword: AppPassword };
+type Stored = Omit<AccountSnapshot, "version" | "settings">;
 
 /** All clients of the HTTP API count as one network, apart from those of mail: their addresses are not known here. */
 const apiNetwork = "http-api";
 
-export interface AccountsOptions {
+export interface AccountsOptions extends PasswordSignInOptions {
   readonly settings: AccountSettings;
-  readonly store: UserStore;
-  readonly crypto: PasswordCrypto;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly signInLimits?: SignInLimits;
   /** Absent: nobody signs in by token. */
   readonly tokens?: TokenCheck;
 }
 
 export class Accounts implements AccountDirectory {
   readonly #options: AccountsOptions;
-  readonly #passwords: PasswordCheck;
-  readonly #scram: ScramVerifiers;
-  readonly #signInLimits: SignInLimits;
+  readonly #passwords: PasswordSignIn;
   readonly #reloads = new InTurn();
   readonly #keyUses: LastUses;
-  readonly #appPasswordUses: LastUses;
   #snapshot: AccountSnapshot;
   #table: AccountTable;
   #keys: ReadonlyMap<string, UserKey> = new Map();
-  #appPasswords = new AppPasswords();
-  #verifiers: ReadonlySet<ScramDigest> = new Set();
+  #grants = new SenderGrants();
 
-  private constructor(
-    options: AccountsOptions,
-    checks: { readonly passwords: PasswordCheck; readonly scram: ScramVerifiers },
-    stored: Stored,
-  ) {
+  private constructor(options: AccountsOptions, passwords: PasswordSignIn, stored: Stored) {
     this.#options = options;
-    this.#passwords = checks.passwords;
-    this.#scram = checks.scram;
-    this.#signInLimits = options.signInLimits ?? new MemorySignInLimits();
+    this.#passwords = passwords;
     this.#keyUses = new LastUses(options.clock, options.store.keys.uses);
-    this.#appPasswordUses = new LastUses(options.clock, options.store.appPasswords.uses);
     this.#snapshot = { version: 1, settings: options.settings, ...stored };
     this.#table = new AccountTable(this.#snapshot);
     this.#derive();
   }
 
   static async open(options: AccountsOptions): Promise<Accounts> {
-    const passwords = await PasswordCheck.open(options);
-    const scram = new ScramVerifiers(await options.store.decoyKey(options.random));
-    return new Accounts(options, { passwords, scram }, await read(options.store));
+    return new Accounts(options, await PasswordSignIn.open(options), await read(options.store));
   }
 
   /** Takes users that `posthaste user` changed, whole and at once. */
@@ -144,25 +119,28 @@ export class Accounts implements AccountDirectory {
 
   mayUse(login: string, mailbox: Mailbox): boolean {
     const key = keyOfUsername(login);
+    if (key === undefined) return false;
+    if (this.#grants.allows(key, mailbox)) return true;
     const resolution = this.#table.resolve(mailbox);
-    return key !== undefined && resolution.kind === "local" && resolution.targets.some(({ user }) => user === key);
+    if (resolution.kind !== "local") return false;
+    // Who is only known elsewhere owns what a user of that address would.
+    const isOutside = this.#table.user(key) === undefined;
+    return resolution.targets.some(({ user, address }) => user === key || (isOutside && ownerOf(address) === key));
   }
 
   signInMeans(): SignInMeans {
-    return { verifiers: this.#verifiers, tokens: this.#options.tokens !== undefined };
+    return { verifiers: this.#passwords.digests, tokens: this.#options.tokens !== undefined };
   }
 
   verifiersOf(username: string, digest: ScramDigest): readonly ScramVerifier[] {
-    const prepared = prepareString(username);
-    const key = prepared === undefined ? username : (keyOfUsername(prepared) ?? prepared);
-    const user = this.#table.user(key);
-    return this.#scram.for(key, digest, user === undefined ? [] : this.#verifiersOf(user));
+    return this.#passwords.verifiersOf(username, digest);
   }
 
   async authenticate(claim: LoginClaim, clientAddress: string): Promise<LoginResult> {
     if (claim.kind === "token") return await this.#checkToken(claim.token, claim.authorizationId);
     if (claim.kind === "certificate") return await this.#checkCertificate(claim, claim.authorizationId);
-    return await this.#checkPassword(claim, { network: clientNetwork(clientAddress), scope: "send" });
+    const network = clientNetwork(clientAddress);
+    return await this.#passwords.check(claim, { network, clientAddress, scope: "send" });
   }
 
   /** For the HTTP API: only an app password with this scope signs in there. Never rejects. */
@@ -171,67 +149,7 @@ export class Accounts implements AccountDirectory {
     scope: Exclude<AppPasswordScope, "send">,
   ): Promise<LoginResult> {
     const claim = { kind: "password", username, password, authorizationId: "" } as const;
-    return await this.#checkPassword(claim, { network: apiNetwork, scope });
-  }
-
-  async #checkPassword(
-    claim: ProofClaim | PasswordClaim,
-    { network, scope }: { readonly network: string; readonly scope: AppPasswordScope },
-  ): Promise<LoginResult> {
-    const username = prepareString(claim.username);
-    const password = claim.kind === "proof" ? "" : prepareString(claim.password);
-    if (username === undefined || password === undefined) return { kind: "refused", reason: "prohibited-characters" };
-    // A name that can be no address is counted and checked like any other.
-    const key = keyOfUsername(username) ?? username;
-    const { clock } = this.#options;
-    let outcome: SignInOutcome = "unchecked";
-    const start = await this.#signInLimits.begin({ account: key, network }, clock.monotonicMs());
-    if (start.kind === "wait") return { kind: "throttled", retryAfterMs: start.waitMs };
-    try {
-      const user = this.#table.user(key);
-      const credential =
-        claim.kind === "proof"
-          ? this.#provenCredential(claim.verifier, user)
-          : await this.#shownCredential(password, { key, user, scope });
-      if (credential === "busy") return { kind: "unavailable", reason: "too many password checks are waiting" };
-      // What is right and used in the wrong place is no guess.
-      const appPassword = credential?.kind === "app-password" ? credential.appPassword : undefined;
-      if (appPassword !== undefined && !permits(appPassword.scopes, scope)) {
-        return { kind: "refused", reason: "out-of-scope" };
-      }
-      outcome = "failed";
-      if (user === undefined) return { kind: "refused", reason: "unknown-user" };
-      if (credential === undefined) return { kind: "refused", reason: "wrong-password" };
-      if (!this.#mayActAs(key, claim.authorizationId)) return { kind: "refused", reason: "other-identity" };
-      outcome = "succeeded";
-      if (appPassword === undefined) return { kind: "accepted", login: user.address };
-      await this.#appPasswordUses.note(appPassword.id);
-      return { kind: "accepted", login: user.address, by: `app password ${appPassword.label}` };
-    } catch (error) {
-      return { kind: "unavailable", reason: errorText(error) };
-    } finally {
-      await start.end(outcome, clock.monotonicMs());
-    }
-  }
-
-  /** A failure takes the same work whether or not there is such a user, and whatever passwords the user has. */
-  async #shownCredential(
-    password: string,
-    { key, user, scope }: { readonly key: string; readonly user: User | undefined; readonly scope: AppPasswordScope },
-  ): Promise<Credential | "busy" | undefined> {
-    const appPassword = this.#appPasswords.byPassword(key, password);
-    if (appPassword !== undefined && user !== undefined) return { kind: "app-password", appPassword };
-    // The API takes no other password: that would let who reads one mail program's settings administer the server.
-    const matches = await this.#passwords.matches(password, scope === "send" ? (user?.passwords ?? []) : []);
-    return matches === true ? { kind: "own" } : matches || undefined;
-  }
-
-  /** The password may have been changed since the exchange began. */
-  #provenCredential(proven: ScramVerifier | undefined, user: User | undefined): Credential | undefined {
-    if (proven === undefined || user === undefined) return undefined;
-    if (user.scram.some(({ storedKey }) => same(storedKey, proven.storedKey))) return { kind: "own" };
-    const appPassword = this.#appPasswords.byProof(user.key, proven);
-    return appPassword && { kind: "app-password", appPassword };
+    return await this.#passwords.check(claim, { network: apiNetwork, clientAddress: "", scope });
   }
 
   knowsCertificate(shown: ShownCertificate): boolean {
@@ -242,7 +160,7 @@ export class Accounts implements AccountDirectory {
   async #checkCertificate(shown: ShownCertificate, authorizationId: string): Promise<LoginResult> {
     const holders = this.#holders(shown);
     // RFC 4422 §A.1: without an authorization id the certificate decides, which it can only where it names one user.
-    const chosen = holders.filter(({ user }) => this.#mayActAs(user, authorizationId));
+    const chosen = holders.filter(({ user }) => mayActAs(user, authorizationId));
     const [holder] = chosen;
     const user = holder && this.#table.user(holder.user);
     if (holders.length === 0 || holder === undefined || user === undefined) {
@@ -271,15 +189,8 @@ export class Accounts implements AccountDirectory {
     if (key === undefined) return { kind: "refused", reason: "wrong-token" };
     const user = this.#table.user(key);
     if (user === undefined) return { kind: "refused", reason: "unknown-user" };
-    if (!this.#mayActAs(key, authorizationId)) return { kind: "refused", reason: "other-identity" };
+    if (!mayActAs(key, authorizationId)) return { kind: "refused", reason: "other-identity" };
     return { kind: "accepted", login: user.address };
-  }
-
-  /** RFC 4616 §2: nobody acts as somebody else; naming oneself twice is fine. */
-  #mayActAs(key: string, authorizationId: string): boolean {
-    if (authorizationId === "") return true;
-    const prepared = prepareString(authorizationId);
-    return prepared !== undefined && keyOfUsername(prepared) === key;
   }
 
   #use(next: Omit<AccountSnapshot, "version">, table = new AccountTable(next)): void {
@@ -290,23 +201,13 @@ export class Accounts implements AccountDirectory {
 
   /** What follows from snapshot and table. */
   #derive(): void {
+    const { settings, keys, appPasswords, grants } = this.#snapshot;
     const { users } = this.#table;
-    this.#keys = new Map(this.#snapshot.keys.map((key) => [key.sha256, key]));
-    this.#appPasswords = new AppPasswords(this.#snapshot.appPasswords);
+    this.#keys = new Map(keys.map((key) => [key.sha256, key]));
     this.#keyUses.expect(this.#keys);
-    this.#appPasswordUses.expect(this.#appPasswords);
-    this.#passwords.expectPasswords(users.map(({ passwords }) => passwords));
-    this.#scram.expectVerifiers(users.map((user) => this.#verifiersOf(user)));
-    this.#verifiers = commonDigests(users.map((user) => this.#passwordsOf(user)));
-  }
-
-  #verifiersOf({ key, scram }: User): readonly ScramVerifier[] {
-    return [...scram, ...this.#appPasswords.verifiersOf(key)];
-  }
-
-  #passwordsOf({ key, passwords, scram }: User): PasswordsOfUser {
-    const forMail = this.#appPasswords.of(key).filter(({ scopes }) => scopes.includes("send"));
-    return { passwords, scram, appPasswords: forMail.map((one) => parseScramVerifiers(one.scram)) };
+    this.#passwords.expect(this.#table, appPasswords, settings);
+    const declared = users.flatMap(({ key: user, sendAs }) => sendAs.map((address) => ({ user, address })));
+    this.#grants = new SenderGrants([...declared, ...grants]);
   }
 }
 
@@ -315,17 +216,14 @@ async function read(store: UserStore): Promise<Stored> {
     users: await store.list(),
     keys: await store.keys.list(),
     appPasswords: await store.appPasswords.list(),
+    grants: await store.grants.list(),
   };
 }
 
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.from(a).equals(b);
-}
-
-/** A login name is an address; `undefined` when it cannot be one. */
-function keyOfUsername(username: string): string | undefined {
-  const at = username.lastIndexOf("@");
-  const domain = username.slice(at + 1);
-  const domainKey = at > 0 ? domainKeyOf(domain) : undefined;
-  return domainKey === undefined ? undefined : mailboxKey({ localPart: username.slice(0, at), domain, domainKey });
+/** Key of the user whose address this would be. */
+function ownerOf(address: string): string | undefined {
+  const mailbox = parseMailbox(address);
+  if (mailbox === undefined) return undefined;
+  const key = mailboxKey(mailbox);
+  return withoutTag(key) ?? key;
 }

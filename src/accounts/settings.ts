@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { domainKeyOf } from "../address/domain.ts";
 import { parseMailbox } from "../address/mailbox-text.ts";
-import { secret } from "../lib/setting-types.ts";
+import { filePath, secret } from "../lib/setting-types.ts";
+import { grantKey, grantsOfUserMax } from "./sender-grants.ts";
 
 const address = () =>
   z
@@ -44,6 +45,20 @@ export const userSettings = z
       .describe(
         "A hash that `posthaste user hash` prints (argon2id in PHC form), a SCRAM verifier that `posthaste user hash --scram` prints, or a list of them. For one password that works with all mechanisms, list both. Without it, the user cannot log in by password. Applies on reload.",
       ),
+    send_as: z
+      .array(
+        z
+          .string('a sender is text: "support@example.org" or "*@example.org"')
+          .refine(
+            (text) => grantKey(text) !== undefined,
+            'write an address, or every address of a domain: "*@example.org"',
+          ),
+      )
+      .max(grantsOfUserMax)
+      .optional()
+      .describe(
+        "Addresses that the user may send as, besides the user's own and the aliases that lead to it. `*@example.org` stands for every address in that domain. `posthaste user grant` adds others without a change of the file. Applies on reload.",
+      ),
   })
   .describe("A mailbox with a login.");
 
@@ -82,6 +97,11 @@ export const signInSettings = z
       .describe(
         "The SASL mechanisms that clients may use; the server offers those that can succeed on a connection. Passwords made while a SCRAM mechanism is listed get a SCRAM verifier in addition to the argon2id hash; leave SCRAM out to keep only argon2id hashes. SCRAM is offered once every user with a password has a verifier. Applies on reload. (RFC 4954, RFC 5802, RFC 7677)",
       ),
+    dovecot: filePath()
+      .optional()
+      .describe(
+        "Dovecot's client socket, usually /run/dovecot/auth-client or /var/spool/postfix/private/auth. Passwords that belong to no user here are checked by Dovecot, with its PLAIN mechanism; clients may then use PLAIN and LOGIN, but not SCRAM. If Dovecot does not answer, the client gets 454 4.7.0. Applies on reload.",
+      ),
   })
   .describe("How users sign in.");
 
@@ -97,6 +117,8 @@ export interface AccountSettings {
   readonly aliases: readonly AliasSettings[];
   /** Names in upper case; absent: the default. */
   readonly mechanisms?: readonly string[] | undefined;
+  /** Somebody else knows users that are declared nowhere here. */
+  readonly outsideUsers?: true;
   /** Receives reports about our domains; it belongs to no user. */
   readonly reportAddress?: string | undefined;
   /** The sender of daily reports. Mail to it goes to postmaster unless it is a mailbox. */

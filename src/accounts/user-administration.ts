@@ -53,7 +53,7 @@ export class UserAdministration {
     this.#random = options.random;
   }
 
-  /** The new user has no keys and no app passwords, whatever is left of a former one. Rejects with {@link AccountError}. */
+  /** The new user has no keys, app passwords and grants, whatever is left of a former one. Rejects with {@link AccountError}. */
   async add(address: string, password: string): Promise<void> {
     const mailbox = mailboxOf(address);
     const key = mailboxKey(mailbox);
@@ -67,7 +67,7 @@ export class UserAdministration {
     }
     if ((await this.#store.get(key)) !== undefined) throw new AccountError("exists", `${address} exists already`);
     // Of a user of this name whom the configuration file had before: perhaps another person.
-    await this.#removeCredentialsOf(key);
+    await this.#removeRightsOf(key);
     await this.#store.put(key, { address, ...(await this.#verifiers(password)), createdAt: this.#clock.now() });
   }
 
@@ -83,14 +83,15 @@ export class UserAdministration {
   async remove(address: string): Promise<void> {
     const { key } = await this.#stored(address);
     // First these: nobody should sign in by them as a user of this name who comes later.
-    await this.#removeCredentialsOf(key);
+    await this.#removeRightsOf(key);
     await this.#store.remove(key);
   }
 
-  async #removeCredentialsOf(user: string): Promise<void> {
-    const { keys, appPasswords } = this.#store;
+  async #removeRightsOf(user: string): Promise<void> {
+    const { keys, appPasswords, grants } = this.#store;
     await keys.remove((await keys.list()).filter((key) => key.user === user));
     await appPasswords.remove((await appPasswords.list()).filter((one) => one.user === user));
+    await grants.remove((await grants.list()).filter((grant) => grant.user === user));
   }
 
   /** Those of the configuration first. */

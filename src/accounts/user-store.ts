@@ -6,6 +6,7 @@ import type { Instant } from "../lib/instant.ts";
 import type { Random } from "../ports/random.ts";
 import type { RecordStore } from "../spool/record-pages.ts";
 import { AppPasswordStore } from "./app-password-store.ts";
+import { SenderGrantStore } from "./sender-grant-store.ts";
 import { fieldsOf, readAll } from "./stored-records.ts";
 import { UserKeyStore } from "./user-key-store.ts";
 
@@ -29,12 +30,14 @@ const decoyKeyBytes = 32;
 export class UserStore {
   readonly keys: UserKeyStore;
   readonly appPasswords: AppPasswordStore;
+  readonly grants: SenderGrantStore;
   readonly #records: RecordStore;
 
   constructor(records: RecordStore) {
     this.#records = records;
     this.keys = new UserKeyStore(records);
     this.appPasswords = new AppPasswordStore(records);
+    this.grants = new SenderGrantStore(records);
   }
 
   /** In order of keys. */

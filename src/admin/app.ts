@@ -19,6 +19,7 @@ import { commandLog, noteChange } from "./command-log.ts";
 import { inboxApi } from "./inbox-api.ts";
 import { BodyError, jsonBody } from "./json-body.ts";
 import { reportsApi } from "./reports-api.ts";
+import { type SenderGrantDirectory, senderGrantsApi } from "./sender-grants-api.ts";
 import { type UserKeyDirectory, userKeysApi } from "./user-keys-api.ts";
 import { sitesApi } from "./sites-api.ts";
 import { queueApi, type QueueApiDependencies } from "./queue-api.ts";
@@ -35,6 +36,8 @@ export interface UserDirectory {
   readonly keys: UserKeyDirectory;
   /** Passwords for single programs; likewise. */
   readonly appPasswords: AppPasswordDirectory;
+  /** As whom a user may send. */
+  readonly grants: SenderGrantDirectory;
 }
 
 export class UserError extends Error {
@@ -179,6 +182,7 @@ function usersApi(users: UserDirectory): Hono {
   });
   app.route("/", userKeysApi(users.keys));
   app.route("/", appPasswordsApi(users.appPasswords));
+  app.route("/", senderGrantsApi(users.grants));
   app.onError((error, context) => {
     if (error instanceof UserError) return context.json({ error: error.message }, 409);
     throw error;

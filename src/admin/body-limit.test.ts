@@ -20,6 +20,7 @@ function app() {
       add: () => Promise.reject(new Error("not asked for")),
       remove: () => Promise.resolve(),
     },
+    grants: { list: () => Promise.resolve([]), add: () => Promise.resolve(), remove: () => Promise.resolve() },
     appPasswords: {
       list: () => Promise.resolve([]),
       add: () => Promise.reject(new Error("not asked for")),

@@ -43,6 +43,7 @@ async function world() {
         ...{ list: async () => [], add: done, setPassword: done, remove: done },
         keys: { list: async () => [], add: async () => userKey, remove: done },
         appPasswords: { list: async () => [], add: async () => appPassword, remove: done },
+        grants: { list: async () => [], add: done, remove: done },
       },
       dkim: {
         list: async () => [],
@@ -112,6 +113,18 @@ const commands: readonly (readonly [string, string, Readonly<Record<string, unkn
     "DELETE /api/v1/users/ann@example.org/app-passwords/phone",
     undefined,
     { user: "ann@example.org", key: "phone" },
+  ],
+  [
+    "POST /api/v1/users/:address/grants",
+    "POST /api/v1/users/ann@example.org/grants",
+    { address: "*@example.org" },
+    { user: "ann@example.org", grant: "*@example.org" },
+  ],
+  [
+    "DELETE /api/v1/users/:address/grants/:granted",
+    "DELETE /api/v1/users/ann@example.org/grants/*%40example.org",
+    undefined,
+    { user: "ann@example.org", grant: "*@example.org" },
   ],
   ["DELETE /api/v1/users/:address", "DELETE /api/v1/users/ann@example.org", undefined, { user: "ann@example.org" }],
   [

@@ -42,6 +42,7 @@ const unchanged: Required<Changed> = {
   underWay: undefined,
   user: undefined,
   key: undefined,
+  grant: undefined,
   network: undefined,
   lifted: undefined,
   domain: undefined,

@@ -105,6 +105,10 @@ export const addedAppPassword = appPassword.extend({ password: z.string() });
 
 export const appPasswordList = z.object({ app_passwords: z.array(appPassword) });
 
+export const grantList = z.object({
+  grants: z.array(z.object({ address: z.string(), source: z.enum(["file", "data"]) })),
+});
+
 export const dkimKey = z.object({
   selector: z.string(),
   algorithm: z.string(),

@@ -18,6 +18,7 @@ import { serveCommand } from "./commands/serve-command.ts";
 import { siteCommands } from "./commands/site-commands.ts";
 import { spoolCommands } from "./commands/spool-commands.ts";
 import { userAppPasswordCommand } from "./commands/user-app-password-command.ts";
+import { userGrantCommand } from "./commands/user-grant-command.ts";
 import { userKeyCommand } from "./commands/user-key-command.ts";
 import { userCommands } from "./commands/user-commands.ts";
 import type { CommandGroup } from "./help.ts";
@@ -38,6 +39,7 @@ export const commands: readonly Command[] = [
   userKeyCommand,
   ...bansCommands,
   userAppPasswordCommand,
+  userGrantCommand,
   ...dkimCommands,
   ...inboxCommands,
   ...reportsCommands,

@@ -459,3 +459,26 @@ test("user app-password add prints the password alone to standard output; list a
     assert.equal((await terminal.run(wrong, { api })).code, 64, wrong);
   }
 });
+
+test("user grant adds, lists and removes as whom a user may send", async () => {
+  const terminal = new TestTerminal();
+  const grants = [
+    { address: "support@example.org", source: "file" },
+    { address: "*@example.org", source: "data" },
+  ];
+  const api = ({ method }: ApiCall) => ({ body: method === "GET" ? { grants } : {} });
+  const path = "/api/v1/users/ann%40example.org/grants";
+  const added = await terminal.run("user grant add ann@example.org *@example.org --data-dir d", { api });
+  assert.deepEqual(added.calls, [{ path, method: "POST", json: { address: "*@example.org" } }]);
+  assert.match(added.stderr, /^ann@example\.org may send as \*@example\.org\.\n$/);
+  const listed = await terminal.run("user grant list ann@example.org --data-dir d", { api });
+  assert.match(listed.stdout, /support@example\.org +configuration file\n\*@example\.org +data directory/);
+  const none = await terminal.run("user grant list ann@example.org --data-dir d", {
+    api: () => ({ body: { grants: [] } }),
+  });
+  assert.match(none.stderr, /has no grants/);
+  const removed = await terminal.run("user grant remove ann@example.org *@example.org --data-dir d", { api });
+  assert.deepEqual(removed.calls, [{ path: `${path}/*%40example.org`, method: "DELETE", json: undefined }]);
+  assert.equal((await terminal.run("user grant add ann@example.org", { api })).code, 64);
+  assert.equal((await terminal.run("user grant change ann@example.org x@example.org", { api })).code, 64);
+});

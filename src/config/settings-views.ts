@@ -28,6 +28,7 @@ export function accountSettings({
     users: user,
     aliases: alias,
     mechanisms: signIn.mechanisms,
+    ...(signIn.dovecot !== undefined && { outsideUsers: true }),
     reportAddress: reports.address,
     reportSender: reports.from,
   };

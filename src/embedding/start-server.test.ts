@@ -113,3 +113,36 @@ test("a client says what kept a message from everybody", async () => {
   });
   await assert.rejects(sendMail(server.address(), { ...mail, to: "nobody" }), TypeError);
 });
+
+test("a program checks passwords itself, and its users send as themselves only", async () => {
+  await using folder = await temporaryFolder();
+  const log = new CollectingLog();
+  const asked: string[] = [];
+  const received = Promise.withResolvers<ReceivedMessage>();
+  await using server = await startServer(
+    { ...settings, listener: [{ kind: "submission", listen: "127.0.0.1:0" }] },
+    {
+      ...{ folder: folder.path, log },
+      onMessage: (message) => received.resolve(message),
+      authenticate: async ({ username, password, clientAddress, signal }) => {
+        asked.push(`${username} ${clientAddress} ${signal.aborted}`);
+        if (password === "broken") throw new Error("no database");
+        return password === "right" && "ann@example.org";
+      },
+    },
+  );
+  const mail = { from: "ann@example.org", to: "bob@example.org", subject: "Four", text: "Hello" };
+  const send = async (password: string, from = mail.from) => {
+    const auth = { username: "ann", password };
+    return await sendMail({ ...server.address(), tls: "required", auth }, { ...mail, from });
+  };
+  await assert.rejects(send("wrong"), /535/);
+  await assert.rejects(send("broken"), /454/);
+  await assert.rejects(send("right", "eve@example.org"), /550/);
+  await send("right");
+  const { login, signedIn } = (await received.promise).origin;
+  assert.deepEqual([login, signedIn?.by], ["ann@example.org", "a password that the program knows"]);
+  assert.deepEqual(new Set(asked), new Set(["ann 127.0.0.1 false"]));
+  const failures = log.of("login-failed").map(({ reason, error }) => error ?? reason);
+  assert.deepEqual(failures, ["unknown-user", "the program: no database"]);
+});

@@ -1,6 +1,7 @@
 /** A whole server inside a program: `startServer(settings)`, and a handler for the mail that it receives. */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { PasswordSource } from "../accounts/password-source.ts";
 import { type ReadableContent, readContent } from "../admin/readable-content.ts";
 import type { ReloadResult, RunningServer } from "../cli/running-server.ts";
 import { checkSettings, loadSettings } from "../config/load-settings.ts";
@@ -61,6 +62,22 @@ export function defer(reason: string, status: EnhancedStatus<4> = "4.3.0"): Prog
   return { kind: "deferred", status, reason };
 }
 
+/** A name and a password that a client showed under TLS. */
+export interface ShownLogin {
+  readonly username: string;
+  readonly password: string;
+  /** IP address as text; "" for a unix socket. */
+  readonly clientAddress: string;
+  /** Aborts after 30 seconds, when nobody waits any more. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The address of the user whose password it is; `true`: the username is that address; `false` or nothing: the password is
+ * wrong. What it throws is logged, and the client hears 454 4.7.0 and may try again. Up to 100 questions may be under way.
+ */
+export type Authenticate = (login: ShownLogin) => string | boolean | undefined | Promise<string | boolean | undefined>;
+
 export interface StartOptions {
   /**
    * Takes the mail of `[[domain]]`s instead of Maildirs; an explicit `[[route]]` still wins. It is called after the message is
@@ -68,6 +85,11 @@ export interface StartOptions {
    * message, or the message expires.
    */
   readonly onMessage?: MessageHandler;
+  /**
+   * Checks passwords of users who are declared nowhere else: asked about each one that is not the password of a `[[user]]` or
+   * an app password, at a sign-in on a submission listener. Clients may then use PLAIN and LOGIN, but not SCRAM.
+   */
+  readonly authenticate?: Authenticate;
   /** Default: warnings and errors, one readable line each, on standard error. */
   readonly log?: Log;
   /** Where relative paths in the settings start. Default: the working directory. */
@@ -95,7 +117,7 @@ export async function startServer(
   settings: SettingsInput | string,
   options: StartOptions = {},
 ): Promise<EmbeddedServer> {
-  const { onMessage, onFailure = throwOutside, folder = process.cwd() } = options;
+  const { onMessage, authenticate, onFailure = throwOutside, folder = process.cwd() } = options;
   const log = options.log ?? warningsOnStandardError();
   const base = resolve(folder);
   const read = () => readSettings(settings, base);
@@ -103,7 +125,11 @@ export async function startServer(
   const ports = await nodePorts(checked, { log, onSpoolGone: onFailure });
   const server = await createServer(
     { settings: checked, mode: "production", reload: read },
-    { ...ports, ...(onMessage && { program: programOf(onMessage) }) },
+    {
+      ...ports,
+      ...(onMessage && { program: programOf(onMessage) }),
+      ...(authenticate && { passwordSource: passwordSourceOf(authenticate) }),
+    },
   );
   const { listeners } = server;
   return {
@@ -118,6 +144,17 @@ export async function startServer(
     reload: (next) => server.reload(next && (() => readSettings(next, base))),
     stop: () => server.stop(),
     [Symbol.asyncDispose]: () => server.stop(),
+  };
+}
+
+function passwordSourceOf(authenticate: Authenticate): PasswordSource {
+  return {
+    name: "the program",
+    check: async (shown, { signal }) => {
+      const answer = await authenticate({ ...shown, signal });
+      if (answer === undefined || answer === false || answer === "") return { kind: "wrong" };
+      return { kind: "right", login: answer === true ? shown.username : answer };
+    },
   };
 }
 

@@ -147,6 +147,7 @@ export const serverEvents = {
       underWay: optional(number("Recipients that were left alone because a delivery is under way.")),
       user: optional(text("The user.")),
       key: optional(text("The label of a user's key or app password.")),
+      grant: optional(text("As whom the user may send, or no longer may.")),
       network: optional(text("The network whose bans were lifted.")),
       lifted: optional(number("Bans that were lifted.")),
       domain: optional(domain),

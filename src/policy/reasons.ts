@@ -66,7 +66,7 @@ const senders = {
   }),
   "sender-not-of-login": refusal(550, "5.7.1", "You may not send as this sender", {
     meaning: "The reverse-path is not an address of the user who has logged in.",
-    next: "Send from an address of the user, or add an alias for it that leads to the user.",
+    next: "Send from an address of the user, or allow it: `posthaste user grant add USER SENDER`, `send_as` of the user, or an alias that leads to the user.",
   }),
   "client-message-rate": refusal(450, "4.7.1", "Too many messages from your network, try again later", {
     meaning: "The client's network sends more messages a minute than one network may.",

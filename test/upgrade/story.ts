@@ -187,6 +187,7 @@ async function records(spool: Spool, clock: ManualClock): Promise<void> {
     ...{ scopes: ["send", "reports"], scram: [scramVerifier] },
   });
   await users.appPasswords.uses.note(appPasswordDigest, now);
+  await users.grants.add({ user: "made@example.org", address: "*@example.org", createdAt: now });
   const bans = new BanStore(spool);
   const ban = { network: "192.0.2.66", client: "192.0.2.66", since: now, until: now + dayMs, times: 1 };
   await bans.putBan({ ...ban, service: "submission", offence: "failed-login" });

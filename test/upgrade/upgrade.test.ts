@@ -129,7 +129,7 @@ async function readRecords(spool: Spool, { clock }: SqliteBench): Promise<void> 
 /** Those that no older format had. */
 async function readNewestRecords(spool: Spool, version: number): Promise<void> {
   const isNewest = version === formatVersion;
-  const { keys, appPasswords } = new UserStore(spool);
+  const { keys, appPasswords, grants } = new UserStore(spool);
   assert.deepEqual(
     (await keys.list()).map(({ user, label }) => `${user} ${label}`),
     isNewest ? ["made@example.org laptop"] : [],
@@ -140,6 +140,8 @@ async function readNewestRecords(spool: Spool, version: number): Promise<void> {
     isNewest ? ["made@example.org phone send reports"] : [],
   );
   assert.equal((await appPasswords.uses.last(appPasswordDigest)) !== undefined, isNewest);
+  const granted = (await grants.list()).map(({ user, address }) => `${user} ${address}`);
+  assert.deepEqual(granted, isNewest ? ["made@example.org *@example.org"] : []);
   const { bans, signedIn } = await new BanStore(spool).read();
   const networks = [bans.map(({ network }) => network), signedIn.map(([network]) => network)];
   assert.deepEqual(networks, isNewest ? [["192.0.2.66"], ["192.0.2.1"]] : [[], []]);

@@ -4,6 +4,7 @@ import type { AccountSettings } from "../../accounts/settings.ts";
 import { AccountError } from "../../accounts/account-error.ts";
 import { UserAdministration } from "../../accounts/user-administration.ts";
 import { AppPasswordAdministration, type ListedAppPassword } from "../../accounts/app-password-administration.ts";
+import { SenderGrantAdministration } from "../../accounts/sender-grant-administration.ts";
 import { type ListedKey, UserKeyAdministration } from "../../accounts/user-key-administration.ts";
 import type { UserStore } from "../../accounts/user-store.ts";
 import { type UserDirectory, UserError } from "../../admin/app.ts";
@@ -27,6 +28,7 @@ export function userDirectory(parts: {
   const administration = () => new UserAdministration({ settings: settings(), store, crypto, clock, random });
   const keys = () => new UserKeyAdministration({ settings: settings(), store, clock });
   const appPasswords = () => new AppPasswordAdministration({ settings: settings(), store, crypto, clock, random });
+  const grants = () => new SenderGrantAdministration({ settings: settings(), store, clock });
   const run = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -41,10 +43,7 @@ export function userDirectory(parts: {
   };
   return {
     list: async () =>
-      (await administration().list()).map(({ address, origin }) => ({
-        address,
-        source: origin === "stored" ? "data" : "file",
-      })),
+      (await administration().list()).map((user) => ({ address: user.address, source: sourceOf(user) })),
     add: (address, password) => change(() => administration().add(address, password)),
     setPassword: (address, password) => change(() => administration().changePassword(address, password)),
     remove: (address) => change(() => administration().remove(address)),
@@ -63,7 +62,19 @@ export function userDirectory(parts: {
         }),
       remove: (address, label) => change(() => appPasswords().remove(address, label)),
     },
+    grants: {
+      list: (address) =>
+        run(async () =>
+          (await grants().list(address)).map((grant) => ({ address: grant.address, source: sourceOf(grant) })),
+        ),
+      add: (address, granted) => change(() => grants().add(address, granted)),
+      remove: (address, granted) => change(() => grants().remove(address, granted)),
+    },
   };
+}
+
+function sourceOf({ origin }: { readonly origin: "configuration" | "stored" }): "file" | "data" {
+  return origin === "stored" ? "data" : "file";
 }
 
 function shownKey({ label, sha256, createdAt, expiresAt, lastUsedAt }: ListedKey): ShownKey {

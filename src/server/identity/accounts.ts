@@ -3,7 +3,9 @@ import { Accounts } from "../../accounts/accounts.ts";
 import type { SignInLimits } from "../../accounts/sign-in-limits.ts";
 import type { UserStore } from "../../accounts/user-store.ts";
 import { accountSettings } from "../../config/settings-views.ts";
+import type { Settings } from "../../config/settings-schema.ts";
 import type { Opening } from "../plan/part.ts";
+import { PasswordSources } from "./password-sources.ts";
 
 export async function openAccounts(
   { settings, ports, parts }: Opening,
@@ -11,9 +13,15 @@ export async function openAccounts(
   signInLimits: SignInLimits,
 ): Promise<Accounts> {
   const { crypto, clock, random, log } = ports;
+  const view = (all: Settings) => ({
+    accounts: { ...accountSettings(all), ...(ports.passwordSource !== undefined && { outsideUsers: true as const }) },
+    dovecot: all.sign_in.dovecot,
+  });
+  const first = view(settings);
+  const sources = new PasswordSources(ports, first.dovecot);
   const accounts = await Accounts.open({
-    settings: accountSettings(settings),
-    ...{ store, crypto, clock, random, signInLimits },
+    ...{ settings: first.accounts, store, crypto, clock, random, signInLimits },
+    passwordSources: () => sources.inForce,
   });
   const tellProblems = () => {
     for (const { section, index, message: problem } of accounts.problems) {
@@ -23,14 +31,16 @@ export async function openAccounts(
   tellProblems();
   parts.add({
     name: "accounts",
-    view: accountSettings,
+    view,
     prepare: async (next) => {
-      const apply = await accounts.prepare(next);
+      const apply = await accounts.prepare(next.accounts);
       return () => {
         apply();
+        sources.reconfigure(next.dovecot);
         tellProblems();
       };
     },
+    stop: () => sources.close(),
   });
   return accounts;
 }

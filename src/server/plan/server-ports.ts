@@ -1,4 +1,5 @@
 /** What a server asks of the machine it runs on. `main.ts` gives the real ports; tests and simulations give theirs. */
+import type { PasswordSource } from "../../accounts/password-source.ts";
 import type { MessageReading } from "../../admin/message-reading.ts";
 import type { MaildirStore } from "../../outbound/maildir-store.ts";
 import type { Program } from "../../outbound/program-delivery.ts";
@@ -47,6 +48,8 @@ export interface ServerPorts {
   readonly maildirs?: MaildirStore;
   /** Takes the mail of local domains; absent: it goes into Maildirs. */
   readonly program?: Program;
+  /** Knows passwords of users who are declared nowhere; absent: only we and Dovecot do. */
+  readonly passwordSource?: PasswordSource;
   /** Asked before the policies that every server has, for a test that wants something refused. */
   readonly stages?: readonly Stage[];
   /** Takes captured mail apart, as `reportWork` does with reports. */

@@ -8,6 +8,10 @@ export interface DovecotPeer extends AsyncDisposable {
   readonly lmtpPort: number;
   readonly lmtpSocket: string;
   readonly imapPort: number;
+  /** Checks passwords. */
+  readonly authSocket: string;
+  /** Finds users, which is another protocol. */
+  readonly masterSocket: string;
   log(): string;
 }
 
@@ -31,6 +35,8 @@ export async function startDovecot(mailFolder: string): Promise<DovecotPeer> {
     lmtpPort,
     lmtpSocket: folder.file("lmtp.sock"),
     imapPort,
+    authSocket: folder.file("auth-client"),
+    masterSocket: folder.file("run/auth-master"),
     log,
     async [Symbol.asyncDispose]() {
       await runProgram("doveadm", ["-c", configuration, "stop"]);
