@@ -94,6 +94,8 @@ const datesIn = new Set([
   "src/outbound/smtp-client-connection.ts",
   "src/policy/authentication/sender-authentication.ts",
   "src/policy/bans.ts",
+  "src/policy/greylisting/greylist.ts",
+  "src/policy/greylisting/greylisting-stage.ts",
 ]);
 for (const file of sources) {
   if (!/^src\/(accounts|inbound|intake|outbound|policy)\//.test(file) || file.endsWith(".test.ts") || datesIn.has(file))

@@ -4,6 +4,7 @@ import { aliasSettings, domainSettings, signInSettings, userSettings } from "../
 import { forwardingSettings } from "../forwarding/settings.ts";
 import { authenticationSettings, dmarcSettings } from "../policy/authentication/settings.ts";
 import { blocklistsSettings } from "../policy/blocklists/settings.ts";
+import { greylistingSettings } from "../policy/greylisting/settings.ts";
 import { bansSettings, limitsSettings, relaySettings } from "../policy/settings.ts";
 import { queueSettings } from "../queue/settings.ts";
 import { reportsSettings } from "../reporting/settings.ts";
@@ -43,6 +44,7 @@ export const settingsSchema = z
     limits: limitsSettings.prefault({}),
     bans: bansSettings.prefault({}),
     blocklists: blocklistsSettings.prefault({}),
+    greylisting: greylistingSettings.prefault({}),
     dns: dnsSettings.prefault({}),
     outbound: outboundSettings.prefault({}),
     dkim: dkimSettings.prefault({}),

@@ -5,6 +5,7 @@ import type { Blocklists } from "./blocklists/blocklists.ts";
 import { blocklistStage } from "./blocklists/blocklist-stage.ts";
 import { refuse } from "./decision.ts";
 import { deliveredBefore, type HasMailboxHere } from "./delivered-before.ts";
+import { type Greylisting, greylistingStage } from "./greylisting/greylisting-stage.ts";
 import { headerOwnership } from "./header-ownership.ts";
 import { hopLimit } from "./hop-limit.ts";
 import { recipientExistence } from "./recipient-existence.ts";
@@ -22,11 +23,13 @@ export interface ContentPolicyServices {
 export interface PolicyServices extends ContentPolicyServices {
   /** Absent: no list is asked. */
   readonly blocklists?: Pick<Blocklists, "find" | "refuseAt">;
+  /** Absent: nobody is deferred for looking bad. */
+  readonly greylisting?: Greylisting;
   readonly admission: Pick<Admission, "roomFor" | "countMessage" | "refusalOfBan">;
 }
 
 export function builtInStages(services: PolicyServices): readonly Stage[] {
-  const { admission, accounts, blocklists } = services;
+  const { admission, accounts, blocklists, greylisting } = services;
   return [
     connectionLimits,
     noMailHost,
@@ -41,6 +44,7 @@ export function builtInStages(services: PolicyServices): readonly Stage[] {
     recipientDomain,
     relayPermission,
     ...(blocklists === undefined ? [] : [blocklistStage(blocklists)]),
+    ...(greylisting === undefined ? [] : [greylistingStage(greylisting)]),
     ...contentStages(services),
   ];
 }

@@ -100,6 +100,12 @@ const recipients = {
     next: "The sender asks the lists that the reply names to remove the entry. Postmaster receives such mail all the same. Raise the limit, or remove a list that is wrong often.",
     setting: "blocklists.refuse_at",
   }),
+  greylisted: refusal(451, "4.7.1", "Greylisted because of {because}; try again in {seconds} seconds", {
+    meaning:
+      "The client looks bad, and nothing is known of the sender yet. Mail servers try again, and are known from then on.",
+    next: "Nothing: the client tries again. `greylisting.enabled` turns this off.",
+    setting: "greylisting.enabled",
+  }),
   "domain-accepts-no-mail": refusal(556, "5.1.10", "The domain of the recipient accepts no mail", {
     meaning: "The domain is ours, and its `[[domain]]` says that nobody in it receives mail (RFC 7504, RFC 7505).",
     next: "Correct the address. Set `recipients` of the domain if it receives mail after all.",

@@ -38,6 +38,8 @@ export interface MailFacts extends ClientFacts {
 }
 
 export interface RecipientFacts extends ClientFacts {
+  /** The name in HELO or EHLO; "" where there was none. */
+  readonly hello: string;
   readonly reversePath: ReversePath;
   readonly forwardPath: Mailbox;
   /** What a rewritten reverse-path of ours stands for; undefined: the recipient is none. */

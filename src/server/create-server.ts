@@ -109,7 +109,12 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const findDestination = findReportDestinations({ accounts, forwarding });
   const router = openRouting(opening, store, tlsSessions);
   const admission = await openAdmission(opening, () => sending.queue, bans);
-  const policy = openPolicy(opening, { admission, accounts, hasMailboxHere: (to) => router.endsInMaildir(to) });
+  const policy = await openPolicy(opening, {
+    store,
+    admission,
+    accounts,
+    hasMailboxHere: (to) => router.endsInMaildir(to),
+  });
   const intake = openIntake(opening, store, {
     ...{ admission, policy, router, evaluations, signing: signing.messages, forwarding },
     sending: () => sending,
@@ -150,8 +155,7 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const findDestination = findReportDestinations({ accounts });
   const router = openRouting(opening, store);
   const admission = await openAdmission(opening, () => sending.queue);
-  const policy = openPolicy(opening, {
-    development: true,
+  const policy = await openPolicy(opening, {
     admission,
     accounts,
     hasMailboxHere: (to) => router.endsInMaildir(to),

@@ -34,7 +34,8 @@ function findOut(state: SessionState, { forwardPath }: RecipientEvent): Found | 
   const facts = (more: Pick<RecipientFacts, "reversed" | "resolution">): Found => {
     const phase = state.phases.state;
     if (phase.kind !== "transaction") return undefined;
-    return { ...clientFacts(state), reversePath: phase.envelope.reversePath, forwardPath, ...more };
+    const hello = state.hello?.name ?? "";
+    return { ...clientFacts(state), hello, reversePath: phase.envelope.reversePath, forwardPath, ...more };
   };
   const named = () => {
     // The socket is asked for our address only where it matters.
