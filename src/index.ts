@@ -12,7 +12,8 @@ export {
   startServer,
 } from "./embedding/start-server.ts";
 export { createServer } from "./server/create-server.ts";
-export type { HttpServer, ServerPorts } from "./server/plan/server-ports.ts";
+export type { HttpServer } from "./ports/http-server.ts";
+export type { ServerPorts } from "./server/plan/server-ports.ts";
 export type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "./cli/running-server.ts";
 export { StartError, type StartErrorCode } from "./cli/running-server.ts";
 export type { ReadableContent } from "./admin/readable-content.ts";

@@ -1,7 +1,7 @@
 /** A whole server as commands see it; `server/create-server.ts` makes one from settings and ports. */
 import type { Inbox } from "../admin/inbox.ts";
 import type { Settings } from "../config/settings-schema.ts";
-import type { Endpoint } from "../ports/network.ts";
+import type { Endpoint } from "../lib/endpoint.ts";
 
 /** How a server runs, besides what the configuration says. */
 export interface ServerPlan {

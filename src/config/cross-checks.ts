@@ -6,7 +6,8 @@ import { readPrivateKey, recordName } from "../dkim/signing-key.ts";
 import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { isLoopback } from "../lib/ip-network.ts";
-import { formatDuration, formatListenAddress, type ListenAddress } from "../lib/setting-types.ts";
+import { type Endpoint, formatEndpoint } from "../lib/endpoint.ts";
+import { formatDuration } from "../lib/setting-types.ts";
 import type { ConfigProblemCode } from "./config-problem.ts";
 import { isSubmission } from "../policy/client.ts";
 import { isOnThisMachine, parseRouteHost } from "../route/static-route.ts";
@@ -43,7 +44,7 @@ function listenerProblems({ listener, admin }: Settings): CrossProblem[] {
       message: 'there is no [[listener]], so the server would accept no mail; add one with kind = "mx" or "submission"',
     });
   }
-  const taken: { readonly address: ListenAddress; readonly name: string }[] = [];
+  const taken: { readonly address: Endpoint; readonly name: string }[] = [];
   for (const [index, settings] of listener.entries()) {
     const path = ["listener", index, ...(settings.listen ? ["listen"] : [])];
     const address = listenAddressOf(settings);
@@ -69,21 +70,21 @@ function listenerProblems({ listener, admin }: Settings): CrossProblem[] {
     }
     const other = taken.find((earlier) => overlap(earlier.address, address));
     if (other) {
-      const message = `${other.name} already uses ${formatListenAddress(address)}; give one of them another port`;
+      const message = `${other.name} already uses ${formatEndpoint(address)}; give one of them another port`;
       problems.push({ code: "config-duplicate-listener", path, message });
     }
     taken.push({ address, name: `listener ${index + 1} (${settings.kind})` });
   }
   const other = taken.find(({ address }) => overlap(address, admin.listen));
   if (other) {
-    const message = `${other.name} already uses ${formatListenAddress(admin.listen)}; give one of them another port`;
+    const message = `${other.name} already uses ${formatEndpoint(admin.listen)}; give one of them another port`;
     problems.push({ code: "config-duplicate-listener", path: ["admin", "listen"], message });
   }
   return problems;
 }
 
 /** Equal, or one is the wildcard that covers the other. Port 0 is a new one each time. */
-function overlap(a: ListenAddress, b: ListenAddress): boolean {
+function overlap(a: Endpoint, b: Endpoint): boolean {
   if (a.kind === "unix" || b.kind === "unix") return a.kind === "unix" && b.kind === "unix" && a.path === b.path;
   if (a.port !== b.port || a.port === 0) return false;
   const [first, second] = [parseIpAddress(a.address), parseIpAddress(b.address)];

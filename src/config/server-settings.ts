@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { parseIpAddress } from "../address/ip-address.ts";
 import { domainKeyOf, isAsciiDomain } from "../address/domain.ts";
-import { duration, filePath, parseListenAddress } from "../lib/setting-types.ts";
+import { parseEndpoint } from "../lib/endpoint.ts";
+import { duration, filePath } from "../lib/setting-types.ts";
 
 export const hostname = z
   .string()
@@ -69,7 +70,7 @@ export const dnsSettings = z
         z
           .string()
           .refine(
-            (text) => parseIpAddress(text) !== undefined || parseListenAddress(text)?.kind === "ip",
+            (text) => parseIpAddress(text) !== undefined || parseEndpoint(text)?.kind === "ip",
             'write an IP address, with or without a port: "192.0.2.53" or "[::1]:5353"',
           ),
       )

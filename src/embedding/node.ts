@@ -1,6 +1,7 @@
 /** `posthaste/node`: the ports of a server on a real machine, together (`nodePorts`) and one by one. */
 export { NodeFiles } from "../node/files/node-files.ts";
-export { type HttpServer, serveHttp } from "../node/http/http-server.ts";
+export { serveHttp } from "../node/http/http-server.ts";
+export type { HttpServer } from "../ports/http-server.ts";
 export { JsonLog, type JsonLogOptions } from "../node/log/json-log.ts";
 export { ReadableLog, type ReadableLogOptions } from "../node/log/readable-log.ts";
 export { NodeNetwork, type NodeNetworkOptions } from "../node/network/node-network.ts";

@@ -1,11 +1,12 @@
 /** `posthaste/ports`: what a server asks of the machine it runs on, as interfaces. */
+export type { Endpoint } from "../lib/endpoint.ts";
 export type { Clock, Timer } from "../ports/clock.ts";
 export type { Crypto } from "../ports/crypto.ts";
 export { FileError, type Files } from "../ports/files.ts";
+export type { HttpServer } from "../ports/http-server.ts";
 export { type Log, silentLog } from "../ports/log.ts";
 export {
   type Connection,
-  type Endpoint,
   type Network,
   NetworkError,
   type NetworkListener,

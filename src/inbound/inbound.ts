@@ -1,8 +1,8 @@
 /** Receiving as a whole: opens the listeners, admits clients, and ends their sessions when the server stops. */
-import { formatListenAddress } from "../lib/setting-types.ts";
+import { type Endpoint, formatEndpoint } from "../lib/endpoint.ts";
 import { whenReady } from "../lib/when-ready.ts";
 import type { ConnectionId, Entry } from "../policy/admission.ts";
-import type { Connection, Endpoint, NetworkListener, TlsServerOptions } from "../ports/network.ts";
+import type { Connection, NetworkListener, TlsServerOptions } from "../ports/network.ts";
 import { InboundConnection } from "./connection.ts";
 import { checkListener, hasImplicitTls, type ListenerOptions, tlsOptionsOf } from "./listener-options.ts";
 import { type Peer, ProxyHeaders } from "./proxy-headers.ts";
@@ -113,7 +113,7 @@ export class Inbound {
     const { network, log } = this.#services;
     const opened = await network.listen(listener.endpoint, { accept: (stream) => this.#accept(stream, listener) });
     this.#listeners.push(opened);
-    log.event("listener-opened", { kind: listener.kind, address: formatListenAddress(opened.endpoint) });
+    log.event("listener-opened", { kind: listener.kind, address: formatEndpoint(opened.endpoint) });
   }
 
   /** Whose connection it is stands in front of everything else where a proxy passes it on. */

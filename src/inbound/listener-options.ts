@@ -1,8 +1,13 @@
 /** The kinds of listener: what each one offers, asks for, and refuses. */
+import type { Endpoint } from "../lib/endpoint.ts";
 import type { IpNetworkList } from "../lib/ip-network.ts";
-import { type Client, type ListenerKind, sendsOwnMail } from "../policy/client.ts";
-import type { Endpoint, TlsServerOptions } from "../ports/network.ts";
-import { defaultServerProtocolSettings, type ServerProtocolSettings } from "../smtp/server/protocol-settings.ts";
+import { type Client, sendsOwnMail } from "../policy/client.ts";
+import type { TlsServerOptions } from "../ports/network.ts";
+import {
+  defaultServerProtocolSettings,
+  type ServerKind,
+  type ServerProtocolSettings,
+} from "../smtp/server/protocol-settings.ts";
 import type { CertificateIdentity } from "../accounts/user-keys.ts";
 import type { InboundSettings, InboundServices } from "./services.ts";
 
@@ -14,7 +19,7 @@ export interface ProxySettings {
 }
 
 export interface ListenerOptions {
-  readonly kind: ListenerKind;
+  readonly kind: ServerKind;
   readonly endpoint: Endpoint;
   /** Bare CR or LF in content: refuse it, or make CRLF of it for old programs. */
   readonly bareLineEnds: "refuse" | "repair";
@@ -57,7 +62,7 @@ export function checkListener({ kind, endpoint }: ListenerOptions, certificates:
   }
 }
 
-export function hasImplicitTls(kind: ListenerKind): boolean {
+export function hasImplicitTls(kind: ServerKind): boolean {
   return kind === "submissions";
 }
 

@@ -2,12 +2,12 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { parseIpAddress, parseIpNetwork } from "./ip-network.ts";
+import { formatEndpoint } from "./endpoint.ts";
 import {
   byteSize,
   duration,
   filePath,
   formatDuration,
-  formatListenAddress,
   listenAddress,
   networkList,
   secret,
@@ -58,7 +58,7 @@ test("addresses to listen on are IP addresses with a port, or unix sockets", () 
     ["unix:/run/x.sock", { kind: "unix", path: "/run/x.sock" }],
   ] as const) {
     assert.deepEqual(listenAddress().parse(text), expected);
-    assert.equal(formatListenAddress(expected), text);
+    assert.equal(formatEndpoint(expected), text);
   }
   for (const wrong of ["", "25", ":25", "localhost:25", "::1:25", "[127.0.0.1]:25", "1.2.3.4:65536", "unix:", 25]) {
     assert.equal(listenAddress().safeParse(wrong).success, false, String(wrong));

@@ -7,7 +7,8 @@
  * validates: schemas see plain strings, and parsing stays synchronous and pure.
  */
 import { z } from "zod";
-import { ipNetworkList, parseIpAddress, parseIpNetwork } from "./ip-network.ts";
+import { type Endpoint, parseEndpoint } from "./endpoint.ts";
+import { ipNetworkList, parseIpNetwork } from "./ip-network.ts";
 
 export type SettingKind = "duration" | "byte-size" | "secret" | "path" | "authorities" | "listen-address";
 
@@ -77,21 +78,16 @@ export function authoritiesFile() {
     .meta({ kind: "authorities" satisfies SettingKind });
 }
 
-/** Where something listens; the same shape as `Endpoint` of ports/network.ts. */
-export type ListenAddress =
-  | { readonly kind: "ip"; readonly address: string; readonly port: number }
-  | { readonly kind: "unix"; readonly path: string };
-
 /** `"127.0.0.1:25"`, `"[::]:25"`, `"unix:/path"`. */
 export function listenAddress() {
   return z
     .string('an address to listen on is text: "127.0.0.1:25", "[::]:25" or "unix:/path"')
     .refine(
-      (text) => parseListenAddress(text) !== undefined,
+      (text) => parseEndpoint(text) !== undefined,
       'write an IP address with a port, "127.0.0.1:25" or "[::]:25", or "unix:/path"',
     )
     .meta({ kind: "listen-address" satisfies SettingKind })
-    .transform((text): ListenAddress => parseListenAddress(text) ?? { kind: "unix", path: text });
+    .transform((text): Endpoint => parseEndpoint(text) ?? { kind: "unix", path: text });
 }
 
 /** `["127.0.0.0/8", "::1"]` → something that knows which addresses are in it. */
@@ -124,25 +120,8 @@ export function parseByteSize(text: string): number | undefined {
   return match ? Math.round(Number(match[1]) * octetsOf[(match[2] ?? "") as keyof typeof octetsOf]) : undefined;
 }
 
-export function parseListenAddress(text: string): ListenAddress | undefined {
-  if (text.startsWith("unix:")) return text.length > 5 ? { kind: "unix", path: text.slice(5) } : undefined;
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const address = match?.[1] ?? match?.[2] ?? "";
-  const port = Number(match?.[3]);
-  if (!match || port > 65_535 || (match[1] !== undefined) !== address.includes(":")) return undefined;
-  return parseIpAddress(address) ? { kind: "ip", address, port } : undefined;
-}
-
 /** The largest unit that gives a whole number: 14400000 → `4h`. */
 export function formatDuration(ms: number): string {
   const unit = (["w", "d", "h", "m", "s"] as const).find((candidate) => ms > 0 && ms % millisecondsOf[candidate] === 0);
   return unit === undefined ? `${ms}ms` : `${ms / millisecondsOf[unit]}${unit}`;
-}
-
-/** `127.0.0.1:25`, `[::]:25`, `unix:/path`. */
-export function formatListenAddress(endpoint: ListenAddress): string {
-  if (endpoint.kind === "unix") return `unix:${endpoint.path}`;
-  return endpoint.address.includes(":")
-    ? `[${endpoint.address}]:${endpoint.port}`
-    : `${endpoint.address}:${endpoint.port}`;
 }

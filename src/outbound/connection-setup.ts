@@ -21,9 +21,11 @@ import { errorText } from "../lib/error-text.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/log.ts";
-import { NetworkError, type Endpoint, type Network, type TlsClientOptions } from "../ports/network.ts";
+import type { Endpoint } from "../lib/endpoint.ts";
+import { NetworkError, type Network, type TlsClientOptions } from "../ports/network.ts";
 import type { HandshakeDemand } from "../ports/tls-demand.ts";
-import type { HopCredentials, TlsDecision } from "../route/next-hop.ts";
+import type { TlsDecision } from "../route/next-hop.ts";
+import type { PasswordCredentials } from "../smtp/client/authentication.ts";
 import { decisionText, demandWord } from "../route/tls-policy.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
@@ -42,7 +44,7 @@ export interface Target {
   readonly endpoint: Endpoint;
   readonly tls: TlsDecision;
   readonly implicitTls: boolean;
-  readonly credentials: HopCredentials | undefined;
+  readonly credentials: PasswordCredentials | undefined;
   /** Trusted besides the usual ones; PEM. */
   readonly certificateAuthorities: readonly string[] | undefined;
 }

@@ -5,9 +5,10 @@
  */
 import { pbkdf2Sync } from "node:crypto";
 import { isLoopback } from "../lib/ip-network.ts";
-import type { Endpoint, TlsClientOptions, TlsFacts } from "../ports/network.ts";
+import type { Endpoint } from "../lib/endpoint.ts";
+import type { TlsClientOptions, TlsFacts } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
-import type { HopCredentials } from "../route/next-hop.ts";
+import type { PasswordCredentials } from "../smtp/client/authentication.ts";
 import type { ClientChannel } from "../sasl/client-mechanism.ts";
 import { digestBytes } from "../sasl/scram-verifier.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
@@ -21,7 +22,7 @@ export interface SessionTerms {
    * the server does not offer it or refuses it. A connection that is under TLS already stays as it is.
    */
   readonly startTls: TlsClientOptions | undefined;
-  readonly credentials: HopCredentials | undefined;
+  readonly credentials: PasswordCredentials | undefined;
   /** For the nonce of a login. */
   readonly random: Random;
   /** HELO instead of EHLO. */
@@ -88,7 +89,7 @@ async function secure(
 async function logIn(
   connection: SmtpClientConnection,
   { endpoint, random }: Pick<SessionTerms, "endpoint" | "random">,
-  credentials: HopCredentials,
+  credentials: PasswordCredentials,
 ): Promise<SessionTrouble | undefined> {
   if (!mayCarryPassword(connection.tls, endpoint)) return { kind: "password-withheld", facts: connection.tls };
   const { auth } = connection.capabilities;

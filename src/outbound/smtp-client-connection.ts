@@ -11,14 +11,8 @@
 import { errorText } from "../lib/error-text.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
-import {
-  NetworkError,
-  type Connection,
-  type Endpoint,
-  type Network,
-  type TlsClientOptions,
-  type TlsFacts,
-} from "../ports/network.ts";
+import type { Endpoint } from "../lib/endpoint.ts";
+import { NetworkError, type Connection, type Network, type TlsClientOptions, type TlsFacts } from "../ports/network.ts";
 import type { ClientCredentials, LoginOptions } from "../smtp/client/authentication.ts";
 import type { Capabilities } from "../smtp/client/capabilities.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";

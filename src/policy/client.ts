@@ -1,9 +1,8 @@
 /** The client of a session as the decisions see it. Plain values, fixed for as long as they are held. */
-
-export type ListenerKind = "mx" | "submission" | "submissions" | "lmtp";
+import type { ServerKind } from "../smtp/server/protocol-settings.ts";
 
 export interface Client {
-  readonly listener: ListenerKind;
+  readonly listener: ServerKind;
   /** IP address as text; "" for a unix socket. */
   readonly address: string;
   /**

@@ -2,14 +2,10 @@
  * Streams as an argument: TCP and unix sockets, plain or under TLS. Interfaces only; `node/` has the real one and
  * `testing/` the simulated one. TLS belongs to the port so that it can be simulated too.
  */
+import type { Endpoint } from "../lib/endpoint.ts";
 import type { CertificatePair } from "./certificates.ts";
 import type { ClientCertificate } from "./client-certificate.ts";
 import type { HandshakeDemand } from "./tls-demand.ts";
-
-/** Where a listener listens or a client connects: an IP address with a port, or a unix socket's path. */
-export type Endpoint =
-  | { readonly kind: "ip"; readonly address: string; readonly port: number }
-  | { readonly kind: "unix"; readonly path: string };
 
 /** What is known of an established TLS layer. */
 export interface TlsFacts {

@@ -1,5 +1,6 @@
 /** Where a recipient's mail goes next: the result of routing, as a value. */
 import type { TlsDemand } from "../ports/tls-demand.ts";
+import type { PasswordCredentials } from "../smtp/client/authentication.ts";
 
 /** What TLS towards one host has to give, and why (tls-policy.ts decides it). */
 export interface TlsDecision {
@@ -12,11 +13,6 @@ export interface TlsReason {
   readonly rule: string;
   /** The setting that the rule read: `route.tls`. */
   readonly setting?: string;
-}
-
-export interface HopCredentials {
-  readonly username: string;
-  readonly password: string;
 }
 
 /** One host of a next hop with all its addresses, in the order in which they are tried. */
@@ -41,7 +37,7 @@ export type NextHop =
       readonly implicitTls: boolean;
       /** A route names the host: what it asks of us is a matter of settings. */
       readonly isRelay?: true;
-      readonly credentials?: HopCredentials;
+      readonly credentials?: PasswordCredentials;
       /** Trusted besides the usual authorities; PEM. */
       readonly certificateAuthorities?: readonly string[];
       /** false: 8-bit content is reported with 5.6.3 where the server lacks 8BITMIME, not converted. */
@@ -55,7 +51,7 @@ export type NextHop =
       readonly endpoint:
         | { readonly kind: "unix"; readonly path: string; readonly tls: TlsDecision }
         | { readonly kind: "hosts"; readonly hosts: readonly HopHost[]; readonly port: number };
-      readonly credentials?: HopCredentials;
+      readonly credentials?: PasswordCredentials;
       /** Trusted besides the usual authorities; PEM. */
       readonly certificateAuthorities?: readonly string[];
       /** false: 8-bit content is reported with 5.6.3 where the server lacks 8BITMIME, not converted. */

@@ -10,7 +10,7 @@ import { createServer } from "./create-server.ts";
 import type { ServerPorts } from "./plan/server-ports.ts";
 import { developmentSettings } from "../config/development-settings.ts";
 import { type SettingsInput, settingsSchema } from "../config/settings-schema.ts";
-import type { Endpoint } from "../ports/network.ts";
+import type { Endpoint } from "../lib/endpoint.ts";
 import { MemorySpool, MemoryStore } from "../testing/spool/memory-spool.ts";
 import { type MessageWriter, SpoolError } from "../spool/spool.ts";
 import { TestTerminal } from "../testing/cli-terminal.ts";

@@ -11,8 +11,8 @@ import type { OpenListener, ReloadResult, RunningServer, ServerPlan } from "../c
 import type { Settings } from "../config/settings-schema.ts";
 import { listenerOptions } from "../config/settings-views.ts";
 import { hasImplicitTls } from "../inbound/listener-options.ts";
-import { formatListenAddress } from "../lib/setting-types.ts";
-import type { Endpoint } from "../ports/network.ts";
+import { formatEndpoint } from "../lib/endpoint.ts";
+import type { Endpoint } from "../lib/endpoint.ts";
 import { openHttpSide } from "./http-side/http-side.ts";
 import { userDirectory } from "./http-side/user-directory.ts";
 import { openAccounts } from "./identity/accounts.ts";
@@ -77,7 +77,7 @@ export async function openServer(plan: ServerPlan, ports: ServerPorts, parts: Pa
     hostname: settings.hostname,
     mode,
     data_dir: settings.data_dir,
-    admin: formatListenAddress(admin),
+    admin: formatEndpoint(admin),
   });
 
   let stopping: Promise<void> | undefined;

@@ -6,11 +6,11 @@
  */
 import { createHash } from "node:crypto";
 import { demandsVerification } from "../dane/verify-dane.ts";
+import type { Endpoint } from "../lib/endpoint.ts";
 import {
   NetworkError,
   type Connection,
   type ConnectionHandler,
-  type Endpoint,
   type TlsClientOptions,
   type TlsFacts,
   type TlsServerOptions,

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { NetworkError, type Connection, type Endpoint } from "../ports/network.ts";
+import type { Endpoint } from "../lib/endpoint.ts";
+import { NetworkError, type Connection } from "../ports/network.ts";
 import { settle } from "./manual-clock.ts";
 import { MemoryNetwork } from "./memory-network.ts";
 

@@ -2,10 +2,10 @@
  * A network inside the process: listeners found by endpoint, connections whose octets arrive in later microtasks, and
  * switches for what networks do wrong. Any address exists; a connection where nobody listens is refused.
  */
+import type { Endpoint } from "../lib/endpoint.ts";
 import {
   NetworkError,
   type Connection,
-  type Endpoint,
   type Network,
   type NetworkListener,
   type TlsClientOptions,

@@ -3,7 +3,8 @@
  * well-behaved server would. Records what it heard. Speaks SMTP or LMTP, with DATA and BDAT, in clear or under TLS, over
  * whatever network it is given. Judges nothing; it is no model of a server.
  */
-import type { Connection, Endpoint, Network, NetworkListener } from "../ports/network.ts";
+import type { Endpoint } from "../lib/endpoint.ts";
+import type { Connection, Network, NetworkListener } from "../ports/network.ts";
 
 /** One command, or with the verb "." an end of data (BDAT … LAST too). */
 export interface PeerCommand {

@@ -1,7 +1,8 @@
 /** One connection set up over a simulated network to a scripted peer, and what was seen of it. */
 import { ClockSteps } from "../lib/clock-steps.ts";
 import assert from "node:assert/strict";
-import type { HopCredentials, TlsDecision } from "../route/next-hop.ts";
+import type { TlsDecision } from "../route/next-hop.ts";
+import type { PasswordCredentials } from "../smtp/client/authentication.ts";
 import type { TlsLevel } from "../route/static-route.ts";
 import { standardTimeouts } from "../smtp/client/timeouts.ts";
 import { CollectingLog } from "./collecting-log.ts";
@@ -18,7 +19,7 @@ export interface SetupCase {
   readonly tls: TlsLevel | TlsDecision;
   readonly script?: PeerScript;
   readonly handshake?: TlsOutcome;
-  readonly credentials?: HopCredentials;
+  readonly credentials?: PasswordCredentials;
   readonly certificateAuthorities?: readonly string[];
   readonly implicitTls?: boolean;
   readonly address?: string;
@@ -38,7 +39,7 @@ export interface SetupSeen {
   readonly ending: string;
 }
 
-export const login: HopCredentials = { username: "user", password: "secret" };
+export const login: PasswordCredentials = { username: "user", password: "secret" };
 export const unverified: TlsOutcome = { kind: "established", facts: { verified: false, verifyError: "self-signed" } };
 export const failed: TlsOutcome = { kind: "failed", reason: "handshake failure" };
 export const stalled: TlsOutcome = { kind: "stalled" };

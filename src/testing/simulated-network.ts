@@ -3,7 +3,8 @@
  * connections; paths to an address can lose everything, come back, or cut their connections. All chance is from a seed.
  */
 import type { Clock } from "../ports/clock.ts";
-import { NetworkError, type Connection, type Endpoint, type Network } from "../ports/network.ts";
+import type { Endpoint } from "../lib/endpoint.ts";
+import { NetworkError, type Connection, type Network } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
 import type { MemoryConnection } from "./memory-connection.ts";
 import { MemoryNetwork } from "./memory-network.ts";

@@ -3,7 +3,8 @@
  * it cannot know, it says: a connection that is lost behind the end of data leaves the outcome open.
  */
 import type { Clock } from "../../src/ports/clock.ts";
-import type { Connection, Endpoint, Network } from "../../src/ports/network.ts";
+import type { Endpoint } from "../../src/lib/endpoint.ts";
+import type { Connection, Network } from "../../src/ports/network.ts";
 
 export interface Letter {
   readonly from: string;

@@ -5,7 +5,7 @@ import { ConfigError, type ConfigProblem, formatProblem } from "../../config/con
 import { type LoadedSettings, loadSettings } from "../../config/load-settings.ts";
 import { formatSettingPath, type SettingPath } from "../../config/setting-path.ts";
 import { type ConfigWarningCode, settingsWarnings } from "../../config/settings-warnings.ts";
-import { formatListenAddress } from "../../lib/setting-types.ts";
+import { formatEndpoint } from "../../lib/endpoint.ts";
 import { FileError } from "../../ports/files.ts";
 import { type Command, jsonOption } from "../command.ts";
 import type { CliContext } from "../context.ts";
@@ -41,7 +41,7 @@ export const checkConfigCommand: Command = {
       const { domain, user, alias, route } = settings;
       const listeners = settings.listener.flatMap((listener) => {
         const address = listenAddressOf(listener);
-        return address ? [`${listener.kind} on ${formatListenAddress(address)}`] : [];
+        return address ? [`${listener.kind} on ${formatEndpoint(address)}`] : [];
       });
       const counts = [
         [domain.length, "domain"],

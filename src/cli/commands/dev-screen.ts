@@ -1,6 +1,6 @@
 /** What `posthaste dev` shows when it serves: a screen for people, a line of JSON for scripts, variables for a program. */
 import { printable } from "../../lib/printable-text.ts";
-import type { Endpoint } from "../../ports/network.ts";
+import type { Endpoint } from "../../lib/endpoint.ts";
 import type { CliContext } from "../context.ts";
 import type { RunningServer } from "../running-server.ts";
 import { placeOf } from "../send/send-session.ts";

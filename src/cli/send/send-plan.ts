@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { formatMailbox, parseMailbox } from "../../address/mailbox-text.ts";
 import { needsSmtpUtf8 } from "../../address/mailbox-grammar.ts";
 import { FileError } from "../../ports/files.ts";
-import type { Endpoint } from "../../ports/network.ts";
+import type { Endpoint } from "../../lib/endpoint.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, ExitCode, usageError } from "../exit-code.ts";
 import type { GivenArguments } from "../given-arguments.ts";

@@ -4,7 +4,8 @@
  */
 import { openSession, type SessionTrouble } from "../../outbound/open-session.ts";
 import { SmtpClientConnection, type DialogueLine } from "../../outbound/smtp-client-connection.ts";
-import { type Endpoint, NetworkError, type TlsClientOptions, type TlsFacts } from "../../ports/network.ts";
+import type { Endpoint } from "../../lib/endpoint.ts";
+import { NetworkError, type TlsClientOptions, type TlsFacts } from "../../ports/network.ts";
 import type { HandshakeDemand } from "../../ports/tls-demand.ts";
 import type { ClientFailure } from "../../smtp/client/failure.ts";
 import { standardTimeouts } from "../../smtp/client/timeouts.ts";

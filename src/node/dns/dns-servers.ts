@@ -1,6 +1,6 @@
 /** Which DNS servers to ask: those configured, or the system's. */
 import { isLoopback, parseIpAddress } from "../../address/ip-address.ts";
-import { parseListenAddress } from "../../lib/setting-types.ts";
+import { parseEndpoint } from "../../lib/endpoint.ts";
 import type { Files } from "../../ports/files.ts";
 import type { DnsServer } from "./dns-exchange.ts";
 
@@ -11,7 +11,7 @@ const systemServersMax = 3;
 /** `127.0.0.1:53`, `[::1]:53`; a bare address means port 53. Undefined where it is neither. */
 export function parseDnsServer(text: string): DnsServer | undefined {
   if (parseIpAddress(text) !== undefined) return { address: text, port: dnsPort };
-  const endpoint = parseListenAddress(text);
+  const endpoint = parseEndpoint(text);
   return endpoint?.kind === "ip" ? { address: endpoint.address, port: endpoint.port } : undefined;
 }
 

@@ -3,16 +3,12 @@ import { createAdaptorServer } from "@hono/node-server";
 import { chmod, rm } from "node:fs/promises";
 import { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Endpoint, NetworkError } from "../../ports/network.ts";
+import type { Endpoint } from "../../lib/endpoint.ts";
+import type { HttpServer } from "../../ports/http-server.ts";
+import { NetworkError } from "../../ports/network.ts";
 
 /** Requests that wait for mail are open for minutes; each takes some 20 KB. Further connections are closed. */
 const connectionsMax = 1000;
-
-export interface HttpServer {
-  readonly endpoint: Endpoint;
-  /** Ends open requests, waiting ones included. */
-  close(): Promise<void>;
-}
 
 /** Rejects with {@link NetworkError}, `EADDRINUSE` among others. */
 export async function serveHttp(

@@ -5,11 +5,11 @@
 import { isIP, type Socket } from "node:net";
 import { connect as connectTls, TLSSocket } from "node:tls";
 
+import type { Endpoint } from "../../lib/endpoint.ts";
 import {
   NetworkError,
   type Connection,
   type ConnectionHandler,
-  type Endpoint,
   type TlsClientOptions,
   type TlsFacts,
   type TlsServerOptions,

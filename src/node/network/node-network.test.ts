@@ -10,13 +10,8 @@ import { test } from "node:test";
 import tls from "node:tls";
 import { promisify } from "node:util";
 
-import {
-  NetworkError,
-  type Connection,
-  type Endpoint,
-  type NetworkListener,
-  type TlsFacts,
-} from "../../ports/network.ts";
+import type { Endpoint } from "../../lib/endpoint.ts";
+import { NetworkError, type Connection, type NetworkListener, type TlsFacts } from "../../ports/network.ts";
 import type { HandshakeDemand } from "../../ports/tls-demand.ts";
 import { NodeNetwork } from "./node-network.ts";
 import { makeSelfSigned } from "../tls/self-signed.ts";

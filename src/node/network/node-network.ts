@@ -5,10 +5,10 @@
 import { rm, stat } from "node:fs/promises";
 import { connect, createServer, isIP, type Server, type Socket } from "node:net";
 
+import type { Endpoint } from "../../lib/endpoint.ts";
 import {
   NetworkError,
   type Connection,
-  type Endpoint,
   type Network,
   type NetworkListener,
   type TlsClientOptions,

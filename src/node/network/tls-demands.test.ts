@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 
-import type { Endpoint, NetworkError, NetworkListener, TlsFacts } from "../../ports/network.ts";
+import type { Endpoint } from "../../lib/endpoint.ts";
+import type { NetworkError, NetworkListener, TlsFacts } from "../../ports/network.ts";
 import type { TlsaRecord } from "../../ports/resolver.ts";
 import type { HandshakeDemand } from "../../ports/tls-demand.ts";
 import { certificatePem, makeCertificate, type TestCertificate } from "../../testing/test-certificates.ts";

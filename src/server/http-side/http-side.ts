@@ -5,11 +5,12 @@ import { controlSocketOf } from "../../cli/control-socket.ts";
 import type { ReloadResult } from "../../cli/running-server.ts";
 import type { Settings } from "../../config/settings-schema.ts";
 import { explain, waitOf } from "../../history/explain.ts";
-import type { Endpoint } from "../../ports/network.ts";
+import type { Endpoint } from "../../lib/endpoint.ts";
 import type { Queue } from "../../queue/queue.ts";
 import type { HeldMailKeeper } from "../../reporting/held-mail-keeper.ts";
 import { InForce, type Opening } from "../plan/part.ts";
-import type { HttpServer, ServerPorts } from "../plan/server-ports.ts";
+import type { HttpServer } from "../../ports/http-server.ts";
+import type { ServerPorts } from "../plan/server-ports.ts";
 import { startError } from "../plan/start-error.ts";
 import type { Store } from "../store/store.ts";
 

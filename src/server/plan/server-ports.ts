@@ -6,8 +6,9 @@ import type { Program } from "../../outbound/program-delivery.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Crypto } from "../../ports/crypto.ts";
 import type { Files } from "../../ports/files.ts";
+import type { ServeHttp } from "../../ports/http-server.ts";
 import type { Log } from "../../ports/log.ts";
-import type { Endpoint, Network } from "../../ports/network.ts";
+import type { Network } from "../../ports/network.ts";
 import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
 import type { Random } from "../../ports/random.ts";
 import type { ReportPoster } from "../../ports/report-poster.ts";
@@ -15,12 +16,6 @@ import type { Resolver } from "../../ports/resolver.ts";
 import type { ReportWork } from "../../reporting/report-work.ts";
 import type { Stage } from "../../policy/stage.ts";
 import type { Spool } from "../../spool/spool.ts";
-
-/** A Request-to-Response function, served. */
-export interface HttpServer {
-  readonly endpoint: Endpoint;
-  close(): Promise<void>;
-}
 
 export interface ServerPorts {
   readonly version: string;
@@ -54,8 +49,5 @@ export interface ServerPorts {
   readonly stages?: readonly Stage[];
   /** Takes captured mail apart, as `reportWork` does with reports. */
   readonly reading?: MessageReading;
-  readonly serveHttp: (
-    endpoint: Endpoint,
-    fetch: (request: Request) => Response | Promise<Response>,
-  ) => Promise<HttpServer>;
+  readonly serveHttp: ServeHttp;
 }

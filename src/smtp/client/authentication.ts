@@ -6,9 +6,13 @@ import type { ClientChannel, ClientIdentity, ClientMechanism } from "../../sasl/
 import { chooseClientMechanism } from "../../sasl/client-mechanisms.ts";
 import { decodeBase64 } from "../../sasl/strict-base64.ts";
 
+export interface PasswordCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
 /** User name and password, or what else a mechanism signs in with. */
-export type ClientCredentials =
-  { readonly username: string; readonly password: string } | Exclude<ClientIdentity, { readonly kind: "password" }>;
+export type ClientCredentials = PasswordCredentials | Exclude<ClientIdentity, { readonly kind: "password" }>;
 
 export interface LoginOptions {
   /** Absent: mechanisms that need nonces or the TLS layer are left out. */
