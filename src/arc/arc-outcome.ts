@@ -11,6 +11,6 @@ export interface ArcOutcome {
   readonly oldestPass?: number;
   /** d= of the seals, newest first. */
   readonly sealers: readonly string[];
-  /** What the newest sealer found on receipt: the value of its ARC-Authentication-Results behind `i=…;`. */
-  readonly newestResults?: string;
+  /** With `pass`: what each of them found on receipt, the value of its ARC-Authentication-Results behind `i=…;`. */
+  readonly sealersFound?: readonly string[];
 }

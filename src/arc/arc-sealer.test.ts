@@ -49,7 +49,7 @@ test("ARC-005: a first set begins a chain that we and an independent validator f
   assert.equal(outcome.result, "pass", outcome.detail);
   assert.equal(outcome.instance, 1);
   assert.deepEqual(outcome.sealers, ["list.example"]);
-  assert.equal(outcome.newestResults, "mx.list.example; arc=none; spf=pass");
+  assert.deepEqual(outcome.sealersFound, ["mx.list.example; arc=none; spf=pass"]);
   assert.equal(await oracle(sealed, resolver), "pass");
 });
 

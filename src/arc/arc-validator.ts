@@ -82,7 +82,8 @@ export class ArcValidator {
     const oldestPass = this.#findOldestPass(keys);
     const length = newest.instance === 1 ? "one set" : `${newest.instance} sets`;
     const outcome = this.#outcome("pass", `All seals of the ARC chain of ${length} are good, and so is the message`);
-    return { ...outcome, newestResults: newest.resultsValue, ...(oldestPass !== undefined && { oldestPass }) };
+    const sealersFound = sets.map(({ resultsValue }) => resultsValue).toReversed();
+    return { ...outcome, sealersFound, ...(oldestPass !== undefined && { oldestPass }) };
   }
 
   #outcome(result: ArcOutcome["result"], detail: string): ArcOutcome {

@@ -88,7 +88,7 @@ test("ARC-002: real messages that others sealed", async (t) => {
       if (name !== "mail-auth-001") return;
       assert.deepEqual(outcome.sealers, ["google.com"]);
       assert.equal(outcome.oldestPass, 0);
-      assert.match(outcome.newestResults ?? "", /^mx\.google\.com;/);
+      assert.match(outcome.sealersFound?.[0] ?? "", /^mx\.google\.com;/);
     },
   );
 });

@@ -19,11 +19,12 @@ function treeOf(description: SpfDescription): object {
     lookups,
     void_lookups: voidLookups,
     problems,
-    terms: terms.map(({ text, lookups: cost, voidLookups: voids, found, below }) => ({
+    terms: terms.map(({ text, lookups: cost, voidLookups: voids, found, varies, below }) => ({
       text,
       lookups: cost,
       void_lookups: voids,
       found,
+      ...(varies && { varies }),
       ...(below !== undefined && { below: treeOf(below) }),
     })),
   };

@@ -97,7 +97,7 @@ test("a forwarded message has a reverse-path of ours and an ARC set that validat
   const outcome = await validate(fixture, `${form.headerBlock}Received: by mail.example.org; now\r\n${content}`);
   assert.equal(outcome.result, "pass", outcome.detail);
   assert.equal(outcome.instance, 1);
-  assert.match(outcome.newestResults ?? "", /^\s*mail\.example\.org;\s+spf=pass smtp\.mailfrom=joe@origin\.test/);
+  assert.match(outcome.sealersFound?.[0] ?? "", /^\s*mail\.example\.org;\s+spf=pass smtp\.mailfrom=joe@origin\.test/);
 });
 
 test("ARC-005: a chain of two forwarders validates; one that failed is sealed once as failed, and then no more", async () => {

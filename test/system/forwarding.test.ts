@@ -86,7 +86,7 @@ test("ARC-005: forwarded mail is sealed with what was found on receipt, under th
   bodies.end();
   const outcome = await validator.finish();
   assert.equal(outcome.result, "pass", outcome.detail);
-  assert.match(outcome.newestResults ?? "", /^\s*mail\.example\.org;[^]*spf=pass/);
+  assert.match(outcome.sealersFound?.[0] ?? "", /^\s*mail\.example\.org;[^]*spf=pass/);
   const [mail = ""] = (await world.mailbox("ann@example.org")).map(String);
   assert.doesNotMatch(mail, /^ARC-/m, "what stays here has no seal");
 });

@@ -172,43 +172,39 @@ test("t=y is told as the reason why less was done", () => {
 });
 
 test("ARC-007: a chain that holds counts only for sealers that are trusted, and only with a pass of the author", () => {
-  const results = (instance: number, text: string) =>
-    `ARC-Authentication-Results: i=${instance}; x.example; ${text}\r\n`;
-  const arc = (changes: Partial<ArcOutcome> = {}): ArcOutcome => ({
+  const arc = (found: string, changes: Partial<ArcOutcome> = {}): ArcOutcome => ({
     result: "pass",
     detail: "",
     instance: 1,
     newestSealSaysFail: false,
     sealers: ["list.example"],
+    sealersFound: [`x.example; ${found}`],
     ...changes,
   });
   const settings = {
     authentication: { trusted_sealers: ["List.Example", "second.example"] },
     dmarc: { reject: "always" },
   } as const;
-  const with_ = (outcome: ArcOutcome, header: string, given: SenderSettingsInput = settings) => {
-    const handling = decide({ findings: failingFindings({ arc: outcome }), header, settings: given });
+  const with_ = (outcome: ArcOutcome, given: SenderSettingsInput = settings) => {
+    const handling = decide({ findings: failingFindings({ arc: outcome }), settings: given });
     return `${done(handling)} ${handling.override?.type ?? ""}`.trim();
   };
-  const good = results(1, "dmarc=pass header.from=example.org");
+  const good = "dmarc=pass header.from=example.org";
   const refused = "reject 550 5.7.1";
-  assert.equal(with_(arc(), good), "deliver trusted_forwarder");
-  assert.equal(with_(arc(), results(1, "dkim=pass header.d=example.org")), "deliver trusted_forwarder");
-  assert.equal(with_(arc(), results(1, "spf=pass smtp.mailfrom=ann@mail.example.org")), "deliver trusted_forwarder");
-  assert.equal(with_(arc(), good, { dmarc: { reject: "always" } }), refused, "nobody is trusted by default");
-  assert.equal(with_(arc({ sealers: ["stranger.example"] }), good), refused);
-  assert.equal(with_(arc({ result: "fail" }), good), refused, "a chain that fails is none");
-  assert.equal(with_(arc(), results(1, "dmarc=fail header.from=example.org")), refused);
-  assert.equal(with_(arc(), results(1, "dmarc=pass header.from=other.example")), refused);
-  assert.equal(with_(arc(), results(1, "dkim=pass header.d=notexample.org")), refused);
-  assert.equal(with_(arc(), results(2, "dmarc=pass header.from=example.org")), refused, "of another instance");
+  assert.equal(with_(arc(good)), "deliver trusted_forwarder");
+  assert.equal(with_(arc("dkim=pass header.d=example.org")), "deliver trusted_forwarder");
+  assert.equal(with_(arc("spf=pass smtp.mailfrom=ann@mail.example.org")), "deliver trusted_forwarder");
+  assert.equal(with_(arc(good), { dmarc: { reject: "always" } }), refused, "nobody is trusted by default");
+  assert.equal(with_(arc(good, { sealers: ["stranger.example"] })), refused);
+  assert.equal(with_(arc(good, { result: "fail" })), refused, "a chain that fails is none");
+  assert.equal(with_(arc(good, { sealersFound: [] })), refused, "it is not known what the sealer found");
+  assert.equal(with_(arc("dmarc=fail header.from=example.org")), refused);
+  assert.equal(with_(arc("dmarc=pass header.from=other.example")), refused);
+  assert.equal(with_(arc("dkim=pass header.d=notexample.org")), refused);
   // The second forwarder changed nothing and vouches for the first, which saw it pass.
-  const both = good + results(2, "arc=pass; dmarc=fail header.from=example.org");
-  assert.equal(
-    with_(arc({ instance: 2, sealers: ["second.example", "list.example"] }), both),
-    "deliver trusted_forwarder",
-  );
-  assert.equal(with_(arc({ instance: 2, sealers: ["stranger.example", "list.example"] }), both), refused);
+  const both = { instance: 2, sealersFound: ["x; arc=pass; dmarc=fail header.from=example.org", `x; ${good}`] };
+  assert.equal(with_(arc("", { ...both, sealers: ["second.example", "list.example"] })), "deliver trusted_forwarder");
+  assert.equal(with_(arc("", { ...both, sealers: ["stranger.example", "list.example"] })), refused);
 });
 
 test("a trusted forwarder's mail is neither refused nor moved, and keeps its marks", () => {
@@ -293,10 +289,12 @@ test("each handling names the rule that decided, and every rule decides about so
     "hidden-by-dns-trouble": { findings: temperror },
     "trusted-seal": {
       findings: failingFindings({
-        arc: { result: "pass", detail: "", instance: 1, newestSealSaysFail: false, sealers: ["lists.example"] },
+        arc: {
+          ...{ result: "pass", detail: "", instance: 1, newestSealSaysFail: false, sealers: ["lists.example"] },
+          sealersFound: ["lists.example; dmarc=pass header.from=example.org"],
+        },
       }),
       settings: { authentication: { trusted_sealers: ["lists.example"] } },
-      header: "ARC-Authentication-Results: i=1; lists.example; dmarc=pass header.from=example.org\r\n",
     },
     "client-hidden": { clientAddress: "", settings: { dmarc: { reject: "always" } } },
     quarantine: { findings: withDmarc({ policy: "quarantine" }) },

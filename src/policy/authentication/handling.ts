@@ -145,8 +145,8 @@ function hiddenByDnsTrouble({ findings, dmarc }: Question): Answer | undefined {
   return dmarc.temporary_failure === "deliver" ? delivered(told) : refused(deferralOfDmarc(findings), told);
 }
 
-function trustedSeal({ findings, header, authentication }: Question): Answer | undefined {
-  const seal = findTrustedSeal(findings.arc, findings.dmarc, header, authentication.trusted_sealers);
+function trustedSeal({ findings, authentication }: Question): Answer | undefined {
+  const seal = findTrustedSeal(findings.arc, findings.dmarc, authentication.trusted_sealers);
   if (seal === undefined) return undefined;
   return delivered({
     why: `DMARC fails here, and ${seal.sealer}, whose ARC seal is trusted, found ${seal.found}`,

@@ -6,7 +6,6 @@ import type { ArcOutcome } from "../../arc/arc-outcome.ts";
 import type { DmarcOutcome } from "../../dmarc/dmarc-outcome.ts";
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { type MethodResult, parseAuthenticationResults } from "../../message/authentication-results.ts";
-import type { HeaderSection } from "../../message/header-section.ts";
 import { isOfDomain } from "./alignment.ts";
 
 export interface TrustedSeal {
@@ -22,29 +21,15 @@ export interface TrustedSeal {
 export function findTrustedSeal(
   arc: ArcOutcome,
   dmarc: DmarcOutcome,
-  header: HeaderSection,
   trusted: readonly string[],
 ): TrustedSeal | undefined {
   if (arc.result !== "pass" || trusted.length === 0) return undefined;
-  let instance = arc.instance;
-  for (const sealer of arc.sealers) {
+  for (const [index, sealer] of arc.sealers.entries()) {
     if (!trusted.includes(asciiLowerCase(sealer))) return undefined;
-    const found = resultsOfInstance(header, instance)?.find((result) => speaksForAuthor(result, dmarc));
+    // RFC 8617 §4.1.1: what an Authentication-Results field would say.
+    const results = parseAuthenticationResults(arc.sealersFound?.[index] ?? "")?.results;
+    const found = results?.find((result) => speaksForAuthor(result, dmarc));
     if (found !== undefined) return { sealer, found: `${found.method}=${found.result}` };
-    instance--;
-  }
-  return undefined;
-}
-
-/** RFC 8617 §4.1.1: the instance, then what an Authentication-Results field would say. */
-function resultsOfInstance(header: HeaderSection, instance: number): readonly MethodResult[] | undefined {
-  for (const field of header.fields) {
-    if (field.name !== "arc-authentication-results") continue;
-    const { value } = field;
-    const match = /^i[ \t]*=[ \t]*(\d{1,3})[ \t]*;/.exec(value);
-    if (match !== null && Number(match[1]) === instance) {
-      return parseAuthenticationResults(value.slice(match[0].length))?.results;
-    }
   }
   return undefined;
 }

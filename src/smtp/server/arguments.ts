@@ -1,5 +1,4 @@
 /** Arguments of the commands that lead to an event: each function gives the event, or the reply that refuses. */
-import { isAsciiDomain } from "../../address/domain.ts";
 import { asciiUpperCase, hasNonAscii } from "../../lib/ascii-case.ts";
 import { printable } from "../../lib/printable-text.ts";
 import type { AddressFailure } from "../../address/mailbox-grammar.ts";
@@ -20,13 +19,13 @@ export type AddressSettings = Pick<ServerProtocolSettings, "hostname" | "complet
 const helloNameMax = 255;
 
 /**
- * Whatever is given is let through, and marked where it is no domain: much real mail comes from machines that do not know
- * theirs, and none is refused for it (RFC 5321 §4.1.4).
+ * Whatever is given is let through, also where it is no domain: much real mail comes from machines that do not know theirs,
+ * and none is refused for it (RFC 5321 §4.1.4).
  */
 export function parseHello(verb: HelloEvent["verb"], given: string): HelloEvent | Reply {
   if (given === "") return serverReplies.helloSyntax;
   const name = printable(given.slice(0, helloNameMax).toWellFormed(), "?");
-  return { kind: "hello", verb, name, wellFormed: given.length <= helloNameMax && isAsciiDomain(name) };
+  return { kind: "hello", verb, name };
 }
 
 export function parseMail(argument: string, settings: AddressSettings): MailEvent | Reply {

@@ -60,8 +60,6 @@ export interface HelloEvent {
   readonly verb: "HELO" | "EHLO" | "LHLO";
   /** As given, the first 255 characters; what cannot be shown is `?`. Anything may stand there, blanks and UTF-8 too. */
   readonly name: string;
-  /** The name is a domain or an address literal by RFC 5321 §4.1.2; real clients send much else. */
-  readonly wellFormed: boolean;
 }
 
 /** MAIL, in sequence and well-formed; needs a verdict. `proceed` answers `250 2.1.0`. */
@@ -180,8 +178,6 @@ export interface RefusedEvent {
 export interface ClosedEvent {
   readonly kind: "closed";
   readonly cause: CloseCause;
-  /** A transaction was open; what was gathered for it is void. */
-  readonly duringTransaction: boolean;
 }
 
 export type CloseCause =

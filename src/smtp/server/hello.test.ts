@@ -90,26 +90,26 @@ test("SMTP-007: a refused EHLO leaves the state as it was", () => {
     `);
 });
 
-test("SMTP-008 EAI-008: any name is let through, and marked when it is no domain", () => {
-  for (const [name, wellFormed] of [
-    ["[127.0.0.1]", true],
-    ["[IPv6:::1]", true],
-    ["localhost", true],
-    ["WIN_PC", false],
-    ["[1.2.3]", false],
-    ["PhpStorm 2017.2", false],
-    ["b\u00fccher.example", false],
-    ["a".repeat(300), false],
-    ["\u{1f600}\u009b2J\u2028", false],
-    ["gr\xfcn", false],
-  ] as const) {
+test("SMTP-008 EAI-008: any name is let through, also where it is no domain", () => {
+  for (const name of [
+    "[127.0.0.1]",
+    "[IPv6:::1]",
+    "localhost",
+    "WIN_PC",
+    "[1.2.3]",
+    "PhpStorm 2017.2",
+    "b\u00fccher.example",
+    "a".repeat(300),
+    "\u{1f600}\u009b2J\u2028",
+    "gr\xfcn",
+  ]) {
     const conversation = new Conversation();
     // The last in Latin-1, as old machines have it.
     const event = conversation
       .send(Buffer.from(`EHLO ${name}\r\n`, name === "gr\xfcn" ? "latin1" : "utf8"))
       .events.find(({ kind }) => kind === "hello");
     const kept = name.slice(0, 255).replace("\u009b", "?").replace("\u2028", "?");
-    assert.deepEqual(event, { kind: "hello", verb: "EHLO", name: kept, wellFormed });
+    assert.deepEqual(event, { kind: "hello", verb: "EHLO", name: kept });
     assert.match(conversation.read(), /^220 [^\r]*\r\n250[- ]/);
   }
   // 255 characters are not cut through one that UTF-16 writes as two.

@@ -48,7 +48,6 @@ test("TLS-002 trap 7: clear text behind STARTTLS is never run, whenever it comes
   assert.deepEqual(late.core.nextEvent(), {
     kind: "closed",
     cause: "plaintext-after-starttls",
-    duringTransaction: false,
   });
 });
 

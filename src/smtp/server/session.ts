@@ -185,12 +185,11 @@ export class ServerSession {
 
   close(cause: CloseCause): void {
     if (this.phase.kind === "closed") return;
-    const duringTransaction = this.transaction !== undefined;
     this.phases.change("close", { kind: "closed" });
     this.awaiting = undefined;
     this.unwantedChunk = undefined;
     this.input.clear();
     this.events = this.events.filter((event) => !needsVerdict(event));
-    this.events.push({ kind: "closed", cause, duringTransaction });
+    this.events.push({ kind: "closed", cause });
   }
 }

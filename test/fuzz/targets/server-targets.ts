@@ -269,7 +269,7 @@ function inShort(event: ServerEvent): string {
     case "content-refused":
       return `${event.kind} ${event.reply.code}`;
     case "closed":
-      return `closed ${event.cause} ${event.duringTransaction}`;
+      return `closed ${event.cause}`;
     default:
       return event.kind;
   }
