@@ -2,13 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { readVectors } from "../testing/conformance-data.ts";
+import { resultsField } from "../testing/results-field.ts";
 import { runVectors } from "../testing/run-vectors.ts";
-import {
-  bearsAuthservId,
-  formatAuthenticationResults,
-  type MethodResult,
-  parseAuthenticationResults,
-} from "./authentication-results.ts";
+import { bearsAuthservId, type MethodResult, parseAuthenticationResults } from "./authentication-results.ts";
 import { parseHeaderFields, type HeaderField } from "./header-section.ts";
 
 interface Vector {
@@ -63,7 +59,7 @@ test("AR-003: published vectors of the field are read as they say", async (t) =>
 });
 
 test("AR-003: a field is folded, one result to a line", () => {
-  const field = formatAuthenticationResults("mx.example.org", [
+  const field = resultsField("mx.example.org", [
     {
       method: "iprev",
       result: "pass",
@@ -90,7 +86,7 @@ test("AR-003: a field is folded, one result to a line", () => {
 });
 
 test("AR-003: where nothing was done the field says none", () => {
-  assert.equal(formatAuthenticationResults("mx.example.org", []), "Authentication-Results: mx.example.org; none\r\n");
+  assert.equal(resultsField("mx.example.org", []), "Authentication-Results: mx.example.org; none\r\n");
   assert.deepEqual(parseAuthenticationResults("mx.example.org; none"), { authservId: "mx.example.org", results: [] });
   assert.deepEqual(parseAuthenticationResults("mx.example.org 1; none;"), {
     authservId: "mx.example.org",
@@ -101,7 +97,7 @@ test("AR-003: where nothing was done the field says none", () => {
 
 test("AR-003: hostile values stay values", () => {
   const hostile = 'x"; dkim=pass header.d=bank.example\r\nX-Evil: 1\u0000\u0007\\';
-  const text = formatAuthenticationResults("mx.example.org", [
+  const text = resultsField("mx.example.org", [
     { method: "spf", result: "fail", properties: [{ type: "smtp", property: "mailfrom", value: hostile }] },
   ]);
   const section = parseHeaderFields(Buffer.from(text));
@@ -112,7 +108,7 @@ test("AR-003: hostile values stay values", () => {
 });
 
 test("AR-003: a comment cannot be left from within", () => {
-  const text = formatAuthenticationResults("mx.example.org", [
+  const text = resultsField("mx.example.org", [
     { method: "dkim", result: "fail", comment: "bad) dkim=pass (\\", properties: [] },
   ]);
   assert.deepEqual(parseAuthenticationResults(fieldOf(text).value)?.results, [
@@ -120,25 +116,24 @@ test("AR-003: a comment cannot be left from within", () => {
   ]);
 });
 
-test("AR-003: an internationalised domain becomes A-labels unless the message is internationalised itself", () => {
+test("AR-003: an internationalised domain becomes A-labels", () => {
   const results: MethodResult[] = [
     { method: "spf", result: "pass", properties: [{ type: "smtp", property: "mailfrom", value: "bücher.example" }] },
     { method: "dkim", result: "pass", properties: [{ type: "header", property: "i", value: "jürgen@bücher.example" }] },
   ];
   assert.equal(
-    formatAuthenticationResults("mx.example.org", results),
+    resultsField("mx.example.org", results),
     "Authentication-Results: mx.example.org;\r\n" +
       "\tspf=pass smtp.mailfrom=xn--bcher-kva.example;\r\n" +
       '\tdkim=pass header.i="j?rgen@xn--bcher-kva.example"\r\n',
   );
-  assert.match(formatAuthenticationResults("mx.example.org", results, { utf8: true }), /"jürgen@bücher\.example"/);
 });
 
 test("AR-003: whatever the values are, the field is one field, ASCII, and reads back", () => {
   const value = fc.string({ unit: "binary", maxLength: 400 });
   fc.assert(
-    fc.property(value, value, value, (id, first, second) => {
-      const text = formatAuthenticationResults(id === "" ? "x" : id, [
+    fc.property(value, value, (first, second) => {
+      const text = resultsField("mx.example.org", [
         {
           method: "spf",
           result: "fail",

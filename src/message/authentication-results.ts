@@ -36,37 +36,21 @@ export interface AuthenticationResults {
   readonly results: readonly MethodResult[];
 }
 
-export interface FormatOptions {
-  /** The message is internationalised already (RFC 6532), so values may stay UTF-8. */
-  readonly utf8?: boolean;
-}
-
 /** RFC 5322 §2.1.1. */
 const lineLength = 78;
 /** Longer values are cut, which {@link quotedText} does. */
 const bareLengthMax = 320;
 
-/** The whole folded field, CRLF-ended, each result on a line of its own. Without results it says `none`. */
-export function formatAuthenticationResults(
-  authservId: string,
-  results: readonly MethodResult[],
-  options: FormatOptions = {},
-): string {
-  const id = formatValue(authservId, options.utf8 ?? false);
-  return `Authentication-Results: ${id}${formatResults(results, options)}\r\n`;
-}
-
 /**
- * What stands behind the authserv-id, beginning with its semicolon, folded and without the last CRLF; an
- * ARC-Authentication-Results says it again (RFC 8617 §4.1.1).
+ * What stands behind the authserv-id, beginning with its semicolon, each result on a line of its own, without the last
+ * CRLF; an ARC-Authentication-Results says it again (RFC 8617 §4.1.1). Without results it says `none`.
  */
-export function formatResults(results: readonly MethodResult[], options: FormatOptions = {}): string {
+export function formatResults(results: readonly MethodResult[]): string {
   if (results.length === 0) return "; none";
-  const utf8 = options.utf8 ?? false;
-  return results.map((result) => `;\r\n\t${formatResult(result, utf8)}`).join("");
+  return results.map((result) => `;\r\n\t${formatResult(result)}`).join("");
 }
 
-function formatResult({ method, result, reason, properties, comment }: MethodResult, utf8: boolean): string {
+function formatResult({ method, result, reason, properties, comment }: MethodResult): string {
   let text = `${keyword(method)}=${keyword(result)}`;
   // The tab counts as eight columns.
   let used = 8 + text.length;
@@ -76,11 +60,11 @@ function formatResult({ method, result, reason, properties, comment }: MethodRes
     text += folded ? `\r\n\t ${word}` : ` ${word}`;
     used = (folded ? 9 : used + 1) + word.length;
   };
-  if (comment !== undefined && comment !== "") commentText(comment, utf8).split(" ").forEach(add);
+  if (comment !== undefined && comment !== "") commentText(comment).split(" ").forEach(add);
   // Only folding splits at the blanks of a quoted string: unfolding gives back the one blank.
-  if (reason !== undefined && reason !== "") add(`reason=${formatValue(reason, utf8)}`);
+  if (reason !== undefined && reason !== "") add(`reason=${formatValue(reason)}`);
   for (const { type, property, value } of properties) {
-    add(`${keyword(type)}.${keyword(property)}=${formatValue(value, utf8)}`);
+    add(`${keyword(type)}.${keyword(property)}=${formatValue(value)}`);
   }
   return text;
 }
@@ -101,10 +85,10 @@ function keyword(text: string): string {
 /** Token of RFC 2045 §5.1, or `[[local-part]@]domain-name` (RFC 8601 §2.2 `pvalue`). */
 const bareValue = /^(?:[\w!#$%&'*+.^`{|}~-]+|[\w!#$%&'*+/=?^`{|}~.-]{0,64}@[A-Za-z0-9_.-]+)$/;
 
-function formatValue(value: string, utf8: boolean): string {
-  const text = utf8 ? value : toAscii(value);
+function formatValue(value: string): string {
+  const text = toAscii(value);
   if (bareValue.test(text) && text.length <= bareLengthMax) return text;
-  return quotedText(text, utf8);
+  return quotedText(text);
 }
 
 /** A domain, also behind `@`, in A-labels (RFC 8616 §4 keeps the field of an ordinary message ASCII). */

@@ -45,5 +45,4 @@ test("SPF-016: what the sender chose can neither end the field nor add to it", (
 
 test("SPF-016: the field of an ordinary message is ASCII", () => {
   assert.match(formatReceivedSpf({ ...facts, reversePath: "jürgen@example.org" }), /^[\r\n\t\u0020-\u007e]+$/);
-  assert.match(formatReceivedSpf({ ...facts, reversePath: "jürgen@example.org", utf8: true }), /"jürgen@example\.org"/);
 });

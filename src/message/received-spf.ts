@@ -15,8 +15,6 @@ export interface ReceivedSpfFacts {
   readonly hello: string;
   /** Our name, in A-labels. */
   readonly receiver: string;
-  /** The message is internationalised already (RFC 6532), so values may stay UTF-8. */
-  readonly utf8?: boolean;
 }
 
 /** RFC 5322 §2.1.1. */
@@ -27,8 +25,7 @@ const dotAtomLengthMax = 255;
 
 /** One folded field with its CRLF, to stand above our own Received field. */
 export function formatReceivedSpf(facts: ReceivedSpfFacts): string {
-  const utf8 = facts.utf8 ?? false;
-  const words = commentText(facts.comment, utf8).split(" ");
+  const words = commentText(facts.comment).split(" ");
   const pairs = [
     ["client-ip", facts.clientAddress],
     ["envelope-from", facts.reversePath],
@@ -36,9 +33,7 @@ export function formatReceivedSpf(facts: ReceivedSpfFacts): string {
     ["receiver", facts.receiver],
     ["identity", facts.identity],
   ] as const;
-  words.push(
-    ...pairs.map(([key, value], index) => `${key}=${word(value, utf8)}${index < pairs.length - 1 ? ";" : ""}`),
-  );
+  words.push(...pairs.map(([key, value], index) => `${key}=${word(value)}${index < pairs.length - 1 ? ";" : ""}`));
   let field = `Received-SPF: ${facts.result}`;
   let used = field.length;
   for (const next of words) {
@@ -49,6 +44,6 @@ export function formatReceivedSpf(facts: ReceivedSpfFacts): string {
   return `${field}\r\n`;
 }
 
-function word(value: string, utf8: boolean): string {
-  return value.length <= dotAtomLengthMax && dotAtom.test(value) ? value : quotedText(value, utf8);
+function word(value: string): string {
+  return value.length <= dotAtomLengthMax && dotAtom.test(value) ? value : quotedText(value);
 }

@@ -7,12 +7,12 @@ import { printable } from "../lib/printable-text.ts";
 /** A path has at most 320 characters (RFC 5321 §4.5.3.1); in UTF-8 and quoted it still fits a line of 998 octets. */
 const textLengthMax = 320;
 
-/** One line of printable characters, blanks single, at most 320; only ASCII unless `utf8`. */
-export function printableText(text: string, utf8 = false): string {
+/** One line of printable characters, blanks single, at most 320; only ASCII (RFC 8616 §4). */
+export function printableText(text: string): string {
   if (text.length <= textLengthMax && isPlain(text)) return text;
   const cut = text.slice(0, textLengthMax).toWellFormed();
   const line = printable(cut.replaceAll(/[ \t\r\n]+/g, " "), "?");
-  return utf8 ? line : line.replaceAll(/[^\u0020-\u007e]/g, "?");
+  return line.replaceAll(/[^\u0020-\u007e]/g, "?");
 }
 
 /** Printable ASCII without blanks in a row, as nearly all texts are: nothing would be changed. */
@@ -30,12 +30,12 @@ const space = 0x20;
 const tilde = 0x7e;
 
 /** As a quoted string. */
-export function quotedText(text: string, utf8 = false): string {
-  return `"${printableText(text, utf8).replaceAll(/[\\"]/g, String.raw`\$&`)}"`;
+export function quotedText(text: string): string {
+  return `"${printableText(text).replaceAll(/[\\"]/g, String.raw`\$&`)}"`;
 }
 
 /** As a comment. Readers that stumble over `\(` are common, so brackets stand for parentheses. */
-export function commentText(text: string, utf8 = false): string {
-  const plain = printableText(text, utf8).replaceAll("(", "[").replaceAll(")", "]").replaceAll("\\", "/");
+export function commentText(text: string): string {
+  const plain = printableText(text).replaceAll("(", "[").replaceAll(")", "]").replaceAll("\\", "/");
   return `(${plain.trim()})`;
 }

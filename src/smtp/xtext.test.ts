@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeXtext, encodeXtext } from "./xtext.ts";
+import { decodeXtext } from "./xtext.ts";
+import { encodeXtext } from "../testing/encode-xtext.ts";
 
 test("DSN-006 trap 21: + = space and everything unprintable become +HH in upper case", () => {
   assert.equal(encodeXtext("a+b=c@x"), "a+2Bb+3Dc@x");

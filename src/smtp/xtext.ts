@@ -1,14 +1,4 @@
 /** xtext (RFC 3461 §4): printable ASCII, where "+" introduces two hexadecimal digits of any other octet. */
-import { asciiUpperCase } from "../lib/ascii-case.ts";
-
-/** Every octet but `!`…`*`, `,`…`<`, `>`…`~` becomes `+HH` in upper case; text outside ASCII goes by its UTF-8 octets. */
-export function encodeXtext(text: string): string {
-  let encoded = "";
-  for (const octet of Buffer.from(text)) {
-    encoded += isXchar(octet) ? String.fromCharCode(octet) : `+${asciiUpperCase(octet.toString(16)).padStart(2, "0")}`;
-  }
-  return encoded;
-}
 
 /** The octets, or undefined for what is not xtext. RFC 3461 wants upper-case digits; lower-case ones are read too. */
 export function decodeXtext(text: string): Buffer | undefined {

@@ -46,7 +46,7 @@ const places: Readonly<Record<string, () => string | Promise<string>>> = {
   "replies of ours": () => formatReply(reply(550, "5.1.1", hostile)),
   "replies of peers": repliesRead,
   "a report's text": () => paragraph(hostile),
-  "fields of ours": () => commentText(hostile, true) + quotedText(hostile, true),
+  "fields of ours": () => commentText(hostile) + quotedText(hostile),
   "a message's history": () => quoted(hostile) + plain(hostile),
   "refusals of the API": async () => {
     const request = new Request("http://localhost/", {

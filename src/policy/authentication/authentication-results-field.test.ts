@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { DkimOutcome } from "../../dkim/dkim-outcome.ts";
-import { formatAuthenticationResults, parseAuthenticationResults } from "../../message/authentication-results.ts";
+import { parseAuthenticationResults } from "../../message/authentication-results.ts";
+import { resultsField } from "../../testing/results-field.ts";
 import { unfold } from "../../message/header-section.ts";
 import { failingFindings } from "../../testing/sender-zone.ts";
 import { refuse } from "../decision.ts";
@@ -24,7 +25,7 @@ const good: DkimOutcome = {
 };
 
 function field(findings: SenderFindings, handling = junk, client = "198.51.100.66"): string {
-  return formatAuthenticationResults("mail.example.net", methodResults(findings, handling, client));
+  return resultsField("mail.example.net", methodResults(findings, handling, client));
 }
 
 test("the field does not grow with the signatures that a stranger writes, and tells all that pass", () => {

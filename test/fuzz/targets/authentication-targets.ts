@@ -1,11 +1,8 @@
 /** Authentication-Results and ARC chains: fields that strangers write, and fields of ours that repeat their words. */
 import assert from "node:assert/strict";
+import { resultsField } from "../../../src/testing/results-field.ts";
 import { readChain } from "../../../src/arc/arc-chain.ts";
-import {
-  bearsAuthservId,
-  formatAuthenticationResults,
-  parseAuthenticationResults,
-} from "../../../src/message/authentication-results.ts";
+import { bearsAuthservId, parseAuthenticationResults } from "../../../src/message/authentication-results.ts";
 import { parseHeaderFields } from "../../../src/message/header-section.ts";
 import { formatReceivedSpf } from "../../../src/message/received-spf.ts";
 import type { FuzzTarget } from "../target.ts";
@@ -40,7 +37,7 @@ const results: FuzzTarget = {
       assert.ok(field !== undefined && bearsAuthservId(field, ["mail.test"]));
     }
     const properties = [{ type: "smtp", property: "mailfrom", value: text }];
-    const written = formatAuthenticationResults("mail.test", [
+    const written = resultsField("mail.test", [
       { method: "spf", result: "fail", reason: text, comment: text, properties },
       { method: "dkim", result: "none", properties },
     ]);
