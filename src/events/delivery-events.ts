@@ -8,12 +8,12 @@ const site = {
   reply: optional(text("What its hosts last answered.")),
 };
 
-const host = {
-  message,
+const peer = {
   site: siteKey,
   host: text("The name of the host."),
   address: text("Its address."),
 };
+const host = { message, ...peer };
 
 export const deliveryEvents = {
   "recipient-delivered": declare("info", "A recipient's copy is in the final mailbox.", "Nothing.", attempt),
@@ -143,6 +143,17 @@ export const deliveryEvents = {
     ...host,
     reason,
   }),
+  "connection-phase": declare(
+    "debug",
+    "A connection to a mail host changed its phase, as `docs/states.md` shows.",
+    "The connection goes on in the new phase.",
+    {
+      ...peer,
+      from: text("The phase before."),
+      event: text("What happened."),
+      to: text("The phase after."),
+    },
+  ),
   "tls-fell-back": declare(
     "warn",
     "Opportunistic TLS failed before MAIL, so the server connected again without TLS.",

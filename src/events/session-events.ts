@@ -22,6 +22,16 @@ export const sessionEvents = {
     "If `client` is your proxy, make it send the header (HAProxy: `send-proxy-v2`). If it is a client, it must connect through the proxy.",
     { client, listener: text("The kind of the listener."), reason, error: optional(text("How the connection broke.")) },
   ),
+  "session-phase": declare(
+    "debug",
+    "A session changed its phase, as `docs/states.md` shows.",
+    "The session goes on in the new phase.",
+    {
+      from: text("The phase before."),
+      event: text("What happened."),
+      to: text("The phase after."),
+    },
+  ),
   "session-closed": declare("debug", "A session ended, for the cause given.", "Nothing.", {
     cause: text("Why it ended."),
     client,

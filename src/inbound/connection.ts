@@ -87,10 +87,10 @@ export class InboundConnection implements ConnectionHandler {
         channelBinding: (type) => stream.channelBinding(type),
       },
     });
-    const { client, authMechanisms } = this.#session;
+    const { client, authMechanisms, log } = this.#session;
     const certificates = services.certificates !== undefined;
     this.#protocol = new ServerProtocol(
-      protocolSettings(listener, settings, { certificates, client, authMechanisms }),
+      protocolSettings(listener, settings, { certificates, client, authMechanisms, log }),
       this.#openedAt,
     );
   }

@@ -2,6 +2,7 @@
 import type { Endpoint } from "../lib/endpoint.ts";
 import type { IpNetworkList } from "../lib/ip-network.ts";
 import { type Client, sendsOwnMail } from "../policy/client.ts";
+import type { Log } from "../ports/log.ts";
 import type { TlsServerOptions } from "../ports/network.ts";
 import {
   defaultServerProtocolSettings,
@@ -86,9 +87,10 @@ export function protocolSettings(
     readonly certificates: boolean;
     readonly client: Client;
     readonly authMechanisms: ServerProtocolSettings["authMechanisms"];
+    readonly log: Log;
   },
 ): ServerProtocolSettings {
-  const { certificates, client, authMechanisms } = session;
+  const { certificates, client, authMechanisms, log } = session;
   const submission = kind === "submission" || kind === "submissions";
   const tlsActive = hasImplicitTls(kind);
   const open = development === true;
@@ -112,5 +114,6 @@ export function protocolSettings(
     idleTimeoutMs: limits.idle_timeout,
     contentTimeoutMs: limits.idle_timeout,
     sessionTimeoutMs: limits.session_timeout,
+    observePhase: (from, event, to) => log.event("session-phase", { from, event, to }),
   };
 }

@@ -411,7 +411,7 @@ test("every event of a session bears its id", async () => {
   const named = server.log.events.filter(({ name }) => name !== "listener-opened");
   assert.equal(new Set(named.map(({ fields }) => fields["session"])).size, 1);
   assert.deepEqual(
-    named.map(({ name }) => name),
+    named.map(({ name }) => name).filter((name) => name !== "session-phase"),
     ["session-opened", "session-tls", "login-succeeded", "session-closed"],
   );
 });
@@ -478,4 +478,18 @@ test("a server that stops while a newcomer waits for its place turns it away", a
   await server.inbound.shutdown({ deadlineMs: 1000 });
   assert.equal(await client.ended(), true);
   assert.equal(server.inbound.sessions, 0);
+});
+
+test("each change of a session's phase is in the log at debug, old and new", async () => {
+  await using server = await ReceivingServer.open();
+  const client = await server.client("mx");
+  await client.expect("EHLO c.test", "250");
+  await client.expect("QUIT", "221");
+  client.connection.end();
+  await settle();
+  const changes = server.log.events.filter(({ name }) => name === "session-phase");
+  assert.deepEqual(
+    changes.map(({ level, fields: { from, event, to } }) => [level, from, event, to].join(" ")),
+    ["debug greeting connect connected", "debug connected hello greeted", "debug greeted close closed"],
+  );
 });

@@ -14,7 +14,8 @@ test("HELO follows where EHLO was hung up on, unless TLS or a login is needed, a
   ] as const) {
     const seen = await setUp({ tls, script: onEhlo });
     assert.equal(seen.ending, ending, tls);
-    assert.deepEqual(seen.log.names, log, tls);
+    const names = seen.log.names.filter((name) => name !== "connection-phase");
+    assert.deepEqual(names, log, tls);
     assert.deepEqual(seen.peer.verbs, ending === "clear" ? ["EHLO", "HELO"] : ["EHLO"]);
   }
   assert.deepEqual((await setUp({ tls: "none", script: onEhlo, credentials: login })).peer.verbs, ["EHLO"]);

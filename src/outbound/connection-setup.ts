@@ -284,7 +284,9 @@ function connectFailed(error: unknown, target: Target, context: SetupContext, pe
 }
 
 function connectOptions(target: Target, context: SetupContext): Parameters<typeof SmtpClientConnection.connect>[1] {
-  const { settings, network, clock, signal } = context;
+  const { settings, network, clock, signal, log } = context;
+  const { site, host } = target;
+  const address = addressText(target.endpoint);
   const localAddress = bindAddress(target.endpoint, settings.bindAddresses);
   return {
     network,
@@ -295,6 +297,8 @@ function connectOptions(target: Target, context: SetupContext): Parameters<typeo
     timeouts: settings.timeouts,
     connectTimeoutMs: settings.connectTimeoutMs,
     tlsTimeoutMs: settings.tlsTimeoutMs,
+    onPhase: (before, event, after) =>
+      log.event("connection-phase", { site, host, address, from: before.kind, event, to: after.kind }),
     ...(localAddress !== undefined && { localAddress }),
     ...(target.implicitTls && { implicitTls: tlsOptions(target) }),
   };

@@ -14,6 +14,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Endpoint } from "../lib/endpoint.ts";
 import { NetworkError, type Connection, type Network, type TlsClientOptions, type TlsFacts } from "../ports/network.ts";
 import type { ClientCredentials, LoginOptions } from "../smtp/client/authentication.ts";
+import type { ClientProtocolOptions } from "../smtp/client/session.ts";
 import type { Capabilities } from "../smtp/client/capabilities.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import { ClientProtocol } from "../smtp/client/protocol.ts";
@@ -42,6 +43,7 @@ export interface SmtpClientConnectionOptions {
   readonly implicitTls?: TlsClientOptions;
   readonly signal?: AbortSignal;
   readonly onDialogue?: (line: DialogueLine) => void;
+  readonly onPhase?: NonNullable<ClientProtocolOptions["observePhase"]>;
 }
 
 type Answer<K extends ClientEvent["kind"]> = Extract<ClientEvent, { readonly kind: K | "failed" }>;
@@ -67,7 +69,7 @@ export class SmtpClientConnection implements AsyncDisposable {
   #wakeStream: (() => void) | undefined;
 
   private constructor(connection: Connection, options: SmtpClientConnectionOptions) {
-    const { clock, onDialogue } = options;
+    const { clock, onDialogue, onPhase } = options;
     this.#connection = connection;
     this.#clock = clock;
     this.#tlsTimeoutMs = options.tlsTimeoutMs;
@@ -76,6 +78,7 @@ export class SmtpClientConnection implements AsyncDisposable {
       heloName: options.heloName,
       timeouts: options.timeouts,
       ...(onDialogue && { observe: (direction, text) => onDialogue({ direction, text, at: clock.now() }) }),
+      ...(onPhase && { observePhase: onPhase }),
     });
     connection.start({
       data: (bytes) => {
