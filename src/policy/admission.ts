@@ -5,7 +5,8 @@
  */
 import type { ClaimTerms } from "../spool/spool.ts";
 import type { Conduct } from "./bans.ts";
-import type { Client, ListenerKind } from "./client.ts";
+import type { ServerKind } from "../smtp/server/protocol-settings.ts";
+import type { Client } from "./client.ts";
 import type { Refusal } from "./decision.ts";
 
 /** Never used twice. */
@@ -14,7 +15,7 @@ export type ConnectionId = number;
 /** A client that has connected. */
 export interface Newcomer {
   readonly address: string;
-  readonly listener: ListenerKind;
+  readonly listener: ServerKind;
   /** In `relay.networks`: counted in the total only. */
   readonly trusted: boolean;
   /** It must finish a TLS handshake before anything can be said. */

@@ -13,7 +13,8 @@ import { clientNetwork } from "../accounts/client-network.ts";
 import type { Instant } from "../lib/instant.ts";
 import { keepNewest } from "../lib/newest.ts";
 import type { Clock } from "../ports/clock.ts";
-import { type Client, isSubmission, type ListenerKind, mayRelay } from "./client.ts";
+import type { ServerKind } from "../smtp/server/protocol-settings.ts";
+import { type Client, isSubmission, mayRelay } from "./client.ts";
 import { type Refusal, refuse } from "./decision.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { BansSettings } from "./settings.ts";
@@ -154,7 +155,7 @@ export class Bans {
   }
 
   /** Undefined: the client's network is not banned there. */
-  refusalOf(address: string, listener: ListenerKind): Refusal | undefined {
+  refusalOf(address: string, listener: ServerKind): Refusal | undefined {
     if (this.#bans.size === 0) return undefined;
     const ban = this.#inForce(keyOf(serviceOf(listener), clientNetwork(address)));
     return ban === undefined || this.#exemption(address) !== undefined ? undefined : refusalFor(ban);
@@ -249,7 +250,7 @@ export function memoryMs({ since, until }: Pick<Ban, "since" | "until">): number
   return Math.max(24 * hourMs, 2 * (until - since));
 }
 
-export function serviceOf(listener: ListenerKind): Service {
+export function serviceOf(listener: ServerKind): Service {
   return isSubmission({ listener }) ? "submission" : "mail";
 }
 
