@@ -7,6 +7,8 @@ import type { CertificatePair } from "./certificates.ts";
 import type { ClientCertificate } from "./client-certificate.ts";
 import type { HandshakeDemand } from "./tls-demand.ts";
 
+export type { Endpoint };
+
 /** What is known of an established TLS layer. */
 export interface TlsFacts {
   readonly protocol: string; // as OpenSSL names it: "TLSv1.3"
