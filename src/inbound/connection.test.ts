@@ -98,3 +98,22 @@ test("a fault while a message is handed over whose client is gone ends nothing e
   await server.onlyMessage();
   await server.client("mx");
 });
+
+test("thousands of commands in one read leave other sessions their turn, whether the core answers them or the session", async () => {
+  await using server = await ReceivingServer.open();
+  const commands = 5_000;
+  for (const flood of ["BDAT 0\r\n", "RSET\r\n"]) {
+    const client = await server.client("mx");
+    await client.envelope("<a@b.test>", "<ann@example.org>");
+    client.send(flood.repeat(commands));
+    const answered = async () => (await client.unread()).split("\r\n").length - 1;
+    const atFirst = await answered();
+    assert.ok(atFirst > 0 && atFirst < 1_000, `${flood.trim()}: ${atFirst} commands in one turn`);
+    const other = await server.client("mx");
+    await other.expect("NOOP", "250");
+    // Each turn of others takes a millisecond here.
+    for (let turn = 0; turn < 60; turn++) await server.clock.advance(1);
+    assert.ok((await answered()) >= commands || (await client.ended()), `${flood.trim()} goes on afterwards`);
+    client.connection.destroy();
+  }
+});

@@ -23,6 +23,8 @@ import type { SessionAction } from "./session-action.ts";
 
 /** Octets received and not consumed above which the socket is not read: what a socket gives at once, so two reads are held. */
 const inputHighWater = 64 * 1024;
+/** One read may hold thousands of commands: after so many events, some milliseconds of work, other sessions have their turn. */
+const eventsPerTurnMax = 200;
 /** After our end of the connection is closed, the client gets so long to close its own. */
 const lingerMs = 10_000;
 /**
@@ -57,6 +59,8 @@ export class InboundConnection implements ConnectionHandler {
   #heardAtMs: number;
   #timer: Timer | undefined;
   #timerAt: Instant = 0;
+  /** Runs while other sessions have their turn. */
+  #turn: Timer | undefined;
   /** Since when the session decides, or a handshake is under way. */
   #awaitingSince: Instant | undefined;
   #handshaking = false;
@@ -153,6 +157,7 @@ export class InboundConnection implements ConnectionHandler {
       this.#protocol.connectionLost(this.#now());
       this.#finish("lost", error);
     }
+    this.#turn?.cancel();
     // There is nothing left to linger for.
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -175,9 +180,10 @@ export class InboundConnection implements ConnectionHandler {
     if (!this.#session.memory.holdInput(this.#protocol.bufferedBytes)) this.#shed();
   }
 
-  /** Until there are none, the session takes time to decide, or the client does not read. */
+  /** Until there are none, the session takes time to decide, the client does not read, or it is the turn of others. */
   #takeEvents(): void {
-    while (this.#awaitingSince === undefined && !this.#outputBlocked && this.#over === undefined) {
+    for (let taken = 0; this.#mayTakeEvent; taken++) {
+      if (taken === eventsPerTurnMax) return this.#passTurn();
       if (this.#stopping === "asked" && !this.#session.receivesContent) {
         this.#stopping = "told";
         this.#protocol.shutdown(this.#now());
@@ -186,10 +192,22 @@ export class InboundConnection implements ConnectionHandler {
       if (event === "need-data" || event === "paused") break;
       if (event === "output-full") {
         this.#flush();
-        continue;
+        return this.#passTurn();
       }
       this.#handle(event);
     }
+  }
+
+  get #mayTakeEvent(): boolean {
+    const isFree = this.#awaitingSince === undefined && this.#turn === undefined;
+    return isFree && !this.#outputBlocked && this.#over === undefined;
+  }
+
+  #passTurn(): void {
+    this.#turn = this.#options.services.clock.setTimer(0, () => {
+      this.#turn = undefined;
+      this.#run();
+    });
   }
 
   #handle(event: ServerEvent): void {

@@ -21,7 +21,7 @@ import { acceptEvent, finishContent, refuseEvent } from "./verdicts.ts";
  * Octets of replies above which the driver must send them before more commands are read: a peer that sends commands and
  * reads no replies is then held to this and not to what a whole input buffer of commands would be answered.
  */
-const outputHighWater = 64 * 1024;
+const outputHighWater = 16 * 1024;
 
 export class ServerProtocol {
   readonly #session: ServerSession;
