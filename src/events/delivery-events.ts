@@ -182,6 +182,12 @@ export const deliveryEvents = {
       kept: flag("Whether an earlier policy is in force."),
     },
   ),
+  "mta-sts-policy-not-kept": declare(
+    "error",
+    "What was found out about the MTA-STS policy of a domain could not be written to the spool.",
+    "The policy counts for the mail that is about to go; it is fetched again for the next.",
+    { domain: text("The domain."), reason },
+  ),
   "dane-inactive": declare(
     "warn",
     "DANE is on, but the DNS servers in use do not validate DNSSEC, or are not trusted to.",

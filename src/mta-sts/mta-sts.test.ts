@@ -135,7 +135,13 @@ test("SEC-013: only a 200 of text/plain without a redirect is a policy", async (
 function world() {
   const dns = new StaticResolver();
   const kept = new Map<string, { readonly value: KeptPolicy; readonly expiresAt: number }>();
-  const state = { now: Date.UTC(2026, 0, 1), body: policyText("enforce"), isDown: false, fetches: 0 };
+  const state = {
+    now: Date.UTC(2026, 0, 1),
+    body: policyText("enforce"),
+    isDown: false,
+    diskIsFull: false,
+    fetches: 0,
+  };
   const publish = (id: string) =>
     dns.remove("_mta-sts.example.com").add("_mta-sts.example.com", "TXT", `v=STSv1; id=${id}`);
   const find = (): Promise<StsLookup> =>
@@ -144,7 +150,10 @@ function world() {
       now: state.now,
       store: {
         get: (domain) => Promise.resolve(kept.get(domain)?.value),
-        put: async (domain, value, expiresAt) => void kept.set(domain, { value, expiresAt }),
+        put: async (domain, value, expiresAt) => {
+          if (state.diskIsFull) throw new Error("the disk is full");
+          kept.set(domain, { value, expiresAt });
+        },
       },
       fetcher: {
         fetch: () => {
@@ -217,6 +226,34 @@ test("SEC-018: a failed fetch is tried again after five minutes, or at once for 
   state.now += 5 * minute;
   state.isDown = false;
   assert.equal((await find()).kind, "policy");
+  assert.equal(state.fetches, 3);
+});
+
+test("a policy that allows no time is fetched once in five minutes, and not for each message", async () => {
+  const { state, publish, find } = world();
+  state.body = policyText("enforce", { maxAge: 0 });
+  publish("1");
+  assert.equal((await find()).kind, "policy");
+  state.now += 5 * minute - 1;
+  assert.equal((await find()).kind, "policy");
+  assert.equal(state.fetches, 1);
+  state.now += 1;
+  await find();
+  assert.equal(state.fetches, 2);
+});
+
+test("a policy that cannot be kept counts all the same, and is fetched again", async () => {
+  const { state, publish, find } = world();
+  state.diskIsFull = true;
+  publish("1");
+  const first = await find();
+  assert.ok(first.kind === "policy" && first.policy.mode === "enforce");
+  assert.equal(first.notKept, "the disk is full");
+  state.isDown = true;
+  assert.deepEqual(Object.keys(await find()), ["kind", "trouble", "notKept"]);
+  state.isDown = false;
+  state.diskIsFull = false;
+  assert.equal((await find()).notKept, undefined);
   assert.equal(state.fetches, 3);
 });
 

@@ -3,6 +3,7 @@
  * another or the kept one is a day old. Nothing that fails on the way ends a kept policy before its time, since whoever
  * wants mail in clear would make it fail.
  */
+import { errorText } from "../lib/error-text.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { PolicyFetcher } from "../ports/policy-fetcher.ts";
 import type { QueryOptions, Resolver } from "../ports/resolver.ts";
@@ -30,10 +31,14 @@ export interface PolicyStore {
   put(domain: string, kept: KeptPolicy, expiresAt: Instant): Promise<void>;
 }
 
-export type StsLookup =
+export type StsLookup = (
   | { readonly kind: "policy"; readonly policy: StsPolicy; readonly id: string; readonly trouble?: StsTrouble }
   /** The domain has none, or none could be found; `unanswered`: the DNS did not say, and nothing is kept. */
-  | { readonly kind: "none"; readonly trouble?: StsTrouble; readonly unanswered?: string };
+  | { readonly kind: "none"; readonly trouble?: StsTrouble; readonly unanswered?: string }
+) & {
+  /** Why what was fetched could not be kept: it counts now, and is fetched again next time. */
+  readonly notKept?: string;
+};
 
 export interface DiscoveryOptions {
   readonly resolver: Resolver;
@@ -68,9 +73,12 @@ export async function findPolicy(domain: string, options: DiscoveryOptions): Pro
   return await refresh(domain, { id, current }, options);
 }
 
-/** RFC 8461 §3.2: `max_age` counts from the fetch. */
+/**
+ * RFC 8461 §3.2: `max_age` counts from the fetch.
+ * Deviation: a policy counts for five minutes at least, or one whose `max_age` is 0 would be fetched for each message.
+ */
 export function expiryOf({ policy, fetchedAt }: NonNullable<KeptPolicy["current"]>): Instant {
-  return fetchedAt + policy.maxAgeSeconds * 1000;
+  return fetchedAt + Math.max(policy.maxAgeSeconds * 1000, retryMs);
 }
 
 async function refresh(
@@ -81,13 +89,29 @@ async function refresh(
   const fetched = await fetchPolicy(fetcher, domain, signal === undefined ? {} : { signal });
   if (fetched.kind === "policy") {
     const fresh = { policy: fetched.policy, id: id ?? current?.id ?? "", fetchedAt: now };
-    await store.put(domain, { current: fresh }, expiryOf(fresh));
-    return { kind: "policy", policy: fresh.policy, id: fresh.id };
+    const notKept = await keep(store, domain, { current: fresh }, expiryOf(fresh));
+    return { kind: "policy", policy: fresh.policy, id: fresh.id, ...notKept };
   }
   const expiresAt = current === undefined ? now + retryMs : Math.max(expiryOf(current), now + retryMs);
-  await store.put(domain, { ...(current !== undefined && { current }), failed: { id, at: now } }, expiresAt);
+  const kept = { ...(current !== undefined && { current }), failed: { id, at: now } };
+  const notKept = await keep(store, domain, kept, expiresAt);
   const trouble = { ...fetched, reason: `the policy at ${policyHostOf(domain)} cannot be used: ${fetched.reason}` };
   return current === undefined
-    ? { kind: "none", trouble }
-    : { kind: "policy", policy: current.policy, id: current.id, trouble };
+    ? { kind: "none", trouble, ...notKept }
+    : { kind: "policy", policy: current.policy, id: current.id, trouble, ...notKept };
+}
+
+/** Mail does not wait for a disk that cannot write: the policy is known now. */
+async function keep(
+  store: PolicyStore,
+  domain: string,
+  kept: KeptPolicy,
+  expiresAt: Instant,
+): Promise<Pick<StsLookup, "notKept">> {
+  try {
+    await store.put(domain, kept, expiresAt);
+    return {};
+  } catch (error) {
+    return { notKept: errorText(error) };
+  }
 }

@@ -86,6 +86,7 @@ function patternOf(value: string): string | undefined {
   return isName ? asciiLowerCase(value) : undefined;
 }
 
+/** Deviation: a byte-order mark in front, which the grammar lacks, is passed over: some editors write one, unseen. */
 function textOf(body: Uint8Array): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(body);

@@ -148,6 +148,7 @@ export class PublishedPolicies {
         tlsSessions?.policyFailure(domain, "sts", { type: fault, reason });
         log.event("mta-sts-policy-failed", { domain, fault, reason, kept: lookup.kind === "policy" });
       }
+      if (lookup.notKept !== undefined) log.event("mta-sts-policy-not-kept", { domain, reason: lookup.notKept });
       return lookup;
     };
     const running = work().finally(() => this.#lookUps.delete(domain));
