@@ -12,6 +12,7 @@ import { dkimSettings } from "../signing/settings.ts";
 import { adminSettings } from "./admin-settings.ts";
 import { inboxSettings } from "./inbox-settings.ts";
 import { listenerSettings } from "./listener-settings.ts";
+import { mtaStsSettings } from "./mta-sts-settings.ts";
 import { outboundSettings } from "../outbound/settings.ts";
 import { routeSettings } from "./route-settings.ts";
 import {
@@ -47,6 +48,7 @@ export const settingsSchema = z
     greylisting: greylistingSettings.prefault({}),
     dns: dnsSettings.prefault({}),
     outbound: outboundSettings.prefault({}),
+    mta_sts: mtaStsSettings.prefault({}),
     dkim: dkimSettings.prefault({}),
     reports: reportsSettings.prefault({}),
     history: historySettings.prefault({}),

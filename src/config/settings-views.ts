@@ -7,6 +7,8 @@ import type { ListenerOptions } from "../inbound/listener-options.ts";
 import type { IntakeSettings } from "../intake/services.ts";
 import { isSubmission } from "../policy/client.ts";
 import { authservIdOf, type SenderAuthenticationSettings } from "../policy/authentication/settings.ts";
+import { asciiLowerCase } from "../lib/ascii-case.ts";
+import type { StsPolicy } from "../mta-sts/sts-policy.ts";
 import type { RouterSettings } from "../route/mx-router.ts";
 import type { PublishedPolicySettings } from "../route/published-policies.ts";
 import type { SigningSettings } from "../signing/open-signing.ts";
@@ -127,8 +129,15 @@ export function servedCertificates({ tls: { certificate, key, certificates: othe
   return { main, others };
 }
 
+/** The policy of our own domains; undefined: they have none. */
+export function ownStsPolicy({ hostname, mta_sts: own }: Settings): StsPolicy | undefined {
+  const { mode, mx = [hostname], max_age: maxAgeMs } = own;
+  if (mode === undefined) return undefined;
+  return { mode, mx: mx.map((name) => asciiLowerCase(name)), maxAgeSeconds: Math.floor(maxAgeMs / 1000) };
+}
+
 /** What a reload does not change: it would mean other sockets or other data. */
-const fixed: readonly SettingPath[] = [["hostname"], ["data_dir"], ["dns"], ["admin", "listen"]];
+const fixed: readonly SettingPath[] = [["hostname"], ["data_dir"], ["dns"], ["admin", "listen"], ["mta_sts", "listen"]];
 
 /** A sentence when a reload asks for what only a restart can do. */
 export function needsRestart(before: Settings, after: Settings): string | undefined {

@@ -53,7 +53,12 @@ export function parseStsPolicy(body: Uint8Array): StsPolicyResult {
   return policyOf(single, mx);
 }
 
-/** The policy as its domain may have written it, for reports. */
+/** Whether it may stand in an `mx` line. */
+export function isMxPattern(text: string): boolean {
+  return patternOf(text) !== undefined;
+}
+
+/** The policy as its domain may have written it, for reports; or as we write ours. */
 export function policyLines({ mode, mx, maxAgeSeconds }: StsPolicy): readonly string[] {
   return ["version: STSv1", `mode: ${mode}`, ...mx.map((pattern) => `mx: ${pattern}`), `max_age: ${maxAgeSeconds}`];
 }

@@ -13,6 +13,7 @@ import { listenerOptions } from "../config/settings-views.ts";
 import { hasImplicitTls } from "../inbound/listener-options.ts";
 import { formatEndpoint } from "../lib/endpoint.ts";
 import type { Endpoint } from "../lib/endpoint.ts";
+import { openOwnPolicies } from "./http-side/own-policies.ts";
 import { openHttpSide } from "./http-side/http-side.ts";
 import { userDirectory } from "./http-side/user-directory.ts";
 import { openAccounts } from "./identity/accounts.ts";
@@ -128,6 +129,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   tellSettingsWarnings(opening);
   const services = { ids: store.ids, certificates, accounts, admission, policy, intake, forwarding };
   const { listeners, takesMail } = await openReceiving(opening, services, listenerOptions(settings, false));
+  await openOwnPolicies(opening, certificates);
   const token = await openToken(opening);
   const admin = await openHttpSide(opening, {
     ...{ store, queue, heldMail, takesMail, inbox, reload, token },

@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { recordText } from "../../dkim/signing-key.ts";
+import { policyDocument, policyRecord } from "../../mta-sts/own-policy.ts";
+import type { StsPolicy } from "../../mta-sts/sts-policy.ts";
+import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
 import { readVectors } from "../../testing/conformance-data.ts";
 import { StaticResolver } from "../../testing/static-resolver.ts";
 import { checkDns, type DnsReport } from "./check-dns.ts";
@@ -349,6 +352,29 @@ test("mta-sts: none, several, broken, no host", async () => {
   assert.match((await check("mta-sts", goodZone().remove("mta-sts.example.org"))).sentence, /has no address/);
   const doubled = withTexts(name).add(`${name}.example.org`, "TXT", "v=STSv1; id=1");
   assert.match((await check("mta-sts", doubled)).sentence, /so enter _mta-sts as the name/);
+});
+
+test("mta-sts: the policy of the configuration is told apart from what is published", async () => {
+  const own: StsPolicy = { mode: "enforce", mx: ["mx.example.org"], maxAgeSeconds: 1_209_600 };
+  const name = "_mta-sts.example.org";
+  const missing = await check("mta-sts", withTexts(name), { ownStsPolicy: own });
+  assert.match(missing.sentence, /has a policy \(mta_sts\), which nobody asks for without a record/);
+  assert.deepEqual(missing.publish, [{ name, type: "TXT", value: policyRecord(own) }]);
+  const stale = await check("mta-sts", goodZone(), { ownStsPolicy: own });
+  assert.match(stale.sentence, /does not have the id of the policy in the configuration/);
+  assert.deepEqual(stale.publish, [{ name, type: "TXT", value: policyRecord(own) }]);
+  const serving = (policy: StsPolicy): PolicyFetcher => ({
+    fetch: () => {
+      const body = Buffer.from(policyDocument(policy));
+      return Promise.resolve({ kind: "response", status: 200, contentType: "text/plain", body });
+    },
+  });
+  const published = withTexts(name, policyRecord(own));
+  const same = await check("mta-sts", published, { ownStsPolicy: own, policyFetcher: serving(own) });
+  assert.doesNotMatch(sentences(same), /not the one of the configuration/);
+  const former = serving({ ...own, mode: "testing" });
+  const other = await check("mta-sts", published, { ownStsPolicy: own, policyFetcher: former });
+  assert.match(sentences(other), /is not the one of the configuration \(mta_sts\)/);
 });
 
 test("SEC-013, SEC-015: mta-sts: the policy itself, and whether it lists the mail hosts", async () => {

@@ -2,6 +2,7 @@
  * What `check dns` finds out about a domain, as values: for each subject a colour, a sentence, the records that are there,
  * and what to publish instead. The checks lie beside this file, one subject to a file.
  */
+import type { StsPolicy } from "../../mta-sts/sts-policy.ts";
 import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
 import type { RecordType, Resolver } from "../../ports/resolver.ts";
 import type { SpfDescription } from "../../spf/describe.ts";
@@ -53,6 +54,8 @@ export interface DnsSubject {
   readonly ownKeys: readonly OwnKey[];
   /** Addresses that mail of the domain is sent from. */
   readonly addresses: readonly string[];
+  /** The MTA-STS policy that the server's configuration has for its domains. */
+  readonly ownStsPolicy?: StsPolicy;
   /** Where the server takes reports, for records that are suggested; if not there, or elsewhere, postmaster. */
   readonly reportAddress?: string;
   /** Absent: what only HTTPS tells is not looked at. */

@@ -3,6 +3,7 @@
  * to be had.
  */
 import { fetchPolicy, policyHostOf, policyPath } from "../../mta-sts/fetch-policy.ts";
+import { policyDocument, policyId, policyRecord } from "../../mta-sts/own-policy.ts";
 import { listsMx, type StsPolicy } from "../../mta-sts/sts-policy.ts";
 import { isStsRecord, parseStsRecord } from "../../mta-sts/sts-record.ts";
 import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
@@ -23,10 +24,15 @@ export async function checkMtaSts(subject: DnsSubject, { hosts }: MxCheck): Prom
   const meant = texts.filter((text) => isStsRecord(text) || misprintOf(text, "v=STSv1") !== undefined);
   findings.found(name, "TXT", ...meant);
   const [text] = meant;
+  const own = subject.ownStsPolicy;
+  const record = own === undefined ? "v=STSv1; id=1" : policyRecord(own);
   if (text === undefined) {
     const doubled = await findDoubled(resolver, domain, name, isStsRecord);
     if (doubled !== undefined) findings.red(doubledSentence(domain, name)).publish(name, "TXT", doubled);
-    else
+    else if (own !== undefined && own.mode !== "none") {
+      findings.yellow(`The configuration has a policy (mta_sts), which nobody asks for without a record`);
+      findings.publish(name, "TXT", record);
+    } else
       findings.yellow(
         `${domain} has no MTA-STS; with it senders insist on TLS. Set up https://${policyHost} first, then the record`,
       );
@@ -37,7 +43,12 @@ export async function checkMtaSts(subject: DnsSubject, { hosts }: MxCheck): Prom
   } else if (!isStsRecord(text) || faultOf(text) !== undefined) {
     const why = damageOf(text) ?? (isStsRecord(text) ? faultOf(text) : misprintOf(text, "v=STSv1"));
     findings.red(`The MTA-STS record at ${name} is not valid: ${why ?? "it breaks the grammar"}`);
-    findings.publish(name, "TXT", "v=STSv1; id=1");
+    findings.publish(name, "TXT", record);
+  } else if (own !== undefined && idOf(text) !== policyId(own)) {
+    findings.yellow(
+      "The record does not have the id of the policy in the configuration, so senders do not fetch it anew",
+    );
+    findings.publish(name, "TXT", record);
   } else findings.green(`Senders are told of a policy (${text})`);
   const addresses = await Promise.all([resolver.query(policyHost, "A"), resolver.query(policyHost, "AAAA")]);
   if (addresses.every(({ kind }) => kind !== "records")) {
@@ -47,7 +58,7 @@ export async function checkMtaSts(subject: DnsSubject, { hosts }: MxCheck): Prom
 }
 
 async function checkPolicy(
-  { domain, policyFetcher, signal }: DnsSubject,
+  { domain, policyFetcher, signal, ownStsPolicy: own }: DnsSubject,
   hosts: MxCheck["hosts"],
   findings: Findings,
 ): Promise<void> {
@@ -58,7 +69,17 @@ async function checkPolicy(
   }
   const fetched = await fetchPolicy(policyFetcher, domain, signal === undefined ? {} : { signal });
   if (fetched.kind === "trouble") findings.red(`The policy at ${address} cannot be used: ${fetched.reason}`);
-  else judgePolicy(fetched.policy, hosts, findings);
+  else {
+    judgePolicy(fetched.policy, hosts, findings);
+    if (own !== undefined && policyDocument(fetched.policy) !== policyDocument(own)) {
+      findings.yellow(`The policy at ${address} is not the one of the configuration (mta_sts)`);
+    }
+  }
+}
+
+function idOf(text: string): string | undefined {
+  const parsed = parseStsRecord(text);
+  return parsed.kind === "record" ? parsed.record.id : undefined;
 }
 
 function judgePolicy(policy: StsPolicy, hosts: MxCheck["hosts"], findings: Findings): void {

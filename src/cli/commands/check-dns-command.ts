@@ -6,6 +6,7 @@ import { checkDns } from "../../admin/dns-checks/check-dns.ts";
 import type { OwnKey } from "../../admin/dns-checks/dns-check.ts";
 import { ConfigError } from "../../config/config-problem.ts";
 import type { Settings } from "../../config/settings-schema.ts";
+import { ownStsPolicy } from "../../config/settings-views.ts";
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { Resolver } from "../../ports/resolver.ts";
 import { isSelector } from "../../signing/selector.ts";
@@ -60,7 +61,8 @@ export const checkDnsCommand: Command = {
     const resolver = patientResolver(context.resolver(settings?.dns), signal);
     const reportAddress = settings?.reports.address;
     const policyFetcher = context.policyFetcher(resolver);
-    const own = { ownKeys, ...(reportAddress && { reportAddress }) };
+    const ownSts = settings && isOwnDomain(domain, settings) ? ownStsPolicy(settings) : undefined;
+    const own = { ownKeys, ...(reportAddress && { reportAddress }), ...(ownSts && { ownStsPolicy: ownSts }) };
     const subject = { domain, resolver, policyFetcher, signal, selectors, addresses, ...own };
     const report = await checkDns(subject, context.clock.now());
     if (context.interrupted.aborted) return ExitCode.interrupted;
@@ -72,6 +74,10 @@ export const checkDnsCommand: Command = {
     return report.status === "red" ? ExitCode.data : ExitCode.ok;
   },
 };
+
+function isOwnDomain(domain: string, settings: Settings): boolean {
+  return settings.domain.some(({ name }) => dnsNameKeyOf(name) === domain);
+}
 
 /** Questions that are open when the signal aborts have no answer. */
 function patientResolver(resolver: Resolver, signal: AbortSignal): Resolver {

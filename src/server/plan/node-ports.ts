@@ -43,6 +43,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     { serveHttp },
     { NodePolicyFetcher },
     { NodeReportPoster },
+    { servePolicies },
     { openFilesLimit },
     { openReadingThread },
     { openReportThread },
@@ -51,6 +52,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     import("../../node/http/http-server.ts"),
     import("../../node/http/node-policy-fetcher.ts"),
     import("../../node/http/node-report-poster.ts"),
+    import("../../node/http/policy-server.ts"),
     import("../../node/process/open-files-limit.ts"),
     import("../http-side/open-reading-thread.ts"),
     import("../sending/open-report-thread.ts"),
@@ -79,6 +81,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     reportWork: openReportThread(),
     maildirs: openMaildirThreads(clock),
     reading: openReadingThread(),
+    servePolicies,
     serveHttp,
   };
 }

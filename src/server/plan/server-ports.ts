@@ -6,7 +6,7 @@ import type { Program } from "../../outbound/program-delivery.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Crypto } from "../../ports/crypto.ts";
 import type { Files } from "../../ports/files.ts";
-import type { ServeHttp } from "../../ports/http-server.ts";
+import type { ServeHttp, ServePolicies } from "../../ports/http-server.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Network } from "../../ports/network.ts";
 import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
@@ -49,5 +49,7 @@ export interface ServerPorts {
   readonly stages?: readonly Stage[];
   /** Takes captured mail apart, as `reportWork` does with reports. */
   readonly reading?: MessageReading;
+  /** HTTPS for the policies of our own domains; absent: there is none. */
+  readonly servePolicies?: ServePolicies;
   readonly serveHttp: ServeHttp;
 }
