@@ -3,6 +3,7 @@
  * knows. Guessing is limited before anything is checked. A failure takes the same work whether or not there is such a
  * user, and whatever the user has.
  */
+import { parseMailbox } from "../address/mailbox-text.ts";
 import { errorText } from "../lib/error-text.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { PasswordCrypto } from "../ports/crypto.ts";
@@ -149,6 +150,10 @@ export class PasswordSignIn {
         return { kind: "refused", reason: named === undefined ? "unknown-user" : "wrong-password" };
       case "outside": {
         const { login, source } = finding;
+        // It goes into logs, histories and policies as the address of a user.
+        if (parseMailbox(login) === undefined) {
+          return { kind: "unavailable", reason: `${source} names a user whose login is no address` };
+        }
         const key = keyOfUsername(login) ?? login;
         const user = this.#table.user(key);
         return actsAs(key, authorizationId, { login: user?.address ?? login, by: `a password that ${source} knows` });

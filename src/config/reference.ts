@@ -167,10 +167,13 @@ function exampleValue(section: string, key: string): string | undefined {
     "domain.catch_all": '"ann@example.org"',
     "user.address": '"ann@example.org"',
     "user.password": '"$argon2id$…"',
+    "user.send_as": '["support@example.org", "*@news.example.org"]',
+    "sign_in.dovecot": '"/run/dovecot/auth-client"',
     "alias.address": '"info@example.org"',
     "alias.to": '["ann@example.org", "bob@elsewhere.test"]',
     "route.domain": '"*.internal.test"',
     "route.via": '"relay"',
+    "listener.proxy": '{ from = ["192.0.2.10"] }',
     "listener.client_ca": '"people-ca.pem"',
     "relay.keys": '["8f14e45fceea167a5a36dedd4bea2543ab53d1f8c1c9e0d5b1f6d2a9c7e3b410"]',
     "route.ca": '"house-ca.pem"',
@@ -196,6 +199,8 @@ function exampleValue(section: string, key: string): string | undefined {
     "reports.from": '"reports@example.org"',
     "reports.organization": '"Example"',
     "reports.contact": '"https://example.org/dmarc"',
+    "blocklists.list.zone": '"list.example.net"',
+    "blocklists.list.test_entry": '"127.0.0.2"',
     "admin.token": '{ file = "admin.token" }',
   };
   return examples[`${section}.${key}`];

@@ -21,6 +21,7 @@ function failingOnce(admission: Admission): Admission {
     },
     roomFor: (octets) => admission.roomFor(octets),
     countMessage: (client) => admission.countMessage(client),
+    countRecipient: (login, recipient) => admission.countRecipient(login, recipient),
     refusalOfBan: (client) => admission.refusalOfBan(client),
     noteConduct: (client, conduct) => admission.noteConduct(client, conduct),
     claimTerms: (domains) => admission.claimTerms(domains),

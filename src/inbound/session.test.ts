@@ -444,6 +444,7 @@ function elsewhere(admission: Admission): Admission {
     note: (connection, progress) => admission.note(connection, progress),
     roomFor: (octets) => later(admission.roomFor(octets)),
     countMessage: (client) => later(admission.countMessage(structuredClone(client))),
+    countRecipient: (login, recipient) => later(admission.countRecipient(login, recipient)),
     refusalOfBan: (client) => later(admission.refusalOfBan(structuredClone(client))),
     noteConduct: (client, conduct) => later(admission.noteConduct(structuredClone(client), conduct)),
     claimTerms: (domains) => later(admission.claimTerms(structuredClone(domains))),

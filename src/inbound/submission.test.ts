@@ -131,6 +131,41 @@ test("SUB-007: envelope and From are the login's own addresses, its tags and its
   }
 });
 
+test("SUB-007: a grant lets a user send as a whole domain, in the envelope and in From; others may not", async () => {
+  await using server = await ReceivingServer.open({
+    users: [
+      { address: "ann@example.org", password: "hash:secret", send_as: ["*@news.test"] },
+      { address: "bob@example.org", password: "hash:word" },
+    ],
+  });
+  const client = await server.submitter();
+  await client.envelope("<issue@news.test>", "<u@elsewhere.test>");
+  assert.match(await client.content(`From: Editor <editor@news.test>\r\n${complete}\r\nhello`), /^250 /);
+  await client.expect("MAIL FROM:<bob@example.org>", "550 5.7.1");
+  await client.expect("MAIL FROM:<x@sub.news.test>", "550 5.7.1");
+  const refused = server.log.of("mail-refused").map(({ reason, setting }) => [reason, setting]);
+  assert.deepEqual(refused[0], ["sender-not-of-login", "user ann@example.org"]);
+});
+
+test("a user writes to no more new addresses a day than limits.new_recipients, and to known and local ones always", async () => {
+  await using server = await ReceivingServer.open({ limits: { new_recipients: 2 } });
+  const client = await server.submitter();
+  await client.expect("MAIL FROM:<ann@example.org>", "250");
+  for (const known of ["a@elsewhere.test", "A@Elsewhere.TEST", "b@elsewhere.test", "bob@example.org"]) {
+    await client.expect(`RCPT TO:<${known}>`, "250");
+  }
+  await client.expect("RCPT TO:<c@elsewhere.test>", "450 4.7.1");
+  await client.expect("RCPT TO:<a@elsewhere.test>", "250");
+  const [refused] = server.log.of("recipient-refused");
+  assert.deepEqual(
+    [refused?.reason, refused?.rule, refused?.setting, refused?.inputs],
+    ["too-many-new-recipients", "new-recipients", "limits.new_recipients", { login: "ann@example.org", limit: 2 }],
+  );
+  const stranger = await server.client("mx");
+  await stranger.expect("MAIL FROM:<s@x.example>", "250");
+  await stranger.expect("RCPT TO:<ann@example.org>", "250");
+});
+
 test("SUB-012 HDR-002: the Received field of a submission names the cipher, and not a hidden recipient", async () => {
   await using server = await ReceivingServer.open();
   const client = await server.submitter();

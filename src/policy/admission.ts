@@ -57,6 +57,8 @@ export interface Admission {
   refusalOfBan(client: Client): Refusal | undefined | Promise<Refusal | undefined>;
   /** Counts what a client did for or against its network. Gives how long its reply is kept back, in milliseconds. */
   noteConduct(client: Client, conduct: Conduct): number | Promise<number>;
+  /** Counts a recipient elsewhere of a message of this user; both as keys of mailboxes. undefined: it is not one too many. */
+  countRecipient(login: string, recipient: string): Refusal | undefined | Promise<Refusal | undefined>;
   /** Asked just before a commit of mail for these domains; undefined: the mail is only scheduled. */
   claimTerms(domains: readonly string[]): ClaimTerms | undefined | Promise<ClaimTerms | undefined>;
 }

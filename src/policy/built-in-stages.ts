@@ -1,5 +1,6 @@
 /** The policies that every server has, in the order in which they are asked. */
 import type { AccountDirectory } from "../accounts/account-directory.ts";
+import { mailboxKey } from "../address/mailbox-text.ts";
 import type { Admission } from "./admission.ts";
 import type { Blocklists } from "./blocklists/blocklists.ts";
 import { blocklistStage } from "./blocklists/blocklist-stage.ts";
@@ -25,7 +26,7 @@ export interface PolicyServices extends ContentPolicyServices {
   readonly blocklists?: Pick<Blocklists, "find" | "refuseAt">;
   /** Absent: nobody is deferred for looking bad. */
   readonly greylisting?: Greylisting;
-  readonly admission: Pick<Admission, "roomFor" | "countMessage" | "refusalOfBan">;
+  readonly admission: Pick<Admission, "roomFor" | "countMessage" | "countRecipient" | "refusalOfBan">;
 }
 
 export function builtInStages(services: PolicyServices): readonly Stage[] {
@@ -43,6 +44,7 @@ export function builtInStages(services: PolicyServices): readonly Stage[] {
     recipientExistence,
     recipientDomain,
     relayPermission,
+    newRecipients(admission),
     ...(blocklists === undefined ? [] : [blocklistStage(blocklists)]),
     ...(greylisting === undefined ? [] : [greylistingStage(greylisting)]),
     ...contentStages(services),
@@ -96,4 +98,15 @@ function bans(admission: Pick<Admission, "refusalOfBan">): Stage {
 
 function messageRate(admission: Pick<Admission, "countMessage">): Stage {
   return { rule: "message-rate", mail: ({ client }) => admission.countMessage(client) };
+}
+
+/** Last of those that look at a recipient: one that is refused is not counted. */
+export function newRecipients(admission: Pick<Admission, "countRecipient">): Stage {
+  return {
+    rule: "new-recipients",
+    recipient: ({ client: { login }, forwardPath, resolution }) =>
+      login === undefined || resolution?.kind !== "not-local"
+        ? undefined
+        : admission.countRecipient(login, mailboxKey(forwardPath)),
+  };
 }

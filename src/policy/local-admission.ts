@@ -11,6 +11,7 @@ import type { Refusal } from "./decision.ts";
 import { DroppedConnections } from "./dropped-connections.ts";
 import { FreeSpace } from "./free-space.ts";
 import { MessageRate } from "./message-rate.ts";
+import { NewRecipients } from "./new-recipients.ts";
 import type { LimitsSettings } from "./settings.ts";
 
 export interface LocalAdmissionOptions {
@@ -32,6 +33,7 @@ export class LocalAdmission implements Admission {
   readonly #options: LocalAdmissionOptions;
   readonly #connections: ConnectionLimits;
   readonly #rate: MessageRate;
+  readonly #recipients: NewRecipients;
   readonly #space: FreeSpace;
 
   private constructor(options: LocalAdmissionOptions, space: FreeSpace) {
@@ -40,6 +42,7 @@ export class LocalAdmission implements Admission {
     this.#options = options;
     this.#space = space;
     this.#rate = new MessageRate(limits.client_message_rate);
+    this.#recipients = new NewRecipients(limits.new_recipients);
     this.#connections = new ConnectionLimits(limits, clock, {
       ...(ceiling !== undefined && { ceiling }),
       ...(bans && { refusalOfBan: ({ address, listener }) => bans.refusalOf(address, listener) }),
@@ -55,6 +58,7 @@ export class LocalAdmission implements Admission {
   reconfigure(limits: LimitsSettings): void {
     this.#connections.reconfigure(limits);
     this.#rate.reconfigure(limits.client_message_rate);
+    this.#recipients.perDay = limits.new_recipients;
     this.#space.reconfigure(limits.free_space);
   }
 
@@ -84,6 +88,10 @@ export class LocalAdmission implements Admission {
 
   noteConduct(client: Client, conduct: Conduct): number {
     return this.#options.bans?.note(client, conduct) ?? 0;
+  }
+
+  countRecipient(login: string, recipient: string): Refusal | undefined {
+    return this.#recipients.check(login, recipient, this.#options.clock.monotonicMs());
   }
 
   claimTerms(domains: readonly string[]): ClaimTerms | undefined {

@@ -76,6 +76,12 @@ const senders = {
 };
 
 const recipients = {
+  "too-many-new-recipients": refusal(450, "4.7.1", "Too many new recipients today, try again tomorrow", {
+    meaning:
+      "The user has written to as many addresses in 24 hours, to which they did not write before, as one user may.",
+    next: "Find out whether the user sent this mail: a stolen password is used to write to strangers. If so, change the password; if not, raise the limit. Mail to addresses that the user wrote to before is accepted.",
+    setting: "limits.new_recipients",
+  }),
   "relay-denied": refusal(550, "5.7.1", "Relaying denied: authenticate, or send to a local address", {
     meaning: "The recipient's domain is elsewhere, and the client may not send there through this server.",
     next: "Log in, or list the client in `relay.networks`. If the domain is yours, declare it as a `[[domain]]`.",

@@ -77,6 +77,14 @@ export const limitsSettings = z
       .describe(
         "Messages per minute from one IPv4 address or IPv6 /64; further messages get 450 4.7.1. Loopback and relay.networks are not counted. 0 means no limit. Applies on reload.",
       ),
+    new_recipients: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(0)
+      .describe(
+        "Addresses in other domains that one user may write to within 24 hours without having written to them before; further ones get 450 4.7.1. It bounds what a stolen password is good for: people write to a few dozen new addresses a day, newsletters to many. The server remembers the last 10,000 addresses of each user, up to 500,000 for all users, and forgets them when it restarts. 0 means no limit. Applies on reload.",
+      ),
     errors: z
       .int()
       .min(3)

@@ -47,6 +47,7 @@ function crossing(admission: Admission, crossed: string[]): Admission {
     note: (connection, progress) => admission.note(cross(connection), cross(progress)),
     roomFor: (octets) => answer("roomFor", admission.roomFor(cross(octets))),
     countMessage: (client) => answer("countMessage", admission.countMessage(cross(client))),
+    countRecipient: (login, recipient) => answer("countRecipient", admission.countRecipient(login, recipient)),
     refusalOfBan: (client) => answer("refusalOfBan", admission.refusalOfBan(cross(client))),
     noteConduct: (client, conduct) => answer("noteConduct", admission.noteConduct(cross(client), cross(conduct))),
     claimTerms: (domains) => answer("claimTerms", admission.claimTerms(cross(domains))),

@@ -102,6 +102,12 @@ export class RealServer implements AsyncDisposable {
     return endpoint?.kind === "ip" ? endpoint.port : assert.fail(`no ${kind} listener`);
   }
 
+  /** Of `admin.listen`. */
+  get adminUrl(): string {
+    const endpoint = this.#server?.admin;
+    return endpoint?.kind === "ip" ? `http://${endpoint.address}:${endpoint.port}` : assert.fail("no admin address");
+  }
+
   /** Greeted, and EHLO said. */
   async client(kind: Kind = "mx", certificate?: CertificatePair): Promise<Client> {
     const tls = { ...tlsOptions, ...(certificate && { certificate }) };

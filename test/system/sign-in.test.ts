@@ -38,52 +38,80 @@ async function addAnn(server: RealServer): Promise<void> {
   await api(server, "/api/v1/users", "POST", { address: "ann@example.org", password: "secret" });
 }
 
+/** Labelled by its scopes. */
+async function addAppPassword(server: RealServer, scopes: readonly string[]): Promise<string> {
+  const path = "/api/v1/users/ann%40example.org/app-passwords";
+  const { password } = await api(server, path, "POST", { label: scopes.join(" "), scopes });
+  assert.ok(typeof password === "string");
+  return password;
+}
+
 async function mechanisms(client: Client): Promise<readonly string[]> {
   return /^250-AUTH (.*)$/m.exec(await client.expect("EHLO client.test", "250"))?.[1]?.split(" ") ?? [];
 }
 
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
-test("a password made by the command signs in by SCRAM bound to the TLS connection", options, async () => {
-  await using server = await RealServer.start({ user: users });
-  await addAnn(server);
-  assert.deepEqual(await mechanisms(await server.client("submissions")), [
-    "SCRAM-SHA-256-PLUS",
-    "SCRAM-SHA-256",
-    "PLAIN",
-    "LOGIN",
-  ]);
-  for (const kind of ["submissions", "submission"] as const) {
-    for (const [password, trouble] of [
-      ["secret", undefined],
-      ["wrong", "login-refused"],
-    ] as const) {
-      await using connection = await SmtpClientConnection.connect(
-        { kind: "ip", address: "127.0.0.1", port: server.port(kind) },
-        {
-          network: server.network,
-          clock: new SystemClock(),
-          dialect: "smtp",
-          heloName: "client.test",
-          timeouts: standardTimeouts,
-          connectTimeoutMs: 30_000,
-          tlsTimeoutMs: 30_000,
-          ...(kind === "submissions" && { implicitTls: tlsOptions }),
-        },
-      );
-      const found = await openSession(connection, {
-        endpoint: connection.remote,
-        startTls: tlsOptions,
-        credentials: { username: "ann@example.org", password },
-        random: new SystemRandom(),
-        signal: new AbortController().signal,
-      });
-      assert.equal(found?.kind, trouble);
+test(
+  "a password and an app password made by the commands sign in by SCRAM bound to the TLS connection",
+  options,
+  async () => {
+    await using server = await RealServer.start({ user: users });
+    await addAnn(server);
+    const appPassword = await addAppPassword(server, ["send"]);
+    assert.deepEqual(await mechanisms(await server.client("submissions")), [
+      "SCRAM-SHA-256-PLUS",
+      "SCRAM-SHA-256",
+      "PLAIN",
+      "LOGIN",
+    ]);
+    for (const kind of ["submissions", "submission"] as const) {
+      for (const [password, trouble] of [
+        ["secret", undefined],
+        [appPassword, undefined],
+        ["wrong", "login-refused"],
+      ] as const) {
+        await using connection = await SmtpClientConnection.connect(
+          { kind: "ip", address: "127.0.0.1", port: server.port(kind) },
+          {
+            network: server.network,
+            clock: new SystemClock(),
+            dialect: "smtp",
+            heloName: "client.test",
+            timeouts: standardTimeouts,
+            connectTimeoutMs: 30_000,
+            tlsTimeoutMs: 30_000,
+            ...(kind === "submissions" && { implicitTls: tlsOptions }),
+          },
+        );
+        const found = await openSession(connection, {
+          endpoint: connection.remote,
+          startTls: tlsOptions,
+          credentials: { username: "ann@example.org", password },
+          random: new SystemRandom(),
+          signal: new AbortController().signal,
+        });
+        assert.equal(found?.kind, trouble);
+      }
     }
-  }
-  const signedIn = server.log.of("login-succeeded").map(({ mechanism }) => mechanism);
-  assert.deepEqual(signedIn, ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256-PLUS"]);
-});
+    const signedIn = server.log.of("login-succeeded").map(({ mechanism, by }) => [mechanism, by]);
+    const own = ["SCRAM-SHA-256-PLUS", undefined];
+    const app = ["SCRAM-SHA-256-PLUS", "app password send"];
+    assert.deepEqual(signedIn, [own, app, own, app]);
+
+    const status = async (path: string, password: string) => {
+      const authorization = `Basic ${base64(`ann@example.org:${password}`)}`;
+      return (await fetch(`${server.adminUrl}${path}`, { headers: { authorization } })).status;
+    };
+    const reports = await addAppPassword(server, ["reports"]);
+    assert.equal(await status("/api/v1/reports", reports), 200);
+    assert.equal(await status("/api/v1/users", reports), 403);
+    assert.equal(await status("/api/v1/reports", appPassword), 403);
+    assert.equal(await status("/api/v1/reports", "secret"), 401, "the user's own password is for mail");
+    await api(server, "/api/v1/users/ann%40example.org/app-passwords/reports", "DELETE");
+    assert.equal(await status("/api/v1/reports", reports), 401, "it ends at once");
+  },
+);
 
 test("AUTH-032: a registered key signs in by EXTERNAL, as its user only, until it is removed", options, async () => {
   await using server = await RealServer.start({

@@ -195,6 +195,15 @@ test("what Dovecot cannot say now is no failure: 454, and the account is not slo
   assert.equal((await signIn("ann@example.org", "right")).kind, "accepted", "it connects again by itself");
 });
 
+test("a login that is no address signs nobody in", async () => {
+  const { signIn, dovecot } = await openWorld({ domains: [] });
+  dovecot.answer = () => "OK";
+  const reason = "Dovecot names a user whose login is no address";
+  for (const name of ["ann", "a b@example.org", "ann@", "@example.org"]) {
+    assert.deepEqual(await signIn(name, "right"), unavailable(reason), name);
+  }
+});
+
 test("a connection that was lost meanwhile is replaced, and its question asked again", async () => {
   const { signIn, dovecot, connections, questions } = await openWorld();
   await signIn("ann@example.org", "right");
