@@ -11,6 +11,19 @@ const certificate = {
 };
 
 export const serverEvents = {
+  "overload-began": declare(
+    "warn",
+    "The server is overloaded: `cause` is `memory`, `heap`, `disk`, `inodes`, `spool` or `event-loop`.",
+    "New sessions get 421, and `/readyz` is 503; open sessions and deliveries go on. The server recovers by itself once the cause is a fifth below its limit for five seconds.",
+    {
+      cause: text("What is strained."),
+      value: number("The measure: octets, inodes or milliseconds. For disk and inodes, what must be free."),
+      limit: number("Its limit. For disk and inodes, what is free."),
+    },
+  ),
+  "overload-ended": declare("info", "The server is no longer overloaded.", "It serves new sessions again.", {
+    cause: text("What was strained."),
+  }),
   "server-started": declare("info", "All listeners are open and the queue runs.", "Mail is accepted.", {
     hostname: text("The `hostname` of the configuration."),
     mode: text("`production` or `development`."),

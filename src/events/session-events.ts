@@ -52,7 +52,7 @@ export const sessionEvents = {
   }),
   "connections-dropped": declare(
     "warn",
-    "Connections were closed without a reply, `count` of them since the last such line: `silent` ones, which had not completed a TLS handshake or introduced themselves, and `idle` ones lost their place to others because the server was full; `refused` ones did not leave after their 421; `client-connection-rate`: a network connects too often. `client` is the last one's network. Logged at most once in ten seconds for each reason.",
+    "Connections were closed without a reply, `count` of them since the last such line: `silent` ones, which had not completed a TLS handshake or introduced themselves, and `idle` ones lost their place to others because the server was full; `refused` ones did not leave after their 421; `overloaded`: the server is overloaded and makes no TLS handshakes; `client-connection-rate`: a network connects too often. `client` is the last one's network. Logged at most once in ten seconds for each reason.",
     "Well-behaved clients connect again. If one network keeps appearing, block it in the firewall.",
     { reason, client: text("The network of the last client."), count },
   ),

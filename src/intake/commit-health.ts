@@ -11,9 +11,14 @@ import { SpoolError } from "../spool/spool.ts";
  */
 const knownForMs = 60_000;
 
+/** A slow commit is no ground to refuse the clients of a quarter of a minute later: they show whether the disk is faster. */
+const delayKnownForMs = 15_000;
+
 export class CommitHealth {
   readonly #clock: Pick<Clock, "monotonicMs">;
   #refusedAt: number | undefined;
+  #lastMs = 0;
+  #lastAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Pick<Clock, "monotonicMs">) {
     this.#clock = clock;
@@ -23,8 +28,19 @@ export class CommitHealth {
     return this.#refusedAt === undefined || this.#clock.monotonicMs() - this.#refusedAt >= knownForMs;
   }
 
-  succeeded(): void {
+  /** How long the last commit took, in milliseconds; 0: there was none lately. */
+  get delayMs(): number {
+    return this.#clock.monotonicMs() - this.#lastAt < delayKnownForMs ? this.#lastMs : 0;
+  }
+
+  /** The same promise; told by it when the spool takes mail. */
+  async timed<T>(commit: Promise<T>): Promise<T> {
+    const begunAt = this.#clock.monotonicMs();
+    const result = await commit;
+    this.#lastAt = this.#clock.monotonicMs();
+    this.#lastMs = this.#lastAt - begunAt;
     this.#refusedAt = undefined;
+    return result;
   }
 
   failed(error: unknown): void {

@@ -32,6 +32,11 @@ export class Intake {
     return this.#health.takesMail;
   }
 
+  /** How long the last commit took, in milliseconds; 0: there was none lately. */
+  get spoolDelayMs(): number {
+    return this.#health.delayMs;
+  }
+
   /** The envelope is complete, and the content may come. */
   begin(origin: Origin, envelope: Envelope): Submission {
     return new Submission({

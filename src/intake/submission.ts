@@ -279,16 +279,15 @@ export class Submission {
       if (!this.#machine.change("commit", { kind: "committing" })) return undefined;
       const at = clock.now();
       events = [own?.event ?? { ...event, at, size: writer.size }, ...heldEvents(message, at)];
-      ({ claimed } = await writer.commit(message, {
-        events,
+      const more = {
         ...(claim !== undefined && { claim }),
         ...(own?.records !== undefined && { records: own.records }),
-      }));
+      };
+      ({ claimed } = await health.timed(writer.commit(message, { events, ...more })));
     } catch (error) {
       if (this.#machine.state.kind === "committing") health.failed(error);
       return this.#refuseForSpool(error);
     }
-    health.succeeded();
     this.#machine.change("durable", { kind: "accepted" });
     this.#note((log) => logHistory(log, message, events));
     const report = await this.#storeExpandedReport(message, header);

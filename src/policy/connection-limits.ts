@@ -20,11 +20,13 @@ const handshakesMax = 1000;
 const leavingMax = 50;
 
 /** Why a connection lost its place, or got none, without a reply. */
-export type DropReason = "silent" | "idle" | "refused" | "client-connection-rate" | "network-banned";
+export type DropReason = "silent" | "idle" | "refused" | "client-connection-rate" | "network-banned" | "overloaded";
 
 export interface ConnectionLimitsOptions {
   /** Sessions that the system can carry, whatever the settings say. */
   readonly ceiling?: number;
+  /** Undefined: the server is not overloaded. */
+  readonly overload?: () => Refusal | undefined;
   /** Of a network that is banned. */
   readonly refusalOfBan?: (newcomer: Newcomer) => Refusal | undefined;
   /** Told of each connection that is closed without a reply. */
@@ -66,6 +68,10 @@ export class ConnectionLimits {
     // A handshake would cost us more than the refusal costs the client.
     if (ban !== undefined) {
       return newcomer.handshake ? this.#dropped(newcomer, "network-banned") : this.#turnAway(newcomer, ban);
+    }
+    const overload = this.#options.overload?.();
+    if (overload !== undefined) {
+      return newcomer.handshake ? this.#dropped(newcomer, "overloaded") : this.#turnAway(newcomer, overload);
     }
     const key = newcomer.trusted ? undefined : networkKey(newcomer.address);
     if (key !== undefined && !this.#rate.take(key, this.#clock.monotonicMs())) {

@@ -48,6 +48,12 @@ export class FreeSpace {
     this.#reserve = reserve;
   }
 
+  /** As last known; asks the system again where that is old. Infinity: it cannot be asked. */
+  get free(): number {
+    this.check(0);
+    return this.#free;
+  }
+
   /** `size`: octets announced, 0 when unknown. `undefined`: there is room. */
   check(size: number): Refusal | undefined {
     if (this.#clock.monotonicMs() - this.#askedAt >= freshMs) this.#asking ??= this.refresh();

@@ -1,6 +1,7 @@
 /** The admission of a server whose sessions live in this thread: everything is counted in memory, and answered at once. */
 import type { Clock } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
+import type { HostMeasures } from "../ports/host-measures.ts";
 import type { Log } from "../ports/log.ts";
 import type { ClaimTerms } from "../spool/spool.ts";
 import type { Admission, ConnectionHolder, ConnectionId, ConnectionProgress, Entry, Newcomer } from "./admission.ts";
@@ -12,6 +13,7 @@ import { DroppedConnections } from "./dropped-connections.ts";
 import { FreeSpace } from "./free-space.ts";
 import { MessageRate } from "./message-rate.ts";
 import { NewRecipients } from "./new-recipients.ts";
+import { Overload } from "./overload.ts";
 import type { LimitsSettings } from "./settings.ts";
 
 export interface LocalAdmissionOptions {
@@ -25,6 +27,10 @@ export interface LocalAdmissionOptions {
   readonly path: string;
   /** Absent: nobody is banned. */
   readonly bans?: Bans;
+  /** Absent: nobody measures, so nothing is overload. */
+  readonly measures?: HostMeasures;
+  /** How long a commit took lately, in milliseconds. */
+  readonly spoolDelayMs?: () => number;
   /** The queue's answer. */
   readonly claimTerms: (domains: readonly string[]) => ClaimTerms | undefined;
 }
@@ -35,17 +41,22 @@ export class LocalAdmission implements Admission {
   readonly #rate: MessageRate;
   readonly #recipients: NewRecipients;
   readonly #space: FreeSpace;
+  readonly #overload: Overload | undefined;
 
   private constructor(options: LocalAdmissionOptions, space: FreeSpace) {
-    const { limits, ceiling, clock, log, bans } = options;
+    const { limits, ceiling, clock, log, bans, measures, path, spoolDelayMs = () => 0 } = options;
     const lost = new DroppedConnections(log, clock);
     this.#options = options;
     this.#space = space;
     this.#rate = new MessageRate(limits.client_message_rate);
     this.#recipients = new NewRecipients(limits.new_recipients);
+    const overload =
+      measures && new Overload({ limits, measures, clock, log, path, freeBytes: () => space.free, spoolDelayMs });
+    this.#overload = overload;
     this.#connections = new ConnectionLimits(limits, clock, {
       ...(ceiling !== undefined && { ceiling }),
       ...(bans && { refusalOfBan: ({ address, listener }) => bans.refusalOf(address, listener) }),
+      ...(overload && { overload: () => overload.refusal() }),
       dropped: (address, reason) => lost.note(address, reason),
     });
   }
@@ -60,6 +71,17 @@ export class LocalAdmission implements Admission {
     this.#rate.reconfigure(limits.client_message_rate);
     this.#recipients.perDay = limits.new_recipients;
     this.#space.reconfigure(limits.free_space);
+    this.#overload?.reconfigure(limits);
+  }
+
+  /** Whether new sessions are refused because the server is overloaded. */
+  get isOverloaded(): boolean {
+    return this.#overload?.refusal() !== undefined;
+  }
+
+  /** No measure is taken by itself any more. */
+  stop(): void {
+    this.#overload?.stop();
   }
 
   serve(holder: ConnectionHolder): void {

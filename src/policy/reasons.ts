@@ -32,6 +32,11 @@ const connections = {
     next: "The client tries again. Raise the limit if the machine has room for more.",
     setting: "limits.connections",
   }),
+  overloaded: refusal(421, "4.3.2", "The server is overloaded, try again later", {
+    meaning:
+      "Memory, disk, inodes, spool or event loop are strained; `cause` says which. Open sessions and deliveries go on.",
+    next: "The client tries again; the server recovers by itself. See the log event `overload-began`, and `limits.memory_share`, `limits.free_space`, `limits.free_inodes`, `limits.spool_delay` and `limits.event_loop_delay`.",
+  }),
   "too-many-client-connections": refusal(421, "4.7.0", "Too many sessions from your network, try again later", {
     meaning: "As many connections are open from the client's network as one network may have.",
     next: "The client tries again. List it in `relay.networks` if it is yours, or raise the limit.",

@@ -106,6 +106,32 @@ export const limitsSettings = z
       .describe(
         "Space that must stay free on the disk of data_dir after a message is stored. If there is less, mail is deferred with 452 4.3.1. Applies on reload.",
       ),
+    free_inodes: z
+      .int()
+      .min(0)
+      .max(1_000_000_000)
+      .default(1000)
+      .describe(
+        "Files that must be possible to create on the file system of data_dir. If there are fewer, new sessions get 421 4.3.2. 0 means no limit. Applies on reload.",
+      ),
+    memory_share: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(90)
+      .describe(
+        "Percent of its memory that the server may use: of the container's limit or the machine's memory, and of JavaScript's heap. Above it, new sessions get 421 4.3.2 while open sessions and deliveries go on. 0 means no limit. Applies on reload.",
+      ),
+    spool_delay: duration({ minMs: 0, maxMs: 600_000 })
+      .prefault("10s")
+      .describe(
+        "How long storing a message may take. After one that took longer, new sessions get 421 4.3.2 until storing is faster again, or for some 20 seconds if nothing is stored. 0 means no limit. Applies on reload.",
+      ),
+    event_loop_delay: duration({ minMs: 0, maxMs: 600_000 })
+      .prefault("1s")
+      .describe(
+        "How late the server's timers may run on average, because the processor is overloaded. If they are later for two seconds, new sessions get 421 4.3.2 until they are punctual. 0 means no limit. Applies on reload.",
+      ),
     header_size: byteSize({ min: 65_536, max: 16_777_216 })
       .prefault("1MiB")
       .describe(

@@ -11,6 +11,7 @@ import type { ServerPorts } from "./plan/server-ports.ts";
 import { developmentSettings } from "../config/development-settings.ts";
 import { type SettingsInput, settingsSchema } from "../config/settings-schema.ts";
 import type { Endpoint } from "../lib/endpoint.ts";
+import { TestMeasures } from "../testing/test-measures.ts";
 import { MemorySpool, MemoryStore } from "../testing/spool/memory-spool.ts";
 import { type MessageWriter, SpoolError } from "../spool/spool.ts";
 import { TestTerminal } from "../testing/cli-terminal.ts";
@@ -310,6 +311,35 @@ test("/readyz is 503 while a disk without room has mail refused, and 200 when th
     assert.equal(await status(), expected);
   }
   assert.equal(world.log.of("space-short").length, 1);
+  await server.stop();
+});
+
+test("overload: new sessions hear 421, /readyz is 503, and it ends by itself", async () => {
+  const world = new World();
+  const measures = new TestMeasures();
+  const server = await createServer(
+    { settings: settingsSchema.parse(production), mode: "production" },
+    { ...world.ports(), measures },
+  );
+  const { clock } = world.terminal;
+  const status = async () => (await world.json("127.0.0.1:8025", "/readyz")).status;
+  const send = () => world.send(25, "--from", "joe@elsewhere.test", "--to", "ann@example.org");
+  assert.equal(await status(), 200);
+  measures.delayMs = 5000;
+  for (let second = 0; second < 2; second++) {
+    await clock.advance(1000);
+    await status();
+  }
+  assert.equal(await status(), 503);
+  assert.match((await send()).stdout, /421 4\.3\.2 The server is overloaded/);
+  measures.delayMs = 0;
+  await clock.advance(5000);
+  assert.equal(await status(), 200);
+  assert.equal((await send()).code, 0);
+  assert.deepEqual(
+    [...world.log.of("overload-began"), ...world.log.of("overload-ended")].map(({ cause }) => cause),
+    ["event-loop", "event-loop"],
+  );
   await server.stop();
 });
 

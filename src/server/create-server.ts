@@ -109,7 +109,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const forwarding = await openForwarding(opening, store, signing);
   const findDestination = findReportDestinations({ accounts, forwarding });
   const router = openRouting(opening, store, tlsSessions);
-  const admission = await openAdmission(opening, () => sending.queue, bans);
+  const admission = await openAdmission(opening, { queue: () => sending.queue, intake: () => intake }, bans);
   const policy = await openPolicy(opening, {
     store,
     admission,
@@ -156,7 +156,7 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const agents = openDelivery(opening, { reports });
   const findDestination = findReportDestinations({ accounts });
   const router = openRouting(opening, store);
-  const admission = await openAdmission(opening, () => sending.queue);
+  const admission = await openAdmission(opening, { queue: () => sending.queue, intake: () => intake });
   const policy = await openPolicy(opening, {
     admission,
     accounts,

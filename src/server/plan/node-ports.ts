@@ -45,6 +45,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     { NodeReportPoster },
     { servePolicies },
     { openFilesLimit },
+    { NodeMeasures },
     { openReadingThread },
     { openReportThread },
     { openMaildirThreads },
@@ -54,6 +55,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     import("../../node/http/node-report-poster.ts"),
     import("../../node/http/policy-server.ts"),
     import("../../node/process/open-files-limit.ts"),
+    import("../../node/process/node-measures.ts"),
     import("../http-side/open-reading-thread.ts"),
     import("../sending/open-report-thread.ts"),
     import("../sending/open-maildir-threads.ts"),
@@ -66,6 +68,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
   return {
     version: packageVersion(),
     ...(openFilesMax !== undefined && { openFilesMax }),
+    measures: new NodeMeasures(),
     clock,
     random,
     crypto: new ThreadPoolCrypto(clock),

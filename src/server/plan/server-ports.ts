@@ -7,6 +7,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Crypto } from "../../ports/crypto.ts";
 import type { Files } from "../../ports/files.ts";
 import type { ServeHttp, ServePolicies } from "../../ports/http-server.ts";
+import type { HostMeasures } from "../../ports/host-measures.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Network } from "../../ports/network.ts";
 import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
@@ -30,6 +31,8 @@ export interface ServerPorts {
   /** HTTPS for reports to other domains; absent: they go by mail only. */
   readonly reportPoster?: ReportPoster;
   readonly log: Log;
+  /** Absent: nobody knows how the machine is doing, and nothing counts as overload. */
+  readonly measures?: HostMeasures;
   /** Files and sockets that this process may have open; absent: nobody knows. */
   readonly openFilesMax?: number;
   /** Addresses of this machine, as they are now. */

@@ -64,7 +64,10 @@ export async function openReceiving(
   const opened = settings.listener.map(({ kind }, index): OpenListener => {
     return { kind, endpoint: inbound.endpoints[index] ?? { kind: "unix", path: "" } };
   });
-  return { listeners: opened, takesMail: () => admission.roomFor(0) === undefined && intake.takesMail };
+  return {
+    listeners: opened,
+    takesMail: () => admission.roomFor(0) === undefined && !admission.isOverloaded && intake.takesMail,
+  };
 }
 
 /** Says it where the system lets this process have fewer sessions than are configured. */
@@ -76,21 +79,25 @@ export function tellFewerSessions({ settings: { limits }, ports: { openFilesMax,
 }
 
 /**
- * Changes of its limits come with those of the listeners. `queue`: asked when a message is committed. `bans` absent: nobody
+ * Changes of its limits come with those of the listeners. `queue` and `intake`: asked once all is open. `bans` absent: nobody
  * is banned.
  */
 export async function openAdmission(
-  { settings: { limits, data_dir: path }, ports }: Opening,
-  queue: () => Pick<Queue, "claimTermsForFresh">,
+  { settings: { limits, data_dir: path }, ports, parts }: Opening,
+  { queue, intake }: { readonly queue: () => Pick<Queue, "claimTermsForFresh">; readonly intake: () => Intake },
   bans?: Bans,
 ): Promise<LocalAdmission> {
-  const { files, clock, log, openFilesMax } = ports;
-  return await LocalAdmission.open({
+  const { files, clock, log, openFilesMax, measures } = ports;
+  const admission = await LocalAdmission.open({
     ...{ limits, files, clock, log, path },
     ...(openFilesMax !== undefined && { ceiling: sessionsWithin(openFilesMax) }),
     ...(bans && { bans }),
+    ...(measures && { measures }),
+    spoolDelayMs: () => intake().spoolDelayMs,
     claimTerms: (domains) => queue().claimTermsForFresh(domains),
   });
+  parts.add({ name: "admission", stop: () => admission.stop() });
+  return admission;
 }
 
 function countedListens(network: Network): Network & { opened: number } {
