@@ -1,7 +1,18 @@
-/** Each row of "Decisions that fail closed" in docs/security.md names tests; this one holds that they are there. */
+/** The tables of docs/security.md name tests; these hold that they are there. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+
+test("each attack in docs/security.md has a test, and every test that the page names exists", () => {
+  const page = readFileSync("docs/security.md", "utf8");
+  const [, rest = ""] = page.split("\n## Who attacks what\n");
+  const [section = ""] = rest.split("\n## ");
+  const rows = section.split("\n").filter((line) => /^\| (?!who |-)/.test(line));
+  assert.ok(rows.length >= 19, `${rows.length} rows`);
+  for (const row of rows) assert.match(row.split(" | ").at(-1) ?? "", /`[^`]+\.test\.ts`/, row);
+  const files = [...page.matchAll(/`(?:npm test -- )?((?:src|test|scripts)\/[\w/.-]+)`/g)].map(([, file = ""]) => file);
+  for (const file of files) assert.ok(existsSync(file), `docs/security.md names ${file}, which does not exist`);
+});
 
 test("each decision in docs/security.md that fails closed has the test that its row names", () => {
   const page = readFileSync("docs/security.md", "utf8");
