@@ -25,7 +25,7 @@ const rows: readonly (readonly string[])[] = [
   ["accounts"],
   ["spool"],
   ["dmarc", "arc"],
-  ["spf", "dkim", "mta-sts", "dane", "tls-rpt"],
+  ["spf", "dkim", "mta-sts", "dane", "tls-rpt", "acme"],
   ["ports"],
   ["events"],
   ["dsn"],

@@ -8,7 +8,7 @@ packages=(postfix swaks dovecot-lmtpd dovecot-imapd strace m4 procps libnet-ssle
   libgnutls-dane0 libidn12 liblockfile1 libnsl2 libwrap0 libldap-2.5-0
   opendkim opendkim-tools postsrsd python3-dkim python3-nacl python3-authres python3-dnspython python3-spf
   php-cli libphp-phpmailer php-symfony-mailer ruby-mail ruby-actionmailer libemail-sender-perl python3-django
-  default-jre-headless libmail-java ecj golang-go curl fail2ban s-nail msmtp mutt git-email libmailtools-perl haproxy)
+  default-jre-headless libmail-java ecj golang-go pebble curl fail2ban s-nail msmtp mutt git-email libmailtools-perl haproxy)
 unpacked=(exim4-daemon-light sendmail-bin sendmail-cf)
 
 export DEBIAN_FRONTEND=noninteractive

@@ -10,6 +10,7 @@ import type { Log } from "../ports/log.ts";
 import type { SiteControl } from "../queue/site-control.ts";
 import { SpoolError } from "../spool/spool.ts";
 import { type BanDirectory, bansApi } from "./bans-api.ts";
+import { type AcmeDirectory, acmeApi } from "./acme-api.ts";
 import { type DkimDirectory, dkimApi } from "./dkim-api.ts";
 import { type AppPasswordDirectory, appPasswordsApi } from "./app-passwords-api.ts";
 import { type ApiSignIn, type GuardSettings, refusalOf } from "./guard.ts";
@@ -56,6 +57,7 @@ export interface AdminDependencies extends QueueApiDependencies {
   readonly signIn?: ApiSignIn;
   readonly dkim?: DkimDirectory;
   readonly bans?: BanDirectory;
+  readonly acme?: AcmeDirectory;
   readonly inbox?: Inbox;
   /** Rereads the configuration; the text says what is wrong with it. */
   readonly reload?: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly error: string }>;
@@ -124,6 +126,7 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
   if (users) app.route("/api/v1/users", usersApi(users));
   if (dependencies.dkim) app.route("/api/v1/dkim", dkimApi(dependencies.dkim));
   if (dependencies.bans) app.route("/api/v1/bans", bansApi(dependencies.bans));
+  if (dependencies.acme) app.route("/api/v1/acme", acmeApi(dependencies.acme));
   if (reload) {
     app.post("/api/v1/reload", async (context) => {
       const result = await reload();

@@ -129,6 +129,20 @@ export type DkimKey = z.output<typeof dkimKey>;
 
 export const dkimKeys = z.object({ keys: z.array(dkimKey) });
 
+export const acmeShown = z.object({
+  directory: z.string(),
+  challenge: z.string(),
+  names: z.array(z.string()),
+  account: z.string().nullable(),
+  certificate: z.object({ names: z.string(), issuer: z.string(), valid_to: z.string() }).nullable(),
+  renew_at: z.string().nullable(),
+  renew_by: z.enum(["authority", "lifetime"]).nullable(),
+  failure: z.object({ at: z.string(), problem: z.string(), retry_at: z.string(), attempts: z.number() }).nullable(),
+  tlsa: z.object({ current: z.string().nullable(), next: z.string().nullable() }),
+  roll_over_at: z.string().nullable(),
+});
+export type AcmeShown = z.output<typeof acmeShown>;
+
 export const removedDkimKey = z.object({ removed: dkimKey, record_needed_until: z.string().nullable() });
 
 export const capturedListing = z.object({

@@ -1,6 +1,7 @@
 /** All commands, in the order in which help shows them. */
 import type { Command } from "./command.ts";
 import { bansCommands } from "./commands/bans-commands.ts";
+import { acmeCommands } from "./commands/acme-commands.ts";
 import { checkConfigCommand } from "./commands/check-command.ts";
 import { checkDeliveryCommand } from "./commands/check-delivery-command.ts";
 import { checkDnsCommand } from "./commands/check-dns-command.ts";
@@ -41,6 +42,7 @@ export const commands: readonly Command[] = [
   userAppPasswordCommand,
   userGrantCommand,
   ...dkimCommands,
+  ...acmeCommands,
   ...inboxCommands,
   ...reportsCommands,
   ...spoolCommands,
@@ -54,6 +56,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { name: "user", summary: "add, change and remove users" },
   { name: "bans", summary: "list, explain and lift bans of networks" },
   { name: "dkim", summary: "manage the keys that sign outgoing mail" },
+  { name: "acme", summary: "look after the certificate that the server gets by ACME" },
   { name: "inbox", summary: "read captured mail" },
   { name: "reports", summary: "read the DMARC and TLS reports that were received" },
   { name: "spool", summary: "check the spool, recover it from a damaged disk, or change its format" },

@@ -88,6 +88,11 @@ export const configProblems = {
     cause: "Only one of `certificate` and `key` is given.",
     remedy: "Set both, or neither for a self-signed certificate.",
   },
+  "config-acme": {
+    cause:
+      "`[tls.acme]` does not fit the other keys of `[tls]`, or has a key that its `challenge` does not use or lacks.",
+    remedy: "The message says which one.",
+  },
   "config-queue-times": {
     cause: "Senders would be warned about a delay after delivery had already failed.",
     remedy: 'Lower `warn_after`, raise `expire`, or turn the warning off with "0s".',

@@ -26,6 +26,7 @@ export function crossProblems(settings: Settings): CrossProblem[] {
     ...listenerProblems(settings),
     ...adminProblems(settings),
     ...tlsProblems(settings),
+    ...acmeProblems(settings),
     ...accountProblems(settings),
     ...passwordProblems(settings),
     ...settings.route.flatMap((route, index) => routeProblems(route, index)),
@@ -105,6 +106,26 @@ function adminProblems({ admin }: Settings): CrossProblem[] {
         'anyone who can connect to this address could read and remove mail; listen on 127.0.0.1, or set token = { file = "admin.token" }',
     },
   ];
+}
+
+function acmeProblems({ tls: { acme, certificate, key } }: Settings): CrossProblem[] {
+  if (acme === undefined) return [];
+  const problems: CrossProblem[] = [];
+  const add = (path: SettingPath, message: string) =>
+    problems.push({ code: "config-acme", path: ["tls", ...path], message });
+  if (certificate !== undefined || key !== undefined) {
+    add(["acme"], "the certificate comes either from a file or by ACME; remove certificate and key, or acme");
+  }
+  const isDns = acme.challenge === "dns-01";
+  if (isDns && acme.hook === undefined)
+    add(["acme", "challenge"], 'dns-01 needs hook, as in hook = ["/etc/posthaste/dns-hook"]');
+  if (!isDns && acme.hook !== undefined)
+    add(["acme", "hook"], 'only dns-01 uses hook; write challenge = "dns-01", or remove it');
+  if (isDns && acme.listen !== undefined) add(["acme", "listen"], "dns-01 does not use listen; remove it");
+  if (!isDns && acme.names.some((name) => name.startsWith("*."))) {
+    add(["acme", "names"], 'a wildcard can only be proven by DNS; write challenge = "dns-01"');
+  }
+  return problems;
 }
 
 function tlsProblems({ tls }: Settings): CrossProblem[] {

@@ -11,6 +11,7 @@ import { formatSettingPath } from "./setting-path.ts";
 const folder = "/etc/posthaste";
 const file = `${folder}/posthaste.toml`;
 const head = 'hostname = "mail.example.org"\ndata_dir = "data"\n';
+const acme = '{ email = "a@example.org", directory = "https://ca.test/dir", agree = true }';
 const listener = '[[listener]]\nkind = "mx"\n';
 const houseCa = makeSelfSigned("House CA", Date.UTC(2026, 0, 1)).certificatePem;
 
@@ -268,6 +269,38 @@ const wrongs: readonly Wrong[] = [
     place: "6:1",
     key: "tls.certificate",
     message: /certificate is set without key/,
+  },
+  {
+    name: "a certificate from a file and by ACME",
+    text: `${head}${listener}[tls]\ncertificate = "c.pem"\nkey = "k.pem"\nacme = ${acme}\n`,
+    code: "config-acme",
+    place: "8:1",
+    key: "tls.acme",
+    message: /remove certificate and key, or acme/,
+  },
+  {
+    name: "ACME by DNS without a program that publishes",
+    text: `${head}${listener}[tls.acme]\nemail = "a@example.org"\ndirectory = "https://ca.test"\nagree = true\nchallenge = "dns-01"\n`,
+    code: "config-acme",
+    place: "9:1",
+    key: "tls.acme.challenge",
+    message: /dns-01 needs hook/,
+  },
+  {
+    name: "a wildcard by HTTP-01",
+    text: `${head}${listener}[tls.acme]\nnames = ["*.example.org"]\nemail = "a@example.org"\ndirectory = "https://ca.test"\nagree = true\n`,
+    code: "config-acme",
+    place: "6:1",
+    key: "tls.acme.names",
+    message: /can only be proven by DNS/,
+  },
+  {
+    name: "ACME without agreeing to its terms",
+    text: `${head}${listener}[tls]\nacme = ${acme.replace("true", "false")}\n`,
+    code: "config-invalid-value",
+    place: "6:70",
+    key: "tls.acme.agree",
+    message: /write agree = true once you have read/,
   },
   {
     name: "a user of a domain that is not declared",

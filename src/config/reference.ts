@@ -18,7 +18,7 @@ interface Key {
 export function settingsReference(): string {
   const parts = sections(settingsJsonSchema()).map((section) => {
     const title = section.name === "" ? "Top of the file" : section.list ? `[[${section.name}]]` : `[${section.name}]`;
-    const rows = keysOf(section.schema).map(
+    const rows = keysOf(section).map(
       ({ name, schema, required }) =>
         `| \`${name}\` | ${typeText(schema)} | ${required ? "required" : defaultText(schema)} | ${cell(schema.description ?? "")} |`,
     );
@@ -62,9 +62,10 @@ export function exampleToml(): string {
     const shown = section.name === "listener";
     const header = section.list ? `[[${section.name}]]` : `[${section.name}]`;
     if (section.name !== "") {
-      lines.push("", ...wrapped(section.schema.description ?? ""), shown || !section.list ? header : `# ${header}`);
+      const isChoice = section.list || isSmallTable(section.schema);
+      lines.push("", ...wrapped(section.schema.description ?? ""), shown || !isChoice ? header : `# ${header}`);
     }
-    for (const { name, schema, required } of keysOf(section.schema)) {
+    for (const { name, schema, required } of keysOf(section)) {
       lines.push(...wrapped(schema.description ?? ""));
       const value = exampleValue(section.name, name) ?? tomlValue(schema.default) ?? "…";
       const live = required && (section.name === "" || shown);
@@ -82,16 +83,19 @@ function sections(root: JsonSchema): Section[] {
     if (table === undefined) return;
     result.push({ name, list: item !== undefined, schema: table });
     if (item !== undefined) return;
-    for (const [key, value] of properties(table)) visit(`${name}.${key}`, value);
+    const inner = name.includes(".") ? [] : properties(table);
+    for (const [key, value] of inner) visit(`${name}.${key}`, value);
   };
   for (const [key, value] of properties(root)) visit(key, value);
   return result;
 }
 
-function keysOf(schema: JsonSchema): Key[] {
+function keysOf({ name: section, list, schema }: Section): Key[] {
   const required = schema.required ?? [];
   return properties(schema).flatMap(([name, value]) => {
-    if (isTable(value) && !isSmallTable(value)) return [];
+    // One in a list, or in a table that itself may be written in a line, has no section of its own.
+    const isInline = list || section.includes(".");
+    if (isTable(value) && !(isSmallTable(value) && isInline)) return [];
     return itemsOf(value) === undefined ? [{ name, schema: value, required: required.includes(name) }] : [];
   });
 }
@@ -185,6 +189,16 @@ function exampleValue(section: string, key: string): string | undefined {
     "tls.certificates.certificate": '"example.net.pem"',
     "tls.certificates.key": '"example.net.key"',
     "tls.certificates.names": '["smtp.example.net", "*.example.net"]',
+    "tls.acme.email": '"postmaster@example.org"',
+    "tls.acme.directory": '"https://acme-v02.api.letsencrypt.org/directory"',
+    "tls.acme.agree": "true",
+    "tls.acme.listen": '"[::]:80"',
+    "tls.acme.hook": '["/etc/posthaste/dns-hook"]',
+    "tls.acme.external_account": '{ kid = "kid-1", key = { file = "acme.key" } }',
+    "tls.acme.ca": '"house-ca.pem"',
+    "mta_sts.mode": '"testing"',
+    "mta_sts.mx": '["mail.example.org"]',
+    "mta_sts.listen": '"[::]:443"',
     "dkim.key.domain": '"example.org"',
     "dkim.key.selector": '"mail"',
     "dkim.key.key": '{ file = "mail.example.org.pem" }',

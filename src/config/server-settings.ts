@@ -1,5 +1,6 @@
 /** What belongs to the server as a whole: its name, its data, its certificate, its resolver. */
 import { z } from "zod";
+import { acmeSettings } from "../acme/settings.ts";
 import { parseIpAddress } from "../address/ip-address.ts";
 import { domainKeyOf, isAsciiDomain } from "../address/domain.ts";
 import { parseEndpoint } from "../lib/endpoint.ts";
@@ -60,6 +61,7 @@ export const tlsSettings = z
       .optional()
       .describe("PEM file with the private key, without a passphrase. The server reads it again when it changes."),
     certificates: z.array(namedCertificate).max(certificatesMax).default([]),
+    acme: acmeSettings.optional(),
   })
   .describe("The certificates of all listeners.");
 

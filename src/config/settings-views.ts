@@ -1,4 +1,5 @@
 /** The configuration as single parts of the server take it. */
+import { acmeCertificateFile } from "../acme/acme-files.ts";
 import { domainKeyOf } from "../address/domain.ts";
 import type { AccountSettings } from "../accounts/settings.ts";
 import type { ForwardingOptions } from "../forwarding/settings.ts";
@@ -124,7 +125,12 @@ export function publishedPolicySettings({ outbound }: Settings): PublishedPolicy
 }
 
 /** Without `main`: a self-signed one. */
-export function servedCertificates({ tls: { certificate, key, certificates: others } }: Settings) {
+export function servedCertificates({ data_dir: dataDir, tls }: Settings) {
+  const { certificate, key, certificates: others, acme } = tls;
+  if (acme !== undefined) {
+    const file = acmeCertificateFile(dataDir);
+    return { main: { certificate: file, key: file, byAcme: true }, others };
+  }
   const main = certificate === undefined || key === undefined ? undefined : { certificate, key };
   return { main, others };
 }

@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
-import { readElement, readElements, Tag, type DerCertificate } from "./der-certificate.ts";
+import { readElement, readElements, Tag, type DerCertificate } from "../lib/der-certificate.ts";
 
 const basicConstraints = "551d13";
 const nameConstraints = "551d1e";

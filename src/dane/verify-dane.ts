@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import type { Instant } from "../lib/instant.ts";
 import type { TlsaRecord } from "../ports/resolver.ts";
 import type { HandshakeDemand } from "../ports/tls-demand.ts";
-import { readDerCertificate, type DerCertificate } from "./der-certificate.ts";
+import { readDerCertificate, type DerCertificate } from "../lib/der-certificate.ts";
 import { hasUnknownCritical, mayVouchFor, pathLengthMax } from "./issuer-limits.ts";
 import { formatTlsa, Matching, Selector, Usage, usableRecords, type UsableTlsa } from "./tlsa-record.ts";
 

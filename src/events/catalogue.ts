@@ -3,6 +3,7 @@
  * next step and fields; docs/log-events.md is generated from the declarations, and the compiler holds who emits an event
  * to exactly its fields.
  */
+import { acmeEvents } from "./acme-events.ts";
 import { deliveryEvents } from "./delivery-events.ts";
 import { messageEvents } from "./message-events.ts";
 import { reportEvents } from "./report-events.ts";
@@ -21,6 +22,7 @@ export const eventSubjects = {
   Reports: reportEvents,
   "The spool": spoolEvents,
   "DKIM keys": signingEvents,
+  "Certificates by ACME": acmeEvents,
 };
 
 export const catalogue = {
@@ -31,6 +33,7 @@ export const catalogue = {
   ...reportEvents,
   ...spoolEvents,
   ...signingEvents,
+  ...acmeEvents,
 } satisfies Readonly<Record<string, EventDeclaration>>;
 
 export type EventName = keyof typeof catalogue;

@@ -1,4 +1,4 @@
-/** Writes DER (ITU-T X.690), as far as certificates need it (RFC 5280 §4.1). */
+/** Writes DER (ITU-T X.690), as far as certificates and requests for them need it (RFC 5280 §4.1, RFC 2986 §4). */
 import { Buffer } from "node:buffer";
 
 import type { Instant } from "./instant.ts";
@@ -29,6 +29,7 @@ export const objectIds = {
   authorityKeyIdentifier: "551d23",
   authorityInfoAccess: "2b06010505070101",
   caIssuers: "2b06010505073002",
+  acmeIdentifier: "2b0601050507011f",
   extensionRequest: "2a864886f70d01090e",
 } as const;
 

@@ -17,6 +17,7 @@ import { openOwnPolicies } from "./http-side/own-policies.ts";
 import { openHttpSide } from "./http-side/http-side.ts";
 import { userDirectory } from "./http-side/user-directory.ts";
 import { openAccounts } from "./identity/accounts.ts";
+import { openAcme } from "./identity/acme.ts";
 import { openCertificates } from "./identity/certificates.ts";
 import { openForwarding } from "./identity/forwarding.ts";
 import { openSigning } from "./identity/signing.ts";
@@ -99,6 +100,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const certificates = await openCertificates(opening, { offered: true });
   const { bans, signInLimits, directory } = await openBans(opening, store);
   const accounts = await openAccounts(opening, users, signInLimits);
+  const acme = openAcme(opening, certificates);
   const history = openHistory(opening, store);
   const inbox = openInbox(opening, store, history);
   const signing = await openSigning(opening, store);
@@ -137,6 +139,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
     signIn: (login, scope) => accounts.authenticateForApi(login, scope),
     dkim: signing.keys,
     bans: directory,
+    acme,
   });
   return { listeners, admin, inbox };
 }

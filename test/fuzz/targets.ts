@@ -1,5 +1,6 @@
 /** Everything that can be fuzzed. */
 import type { FuzzTarget } from "./target.ts";
+import { acmeTargets } from "./targets/acme-targets.ts";
 import { addressTargets } from "./targets/address-targets.ts";
 import { arcTargets } from "./targets/arc-targets.ts";
 import { authenticationTargets } from "./targets/authentication-targets.ts";
@@ -36,4 +37,5 @@ export const targets: readonly FuzzTarget[] = [
   ...textTargets,
   ...fileTargets,
   ...transportPolicyTargets,
+  ...acmeTargets,
 ];

@@ -5,7 +5,13 @@ import { isIP } from "node:net";
 import type { Instant } from "../../lib/instant.ts";
 import type { CertificatePair } from "../../ports/certificates.ts";
 import type { Files } from "../../ports/files.ts";
-import { CertificateError, type CertificateFacts, checkPair, faultsOf } from "./certificates.ts";
+import {
+  CertificateError,
+  type CertificateFacts,
+  type CertificateFaults,
+  checkPair,
+  faultsOf,
+} from "./certificates.ts";
 
 export interface CertificatePaths {
   readonly certificate: string;
@@ -17,6 +23,8 @@ export interface CertificatePlace extends CertificatePaths {
   readonly names: readonly string[];
   /** Made by the server, so nobody verifies it. */
   readonly selfSigned: boolean;
+  /** The authority itself gave the chain to the server, so it is complete. */
+  readonly byAcme?: boolean;
 }
 
 export interface ServedCertificate extends CertificatePair {
@@ -60,10 +68,16 @@ export function newFault(
   former: ServedCertificate | undefined,
   now: Instant,
 ): string | undefined {
-  if (next.place.selfSigned) return undefined;
-  const faults = faultsOf(next.facts, next.place.names, now);
-  const before = former && !former.place.selfSigned ? faultsOf(former.facts, former.place.names, now) : undefined;
+  const faults = faultsAt(next, now);
+  const before = former && !former.place.selfSigned ? faultsAt(former, now) : undefined;
   return (["date", "name", "chain"] as const).flatMap((kind) => (before?.[kind] ? [] : (faults[kind] ?? []))).at(0);
+}
+
+/** Why clients that verify it would refuse it; nobody verifies one that the server made. */
+export function faultsAt({ place, facts }: ServedCertificate, now: Instant): Partial<CertificateFaults> {
+  if (place.selfSigned) return {};
+  const { chain, ...others } = faultsOf(facts, place.names, now);
+  return place.byAcme === true ? others : { ...others, chain };
 }
 
 /** The names under which clients are shown this one rather than the first. */

@@ -38,7 +38,7 @@ export class CertificateNotices {
         kept.set(facts.fingerprint256, before);
         continue;
       }
-      if (before === undefined && facts.chain.kind === "unknown-authority") {
+      if (before === undefined && place.byAcme !== true && facts.chain.kind === "unknown-authority") {
         this.#log.event("certificate-warning", { path: place.certificate, problem: facts.chain.reason });
       }
       // Nothing was told of one with time left: its first notice need not wait for a day.

@@ -319,3 +319,21 @@ test("certificates for other names: chosen by setting or by their own names, and
   assert.equal(store.context().others?.[0]?.certificatePem, renewed.certificatePem);
   assert.equal(log.of("certificate-loaded").length, 3);
 });
+
+test("a certificate by ACME: self-signed until it comes, its chain is believed, and another name brings self-signed back", async () => {
+  const { clock, files, log, options } = await world();
+  const authority = new CertificateAuthority(clock.now());
+  const file = "/data/acme/certificate-and-key.pem";
+  const byAcme = { ...options, served: { main: { certificate: file, key: file, byAcme: true }, others: [] } };
+  await using store = await CertificateStore.open(byAcme);
+  assert.deepEqual(log.names, ["certificate-self-signed"]);
+  const terms = { validFrom: clock.now() - day, validTo: clock.now() + 90 * day, issuerUrl: "http://ca.test/ca.crt" };
+  const pair = authority.pair({ names: ["mail.example.org"], ...terms });
+  await files.makeDirectory("/data/acme");
+  await files.replaceFile(file, Buffer.from(pair.certificatePem + pair.keyPem));
+  await store.refresh();
+  assert.equal(new X509Certificate(store.context().certificatePem).issuer, "CN=Test Authority");
+  assert.deepEqual(log.names, ["certificate-self-signed", "certificate-loaded"]);
+  await using renamed = await CertificateStore.open({ ...byAcme, hostname: "mx.example.org" });
+  assert.ok(new X509Certificate(renamed.context().certificatePem).checkHost("mx.example.org"));
+});

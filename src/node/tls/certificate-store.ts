@@ -15,6 +15,7 @@ import {
   type CertificatePaths,
   type CertificatePlace,
   described,
+  faultsAt,
   fingerprint,
   namesServed,
   newFault,
@@ -23,7 +24,7 @@ import {
   type ServedCertificate,
 } from "./certificate-files.ts";
 import { CertificateNotices } from "./certificate-notices.ts";
-import { CertificateError, faultsOf } from "./certificates.ts";
+import { CertificateError } from "./certificates.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 
 /** Two stats of each every half minute cost nothing, and renewals come weeks before they are needed. */
@@ -31,7 +32,7 @@ const lookAgainMs = 30_000;
 
 export interface ServedCertificates {
   /** For clients that ask for no other name; absent: self-signed, in `dataDirectory`/tls. */
-  readonly main?: CertificatePaths | undefined;
+  readonly main?: (CertificatePaths & { readonly byAcme?: boolean }) | undefined;
   /** For clients that ask for one of their names; none given: of those in the certificate. */
   readonly others: readonly (CertificatePaths & { readonly names: readonly string[] })[];
 }
@@ -54,6 +55,7 @@ type Served = readonly [ServedCertificate, ...ServedCertificate[]];
 export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   readonly #options: CertificateStoreOptions;
   readonly #notices: CertificateNotices;
+  #wanted: ServedCertificates;
   #served: Served;
   #current: TlsServerContext;
   /** Files that changed and could not be taken: told once, until they change again. */
@@ -67,6 +69,7 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
 
   private constructor(options: CertificateStoreOptions, served: Served) {
     this.#options = options;
+    this.#wanted = options.served;
     this.#served = served;
     this.#current = contextOf(served, 1);
     this.#notices = new CertificateNotices(options);
@@ -79,10 +82,10 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
   static async open(options: CertificateStoreOptions): Promise<CertificateStore> {
     const { files, clock, offered, log } = options;
     const served = await readAll(options, options.served, (place) => readServed(files, place));
-    for (const { place, facts } of served) {
-      const { name, chain } = faultsOf(facts, place.names, clock.now());
-      const fault = place.selfSigned ? undefined : (name ?? chain);
-      if (fault !== undefined) throw new CertificateError(`${place.certificate}: ${fault}`);
+    for (const each of served) {
+      const { name, chain } = faultsAt(each, clock.now());
+      const fault = name ?? chain;
+      if (fault !== undefined) throw new CertificateError(`${each.place.certificate}: ${fault}`);
     }
     const store = new CertificateStore(options, served);
     for (const each of served) if (!each.place.selfSigned || offered) tellLoaded(log, each);
@@ -144,9 +147,15 @@ export class CertificateStore implements TlsServerOptions, AsyncDisposable {
       }
     });
     return () => {
+      this.#wanted = wanted;
       this.#refused.clear();
       this.#use(served);
     };
+  }
+
+  /** A certificate by ACME is in place, where a self-signed one may have been shown so far. */
+  async refresh(): Promise<void> {
+    (await this.prepare(this.#wanted))();
   }
 
   #use(served: Served): void {
@@ -183,10 +192,23 @@ async function readAll(
   read: (place: CertificatePlace, isMain: boolean) => Promise<ServedCertificate>,
 ): Promise<Served> {
   const { hostname } = options;
-  const first = main ? { ...main, names: [hostname], selfSigned: false } : await selfSignedPlace(options);
+  const place = main && { ...main, names: [hostname], selfSigned: false };
+  const usable = place !== undefined && (await isInPlace(options, place));
+  const first = usable ? place : await selfSignedPlace(options);
   const served: [ServedCertificate, ...ServedCertificate[]] = [await read(first, true)];
   for (const other of others) served.push(await read({ ...other, selfSigned: false }, false));
   return served;
+}
+
+/** One by ACME comes when it comes; until then, and where it is not for `hostname` any more, a self-signed one is shown. */
+async function isInPlace({ files, clock }: CertificateStoreOptions, place: CertificatePlace): Promise<boolean> {
+  if (place.byAcme !== true) return true;
+  try {
+    return faultsAt(await readServed(files, place), clock.now()).name === undefined;
+  } catch (error) {
+    if (error instanceof CertificateError) return false;
+    throw error;
+  }
 }
 
 function contextOf([main, ...others]: Served, version: number): TlsServerContext {

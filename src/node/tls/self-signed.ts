@@ -37,6 +37,8 @@ interface CertificateSubject {
   readonly alternatives: readonly Buffer[];
   /** What its key is for, as an object identifier. */
   readonly usage: string;
+  /** What only some certificates have, in DER. */
+  readonly extensions?: readonly Buffer[];
   readonly validDays: number;
 }
 
@@ -56,6 +58,15 @@ export function makeClientCertificate(address: string, options: { readonly days:
   const alternatives = isAscii ? [der(emailTag, Buffer.from(address))] : [];
   const subject = { commonName: address, alternatives, usage: objectIds.clientAuth, validDays: options.days };
   return makeCertificate(subject, options.now);
+}
+
+/** The proof of TLS-ALPN-01 (RFC 8737 §3): for `name` alone, with the digest in a critical extension. */
+export function makeAlpnCertificate(name: string, digest: Uint8Array, now: Instant): CertificatePair {
+  const proof = extension(objectIds.acmeIdentifier, true, der(derTags.octets, digest));
+  return makeCertificate(
+    { commonName: name, alternatives: [dnsName(name)], usage: objectIds.serverAuth, extensions: [proof], validDays: 7 },
+    now,
+  );
 }
 
 function makeCertificate(subject: CertificateSubject, now: Instant): CertificatePair {
@@ -88,12 +99,13 @@ function nameOf(wanted: string): Buffer {
   return commonNameOnly(wanted.length <= commonNameMax ? wanted : "posthaste");
 }
 
-function extensionsOf({ alternatives, usage }: CertificateSubject): readonly Buffer[] {
+function extensionsOf({ alternatives, usage, extensions = [] }: CertificateSubject): readonly Buffer[] {
   const names = der(derTags.sequence, ...alternatives);
   return [
     ...(alternatives.length === 0 ? [] : [extension(objectIds.subjectAltName, false, names)]),
     extension(objectIds.basicConstraints, true, der(derTags.sequence)), // not a CA
     extension(objectIds.keyUsage, true, der(derTags.bits, Buffer.from([7, 0x80]))), // digitalSignature
     extension(objectIds.extendedKeyUsage, false, der(derTags.sequence, oid(usage))),
+    ...extensions,
   ];
 }

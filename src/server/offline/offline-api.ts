@@ -1,4 +1,6 @@
 /** The API over a spool that no server holds: what commands speak to when nothing runs. */
+import { AcmeAdministration } from "../../acme/acme-administration.ts";
+import { AcmeFiles } from "../../acme/acme-files.ts";
 import { UserStore } from "../../accounts/user-store.ts";
 import { adminApp } from "../../admin/app.ts";
 import { Inbox } from "../../admin/inbox.ts";
@@ -15,6 +17,7 @@ import type { Spool } from "../../spool/spool.ts";
 import { KeyAdministration } from "../../signing/key-administration.ts";
 import { KeyStore } from "../../signing/key-store.ts";
 import { keepPublishedMsOf } from "../../signing/open-signing.ts";
+import { acmeTerms } from "../identity/acme.ts";
 import { userDirectory } from "../http-side/user-directory.ts";
 
 /** The queue's default, where no configuration is known. */
@@ -55,6 +58,10 @@ export function openOfflineApi(
         clock,
         declared: () => settings?.dkim.key ?? [],
         terms: () => ({ keepPublishedMs: keepPublishedMsOf(expireMs) }),
+      }),
+      acme: new AcmeAdministration({
+        files: new AcmeFiles(files, dataDir),
+        terms: () => settings && acmeTerms(settings),
       }),
       ready: () => false,
     },

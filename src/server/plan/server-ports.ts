@@ -1,5 +1,6 @@
 /** What a server asks of the machine it runs on. `main.ts` gives the real ports; tests and simulations give theirs. */
 import type { PasswordSource } from "../../accounts/password-source.ts";
+import type { RunHook, ServeAlpn } from "../../acme/provers.ts";
 import type { MessageReading } from "../../admin/message-reading.ts";
 import type { MaildirStore } from "../../outbound/maildir-store.ts";
 import type { Program } from "../../outbound/program-delivery.ts";
@@ -8,6 +9,7 @@ import type { Crypto } from "../../ports/crypto.ts";
 import type { Files } from "../../ports/files.ts";
 import type { ServeHttp, ServePolicies } from "../../ports/http-server.ts";
 import type { HostMeasures } from "../../ports/host-measures.ts";
+import type { HttpClient } from "../../ports/http-client.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Network } from "../../ports/network.ts";
 import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
@@ -54,5 +56,12 @@ export interface ServerPorts {
   readonly reading?: MessageReading;
   /** HTTPS for the policies of our own domains; absent: there is none. */
   readonly servePolicies?: ServePolicies;
+  /** What certificates by ACME need; absent: none are asked for. */
+  readonly acme?: {
+    /** `authorities`: trusted for this besides the usual ones; PEM. */
+    readonly http: (authorities: readonly string[]) => HttpClient;
+    readonly serveAlpn: ServeAlpn;
+    readonly runHook: RunHook;
+  };
   readonly serveHttp: ServeHttp;
 }

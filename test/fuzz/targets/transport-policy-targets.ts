@@ -1,7 +1,7 @@
 /** What strangers publish about TLS to their mail servers, and the certificates that these send. */
 import assert from "node:assert/strict";
 import { formatTlsa, parseTlsaData, parseTlsaText, tlsaFaultOf, usableRecords } from "../../../src/dane/tlsa-record.ts";
-import { readDerCertificate } from "../../../src/dane/der-certificate.ts";
+import { readDerCertificate } from "../../../src/lib/der-certificate.ts";
 import { hasUnknownCritical, mayVouchFor, pathLengthMax } from "../../../src/dane/issuer-limits.ts";
 import { verifyDane } from "../../../src/dane/verify-dane.ts";
 import { listsMx, parseStsPolicy, policyLines } from "../../../src/mta-sts/sts-policy.ts";

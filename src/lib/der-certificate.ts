@@ -21,6 +21,8 @@ export interface DerExtension {
 }
 
 export interface DerCertificate {
+  /** The content of the integer, as it was written (RFC 9773 §4.1). */
+  readonly serialNumber: Uint8Array;
   /** The subjectPublicKeyInfo, as TLSA records with selector 1 mean it (RFC 6698 §2.1.2). */
   readonly publicKeyInfo: Uint8Array;
   readonly extensions: readonly DerExtension[];
@@ -48,10 +50,13 @@ export function readDerCertificate(der: Uint8Array): DerCertificate | undefined 
   const fields = readElements(signed.content, 16);
   if (fields === undefined) return undefined;
   // Version, which old certificates leave out, serial number, algorithm, issuer, validity, subject, key.
-  const key = fields[fields[0]?.tag === Tag.version ? 6 : 5];
-  if (key?.tag !== Tag.sequence) return undefined;
+  const first = fields[0]?.tag === Tag.version ? 1 : 0;
+  const [serialNumber, key] = [fields[first], fields[first + 5]];
+  if (serialNumber?.tag !== Tag.integer || key?.tag !== Tag.sequence) return undefined;
   const extensions = readExtensions(fields.find(({ tag }) => tag === Tag.extensions));
-  return extensions === undefined ? undefined : { publicKeyInfo: key.whole, extensions };
+  return extensions === undefined
+    ? undefined
+    : { serialNumber: serialNumber.content, publicKeyInfo: key.whole, extensions };
 }
 
 /** The elements of a sequence's content, or undefined when it is broken or has more than `max`. */
