@@ -23,6 +23,7 @@ const rows: readonly (readonly string[])[] = [
   ["history"],
   ["policy", "route", "signing", "forwarding"],
   ["accounts"],
+  ["oauth"],
   ["spool"],
   ["dmarc", "arc"],
   ["spf", "dkim", "mta-sts", "dane", "tls-rpt", "acme"],

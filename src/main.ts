@@ -33,6 +33,7 @@ import { ThreadPoolCrypto } from "./node/threads/thread-pool-crypto.ts";
 import { type Log, silentLog } from "./ports/log.ts";
 import { printableOutput } from "./lib/printable-text.ts";
 import { NetworkError } from "./ports/network.ts";
+import type { ServiceClient } from "./ports/service-client.ts";
 import type { PolicyFetcher } from "./ports/policy-fetcher.ts";
 import type { Resolver } from "./ports/resolver.ts";
 import {
@@ -83,6 +84,7 @@ const context: CliContext = {
   interfaceAddresses,
   resolver: lazyResolver,
   policyFetcher: lazyPolicyFetcher,
+  serviceClient: lazyServiceClient,
   // A number in the query makes Node read a changed file again.
   importModule: async (file) =>
     (await import(`${pathToFileURL(file).href}?${modulesLoaded++}`)) as Record<string, unknown>,
@@ -282,6 +284,16 @@ function lazyPolicyFetcher(asked: Resolver): PolicyFetcher {
       const { NodePolicyFetcher } = await made;
       // An operator asks about a domain, perhaps one of a closed network.
       return await new NodePolicyFetcher({ resolver: asked }).fetch(host, path, { ...options, allowPrivate: true });
+    },
+  };
+}
+
+function lazyServiceClient(asked: Resolver): ServiceClient {
+  const made = import("./node/http/node-service-client.ts");
+  return {
+    request: async (request, options) => {
+      const { NodeServiceClient } = await made;
+      return await new NodeServiceClient({ resolver: asked }).request(request, options);
     },
   };
 }

@@ -9,7 +9,7 @@
 import type { Mailbox } from "../address/mailbox.ts";
 import type { ClientCertificate } from "../ports/client-certificate.ts";
 import type { ScramDigest, ScramVerifier } from "../sasl/scram-verifier.ts";
-import type { CertificateClaim, PasswordClaim, ProofClaim, TokenClaim } from "../sasl/server-mechanism.ts";
+import type { CertificateClaim, PasswordClaim, ProofClaim, TokenClaim, TokenHelp } from "../sasl/server-mechanism.ts";
 import type { CertificateIdentity } from "./user-keys.ts";
 
 /** Where one accepted address leads. */
@@ -65,8 +65,8 @@ export interface ShownCertificate {
 export interface SignInMeans {
   /** Digests for which every user with a password has a SCRAM verifier, and there is such a user. */
   readonly verifiers: ReadonlySet<ScramDigest>;
-  /** Somebody checks OAuth tokens. */
-  readonly tokens: boolean;
+  /** For clients whose token was refused; undefined: nobody checks OAuth tokens. */
+  readonly tokens: TokenHelp | undefined;
 }
 
 export type LoginResult =
@@ -84,6 +84,8 @@ export type LoginResult =
         | "other-identity"
         /** An app password that is right, and not for this. */
         | "out-of-scope";
+      /** What is wrong with the token. */
+      readonly detail?: string;
     }
   | { readonly kind: "throttled"; readonly retryAfterMs: number }
   /** The check could not be made; nothing is said about the password. */

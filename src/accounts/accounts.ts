@@ -5,6 +5,7 @@
 import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";
 import { InTurn } from "../lib/in-turn.ts";
+import type { TokenCheck } from "../oauth/token-check.ts";
 import type { ScramDigest, ScramVerifier } from "../sasl/scram-verifier.ts";
 import type {
   AccountDirectory,
@@ -24,7 +25,6 @@ import type { AccountSettings } from "./settings.ts";
 import { PasswordSignIn, type PasswordSignInOptions } from "./password-sign-in.ts";
 import { type SenderGrant, SenderGrants } from "./sender-grants.ts";
 import { type CertificateHolder, holdersOf, type UserKey } from "./user-keys.ts";
-import type { TokenCheck } from "./token-check.ts";
 import type { StoredUser, UserStore } from "./user-store.ts";
 
 /** Who is local, as data that may cross to another thread: equal ones make equal tables. Each change makes a new one. */
@@ -129,7 +129,7 @@ export class Accounts implements AccountDirectory {
   }
 
   signInMeans(): SignInMeans {
-    return { verifiers: this.#passwords.digests, tokens: this.#options.tokens !== undefined };
+    return { verifiers: this.#passwords.digests, tokens: this.#options.tokens?.help };
   }
 
   verifiersOf(username: string, digest: ScramDigest): readonly ScramVerifier[] {
@@ -182,11 +182,15 @@ export class Accounts implements AccountDirectory {
 
   async #checkToken(token: string, authorizationId: string): Promise<LoginResult> {
     const { tokens } = this.#options;
-    if (tokens === undefined) return { kind: "unavailable", reason: "nobody checks tokens" };
+    if (tokens?.help === undefined) return { kind: "unavailable", reason: "nobody checks tokens" };
+    if (token === "")
+      return { kind: "refused", reason: "wrong-token", detail: "the client asked for the error document" };
     const result = await tokens.check(token);
     if (result.kind === "unavailable") return result;
-    const key = result.kind === "valid" ? keyOfUsername(result.username) : undefined;
-    if (key === undefined) return { kind: "refused", reason: "wrong-token" };
+    if (result.kind === "invalid") return { kind: "refused", reason: "wrong-token", detail: result.reason };
+    // Not prepared, as names in certificates are not: what an issuer wrote must not become another user's name.
+    const key = keyOfUsername(result.username);
+    if (key === undefined) return { kind: "refused", reason: "wrong-token", detail: "it names no address" };
     const user = this.#table.user(key);
     if (user === undefined) return { kind: "refused", reason: "unknown-user" };
     if (!mayActAs(key, authorizationId)) return { kind: "refused", reason: "other-identity" };

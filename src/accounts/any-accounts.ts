@@ -30,7 +30,7 @@ export class AnyAccounts implements AccountDirectory {
 
   /** Any password is right, so a proof of one cannot be checked: PLAIN and LOGIN are all there is. */
   signInMeans(): SignInMeans {
-    return { verifiers: new Set(), tokens: false };
+    return { verifiers: new Set(), tokens: undefined };
   }
 
   verifiersOf(): readonly never[] {

@@ -82,11 +82,21 @@ const mechanismNames = [
   "SCRAM-SHA-256",
   "SCRAM-SHA-1-PLUS",
   "SCRAM-SHA-1",
+  "OAUTHBEARER",
+  "XOAUTH2",
   "PLAIN",
   "LOGIN",
 ] as const;
 
-export const defaultMechanisms = ["EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"] as const;
+export const defaultMechanisms = [
+  "EXTERNAL",
+  "SCRAM-SHA-256-PLUS",
+  "SCRAM-SHA-256",
+  "OAUTHBEARER",
+  "XOAUTH2",
+  "PLAIN",
+  "LOGIN",
+] as const;
 
 export const signInSettings = z
   .strictObject({
@@ -95,7 +105,7 @@ export const signInSettings = z
       .max(mechanismNames.length)
       .default([...defaultMechanisms])
       .describe(
-        "The SASL mechanisms that clients may use; the server offers those that can succeed on a connection. Passwords made while a SCRAM mechanism is listed get a SCRAM verifier in addition to the argon2id hash; leave SCRAM out to keep only argon2id hashes. SCRAM is offered once every user with a password has a verifier. Applies on reload. (RFC 4954, RFC 5802, RFC 7677)",
+        "The SASL mechanisms that clients may use; the server offers those that can succeed on a connection. Passwords made while a SCRAM mechanism is listed get a SCRAM verifier in addition to the argon2id hash; leave SCRAM out to keep only argon2id hashes. SCRAM is offered once every user with a password has a verifier, OAUTHBEARER and XOAUTH2 once there is an issuer (`oauth.issuer`). Applies on reload. (RFC 4954, RFC 5802, RFC 7677, RFC 7628)",
       ),
     dovecot: filePath()
       .optional()

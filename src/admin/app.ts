@@ -21,6 +21,7 @@ import { inboxApi } from "./inbox-api.ts";
 import { BodyError, jsonBody } from "./json-body.ts";
 import { reportsApi } from "./reports-api.ts";
 import { type SenderGrantDirectory, senderGrantsApi } from "./sender-grants-api.ts";
+import { type RouteLogins, routeLoginsApi } from "./route-logins-api.ts";
 import { type UserKeyDirectory, userKeysApi } from "./user-keys-api.ts";
 import { sitesApi } from "./sites-api.ts";
 import { queueApi, type QueueApiDependencies } from "./queue-api.ts";
@@ -58,6 +59,7 @@ export interface AdminDependencies extends QueueApiDependencies {
   readonly dkim?: DkimDirectory;
   readonly bans?: BanDirectory;
   readonly acme?: AcmeDirectory;
+  readonly routeLogins?: RouteLogins;
   readonly inbox?: Inbox;
   /** Rereads the configuration; the text says what is wrong with it. */
   readonly reload?: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly error: string }>;
@@ -127,6 +129,7 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
   if (dependencies.dkim) app.route("/api/v1/dkim", dkimApi(dependencies.dkim));
   if (dependencies.bans) app.route("/api/v1/bans", bansApi(dependencies.bans));
   if (dependencies.acme) app.route("/api/v1/acme", acmeApi(dependencies.acme));
+  if (dependencies.routeLogins) app.route("/api/v1/route-logins", routeLoginsApi(dependencies.routeLogins));
   if (reload) {
     app.post("/api/v1/reload", async (context) => {
       const result = await reload();

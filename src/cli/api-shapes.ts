@@ -251,3 +251,15 @@ const tlsReport = reportLine.extend({
 export type TlsReportShown = z.output<typeof tlsReport>;
 
 export const receivedReport = z.discriminatedUnion("kind", [dmarcReport, tlsReport, unreadableReport]);
+
+export const routeLoginList = z.object({
+  logins: z.array(
+    z.object({
+      client: z.string(),
+      username: z.string(),
+      since: z.string(),
+      gone_since: z.string().nullable(),
+      reason: z.string().nullable(),
+    }),
+  ),
+});

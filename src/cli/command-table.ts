@@ -14,6 +14,7 @@ import { inboxCommands } from "./commands/inbox-commands.ts";
 import { bulkCommands } from "./commands/queue-bulk-commands.ts";
 import { queueCommands } from "./commands/queue-commands.ts";
 import { reportsCommands } from "./commands/reports-commands.ts";
+import { routeCommands } from "./commands/route-commands.ts";
 import { sendCommand } from "./commands/send-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { siteCommands } from "./commands/site-commands.ts";
@@ -35,6 +36,7 @@ export const commands: readonly Command[] = [
   ...queueCommands,
   ...bulkCommands,
   ...siteCommands,
+  ...routeCommands,
   sendCommand,
   ...userCommands,
   userKeyCommand,
@@ -53,6 +55,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { name: "check", summary: "check a configuration, a domain's DNS, a message, or the way to a recipient" },
   { name: "queue", summary: "list and manage the queue" },
   { name: "site", summary: "list the sites that mail goes to, and pause or resume a site" },
+  { name: "route", summary: "log in at relay hosts by OAuth" },
   { name: "user", summary: "add, change and remove users" },
   { name: "bans", summary: "list, explain and lift bans of networks" },
   { name: "dkim", summary: "manage the keys that sign outgoing mail" },

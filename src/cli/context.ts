@@ -8,6 +8,7 @@ import type { Settings } from "../config/settings-schema.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { CertificatePair, JudgeCertificate } from "../ports/certificates.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { ServiceClient } from "../ports/service-client.ts";
 import type { Network } from "../ports/network.ts";
 import type { ProgramEnd, TemporaryFolder } from "../ports/programs.ts";
 import type { Random } from "../ports/random.ts";
@@ -78,6 +79,8 @@ export interface CliContext extends ConfigSources {
   readonly resolver: (dns?: Partial<DnsSettings>) => Resolver;
   /** HTTPS to hosts whose addresses this resolver gives. */
   readonly policyFetcher: (resolver: Resolver) => PolicyFetcher;
+  /** HTTPS to services of the configuration; likewise. */
+  readonly serviceClient: (resolver: Resolver) => ServiceClient;
   readonly judgeCertificate: JudgeCertificate;
   /** A new key and a self-signed certificate with which a device signs in as `address`. */
   readonly makeClientCertificate: (

@@ -29,7 +29,9 @@ export function crossProblems(settings: Settings): CrossProblem[] {
     ...acmeProblems(settings),
     ...accountProblems(settings),
     ...passwordProblems(settings),
+    ...issuerProblems(settings),
     ...settings.route.flatMap((route, index) => routeProblems(route, index)),
+    ...routeLoginProblems(settings),
     ...queueProblems(settings),
     ...dkimProblems(settings),
     ...reportsProblems(settings),
@@ -147,6 +149,20 @@ function passwordProblems({ user }: Settings): CrossProblem[] {
   });
 }
 
+/** Without an audience any token of the issuer would do, also one that a user gave to some other service. */
+function issuerProblems({ oauth }: Settings): CrossProblem[] {
+  return oauth.issuer.flatMap(({ url, audience, introspection }, index): CrossProblem[] => {
+    const path = ["oauth", "issuer", index];
+    if (oauth.issuer.findIndex((other) => other.url === url) < index) {
+      const message = `another [[oauth.issuer]] has the url ${url}, too; remove one of them`;
+      return [{ code: "config-invalid-value", path: [...path, "url"], message }];
+    }
+    if (audience !== undefined || introspection !== undefined) return [];
+    const message = 'audience is missing, as in audience = ["mail.example.org"]: whom tokens must be meant for';
+    return [{ code: "config-missing-key", path, message }];
+  });
+}
+
 function dkimProblems({ dkim }: Settings): CrossProblem[] {
   const problems: CrossProblem[] = [];
   const names = new Set<string>();
@@ -217,6 +233,34 @@ function routeProblems(route: Settings["route"][number], index: number): CrossPr
     problems.push({ code: "config-route-clear-login", path: ["route", index, "tls"], message });
   }
   return problems;
+}
+
+function routeLoginProblems({ route, oauth }: Settings): CrossProblem[] {
+  const routes = route.flatMap(({ auth }, index): CrossProblem[] => {
+    if (auth === undefined) return [];
+    const path = ["route", index, "auth"];
+    const { password, oauth: name } = auth;
+    if ((password === undefined) === (name === undefined)) {
+      const message = "auth needs either a password or oauth, the name of an [[oauth.client]]";
+      return [{ code: "config-missing-key", path, message }];
+    }
+    if (name === undefined || oauth.client.some((client) => client.name === name)) return [];
+    const message = `there is no [[oauth.client]] with the name "${name}"`;
+    return [{ code: "config-invalid-value", path: [...path, "oauth"], message }];
+  });
+  const clients = oauth.client.flatMap(
+    ({ name, device_url: device, authorization_url: browser }, index): CrossProblem[] => {
+      const path = ["oauth", "client", index];
+      if (oauth.client.findIndex((other) => other.name === name) < index) {
+        const message = `another [[oauth.client]] has the name "${name}", too`;
+        return [{ code: "config-invalid-value", path: [...path, "name"], message }];
+      }
+      if (device !== undefined || browser !== undefined) return [];
+      const message = "write device_url or authorization_url, so that `posthaste route login` can ask for consent";
+      return [{ code: "config-missing-key", path, message }];
+    },
+  );
+  return [...routes, ...clients];
 }
 
 function reportsProblems({ hostname, domain, user, alias, reports }: Settings): CrossProblem[] {

@@ -215,6 +215,21 @@ function exampleValue(section: string, key: string): string | undefined {
     "reports.contact": '"https://example.org/dmarc"',
     "blocklists.list.zone": '"list.example.net"',
     "blocklists.list.test_entry": '"127.0.0.2"',
+    "oauth.issuer.url": '"https://login.example.org/realms/mail"',
+    "oauth.issuer.audience": '["mail.example.org"]',
+    "oauth.issuer.domains": '["example.org"]',
+    "oauth.issuer.keys_url": '"https://login.example.org/realms/mail/keys"',
+    "oauth.issuer.introspection":
+      '{ url = "https://login.example.org/introspect", client_id = "mail", client_secret = { file = "relay.secret" } }',
+    "oauth.issuer.ca": '"house-ca.pem"',
+    "oauth.client.name": '"example"',
+    "oauth.client.client_id": '"posthaste"',
+    "oauth.client.client_secret": '{ file = "relay.secret" }',
+    "oauth.client.scope": '"smtp offline_access"',
+    "oauth.client.token_url": '"https://login.example.net/token"',
+    "oauth.client.device_url": '"https://login.example.net/device"',
+    "oauth.client.authorization_url": '"https://login.example.net/authorize"',
+    "oauth.client.ca": '"house-ca.pem"',
     "admin.token": '{ file = "admin.token" }',
   };
   return examples[`${section}.${key}`];

@@ -32,10 +32,19 @@ export const routeSettings = z
     auth: z
       .strictObject({
         username: z.string().min(1).max(255).describe("User name at the relay host."),
-        password: secret().describe("Password, preferably as `{ file }` or `{ env }`."),
+        password: secret().optional().describe("Password, preferably as `{ file }` or `{ env }`."),
+        oauth: z
+          .string()
+          .max(32)
+          .optional()
+          .describe(
+            "In place of a password: name of the [[oauth.client]] whose access tokens log in; see `posthaste route login`.",
+          ),
       })
       .optional()
-      .describe("Login at the relay host, only over verified TLS, loopback or a unix socket. Applies on reload."),
+      .describe(
+        "Login at the relay host by password or by OAuth, only over verified TLS, loopback or a unix socket. Applies on reload.",
+      ),
     tls: z
       .enum(["none", "opportunistic", "required", "verified"])
       .optional()

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { aliasSettings, domainSettings, signInSettings, userSettings } from "../accounts/settings.ts";
 import { forwardingSettings } from "../forwarding/settings.ts";
+import { oauthSettings } from "../oauth/settings.ts";
 import { authenticationSettings, dmarcSettings } from "../policy/authentication/settings.ts";
 import { blocklistsSettings } from "../policy/blocklists/settings.ts";
 import { greylistingSettings } from "../policy/greylisting/settings.ts";
@@ -36,6 +37,7 @@ export const settingsSchema = z
     user: z.array(userSettings).max(100_000).default([]),
     alias: z.array(aliasSettings).max(100_000).default([]),
     sign_in: signInSettings.prefault({}),
+    oauth: oauthSettings.prefault({}),
     route: z.array(routeSettings).max(10_000).default([]),
     forwarding: forwardingSettings.prefault({}),
     authentication: authenticationSettings.prefault({}),

@@ -10,6 +10,7 @@ import { isSubmission } from "../policy/client.ts";
 import { authservIdOf, type SenderAuthenticationSettings } from "../policy/authentication/settings.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { StsPolicy } from "../mta-sts/sts-policy.ts";
+import type { HopCredentials } from "../route/next-hop.ts";
 import type { RouterSettings } from "../route/mx-router.ts";
 import type { PublishedPolicySettings } from "../route/published-policies.ts";
 import type { SigningSettings } from "../signing/open-signing.ts";
@@ -110,7 +111,7 @@ export function routerSettings(
   const local = localDomains(settings);
   const listeners = listenerOptions(settings, false).map(({ endpoint }) => endpoint);
   return {
-    routes: [...toReports, ...route],
+    routes: [...toReports, ...route.map(({ auth, ...rest }) => ({ ...rest, auth: credentialsOf(auth) }))],
     isLocalDomain: (key) => local.has(key),
     toProgram,
     maildirPath: `${dataDir}/mail/{domain}/{user}`,
@@ -118,6 +119,12 @@ export function routerSettings(
     allowPrivate: outbound.allow_private,
     own: { names: [hostname], listeners: listeners.filter((endpoint) => endpoint.kind === "ip"), interfaceAddresses },
   };
+}
+
+/** One of the two is set; the cross-checks see to that. */
+function credentialsOf(auth: Settings["route"][number]["auth"]): HopCredentials | undefined {
+  if (auth?.oauth !== undefined) return { username: auth.username, oauth: auth.oauth };
+  return auth?.password === undefined ? undefined : { username: auth.username, password: auth.password };
 }
 
 export function publishedPolicySettings({ outbound }: Settings): PublishedPolicySettings {

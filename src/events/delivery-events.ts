@@ -133,6 +133,12 @@ export const deliveryEvents = {
     "Mail for the route waits in the queue and is tried again: correct `auth` of the `[[route]]` and reload.",
     { ...host, account: text("The user name of the route."), reason },
   ),
+  "relay-consent-gone": declare(
+    "error",
+    "The provider of a relay host says that an account's consent is gone, so no access token can be had.",
+    "Mail for its routes waits in the queue: run `posthaste route login` for the account. It is asked again once an hour, in case the provider was mistaken.",
+    { client: text("The name of the `[[oauth.client]]`."), account: text("The account at the relay host."), reason },
+  ),
   "relay-login-missing": declare(
     "warn",
     "A relay host asks for a login, and its route has none; the event has the host and its reply.",

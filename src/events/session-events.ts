@@ -115,6 +115,7 @@ export const sessionEvents = {
     ...login,
     reason,
     retry_after_seconds: optional(number("Seconds until this client may try again.")),
+    detail: optional(text("What is wrong with an OAuth token.")),
     error: optional(text("Why nobody can log in now.")),
   }),
 };

@@ -81,6 +81,7 @@ export function exchangeOptions(state: SessionState): ExchangeOptions {
     nonce: () => Buffer.from(services.random.bytes(nonceBytes)).toString("base64"),
     channelBinding: (type) => channel.channelBinding(type),
     bindingOffered: mechanismsOf(state).tls.some((name) => name.endsWith("-PLUS")),
+    tokenHelp: services.accounts.signInMeans().tokens,
   };
 }
 
@@ -89,7 +90,7 @@ function hasBinding(channel: Pick<SessionChannel, "channelBinding">): boolean {
 }
 
 function nothingOfTls({ verifiers, tokens }: SignInMeans): MechanismConditions {
-  return { privateChannel: false, channelBinding: false, certificate: false, verifiers, tokens };
+  return { privateChannel: false, channelBinding: false, certificate: false, verifiers, tokens: tokens !== undefined };
 }
 
 function names({ mechanisms }: Place["settings"], conditions: MechanismConditions): readonly string[] {

@@ -1,6 +1,6 @@
 /** The addresses that one attempt may ask, and what connections of different attempts must have in common to be shared. */
 import { demandKey } from "../ports/tls-demand.ts";
-import type { HopHost, NextHop } from "../route/next-hop.ts";
+import type { HopCredentials, HopHost, NextHop } from "../route/next-hop.ts";
 import type { HostDemand } from "./connection-reuse.ts";
 import type { Target } from "./connection-setup.ts";
 
@@ -68,10 +68,17 @@ function sharesOf(hosts: readonly HopHost[], addressesMax: number): readonly num
 
 /** What may share a connection has all of this in common. */
 export function reuseKey(hop: SmtpHop): string {
-  const login = hop.credentials === undefined ? "" : `${hop.credentials.username}\0${hop.credentials.password}`;
+  const login = loginText(hop.credentials);
   const where = hop.kind === "smtp" ? `${hop.port} ${hop.implicitTls}` : lmtpEndpointText(hop.endpoint);
   const demands = demandsOf(hop).map(({ host, demand }) => `${host} ${demand}`);
   return [`${hop.kind} ${hop.site} ${where}`, login, ...demands.toSorted()].join("\0");
+}
+
+/** A token that was good stays good for the session: another one makes no other session. */
+function loginText(credentials: HopCredentials | undefined): string {
+  if (credentials === undefined) return "";
+  const secret = "password" in credentials ? credentials.password : `\0${credentials.oauth}`;
+  return `${credentials.username}\0${secret}`;
 }
 
 function lmtpEndpointText(endpoint: Extract<SmtpHop, { readonly kind: "lmtp" }>["endpoint"]): string {

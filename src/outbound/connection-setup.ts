@@ -18,19 +18,20 @@ import { withCertificateWords } from "../lib/certificate-words.ts";
 import { isLoopback } from "../lib/ip-network.ts";
 import type { ClockSteps } from "../lib/clock-steps.ts";
 import { errorText } from "../lib/error-text.ts";
+import type { AccessTokenSource } from "../oauth/access-tokens.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/log.ts";
 import type { Endpoint } from "../lib/endpoint.ts";
 import { NetworkError, type Network, type TlsClientOptions } from "../ports/network.ts";
 import type { HandshakeDemand } from "../ports/tls-demand.ts";
-import type { TlsDecision } from "../route/next-hop.ts";
-import type { PasswordCredentials } from "../smtp/client/authentication.ts";
+import type { HopCredentials, TlsDecision } from "../route/next-hop.ts";
 import { decisionText, demandWord } from "../route/tls-policy.ts";
 import type { MessageSigning } from "../signing/message-signing.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import { failureSetback, finding, temporaryRefusal, type PeerFacts, type Setback } from "./delivery-verdict.ts";
-import { openSession, type SessionTrouble } from "./open-session.ts";
+import { loginFor, noteRefusedToken } from "./hop-login.ts";
+import { openSession, type SessionCredentials, type SessionTrouble } from "./open-session.ts";
 import type { ConnectionObserver } from "./connection-observer.ts";
 import type { SmtpDeliverySettings } from "./settings.ts";
 import { SmtpClientConnection } from "./smtp-client-connection.ts";
@@ -44,7 +45,7 @@ export interface Target {
   readonly endpoint: Endpoint;
   readonly tls: TlsDecision;
   readonly implicitTls: boolean;
-  readonly credentials: PasswordCredentials | undefined;
+  readonly credentials: HopCredentials | undefined;
   /** Trusted besides the usual ones; PEM. */
   readonly certificateAuthorities: readonly string[] | undefined;
 }
@@ -64,6 +65,8 @@ export interface SetupContext {
   readonly message: string;
   /** What makes our own signatures, if any. */
   readonly signing?: (() => MessageSigning | undefined) | undefined;
+  /** Absent: no route logs in by OAuth. */
+  readonly accessTokens?: AccessTokenSource | undefined;
   /** Asked for an observer before each connection. */
   readonly observe?: ((target: Target) => ConnectionObserver | undefined) | undefined;
   /** HELO may follow a connection that was closed on EHLO. Not at the first attempt: any busy server may hang up once. */
@@ -88,7 +91,18 @@ interface Manner {
   readonly plain: boolean;
 }
 
-export async function setUpConnection(target: Target, context: SetupContext): Promise<SetupResult> {
+/** A target whose access token, if it wants one, has been fetched. */
+interface ReadyTarget extends Target {
+  readonly login: SessionCredentials | undefined;
+}
+
+export async function setUpConnection(asked: Target, context: SetupContext): Promise<SetupResult> {
+  const found = await loginFor(asked.credentials, context.accessTokens, peerOf(asked));
+  if (found.kind === "failed") {
+    logLoginFailed(asked, context, found.setback);
+    return { kind: "failed", setback: found.setback, tryNext: false };
+  }
+  const target: ReadyTarget = { ...asked, login: found.credentials };
   const { demand } = target.tls;
   const first = await attempt(target, context, { startTls: demand.kind !== "none", plain: false });
   if (first.kind === "ready" || first.kind === "failed") return first;
@@ -104,7 +118,7 @@ export async function setUpConnection(target: Target, context: SetupContext): Pr
 }
 
 async function attemptInClear(
-  target: Target,
+  target: ReadyTarget,
   context: SetupContext,
   first: Exclude<SetupAttempt, SetupResult>,
 ): Promise<SetupAttempt> {
@@ -125,9 +139,13 @@ export function addressText(endpoint: Endpoint): string {
   return endpoint.kind === "unix" ? `unix:${endpoint.path}` : endpoint.address;
 }
 
-async function attempt(target: Target, context: SetupContext, manner: Manner): Promise<SetupAttempt> {
-  const { host, endpoint } = target;
-  const peer: PeerFacts = { host, address: addressText(endpoint), tls: undefined, tlsDemand: decisionText(target.tls) };
+function peerOf({ host, endpoint, tls }: Target): PeerFacts {
+  return { host, address: addressText(endpoint), tls: undefined, tlsDemand: decisionText(tls) };
+}
+
+async function attempt(target: ReadyTarget, context: SetupContext, manner: Manner): Promise<SetupAttempt> {
+  const { endpoint } = target;
+  const peer = peerOf(target);
   const observer = context.observe?.(target);
   let connection: SmtpClientConnection;
   try {
@@ -160,7 +178,7 @@ const stopped: ClientFailure = { kind: "lost", command: "idle", detail: "this se
 
 async function converse(
   connection: SmtpClientConnection,
-  target: Target,
+  target: ReadyTarget,
   context: SetupContext,
   { startTls, plain }: Manner,
   clearPeer: PeerFacts,
@@ -169,7 +187,7 @@ async function converse(
   const trouble = await openSession(connection, {
     endpoint: target.endpoint,
     startTls: startTls ? tlsOptions(target) : undefined,
-    credentials: target.credentials,
+    credentials: target.login,
     random: context.random,
     plainHello: plain,
     signal: context.signal,
@@ -178,22 +196,22 @@ async function converse(
   if (trouble === undefined) return { kind: "ready", connection };
   const attempt = attemptAfter(trouble, target, connection, clearPeer);
   if (attempt.kind === "failed" && attempt.setback.owner === "our-authentication") {
-    // All mail of the route waits for whoever can mend the settings, and hears of it by this line alone.
-    context.log.event("relay-login-failed", {
-      message: context.message,
-      site: target.site,
-      host: target.host,
-      address: clearPeer.address,
-      account: target.credentials?.username ?? "",
-      reason: attempt.setback.reason,
-    });
+    logLoginFailed(target, context, attempt.setback);
   }
+  if (trouble.kind === "login-refused") noteRefusedToken(target.credentials, target.login, context.accessTokens);
   return attempt;
+}
+
+/** All mail of the route waits for whoever can mend the settings, and hears of it by this line alone. */
+function logLoginFailed(target: Target, { log, message }: SetupContext, { reason }: Setback): void {
+  const { site, host, endpoint, credentials } = target;
+  const account = credentials?.username ?? "";
+  log.event("relay-login-failed", { message, site, host, address: addressText(endpoint), account, reason });
 }
 
 function attemptAfter(
   trouble: SessionTrouble,
-  target: Target,
+  target: ReadyTarget,
   connection: SmtpClientConnection,
   clearPeer: PeerFacts,
 ): SetupAttempt {
@@ -213,12 +231,13 @@ function attemptAfter(
       const { facts } = trouble;
       const why =
         facts === undefined ? "without TLS" : `over unverified TLS (${facts.verifyError ?? "no reason given"})`;
-      const reason = `the password for ${target.host} is not sent ${why}`;
+      const reason = `the ${secretWord(target)} for ${target.host} is not sent ${why}`;
       return { kind: "failed", setback: finding("4.7.0", "our-authentication", reason, peer), tryNext: true };
     }
     // A wrong password is ours to mend, and asking the next host with it could lock the account.
     case "no-mechanism": {
-      const reason = `${target.host} offers no AUTH mechanism that this server supports (SCRAM, PLAIN, LOGIN)`;
+      const ours = secretWord(target) === "password" ? "SCRAM, PLAIN, LOGIN" : "OAUTHBEARER, XOAUTH2";
+      const reason = `${target.host} offers no AUTH mechanism that this server supports (${ours})`;
       return { kind: "failed", setback: finding("4.7.0", "our-authentication", reason, peer), tryNext: false };
     }
     case "login-refused": {
@@ -230,9 +249,13 @@ function attemptAfter(
   }
 }
 
+function secretWord({ credentials }: Target): string {
+  return credentials !== undefined && "oauth" in credentials ? "access token" : "password";
+}
+
 function stepFailed(
   { step, failure }: Extract<SessionTrouble, { readonly kind: "failed" }>,
-  target: Target,
+  target: ReadyTarget,
   connection: SmtpClientConnection,
   clearPeer: PeerFacts,
 ): SetupAttempt {
@@ -265,7 +288,7 @@ function tlsFailed(failure: ClientFailure, peer: PeerFacts, { tls }: Target): Se
   return { kind: "tls-trouble", reason: detail, setback: finding("4.7.5", "remote-trouble", reason, peer) };
 }
 
-function connectFailed(error: unknown, target: Target, context: SetupContext, peer: PeerFacts): SetupResult {
+function connectFailed(error: unknown, target: ReadyTarget, context: SetupContext, peer: PeerFacts): SetupResult {
   const reason = errorText(error);
   const { message, log } = context;
   log.event("connection-failed", { message, site: target.site, host: target.host, address: peer.address, reason });
@@ -283,7 +306,10 @@ function connectFailed(error: unknown, target: Target, context: SetupContext, pe
   return { kind: "failed", setback, tryNext: true };
 }
 
-function connectOptions(target: Target, context: SetupContext): Parameters<typeof SmtpClientConnection.connect>[1] {
+function connectOptions(
+  target: ReadyTarget,
+  context: SetupContext,
+): Parameters<typeof SmtpClientConnection.connect>[1] {
   const { settings, network, clock, signal, log } = context;
   const { site, host } = target;
   const address = addressText(target.endpoint);
@@ -318,7 +344,7 @@ function policyClause({ reason: { rule } }: TlsDecision, detail: string): string
 }
 
 /** Opportunistic TLS never validates: an unverified session is better than a clear one. */
-function tlsOptions(target: Target): TlsClientOptions {
+function tlsOptions(target: ReadyTarget): TlsClientOptions {
   const demand = handshakeDemand(target.tls);
   return {
     serverName: demand.kind === "dane" ? (demand.names[0] ?? target.host) : target.host,

@@ -8,12 +8,15 @@ import { isLoopback } from "../lib/ip-network.ts";
 import type { Endpoint } from "../lib/endpoint.ts";
 import type { TlsClientOptions, TlsFacts } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
-import type { PasswordCredentials } from "../smtp/client/authentication.ts";
 import type { ClientChannel } from "../sasl/client-mechanism.ts";
 import { digestBytes } from "../sasl/scram-verifier.ts";
+import type { ClientCredentials } from "../smtp/client/authentication.ts";
 import type { ClientFailure } from "../smtp/client/failure.ts";
 import type { ReceivedReply } from "../smtp/reply-reader.ts";
 import type { SmtpClientConnection } from "./smtp-client-connection.ts";
+
+/** A password, or an access token. */
+export type SessionCredentials = Extract<ClientCredentials, { readonly username: string }>;
 
 export interface SessionTerms {
   readonly endpoint: Endpoint;
@@ -22,7 +25,7 @@ export interface SessionTerms {
    * the server does not offer it or refuses it. A connection that is under TLS already stays as it is.
    */
   readonly startTls: TlsClientOptions | undefined;
-  readonly credentials: PasswordCredentials | undefined;
+  readonly credentials: SessionCredentials | undefined;
   /** For the nonce of a login. */
   readonly random: Random;
   /** HELO instead of EHLO. */
@@ -89,7 +92,7 @@ async function secure(
 async function logIn(
   connection: SmtpClientConnection,
   { endpoint, random }: Pick<SessionTerms, "endpoint" | "random">,
-  credentials: PasswordCredentials,
+  credentials: SessionCredentials,
 ): Promise<SessionTrouble | undefined> {
   if (!mayCarryPassword(connection.tls, endpoint)) return { kind: "password-withheld", facts: connection.tls };
   const { auth } = connection.capabilities;
@@ -98,7 +101,7 @@ async function logIn(
   const mayLackVerifiers = auth.some((name) => name.startsWith("SCRAM-")) && auth.some((name) => showing.has(name));
   // Not where the server failed to prove itself: the password would go to whoever could not.
   const refused = answer.kind === "authentication-failed" && answer.cancelled !== true && answer.reply?.code === 535;
-  if (refused && mayLackVerifiers) {
+  if (refused && mayLackVerifiers && "password" in credentials) {
     answer = await connection.authenticate(credentials, { channel, showPassword: true });
   }
   switch (answer.kind) {

@@ -4,6 +4,7 @@
  * kept connections. How many attempts run at once is the queue's decision.
  */
 import { ClockSteps } from "../lib/clock-steps.ts";
+import type { AccessTokenSource } from "../oauth/access-tokens.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/log.ts";
@@ -28,6 +29,8 @@ export interface SmtpDeliveryOptions {
   readonly signing?: () => MessageSigning | undefined;
   /** Told of each session, for the daily reports about TLS. */
   readonly tlsSessions?: TlsSessionRecorder | undefined;
+  /** For routes that log in by OAuth. */
+  readonly accessTokens?: AccessTokenSource | undefined;
 }
 
 /** Serves hops of kind `smtp` and `lmtp`. */
@@ -52,10 +55,10 @@ export class SmtpDelivery implements DeliveryAgent {
   async deliver(job: DeliveryJob, options: { readonly signal: AbortSignal }): Promise<DeliveryResult> {
     const { hop } = job;
     if (hop.kind !== "smtp" && hop.kind !== "lmtp") throw new Error(`hops of kind ${hop.kind} are served elsewhere`);
-    const { network, clock, random, log, signing, tlsSessions } = this.#options;
+    const { network, clock, random, log, signing, tlsSessions, accessTokens } = this.#options;
     const domains = [...new Set(job.recipients.map(({ domain }) => domain))];
     const context = {
-      ...{ network, clock, random, log, signing },
+      ...{ network, clock, random, log, signing, accessTokens },
       clockSteps: this.#clockSteps,
       settings: this.#settings,
       signal: options.signal,

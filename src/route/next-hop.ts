@@ -15,6 +15,11 @@ export interface TlsReason {
   readonly setting?: string;
 }
 
+export type HopCredentials =
+  | PasswordCredentials
+  /** `oauth`: the `[[oauth.client]]` whose provider gives the access token. */
+  | { readonly username: string; readonly oauth: string };
+
 /** One host of a next hop with all its addresses, in the order in which they are tried. */
 export interface HopHost {
   /** Name for TLS, logs and Remote-MTA; an address literal's text where there is no name. */
@@ -37,7 +42,7 @@ export type NextHop =
       readonly implicitTls: boolean;
       /** A route names the host: what it asks of us is a matter of settings. */
       readonly isRelay?: true;
-      readonly credentials?: PasswordCredentials;
+      readonly credentials?: HopCredentials;
       /** Trusted besides the usual authorities; PEM. */
       readonly certificateAuthorities?: readonly string[];
       /** false: 8-bit content is reported with 5.6.3 where the server lacks 8BITMIME, not converted. */
@@ -51,7 +56,7 @@ export type NextHop =
       readonly endpoint:
         | { readonly kind: "unix"; readonly path: string; readonly tls: TlsDecision }
         | { readonly kind: "hosts"; readonly hosts: readonly HopHost[]; readonly port: number };
-      readonly credentials?: PasswordCredentials;
+      readonly credentials?: HopCredentials;
       /** Trusted besides the usual authorities; PEM. */
       readonly certificateAuthorities?: readonly string[];
       /** false: 8-bit content is reported with 5.6.3 where the server lacks 8BITMIME, not converted. */

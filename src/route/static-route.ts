@@ -6,7 +6,7 @@ import { withoutTag } from "../accounts/account-key.ts";
 import { domainKeyOf } from "../address/domain.ts";
 import { isLoopback, parseIpAddress } from "../address/ip-address.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
-import type { PasswordCredentials } from "../smtp/client/authentication.ts";
+import type { HopCredentials } from "./next-hop.ts";
 
 /** How the settings write what they ask of TLS. `verified` implies required. */
 export type TlsLevel = "none" | "opportunistic" | "required" | "verified";
@@ -20,7 +20,7 @@ export interface StaticRoute {
   readonly host?: string | undefined;
   /** maildir: a template (see NextHop). */
   readonly path?: string | undefined;
-  readonly auth?: PasswordCredentials | undefined;
+  readonly auth?: HopCredentials | undefined;
   readonly tls?: TlsLevel | undefined;
   /** Trusted besides the usual authorities; PEM. */
   readonly ca?: string | undefined;

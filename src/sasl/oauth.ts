@@ -4,7 +4,7 @@
  * counts (RFC 7628 §3.2.3). The two grammars, read and written.
  */
 import { decodeName, encodeName } from "./scram-messages.ts";
-import type { MechanismKind, MechanismStep, ServerMechanism } from "./server-mechanism.ts";
+import type { MechanismKind, MechanismStep, ServerMechanism, TokenHelp } from "./server-mechanism.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
 interface BearerMessage {
@@ -18,29 +18,50 @@ const messageBytesMax = 9216;
 const separator = "\u0001";
 const empty = new Uint8Array(0);
 const encoder = new TextEncoder();
-/** What the client should know: the token was wrong. Where it would get another is nothing that we know. */
-const refusal = encoder.encode(JSON.stringify({ status: "invalid_token", schemes: "bearer" }));
 /** RFC 6750 §2.1, b64token; the scheme without case (RFC 7235 §2.1). */
 const bearer = /^bearer ([A-Za-z0-9._~+/-]+=*)$/i;
 
-export const oauthBearer: MechanismKind = kind("OAUTHBEARER", parseOAuthBearer);
-export const xoauth2: MechanismKind = kind("XOAUTH2", parseXOAuth2);
+/** What the two mechanisms do not have in common. */
+interface Dialect {
+  readonly parse: (text: string) => BearerMessage | undefined;
+  /** The error document, before it is JSON. */
+  readonly refusal: (help: TokenHelp) => Readonly<Record<string, string | undefined>>;
+}
 
-function kind(name: string, parse: (text: string) => BearerMessage | undefined): MechanismKind {
+/** RFC 7628 §3.2.2; the status is one of RFC 6750 §3.1. */
+export const oauthBearer: MechanismKind = kind("OAUTHBEARER", {
+  parse: parseOAuthBearer,
+  refusal: ({ scope, configuration }) => ({
+    status: "invalid_token",
+    schemes: "bearer",
+    scope,
+    "openid-configuration": configuration,
+  }),
+});
+
+/** Google's document has the status of HTTP; clients look for "401" and fetch a new token. */
+export const xoauth2: MechanismKind = kind("XOAUTH2", {
+  parse: parseXOAuth2,
+  refusal: ({ scope }) => ({ status: "401", schemes: "bearer", scope }),
+});
+
+function kind(name: string, dialect: Dialect): MechanismKind {
   return {
     name,
     acceptsInitialResponse: true,
     isPossible: ({ privateChannel, tokens }) => privateChannel && tokens,
-    begin: () => new BearerExchange(parse),
+    begin: ({ tokenHelp = {} }) => new BearerExchange(dialect, tokenHelp),
   };
 }
 
 class BearerExchange implements ServerMechanism {
-  readonly #parse: (text: string) => BearerMessage | undefined;
+  readonly #dialect: Dialect;
+  readonly #help: TokenHelp;
   #claimed = false;
 
-  constructor(parse: (text: string) => BearerMessage | undefined) {
-    this.#parse = parse;
+  constructor(dialect: Dialect, help: TokenHelp) {
+    this.#dialect = dialect;
+    this.#help = help;
   }
 
   respond(response: Uint8Array | undefined): MechanismStep {
@@ -48,10 +69,11 @@ class BearerExchange implements ServerMechanism {
     if (this.#claimed) return { kind: "concluded" };
     if (response === undefined) return { kind: "challenge", data: empty };
     const text = response.length > messageBytesMax ? undefined : decodeUtf8(response);
-    const message = text === undefined ? undefined : this.#parse(text);
+    const message = text === undefined ? undefined : this.#dialect.parse(text);
     if (message === undefined) return { kind: "malformed", reason: "no message with a bearer token" };
     this.#claimed = true;
-    return { kind: "claim", claim: { kind: "token", ...message }, ifRefused: refusal };
+    const ifRefused = encoder.encode(JSON.stringify(this.#dialect.refusal(this.#help)));
+    return { kind: "claim", claim: { kind: "token", ...message }, ifRefused };
   }
 }
 

@@ -82,6 +82,14 @@ export interface MechanismConditions {
   readonly tokens: boolean;
 }
 
+/** For a client whose token was refused: where it gets one that will do, as far as we know (RFC 7628 §3.2.2). */
+export interface TokenHelp {
+  /** A single one, since clients cannot all take several. */
+  readonly scope?: string;
+  /** URL of the issuer's OpenID configuration. */
+  readonly configuration?: string;
+}
+
 export interface MechanismKind {
   /** As registered with IANA, upper case. */
   readonly name: string;
@@ -101,4 +109,6 @@ export interface ExchangeOptions {
   readonly channelBinding: (type: string) => Uint8Array | undefined;
   /** A -PLUS mechanism was offered: a client that could bind and says that we cannot was lied to (RFC 5802 §6). */
   readonly bindingOffered: boolean;
+  /** Goes into the error document for a refused token. */
+  readonly tokenHelp?: TokenHelp | undefined;
 }

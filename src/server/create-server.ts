@@ -39,6 +39,7 @@ import {
 } from "./sending/domain-reports.ts";
 import { openHeldMail, openQueue } from "./sending/queue.ts";
 import { findReportDestinations } from "./sending/report-destinations.ts";
+import { openRouteLogins } from "./sending/route-logins.ts";
 import { openRouting } from "./sending/routing.ts";
 import { openToken } from "./store/data-dir.ts";
 import { openHistory, openInbox } from "./store/retention.ts";
@@ -107,7 +108,9 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   const { agent: reports, work } = openReceivedReports(opening, store);
   const evaluations = openEvaluationCounts(opening, store);
   const tlsSessions = openTlsSessions(opening, store);
-  const agents = openDelivery(opening, { reports, signing: signing.messages, tlsSessions });
+  const routeLogins = openRouteLogins(opening, store);
+  const senders = { signing: signing.messages, tlsSessions, accessTokens: routeLogins };
+  const agents = openDelivery(opening, { reports, ...senders });
   const forwarding = await openForwarding(opening, store, signing);
   const findDestination = findReportDestinations({ accounts, forwarding });
   const router = openRouting(opening, store, tlsSessions);
@@ -140,6 +143,7 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
     dkim: signing.keys,
     bans: directory,
     acme,
+    routeLogins,
   });
   return { listeners, admin, inbox };
 }
@@ -156,7 +160,8 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const history = openHistory(opening, store);
   const inbox = openInbox(opening, store, history);
   const { agent: reports } = openReceivedReports(opening, store);
-  const agents = openDelivery(opening, { reports });
+  const routeLogins = openRouteLogins(opening, store);
+  const agents = openDelivery(opening, { reports, accessTokens: routeLogins });
   const findDestination = findReportDestinations({ accounts });
   const router = openRouting(opening, store);
   const admission = await openAdmission(opening, { queue: () => sending.queue, intake: () => intake });
@@ -171,6 +176,6 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const heldMail = openHeldMail(opening, store, { gatherer, intake, findDestination });
   const services = { ids: store.ids, certificates, accounts, admission, policy, intake };
   const { listeners, takesMail } = await openReceiving(opening, services, listening);
-  const admin = await openHttpSide(opening, { store, queue, heldMail, takesMail, inbox, reload });
+  const admin = await openHttpSide(opening, { store, queue, heldMail, takesMail, inbox, reload, routeLogins });
   return { listeners, admin, inbox };
 }

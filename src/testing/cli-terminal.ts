@@ -5,6 +5,7 @@ import { MemoryFiles } from "./memory-files.ts";
 import { MemoryNetwork } from "./memory-network.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { StaticResolver } from "./static-resolver.ts";
+import type { ServiceClient } from "../ports/service-client.ts";
 import type { CliContext, TextOutput } from "../cli/context.ts";
 import { CliError, ExitCode } from "../cli/exit-code.ts";
 import { runCli } from "../cli/run.ts";
@@ -23,6 +24,8 @@ export interface TestContextOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly api?: (call: ApiCall) => { readonly status?: number; readonly body: unknown };
   readonly running?: boolean;
+  /** Default: there is none. */
+  readonly http?: ServiceClient;
   readonly overrides?: Partial<CliContext>;
 }
 
@@ -81,6 +84,7 @@ export class TestTerminal {
       policyFetcher: () => ({
         fetch: () => Promise.resolve({ kind: "failure", fault: "unreachable", detail: "there is no HTTPS here" }),
       }),
+      serviceClient: () => options.http ?? { request: () => Promise.reject(new Error("there is no HTTPS here")) },
       judgeCertificate,
       makeClientCertificate: (address, { days }) => ({
         certificatePem: `certificate of ${address} for ${days} days\n`,

@@ -8,6 +8,7 @@ import { type AccountSettings, defaultMechanisms } from "../accounts/settings.ts
 import { UserStore } from "../accounts/user-store.ts";
 import { ipNetworkList } from "../lib/ip-network.ts";
 import { SharedBudget } from "../lib/shared-budget.ts";
+import type { TokenCheck } from "../oauth/token-check.ts";
 import type { Admission } from "../policy/admission.ts";
 import { builtInStages } from "../policy/built-in-stages.ts";
 import { LocalAdmission } from "../policy/local-admission.ts";
@@ -73,6 +74,8 @@ export interface ReceivingServerOptions {
   readonly relayKeys?: readonly string[];
   /** Default: those of the settings. */
   readonly mechanisms?: readonly string[];
+  /** Checks OAuth tokens. */
+  readonly tokens?: (ports: { readonly clock: ManualClock }) => TokenCheck | Promise<TokenCheck>;
   readonly startTls?: boolean;
   readonly proxy?: { readonly from: readonly string[]; readonly required: boolean };
   readonly claim?: ClaimTerms;
@@ -156,10 +159,8 @@ export class ReceivingServer implements AsyncDisposable {
         ...(options.users && { users: options.users }),
         ...(options.domains && { domains: options.domains }),
       },
-      store,
-      crypto,
-      clock,
-      random,
+      ...{ store, crypto, clock, random },
+      ...(options.tokens && { tokens: await options.tokens({ clock }) }),
     });
     const directory = options.development ? new AnyAccounts("mail.example.org") : accounts;
     const { forwarding, ...services } = options.services?.({ clock, log }) ?? {};

@@ -10,6 +10,7 @@ import { dmarcTargets } from "./targets/dmarc-targets.ts";
 import { dsnTargets } from "./targets/dsn-targets.ts";
 import { fileTargets } from "./targets/file-targets.ts";
 import { messageTargets } from "./targets/message-targets.ts";
+import { oauthTargets } from "./targets/oauth-targets.ts";
 import { readingTargets } from "./targets/reading-targets.ts";
 import { proxyTargets } from "./targets/proxy-targets.ts";
 import { reportTargets } from "./targets/report-targets.ts";
@@ -24,6 +25,7 @@ export const targets: readonly FuzzTarget[] = [
   ...proxyTargets,
   ...clientTargets,
   ...saslTargets,
+  ...oauthTargets,
   ...addressTargets,
   ...dsnTargets,
   ...dkimTargets,

@@ -25,6 +25,7 @@ const after: Partial<SettingsInput> = {
   tls: { certificate: "/etc/new.pem", key: "/etc/new.key" },
   user: [{ address: "new@example.org" }],
   alias: [{ address: "info@example.org", to: ["far@elsewhere.test", "new@example.org"] }],
+  oauth: { issuer: [{ url: "https://login.example.net", audience: ["mail"] }] },
   history: { keep: "3d" },
   inbox: { keep: "2h" },
   dkim: { require_published: false, key: [{ domain: "example.org", selector: "new", key: testKey("ed25519") }] },
@@ -103,6 +104,9 @@ async function begun(): Promise<{ world: World; look: () => Promise<Record<strin
   const look = async () => {
     const client = await world.client();
     const hello = await client.expect("EHLO client.test", "250");
+    const submitting = await world.client("submissions");
+    const mechanisms = /^250-AUTH (.*)$/m.exec(await submitting.expect("EHLO client.test", "250"))?.[1];
+    await submitting.expect("QUIT", "221");
     const id = await client.send("joe@origin.test", "info@example.org", "From: joe@origin.test\r\n\r\ntext");
     await world.quiet();
     const received = peers.map((peer) => peer.messages.splice(0).at(-1));
@@ -121,6 +125,7 @@ async function begun(): Promise<{ world: World; look: () => Promise<Record<strin
     };
     return {
       certificates: world.certificate,
+      oauth: mechanisms?.includes("OAUTHBEARER"),
       accounts,
       history: world.removals.history,
       inbox: world.removals.inbox,

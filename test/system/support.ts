@@ -10,6 +10,7 @@ import { openServer } from "../../src/server/create-server.ts";
 import { Parts } from "../../src/server/plan/part.ts";
 import type { ServerPorts } from "../../src/server/plan/server-ports.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "../../src/config/settings-schema.ts";
+import type { ServiceClient } from "../../src/ports/service-client.ts";
 import type { Connection, Network } from "../../src/ports/network.ts";
 import type { Resolver } from "../../src/ports/resolver.ts";
 import { MemorySpool, MemoryStore } from "../../src/testing/spool/memory-spool.ts";
@@ -73,6 +74,8 @@ export class SimulatedWorld implements AsyncDisposable {
   wrapResolver: (resolver: Resolver) => Resolver = (resolver) => resolver;
   /** Where the parts of a server that starts enter themselves. */
   makeParts: () => Parts = () => new Parts();
+  /** HTTPS of the server and of the commands; default: there is none. */
+  serviceClient: ServiceClient | undefined;
   /** Stands between the server and its listeners. */
   wrapNetwork: (network: Network) => Network = (network) => network;
   readonly #http = new Map<string, (request: Request) => Response | Promise<Response>>();
@@ -205,7 +208,9 @@ export class SimulatedWorld implements AsyncDisposable {
 
   /** A command of `posthaste`, spoken to the running server over its control socket. */
   async command(line: string | readonly string[]) {
+    const { serviceClient } = this;
     return await this.terminal.run(line, {
+      ...(serviceClient && { http: serviceClient }),
       overrides: {
         serverApi: ({ dataDir }) =>
           Promise.resolve({
@@ -240,6 +245,7 @@ export class SimulatedWorld implements AsyncDisposable {
       network: this.wrapNetwork(network.host(serverAddress)),
       files,
       resolver: this.wrapResolver(resolver),
+      ...(this.serviceClient && { serviceClient: this.serviceClient }),
       log: this.log,
       interfaceAddresses: () => [serverAddress],
       lock: () => ({ release: () => undefined }),

@@ -29,6 +29,7 @@ export function beginAuth(state: SessionState, event: AuthEvent): SessionAction 
     const { reason } = ban;
     state.log.event("login-failed", {
       ...{ client, mechanism, username: "", reason },
+      detail: undefined,
       retry_after_seconds: undefined,
       error: undefined,
     });
@@ -127,6 +128,7 @@ function endAuth(
     ...fields,
     reason: malformed ?? reason,
     retry_after_seconds: seconds,
+    detail: result.kind === "refused" ? result.detail : undefined,
     error: result.kind === "unavailable" ? result.reason : undefined,
   });
   const action = answer(refusalOf(result, seconds));

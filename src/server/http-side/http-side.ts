@@ -14,7 +14,10 @@ import type { ServerPorts } from "../plan/server-ports.ts";
 import { startError } from "../plan/start-error.ts";
 import type { Store } from "../store/store.ts";
 
-export interface HttpServices extends Pick<AdminDependencies, "inbox" | "users" | "signIn" | "dkim" | "bans" | "acme"> {
+export interface HttpServices extends Pick<
+  AdminDependencies,
+  "inbox" | "users" | "signIn" | "dkim" | "bans" | "routeLogins" | "acme"
+> {
   readonly store: Store;
   readonly queue: Queue;
   readonly heldMail: HeldMailKeeper;

@@ -4,6 +4,7 @@ import type { SignInLimits } from "../../accounts/sign-in-limits.ts";
 import type { UserStore } from "../../accounts/user-store.ts";
 import { accountSettings } from "../../config/settings-views.ts";
 import type { Settings } from "../../config/settings-schema.ts";
+import { IssuerTokens } from "../../oauth/issuer-tokens.ts";
 import type { Opening } from "../plan/part.ts";
 import { PasswordSources } from "./password-sources.ts";
 
@@ -12,7 +13,9 @@ export async function openAccounts(
   store: UserStore,
   signInLimits: SignInLimits,
 ): Promise<Accounts> {
-  const { crypto, clock, random, log } = ports;
+  const { crypto, clock, random, log, serviceClient: http } = ports;
+  const issuers = ({ oauth }: Settings) => oauth.issuer;
+  const tokens = new IssuerTokens({ http, clock }, issuers(settings));
   const view = (all: Settings) => ({
     accounts: { ...accountSettings(all), ...(ports.passwordSource !== undefined && { outsideUsers: true as const }) },
     dovecot: all.sign_in.dovecot,
@@ -20,9 +23,10 @@ export async function openAccounts(
   const first = view(settings);
   const sources = new PasswordSources(ports, first.dovecot);
   const accounts = await Accounts.open({
-    ...{ settings: first.accounts, store, crypto, clock, random, signInLimits },
+    ...{ settings: first.accounts, store, crypto, clock, random, signInLimits, tokens },
     passwordSources: () => sources.inForce,
   });
+  parts.add({ name: "oauth", view: issuers, prepare: (next) => () => tokens.reconfigure(next) });
   const tellProblems = () => {
     for (const { section, index, message: problem } of accounts.problems) {
       log.event("account-problem", { key: `${section}[${index}]`, problem });

@@ -8,6 +8,8 @@ import type { MessageReading } from "../../admin/message-reading.ts";
 import type { ServerApi, ServerTarget } from "../../cli/context.ts";
 import { accountSettings } from "../../config/settings-views.ts";
 import { explain, waitOf } from "../../history/explain.ts";
+import { AccessTokens } from "../../oauth/access-tokens.ts";
+import { GrantStore } from "../../oauth/grant-store.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Crypto } from "../../ports/crypto.ts";
 import type { Files } from "../../ports/files.ts";
@@ -63,6 +65,7 @@ export function openOfflineApi(
         files: new AcmeFiles(files, dataDir),
         terms: () => settings && acmeTerms(settings),
       }),
+      routeLogins: new AccessTokens({ store: new GrantStore(spool), http: undefined, clock, log, clients: [] }),
       ready: () => false,
     },
     undefined,

@@ -47,6 +47,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     { NodeHttpClient },
     { serveAlpnChallenges },
     { runHook },
+    { NodeServiceClient },
     { openFilesLimit },
     { NodeMeasures },
     { openReadingThread },
@@ -60,6 +61,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     import("../../node/http/node-http-client.ts"),
     import("../../node/tls/alpn-challenge-server.ts"),
     import("../../node/process/run-hook.ts"),
+    import("../../node/http/node-service-client.ts"),
     import("../../node/process/open-files-limit.ts"),
     import("../../node/process/node-measures.ts"),
     import("../http-side/open-reading-thread.ts"),
@@ -83,6 +85,7 @@ export async function nodePorts({ dns }: Settings, { log, onSpoolGone }: NodePor
     resolver,
     policyFetcher: new NodePolicyFetcher({ resolver }),
     reportPoster: new NodeReportPoster({ resolver }),
+    serviceClient: new NodeServiceClient({ resolver }),
     log,
     interfaceAddresses,
     acme: {

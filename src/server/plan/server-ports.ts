@@ -11,6 +11,7 @@ import type { ServeHttp, ServePolicies } from "../../ports/http-server.ts";
 import type { HostMeasures } from "../../ports/host-measures.ts";
 import type { HttpClient } from "../../ports/http-client.ts";
 import type { Log } from "../../ports/log.ts";
+import type { ServiceClient } from "../../ports/service-client.ts";
 import type { Network } from "../../ports/network.ts";
 import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
 import type { Random } from "../../ports/random.ts";
@@ -32,6 +33,8 @@ export interface ServerPorts {
   readonly policyFetcher?: PolicyFetcher;
   /** HTTPS for reports to other domains; absent: they go by mail only. */
   readonly reportPoster?: ReportPoster;
+  /** HTTPS to OAuth issuers of the configuration; absent: none can be asked. */
+  readonly serviceClient?: ServiceClient;
   readonly log: Log;
   /** Absent: nobody knows how the machine is doing, and nothing counts as overload. */
   readonly measures?: HostMeasures;

@@ -1,5 +1,6 @@
 /** Those that deliver: one agent for each kind of next hop. */
 import type { Settings } from "../../config/settings-schema.ts";
+import type { AccessTokenSource } from "../../oauth/access-tokens.ts";
 import { CaptureDelivery } from "../../outbound/capture-delivery.ts";
 import { DiscardDelivery } from "../../outbound/discard-delivery.ts";
 import { MaildirDelivery } from "../../outbound/maildir-delivery.ts";
@@ -15,18 +16,16 @@ import type { Opening } from "../plan/part.ts";
 export function openDelivery(
   { settings, ports: { network, clock, random, files, log, maildirs, program }, parts }: Opening,
   /** `signing` absent: what is converted loses its signatures. */
-  {
-    reports,
-    signing,
-    tlsSessions,
-  }: {
+  services: {
     readonly reports: DeliveryAgents["reports"];
     readonly signing?: MessageSigning;
     readonly tlsSessions?: TlsSessionRecorder;
+    readonly accessTokens: AccessTokenSource;
   },
 ): DeliveryAgents {
-  const common = { network, clock, random, log, settings: smtpView(settings) };
-  const smtp = new SmtpDelivery({ ...common, signing: () => signing, tlsSessions });
+  const { reports, signing, ...more } = services;
+  const common = { network, clock, random, log, settings: smtpView(settings), ...more };
+  const smtp = new SmtpDelivery({ ...common, signing: () => signing });
   const store = maildirs ?? new DirectMaildirStore(files);
   const maildir = new MaildirDelivery({ store, log }, { hostname: settings.hostname });
   parts.add({
