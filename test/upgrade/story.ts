@@ -20,7 +20,9 @@ import {
 } from "../../src/reporting/received/received-report.ts";
 import { putCounts } from "../../src/reporting/tls-reports/stored-counts.ts";
 import { sentTlsNamespace } from "../../src/reporting/tls-reports/daily-tls-reports.ts";
+import { GrantStore } from "../../src/oauth/grant-store.ts";
 import { BanStore } from "../../src/policy/ban-store.ts";
+import { GreylistStore } from "../../src/policy/greylisting/greylist-store.ts";
 import { spoolPolicyStore } from "../../src/route/spool-policy-store.ts";
 import { KeyStore } from "../../src/signing/key-store.ts";
 import { keptNamespace } from "../../src/forwarding/sender-rewriting.ts";
@@ -192,6 +194,8 @@ async function records(spool: Spool, clock: ManualClock): Promise<void> {
   const ban = { network: "192.0.2.66", client: "192.0.2.66", since: now, until: now + dayMs, times: 1 };
   await bans.putBan({ ...ban, service: "submission", offence: "failed-login" });
   await bans.putSignedIn("192.0.2.1", now);
+  await new GreylistStore(spool).put("192.0.2.9 greylisted.test", now);
+  await new GrantStore(spool).put({ client: "provider", username: "relay@example.org", refreshToken: "r", since: now });
   const policy = { mode: "enforce", mx: ["mx.policy.test"], maxAgeSeconds: 86_400 } as const;
   await spoolPolicyStore(spool).put(
     "policy.test",
