@@ -28,7 +28,10 @@ const namesOfFiles: ReadonlySet<string> = new Set([
   "data_dir",
   "tls.certificate",
   "tls.key",
+  "tls.acme.ca",
   "route.0.ca",
+  "oauth.issuer.0.ca",
+  "oauth.client.0.ca",
   "listener.0.client_ca",
 ]);
 

@@ -77,13 +77,14 @@ test("20260805: thousands of tiny chunks, empty ones too, leave no trace of each
   const client = await world.client();
   await client.expect("MAIL FROM:<a@x.test>", "250");
   await client.expect("RCPT TO:<ann@example.org>", "250");
-  const before = world.log.events.length;
+  const told = () => world.log.events.filter(({ name }) => name !== "session-phase").length;
+  const before = told();
   const body = `From: a@x.test\r\nSubject: x\r\n\r\n${"y".repeat(3000)}\r\n`;
   for (const octet of body) {
     client.write(`BDAT 0\r\nBDAT 1\r\n${octet}`);
     for (let chunk = 0; chunk < 2; chunk++) assert.match(await client.reply(), /^250 /);
   }
-  assert.equal(world.log.events.length, before);
+  assert.equal(told(), before);
   const id = /queued as (\w{12})/.exec(await client.expect("BDAT 0 LAST", "250 2.0.0"))?.[1] ?? assert.fail();
   await world.quiet();
   assert.ok(String((await world.mailbox("ann@example.org"))[0]).endsWith(body.replaceAll("\r\n", "\n")));

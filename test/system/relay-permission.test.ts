@@ -72,6 +72,7 @@ for (const [description, settings] of Object.entries(worlds)) {
     await using world = await SimulatedWorld.start({
       ...settings,
       limits: { refused_recipients: 10_000, errors: 10_000 },
+      bans: { errors: 0, unknown_recipients: 0 },
     });
     await using peer = await world.peer("elsewhere.test");
     const behindEndpoint = { kind: "ip", address: "198.51.100.200", port: 25 } as const;

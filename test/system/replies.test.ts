@@ -5,7 +5,10 @@ import { test } from "node:test";
 import { SimulatedWorld } from "./support.ts";
 
 test("ESC-001 ESC-002 ESC-003 ESC-004 SMTP-020 SMTP-021 SMTP-022: every reply has its status, printable, line by line", async () => {
-  await using world = await SimulatedWorld.start({ limits: { errors: 10_000 } });
+  await using world = await SimulatedWorld.start({
+    limits: { errors: 10_000 },
+    bans: { errors: 0, unknown_recipients: 0 },
+  });
   const plain = ["NOOP", "HELP", "VRFY ann", "EXPN ann", "FOO", "", "DATA", "BDAT 0", "STARTTLS now", "AUTH FOO"];
   const hostile = ["\u001b[2J", "\u0000", "\u00ff", "x".repeat(1900), "\u7a0b", "-", "250 2.0.0 Ok"];
   for (const kind of ["mx", "submissions", "lmtp"] as const) {
