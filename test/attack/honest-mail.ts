@@ -5,7 +5,7 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { login, type Doors } from "./attacked-server.ts";
-import { honestAddress, serverAddress } from "./networks.ts";
+import { honestClient, serverAddress } from "./networks.ts";
 import { Peer } from "./peer.ts";
 
 export interface HonestMail {
@@ -77,12 +77,12 @@ async function work({ doors, durationMs }: Work): Promise<HonestMail> {
 }
 
 async function handOver(port: number): Promise<boolean> {
-  using peer = await Peer.open({ host: serverAddress, port, from: honestAddress });
+  using peer = await Peer.open({ host: serverAddress, port, from: honestClient() });
   return (await peer.introduces()) && (await transaction(peer, "friend@honest.test"));
 }
 
 async function submit(port: number): Promise<boolean> {
-  using peer = await Peer.open({ host: serverAddress, port, from: honestAddress, tls: true });
+  using peer = await Peer.open({ host: serverAddress, port, from: honestClient(), tls: true });
   if (!(await peer.introduces())) return false;
   const response = Buffer.from(`\0${login.user}\0${login.password}`).toString("base64");
   return (

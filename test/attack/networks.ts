@@ -11,11 +11,18 @@ export const hasNamespace = process.env[inside] === "yes";
 const first = hasNamespace ? 10 : 127;
 
 export const serverAddress = `${first}.0.0.1`;
-export const honestAddress = `${first}.1.0.1`;
 /** May relay. */
 export const insideAddress = `${first}.2.0.1`;
 /** Where a hostile mail server listens. */
 export const hostileAddress = `${first}.3.0.1`;
+
+let lastHonest = 0;
+
+/** The next of many honest clients: one that sent all of this mail would meet the limit on connections a minute. */
+export function honestClient(): string {
+  lastHonest = (lastHonest + 1) % 50_000;
+  return `${first}.1.${lastHonest >> 8}.${lastHonest & 255}`;
+}
 
 let last = 0;
 
