@@ -2,15 +2,15 @@
  * What `posthaste user app-password` does, in a running server or on a data directory at rest. Users of the configuration
  * file can have app passwords, too: they add a way to sign in, and change nothing that the file says.
  */
-import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { PasswordCrypto } from "../ports/crypto.ts";
 import type { Random } from "../ports/random.ts";
 import { parseScramVerifiers } from "../sasl/scram-verifier.ts";
 import { AccountError } from "./account-error.ts";
-import { AccountTable, type User } from "./account-table.ts";
+import type { User } from "./account-table.ts";
 import { type AppPassword, appPasswordId, type AppPasswordScope, makeAppPassword } from "./app-passwords.ts";
+import { findUser, userKeyOf } from "./find-user.ts";
 import { labelFor } from "./credential-label.ts";
 import { firstOf } from "./scram-verifiers.ts";
 import { type AccountSettings, scramDigestsOf } from "./settings.ts";
@@ -54,7 +54,7 @@ export class AppPasswordAdministration {
     address: string,
     { label: wanted, scopes }: { readonly label?: string | undefined; readonly scopes: readonly AppPasswordScope[] },
   ): Promise<{ readonly password: string; readonly added: ListedAppPassword }> {
-    const user = await this.#find(keyOf(address));
+    const user = await this.#find(userKeyOf(address));
     if (user === undefined) throw new AccountError("not-found", `there is no user ${address}`);
     if (scopes.length === 0) throw new AccountError("invalid-app-password", "an app password needs a scope");
     const own = await this.#ownOf(user.key);
@@ -97,7 +97,7 @@ export class AppPasswordAdministration {
   }
 
   async #existing(address: string): Promise<readonly AppPassword[]> {
-    const key = keyOf(address);
+    const key = userKeyOf(address);
     const own = await this.#ownOf(key);
     if (own.length === 0 && (await this.#find(key)) === undefined) {
       throw new AccountError("not-found", `there is no user ${address}`);
@@ -109,13 +109,7 @@ export class AppPasswordAdministration {
     return (await this.#store.appPasswords.list()).filter((one) => one.user === user);
   }
 
-  async #find(key: string): Promise<User | undefined> {
-    return new AccountTable({ settings: this.#settings, users: await this.#store.list() }).user(key);
+  #find(key: string): Promise<User | undefined> {
+    return findUser({ settings: this.#settings, store: this.#store }, key);
   }
-}
-
-function keyOf(address: string): string {
-  const mailbox = parseMailbox(address);
-  if (mailbox === undefined) throw new AccountError("invalid-address", `${address} is not an address`);
-  return mailboxKey(mailbox);
 }

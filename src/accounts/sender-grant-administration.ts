@@ -2,10 +2,10 @@
  * What `posthaste user grant` does, in a running server or on a data directory at rest. Users of the configuration file can
  * have grants, too; those of their `send_as` are listed, and changed in the file.
  */
-import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import type { Clock } from "../ports/clock.ts";
 import { AccountError } from "./account-error.ts";
-import { AccountTable, type User } from "./account-table.ts";
+import { findUser, userKeyOf } from "./find-user.ts";
+import type { User } from "./account-table.ts";
 import { grantKey, grantsOfUserMax, type SenderGrant } from "./sender-grants.ts";
 import type { AccountSettings } from "./settings.ts";
 import type { UserStore } from "./user-store.ts";
@@ -28,7 +28,7 @@ export class SenderGrantAdministration {
 
   /** `granted`: an address, or `*@domain`. Rejects with {@link AccountError}. */
   async add(address: string, granted: string): Promise<void> {
-    const key = keyOf(address);
+    const key = userKeyOf(address);
     if (!(await this.#mayHaveGrants(key))) throw new AccountError("not-found", `there is no user ${address}`);
     const wanted = grantKey(granted);
     if (wanted === undefined) {
@@ -45,7 +45,7 @@ export class SenderGrantAdministration {
 
   /** Those of the configuration first. Also of an address that had a user once. Rejects with {@link AccountError}. */
   async list(address: string): Promise<readonly ListedGrant[]> {
-    const key = keyOf(address);
+    const key = userKeyOf(address);
     const user = await this.#find(key);
     const stored = await this.#ownOf(key);
     if (stored.length === 0 && user === undefined && !(await this.#mayHaveGrants(key))) {
@@ -58,7 +58,7 @@ export class SenderGrantAdministration {
   }
 
   async remove(address: string, granted: string): Promise<void> {
-    const key = keyOf(address);
+    const key = userKeyOf(address);
     const wanted = grantKey(granted);
     const found = (await this.#ownOf(key)).find((grant) => grantKey(grant.address) === wanted);
     if (found !== undefined) return await this.#store.grants.remove([found]);
@@ -80,13 +80,7 @@ export class SenderGrantAdministration {
     return (await this.#store.grants.list()).filter((grant) => grant.user === user);
   }
 
-  async #find(key: string): Promise<User | undefined> {
-    return new AccountTable({ settings: this.#settings, users: await this.#store.list() }).user(key);
+  #find(key: string): Promise<User | undefined> {
+    return findUser({ settings: this.#settings, store: this.#store }, key);
   }
-}
-
-function keyOf(address: string): string {
-  const mailbox = parseMailbox(address);
-  if (mailbox === undefined) throw new AccountError("invalid-address", `${address} is not an address`);
-  return mailboxKey(mailbox);
 }

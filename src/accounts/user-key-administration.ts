@@ -2,12 +2,12 @@
  * What `posthaste user key` does, in a running server or on a data directory at rest. Keys are stored for users of the
  * configuration file, too: they add a way to sign in, and change nothing that the file says.
  */
-import { mailboxKey, parseMailbox } from "../address/mailbox-text.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";
 import type { Clock } from "../ports/clock.ts";
 import { AccountError } from "./account-error.ts";
-import { AccountTable, type User } from "./account-table.ts";
+import type { User } from "./account-table.ts";
+import { findUser, userKeyOf } from "./find-user.ts";
 import { labelFor } from "./credential-label.ts";
 import type { AccountSettings } from "./settings.ts";
 import { readUserKey, type UserKey } from "./user-keys.ts";
@@ -90,25 +90,19 @@ export class UserKeyAdministration {
 
   /** `owner`: the user's address as declared, or as given where only keys are left. */
   async #keysOf(address: string): Promise<{ readonly owner: string; readonly own: readonly UserKey[] }> {
-    const key = keyOf(address);
+    const key = userKeyOf(address);
     const own = (await this.#store.keys.list()).filter(({ user }) => user === key);
     const user = own.length === 0 ? await this.#user(address) : await this.#find(key);
     return { owner: user?.address ?? address, own };
   }
 
   async #user(address: string): Promise<User> {
-    const user = await this.#find(keyOf(address));
+    const user = await this.#find(userKeyOf(address));
     if (user === undefined) throw new AccountError("not-found", `there is no user ${address}`);
     return user;
   }
 
-  async #find(key: string): Promise<User | undefined> {
-    return new AccountTable({ settings: this.#settings, users: await this.#store.list() }).user(key);
+  #find(key: string): Promise<User | undefined> {
+    return findUser({ settings: this.#settings, store: this.#store }, key);
   }
-}
-
-function keyOf(address: string): string {
-  const mailbox = parseMailbox(address);
-  if (mailbox === undefined) throw new AccountError("invalid-address", `${address} is not an address`);
-  return mailboxKey(mailbox);
 }
