@@ -6,6 +6,8 @@ import { localUsers } from "./world.ts";
 
 /** So long after it gave away the content an attempt has ended. */
 const longestAttemptMs = 6 * 3_600_000;
+/** What was sent before its sender's end may be taken that much later: octets on their way, and a receiver that is slow. */
+const longestInFlightMs = 15 * 60_000;
 
 /** 250 means safe: every recipient that was taken is there, once. */
 export function checkNothingLost({ workload }: WorldView, rows: Rows): readonly string[] {
@@ -97,7 +99,7 @@ export function checkCopies({ machine, receivers, faults, numbers }: WorldView, 
         ({ name, fields }) => name === "claim-lost" && fields["message"] === id,
       ).length;
       const latest = (same.at(-1)?.at ?? began) + longestAttemptMs;
-      const deaths = machine.lives.filter(({ to }) => to >= began && to <= latest).length;
+      const deaths = machine.lives.filter(({ to }) => to >= began - longestInFlightMs && to <= latest).length;
       const tried = (attempts.get(key) ?? 0) + deaths + lost + forgot;
       if (same.length > tried) problems.push(`${domain} was given ${key} ${same.length} times in ${tried} attempts`);
       const sure = same.filter(({ answer, repeated }) => /^2\d\d/.test(answer) && !repeated);
@@ -105,7 +107,7 @@ export function checkCopies({ machine, receivers, faults, numbers }: WorldView, 
         // The reply may have been on its way for as long as our patience lasts.
         const next = sure[number + 1]?.at ?? at;
         const wasSilent = line.silences.some((silent) => silent >= at && silent <= next);
-        if (next > at && !wasSilent && !faults.repliesTroubled(at - 15 * 60_000, next, receiver))
+        if (next > at && !wasSilent && !faults.repliesTroubled(at - longestInFlightMs, next, receiver))
           problems.push(`${domain} was given ${key} again ${next - at} ms after it had taken it, without an excuse`);
       }
     }
