@@ -19,7 +19,7 @@ const options = tokens.flatMap((token) =>
 const everywhere = [
   "src/**/*.test.ts",
   "scripts/**/*.test.ts",
-  "test/{contract,scenario,system,simulation,fuzz,oracle,upgrade}/**/*.test.ts",
+  "test/{contract,dialects,scenario,system,simulation,fuzz,oracle,upgrade}/**/*.test.ts",
 ];
 /** Slow ones, which are better spread over the processors. */
 const alone = /^src\/(node\/(?!process)|queue\/queue-simulation)/;

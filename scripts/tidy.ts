@@ -117,7 +117,6 @@ const longFiles: Readonly<Record<string, number>> = {
   "src/policy/reasons.ts": 370,
   "src/queue/queue.ts": 355,
   "src/testing/memory-connection.ts": 366,
-  "src/testing/receiving-server.ts": 351,
   "src/testing/spool/journal-spool.ts": 376,
   "src/testing/spool/memory-spool.ts": 409,
 };

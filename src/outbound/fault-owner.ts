@@ -13,6 +13,10 @@ const recipientWords =
   /user unknown|unknown user|no such (?:user|recipient|mailbox|address|person)|(?:user|mailbox|recipient|address|account)[^.;]{0,60}(?:not found|not exist|doesn'?t exist|unknown|disabled|inactive|unavailable|full)|invalid (?:recipient|mailbox|user)|unknown (?:recipient|mailbox|address)|over ?quota|quota exceeded|mailbox (?:is )?full|not a valid (?:recipient|mailbox|user)/i;
 const authenticationWords = /authenticat(?:ion|e) (?:is )?(?:required|failed|needed)|log ?in|credential/i;
 const relayingWords = /relay/i;
+/** Yahoo's 5.7.9 for mail that fails DMARC; the registry's is about a login (RFC 4954 §6). */
+const policyWords = /policy reasons/i;
+/** Exchange Online's 5.4.1 for a recipient that its directory does not know. */
+const unknownToDirectory = /recipient address rejected: access denied/i;
 
 export function faultOwner(reply: ReceivedReply, command: string): FaultOwner {
   const text = replyText(reply);
@@ -34,11 +38,13 @@ function ownerByStatus(status: string, text: string): FaultOwner | undefined {
     case "3":
       return detail === "4" ? "content" : "remote-trouble";
     case "4":
+      return unknownToDirectory.test(text) ? "recipient" : "remote-trouble";
     case "5":
       return "remote-trouble";
     case "6":
       return "content";
     case "7":
+      if (policyWords.test(text)) return "our-reputation";
       if (["8", "9", "11", "12", "13", "14"].includes(detail)) return "our-authentication";
       return relayingWords.test(text) ? "policy" : "our-reputation";
     default:

@@ -2,13 +2,12 @@
 import assert from "node:assert/strict";
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import type { SmtpDeliverySettings } from "../outbound/settings.ts";
-import { SmtpDelivery } from "../outbound/smtp-delivery.ts";
+import { SmtpDelivery, type SmtpDeliveryOptions } from "../outbound/smtp-delivery.ts";
 import type { DeliveryJob } from "../queue/delivery-agent.ts";
 import type { HopHost, NextHop } from "../route/next-hop.ts";
 import type { TlsLevel } from "../route/static-route.ts";
 import { standardTimeouts } from "../smtp/client/timeouts.ts";
 import type { Content, StoredMessage, StoredRecipient } from "../spool/spool.ts";
-import type { TlsSessionRecorder } from "../tls-rpt/session-note.ts";
 import { CollectingLog } from "./collecting-log.ts";
 import { hopHost } from "./hop-hosts.ts";
 import { ManualClock, settle } from "./manual-clock.ts";
@@ -45,10 +44,11 @@ export class OutboundWorld implements AsyncDisposable {
 
   constructor(
     settings: Partial<SmtpDeliverySettings> = {},
-    { tlsSessions }: { readonly tlsSessions?: TlsSessionRecorder } = {},
+    { tlsSessions, accessTokens }: Pick<SmtpDeliveryOptions, "tlsSessions" | "accessTokens"> = {},
   ) {
     this.agent = new SmtpDelivery({
       tlsSessions,
+      accessTokens,
       network: this.network,
       clock: this.clock,
       random: new SeededRandom(1),

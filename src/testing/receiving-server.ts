@@ -58,12 +58,11 @@ export const certificates = { context: () => ({ certificatePem: "", keyPem: "", 
 
 const ports = { mx: 25, submission: 587, submissions: 465, lmtp: 24 } as const;
 
-export interface ReceivingServerOptions {
+type OfListeners = Pick<ListenerOptions, "clientCertificates" | "earlyTalk" | "greetingDelayMs" | "startTls">;
+export interface ReceivingServerOptions extends OfListeners {
   readonly limits?: Parameters<typeof limitsSettings.parse>[0];
   readonly relayNetworks?: readonly string[];
   readonly bareLineEnds?: ListenerOptions["bareLineEnds"];
-  readonly earlyTalk?: "allow" | "refuse";
-  readonly greetingDelayMs?: number;
   readonly acceptsMail?: false;
   /** In place of the domains below. */
   readonly domains?: AccountSettings["domains"];
@@ -76,7 +75,6 @@ export interface ReceivingServerOptions {
   readonly mechanisms?: readonly string[];
   /** Checks OAuth tokens. */
   readonly tokens?: (ports: { readonly clock: ManualClock }) => TokenCheck | Promise<TokenCheck>;
-  readonly startTls?: boolean;
   readonly proxy?: { readonly from: readonly string[]; readonly required: boolean };
   readonly claim?: ClaimTerms;
   readonly space?: number;
@@ -196,6 +194,7 @@ export class ReceivingServer implements AsyncDisposable {
         ...(options.acceptsMail !== undefined && { acceptsMail: options.acceptsMail }),
         ...(options.development && { development: true }),
         ...(options.startTls !== undefined && { startTls: options.startTls }),
+        ...(options.clientCertificates && { clientCertificates: options.clientCertificates }),
         ...(options.proxy && { proxy: { ...options.proxy, from: ipNetworkList(options.proxy.from) } }),
       })),
     );
