@@ -67,6 +67,8 @@ export type HistoryEvent =
       /** What was found out about the sender, where that was asked. */
       readonly authentication?: AuthenticationNote;
       /** Names of the DKIM keys that it was signed with here: `selector._domainkey.domain`. */
+      /** The sender said REQUIRETLS (RFC 8689). */
+      readonly requireTls?: true;
       readonly signedWith?: readonly string[];
       /** Why the copies that lead elsewhere have no ARC set of ours; absent: they have, or there are none. */
       readonly unsealed?: UnsealedReason;

@@ -38,6 +38,7 @@ function detailsOf(event: HistoryEvent): Pick<TimelineEntry, "details"> {
     ...decisions.slice(0, decisionsTold).map(decisionSentence),
     ...repairs.map((repair) => repairWords[repair]),
     ...(authentication === undefined ? [] : authenticationSentences(authentication)),
+    ...(event.requireTls === true ? ["The sender requires TLS all the way (REQUIRETLS)."] : []),
     ...(signedWith === undefined ? [] : [`Signed with ${list(signedWith)}.`]),
   ];
   return details.length === 0 ? {} : { details };

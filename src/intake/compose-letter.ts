@@ -19,11 +19,15 @@ export function originOfLetter(letter: Letter, more: WithLetter = {}): OwnOrigin
 }
 
 /** Nobody is told of what becomes of a letter. */
-export function envelopeOfLetter({ reversePath, recipients, content, smtpUtf8 }: Letter): Envelope {
+export function envelopeOfLetter({ reversePath, recipients, content, smtpUtf8, requireTls }: Letter): Envelope {
   const sender = reversePath === "" ? null : parseMailbox(reversePath);
   if (sender === undefined) throw new Error(`a letter's reverse-path is no address: ${reversePath}`);
   const body = isAscii(content) ? "7BIT" : "8BITMIME";
-  const envelope = new Envelope(sender, { body, ...(smtpUtf8 === true && { smtpUtf8 }) });
+  const envelope = new Envelope(sender, {
+    body,
+    ...(smtpUtf8 === true && { smtpUtf8 }),
+    ...(requireTls === true && { requireTls }),
+  });
   for (const recipient of recipients) envelope.addRecipient({ ...recipient, notify: ["NEVER"] });
   return envelope;
 }

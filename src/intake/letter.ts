@@ -17,6 +17,8 @@ export interface Letter {
   readonly recipients: readonly Pick<NewRecipient, "address" | "domain" | "acceptedAs">[];
   /** It goes to an address beyond ASCII. */
   readonly smtpUtf8?: boolean;
+  /** For a report on a message with REQUIRETLS (RFC 8689 §5). */
+  readonly requireTls?: true;
   /** For a report: the message that it reports on. */
   readonly reportOn?: QueueId;
   readonly traceparent?: string;

@@ -9,12 +9,14 @@ export interface EnvelopeTerms {
   /** Of header block and content as they are sent, in octets. */
   readonly size: number;
   readonly body: OutgoingEnvelope["body"];
+  /** The session is under TLS. */
+  readonly tls: boolean;
 }
 
 export function envelopeOf(
   message: StoredMessage,
   batch: readonly StoredRecipient[],
-  { dialect, needs, size, body }: EnvelopeTerms,
+  { dialect, needs, size, body, tls }: EnvelopeTerms,
 ): OutgoingEnvelope {
   const reports = dialect === "smtp";
   const recipients = batch.map((recipient) => {
@@ -32,5 +34,6 @@ export function envelopeOf(
     size,
     ...(reports && message.ret !== undefined && { ret: message.ret }),
     ...(reports && message.envelopeId !== undefined && { envelopeId: message.envelopeId }),
+    ...(reports && tls && message.requireTls === true && { requireTls: true }),
   };
 }

@@ -65,7 +65,7 @@ export class DeliveryAttempt {
     this.#demands = demandsOf(hop);
     this.#targets = targetsOf(hop, context.settings.addressesPerAttempt);
     const headerBlock = Buffer.from(job.message.headerBlock, "utf8");
-    this.#needs = messageNeeds(job.message, headerBlock, job.recipients);
+    this.#needs = messageNeeds(job.message, headerBlock, job.recipients, hop.kind);
     this.#forms = new SendableForms(
       { headerBlock, body: this.#needs.body, openContent: job.openContent },
       { needs: this.#needs, mayConvert: hop.convert !== false, signing: context.signing?.() },
@@ -202,6 +202,7 @@ export class DeliveryAttempt {
       needs: this.#needs,
       size,
       body: form.body,
+      tls: peer.tls !== undefined,
     });
     // A server that ends a session after some messages, kept or not, says nothing against itself.
     const used = kept || connection.transactions > 0;

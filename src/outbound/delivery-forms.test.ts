@@ -1,6 +1,8 @@
 /** What a server must be able to do for a message: size, 8-bit content, international addresses, parameters of reports. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { TlsLevel } from "../route/static-route.ts";
+import { decided } from "../testing/hop-hosts.ts";
 import {
   OutboundWorld,
   hosts,
@@ -204,4 +206,39 @@ test("SMTPC-020: a peer that knows only HELO gets no ESMTP parameters", async ()
     "MAIL FROM:<bob@our.test>",
     "RCPT TO:<ann@example.org>",
   ]);
+});
+
+test("OPT-010 OPT-011: REQUIRETLS goes to verified servers that offer it; a report goes on without", async () => {
+  const offered = { keywords: ["STARTTLS", "REQUIRETLS"], tlsKeywords: ["REQUIRETLS"] };
+  const inClear = { keywords: ["STARTTLS", "REQUIRETLS"], tlsKeywords: ["SIZE"] };
+  const named = (tls: TlsLevel) => ({ hosts: hosts(1).map((host) => ({ ...host, tls: decided(host.name, tls) })) });
+  for (const [keywords, tls, reversePath, expected, parameter] of [
+    [offered, "verified", "bob@our.test", "relayed 2.0.0", true],
+    [inClear, "verified", "bob@our.test", "bounced 5.7.30", false],
+    // What no route should lead to: the last door is closed as well.
+    [offered, "none", "bob@our.test", "bounced 5.7.10", false],
+    [offered, "verified", "", "relayed 2.0.0", true],
+    [inClear, "verified", "", "relayed 2.0.0", false],
+    [offered, "none", "", "relayed 2.0.0", false],
+  ] as const) {
+    await using world = new OutboundWorld();
+    const peer = await world.peer("192.0.2.1", keywords);
+    const message = { requireTls: true, reversePath } as const;
+    const [outcome] = await world.deliver(world.job({ message, hop: named(tls) }));
+    assert.equal(outcome && brief(outcome), expected, `${tls} <${reversePath}>`);
+    const mail = peer.lines.find((line) => line.startsWith("MAIL")) ?? "";
+    assert.equal(mail.includes("REQUIRETLS"), parameter);
+    assert.equal(mail === "", expected.startsWith("bounced"));
+  }
+});
+
+test("OPT-010: the second server of a site is asked where the first lacks REQUIRETLS", async () => {
+  await using world = new OutboundWorld();
+  const first = await world.peer("192.0.2.1", { keywords: ["STARTTLS"] });
+  const second = await world.peer("192.0.2.2", { keywords: ["STARTTLS", "REQUIRETLS"] });
+  const two = hosts(2).map((host) => ({ ...host, tls: decided(host.name, "verified") }));
+  const job = world.job({ message: { requireTls: true }, hop: { hosts: two } });
+  assert.deepEqual((await world.deliver(job)).map(brief), ["relayed 2.0.0"]);
+  assert.ok(!first.verbs.includes("MAIL"));
+  assert.match(second.lines.find((line) => line.startsWith("MAIL")) ?? "", / REQUIRETLS$/);
 });

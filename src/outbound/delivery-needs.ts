@@ -9,7 +9,7 @@
  * senders would have them bounced by the next server that lacks the extension.
  */
 import { Buffer } from "node:buffer";
-import type { StoredMessage, StoredRecipient } from "../spool/spool.ts";
+import { needsRequireTls, type StoredMessage, type StoredRecipient } from "../spool/spool.ts";
 import type { Capabilities } from "../smtp/client/capabilities.ts";
 import type { BodyType } from "../smtp/envelope.ts";
 import { impossible, type PeerFacts, type Setback } from "./delivery-verdict.ts";
@@ -20,12 +20,15 @@ export interface MessageNeeds {
   readonly body: BodyType;
   /** The reverse-path or every recipient is not ASCII, or a header is UTF-8 in a message declared SMTPUTF8. */
   readonly smtpUtf8: boolean;
+  /** REQUIRETLS has to go along (RFC 8689 §4.2.1). */
+  readonly requireTls?: boolean;
 }
 
 export function messageNeeds(
   message: StoredMessage,
   headerBlock: Uint8Array,
   recipients: readonly StoredRecipient[],
+  dialect: "smtp" | "lmtp",
 ): MessageNeeds {
   const { binary, eightBit } = message.facts;
   const utf8HeaderBlock = headerBlock.length !== message.headerBlock.length;
@@ -36,6 +39,8 @@ export function messageNeeds(
     size: headerBlock.length + message.size,
     body: binary ? "BINARYMIME" : eightBit || utf8Header ? "8BITMIME" : "7BIT",
     smtpUtf8: utf8Addresses || (message.smtpUtf8 && utf8Header),
+    // LMTP is the last hop (RFC 8689 §4.4).
+    requireTls: dialect === "smtp" && needsRequireTls(message),
   };
 }
 
@@ -53,6 +58,7 @@ export function isAscii(text: string): boolean {
 
 /** Why the message, to any recipient, cannot go to this server; undefined: it can. */
 export function lacking(needs: MessageNeeds, peer: Capabilities, facts: PeerFacts): Setback | undefined {
+  if (needs.requireTls === true && (facts.tls?.verified !== true || !peer.requireTls)) return lackingTls(facts);
   if (peer.sizeMax !== undefined && needs.size > peer.sizeMax) {
     const reason = `the message has ${needs.size} octets, but ${facts.host} accepts at most ${peer.sizeMax}`;
     return impossible("5.3.4", "content", reason, facts);
@@ -79,6 +85,15 @@ export function lackingForNow(lack: Setback, unasked: Setback | undefined): Setb
     reason,
     ...(lack.diagnostic && { diagnostic: lack.diagnostic }),
   };
+}
+
+/** RFC 8689 §4.2.1: the route demands a verified host already; a session that is less, whatever the reason, gets nothing. */
+function lackingTls(facts: PeerFacts): Setback {
+  const wish = "the sender requires TLS all the way (REQUIRETLS)";
+  if (facts.tls?.verified === true) {
+    return impossible("5.7.30", "policy", `${wish}, but ${facts.host} does not support REQUIRETLS`, facts);
+  }
+  return impossible("5.7.10", "policy", `${wish}, but the session with ${facts.host} is not verified TLS`, facts);
 }
 
 /** RFC 6531 §3.5: an internationalised message or address never goes to a server without SMTPUTF8. */

@@ -63,3 +63,32 @@ test("found by simulation: what is taken back while a slow look-up is waited for
   assert.deepEqual(dispatched, []);
   assert.deepEqual(counted, []);
 });
+
+test("OPT-012: REQUIRETLS is asked of the route, and TLS-Required: No then counts for nothing", async () => {
+  const asked: unknown[] = [];
+  const router: Router = {
+    route: ({ tlsOptional, tlsRequired }) => {
+      asked.push({ tlsOptional, tlsRequired });
+      return Promise.resolve(failed);
+    },
+  };
+  const space = { awaitRoutes: () => undefined, endRoutes: () => undefined };
+  const routing = new RoutingStage({ router, clock: new ManualClock(), space }, () => undefined);
+  const facts = { tlsOptional: true };
+  for (const message of [
+    { facts, reversePath: "a@b.test" },
+    { facts, reversePath: "a@b.test", requireTls: true },
+    // A report goes as other mail does where the way back lacks REQUIRETLS.
+    { facts, reversePath: "", requireTls: true },
+  ]) {
+    const recipients = [{ domain: "c.test", address: "user@c.test" }];
+    const claim = newClaim({ message, token: 1, recipients } as unknown as ClaimedMessage, false);
+    routing.begin(claim, claim.routing);
+    await settle();
+  }
+  assert.deepEqual(asked, [
+    { tlsOptional: true, tlsRequired: undefined },
+    { tlsOptional: undefined, tlsRequired: true },
+    { tlsOptional: undefined, tlsRequired: undefined },
+  ]);
+});

@@ -4,8 +4,8 @@
  */
 import { errorText } from "../lib/error-text.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
-import type { Router, RouteResult } from "../route/router.ts";
-import type { StoredRecipient } from "../spool/spool.ts";
+import type { RoutedMail, Router, RouteResult } from "../route/router.ts";
+import { needsRequireTls, type StoredMessage, type StoredRecipient } from "../spool/spool.ts";
 import type { Claim } from "./leases.ts";
 import type { ReadySpace } from "./ready-space.ts";
 
@@ -67,11 +67,12 @@ export class RoutingStage {
  */
 function routeMessage(
   dependencies: { readonly router: Router; readonly clock: Clock },
-  { message: { facts } }: Pick<Claim, "message">,
+  { message }: Pick<Claim, "message">,
   recipients: readonly StoredRecipient[],
   dispatch: (batch: readonly RoutedRecipient[]) => void,
 ): () => void {
   const { router, clock } = dependencies;
+  const wish = tlsWish(message);
   let waiting = recipients.length;
   let batch: RoutedRecipient[] = [];
   let patience: Timer | undefined;
@@ -83,7 +84,7 @@ function routeMessage(
   };
   for (const recipient of recipients) {
     const { address, domain } = recipient;
-    router.route({ address, domain, ...(facts.tlsOptional && { tlsOptional: true }) }).then(
+    router.route({ address, domain, ...wish }).then(
       (result) => routed(recipient, result),
       (error: unknown) => routed(recipient, routerFailed(error)),
     );
@@ -107,6 +108,12 @@ function routeMessage(
       });
     }
   }
+}
+
+/** What the message itself says about TLS; REQUIRETLS overrules the header (RFC 8689 §4.1). */
+function tlsWish(message: StoredMessage): Pick<RoutedMail, "tlsOptional" | "tlsRequired"> {
+  if (needsRequireTls(message)) return { tlsRequired: true };
+  return message.requireTls !== true && message.facts.tlsOptional ? { tlsOptional: true } : {};
 }
 
 function routerFailed(error: unknown): RouteResult {

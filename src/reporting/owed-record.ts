@@ -13,7 +13,7 @@ export const owedNamespace = "owed-reports";
 export type GatheredAction = Exclude<ReportAction, "expanded">;
 
 /** What a report says of the message besides its content. */
-export type ReportedOn = Pick<StoredMessage, "id" | "reversePath" | "traceparent">;
+export type ReportedOn = Pick<StoredMessage, "id" | "reversePath" | "traceparent" | "requireTls">;
 
 export interface OwedReport {
   readonly about: ReportedOn;

@@ -306,6 +306,16 @@ for (const { name, ret, whole } of sizes) {
   });
 }
 
+test("OPT-011: a report on a message with REQUIRETLS says it too, and has the header alone even with RET=FULL", async () => {
+  const failure: ReportableAttempt = { recipient: recipient(0), outcome: bounced };
+  const { reports } = await setUp().reportsFor([failure], { ret: "FULL", requireTls: true });
+  const report = reports[0] ?? assert.fail();
+  assert.equal(read(report).returned.type, "text/rfc822-headers");
+  assert.equal(report.message.requireTls, true);
+  const plain = await setUp().reportsFor([failure], { ret: "FULL" });
+  assert.equal(plain.reports[0]?.message.requireTls, undefined);
+});
+
 test("DSN-016: only failures return the whole message, only up to the cap, and no more is read than is returned", async () => {
   const failure: ReportableAttempt = { recipient: recipient(0), outcome: bounced };
   const delay: ReportableAttempt = { recipient: recipient(0), outcome: deferred, delayWarningDue: true };

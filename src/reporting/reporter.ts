@@ -232,17 +232,16 @@ export class Reporter {
     return this.#options.findDestination?.(reversePath) ?? itself(reversePath);
   }
 
-  /** RFC 3461 §6.2: the whole message only with failures, only if asked for, and only if it is small. */
+  /** The whole message only with failures, if asked for, if small (RFC 3461 §6.2), and without REQUIRETLS (RFC 8689 §5). */
   async #original(
     message: StoredMessage,
     openContent: () => Promise<Content>,
     action: ReportAction,
   ): Promise<ReportedMessage> {
     const { returnedBytesMax = returnedBytesMaxDefault } = this.#options.settings();
-    const wholeBytesMax =
-      action === "failed" && message.ret === "FULL" && !message.facts.binary && !message.facts.longLines
-        ? returnedBytesMax
-        : 0;
+    const { facts, ret, requireTls } = message;
+    const mayBeWhole = action === "failed" && ret === "FULL" && requireTls !== true;
+    const wholeBytesMax = mayBeWhole && !facts.binary && !facts.longLines ? returnedBytesMax : 0;
     try {
       await using content = await openContent();
       return await readOriginal(message, content, { wholeBytesMax });
@@ -273,6 +272,7 @@ export class Reporter {
       recipients: destination.recipients,
       smtpUtf8: report.utf8Header,
       reportOn: about.id,
+      ...(about.requireTls === true && { requireTls: true }),
       ...(about.traceparent !== undefined && { traceparent: about.traceparent }),
     };
   }
@@ -289,8 +289,13 @@ function warnedOf(needs: readonly Needed[]): readonly number[] {
 }
 
 /** What of a stored message a report needs later. */
-function reportedOn({ id, reversePath, traceparent }: StoredMessage): ReportedOn {
-  return { id, reversePath, ...(traceparent !== undefined && { traceparent }) };
+function reportedOn({ id, reversePath, traceparent, requireTls }: StoredMessage): ReportedOn {
+  return {
+    id,
+    reversePath,
+    ...(traceparent !== undefined && { traceparent }),
+    ...(requireTls === true && { requireTls }),
+  };
 }
 
 type KnownDestination = Extract<ReportDestination, { readonly kind: "known" }>;

@@ -9,9 +9,8 @@ import { sentence } from "../lib/sentence.ts";
 import { demandKey } from "../ports/tls-demand.ts";
 import { interleave, shuffled } from "./host-addresses.ts";
 import type { HopHost } from "./next-hop.ts";
-import type { TlsAsked } from "./tls-policy.ts";
 import type { RouteResult } from "./router.ts";
-import type { HostExclusion } from "./tls-policy.ts";
+import { requireTlsRule, type HostExclusion, type TlsAsked } from "./tls-policy.ts";
 
 export type JudgedHost = Pick<HopHost, "name" | "secure" | "tls"> & {
   readonly ipv4: readonly string[];
@@ -49,15 +48,22 @@ export function isUsable(host: JudgedHost | HostExclusion): host is JudgedHost {
   return "tls" in host;
 }
 
-/** The mail waits: no host may be used until the DNS answers, or the domain mends its policy. */
-export function allExcluded({ reason }: HostExclusion): RouteResult {
-  return {
-    kind: "deferred",
-    status: "4.7.5",
-    owner: "remote-trouble",
+/** Of several exclusions, one that may end by itself, if there is any. */
+export function decisiveOf(exclusions: readonly HostExclusion[]): HostExclusion | undefined {
+  return exclusions.find(({ rule }) => rule !== requireTlsRule) ?? exclusions[0];
+}
+
+/**
+ * The mail waits: no host may be used until the DNS answers, or the domain mends its policy. Where no host is proven as
+ * REQUIRETLS wants, the sender hears of it at once (RFC 8689 §4.2.1).
+ */
+export function allExcluded({ rule, reason }: HostExclusion): RouteResult {
+  const told = {
     reason: sentence(`${asciiUpperCase(reason.slice(0, 1))}${reason.slice(1)}`),
     diagnostic: { type: "x-posthaste", text: reason },
-  };
+  } as const;
+  if (rule === requireTlsRule) return { kind: "bounced", status: "5.7.10", owner: "policy", ...told };
+  return { kind: "deferred", status: "4.7.5", owner: "remote-trouble", ...told };
 }
 
 /** Gives the hosts in an order for one attempt: by preference, equals shuffled, addresses of equal rank too. */
@@ -81,8 +87,13 @@ export function inOrder(
 
 /** All recipients of a site are served by one delivery, so what their hosts have to give must be the same. */
 export function tlsOfSite(asked: TlsAsked, hosts: readonly JudgedHost[]): string {
+  if (asked.requireTls === true) return ` ${requireTlsRule}${demandsOfSite(hosts)}`;
   if (asked.level !== "opportunistic") return ` tls ${asked.level}`;
   if (hosts.every(({ tls }) => tls.reason === asked.reason)) return "";
+  return demandsOfSite(hosts);
+}
+
+function demandsOfSite(hosts: readonly JudgedHost[]): string {
   // Sorted, since DNS gives equals in any order.
   const demands = hosts.map(({ name, tls }) => `${name} ${demandKey(tls.demand)}`).toSorted();
   return ` tls ${shortHash(demands.join("\n"), demandDigits)}`;

@@ -13,6 +13,7 @@ import { deliveryTo, lookUpHost } from "./host-addresses.ts";
 import {
   allExcluded,
   bounded,
+  decisiveOf,
   inOrder,
   isUsable,
   octetsOf,
@@ -103,7 +104,7 @@ export class MxRouter implements Router {
   }
 
   #routeBy(route: StaticRoute | undefined, recipient: RoutedMail): Promise<RouteResult> {
-    const asked = (host?: RouteHost) => askedByMessage(askedBySettings(route, host), recipient.tlsOptional === true);
+    const asked = (host?: RouteHost) => askedByMessage(askedBySettings(route, host), recipient, route);
     if (route === undefined) {
       const { isLocalDomain, toProgram, maildirPath } = this.#settings;
       if (!isLocalDomain(recipient.domain)) return this.#byMx(recipient.domain, asked());
@@ -158,7 +159,7 @@ export class MxRouter implements Router {
       result.preferences.map((hosts) => Promise.all(hosts.map((host) => this.#judged(host, asked, { port, mx })))),
     );
     const preferences = verdicts.map((hosts) => hosts.filter(isUsable));
-    const [excluded] = verdicts.flat().flatMap((host) => (isUsable(host) ? [] : [host]));
+    const excluded = decisiveOf(verdicts.flat().flatMap((host) => (isUsable(host) ? [] : [host])));
     if (excluded !== undefined && preferences.flat().length === 0) return notKept(allExcluded(excluded));
     const ordered = this.#ordering(preferences);
     const base = {

@@ -6,6 +6,8 @@ import type { PasswordCredentials } from "../smtp/client/authentication.ts";
 export interface TlsDecision {
   readonly demand: TlsDemand;
   readonly reason: TlsReason;
+  /** An enforced MTA-STS policy lists the host, whatever decided: its name is sure without a signed MX answer. */
+  readonly listed?: true;
 }
 
 export interface TlsReason {

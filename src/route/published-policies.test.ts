@@ -241,6 +241,48 @@ test("OPT-012: TLS-Required: No asks no policy of the other side, but settings s
   assert.ok(normal.kind === "hop" && clear.kind === "hop" && normal.hop.site !== clear.hop.site);
 });
 
+test("OPT-010: REQUIRETLS takes hosts whose name is sure, and demands a certificate that proves it", async () => {
+  const mail = { address: "ann@example.test", domain: "example.test", tlsRequired: true } as const;
+  const signed = world();
+  signed.dns.add("_25._tcp.mx1.example.test", "TLSA", tlsa);
+  const required = await signed.router.route(mail);
+  assert.deepEqual(hostsOf(required), ["mx1.example.test dane dane", "mx2.example.test pki requiretls"]);
+  const usual = await signed.route();
+  assert.ok(required.kind === "hop" && usual.kind === "hop" && required.hop.site !== usual.hop.site);
+
+  const unsigned = world({ secure: false });
+  const refused = await unsigned.router.route(mail);
+  assert.ok(refused.kind === "bounced");
+  assert.equal(
+    `${refused.status} ${refused.reason}`,
+    "5.7.10 The sender requires TLS (REQUIRETLS), but the MX records of example.test are not signed, and no enforced MTA-STS policy names mx1.example.test.",
+  );
+  assert.equal((await unsigned.route()).kind, "hop", "other mail goes on");
+  const listed = world({ secure: false });
+  listed.publishSts();
+  const byPolicy = await listed.router.route(mail);
+  assert.deepEqual(hostsOf(byPolicy), ["mx1.example.test pki mta-sts", "mx2.example.test pki mta-sts"]);
+});
+
+test("OPT-010: settings never ask for less than REQUIRETLS, and a failure that may pass makes the mail wait", async () => {
+  const mail = { address: "ann@example.test", domain: "example.test", tlsRequired: true } as const;
+  const relay = world({
+    routes: [{ domain: "*", via: "relay", host: "mx1.example.test", tls: "none" }],
+    secure: false,
+  });
+  assert.deepEqual(hostsOf(await relay.router.route(mail)), ["mx1.example.test pki requiretls"]);
+  assert.deepEqual(hostsOf(await relay.route()), ["mx1.example.test none route-setting"]);
+  const guessed = world({ routes: [{ domain: "*", via: "mx", tls: "verified" }], secure: false });
+  assert.equal((await guessed.router.route(mail)).kind, "bounced", "anybody may have named the host");
+  const lmtp = world({ routes: [{ domain: "*", via: "lmtp", host: "127.0.0.1:24", tls: "none" }] });
+  const local = await lmtp.router.route(mail);
+  assert.ok(local.kind === "hop" && local.hop.kind === "lmtp" && local.hop.endpoint.kind === "hosts");
+  assert.equal(local.hop.endpoint.hosts[0]?.tls.demand.kind, "none", "it has arrived");
+  const failing = world();
+  failing.dns.fail("_25._tcp.mx1.example.test").fail("_25._tcp.mx2.example.test");
+  assert.match(deferral(await failing.router.route(mail)), /^4\.7\.5 /);
+});
+
 test("each policy can be turned off, and a route's tls goes before both", async () => {
   const publish = ({ dns, publishSts }: ReturnType<typeof world>) => {
     publishSts();

@@ -71,7 +71,7 @@ export class PublishedPolicies {
       return dane;
     const sts = await this.#mtaSts(host);
     if (sts === undefined || "kind" in sts) return sts ?? dane;
-    return dane?.demand.kind === "dane" ? dane : sts;
+    return dane?.demand.kind === "dane" ? { ...dane, listed: true } : sts;
   }
 
   async #dane(host: HostFacts): Promise<HostVerdict | undefined> {
@@ -119,7 +119,7 @@ export class PublishedPolicies {
     const decision = decideSts(domain, lookup.policy, name);
     switch (decision.kind) {
       case "pki":
-        return { demand: { kind: "pki", names: decision.names }, reason: { rule: "mta-sts" } };
+        return { demand: { kind: "pki", names: decision.names }, reason: { rule: "mta-sts" }, listed: true };
       case "excluded":
         this.#tell(mx?.nextHop, "sts", { type: "validation-failure", receivingHost: name, reason: decision.reason });
         return { kind: "excluded", rule: "mta-sts", reason: decision.reason };

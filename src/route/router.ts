@@ -28,6 +28,8 @@ export interface RoutedMail {
   readonly domain: string;
   /** The message asks for delivery in clear rather than none (RFC 8689 §4.1). */
   readonly tlsOptional?: true;
+  /** The message may only go over TLS to verified hosts (RFC 8689 §4.2.1); `tlsOptional` then does not count. */
+  readonly tlsRequired?: true;
 }
 
 export interface Router {

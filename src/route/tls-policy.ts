@@ -11,6 +11,8 @@
  * | tls-required-no | the message says `TLS-Required: No` (RFC 8689 §4.1) | opportunistic |
  * | default | else | opportunistic |
  *
+ * A message with REQUIRETLS asks for a verified host whatever the settings say: see {@link provenHost}.
+ *
  * Where nothing but the default speaks, the host's own domain may ask for more: published policies are asked for each host
  * by itself, in their order, and the first that has a demand decides, or forbids the host. A policy can never ask for less
  * than the default does.
@@ -18,12 +20,15 @@
 import type { DaneHost } from "../dane/host-decision.ts";
 import type { TlsDemand } from "../ports/tls-demand.ts";
 import type { TlsDecision, TlsReason } from "./next-hop.ts";
+import type { RoutedMail } from "./router.ts";
 import { isOnThisMachine, type RouteHost, type StaticRoute, type TlsLevel } from "./static-route.ts";
 
 /** What the settings ask of each host of a hop. */
 export interface TlsAsked {
   readonly level: TlsLevel;
   readonly reason: TlsReason;
+  /** The message says REQUIRETLS: hosts that are not proven get nothing. */
+  readonly requireTls?: true;
 }
 
 /** What is known of a host when its demand is decided; without DNS, its name is the text of the address. */
@@ -57,10 +62,10 @@ export class TlsPolicy {
     if (asked.reason.rule === "default") {
       for (const policy of this.#published) {
         const decision = await policy(host);
-        if (decision !== undefined) return decision;
+        if (decision !== undefined) return judged(decision, host, asked);
       }
     }
-    return settled(host.name, asked);
+    return judged(settled(host.name, asked), host, asked);
   }
 }
 
@@ -77,15 +82,46 @@ export function askedBySettings(route: StaticRoute | undefined, host?: RouteHost
   return { level: "opportunistic", reason: { rule: "default" } };
 }
 
-/** For a message that would rather go in clear than not at all: no published policy is asked; a setting still counts. */
-export function askedByMessage(asked: TlsAsked, tlsOptional: boolean): TlsAsked {
-  return tlsOptional && asked.reason.rule === "default" ? tlsRequiredNo : asked;
+function judged(verdict: HostVerdict, host: HostFacts, { requireTls }: TlsAsked): HostVerdict {
+  return requireTls === true && "demand" in verdict ? provenHost(verdict, host) : verdict;
+}
+
+/**
+ * For a message with REQUIRETLS (RFC 8689 §4.2.1): the host's name has to be sure, from a setting, a signed MX answer or an
+ * MTA-STS policy, and its certificate has to prove that name. A demand that proves less is raised, also above `route.tls`.
+ */
+function provenHost(decision: TlsDecision, { name, mx }: HostFacts): HostVerdict {
+  const { demand, listed } = decision;
+  const isSure = mx === undefined || mx.secure || listed === true;
+  if (!isSure) {
+    const why = `the MX records of ${mx.nextHop} are not signed, and no enforced MTA-STS policy names ${name}`;
+    return { kind: "excluded", rule: requireTlsRule, reason: `the sender requires TLS (REQUIRETLS), but ${why}` };
+  }
+  if (demand.kind === "pki" || demand.kind === "dane") return decision;
+  return { demand: { kind: "pki", names: [name] }, reason: { rule: requireTlsRule } };
+}
+
+/** The rule's name where REQUIRETLS decided. */
+export const requireTlsRule = "requiretls";
+
+/**
+ * For a message that would rather go in clear than not at all: no published policy is asked; a setting still counts. One
+ * with REQUIRETLS asks for more than settings and policies do, but not of LMTP: mail has arrived there (RFC 8689 §4.4).
+ */
+export function askedByMessage(
+  asked: TlsAsked,
+  { tlsOptional, tlsRequired }: Pick<RoutedMail, "tlsOptional" | "tlsRequired">,
+  route: StaticRoute | undefined,
+): TlsAsked {
+  if (tlsRequired === true && route?.via !== "lmtp") return { ...asked, requireTls: true };
+  return tlsOptional === true && asked.reason.rule === "default" ? tlsRequiredNo : asked;
 }
 
 const tlsRequiredNo: TlsAsked = { level: "opportunistic", reason: { rule: "tls-required-no" } };
 
 /** For names of sites: what policies were not asked about must not be taken for what they allowed. */
-export function askedWord({ level, reason }: TlsAsked): string {
+export function askedWord({ level, reason, requireTls }: TlsAsked): string {
+  if (requireTls === true) return `${level} ${requireTlsRule}`;
   return reason.rule === "tls-required-no" ? reason.rule : level;
 }
 

@@ -12,6 +12,8 @@ export interface MailParameters {
   readonly ret?: "FULL" | "HDRS";
   /** ENVID, xtext as received. */
   readonly envelopeId?: string;
+  /** REQUIRETLS: the message may only go over TLS to verified servers that promise the same (RFC 8689 §2). */
+  readonly requireTls?: true;
   /** AUTH=, xtext as received; "<>" for unknown. */
   readonly auth?: string;
 }

@@ -1,4 +1,4 @@
-/** Parameters of MAIL: SIZE, BODY, SMTPUTF8, RET, ENVID, AUTH (RFC 1870, 6152, 3030, 6531, 3461, 4954). */
+/** Parameters of MAIL: SIZE, BODY, SMTPUTF8, RET, ENVID, REQUIRETLS, AUTH (RFC 1870, 6152, 3030, 6531, 3461, 8689, 4954). */
 import type { BodyType, MailParameters } from "./envelope.ts";
 import { badParameter, splitParameters, unknownParameter } from "./esmtp-parameters.ts";
 import type { Reply } from "./reply.ts";
@@ -43,6 +43,10 @@ function readParameter(draft: Draft, keyword: string, value: string | undefined)
     case "SMTPUTF8":
       if (value !== undefined) return badParameter(keyword, "takes no value");
       draft.smtpUtf8 = true;
+      return undefined;
+    case "REQUIRETLS":
+      if (value !== undefined) return badParameter(keyword, "takes no value");
+      draft.requireTls = true;
       return undefined;
     case "RET": {
       const ret = asciiUpperCase(value ?? "");

@@ -40,6 +40,8 @@ export interface StoredMessage {
   readonly smtpUtf8: boolean;
   readonly ret?: "FULL" | "HDRS";
   readonly envelopeId?: string;
+  /** MAIL had REQUIRETLS, or it reports on such a message (RFC 8689 §4.2.1, §5). */
+  readonly requireTls?: true;
   readonly facts: MessageFacts;
   /** Octets of the content as stored, without `headerBlock`. */
   readonly size: number;
@@ -58,6 +60,14 @@ export interface StoredMessage {
   readonly forwarded?: ForwardedForm;
   /** Addresses of the From field; known for captured mail only. */
   readonly authors?: readonly string[];
+}
+
+/**
+ * Whether the message may go nowhere without what RFC 8689 §4.2.1 asks for. A report may: it is to arrive also where the
+ * way back lacks REQUIRETLS, and says it where it can (§5).
+ */
+export function needsRequireTls({ requireTls, reversePath }: StoredMessage): boolean {
+  return requireTls === true && reversePath !== "";
 }
 
 /** `verified`: SPF passed (for the null reverse-path, DMARC). `forged`: SPF failed. `unknown`: neither. */

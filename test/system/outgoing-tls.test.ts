@@ -45,9 +45,10 @@ function sending(port: number): Partial<SettingsInput> {
   };
 }
 
-async function send(server: RealServer): Promise<void> {
+async function send(server: RealServer, { requireTls = false } = {}): Promise<void> {
   const client = await server.client();
-  await client.expect("MAIL FROM:<ann@example.org>", "250");
+  if (requireTls) await client.startTls();
+  await client.expect(`MAIL FROM:<ann@example.org>${requireTls ? " REQUIRETLS" : ""}`, "250");
   await client.expect("RCPT TO:<bob@theirs.test>", "250");
   await client.expect("DATA", "354");
   await client.expect("From: ann@example.org\r\nSubject: secret\r\n\r\nHello.\r\n.", "250");
@@ -127,5 +128,28 @@ test(
     assert.equal(second["status"], "4.7.5");
     assert.deepEqual(fetched, ["mta-sts.theirs.test"]);
     assert.deepEqual(server.log.of("message-accepted"), []);
+  },
+);
+
+test(
+  "OPT-009 OPT-010: REQUIRETLS goes to a proven server, and comes back as a report from another",
+  options,
+  async (t) => {
+    const { server, record } = await receiver(t);
+    const port = server.port("mx");
+    const dns = zone().add(`_${port}._tcp.mx.theirs.test`, "TLSA", record(3, 1));
+    await using sender = await RealServer.start(sending(port), undefined, { resolver: dns });
+    await send(sender, { requireTls: true });
+    await sender.event("recipient-relayed");
+    assert.equal((await server.event("message-accepted"))["protocol"], "ESMTPS");
+
+    const unsigned = new StaticResolver()
+      .addMx("theirs.test", "10 mx.theirs.test")
+      .add("mx.theirs.test", "A", "127.0.0.1");
+    await using other = await RealServer.start(sending(port), undefined, { resolver: unsigned });
+    await send(other, { requireTls: true });
+    assert.equal((await other.event("recipient-failed"))["status"], "5.7.10");
+    assert.equal((await other.event("report-queued"))["action"], "failed");
+    assert.equal(server.log.of("message-accepted").length, 1);
   },
 );

@@ -13,6 +13,8 @@ export interface Capabilities {
   readonly chunking: boolean;
   readonly smtpUtf8: boolean;
   readonly dsn: boolean;
+  /** It goes on only over TLS with mail that says so (RFC 8689); means something in an answer under TLS only. */
+  readonly requireTls: boolean;
   readonly startTls: boolean;
   /** SIZE is offered, so MAIL may have it. */
   readonly size: boolean;
@@ -42,6 +44,7 @@ export const noCapabilities: Capabilities = {
   chunking: false,
   smtpUtf8: false,
   dsn: false,
+  requireTls: false,
   startTls: false,
   size: false,
   auth: [],
@@ -71,6 +74,7 @@ export function parseCapabilities(lines: readonly string[]): Capabilities {
     chunking: keywords.has("CHUNKING"),
     smtpUtf8: keywords.has("SMTPUTF8"),
     dsn: keywords.has("DSN"),
+    requireTls: keywords.has("REQUIRETLS"),
     startTls: keywords.has("STARTTLS"),
     size: keywords.has("SIZE"),
     ...(sizeMax !== undefined && { sizeMax }),

@@ -40,6 +40,14 @@ test("DSN-005: parameters are passed on unchanged, case included, and none is in
   assert.equal(mailCommand({ ...envelope, reversePath: "" }, noCapabilities, true), "MAIL FROM:<>");
 });
 
+test("OPT-010: REQUIRETLS is passed on where it is offered", () => {
+  const offering = parseCapabilities(["mx", "requiretls"]);
+  const tagged = { ...envelope, requireTls: true } as const;
+  assert.equal(mailCommand(tagged, offering, false), "MAIL FROM:<Bob@our.test> REQUIRETLS");
+  assert.doesNotMatch(mailCommand(envelope, offering, false), /REQUIRETLS/);
+  assert.doesNotMatch(mailCommand(tagged, everything, false), /REQUIRETLS/);
+});
+
 test("DSN-007: a peer without DSN gets none of its parameters", () => {
   const peer = { ...everything, dsn: false };
   assert.doesNotMatch(mailCommand(envelope, peer, false), /RET|ENVID/);

@@ -1,5 +1,5 @@
 /**
- * Writes the commands of a transaction with their parameters (RFC 5321 §4.1.1, RFC 1870, 6152, 3030, 6531, 3461, 4954).
+ * Writes the commands of a transaction with their parameters (RFC 5321 §4.1.1, RFC 1870, 6152, 3030, 6531, 3461, 4954, 8689).
  *
  * Owns two promises. A parameter is written only if the capabilities given allow it. And whatever an address or a
  * parameter holds, it cannot end the path or the command: what could is refused by {@link isWirePath} and
@@ -30,6 +30,8 @@ export interface OutgoingEnvelope {
   readonly ret?: "FULL" | "HDRS";
   /** ENVID, xtext as received. */
   readonly envelopeId?: string;
+  /** REQUIRETLS, where the server offers it; only for a session under TLS. */
+  readonly requireTls?: true;
 }
 
 /** Without its CRLF, like every command here. `authenticated`: we have logged in here, so AUTH= is owed where it is offered (RFC 4954 §5). */
@@ -45,6 +47,7 @@ export function mailCommand(envelope: OutgoingEnvelope, peer: Capabilities, auth
       command += ` ENVID=${envelope.envelopeId}`;
     }
   }
+  if (envelope.requireTls === true && peer.requireTls) command += " REQUIRETLS";
   // Who submitted it is nobody else's business, so the unknown identity is passed on.
   if (authenticated && peer.auth.length > 0) command += " AUTH=<>";
   return command;

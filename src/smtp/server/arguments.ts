@@ -5,7 +5,7 @@ import type { AddressFailure } from "../../address/mailbox-grammar.ts";
 import { parseForwardPath, parseReversePath } from "../../address/path.ts";
 import { pathTextOf } from "../command-parser.ts";
 import type { MailParameters } from "../envelope.ts";
-import { badParameter } from "../esmtp-parameters.ts";
+import { badParameter, unknownParameter } from "../esmtp-parameters.ts";
 import { parseMailParameters } from "../mail-parameters.ts";
 import { parseRecipientParameters } from "../recipient-parameters.ts";
 import { reply, type Reply } from "../reply.ts";
@@ -28,7 +28,12 @@ export function parseHello(verb: HelloEvent["verb"], given: string): HelloEvent 
   return { kind: "hello", verb, name };
 }
 
-export function parseMail(argument: string, settings: AddressSettings): MailEvent | Reply {
+/** `tls`: the session is under TLS, or could be; REQUIRETLS is on offer only where it is (RFC 8689 §2). */
+export function parseMail(
+  argument: string,
+  settings: AddressSettings,
+  tls: "active" | "available" | "none",
+): MailEvent | Reply {
   const text = pathTextOf(argument, "FROM:");
   if (text === undefined) return serverReplies.mailSyntax;
   // A parameter after the path says whether UTF-8 is allowed.
@@ -36,6 +41,9 @@ export function parseMail(argument: string, settings: AddressSettings): MailEven
   if (path.kind === "failure") return reply(501, "5.1.7", path.text);
   const parameters = parseMailParameters(text.slice(path.end));
   if (isReply(parameters)) return parameters;
+  if (parameters.requireTls === true && tls !== "active") {
+    return tls === "available" ? serverReplies.tlsFirst : unknownParameter("REQUIRETLS");
+  }
   if (parameters.smtpUtf8 !== true && hasNonAscii(text)) return reply(550, "5.6.7", needsSmtpUtf8);
   const { messageBytesMax } = settings;
   // RFC 1870 §6.1: refused before it is sent.

@@ -94,7 +94,8 @@ function mail(session: ServerSession, argument: string): void {
   if (transactionsMax !== undefined && session.transactions >= transactionsMax) {
     return session.closeWith(serverReplies.tooManyTransactions, "transactions");
   }
-  session.ask("MAIL", parseMail(argument, session.settings));
+  const tls = session.tlsActive ? "active" : session.settings.tlsAvailable ? "available" : "none";
+  session.ask("MAIL", parseMail(argument, session.settings, tls));
 }
 
 function recipient(session: ServerSession, argument: string): void {

@@ -360,3 +360,14 @@ test("OPT-014: LIMITS says what is enforced", () => {
   conversation.play("C: MAIL FROM:<a@b>\nS: 250\nC: RSET\nS: 250\nC: MAIL FROM:<a@b>\nS: 421 4.7.0");
   assert.equal(conversation.closeCause, "transactions");
 });
+
+test("OPT-009: REQUIRETLS is offered and taken under TLS alone; in clear the client is told to begin TLS where it can", () => {
+  const mail = "MAIL FROM:<a@b> REQUIRETLS\r\n";
+  assert.doesNotMatch(new Conversation({ tlsAvailable: true }).send("EHLO x\r\n").read(), /REQUIRETLS/);
+  greeted({ tlsAvailable: true }).send(mail).play("S: 530 5.7.0");
+  greeted({ tlsAvailable: false }).send(mail).play("S: 555 5.5.4");
+  const underTls = new Conversation({ tlsAvailable: true, tlsActive: true }).send("EHLO x\r\n");
+  assert.match(underTls.read(), /250-REQUIRETLS\r\n/);
+  underTls.send("MAIL FROM:<a@b> REQUIRETLS=yes\r\n").play("S: 501 5.5.4");
+  underTls.send(mail).play("S: 250");
+});

@@ -22,6 +22,7 @@ export function extendedHelloReply(settings: ServerProtocolSettings, tlsActive: 
   // RFC 1870 §4: zero, here told by leaving the number out, is no fixed limit.
   lines.push(messageBytesMax > 0 ? `SIZE ${messageBytesMax}` : "SIZE");
   if (settings.tlsAvailable && !tlsActive) lines.push("STARTTLS");
+  if (tlsActive) lines.push("REQUIRETLS");
   const mechanisms = offeredMechanisms(settings, tlsActive);
   if (mechanisms.length > 0) lines.push(`AUTH ${mechanisms.join(" ")}`);
   lines.push(`LIMITS RCPTMAX=${recipientsMax}${transactionsMax === undefined ? "" : ` MAILMAX=${transactionsMax}`}`);

@@ -403,7 +403,7 @@ const commands: FuzzTarget = {
 };
 
 function checkPaths(argument: string, chosen: ServerProtocolSettings): void {
-  const mail = parseMail(argument, chosen);
+  const mail = parseMail(argument, chosen, "active");
   if ("code" in mail) assert.ok(mail.code >= 500 && mail.code < 560);
   else {
     assert.ok((mail.parameters.size ?? 0) <= 1000);
