@@ -100,7 +100,7 @@ function errorsPage(): string {
   return `${generated}
 # Errors
 
-Errors that people meet have a stable code, at the end of the line in brackets. What is wrong with mail itself is told in
+Errors that people meet have a stable code, at the end of the line in brackets. Problems with mail itself are described in
 SMTP replies ([refusals.md](refusals.md)) and reports, not here; what a running server meets is in [log-events.md](log-events.md).
 
 ## The configuration

@@ -8,6 +8,11 @@ test("a planted phrase is found in a document, a table, and across the end of a 
   assert.deepEqual(wordsIn("docs/a.md", "Fine.\nThe server puts mail off until tomorrow.\n"), [[2, "puts mail off"]]);
   assert.deepEqual(wordsIn("docs/a.md", "| a | refused for good |\n| b | fine |\n"), [[1, "for good"]]);
   assert.deepEqual(wordsIn("docs/a.md", "The key is removed for\ngood, and forgotten.\n"), [[1, "for good"]]);
+  assert.deepEqual(wordsIn("docs/a.md", "An alias leads back to\nitself, which is seldom right.\n"), [
+    [1, "leads back to itself"],
+    [2, "seldom"],
+  ]);
+  assert.deepEqual(wordsIn("docs/a.md", "The sender is told.\n"), [[1, "sender is told"]]);
   assert.deepEqual(wordsIn("docs/a.md", "The server defers mail permanently.\n"), []);
 });
 

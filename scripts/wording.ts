@@ -23,6 +23,18 @@ const avoided: readonly AvoidedWording[] = [
   { pattern: /\bDNS trouble\b/i, instead: "a temporary DNS failure" },
   { pattern: /\bso many\b/i, instead: "say the number, or how it is limited" },
   { pattern: /\bsub-domains?\b/i, instead: "subdomain" },
+  { pattern: /\bfaults? of (?:ours|our own)\b/i, instead: "an error in this server" },
+  { pattern: /\ball the same\b/i, instead: "still" },
+  { pattern: /\bseldom\b/i, instead: "rarely" },
+  { pattern: /\bleads? (?:back )?to (?:itself|nobody|no one|the user|more)\b/i, instead: "expands to, or forwards to" },
+  { pattern: /\blook(?:s|ed)? after\b/i, instead: "manage, or say what is done" },
+  { pattern: /\bthat which\b/i, instead: "what, or name the thing" },
+  { pattern: /\bfrom then on\b/i, instead: "since then, or afterwards" },
+  { pattern: /\bnobody (?:is|are) told\b/i, instead: "say who gets no report" },
+  {
+    pattern: /\b(?:sender|operator|postmaster|client|user)s? (?:is|are|was|were) told\b/i,
+    instead: "say what they get",
+  },
   { pattern: /\bheld by a person\b/i, instead: "held by an operator" },
 ];
 

@@ -164,7 +164,7 @@ function interruption(): AbortSignal {
       controller.abort(new Error(`stopped by ${name}`));
     });
   }
-  const gone = () => controller.abort(new Error("stopped because the process that started it is gone"));
+  const gone = () => controller.abort(new Error("stopped because the process that started it has ended"));
   watchLaunchers(launchers, { processes: systemProcesses, clock, gone });
   return controller.signal;
 }

@@ -309,9 +309,7 @@ export class AccountTable {
           problems.push({ section, index, message, mayBeStored: true });
         } else if (found.kind === "broken") {
           const message =
-            found.reason === "alias-loop"
-              ? `${address} leads back to itself`
-              : `${address} expands to too many addresses`;
+            found.reason === "alias-loop" ? `${address} expands to itself` : `${address} expands to too many addresses`;
           problems.push({ section, index, message });
         }
       }

@@ -66,7 +66,7 @@ export const acmeSettings = z
       ),
   })
   .describe(
-    "Certificates by ACME (RFC 8555): the server gets the certificate for hostname by itself and renews it. docs/certificates.md",
+    "Certificates by ACME (RFC 8555): the server gets and renews the certificate for hostname automatically. docs/certificates.md",
   );
 
 export type AcmeSettings = z.output<typeof acmeSettings>;

@@ -89,7 +89,7 @@ function shownKey(key: StoredKey) {
 function nextStep({ state, domain: owner, declared }: StoredKey): string {
   switch (state.kind) {
     case "prepared":
-      return "Publish the record; the server looks for it by itself and signs when it has seen it.";
+      return "Publish the record. The server checks DNS for it and begins to sign once it finds it.";
     case "published":
       return `The record was seen; if it stays, mail is signed with the key from ${timeWords(state.activateAt)} on.`;
     case "active":
@@ -101,7 +101,7 @@ function nextStep({ state, domain: owner, declared }: StoredKey): string {
     case "retired":
       return declared === true
         ? "Remove the record from DNS and the key from the configuration."
-        : "Remove the record from DNS; the server forgets the key when the record is gone.";
+        : "Remove the record from DNS; the server forgets the key once the record has been removed.";
     default:
       return state satisfies never;
   }

@@ -21,7 +21,7 @@ const filterSchema = z.strictObject({
 });
 
 const bulkSchema = filterSchema.extend({
-  all: z.literal(true).optional().describe("Says that an empty filter is meant."),
+  all: z.literal(true).optional().describe("Confirms that an empty filter is intended."),
   dry_run: z.boolean().optional().describe("Only counts."),
   reason: z.string().max(500).optional().describe("For hold: why."),
 });

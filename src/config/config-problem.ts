@@ -9,7 +9,7 @@ export const configProblems = {
   },
   "config-syntax": {
     cause: "The text is not valid TOML, or not UTF-8.",
-    remedy: "Look at the line that is named and the line before it, which often has an unclosed quote or bracket.",
+    remedy: "Check the named line and the line before it, which often has an unclosed quote or bracket.",
   },
   "config-unknown-key": {
     cause: "No section has a key of this name.",
@@ -65,7 +65,7 @@ export const configProblems = {
   },
   "config-account": {
     cause:
-      "Domains, users and aliases contradict each other: an address appears twice, a domain is not declared, or an alias leads back to itself.",
+      "Domains, users and aliases contradict each other: an address appears twice, a domain is not declared, or an alias expands to itself.",
     remedy: "The message names the address. Declare its domain as a `[[domain]]`, or remove one of the two entries.",
   },
   "config-route-incomplete": {

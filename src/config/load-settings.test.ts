@@ -327,12 +327,12 @@ const wrongs: readonly Wrong[] = [
     message: /declared twice/,
   },
   {
-    name: "an alias that leads back to itself",
+    name: "an alias that expands to itself",
     text: `${head}${listener}[[domain]]\nname = "example.org"\n[[alias]]\naddress = "a@example.org"\nto = ["a@example.org"]\n`,
     code: "config-account",
     place: "7:3",
     key: "alias[0]",
-    message: /leads back to itself/,
+    message: /expands to itself/,
   },
   {
     name: "a relay route without a host",

@@ -95,7 +95,7 @@ function chooseKey(name: string, texts: readonly string[]): FetchedKey | KeyProb
     }
     if (first?.kind !== "record") first = result;
   }
-  if (first === undefined) return problem("permerror", "no-key", `what stands at ${name} is no key record`);
+  if (first === undefined) return problem("permerror", "no-key", `the record at ${name} is not a key record`);
   if (first.kind === "malformed") return problem("permerror", "key-malformed", `${name}: ${first.detail}`);
   const { record } = first;
   if (!record.forEmail) {

@@ -5,7 +5,7 @@
  */
 import type { FaultOwner, ReportedRecipient } from "./report.ts";
 
-/** Why it failed, or has failed so far, for good or for now. */
+/** Why delivery failed, permanently or so far. */
 export function explainFault({ address, status, fault }: ReportedRecipient, host: string): string {
   const domain = address.slice(address.lastIndexOf("@") + 1);
   return byStatus(status.slice(status.indexOf(".") + 1), domain, fault) ?? byFault(fault, domain, host);

@@ -135,7 +135,7 @@ function aboutMessage({ original }: ReportInput): readonly string[] {
   ];
 }
 
-/** The remote's own words. Success needs none. */
+/** The replies of other servers, or what went wrong before one replied. A success needs none. */
 function wordsOfServers({ action, recipients }: ReportInput): readonly string[] {
   if (action !== "failed" && action !== "delayed") return [];
   const blocks = [
@@ -146,7 +146,7 @@ function wordsOfServers({ action, recipients }: ReportInput): readonly string[] 
         return [`${those.map(({ address }) => paragraph(`For ${address}:`, "  ")).join("")}${said}`];
       }),
   ];
-  return blocks.length === 0 ? [] : ["What the mail servers reported:\r\n", ...blocks];
+  return blocks.length === 0 ? [] : ["Error messages:\r\n", ...blocks];
 }
 
 function words({ diagnostic, reason }: ReportedRecipient): string {

@@ -4,7 +4,7 @@ import { declare, flag, number, optional, text, time } from "./event-declaration
 
 const site = {
   site: siteKey,
-  description: text("The site, as people know it."),
+  description: text("A readable description of the site."),
   reply: optional(text("What its hosts last answered.")),
 };
 
@@ -117,8 +117,8 @@ export const deliveryEvents = {
   ),
   "program-failed": declare(
     "warn",
-    "The program that runs the server and takes its mail threw an error, gave an answer that is none, or did not answer in time.",
-    "The message waits in the queue and is handed to the program again: correct the program.",
+    "The program that embeds the server and receives its mail threw an error, returned an invalid answer, or did not answer in time.",
+    "The message waits in the queue, and the server will hand it to the program again. Correct the program.",
     { message, error },
   ),
   "routing-failed": declare(
@@ -135,8 +135,8 @@ export const deliveryEvents = {
   ),
   "relay-consent-gone": declare(
     "error",
-    "The provider of a relay host says that an account's consent is gone, so no access token can be had.",
-    "Mail for its routes waits in the queue: run `posthaste route login` for the account. It is asked again once an hour, in case the provider was mistaken.",
+    "The provider of a relay host says that an account has no consent any more, so the server cannot get an access token.",
+    "Mail for its routes waits in the queue: run `posthaste route login` for the account. The server asks the provider again once an hour, in case the answer was a mistake.",
     { client: text("The name of the `[[oauth.client]]`."), account: text("The account at the relay host."), reason },
   ),
   "relay-login-missing": declare(
@@ -152,7 +152,7 @@ export const deliveryEvents = {
   "connection-phase": declare(
     "debug",
     "A connection to a mail host changed its phase, as `docs/states.md` shows.",
-    "The connection goes on in the new phase.",
+    "The connection continues in the new phase.",
     {
       ...peer,
       from: text("The phase before."),
@@ -168,8 +168,8 @@ export const deliveryEvents = {
   ),
   "mail-host-excluded": declare(
     "warn",
-    "A mail host was left out, because the policy that its domain publishes forbids it, or because the DNS did not say whether there is one.",
-    "Other hosts of the domain are used; without any the mail is deferred with 4.7.5.",
+    "A mail host was excluded because the policy that its domain publishes forbids it, or because a DNS failure hid whether there is a policy.",
+    "The server uses other hosts of the domain. If there are none, the mail is deferred with 4.7.5.",
     {
       domain: text("Whose mail the host takes."),
       host: text("The host."),
@@ -190,18 +190,18 @@ export const deliveryEvents = {
   ),
   "mta-sts-policy-not-kept": declare(
     "error",
-    "What was found out about the MTA-STS policy of a domain could not be written to the spool.",
-    "The policy counts for the mail that is about to go; it is fetched again for the next.",
+    "The MTA-STS policy of a domain, or the result of looking for it, could not be written to the spool.",
+    "The policy applies to the mail that is being sent now. The server fetches the policy again for the next message.",
     { domain: text("The domain."), reason },
   ),
   "dane-inactive": declare(
     "warn",
-    "DANE is on, but the DNS servers in use do not validate DNSSEC, or are not trusted to.",
+    "DANE is enabled, but the DNS servers in use do not validate DNSSEC, or the configuration does not trust them.",
     "DANE applies to no host. Use a validating resolver on this machine, or set `dns.trusted`, or turn off `outbound.dane`. Logged at most once a day.",
   ),
   "dns-busy": declare(
     "warn",
-    "The server gave up DNS queries because too many others were waiting, `count` of them since the last such line. `purpose`: `inbound` checks who sent a message, `outbound` finds next hops, `upkeep` is the server's own; `client` is the network or domain of the last one.",
+    "The server gave up DNS queries because too many others were waiting, `count` of them since the last such event. `purpose`: `inbound` checks who sent a message, `outbound` finds next hops, `upkeep` is the server's own; `client` is the network or domain of the last one.",
     "Checks count it as a temporary error; deliveries are tried again. If it continues, the DNS servers are slow, or a client sends mail that names many servers that do not answer.",
     {
       purpose: text("`inbound`, `outbound` or `upkeep`."),

@@ -77,8 +77,8 @@ export const messageEvents = {
   ),
   "forwarding-keys-changed": declare(
     "info",
-    "The keys that sign rewritten reverse-paths were changed: one was created, or old ones expired.",
-    "The newest signs from now on; the ones before it still verify while addresses made with them are valid.",
+    "The keys that sign rewritten reverse-paths changed: a key was created, or old keys expired.",
+    "The newest key signs from now on. Older keys still verify addresses for as long as these are valid.",
     { made: number("Keys that were created."), kept: number("Keys that are still in use.") },
   ),
   "forwarding-unsealed": declare(

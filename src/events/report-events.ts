@@ -13,7 +13,7 @@ export const reportEvents = {
     {
       message,
       report: text("Queue id of the report."),
-      action: text("What it tells: `failed`, `delayed`, `relayed`, `delivered` or `expanded`."),
+      action: text("What it reports: `failed`, `delayed`, `relayed`, `delivered` or `expanded`."),
       to: text("The reverse-path of the message."),
       recipients: toldOf,
     },
@@ -57,7 +57,7 @@ export const reportEvents = {
   "tls-report-queued": declare(
     "info",
     "The daily report to a domain about TLS with its mail servers was queued.",
-    "It is delivered to the addresses that the domain's `_smtp._tls` record names, in clear if need be.",
+    "It is delivered to the addresses that the domain's `_smtp._tls` record names, without TLS if necessary.",
     {
       message: text("Queue id of the report."),
       domain,

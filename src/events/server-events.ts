@@ -14,7 +14,7 @@ export const serverEvents = {
   "overload-began": declare(
     "warn",
     "The server is overloaded: `cause` is `memory`, `heap`, `disk`, `inodes`, `spool` or `event-loop`.",
-    "New sessions get 421, and `/readyz` is 503; open sessions and deliveries go on. The server recovers by itself once the cause is a fifth below its limit for five seconds.",
+    "New sessions get 421, and `/readyz` is 503; open sessions and deliveries continue. The server recovers once the cause is a fifth below its limit for five seconds.",
     {
       cause: text("What is strained."),
       value: number("The measure: octets, inodes or milliseconds. For disk and inodes, what must be free."),
@@ -71,7 +71,7 @@ export const serverEvents = {
     "warn",
     "Other users of this machine could access the data directory, which contains mail, private keys and the API token.",
     "Now only the server's user can access it (`chmod 700`).",
-    { path, former: text("The former permissions, in octal.") },
+    { path, former: text("The old permissions, in octal.") },
   ),
   "admin-token-made": declare(
     "info",
@@ -126,7 +126,7 @@ export const serverEvents = {
   ),
   "account-problem": declare(
     "warn",
-    "An alias, a catch-all or a user made by `posthaste user` does not fit the rest of the configuration.",
+    "An alias, a catch-all or a user created by `posthaste user` conflicts with the rest of the configuration.",
     "Everything else keeps working; mail for that address may be deferred or refused.",
     { key, problem },
   ),
@@ -147,7 +147,7 @@ export const serverEvents = {
   ),
   "control-command": declare(
     "info",
-    "An operator changed something, `over` the control socket or HTTP: `command` is the request of the API, the other fields are what was changed and how much.",
+    "An operator changed something; `over` says whether through the control socket or HTTP. `command` is the API request, and the other fields show what was changed and how much.",
     "The server has made the change. It does not log requests that only read or that it refused.",
     {
       over: text("How the command came: `control socket` or `http`."),
@@ -157,7 +157,7 @@ export const serverEvents = {
       retried: optional(number("Recipients that are tried now.")),
       filter: optional(object("What was selected.")),
       count: optional(number("Recipients that were changed.")),
-      underWay: optional(number("Recipients that were left alone because a delivery is under way.")),
+      underWay: optional(number("Recipients that were not changed because a delivery is in progress.")),
       user: optional(text("The user.")),
       key: optional(text("The label of a user's key or app password.")),
       grant: optional(text("As whom the user may send, or no longer may.")),
@@ -170,7 +170,7 @@ export const serverEvents = {
   ),
   "http-request-refused": declare(
     "warn",
-    "An HTTP request with a foreign Host or Origin, or without a token or a fitting app password, was refused.",
+    "The server refused an HTTP request because its Host or Origin is not allowed, or because it had no valid token or app password.",
     "Nothing.",
     { path: text("The path of the request."), reason },
   ),

@@ -25,7 +25,7 @@ export const sessionEvents = {
   "session-phase": declare(
     "debug",
     "A session changed its phase, as `docs/states.md` shows.",
-    "The session goes on in the new phase.",
+    "The session continues in the new phase.",
     {
       from: text("The phase before."),
       event: text("What happened."),
@@ -52,7 +52,7 @@ export const sessionEvents = {
   }),
   "connections-dropped": declare(
     "warn",
-    "Connections were closed without a reply, `count` of them since the last such line: `silent` ones, which had not completed a TLS handshake or introduced themselves, and `idle` ones lost their place to others because the server was full; `refused` ones did not leave after their 421; `overloaded`: the server is overloaded and makes no TLS handshakes; `client-connection-rate`: a network connects too often. `client` is the last one's network. Logged at most once in ten seconds for each reason.",
+    "Connections were closed without a reply, `count` of them since the last such event: `silent` ones, which had not completed a TLS handshake or introduced themselves, and `idle` ones lost their place to others because the server was full; `refused` ones did not leave after their 421; `overloaded`: the server is overloaded and makes no TLS handshakes; `client-connection-rate`: a network connects too often. `client` is the last one's network. Logged at most once in ten seconds for each reason.",
     "Well-behaved clients connect again. If one network keeps appearing, block it in the firewall.",
     { reason, client: text("The network of the last client."), count },
   ),
@@ -116,6 +116,6 @@ export const sessionEvents = {
     reason,
     retry_after_seconds: optional(number("Seconds until this client may try again.")),
     detail: optional(text("What is wrong with an OAuth token.")),
-    error: optional(text("Why nobody can log in now.")),
+    error: optional(text("Why logging in is impossible at the moment.")),
   }),
 };

@@ -19,7 +19,7 @@ export const spoolEvents = {
   ),
   "spool-damaged": declare(
     "error",
-    "A part of the spool cannot be read: the disk has lost something of the file or message named.",
+    "A part of the spool cannot be read: the disk has lost part of the file or message named.",
     "What is stored there is skipped or held; all other mail is delivered as usual. Stop the server and run `posthaste spool check`, which lists what each message has lost; docs/reliability.md describes the next steps.",
     { where, message: optional(message), error },
   ),
@@ -43,7 +43,7 @@ export const spoolEvents = {
   ),
   "spool-thread-gone": declare(
     "error",
-    "A thread of the spool ended by itself.",
+    "A thread of the spool ended unexpectedly.",
     "The server exits with code 70 so that it is restarted; all mail that it acknowledged is on disk.",
     { error },
   ),

@@ -85,7 +85,7 @@ test("each recipient is told with what it waits for and why", async () => {
     text,
     /gone@there\.test: Attempt 1 \(mx there\.test\) failed permanently: the reply to RCPT was "550 5\.1\.1/,
   );
-  assert.match(text, /The sender is told by report \w{12} that gone@there\.test failed\./);
+  assert.match(text, /Report \w{12} tells the sender that gone@there\.test failed\./);
 });
 
 test("an attempt is told with route, host, TLS and the words of the reply", async () => {
@@ -206,7 +206,7 @@ test("what waits in memory is told with the site that it waits for, and what is 
     const explanation = await explain(fixture.spool, id, { now: fixture.clock.now(), expireMs, whereabouts });
     return explanation?.recipients[0];
   };
-  assert.equal((await told(first))?.why, "Attempt 1 is under way: mx there.test.");
+  assert.equal((await told(first))?.why, "Attempt 1 is in progress: mx there.test.");
   const waiting = await told(second);
   assert.equal(waiting?.waits_at, "mx there.test");
   assert.match(

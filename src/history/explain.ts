@@ -235,8 +235,8 @@ function why(
 }
 
 function whyClaimed(attempts: number, place: Whereabouts | undefined): string {
-  if (place === undefined) return `Attempt ${attempts} is under way, or waits for its route or for its turn.`;
-  if (place.kind === "under-way") return `Attempt ${attempts} is under way: ${plain(place.at)}.`;
+  if (place === undefined) return `Attempt ${attempts} is in progress, or waits for its route or for its turn.`;
+  if (place.kind === "under-way") return `Attempt ${attempts} is in progress: ${plain(place.at)}.`;
   return ended(`It waits in memory for its turn at ${plain(place.at)}: ${plain(place.reason)}`);
 }
 
@@ -261,8 +261,8 @@ function next(
     case "failed":
     case "expired":
       return message.reversePath === ""
-        ? "Nothing. There is nobody to tell: the message has no reverse-path."
-        : "Nothing. What the sender was told stands below.";
+        ? "Nothing. The message has no reverse-path, so no report can be sent."
+        : "Nothing. The reports that the sender received are listed below.";
     case "delivered":
     case "relayed":
     case "removed":

@@ -97,9 +97,9 @@ function sentence(event: HistoryEvent): string {
     case "recipient-retried":
       return `${plain(event.by)} asked for an attempt now.`;
     case "recipient-removed":
-      return `Removed by ${plain(event.by)}; it is not delivered and nobody is told.`;
+      return `Removed by ${plain(event.by)}; it will not be delivered, and the sender will get no report.`;
     case "report-queued":
-      return `The sender is told by report ${event.report} that ${list(event.recipients)} ${actionWords[event.action]}.`;
+      return `Report ${event.report} tells the sender that ${list(event.recipients)} ${actionWords[event.action]}.`;
     case "report-withheld":
       return ended(`No report about ${list(event.recipients)} was made: ${plain(event.reason)}`);
     default:

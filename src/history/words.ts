@@ -47,7 +47,7 @@ export function plain(text: string): string {
 
 /** `<>` for the null reverse-path. */
 export function pathWords(path: string): string {
-  return path === "" ? "<> (nobody: reports are sent so)" : plain(path);
+  return path === "" ? "<> (the null reverse-path, which reports use)" : plain(path);
 }
 
 /** `EXTERNAL with key laptop`. */

@@ -119,8 +119,8 @@ test("SUB-004: a From or Sender that cannot be read in one way only is refused",
   assert.match(check('From: a@b, "c\r\n'), /^From: A quoted string is not closed \(From field, character 6\)/);
   assert.match(check("From: a@b\0\r\n"), /^From: The field has a control character \(From field, character 4\)/);
   assert.match(check("Subject: x\r\n"), /^From: The message has no From/);
-  assert.match(check("From:\r\n"), /^From: The From field names nobody/);
-  assert.match(check("From: nobody:;\r\n"), /^From: The From field names nobody/);
+  assert.match(check("From:\r\n"), /^From: The From field contains no address/);
+  assert.match(check("From: nobody:;\r\n"), /^From: The From field contains no address/);
   assert.match(check("From: a@b\r\nfrom : c@d\r\n"), /^From: The message has several/);
   assert.match(check("From: a@b\r\nSender: c@d, e@f\r\n"), /^Sender: /);
   assert.match(check("From: a@b\r\nSender: c@d\r\nSender: e@f\r\n"), /^Sender: /);

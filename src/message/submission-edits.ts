@@ -129,7 +129,7 @@ export function checkHeaderAddresses(header: HeaderSection): HeaderAddressCheck 
   if (fromFields.length > 1) return { kind: "bad", field: "From", reason: "The message has several From fields" };
   const from = parseAddressList(fromField.value);
   if (from.kind === "malformed") return { kind: "bad", field: "From", reason: placed("From", from) };
-  if (from.mailboxes.length === 0) return { kind: "bad", field: "From", reason: "The From field names nobody" };
+  if (from.mailboxes.length === 0) return { kind: "bad", field: "From", reason: "The From field contains no address" };
 
   const senderFields = header.all("sender");
   const [senderField] = senderFields;

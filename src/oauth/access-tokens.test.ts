@@ -98,7 +98,7 @@ test("a refresh token that the provider changes is stored, and outlives a restar
 test("without a login nobody is asked, and the sentence says what to do", async () => {
   const { provider, tokens } = await open();
   const words =
-    /^no-consent: nobody has logged in yet; run `posthaste route login news@example\.org --client example`$/;
+    /^no-consent: no account has logged in yet; run `posthaste route login news@example\.org --client example`$/;
   assert.match(await tokenOf(tokens), words);
   assert.deepEqual(provider.asked, []);
   await tokens.logIn(name, "refresh-1");

@@ -143,7 +143,7 @@ export class AccessTokens implements AccessTokenSource {
       return { kind: "unavailable", reason: `there is no [[oauth.client]] with the name ${name.client}` };
     }
     const grant = await store.get(name);
-    if (grant === undefined) return { kind: "no-consent", reason: `nobody has logged in yet; ${remedy(name)}` };
+    if (grant === undefined) return { kind: "no-consent", reason: `no account has logged in yet; ${remedy(name)}` };
     const askedAtMs = clock.monotonicMs();
     const form = { grant_type: "refresh_token", refresh_token: grant.refreshToken };
     const answer = await requestToken(http, client, form);

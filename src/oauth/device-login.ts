@@ -83,5 +83,5 @@ async function poll(
     // No answer at all counts as a wish for patience (RFC 8628 §3.5).
     if (error !== "authorization_pending") waitMs = Math.min(waitMs + intervalMs, longestIntervalMs);
   }
-  return { kind: "refused", error: "expired_token", reason: "nobody entered the code in time" };
+  return { kind: "refused", error: "expired_token", reason: "the code was not entered in time" };
 }

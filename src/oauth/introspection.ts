@@ -30,7 +30,7 @@ export async function introspect(
   const { iss, exp, nbf } = claims;
   if (iss !== undefined && iss !== settings.url) return invalid("it is of another issuer");
   const { audience, clock_leeway: leewayMs } = settings;
-  if (audience !== undefined && !isFor(audience, claims)) return invalid("it is meant for another service (aud)");
+  if (audience !== undefined && !isFor(audience, claims)) return invalid("it is for another service (aud)");
   const now = clock.now();
   if (typeof exp === "number" && exp * 1000 + leewayMs <= now) return invalid("it has expired");
   if (typeof nbf === "number" && nbf * 1000 - leewayMs > now) return invalid("it is not valid yet");

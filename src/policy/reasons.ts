@@ -28,34 +28,34 @@ function refusal<const Text extends string>(
 
 const connections = {
   "too-many-connections": refusal(421, "4.3.2", "Too many sessions, try again later", {
-    meaning: "As many connections are open as the server may have, and none of them is silent or idle.",
+    meaning: "The server has reached its limit of open connections, and none of them is silent or idle.",
     next: "The client tries again. Raise the limit if the machine has room for more.",
     setting: "limits.connections",
   }),
   overloaded: refusal(421, "4.3.2", "The server is overloaded, try again later", {
     meaning:
-      "Memory, disk, inodes, spool or event loop are strained; `cause` says which. Open sessions and deliveries go on.",
-    next: "The client tries again; the server recovers by itself. See the log event `overload-began`, and `limits.memory_share`, `limits.free_space`, `limits.free_inodes`, `limits.spool_delay` and `limits.event_loop_delay`.",
+      "Memory, disk space, inodes, the spool or the event loop is overloaded; `cause` says which. Open sessions and deliveries continue.",
+    next: "The client tries again, and the server recovers automatically. See the log event `overload-began`, and `limits.memory_share`, `limits.free_space`, `limits.free_inodes`, `limits.spool_delay` and `limits.event_loop_delay`.",
   }),
   "too-many-client-connections": refusal(421, "4.7.0", "Too many sessions from your network, try again later", {
-    meaning: "As many connections are open from the client's network as one network may have.",
+    meaning: "The client's network has reached its limit of open connections.",
     next: "The client tries again. List it in `relay.networks` if it is yours, or raise the limit.",
     setting: "limits.client_connections",
   }),
   "client-connection-rate": refusal(421, "4.7.0", "Too many connections from your network, try again later", {
-    meaning: "The client's network opens more connections a minute than one network may.",
+    meaning: "The client's network opened more connections in a minute than the limit allows.",
     next: "The client tries again. List it in `relay.networks` if it is yours, or raise the limit.",
     setting: "limits.client_connection_rate",
   }),
   "host-accepts-no-mail": refusal(521, "5.3.2", "This host accepts no mail", {
     meaning: "The listener is one that accepts no mail at all (RFC 7504).",
-    next: "The sender writes to another address. Set `accepts_mail` of the listener if it is to receive mail.",
+    next: "The sender needs another address. If the listener should receive mail, set `accepts_mail`.",
     setting: "listener accepts_mail",
   }),
   "network-banned": refusal(421, "4.7.0", "Too many {offences} from your network, try again later", {
     meaning:
       "The client's network is banned for a time because of failed logins, unknown recipients or errors. The same reply answers AUTH and MAIL in sessions that were open when the ban began.",
-    next: "The client tries again. `posthaste bans explain ADDRESS` tells why, `posthaste bans lift ADDRESS` ends it, `bans.never` prevents it.",
+    next: "The client tries again. `posthaste bans explain ADDRESS` shows the reason, `posthaste bans lift ADDRESS` ends the ban, and `bans.never` prevents bans of a network.",
     setting: "bans",
   }),
 };
@@ -66,15 +66,15 @@ const senders = {
     next: "Configure the client to log in.",
   }),
   "sender-domain-not-qualified": refusal(554, "5.1.8", "The sender's domain is not fully qualified", {
-    meaning: "A client submits mail from a domain of one label, which nobody elsewhere can answer.",
+    meaning: "A client submitted mail from a domain with a single label, to which other servers cannot reply.",
     next: "Configure the client to use its full address.",
   }),
   "sender-not-of-login": refusal(550, "5.7.1", "You may not send as this sender", {
-    meaning: "The reverse-path is not an address of the user who has logged in.",
-    next: "Send from an address of the user, or allow it: `posthaste user grant add USER SENDER`, `send_as` of the user, or an alias that leads to the user.",
+    meaning: "The reverse-path does not belong to the logged-in user.",
+    next: "Send from an address of the user, or allow it: `posthaste user grant add USER SENDER`, `send_as` of the user, or an alias that forwards to the user.",
   }),
   "client-message-rate": refusal(450, "4.7.1", "Too many messages from your network, try again later", {
-    meaning: "The client's network sends more messages a minute than one network may.",
+    meaning: "The client's network sent more messages in a minute than the limit allows.",
     next: "The client tries again. List it in `relay.networks` if it is yours, or raise the limit.",
     setting: "limits.client_message_rate",
   }),
@@ -82,23 +82,22 @@ const senders = {
 
 const recipients = {
   "too-many-new-recipients": refusal(450, "4.7.1", "Too many new recipients today, try again tomorrow", {
-    meaning:
-      "The user has written to as many addresses in 24 hours, to which they did not write before, as one user may.",
-    next: "Find out whether the user sent this mail: a stolen password is used to write to strangers. If so, change the password; if not, raise the limit. Mail to addresses that the user wrote to before is accepted.",
+    meaning: "In 24 hours, the user has written to more new addresses than the limit allows.",
+    next: "Find out whether the user sent this mail, because thieves use stolen passwords to write to strangers. If the user did not send it, change the password. If the user did, raise the limit. Mail to addresses that the user wrote to before is accepted.",
     setting: "limits.new_recipients",
   }),
   "relay-denied": refusal(550, "5.7.1", "Relaying denied: authenticate, or send to a local address", {
-    meaning: "The recipient's domain is elsewhere, and the client may not send there through this server.",
+    meaning: "The recipient's domain is not local, and the client may not relay through this server.",
     next: "Log in, or list the client in `relay.networks`. If the domain is yours, declare it as a `[[domain]]`.",
     setting: "relay.networks",
   }),
   "not-local": refusal(550, "5.1.2", "Only local recipients are accepted here", {
-    meaning: "An LMTP listener was given a recipient elsewhere; LMTP is for final delivery only.",
+    meaning: "A client gave an LMTP listener a recipient that is not local. LMTP is for final delivery only.",
     next: "Send such mail to an SMTP listener.",
     setting: "listener kind lmtp",
   }),
   "recipient-domain-not-qualified": refusal(554, "5.1.2", "The recipient's domain is not fully qualified", {
-    meaning: "A client submits mail to a domain of one label, which this server does not complete.",
+    meaning: "A client submitted mail to a domain with a single label, and this server does not complete domain names.",
     next: "Use the full address.",
   }),
   "route-in-local-part": refusal(550, "5.7.1", "Addresses with a route in the local part are not accepted", {
@@ -108,34 +107,34 @@ const recipients = {
   blocklisted: refusal(554, "5.7.1", "Refused because of entries in DNS lists: {entries}", {
     meaning:
       "The client's address, or the domain of the reverse-path, has entries in DNS lists whose scores reach the limit.",
-    next: "The sender asks the lists that the reply names to remove the entry. Postmaster receives such mail all the same. Raise the limit, or remove a list that is wrong often.",
+    next: "The sender asks the lists that the reply names to remove the entry. Mail to postmaster is still accepted. Raise the limit, or remove a list that is often wrong.",
     setting: "blocklists.refuse_at",
   }),
   greylisted: refusal(451, "4.7.1", "Greylisted because of {because}; try again in {seconds} seconds", {
     meaning:
-      "The client looks bad, and nothing is known of the sender yet. Mail servers try again, and are known from then on.",
+      "The client looks suspicious, and the server does not know the sender yet. Real mail servers try again, and the server then remembers them.",
     next: "Nothing: the client tries again. `greylisting.enabled` turns this off.",
     setting: "greylisting.enabled",
   }),
   "domain-accepts-no-mail": refusal(556, "5.1.10", "The domain of the recipient accepts no mail", {
-    meaning: "The domain is ours, and its `[[domain]]` says that nobody in it receives mail (RFC 7504, RFC 7505).",
-    next: "Correct the address. Set `recipients` of the domain if it receives mail after all.",
+    meaning: "The domain is local, and its `[[domain]]` says that it receives no mail (RFC 7504, RFC 7505).",
+    next: "Correct the address. If the domain should receive mail, set its `recipients`.",
   }),
   "unknown-recipient": refusal(550, "5.1.1", "No such user here[: {address}]", {
-    meaning: "The domain is ours, and it has no such user, alias or catch-all.",
+    meaning: "The domain is local, and it has no such user, alias or catch-all.",
     next: "Correct the address, or add the user or the alias.",
   }),
   "alias-loop": refusal(451, "4.3.5", "The alias is misconfigured, try again later", {
-    meaning: "The alias leads back to itself and to nobody else.",
-    next: "Correct `to` of the alias and reload; the clients try again meanwhile.",
+    meaning: "The alias expands only to itself.",
+    next: "Correct `to` of the alias and reload. Meanwhile, clients try again.",
   }),
   "alias-too-large": refusal(451, "4.3.5", "The alias is misconfigured, try again later", {
-    meaning: "The alias leads to more recipients than an alias may.",
-    next: "Divide the alias and reload; the clients try again meanwhile.",
+    meaning: "The alias expands to more recipients than the limit for one alias allows.",
+    next: "Split the alias and reload. Meanwhile, clients try again.",
   }),
   "alias-without-target": refusal(451, "4.3.5", "The alias is misconfigured, try again later", {
-    meaning: "The alias leads to nobody.",
-    next: "Correct `to` of the alias and reload; the clients try again meanwhile.",
+    meaning: "The alias has no recipients.",
+    next: "Correct `to` of the alias and reload. Meanwhile, clients try again.",
   }),
   "forwarding-address-forged": refusal(
     550,
@@ -156,7 +155,7 @@ const recipients = {
     "4.5.3",
     "These aliases expand to too many recipients; send the others in another message",
     {
-      meaning: "With the targets of its aliases, the message has as many recipients as one message may.",
+      meaning: "After aliases were expanded, the message has more recipients than the limit for one message allows.",
       next: "The client sends the others in another message.",
     },
   ),
@@ -164,12 +163,12 @@ const recipients = {
 
 const content = {
   "no-space": refusal(452, "4.3.1", "Insufficient disk space, try again later", {
-    meaning: "The disk of `data_dir` has no room for the message beside what must stay free.",
-    next: "Make room on the disk; the clients try again meanwhile.",
+    meaning: "The disk with `data_dir` has too little space for the message and the reserve that must stay free.",
+    next: "Free some disk space. Meanwhile, clients try again.",
     setting: "limits.free_space",
   }),
   "memory-short": refusal(452, "4.3.2", "The server is too busy to accept this message, try again later", {
-    meaning: "All sessions together hold as much as they may, and this one holds the most.",
+    meaning: "All sessions together have reached their memory limit, and this session uses the most.",
     next: "The client tries again. Raise the limit if the machine has the memory.",
     setting: "limits.session_memory",
   }),
@@ -178,36 +177,36 @@ const content = {
     next: "The client tries again; see the log event for what failed.",
   }),
   "header-too-large": refusal(552, "5.3.4", "The message header is too large[: {place}]", {
-    meaning: "The header section is larger than it may be.",
-    next: "Send the message with less in its header, or raise the limit.",
+    meaning: "The header section is larger than the limit allows.",
+    next: "Shorten the header, or raise the limit.",
     setting: "limits.header_size",
   }),
   "header-begins-with-white-space": refusal(554, "5.6.0", "{fault}[: {place}]", {
-    meaning: "The first line begins with white space, so that programs differ on what the header is.",
-    next: "Correct the program that made the message.",
+    meaning: "The first line begins with white space, so programs disagree on where the header begins.",
+    next: "Correct the program that created the message.",
   }),
   "header-stray-octets": refusal(554, "5.6.0", "{fault}[: {place}]", {
-    meaning: "The header has octets on which programs differ, so that a field could be hidden from some of them.",
-    next: "Correct the program that made the message.",
+    meaning: "The header contains octets that programs interpret differently, which could hide a field from some.",
+    next: "Correct the program that created the message.",
   }),
   "bad-from-field": refusal(554, "5.6.0", "{fault}", {
-    meaning: "A submitted message has no From field, several, or one that cannot be read.",
-    next: "Correct the program that made the message.",
+    meaning: "A submitted message has no From field, several From fields, or one that cannot be parsed.",
+    next: "Correct the program that created the message.",
   }),
   "bad-sender-field": refusal(554, "5.6.0", "{fault}", {
-    meaning: "A submitted message has several Sender fields, or one that cannot be read.",
-    next: "Correct the program that made the message.",
+    meaning: "A submitted message has several Sender fields, or one that cannot be parsed.",
+    next: "Correct the program that created the message.",
   }),
   "author-not-of-login": refusal(550, "5.7.1", "You may not send as {whom}", {
-    meaning: "From or Sender names an address that is not the user's who has logged in.",
-    next: "Send from an address of the user, or add an alias for it that leads to the user.",
+    meaning: "From or Sender contains an address that does not belong to the logged-in user.",
+    next: "Send from an address of the user, or add an alias that forwards to the user.",
   }),
 };
 
 const loops = {
   "too-many-hops": refusal(554, "5.4.6", "Mail loop: the message has passed through {servers} servers", {
-    meaning: "The message has more Received fields than a message outside of a mail loop.",
-    next: "Find the alias or route that leads back. Raise the limit if the way is really so long.",
+    meaning: "The message has more Received fields than `queue.hop_limit` allows, which usually means a mail loop.",
+    next: "Find the alias or route that sends the mail back. If the path really is that long, raise the limit.",
     setting: "queue.hop_limit",
   }),
   "delivered-before": refusal(
@@ -216,24 +215,24 @@ const loops = {
     "Mail loop: Delivered-To shows that {address} has already received this message",
     {
       meaning:
-        "Delivered-To already names every local mailbox that the message is for, so it was delivered there before.",
-      next: "Find what sends mail on from the mailbox to itself.",
+        "Delivered-To already lists every local mailbox that the message is for, so it has been delivered there before.",
+      next: "Find what forwards mail from the mailbox to itself.",
     },
   ),
   "own-loop": refusal(554, "5.4.6", "Mail loop: the message has passed through this server several times", {
     meaning: "The message has passed through this server several times, and its reverse-path may be forged.",
-    next: "Find the alias or route that leads back.",
+    next: "Find the alias or route that sends the mail back.",
   }),
 };
 
 const authentication = {
   "spf-fail": refusal(550, "5.7.23", "SPF: {client} may not send for {domain}[; {domain} explains: {explanation}]", {
     meaning: "The SPF record of the reverse-path's domain does not name the client.",
-    next: "The domain's owner adds the client to the record, or the sender uses the domain's own server.",
+    next: "The domain's owner must add the client to the record, or the sender must use the domain's own server.",
     setting: "authentication.spf_fail",
   }),
   "spf-permerror": refusal(550, "5.7.24", "SPF: the record of {domain} is invalid: {fault}", {
-    meaning: "The SPF record of the reverse-path's domain cannot be used.",
+    meaning: "The SPF record of the reverse-path's domain is invalid.",
     next: "The domain's owner corrects the record.",
     setting: "authentication.spf_fail",
   }),
@@ -242,13 +241,14 @@ const authentication = {
     "4.4.3",
     "Temporary DNS failure: cannot read the SPF record of {domain}; try again later",
     {
-      meaning: "DNS does not answer for the SPF record of the reverse-path's domain.",
+      meaning: "The DNS lookup of the SPF record of the reverse-path's domain failed temporarily.",
       next: "The client tries again.",
       setting: "authentication.spf_fail",
     },
   ),
   "dmarc-fail": refusal(550, "5.7.1", "Mail from {author} fails DMARC ({policy}): {failures}", {
-    meaning: "Nothing shows that the author's domain sent the message, and it is refused for that.",
+    meaning:
+      "Neither SPF nor DKIM shows that the author's domain sent this, and its policy or a local rule refuses it.",
     next: "The sender uses the domain's own server. [Overrides](sender-authentication.md#overrides) let such mail in.",
   }),
   "dmarc-temperror": refusal(
@@ -256,14 +256,14 @@ const authentication = {
     "4.7.1",
     "Temporary DNS failure: cannot verify that {author} sent this; try again later",
     {
-      meaning: "DNS does not answer, and what it says could decide what is done with the message.",
+      meaning: "A DNS lookup failed temporarily, and its result could decide what happens to the message.",
       next: "The client tries again.",
       setting: "dmarc.temporary_failure",
     },
   ),
   "unreadable-author": refusal(550, "5.7.1", "The From field does not identify a single domain: {fault}", {
-    meaning: "From is missing, cannot be read, or names several domains.",
-    next: "The sender corrects the program that made the message.",
+    meaning: "From is missing, cannot be parsed, or contains several domains.",
+    next: "The sender must correct the program that created the message.",
     setting: "dmarc.unreadable_author",
   }),
 };
@@ -274,7 +274,8 @@ const forwarding = {
     "5.7.1",
     "This server hosts the author's domain and does not forward mail that fails its DMARC policy",
     {
-      meaning: "The message is a forgery in the name of a local domain, and forwarding it would make it look genuine.",
+      meaning:
+        "The message claims a local domain as its author but fails its DMARC policy, and forwarding would make it look genuine.",
       next: "The sender uses the domain's own server.",
       setting: "forwarding.domain",
     },
@@ -284,7 +285,7 @@ const forwarding = {
     "4.7.1",
     "Temporary DNS failure: cannot check whether this message may be forwarded; try again later",
     {
-      meaning: "A DNS failure hides whether the author's domain belongs to a local one.",
+      meaning: "A DNS lookup failed, so it is unclear whether the author's domain belongs to a local one.",
       next: "The client tries again.",
       setting: "forwarding.domain",
     },
@@ -294,8 +295,7 @@ const forwarding = {
     "5.7.1",
     "Mail from a local domain is forwarded only if its sender has been verified",
     {
-      meaning:
-        "The message claims a local domain as its author and would be forwarded, and the server does not check senders.",
+      meaning: "The message claims a local author and would be forwarded, but the server does not check senders.",
       next: "Check senders, or have the sender log in.",
       setting: "authentication.check",
     },
@@ -305,8 +305,8 @@ const forwarding = {
     "5.7.1",
     "The author of this message is unclear, so it is not forwarded: {fault}",
     {
-      meaning: "Readers of From could believe that the message comes from a local domain.",
-      next: "The sender corrects the program that made the message.",
+      meaning: "Readers of the From field could believe that the message comes from a local domain.",
+      next: "The sender must correct the program that created the message.",
       setting: "forwarding.domain",
     },
   ),
@@ -314,7 +314,7 @@ const forwarding = {
 
 const tests = {
   "refused-by-test": refusal(550, "5.7.1", "{reply}", {
-    meaning: "A test asked its test server for this refusal, with a reply of its own. No other server does that.",
+    meaning: "A test told its test server to refuse with this reply. No other server does that.",
     next: "See the option `refusals` of `startTestServer`.",
   }),
 } as const;
@@ -357,13 +357,13 @@ export type InputsOf<Reason extends RefusalReason> = {
 export const acceptances = {
   "logged-in": "the client had logged in, so it may send anywhere",
   "relay-network": "the client is in a network that may relay",
-  "relay-key": "the client showed a TLS certificate with a key that may relay",
+  "relay-key": "the client presented a TLS certificate with a key that may relay",
   "local-user": "it is the address of a user here",
   "local-alias": "it is an alias here",
   "local-catch-all": "no user here has the address, and the domain has a catch-all",
   "local-postmaster": "every domain has a postmaster",
-  "local-any": "every name in the domain is accepted",
-  "sender-checked": "it was found out who sent it",
+  "local-any": "every address in the domain is accepted",
+  "sender-checked": "the sender was verified",
   "forwarding-address": "it is a reverse-path that this server rewrote, so the mail goes back to the original sender",
 } as const;
 

@@ -71,7 +71,7 @@ class Describer {
 
   /** `path`: the domains on the way here. */
   async describe(domain: string, path: readonly string[]): Promise<SpfDescription> {
-    if (path.includes(domain)) return emptyDescription(domain, "invalid", `${domain} leads back to itself, for ever`);
+    if (path.includes(domain)) return emptyDescription(domain, "invalid", `${domain} includes itself, without end`);
     if (path.length >= depthMax) return emptyDescription(domain, "invalid", `${domain} is nested too deep to count`);
     const answer = await this.#query(domain, "TXT");
     switch (answer.kind) {

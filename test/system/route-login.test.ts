@@ -101,10 +101,10 @@ test("mail waits for the first login, goes out by an access token, and waits aga
   assert.deepEqual(await world.states(first), ["far@elsewhere.test scheduled"]);
   assert.match(
     await explained(world, first),
-    /nobody has logged in yet; run `posthaste route login news@example\.org --client example`/,
+    /no account has logged in yet; run `posthaste route login news@example\.org --client example`/,
   );
   assert.equal(peer.sessions, 0);
-  assert.match(String(world.log.of("relay-login-failed")[0]?.["reason"]), /nobody has logged in yet/);
+  assert.match(String(world.log.of("relay-login-failed")[0]?.["reason"]), /no account has logged in yet/);
 
   const login = await logIn();
   assert.equal(login.code, 0, login.stderr);

@@ -26,7 +26,7 @@ export async function checkAddresses(subject: DnsSubject, hosts: readonly MailHo
     await checkAddress(subject, address, { sends: sending.has(address), host: hostOf.get(address) }, findings);
   }
   if (all.length > addressesMax)
-    findings.yellow(`Only the first ${addressesMax} of ${all.length} addresses were looked at`);
+    findings.yellow(`Only the first ${addressesMax} of ${all.length} addresses were checked`);
   if (all.length === 0) findings.yellow("No address is known; name those that mail is sent from with --address");
   return findings.result("addresses");
 }

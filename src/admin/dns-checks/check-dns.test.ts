@@ -264,7 +264,7 @@ test("dmarc: policies, their place, and report addresses", async () => {
     [`v=DMARC1; p=none; ${rua}`, "yellow", /only watches/],
     [`v=DMARC1; p=reject; t=y; ${rua}`, "yellow", /t=y/],
     [`v=DMARC1; p=reject; sp=none; ${rua}`, "yellow", /sp=none/],
-    ["v=DMARC1; p=reject", "yellow", /nobody gets reports/i],
+    ["v=DMARC1; p=reject", "yellow", /no address gets reports/i],
     ["v=DMARC1; p=reject; rua=a@example.org", "yellow", /rua/],
     ["v=DMARC1; p=rejekt", "red", /no usable policy: p= says "rejekt"; did you mean reject\?/],
     [`v=DMARC1; p=quarentine; ${rua}`, "red", /p= says "quarentine"; did you mean quarantine\?/],
@@ -348,7 +348,7 @@ test("mta-sts: none, several, broken, no host", async () => {
     assert.deepEqual([broken.status, why.test(broken.sentence)], ["red", true], `${record}: ${broken.sentence}`);
   }
   assert.equal(await sts("v=STSv1;x=y; id=1;"), "green");
-  assert.match(sentences(await check("mta-sts", goodZone())), /mta-sts\.txt was not looked at/);
+  assert.match(sentences(await check("mta-sts", goodZone())), /mta-sts\.txt was not checked/);
   assert.match((await check("mta-sts", goodZone().remove("mta-sts.example.org"))).sentence, /has no address/);
   const doubled = withTexts(name).add(`${name}.example.org`, "TXT", "v=STSv1; id=1");
   assert.match((await check("mta-sts", doubled)).sentence, /so enter _mta-sts as the name/);
@@ -358,7 +358,7 @@ test("mta-sts: the policy of the configuration is told apart from what is publis
   const own: StsPolicy = { mode: "enforce", mx: ["mx.example.org"], maxAgeSeconds: 1_209_600 };
   const name = "_mta-sts.example.org";
   const missing = await check("mta-sts", withTexts(name), { ownStsPolicy: own });
-  assert.match(missing.sentence, /has a policy \(mta_sts\), which nobody asks for without a record/);
+  assert.match(missing.sentence, /has a policy \(mta_sts\), but senders do not look for it without a record/);
   assert.deepEqual(missing.publish, [{ name, type: "TXT", value: policyRecord(own) }]);
   const stale = await check("mta-sts", goodZone(), { ownStsPolicy: own });
   assert.match(stale.sentence, /does not have the id of the policy in the configuration/);

@@ -9,7 +9,7 @@ import type { MxCheck } from "./mx.ts";
 
 export async function checkDane({ domain, resolver }: DnsSubject, { hosts, secure }: MxCheck): Promise<DnsCheck> {
   const findings = new Findings();
-  if (hosts.length === 0) return findings.green("There is no mail host to look at").result("dane");
+  if (hosts.length === 0) return findings.green("There is no mail host to check").result("dane");
   let withRecords = 0;
   for (const { name } of hosts) if (await checkHost(name, resolver, findings)) withRecords++;
   if (withRecords === 0) {

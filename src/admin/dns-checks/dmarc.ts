@@ -103,7 +103,7 @@ function judge(
   if (policyDomain === domain && record.p !== "none" && record.sp === "none") {
     findings.yellow("sp=none leaves all subdomains open to forgery");
   }
-  if (record.rua.length === 0) findings.yellow("Nobody gets reports (rua=), so nobody sees what fails");
+  if (record.rua.length === 0) findings.yellow("No address gets reports (rua=), so failures go unnoticed");
   const damage = own === undefined ? undefined : (damageOf(own) ?? (problems.length > 0 ? cutOff(own) : undefined));
   if (damage !== undefined) findings.yellow(`Something is wrong with the record: ${damage}`);
   for (const problem of problems) {

@@ -30,7 +30,7 @@ export async function checkMtaSts(subject: DnsSubject, { hosts }: MxCheck): Prom
     const doubled = await findDoubled(resolver, domain, name, isStsRecord);
     if (doubled !== undefined) findings.red(doubledSentence(domain, name)).publish(name, "TXT", doubled);
     else if (own !== undefined && own.mode !== "none") {
-      findings.yellow(`The configuration has a policy (mta_sts), which nobody asks for without a record`);
+      findings.yellow(`The configuration has a policy (mta_sts), but senders do not look for it without a record`);
       findings.publish(name, "TXT", record);
     } else
       findings.yellow(
@@ -49,7 +49,7 @@ export async function checkMtaSts(subject: DnsSubject, { hosts }: MxCheck): Prom
       "The record does not have the id of the policy in the configuration, so senders do not fetch it anew",
     );
     findings.publish(name, "TXT", record);
-  } else findings.green(`Senders are told of a policy (${text})`);
+  } else findings.green(`Senders can find a policy (${text})`);
   const addresses = await Promise.all([resolver.query(policyHost, "A"), resolver.query(policyHost, "AAAA")]);
   if (addresses.every(({ kind }) => kind !== "records")) {
     findings.red(`${policyHost} has no address, so the policy cannot be fetched`);
@@ -64,7 +64,7 @@ async function checkPolicy(
 ): Promise<void> {
   const address = `https://${policyHostOf(domain)}${policyPath}`;
   if (policyFetcher === undefined) {
-    findings.green(`The policy at ${address} was not looked at`);
+    findings.green(`The policy at ${address} was not checked`);
     return;
   }
   const fetched = await fetchPolicy(policyFetcher, domain, signal === undefined ? {} : { signal });

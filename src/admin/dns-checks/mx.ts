@@ -92,8 +92,7 @@ async function checkHosts(
     else findings.green(`${name} takes mail for ${domain}`);
     hosts.push({ name, addresses });
   }
-  if (names.length > hostsMax)
-    findings.yellow(`Only the first ${hostsMax} of ${names.length} mail hosts were looked at`);
+  if (names.length > hostsMax) findings.yellow(`Only the first ${hostsMax} of ${names.length} mail hosts were checked`);
   return hosts;
 }
 

@@ -29,7 +29,7 @@ export async function checkTlsRpt(subject: DnsSubject): Promise<DnsCheck> {
     const doubled = await findDoubled(resolver, domain, name, isMeant);
     if (doubled !== undefined) findings.red(doubledSentence(domain, name)).publish(name, "TXT", doubled);
     else {
-      findings.yellow(`Nobody tells ${domain} when TLS to its mail hosts fails`);
+      findings.yellow(`Senders do not report to ${domain} when TLS to its mail hosts fails`);
       findings.publish(name, "TXT", suggested);
     }
   }

@@ -21,7 +21,7 @@ const status: Command = {
 const retry: Command = {
   ...common,
   name: "acme retry",
-  summary: "try again at once after a failure, without waiting for the planned time",
+  summary: "try again now after a failure, without waiting for the scheduled time",
   examples: [{ line: "posthaste acme retry", does: "after you opened port 80, for example" }],
   run: async (given, context) => tell(given, context, "/api/v1/acme/retry", "POST"),
 };

@@ -32,7 +32,7 @@ const list: Command = {
 
 const explain: Command = {
   name: "bans explain",
-  summary: "say whether a network is banned, why or why not, and whether a login has to wait",
+  summary: "show whether a network is banned and why, and whether a login has to wait",
   options: [jsonOption, ...serverOptions],
   positionals: [subject],
   examples: [

@@ -28,7 +28,7 @@ const defaultTimeoutMs = 30_000;
 
 export const checkDeliveryCommand: Command = {
   name: "check delivery",
-  summary: "probe the way to a recipient step by step, without sending anything, and tell what a message would meet",
+  summary: "probe the way to a recipient step by step, without sending a message, and show what would happen to it",
   description:
     "Finds the route as the server does, with MX, MTA-STS and DANE, connects to the hosts in their order, and goes as far as\n" +
     "RCPT: no content is sent. Each step has its time. Exit code 0: a message would be accepted; 65: it would bounce;\n" +

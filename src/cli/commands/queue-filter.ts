@@ -7,7 +7,7 @@ const states = ["scheduled", "claimed", "held", "delivered", "relayed", "failed"
 
 export const filterOptions: readonly OptionDeclaration[] = [
   { name: "from", value: "ADDRESS", summary: "whose reverse-path is ADDRESS" },
-  { name: "to", value: "ADDRESS", summary: "whose address is ADDRESS, or was before an alias replaced it" },
+  { name: "to", value: "ADDRESS", summary: "whose address is ADDRESS, or was ADDRESS before an alias replaced it" },
   { name: "domain", value: "DOMAIN", summary: "recipients at DOMAIN" },
   { name: "state", value: "STATE", choices: states, summary: "in this state; default: all that are not final" },
 ];

@@ -16,14 +16,14 @@ import { styleFor, textTable } from "../style.ts";
 const clientOption: OptionDeclaration = {
   name: "client",
   value: "NAME",
-  summary: "name of the [[oauth.client]]; needed if routes log this account in by several",
+  summary: "name of the [[oauth.client]]; required if routes use several clients for this account",
 };
 const accountArgument = { name: "USERNAME", summary: "the account at the relay host, as in `auth.username`" } as const;
 const path = "/api/v1/route-logins";
 
 const login: Command = {
   name: "route login",
-  summary: "log an account in at the provider of a relay host, for a route with `oauth`",
+  summary: "log in to an account at the provider of a relay host, for a route with `oauth`",
   description:
     "Shows an address and a code to enter there, on any device, and waits until someone has consented. If the [[oauth.client]] has only an authorization_url, it shows an address to open in a browser, and asks for the address that the browser shows afterwards. The consent is kept in the data directory as a refresh token; the server uses it from the next attempt on.",
   options: [clientOption, jsonOption, ...serverOptions],
@@ -55,7 +55,7 @@ const login: Command = {
 
 const logins: Command = {
   name: "route logins",
-  summary: "list the accounts that are logged in at providers, and whether their consent still holds",
+  summary: "list the accounts that are logged in at providers, and whether their consent is still valid",
   options: [jsonOption, ...serverOptions],
   positionals: [],
   examples: [],
@@ -86,7 +86,7 @@ const logins: Command = {
 
 const logout: Command = {
   name: "route logout",
-  summary: "forget the login of an account; withdraw the consent itself at the provider",
+  summary: "forget the login of an account; to withdraw the consent itself, ask the provider",
   options: [clientOption, jsonOption, ...serverOptions],
   positionals: [accountArgument],
   examples: [

@@ -35,7 +35,7 @@ const list: Command = {
 
 const show: Command = {
   name: "site show",
-  summary: "show one site: why and until when its mail waits, its limit, its waiting mail and its last reply",
+  summary: "show one site: why its mail waits and until when, its limit, its waiting mail and its last reply",
   options: [jsonOption, ...serverOptions],
   positionals: [siteName],
   examples: [{ line: "posthaste site show example.org", does: "the site that takes mail for example.org" }],

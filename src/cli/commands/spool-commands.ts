@@ -13,7 +13,7 @@ const progressMs = 1000;
 export const spoolCommands: readonly Command[] = [
   {
     name: "spool check",
-    summary: "check every page and content file of the spool, and list what each damaged message has lost",
+    summary: "check every page and content file of the spool, and list what is missing from each damaged message",
     description: "Stop the server first. This command changes nothing. Exit code 65: something is damaged.",
     options: [{ name: "json", summary: "print the result as JSON" }, ...serverOptions],
     positionals: [],
@@ -79,7 +79,7 @@ export const spoolCommands: readonly Command[] = [
       {
         name: "to",
         value: "FORMAT",
-        summary: "the newest format that the older version knows; default: one below the current format",
+        summary: "the newest format that the older version supports; default: the format before the current one",
       },
       ...serverOptions,
     ],

@@ -12,7 +12,7 @@ import { styleFor, textTable } from "../style.ts";
 const labelOption: OptionDeclaration = {
   name: "label",
   value: "NAME",
-  summary: "with add: the name of the program or device; default: app-password-1 and so on",
+  summary: "with add: name of the program or device; default: app-password-1, app-password-2 and so on",
 };
 const scopeOption: OptionDeclaration = {
   name: "scope",
@@ -32,7 +32,7 @@ export const userAppPasswordCommand: Command = {
   positionals: [
     { name: "ACTION", summary: "what to do", choices: actions },
     { name: "ADDRESS", summary: "the user's address" },
-    { name: "LABEL", summary: "with remove: which one", optional: true },
+    { name: "LABEL", summary: "with remove: the label of the app password", optional: true },
   ],
   examples: [
     { line: "posthaste user app-password add ann@example.org --label phone", does: "for the mail program of a phone" },

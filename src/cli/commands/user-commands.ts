@@ -68,7 +68,7 @@ const passwd: Command = {
 
 const list: Command = {
   name: "user list",
-  summary: "list all users and where each is declared",
+  summary: "list all users, and show where each is declared",
   options: [jsonOption, ...serverOptions],
   positionals: [],
   examples: [],

@@ -14,7 +14,7 @@ import { styleFor, textTable } from "../style.ts";
 const labelOption: OptionDeclaration = {
   name: "label",
   value: "NAME",
-  summary: "what the key is called in lists, the log and explanations; default: key-1 and so on",
+  summary: "name of the key in lists, the log and explanations; default: key-1, key-2 and so on",
 };
 const outOption: OptionDeclaration = {
   name: "out",
@@ -25,7 +25,7 @@ const outOption: OptionDeclaration = {
 const daysOption: OptionDeclaration = {
   name: "days",
   value: "NUMBER",
-  summary: "days until the key expires; default: the end of the certificate, with new 730",
+  summary: "days until the key expires; default: until the certificate expires, or 730 with new",
 };
 
 const dayMs = 86_400_000;

@@ -113,7 +113,7 @@ export class DnsResolver implements Resolver {
     if (running !== undefined) return await running;
     const turn = await this.#turns.take(asker);
     // Not kept: it says nothing about the question.
-    if (turn === undefined) return { kind: "failure", reason: "too many other DNS look-ups are under way" };
+    if (turn === undefined) return { kind: "failure", reason: "too many other DNS lookups are in progress" };
     const answer = this.#running(question) ?? this.#knownFor(question.name, question.type, fresh);
     if (answer !== undefined) {
       turn.end();

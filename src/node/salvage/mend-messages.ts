@@ -32,7 +32,7 @@ export interface MendTerms {
 }
 
 const by = "salvage";
-const claimedReason = "an attempt was under way when the server ended: it may have been delivered";
+const claimedReason = "an attempt was in progress when the server ended, so the message may have been delivered";
 const restoredReason = "its row is lost, and this is from its history: it may have been delivered";
 const pageRows = 500;
 /** Wholly lost recipients are named only as far as a person reads. */

@@ -173,7 +173,7 @@ function lossByClaims(image: PageImage, database: DatabaseSync): string | undefi
     database,
     `SELECT (SELECT claimed FROM state), EXISTS (SELECT 1 FROM recipients WHERE state = ${claimedState})`,
   ).get() ?? [0, 0];
-  return (noted ?? 0) > 0 || found > 0 ? "its log is missing, and attempts were under way" : undefined;
+  return (noted ?? 0) > 0 || found > 0 ? "its log is missing, and attempts were in progress" : undefined;
 }
 
 function versionOf(image: PageImage): number {

@@ -105,7 +105,7 @@ export class SpoolChannel {
     const onEnd = (cause: unknown) => {
       const text = cause instanceof Error ? cause.message : "it ended";
       const unexpected = this.#broken === undefined;
-      const gone = new SpoolError("failed", `The spool's ${data.role} thread is gone: ${text}`, { cause });
+      const gone = new SpoolError("failed", `The spool's ${data.role} thread has ended: ${text}`, { cause });
       this.#break(gone);
       if (unexpected) options.onGone?.(gone);
       opening.reject(this.#broken);

@@ -17,7 +17,7 @@ export function owedObstacle(database: DatabaseSync): string | undefined {
   const names = owed.slice(0, namedMax).map(([message]) => message);
   const more = owed.length > namedMax ? ` and ${owed.length - namedMax} others` : "";
   return (
-    `senders have not been told yet what became of ${names.join(", ")}${more}, and format 1 cannot keep that. Start this ` +
+    `senders have not yet received a report about ${names.join(", ")}${more}, and format 1 cannot keep that. Start this ` +
     "Posthaste once more and stop it when they have: failures are reported within a minute, delays within an hour"
   );
 }

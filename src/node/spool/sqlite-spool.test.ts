@@ -307,7 +307,7 @@ test("a thread that ends by itself is told of, one that was closed is not", asyn
   assert.deepEqual(gone, []);
   await (await bench.open(directory, { onThreadGone })).kill();
   assert.equal(gone.length, 3);
-  assert.match(gone.join(), /writer thread is gone/);
+  assert.match(gone.join(), /writer thread has ended/);
 });
 
 test("small content of fresh mail is kept in memory, bounded, and forgotten when final", async () => {

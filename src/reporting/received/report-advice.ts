@@ -99,7 +99,10 @@ const tlsAdvice: ReadonlyMap<string, string> = new Map([
   ["starttls-not-supported", "it did not offer STARTTLS; something between may remove it, or TLS is off there"],
   ["certificate-host-mismatch", "its certificate has another name; issue one with the name in the MX record"],
   ["certificate-expired", "its certificate has expired; renew it"],
-  ["certificate-not-trusted", "its certificate is from nobody known; the chain may lack an intermediate"],
+  [
+    "certificate-not-trusted",
+    "its certificate was issued by an unknown authority; the chain may lack an intermediate certificate",
+  ],
   ["validation-failure", "its certificate could not be checked for another reason"],
   [
     "tlsa-invalid",
@@ -107,7 +110,7 @@ const tlsAdvice: ReadonlyMap<string, string> = new Map([
   ],
   ["dnssec-invalid", "its DNSSEC signatures could not be checked; ask whoever runs the zone"],
   ["dane-required", "the sender insists on DANE and found no usable TLSA record"],
-  ["sts-policy-fetch-error", "the MTA-STS policy could not be fetched; look at the web server of mta-sts.your-domain"],
+  ["sts-policy-fetch-error", "the MTA-STS policy could not be fetched; check the web server of mta-sts.your-domain"],
   ["sts-policy-invalid", "the MTA-STS policy cannot be read; look for spelling mistakes in it"],
   ["sts-webpki-invalid", "the web server with the MTA-STS policy has no valid certificate"],
 ]);
