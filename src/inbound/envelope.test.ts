@@ -242,6 +242,17 @@ test("LIST-001 LIST-002: an alias keeps the sender, also the null one", async ()
   );
 });
 
+test("OPT-013: REQUIRETLS stays with a message that an alias leads to several addresses", async () => {
+  await using server = await ReceivingServer.open();
+  const client = await server.submitter();
+  await client.envelope("<ann@example.org> REQUIRETLS", "<team@example.org>");
+  await client.content("From: ann@example.org\r\nSubject: x\r\n\r\nhello");
+  const [stored, ...more] = await server.messages();
+  assert.deepEqual(more, []);
+  assert.equal(stored?.message.requireTls, true);
+  assert.equal(stored.recipients.length, 3);
+});
+
 test("DSN-018: one target inherits every DSN parameter; of several none inherits SUCCESS", async () => {
   await using server = await ReceivingServer.open();
   const client = await server.client("mx");

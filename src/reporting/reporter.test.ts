@@ -312,6 +312,14 @@ test("OPT-011: a report on a message with REQUIRETLS says it too, and has the he
   const report = reports[0] ?? assert.fail();
   assert.equal(read(report).returned.type, "text/rfc822-headers");
   assert.equal(report.message.requireTls, true);
+  const { reporter } = setUp();
+  const tagged: StoredMessage = { ...message, ret: "FULL", requireTls: true };
+  const openContent = () => Promise.resolve(new SlicedContent(text));
+  const { owed } = await reporter.owe({ message: tagged, attempts: [failure], openContent });
+  const [first] = owed;
+  assert.ok(first !== undefined && first.original.body === undefined);
+  const gathered = await reporter.gathered(first, first.recipients);
+  assert.equal(gathered.letter?.requireTls, true, "told later, it is the same");
   const plain = await setUp().reportsFor([failure], { ret: "FULL" });
   assert.equal(plain.reports[0]?.message.requireTls, undefined);
 });
