@@ -1,6 +1,6 @@
 /**
  * All that a machine can say without running the product: format, lint, types, regular expressions, import rules,
- * tidiness, wording, bounds, planted bugs, generated files.
+ * tidiness, wording, links, bounds, planted bugs, generated files.
  */
 import { spawnSync } from "node:child_process";
 
@@ -13,6 +13,7 @@ const checks: readonly (readonly [string, readonly string[]])[] = [
   ["import rules", ["scripts/check-imports.ts"]],
   ["tidiness", ["scripts/tidy.ts"]],
   ["wording", ["scripts/check-wording.ts"]],
+  ["links", ["scripts/check-links.ts"]],
   ["bounds", ["scripts/check-bounds.ts"]],
   [
     "planted bugs",
