@@ -57,7 +57,7 @@ test("the header stands before the TLS handshake of a submissions listener", asy
   connection.destroy();
 });
 
-test("a listed proxy without a header, and anybody else, are closed before a session begins", async () => {
+test("FRONT-001: a listed proxy without a header, and anybody else, are closed before a session begins", async () => {
   await using server = await open();
   const direct = await server.dial("mx", "198.51.100.7");
   assert.equal(await direct.ended(), true);
@@ -72,7 +72,7 @@ test("a listed proxy without a header, and anybody else, are closed before a ses
   assert.equal(server.log.of("session-opened").length, 0);
 });
 
-test("required = false: others are served under their own addresses, and their PROXY line is no command", async () => {
+test("FRONT-001: required = false: others are served under their own addresses, and their PROXY line is no command", async () => {
   await using server = await open({}, false);
   const client = await server.dial("mx", "198.51.100.7");
   assert.match(await client.reply(), /^220 /);
@@ -86,7 +86,7 @@ test("required = false: others are served under their own addresses, and their P
   assert.equal(await without.ended(), true);
 });
 
-test("a header that does not come in ten seconds, or never, ends the connection", async () => {
+test("FRONT-002: a header that does not come in ten seconds, or never, ends the connection", async () => {
   await using server = await open();
   const slow = await server.dial("mx", proxy);
   slow.send("PROXY TCP4 ");

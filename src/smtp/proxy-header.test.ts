@@ -31,7 +31,7 @@ function fault(text: string | Buffer): string {
 const client4 = { address: "203.0.113.9", port: 4000 };
 const server4 = { address: "192.0.2.25", port: 25 };
 
-test("version 1: addresses of both families in normal form, and UNKNOWN with anything after it", () => {
+test("FRONT-003: version 1: addresses of both families in normal form, and UNKNOWN with anything after it", () => {
   assert.deepEqual(header("PROXY TCP4 203.0.113.9 192.0.2.25 4000 25\r\nEHLO"), {
     kind: "proxied",
     client: client4,
@@ -48,7 +48,7 @@ test("version 1: addresses of both families in normal form, and UNKNOWN with any
   assert.deepEqual(header("PROXY UNKNOWN ffff:f whatever 1 2\r\n"), { kind: "unknown" });
 });
 
-test("version 1: what is not exactly a header is a fault, and never a client", () => {
+test("FRONT-003: version 1: what is not exactly a header is a fault, and never a client", () => {
   for (const line of [
     "PROXY TCP4 203.0.113.9 192.0.2.25 4000\r\n",
     "PROXY TCP4 203.0.113.9 192.0.2.25 4000 25 26\r\n",
@@ -85,7 +85,7 @@ test("version 1: what is not exactly a header is a fault, and never a client", (
   }
 });
 
-test("version 1: a line of 107 octets is read, and one that has no end by then is too long", () => {
+test("FRONT-002 FRONT-003: version 1: a line of 107 octets is read, and one that has no end by then is too long", () => {
   const longest = `PROXY UNKNOWN ${"f".repeat(107 - 16)}\r\n`;
   assert.equal(longest.length, 107);
   assert.deepEqual(header(longest), { kind: "unknown" });
@@ -94,7 +94,7 @@ test("version 1: a line of 107 octets is read, and one that has no end by then i
   assert.equal(fault("PROXY UNKNOWN"), "incomplete");
 });
 
-test("version 2: both families, LOCAL, a unix socket, and no family", () => {
+test("FRONT-004: version 2: both families, LOCAL, a unix socket, and no family", () => {
   assert.deepEqual(header(proxyV2()), { kind: "proxied", client: client4, server: server4 });
   const body6 = Buffer.alloc(36);
   body6.set([0x20, 1, 0x0d, 0xb8], 0);
@@ -115,7 +115,7 @@ test("version 2: both families, LOCAL, a unix socket, and no family", () => {
   assert.deepEqual(header(proxyV2({ family: 0, body: Buffer.alloc(0) })), { kind: "unknown" });
 });
 
-test("version 2: TLS and server name of the client are told, all other fields passed over", () => {
+test("FRONT-004: version 2: TLS and server name of the client are read, all other fields passed over", () => {
   const ssl = Buffer.concat([
     Buffer.from([0x01, 0, 0, 0, 0]),
     tlv(0x21, "TLSv1.3"),
@@ -141,7 +141,7 @@ test("version 2: TLS and server name of the client are told, all other fields pa
   assert.equal(hostile.kind === "proxied" && hostile.serverName, "a?[31m??b");
 });
 
-test("version 2: a checksum is compared", () => {
+test("FRONT-004: version 2: a checksum is compared", () => {
   const right = proxyV2({ tlvs: [[0x03, Buffer.alloc(4)]] });
   right.writeUInt32BE(reflectedCrc32c(right), right.length - 4);
   assert.equal(header(right).kind, "proxied");
@@ -167,7 +167,7 @@ test("the test's own CRC-32C is that of the standard", () => {
   assert.equal(reflectedCrc32c(Buffer.from("123456789")), 0xe3069283);
 });
 
-test("version 2: other versions, commands and families, and lengths that do not fit, are faults", () => {
+test("FRONT-004: version 2: other versions, commands and families, and lengths that do not fit, are faults", () => {
   for (const command of [0x11, 0x31, 0x01, 0x22, 0x2f]) assert.equal(fault(proxyV2({ command })), "unsupported");
   for (const family of [0x12, 0x22, 0x32, 0x10, 0x01, 0x41, 0xff]) {
     assert.equal(fault(proxyV2({ family, body: Buffer.alloc(216) })), "unsupported");
