@@ -31,6 +31,8 @@ export interface PeerCertificate {
   readonly issuer: string;
   readonly validTo: string;
   readonly fingerprint256: string;
+  /** Of its subjectPublicKeyInfo, as `3 1 1` TLSA records have it: hexadecimal digits. Absent where it cannot be read. */
+  readonly publicKeySha256?: string;
 }
 
 export interface TlsServerOptions {

@@ -5,11 +5,12 @@ import { test } from "node:test";
 import { recordText } from "../../dkim/signing-key.ts";
 import { policyDocument, policyRecord } from "../../mta-sts/own-policy.ts";
 import type { StsPolicy } from "../../mta-sts/sts-policy.ts";
+import type { TlsFacts } from "../../ports/network.ts";
 import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
 import { readVectors } from "../../testing/conformance-data.ts";
 import { StaticResolver } from "../../testing/static-resolver.ts";
 import { checkDns, type DnsReport } from "./check-dns.ts";
-import type { CheckName, DnsCheck, DnsSubject } from "./dns-check.ts";
+import type { CheckName, DnsCheck, DnsSubject, HandshakeProbe } from "./dns-check.ts";
 
 const rsaRecord = recordText(generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey);
 const shortRecord = recordText(generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey);
@@ -486,3 +487,56 @@ test("dane: unsigned, unusable, incomplete, unanswered, none", async () => {
   assert.equal((await check("dane", unsigned)).status, "yellow");
   assert.equal((await check("dane", new StaticResolver())).status, "green");
 });
+
+test("TLSA records are compared with the certificate of each address of each mail host", async () => {
+  const zone = goodZone().add("mx.example.org", "A", "192.0.2.3");
+  const asked: string[] = [];
+  const fits: HandshakeProbe = (host, address, demand) => {
+    asked.push(`${host} ${address} ${demand.kind}`);
+    return Promise.resolve({ kind: "established", facts: shown });
+  };
+  const fitting = await check("dane", zone, { handshake: fits });
+  assert.equal(fitting.status, "green");
+  assert.match(sentences(fitting), /The certificate that mx\.example\.org \(192\.0\.2\.3\) shows fits a TLSA record/);
+  assert.deepEqual(asked, ["mx.example.org 192.0.2.1 dane", "mx.example.org 192.0.2.3 dane"]);
+});
+
+test("a certificate that fits no TLSA record is red, and its own record is printed", async () => {
+  const reason = "its key is not the one in its TLSA records";
+  const wrong: HandshakeProbe = (_host, _address, demand) =>
+    Promise.resolve(demand.kind === "dane" ? { kind: "unmet", reason } : { kind: "established", facts: shown });
+  const result = await check("dane", goodZone(), { handshake: wrong });
+  assert.equal(result.status, "red");
+  assert.match(result.sentence, /fits no TLSA record.*its key is not the one/);
+  assert.deepEqual(result.publish, [
+    { name: "_25._tcp.mx.example.org", type: "TLSA", value: `3 1 1 ${"ab".repeat(32)}` },
+  ]);
+});
+
+test("TLS that fails whatever the certificate is red; a host that nobody answers for is yellow", async () => {
+  const broken: HandshakeProbe = () => Promise.resolve({ kind: "unmet", reason: "no common protocol version" });
+  const failing = await check("dane", goodZone(), { handshake: broken });
+  assert.match(failing.sentence, /TLS with mx\.example\.org \(192\.0\.2\.1\) fails.*no common protocol version/);
+  assert.deepEqual([failing.status, failing.publish], ["red", []]);
+  const away: HandshakeProbe = () => Promise.resolve({ kind: "no-handshake", reason: "connection timed out" });
+  const silent = await check("dane", goodZone(), { handshake: away });
+  assert.deepEqual([silent.status, /could not be compared.*timed out/.test(silent.sentence)], ["yellow", true]);
+});
+
+test("nobody is connected to where records cannot be used, or addresses are private", async () => {
+  const never: HandshakeProbe = () => assert.fail("a connection was made");
+  const unusable = goodZone()
+    .remove("_25._tcp.mx.example.org")
+    .add("_25._tcp.mx.example.org", "TLSA", { usage: 1, selector: 1, matching: 1, data: new Uint8Array(32) });
+  assert.equal((await check("dane", unusable, { handshake: never })).status, "red");
+  const inside = goodZone().remove("mx.example.org").add("mx.example.org", "A", "10.0.0.1", "127.0.0.1");
+  await check("dane", inside, { handshake: never });
+});
+
+const shown: TlsFacts = {
+  ...{ protocol: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", resumed: false, verified: true },
+  peerCertificate: {
+    ...{ subject: "CN=mx", issuer: "CN=mx", validTo: "2027-01-01T00:00:00.000Z", fingerprint256: "AB" },
+    publicKeySha256: "ab".repeat(32),
+  },
+};

@@ -3,8 +3,10 @@
  * and what to publish instead. The checks lie beside this file, one subject to a file.
  */
 import type { StsPolicy } from "../../mta-sts/sts-policy.ts";
+import type { ProbedHandshake } from "../../outbound/handshake-probe.ts";
 import type { PolicyFetcher } from "../../ports/policy-fetcher.ts";
 import type { RecordType, Resolver } from "../../ports/resolver.ts";
+import type { HandshakeDemand } from "../../ports/tls-demand.ts";
 import type { SpfDescription } from "../../spf/describe.ts";
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
 
@@ -44,6 +46,9 @@ export interface OwnKey {
   readonly record: string;
 }
 
+/** STARTTLS with a mail host at one of its addresses, on port 25, and nothing more. Never rejects. */
+export type HandshakeProbe = (host: string, address: string, demand: HandshakeDemand) => Promise<ProbedHandshake>;
+
 export interface DnsSubject {
   /** A-labels, lower case. */
   readonly domain: string;
@@ -60,6 +65,8 @@ export interface DnsSubject {
   readonly reportAddress?: string;
   /** Absent: what only HTTPS tells is not looked at. */
   readonly policyFetcher?: PolicyFetcher;
+  /** Absent: TLSA records are not compared with the certificates that the mail hosts show. */
+  readonly handshake?: HandshakeProbe;
   /** Ends what is waited for besides the resolver. */
   readonly signal?: AbortSignal;
 }

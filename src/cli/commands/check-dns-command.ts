@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { dnsNameKeyOf } from "../../address/domain.ts";
 import { parseIpAddress } from "../../address/ip-address.ts";
 import { checkDns } from "../../admin/dns-checks/check-dns.ts";
-import type { OwnKey } from "../../admin/dns-checks/dns-check.ts";
+import type { HandshakeProbe, OwnKey } from "../../admin/dns-checks/dns-check.ts";
 import { ConfigError } from "../../config/config-problem.ts";
 import type { Settings } from "../../config/settings-schema.ts";
 import { ownStsPolicy } from "../../config/settings-views.ts";
 import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import type { Resolver } from "../../ports/resolver.ts";
+import { probeHandshake } from "../../outbound/handshake-probe.ts";
 import { isSelector } from "../../signing/selector.ts";
 import { dkimKeys } from "../api-shapes.ts";
 import { type Command, jsonOption } from "../command.ts";
@@ -27,7 +28,8 @@ export const checkDnsCommand: Command = {
   name: "check dns",
   summary: "check the DNS records of a mail domain, and print what to publish",
   description:
-    "Checks MX, addresses and reverse DNS, SPF and the number of its lookups, DKIM, DMARC, MTA-STS with its policy, TLS-RPT and DANE.\n" +
+    "Checks MX, addresses and reverse DNS, SPF and the number of its lookups, DKIM, DMARC, MTA-STS with its policy, TLS-RPT, and\n" +
+    "DANE with the certificates that the mail hosts show.\n" +
     "Each check is green, yellow or red; the exit code is 65 when one is red. The DKIM keys are those of the server\n" +
     "that the configuration names, those given with --selector, or else the common ones. The DNS servers are those of\n" +
     "the configuration, or else the system's.",
@@ -63,7 +65,10 @@ export const checkDnsCommand: Command = {
     const policyFetcher = context.policyFetcher(resolver);
     const ownSts = settings && isOwnDomain(domain, settings) ? ownStsPolicy(settings) : undefined;
     const own = { ownKeys, ...(reportAddress && { reportAddress }), ...(ownSts && { ownStsPolicy: ownSts }) };
-    const subject = { domain, resolver, policyFetcher, signal, selectors, addresses, ...own };
+    const { network, clock, random } = context;
+    const parts = { network, clock, random, heloName: settings?.hostname ?? "localhost", signal };
+    const handshake: HandshakeProbe = (host, address, demand) => probeHandshake(host, address, demand, parts);
+    const subject = { domain, resolver, policyFetcher, handshake, signal, selectors, addresses, ...own };
     const report = await checkDns(subject, context.clock.now());
     if (context.interrupted.aborted) return ExitCode.interrupted;
     context.stdout.write(

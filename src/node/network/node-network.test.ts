@@ -1,5 +1,6 @@
 /** The real network on loopback: what the port promises, and what sockets do behind its back. */
 import assert from "node:assert/strict";
+import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { execFile } from "node:child_process";
 import { mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -259,6 +260,8 @@ test("STARTTLS in place: the handlers stay, facts are told on both sides", async
   assert.equal(atClient.value.protocol, "TLSv1.3");
   assert.match(atClient.value.cipher, /^TLS_/);
   assert.equal(atClient.value.peerCertificate?.subject, "CN=mx.example.org");
+  const key = new X509Certificate(pair.certificatePem).publicKey.export({ type: "spki", format: "der" });
+  assert.equal(atClient.value.peerCertificate?.publicKeySha256, createHash("sha256").update(key).digest("hex"));
   assert.equal(atServer.value.serverName, "mx.example.org");
   assert.equal(server.connection.tls, atServer.value);
   client.write("EHLO");

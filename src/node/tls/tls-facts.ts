@@ -3,8 +3,9 @@
  * of some names, or one that fits its TLSA records. A resumed session shows no certificate: what its full handshake found,
  * under the same demand, stands for it.
  */
+import { createHash } from "node:crypto";
 import { checkServerIdentity, type PeerCertificate as CertificateFacts, type TLSSocket } from "node:tls";
-
+import { readDerCertificate } from "../../lib/der-certificate.ts";
 import { demandsVerification, verifyDane } from "../../dane/verify-dane.ts";
 import { clientCertificateOf } from "./client-certificates.ts";
 import type { PeerCertificate, TlsClientOptions, TlsFacts } from "../../ports/network.ts";
@@ -99,11 +100,13 @@ function errorText(error: unknown): string {
 function describeCertificate(socket: TLSSocket): PeerCertificate | undefined {
   const certificate = socket.getPeerCertificate(false);
   if (certificate.subject === undefined) return undefined;
+  const key = readDerCertificate(certificate.raw)?.publicKeyInfo;
   return {
     subject: distinguishedName(certificate.subject),
     issuer: distinguishedName(certificate.issuer),
     validTo: new Date(certificate.valid_to).toISOString(),
     fingerprint256: certificate.fingerprint256,
+    ...(key !== undefined && { publicKeySha256: createHash("sha256").update(key).digest("hex") }),
   };
 }
 
