@@ -232,7 +232,7 @@ export class AccountTable {
     return result;
   }
 
-  /** Members that are nobody's are left out as long as somebody is left; `check config` names them. */
+  /** Members that are nobody's are left out as long as someone is left; `check config` names them. */
   #expand(to: readonly Mailbox[], expansion: Expansion, depth: number): void {
     for (const mailbox of to) {
       if (expansion.targets.size >= targetsMax || depth > aliasDepthMax) expansion.tooLarge = true;

@@ -1,6 +1,7 @@
 /**
  * The account directory of development: every address is local and exists, every login is right and may send as anybody.
- * Only ever used where the listener is bound to loopback; the composition root sees to that.
+ * Only servers in development mode use it: they capture all mail. `posthaste dev` listens on loopback unless `--host` names
+ * another address.
  */
 import { formatMailbox } from "../address/mailbox-text.ts";
 import type { Mailbox } from "../address/mailbox.ts";

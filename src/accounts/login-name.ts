@@ -11,7 +11,7 @@ export function keyOfUsername(username: string): string | undefined {
   return domainKey === undefined ? undefined : mailboxKey({ localPart: username.slice(0, at), domain, domainKey });
 }
 
-/** RFC 4616 §2: nobody acts as somebody else; naming oneself twice is fine. */
+/** RFC 4616 §2: nobody acts as someone else; naming oneself twice is fine. */
 export function mayActAs(key: string, authorizationId: string): boolean {
   if (authorizationId === "") return true;
   const prepared = prepareString(authorizationId);

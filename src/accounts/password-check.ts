@@ -22,7 +22,7 @@ export class PasswordCheck {
   readonly #crypto: PasswordCrypto;
   readonly #clock: Clock;
   readonly #key: Uint8Array;
-  /** Where nobody has a password, a failure costs one check all the same. */
+  /** Where nobody has a password, a failure costs one check nevertheless. */
   readonly #leastWork: WorkBudget;
   readonly #remembered = new Map<string, number>();
   #pending = 0;

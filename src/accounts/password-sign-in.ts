@@ -1,5 +1,5 @@
 /**
- * Sign-in by password, or by proof of one: the passwords of users, their app passwords, and those that only somebody else
+ * Sign-in by password, or by proof of one: the passwords of users, their app passwords, and those that only someone else
  * knows. Guessing is limited before anything is checked. A failure takes the same work whether or not there is such a
  * user, and whatever the user has.
  */
@@ -33,7 +33,7 @@ export interface PasswordSignInOptions {
   readonly passwordSources?: () => readonly BoundedSource[];
 }
 
-/** Where somebody signs in, and for what. */
+/** Where someone signs in, and for what. */
 interface Place {
   readonly network: string;
   readonly clientAddress: string;

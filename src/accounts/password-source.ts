@@ -1,5 +1,5 @@
 /**
- * Somebody else who knows passwords: Dovecot, or the program that runs this server. Asked about each password that is none
+ * Someone else who knows passwords: Dovecot, or the program that runs this server. Asked about each password that is none
  * of our own users', so that the time of a failure does not tell where a user is kept.
  */
 import { errorText } from "../lib/error-text.ts";

@@ -61,14 +61,14 @@ export class ScramVerifiers {
       digest,
       iterations,
       salt: bytes("salt").subarray(0, saltBytes),
-      // Hashes of nothing that anybody could know: no proof fits.
+      // Hashes of nothing that anyone could know: no proof fits.
       storedKey: bytes("stored").subarray(0, digestBytes(digest)),
       serverKey: bytes("server").subarray(0, digestBytes(digest)),
     };
   }
 }
 
-/** What somebody can sign in with. */
+/** What someone can sign in with. */
 export interface PasswordsOfUser {
   readonly passwords: readonly string[];
   /** Of these passwords. */

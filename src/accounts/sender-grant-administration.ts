@@ -71,7 +71,7 @@ export class SenderGrantAdministration {
     throw new AccountError("not-found", `${address} has no grant ${granted}`);
   }
 
-  /** Users whom only somebody else knows can have grants, too: we cannot tell whether they exist. */
+  /** Users whom only someone else knows can have grants, too: we cannot tell whether they exist. */
   async #mayHaveGrants(key: string): Promise<boolean> {
     return this.#settings.outsideUsers === true || (await this.#find(key)) !== undefined;
   }

@@ -27,7 +27,7 @@ export function grantKey(address: string): string | undefined {
     return key === undefined ? undefined : `*@${key}`;
   }
   const mailbox = parseMailbox(address);
-  // Somebody who writes a pattern should not get the address of that name.
+  // Someone who writes a pattern should not get the address of that name.
   return mailbox === undefined || mailbox.localPart.includes("*") ? undefined : mailboxKey(mailbox);
 }
 

@@ -18,7 +18,7 @@ export interface SignInAttempt {
 }
 
 export interface SignInLimits {
-  /** `now` is of the monotonic clock: no wait ends, or lasts longer, because somebody set the time. */
+  /** `now` is of the monotonic clock: no wait ends, or lasts longer, because someone set the time. */
   begin(attempt: SignInAttempt, now: Instant): Promise<SignInStart>;
   /** Failures and waits of an account, or of a network. */
   standing(of: SignInSubject, now: Instant): Promise<SignInStanding>;

@@ -85,7 +85,7 @@ export class AcmeService {
       try {
         await this.#lookWith(terms, afterFailure);
       } catch (error) {
-        // The disk, or a fault of ours: the next look comes all the same.
+        // The disk, or a bug: the next look comes nevertheless.
         this.#tellTrouble(error);
       }
       if (!this.#stop.signal.aborted) {

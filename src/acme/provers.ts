@@ -53,7 +53,7 @@ export function hookProver(run: RunHook, command: readonly string[]): Prover {
   };
 }
 
-/** Proofs come one after the other, and seldom several at once. */
+/** Proofs come one after the other, and rarely several at once. */
 function listeningProver(type: Prover["type"], open: (proofs: () => readonly Proof[]) => Promise<Listening>): Prover {
   let shown: readonly Proof[] = [];
   let listening: Listening | undefined;

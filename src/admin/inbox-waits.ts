@@ -49,7 +49,7 @@ class Wait {
     this.#matches = compileFilter(filter);
     this.#after = after;
     this.#count = count;
-    // It may fail before somebody waits for it.
+    // It may fail before someone waits for it.
     this.#ended.promise.catch(() => undefined);
   }
 
@@ -86,7 +86,7 @@ export class InboxWaits {
   readonly #captured: CapturedMail;
   readonly #clock: Clock;
   readonly #waits = new Set<Wait>();
-  /** Up to where the list was offered; while somebody waits. */
+  /** Up to where the list was offered; while someone waits. */
   #following: Promise<void> | undefined;
   #read: Arrival = 0;
   #isReading = false;

@@ -85,7 +85,7 @@ function parsed(email: Email, leaves: readonly MimePart[], omission: string | un
   };
 }
 
-/** Where the parser gives up on the parts, the header is shown all the same. */
+/** Where the parser gives up on the parts, the header is shown nevertheless. */
 async function parse(bytes: Buffer): Promise<{ readonly email: Email; readonly problem?: string }> {
   try {
     return { email: await parseMime(bytes) };

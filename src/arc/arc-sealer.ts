@@ -20,7 +20,7 @@ import type { ArcOutcome } from "./arc-outcome.ts";
 import { SealedFields, type SealedSet } from "./sealed-fields.ts";
 
 export interface ArcSealerOptions {
-  /** Of RSA, since a chain fails for good at whoever cannot check one of its seals. */
+  /** Of RSA, since a chain fails permanently at whoever cannot check one of its seals. */
   readonly key: SigningKey;
   readonly crypto: SignatureCrypto;
   /** For t=. */
@@ -51,7 +51,7 @@ export class ArcSealer {
 
   /**
    * `header`: as it leaves, without our set. Before the first octet of the body goes into `bodies`, or later where
-   * somebody requested the hash of the relaxed body in time.
+   * someone requested the hash of the relaxed body in time.
    */
   constructor(header: HeaderSection, bodies: BodyHashes, options: ArcSealerOptions) {
     this.#header = header;

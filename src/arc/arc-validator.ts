@@ -112,7 +112,7 @@ export class ArcValidator {
     if (signature.kind === "problem") return signature.detail;
     const bodyHash = this.#bodyHashes.get(set);
     if (bodyHash === undefined) throw new Error("a message signature without its body hash");
-    // A part of the body that is not covered could be anybody's.
+    // A part of the body that is not covered could be anyone's.
     if (signature.bodyLength !== undefined && signature.bodyLength !== bodyHash.canonicalLength) {
       return "it covers another length of the body (l=)";
     }

@@ -3,12 +3,12 @@ export const ExitCode = {
   ok: 0,
   /** The command line was wrong. */
   usage: 64,
-  /** What was given to work on was wrong, or was refused for good. */
+  /** What was given to work on was wrong, or was refused permanently. */
   data: 65,
   noUser: 67,
   /** A server or service is not there. */
   unavailable: 69,
-  /** A fault of ours. */
+  /** A bug. */
   software: 70,
   /** Refused for now; the same may work later. */
   tryLater: 75,

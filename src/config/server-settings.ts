@@ -24,7 +24,7 @@ export const stopWithin = duration({ minMs: 0, maxMs: 3_600_000 })
   .prefault("30s")
   .describe("How long shutdown waits for deliveries in progress before they return to the queue. Applies on reload.");
 
-/** For one more name: a company's own mail server seldom has more than a handful. */
+/** For one more name: a company's own mail server rarely has more than a handful. */
 const certificatesMax = 100;
 
 const namedCertificate = z

@@ -1,4 +1,7 @@
-/** What is valid in a configuration but probably not intended: `check config` prints it, and the log has it at each start. */
+/**
+ * What is valid in a configuration but probably not intended: `check config` prints it, and the log has it at the start and
+ * after each reload.
+ */
 import { coversMostAddresses } from "../lib/ip-network.ts";
 import type { SettingPath } from "./setting-path.ts";
 import type { Settings } from "./settings-schema.ts";

@@ -45,7 +45,7 @@ export type DaneDecision =
   /** The DNS gave no answer, so the host must not be used now (RFC 7672 §2.1.2). */
   | { readonly kind: "excluded"; readonly reason: string };
 
-/** Never rejects, but as the resolver does. Asks at most three questions, one after the other. */
+/** Rejects only where the resolver does. Asks at most two questions in turn: CNAME and TLSA, or TLSA under two names. */
 export async function decideDane(resolver: Resolver, host: DaneHost, options?: QueryOptions): Promise<DaneDecision> {
   const bases = await baseDomains(resolver, host, options);
   if ("kind" in bases) return bases;

@@ -31,7 +31,7 @@ export class BodyHashes {
   #malformedStart = false;
 
   /**
-   * Before the first {@link push}, or later for what was requested before it by somebody else. Of the canonical octets no
+   * Before the first {@link push}, or later for what was requested before it by someone else. Of the canonical octets no
    * more than `lengthMax` are hashed (l=).
    */
   request(

@@ -32,7 +32,7 @@ export interface KeyProblem {
 const recordsMax = 10;
 /**
  * A busy server meets some hundred signing domains an hour, and a parsed RSA-2048 key takes 3 KB beside its text of 400
- * characters: some 1,000 keys, 4 MB. Anybody can publish a key with notes of 64 KB.
+ * characters: some 1,000 keys, 4 MB. Anyone can publish a key with notes of 64 KB.
  */
 const records = new TextCache(parseKeyRecord, { lengthMax: 4096, lengthTotalMax: 500_000 });
 
@@ -87,7 +87,7 @@ export function verifySignature(check: {
 function chooseKey(name: string, texts: readonly string[]): FetchedKey | KeyProblem {
   let first: Exclude<KeyRecordResult, { kind: "not-dkim" }> | undefined;
   for (const text of texts.slice(0, recordsMax)) {
-    // Only what was worth to keep: anybody can publish texts that are no keys.
+    // Only what was worth to keep: anyone can publish texts that are no keys.
     const result = records.get(text, ({ kind }) => kind === "record");
     if (result.kind === "not-dkim") continue;
     if (first?.kind === "record" && result.kind === "record") {

@@ -43,7 +43,7 @@ const signedAsPresent = new Set([
   "auto-submitted",
 ]);
 
-/** A message re-sent several times through lists has some forty; a list beyond that is somebody's experiment. */
+/** A message re-sent several times through lists has some forty; a list beyond that is someone's experiment. */
 const namesMax = 120;
 
 /** Lower-case names in the order of h=, or undefined where there would be too many. `header` has one From field. */

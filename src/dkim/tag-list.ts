@@ -66,7 +66,7 @@ const base64Characters = Uint8Array.from({ length: 128 }, (_, code) =>
   /[A-Za-z0-9+/]/.test(String.fromCharCode(code)) ? 1 : 0,
 );
 
-/** ALPHA *(ALPHA / DIGIT / "_"), and hyphens, which tags that somebody made up do have: they are to be ignored. */
+/** ALPHA *(ALPHA / DIGIT / "_"), and hyphens, which tags that someone made up do have: they are to be ignored. */
 function isTagName(name: string): boolean {
   return /^[A-Za-z][A-Za-z0-9_-]*$/.test(name);
 }

@@ -185,7 +185,7 @@ function checkBody(signature: Signature, bodyHash: BodyHash): SignatureVerdict |
 }
 
 /**
- * RFC 6376 §8.2: what follows l= can be anybody's, and can hide what was signed. The last CRLF alone cannot: every
+ * RFC 6376 §8.2: what follows l= can be anyone's, and can hide what was signed. The last CRLF alone cannot: every
  * canonical body ends in one (§3.4.3), and some signers do not count it.
  */
 function checkTail({ bodyLength }: Signature, { canonicalLength }: BodyHash): SignatureVerdict | undefined {

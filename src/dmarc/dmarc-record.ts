@@ -14,7 +14,7 @@ export type ParsedDmarcRecord =
   | {
       readonly kind: "record";
       readonly record: DmarcRecord;
-      /** Sentences for the owner of the record; it counts all the same. */
+      /** Sentences for the owner of the record; it counts nevertheless. */
       readonly problems: readonly string[];
     }
   /**
@@ -34,7 +34,7 @@ const listedMax = 100;
 /** `v` must be first and its value exact; its name may be in any case by the ABNF (RFC 9989 §4.8, RFC 5234 §2.3). */
 const version = /^[ \t]*[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)/;
 
-/** Whether the text begins as DMARC records do; all else beside them is somebody else's. */
+/** Whether the text begins as DMARC records do; all else beside them is someone else's. */
 export function isDmarcRecord(text: string): boolean {
   return version.test(text);
 }

@@ -1,6 +1,6 @@
 /**
  * Whether the owner of an address for reports has agreed to get those of another domain (RFC 9990, "Verifying External
- * Destinations"; RFC 7489 §7.1). Without that check anybody could have the world's reports sent to a victim.
+ * Destinations"; RFC 7489 §7.1). Without that check anyone could have the world's reports sent to a victim.
  */
 import { dnsNameKeyOf } from "../address/domain.ts";
 import { parseMailbox } from "../address/mailbox-text.ts";

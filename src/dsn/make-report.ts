@@ -15,7 +15,7 @@ import { encodeQuotedPrintable } from "../message/seven-bit/transfer-encoders.ts
 import type { Report, ReportInput } from "./report.ts";
 import { makeReturnedPart } from "./returned-message.ts";
 
-/** A longer one is a curiosity, and would only make a line that somebody refuses. */
+/** A longer one is a curiosity, and would only make a line that someone refuses. */
 const threadIdLengthMax = 250;
 
 interface Part {

@@ -8,7 +8,7 @@ type FieldKind = "text" | "list of texts" | "number" | "yes or no" | "time" | "l
 export interface EventField<Value> {
   readonly kind: FieldKind;
   readonly meaning: string;
-  /** It may be absent. Who emits the event names it all the same, with `undefined`, so that nobody forgets it. */
+  /** It may be absent. Who emits the event names it nevertheless, with `undefined`, so that nobody forgets it. */
   readonly optional: boolean;
   /** Never there: it carries the type. */
   readonly value?: Value;

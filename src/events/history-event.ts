@@ -70,7 +70,7 @@ export type HistoryEvent =
       /** The sender said REQUIRETLS (RFC 8689). */
       readonly requireTls?: true;
       readonly signedWith?: readonly string[];
-      /** Why the copies that lead elsewhere have no ARC set of ours; absent: they have, or there are none. */
+      /** Why the forwarded copies have no ARC set of ours; absent: they have, or there are none. */
       readonly unsealed?: UnsealedReason;
       /** What was mended in the content; absent: nothing. */
       readonly repairs?: readonly ContentRepair[];

@@ -1,5 +1,5 @@
 /**
- * Why mail that one of our addresses leads elsewhere left without an ARC set of ours (RFC 8617 §5.1). Types only; stored
+ * Why mail that a local address forwards left without an ARC set of ours (RFC 8617 §5.1). Types only; stored
  * with the history, so words are added and never change their meaning.
  */
 export type UnsealedReason =

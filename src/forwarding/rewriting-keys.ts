@@ -90,7 +90,7 @@ export class RewritingKeys {
     await this.#working;
   }
 
-  /** Drops keys whose time is over, and makes one where the newest has signed for long enough. */
+  /** Drops keys that have expired, and makes one where the newest has signed for long enough. */
   async #renew(): Promise<void> {
     const { spool, clock, random, log } = this.#parts;
     const now = clock.now();

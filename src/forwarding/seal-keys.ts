@@ -21,7 +21,7 @@ export class SealKeys {
 
   /**
    * The address's own domain comes first, then that of rewritten reverse-paths, then the server's and the one above it.
-   * RSA only: a chain fails for good at whoever cannot check one of its seals, and few can check Ed25519.
+   * RSA only: a chain fails permanently at whoever cannot check one of its seals, and few can check Ed25519.
    */
   choose(domain: string, options: ForwardingOptions): SigningKey | undefined {
     const { hostname } = options;

@@ -49,7 +49,7 @@ export interface ExplainedRecipient {
     /** File and line of the setting, or `default`. */
     readonly setting_at?: string;
   };
-  /** An address of ours leads to this one at another server: the reverse-path it leaves with; "" is the null one. */
+  /** A local address forwards to this one at another server: the reverse-path it leaves with; "" is the null one. */
   readonly forwarded_from?: string;
   /** Of forwarded mail: whether it leaves with an ARC set of ours. */
   readonly sealed?: boolean;
@@ -87,7 +87,7 @@ export interface ExplainOptions {
   readonly whereabouts?: (message: string, index: number) => Whereabouts | undefined;
 }
 
-/** undefined: no message of this id is known (never accepted here, or its history's time is over). */
+/** undefined: no message of this id is known (never accepted here, or its history's time has ended). */
 export async function explain(
   spool: Pick<Spool, "message" | "events">,
   id: string,

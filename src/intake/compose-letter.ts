@@ -1,4 +1,4 @@
-/** A letter as the intake sees it, and as it is stored in a transaction of somebody else's. */
+/** A letter as the intake sees it, and as it is stored in a transaction of someone else's. */
 import { isAscii } from "node:buffer";
 import { parseMailbox } from "../address/mailbox-text.ts";
 import { buildFacts } from "../message/facts.ts";
@@ -18,7 +18,7 @@ export function originOfLetter(letter: Letter, more: WithLetter = {}): OwnOrigin
   return { trust: "ourselves", facts: { listener: "local", protocol: "local" }, letter, ...more };
 }
 
-/** Nobody is told of what becomes of a letter. */
+/** No report is sent about what becomes of a letter. */
 export function envelopeOfLetter({ reversePath, recipients, content, smtpUtf8, requireTls }: Letter): Envelope {
   const sender = reversePath === "" ? null : parseMailbox(reversePath);
   if (sender === undefined) throw new Error(`a letter's reverse-path is no address: ${reversePath}`);
@@ -32,7 +32,7 @@ export function envelopeOfLetter({ reversePath, recipients, content, smtpUtf8, r
   return envelope;
 }
 
-/** The letter as it will be stored, for a transaction of somebody else's. */
+/** The letter as it will be stored, for a transaction of someone else's. */
 export async function composeLetter(
   services: Pick<IntakeServices, "signing">,
   hostname: string,

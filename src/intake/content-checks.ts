@@ -120,7 +120,7 @@ export class ContentChecks {
     const { origin, envelope } = this.#message;
     if (evaluations === undefined || this.#received === undefined) return;
     const client = clientAddressOf(origin);
-    // A domain's owner could do nothing with a report about an address of ours.
+    // A domain's owner could do nothing with a report about a local address.
     if (client === "" && origin.facts.clientAddress !== undefined) return;
     evaluations.note(evaluationNote(client, envelope, this.#received, verdict));
   }

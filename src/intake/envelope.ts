@@ -48,7 +48,7 @@ export class Envelope {
     return [...this.#recipients.values()];
   }
 
-  /** Of the first address of ours that leads elsewhere; `undefined`: no recipient is `forwarded`. */
+  /** Of the first local address that forwards; `undefined`: no recipient is `forwarded`. */
   get forwardingDomain(): string | undefined {
     return this.#forwardingDomain;
   }

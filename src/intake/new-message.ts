@@ -58,7 +58,7 @@ export function newMessage(parts: NewMessageParts): { readonly message: NewMessa
   const held = lastChange(changes, "hold");
   const headerBlock = `${signatures}${found}${junk ? junkField : ""}${received}`;
   const stranger = origin.trust === "stranger" ? strangersPath(reversePath, verdict) : undefined;
-  // Strangers name whom they like: success is worth no mail to somebody who may not have sent this.
+  // Strangers name whom they like: success is worth no mail to someone who may not have sent this.
   const unasked = stranger === "forged" || (stranger !== undefined && junk);
   const recipients = unasked ? envelope.recipients.map(withoutSuccess) : envelope.recipients;
   const message: NewMessage = {

@@ -53,10 +53,10 @@ export interface IntakeServices {
   readonly captures?: Captures;
   /** Absent: nobody asks who sent a message, and forged results stay. */
   readonly authentication?: SenderAuthentication;
-  /** Is told of each message whose sender was checked and that was not put off. */
+  /** Is told of each message whose sender was checked and that was not deferred. */
   readonly evaluations?: EvaluationRecorder;
   /** Absent: our own mail is not signed. */
   readonly signing?: MessageSigning;
-  /** Absent: what our addresses lead elsewhere leaves as it came. */
+  /** Absent: what our addresses forward leaves as it came. */
   readonly forwarding?: Forwarding;
 }

@@ -110,7 +110,7 @@ export class Submission {
 
   /**
    * The slices belong to the spool from here on. A promise: wait before the next. A refusal: the rest is not wanted; what is
-   * pushed all the same is passed over.
+   * pushed nevertheless is passed over.
    */
   push(slices: readonly Uint8Array[]): Refused | Promise<Refused | undefined> | undefined {
     const state = this.#machine.state;
@@ -248,7 +248,7 @@ export class Submission {
     return this.#refuseSender(checks, verdict, this.#refuse(refused, "forwarded-author"));
   }
 
-  /** What is put off is counted when it comes again. */
+  /** Deferred mail is counted when it is retried. */
   #refuseSender(
     checks: ContentChecks | undefined,
     verdict: SenderVerdict | undefined,

@@ -1,4 +1,4 @@
-/** What somebody probably meant: the known word nearest to a mistyped one. */
+/** What someone probably meant: the known word nearest to a mistyped one. */
 import { asciiLowerCase } from "./ascii-case.ts";
 
 /** The nearest of `known`, or undefined when none is near: at most a third of the letters may differ, and two always may. */

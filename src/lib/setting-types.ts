@@ -1,6 +1,6 @@
 /**
- * The kinds of value that settings are made of, as zod types. Every folder's `settings.ts` builds on them, so that times,
- * sizes, addresses and secrets are written in one way everywhere.
+ * The kinds of value that settings are made of, as zod types. The `settings.ts` of each folder builds on them wherever it
+ * needs a time, a size, an address or a secret, so that these are written in one way everywhere.
  *
  * Some kinds carry a mark (see {@link settingKindOf}). The loader walks the schema along with the file and replaces a
  * secret's `{ file }` or `{ env }` by its text, and a relative path by one from the configuration's folder, before it

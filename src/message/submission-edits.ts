@@ -74,7 +74,7 @@ export function editSubmission(header: HeaderSection, context: SubmissionContext
   return { header: rewrite(header, added, removed), edits };
 }
 
-/** From and Sender, each if it is there once and names somebody without a domain, with the field that replaces it. */
+/** From and Sender, each if it is there once and names someone without a domain, with the field that replaces it. */
 function completedAuthors(
   header: HeaderSection,
   { author = "", completesAuthors = false }: SubmissionContext,

@@ -62,7 +62,7 @@ export async function findPolicy(domain: string, options: DiscoveryOptions): Pro
   const found = answer.kind === "records" ? findStsRecord(answer.records) : undefined;
   const id = found?.kind === "record" ? found.record.id : undefined;
   const isStale = current !== undefined && now - current.fetchedAt >= refreshMs;
-  // Without a record there is no policy to begin with; a kept one is refreshed all the same (RFC 8461 §10.2).
+  // Without a record there is no policy to begin with; a kept one is refreshed nevertheless (RFC 8461 §10.2).
   const isWanted = id === undefined ? isStale : id !== current?.id || isStale;
   const failed = kept?.failed;
   const isTooSoon = failed !== undefined && failed.id === id && now - failed.at < retryMs && now >= failed.at;

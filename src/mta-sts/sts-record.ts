@@ -31,7 +31,7 @@ export function findStsRecord(texts: readonly string[]): StsRecordResult {
   return parseStsRecord(only);
 }
 
-/** Whether a text counts as a record of this kind, right or wrong; others at the name are somebody else's. */
+/** Whether a text counts as a record of this kind, right or wrong; others at the name are someone else's. */
 export function isStsRecord(text: string): boolean {
   return /^v=STSv1[ \t]*;/.test(text);
 }

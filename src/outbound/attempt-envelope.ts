@@ -21,7 +21,8 @@ export function envelopeOf(
   const reports = dialect === "smtp";
   const recipients = batch.map((recipient) => {
     const address = wireAddress(recipient);
-    // An LMTP server delivers for good, and the report about that is ours (RFC 3461 §5.2.3): asked of it too, there would be two.
+    // An LMTP server makes the final delivery, and the report about that is ours (RFC 3461 §5.2.3). If we asked it for one,
+    // there would be two.
     if (!reports) return { address };
     const { notify, originalRecipient } = recipient;
     return { address, ...(notify && { notify }), ...(originalRecipient !== undefined && { originalRecipient }) };

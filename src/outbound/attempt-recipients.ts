@@ -78,7 +78,7 @@ export class AttemptRecipients {
     this.#pending = [];
   }
 
-  /** After a fault of ours: for all that have no outcome yet, wherever they are. */
+  /** After a bug: for all that have no outcome yet, wherever they are. */
   settleUnsettled(outcome: DeliveryOutcome): void {
     const settled = new Set(this.#outcomes.map(({ index }) => index));
     this.#pending = this.#all.filter(({ index }) => !settled.has(index));

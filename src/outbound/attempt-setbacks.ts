@@ -15,7 +15,7 @@ export class AttemptSetbacks {
   #lack: Setback | undefined;
   /** What a server lacks for a recipient, by index. */
   readonly #lackFor = new Map<number, Setback>();
-  /** Servers that said no for good, or lack something. */
+  /** Servers that said no permanently, or lack something. */
   readonly #decided = new Set<string>();
 
   constructor(hosts: readonly string[]) {

@@ -76,7 +76,7 @@ export class DeliveryAttempt {
     this.#longestMs = longestAttemptMs(this.#needs.size, job.recipients.length);
   }
 
-  /** Never rejects: what was settled before a fault of ours must not be attempted again. */
+  /** Never rejects: what was settled before a bug must not be attempted again. */
   async run(): Promise<readonly RecipientOutcome[]> {
     this.#recipients.settleUnsendable(this.#job.message.reversePath);
     const { signal } = this.#context;

@@ -1,9 +1,9 @@
 /**
  * What becomes of mail when every host of a site refuses us at its greeting or EHLO with 5yz.
  *
- * Such a refusal is about our address, not about the message: a new listing, a mistake in somebody's filter, a block that
+ * Such a refusal is about our address, not about the message: a new listing, a mistake in someone's filter, a block that
  * is lifted within the hour. To believe it at once would bounce everything that waits for the site, and everything that
- * comes until somebody notices. So it is a deferral while the message is young. Once the message is as old as a warning
+ * comes until someone notices. So it is a deferral while the message is young. Once the message is as old as a warning
  * to its sender would be, it bounces with the server's own words, as a sender wants to know now and not in five days.
  *
  * Two replies are no listing: 521 says that the host never takes mail, 556 that the domain does not (RFC 7504 §3, §4).

@@ -57,7 +57,7 @@ async function putIntoMaildir(
     await write(files, order, content);
   } catch (error) {
     if (!(error instanceof FileError) || error.code !== "ENOENT") throw error;
-    // Somebody removed a folder that was there when we last looked.
+    // Someone removed a folder that was there when we last looked.
     await prepare(files, order);
     await write(files, order, content);
   }

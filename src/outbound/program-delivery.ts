@@ -19,7 +19,7 @@ export type ProgramAnswer =
   | { readonly kind: "deferred"; readonly status: EnhancedStatus<4>; readonly reason: string };
 
 export interface Program {
-  /** `signal` aborts when nobody waits for the answer any more: the time is over, or the server stops. */
+  /** `signal` aborts when nobody waits for the answer any more: the time has ended, or the server stops. */
   take(job: DeliveryJob, options: { readonly signal: AbortSignal }): Promise<ProgramAnswer>;
   /** For one message. */
   readonly timeoutMs: number;

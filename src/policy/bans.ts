@@ -71,7 +71,7 @@ export interface BansOptions {
   readonly isProxy: (address: string) => boolean;
   /** Told of a new ban. */
   readonly banned: (ban: Ban) => void;
-  /** Told of a network from which somebody signed in, at most once a day. */
+  /** Told of a network from which someone signed in, at most once a day. */
   readonly signedIn: (network: string, at: Instant) => void;
 }
 
@@ -205,7 +205,7 @@ export class Bans {
   #ban(offender: Pick<Ban, "network" | "service" | "offence" | "client">): void {
     const { clock, banned } = this.#options;
     const key = keyOf(offender.service, offender.network);
-    // Sessions that were open when the ban began may go on offending; it is one ban all the same.
+    // Sessions that were open when the ban began may go on offending; it is one ban nevertheless.
     if (this.#inForce(key) !== undefined) return;
     const before = this.#bans.get(key);
     const [now, monotonic] = [clock.now(), clock.monotonicMs()];

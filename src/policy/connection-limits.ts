@@ -89,7 +89,7 @@ export class ConnectionLimits {
     const asked = this.#places.nextSpeaking();
     const since = this.#holder?.idleSince(asked.map(({ connection }) => connection)) ?? [];
     return whenReady(since, (idleSinceMs) => {
-      // Somebody may have left meanwhile.
+      // Someone may have left meanwhile.
       const idle = this.#isFull ? firstIdle(asked, idleSinceMs, this.#clock.monotonicMs()) : undefined;
       if (idle !== undefined) this.#makeLeave(idle);
       return this.#admitOrRefuse(newcomer, idle !== undefined || !this.#isFull);

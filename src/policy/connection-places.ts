@@ -1,6 +1,6 @@
 /**
  * The connections that are open, by what they are at and by network: who takes how much, and who is the first to go when
- * a place is needed. Every step takes constant time. Whether anybody has to go is decided in `connection-limits.ts`.
+ * a place is needed. Every step takes constant time. Whether anyone has to go is decided in `connection-limits.ts`.
  */
 import { clientNetwork } from "../accounts/client-network.ts";
 import type { ConnectionId, Newcomer } from "./admission.ts";

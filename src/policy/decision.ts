@@ -12,7 +12,7 @@ export interface Acceptance {
   readonly setting?: string;
 }
 
-/** What keeps mail out, for good or for now. */
+/** What keeps mail out, permanently or for now. */
 export interface Refusal {
   readonly verdict: "reject" | "defer";
   readonly reason: RefusalReason;

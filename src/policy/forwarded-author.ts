@@ -30,7 +30,7 @@ export interface ForwardedMail {
 /**
  * For mail whose sender was checked. What a list or a trusted forwarder broke, as far as we know, is delivered, and so it
  * is forwarded; mail that would go to Junk is compared with our reverse-path, and so is mail whose author cannot be told
- * for certain. Mail whose author DNS trouble hides, delivered all the same where the settings say so, is put off: the
+ * for certain. Mail whose author DNS trouble hides, delivered nevertheless where the settings say so, is deferred: the
  * trouble may be of a forger's making. Ends after {@link patienceMs} at the latest.
  */
 export async function checkForwardedAuthor(

@@ -1,4 +1,4 @@
-/** Refuses a message that goes round in a circle (RFC 5321 §6.3); the queue asks again before each attempt. */
+/** Refuses a message that goes in a loop (RFC 5321 §6.3); the queue asks again before each attempt. */
 import type { MessageFacts } from "../message/message-facts.ts";
 import type { StrangersPath } from "../spool/spool.ts";
 import { type Refusal, refuse } from "./decision.ts";
@@ -16,7 +16,7 @@ export function checkHopCount(facts: Pick<MessageFacts, "receivedCount">, hopLim
 }
 
 /**
- * What we could not report on to a stranger's reverse-path, since anybody can write our Received fields, is refused: then
+ * What we could not report on to a stranger's reverse-path, since anyone can write our Received fields, is refused: then
  * the server that brings it tells the sender. Everything else is accepted, fails in the queue, and is reported by us.
  */
 export function refuseOwnLoop(stranger: StrangersPath | undefined): Refusal | undefined {

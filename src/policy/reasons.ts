@@ -5,7 +5,7 @@
 import type { EnhancedStatus } from "../smtp/enhanced-status.ts";
 
 interface DeclaredRefusal<Text extends string = string> {
-  /** 5yz refuses for good, 4yz for now. */
+  /** 5yz refuses permanently, 4yz for now. */
   readonly code: number;
   readonly status: EnhancedStatus;
   /** What the peer hears. `{name}` is an input; what stands in `[…]` is left out where its last input is empty. */

@@ -1,5 +1,5 @@
 /**
- * Whether mail to an address elsewhere is taken, and whether an address of ours exists.
+ * Whether mail to an address elsewhere is taken, and whether a local address exists.
  *
  * Not an open relay by construction: what an address means is decided once, by its parsed domain. A percent sign, an
  * exclamation mark or a quoted at-sign in a local-part is part of a name and is never read as a route, and source routes

@@ -101,7 +101,7 @@ export type Change =
 
 export type StageAnswer = Refusal | (Acceptance & { readonly changes?: readonly Change[] }) | undefined;
 
-/** May answer later, where it has to ask somebody. */
+/** May answer later, where it has to ask someone. */
 export type Ask<At extends Moment> = (facts: Moments[At]) => StageAnswer | Promise<StageAnswer>;
 
 export type StageAsks = { readonly [At in Moment]?: Ask<At> };

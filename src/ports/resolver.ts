@@ -60,6 +60,6 @@ export interface QueryOptions {
 export interface Resolver {
   /** `name`: A-labels, without the final dot, any case. Bounded in time by the resolver itself. */
   query<T extends RecordType>(name: string, type: T, options?: QueryOptions): Promise<DnsAnswer<T>>;
-  /** What a query would give without asking anybody; undefined: it would ask. Resolvers without a memory lack this. */
+  /** What a query would give without asking anyone; undefined: it would ask. Resolvers without a memory lack this. */
   known?<T extends RecordType>(name: string, type: T): DnsAnswer<T> | undefined;
 }

@@ -175,7 +175,7 @@ export class Concluder {
     );
   }
 
-  /** Lets go of recipients that somebody else has by now. */
+  /** Lets go of recipients that someone else has by now. */
   giveUpLost({ claim, recipients }: Pick<EndedAttempt, "claim" | "recipients">): void {
     this.#options.log.event("claim-lost", { message: claim.message.id, recipients: recipients.length });
     this.#settled(claim, recipients.length, undefined);

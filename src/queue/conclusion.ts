@@ -71,7 +71,7 @@ const emptyScheduleMs = 3_600_000;
 
 /**
  * Asked before each attempt: the hop count (RFC 5321 §6.3). A message with `hopLimit` Received fields, or five of ours, goes
- * round in a circle. undefined: nothing against it.
+ * in a loop. undefined: nothing against it.
  */
 export function outcomeOfHops(
   facts: Pick<MessageFacts, "receivedCount" | "ownReceivedCount">,
@@ -146,7 +146,7 @@ function deferral(
   const free = { ...again, uncounted: true };
   // What the other side said while we were stopping counts as ever.
   if (interrupted && outcome.owner === "local-trouble") return { ...free, due: now };
-  // Bounded by progress: each such round delivered to somebody, so there are at most as many as recipients.
+  // Bounded by progress: each such round delivered to someone, so there are at most as many as recipients.
   if (outcome.soon === true && leftoversDue !== undefined) return { ...free, due: leftoversDue };
   // Asked after a failed attempt only: mail that waited out a long stop of the server still gets one attempt.
   if (now >= again.willRetryUntil) {

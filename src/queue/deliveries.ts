@@ -25,7 +25,7 @@ export interface DeliveryAgents {
 
 /**
  * Agents bound their own time; the longest honest delivery is a large message to a slow host, some hours. Whatever is
- * older hangs in a bug of ours, and its lease must not be renewed for ever.
+ * older hangs in a bug of ours, and its lease must not be renewed forever.
  */
 const stuckMs = 6 * 3_600_000;
 

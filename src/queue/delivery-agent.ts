@@ -43,7 +43,7 @@ export interface DeliveryResult {
 export interface DeliveryAgent {
   /**
    * Bounded in time by the agent itself. `signal` asks to stop soon: what has not been handed over is deferred. It
-   * rejects only for a fault of ours; the queue then defers every recipient of the job.
+   * rejects only because of a bug; the queue then defers every recipient of the job.
    */
   deliver(job: DeliveryJob, options: { readonly signal: AbortSignal }): Promise<DeliveryResult>;
   /** Closes kept connections. */

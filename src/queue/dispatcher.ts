@@ -19,7 +19,7 @@ import { type RoutedRecipient, RoutingStage } from "./routing-stage.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { ReadyJob, Site } from "./site.ts";
 
-/** A recipient for whose site there was no room is put off by this, and up to as much again. */
+/** A recipient for whose site there was no room is deferred by this, and up to as much again. */
 const crowdedPutOffMs = 5_000;
 
 /** Where nobody answers, last attempts are made no more often than this. */
@@ -105,7 +105,7 @@ export class Dispatcher {
     this.#options.concluder.conclude({ claim, recipients, outcomes, route: hop.description, durationMs: 0 });
   }
 
-  /** Not negative: its time is over, and the next attempt is the last: whoever rests, and before all others. */
+  /** Not negative: its time has ended, and the next attempt is the last: whoever rests, and before all others. */
   #overdueMs({ message }: Claim): number {
     const { clock, state } = this.#options;
     return clock.now() - expireAt(message, state);
@@ -133,7 +133,7 @@ export class Dispatcher {
       // Asked once: what a person released, or what waited before, goes.
       if (recipient.attempts > 1 || recipient.lastReply !== undefined) continue;
       const verdict = this.#loopBreaker.check(message, recipient.address, settings, nowMs);
-      // Whose time is over would be given up without an attempt.
+      // Whose time has ended would be given up without an attempt.
       if (verdict?.kind === "delay" && isLast) continue;
       if (verdict !== undefined) (verdict.kind === "hold" ? held : delayed).set(recipient, verdict.reason);
     }

@@ -1,6 +1,6 @@
 /**
  * What an attempt that failed here means for its recipients: damaged content waits for a person, a disk that refuses and
- * a fault of ours are tried again. The log says which it was, with its cause.
+ * a bug are tried again. The log says which it was, with its cause.
  */
 import type { DeliveryOutcome } from "../events/delivery-outcome.ts";
 import { errorText } from "../lib/error-text.ts";

@@ -23,7 +23,7 @@ export interface Claim {
   open: number;
   /** Recipients whose route is still being looked up. */
   routing: readonly StoredRecipient[];
-  /** The lease ended before it could be renewed: somebody else may have it now. */
+  /** The lease ended before it could be renewed: someone else may have it now. */
   lost: boolean;
 }
 
@@ -95,7 +95,7 @@ export class Leases {
     return this.#renew();
   }
 
-  /** All of them; those that somebody else has by now are marked. */
+  /** All of them; those that someone else has by now are marked. */
   async #renew(): Promise<void> {
     const from = this.#clock.now();
     const lost = await this.#spool.renew([...this.#claims.keys()], leaseMs);

@@ -1,11 +1,11 @@
 /**
  * The last line against loops and floods: a rate per pair of sender and recipient. Mail that has been here before, and
  * keeps coming, is a loop, and held. Automatic mail (two auto-responders that answer each other, a monitor that cries
- * each second) makes a new message each time; it is only slowed down, and what is honest among it arrives all the same.
+ * each second) makes a new message each time; it is only slowed down, and what is honest among it arrives nevertheless.
  * Ordinary mail never counts, however much of it there is.
  *
  * Strangers must not have another's mail held, so what they only claim is not counted: an automatic message counts where
- * we know who sent it. That a message has been here before can be written by anybody, so it counts against the network
+ * we know who sent it. That a message has been here before can be written by anyone, so it counts against the network
  * that it came from.
  */
 import { clientNetwork } from "../accounts/client-network.ts";
@@ -29,7 +29,7 @@ interface Pair {
 const automaticFactor = 5;
 
 export interface LoopVerdict {
-  /** Held for a person, or put off once, by the schedule. */
+  /** Held for a person, or deferred once, by the schedule. */
   readonly kind: "hold" | "delay";
   readonly reason: string;
 }

@@ -7,7 +7,7 @@
  * stopped, as far as the newest message tells. The first look is a minute after the start: a machine without a clock of its
  * own has been told the time by then.
  *
- * Who waits for a slow site when its time is over goes before all others there, from disk, too, where its domain is left
+ * Who waits for a slow site when its time has ended goes before all others there, from disk, too, where its domain is left
  * out of the pages. Who has no turn within an hour even so is given up without it: the sender should know by then.
  */
 import type { Clock } from "../ports/clock.ts";

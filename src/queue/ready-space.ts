@@ -28,7 +28,7 @@ const pagePerDomainMax = 100;
 const pageMin = 50;
 /** One page in this time finds what waits among others, and costs some per cent of a processor. */
 const restMs = 1_000;
-/** Domains left out of one claim: the statement stays small. What is claimed beyond them is put off for a moment. */
+/** Domains left out of one claim: the statement stays small. What is claimed beyond them is deferred for a moment. */
 const excludedDomainsMax = 1_000;
 
 /** Between slow pages: a thousand recipients a second at most, 250 of one domain. */

@@ -11,7 +11,7 @@ import { type Settlement, type Spool, SpoolError } from "../spool/spool.ts";
 import type { Claimer } from "./claimer.ts";
 import { leaseMs, type QueueState } from "./queue-state.ts";
 
-/** `recorded`; `stale`: somebody else holds the claim now; `given-up`: the spool takes other writes, but never this one. */
+/** `recorded`; `stale`: someone else holds the claim now; `given-up`: the spool takes other writes, but never this one. */
 export type RecordResult = "recorded" | "stale" | "given-up";
 
 interface Entry {

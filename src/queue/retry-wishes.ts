@@ -24,7 +24,7 @@ export class RetryWishes {
     return this.#count;
   }
 
-  /** Whether somebody has asked for one of these recipients since the rest of their site began. */
+  /** Whether someone has asked for one of these recipients since the rest of their site began. */
   includes({ claim, recipients, site }: ReadyJob): boolean {
     return this.#wishes.some(
       ({ filter, number }) =>

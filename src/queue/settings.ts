@@ -11,7 +11,7 @@ export const queueSettings = z
     retry: z
       .array(duration({ minMs: 1_000, maxMs: 7 * 86_400_000 }))
       .min(1)
-      // 64 steps are more than anybody tunes by hand; the list travels with every claim.
+      // 64 steps are more than anyone tunes by hand; the list travels with every claim.
       .max(64)
       .prefault(["5m", "10m", "20m", "40m", "1h", "2h", "4h"])
       .describe(

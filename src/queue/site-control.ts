@@ -1,6 +1,6 @@
 /**
  * What an operator does to one site: lets it rest for a time and a reason, whoever answers there, or wakes it, so that
- * what was put off is tried now. Ordered rests are kept in memory: a restart ends them.
+ * what was deferred is tried now. Ordered rests are kept in memory: a restart ends them.
  */
 import { domainKeyOf } from "../address/domain.ts";
 import { wallTimeOf } from "../lib/wall-time.ts";
@@ -74,7 +74,7 @@ export class SiteControl {
     return this.#shown(site);
   }
 
-  /** Ends any rest of the site, and makes due what was put off for it. undefined: no such site. */
+  /** Ends any rest of the site, and makes due what was deferred for it. undefined: no such site. */
   async wake(name: string, by: string): Promise<{ readonly site: SiteShown; readonly retried: number } | undefined> {
     const { clock, log, verbs } = this.#options;
     const site = await this.#find(name);

@@ -1,6 +1,6 @@
 /**
  * What the answers of one site say about how hard it may be worked: a limit that is halved when it says 421, and a rest
- * when it cannot be reached at all. Both have an end time that anybody can see, and neither is ever permanent. All times
+ * when it cannot be reached at all. Both have an end time that anyone can see, and neither is ever permanent. All times
  * here are on the monotonic clock: a rest lasts as long as it is meant, wherever the wall clock is set.
  *
  * A refusal of one message or one recipient, at MAIL or RCPT or after, says nothing about the site (RFC 5321 §4.5.4.1).

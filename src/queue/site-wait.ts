@@ -1,4 +1,4 @@
-/** Why mail waits at a site, in memory or put off for it, and until when: for people who look at lists of what waits. */
+/** Why mail waits at a site, in memory or deferred for it, and until when: for people who look at lists of what waits. */
 import type { Instant } from "../lib/instant.ts";
 import { wallTimeOf } from "../lib/wall-time.ts";
 import type { Clock } from "../ports/clock.ts";

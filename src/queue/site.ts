@@ -73,7 +73,7 @@ export class Site {
   wishesBeforeRest = 0;
   /** What a person ordered; nothing but its end or that person ends it. */
   rest: OrderedRest | undefined;
-  /** Domains of recipients that were put off while it rested. */
+  /** Domains of recipients that were deferred while it rested. */
   readonly putOff = new Set<string>();
   /** Messages whose deliveries failed since a server of the site last answered: they may be what it fails on. */
   readonly #suspects = new Set<string>();

@@ -1,10 +1,10 @@
 /**
  * Slots: how many deliveries may be under way at once, and for whom. One stranger whose servers never answer must not
- * hold up anybody else, so no kind of work can take every slot:
+ * hold up anyone else, so no kind of work can take every slot:
  *
  * - Local agents have slots of their own, apart from those of the network.
  * - A quarter of the network's slots is for sites that answered promptly of late.
- * - Reports, which anybody can make us owe, take at most half of them where the site has not answered.
+ * - Reports, which anyone can make us owe, take at most half of them where the site has not answered.
  * - One IP address gets twice what one site gets, however many names it has. Connections that are kept for the next
  *   message count: they end where a delivery needs their place.
  */

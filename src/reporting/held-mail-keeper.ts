@@ -1,5 +1,5 @@
 /**
- * Nothing is held in silence, nor for ever. What is held and older than a day is told each day in the log and to the
+ * Nothing is held in silence, nor forever. What is held and older than a day is told each day in the log and to the
  * postmaster, and stands in `/readyz`; at the age of `queue.expire` it is given up, and its sender gets a report.
  *
  * Giving up takes two steps, and a crash between them must not have the sender told twice: what is owed is written down

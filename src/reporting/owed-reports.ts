@@ -23,7 +23,7 @@ export interface ReportableAttempt {
 
 export type ReportNeed =
   | { readonly kind: "owed"; readonly action: ReportAction }
-  /** Somebody would be told, were it not for this. */
+  /** Someone would be told, were it not for this. */
   | { readonly kind: "withheld"; readonly action: ReportAction; readonly reason: WithheldReason }
   | { readonly kind: "none" };
 
@@ -40,7 +40,7 @@ export function reportNeed(message: StoredMessage, attempt: ReportableAttempt): 
   switch (outcome.kind) {
     case "bounced":
       if (message.stranger === "unknown" && outcome.status === loopStatus) {
-        // Its header says that it was here before, and anybody can write that to have a report sent to a third party.
+        // Its header says that it was here before, and anyone can write that to have a report sent to a third party.
         return { kind: "withheld", action: "failed", reason: "unverified-loop" };
       }
       return unlessForbidden(message, notify, "failed", "FAILURE");

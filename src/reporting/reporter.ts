@@ -102,7 +102,7 @@ export class Reporter {
     this.#options = options;
   }
 
-  /** Rejects only for a fault of ours; content that cannot be read makes a report without it. */
+  /** Rejects only because of a bug; content that cannot be read makes a report without it. */
   async reportsFor(input: ReportsInput): Promise<Reports> {
     const { message } = input;
     const needs = needsOf(input);

@@ -17,7 +17,7 @@ export type HostLookup =
   | { readonly kind: "none" }
   | { readonly kind: "failure"; readonly reason: string };
 
-/** One family is enough; the other's answer is waited for all the same, or half of the addresses would be missing at random. */
+/** One family is enough; the other's answer is waited for nevertheless, or half of the addresses would be missing at random. */
 export async function lookUpHost(resolver: Resolver, name: string, asker: DnsAsker): Promise<HostLookup> {
   const options = { asker };
   const [a, aaaa] = await Promise.all([resolver.query(name, "A", options), resolver.query(name, "AAAA", options)]);

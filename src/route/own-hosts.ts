@@ -1,6 +1,6 @@
 /**
  * Which hosts are this server itself, and which addresses no MX may name. Mail that goes to ourselves by MX would come
- * back for ever (RFC 5321 §5.1), and an MX on a private address lets anybody aim our deliveries at our own network.
+ * back forever (RFC 5321 §5.1), and an MX on a private address lets anyone aim our deliveries at our own network.
  */
 import { isLoopback, isPrivate, parseIpAddress, type IpAddress } from "../address/ip-address.ts";
 

@@ -49,7 +49,7 @@ function chooseScram(
     if (plus !== undefined) return new ScramClient({ ...common, ...plus, name: `${plus.name}-PLUS`, flag: "p" });
   }
   const without = scramMechanisms.find(({ name }) => offered.includes(name));
-  // "y" lets the server find out that somebody took -PLUS from its list (RFC 5802 §6).
+  // "y" lets the server find out that someone took -PLUS from its list (RFC 5802 §6).
   const flag = channel.channelBinding === undefined ? "n" : "y";
   return without && new ScramClient({ ...common, ...without, flag });
 }

@@ -78,7 +78,7 @@ export class ScramExchange implements ServerMechanism {
     const { flag, binding } = first.gs2;
     if (flag === "p" && !this.#plus) return malformed("channel binding with a mechanism that has none");
     if (flag !== "p" && this.#plus) return malformed("a -PLUS mechanism without channel binding");
-    // RFC 5802 §6: the client can bind, and somebody removed -PLUS from the list that it saw.
+    // RFC 5802 §6: the client can bind, and someone removed -PLUS from the list that it saw.
     if (flag === "y" && this.#options.bindingOffered)
       return malformed("the client was not shown that -PLUS is offered");
     if (binding !== undefined && this.#options.channelBinding(binding) === undefined) {

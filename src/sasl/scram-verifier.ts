@@ -20,7 +20,7 @@ export interface ScramVerifier {
 const iterationsMin = 4096;
 /** 65,536 rounds of SHA-256 take about 20 ms, as long as argon2id; more is no verifier of ours. */
 const iterationsMax = 65_536;
-/** A text is longer only where somebody wants us to read for long. */
+/** A text is longer only where someone wants us to read for long. */
 const textMax = 1024;
 
 const grammar = /^SCRAM-SHA-(1|256)\$(\d{4,6}):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$/;

@@ -45,7 +45,7 @@ export function holdKeys(stored: readonly StoredKey[], declared: readonly DkimKe
     const before = known?.record === record ? known : undefined;
     remembered.delete(name);
     held.set(name, {
-      // In use elsewhere so far, as far as anybody knows: it signs as soon as it is seen, without the margin of a new one.
+      // In use elsewhere so far, as far as anyone knows: it signs as soon as it is seen, without the margin of a new one.
       stored: before ?? {
         domain,
         selector,

@@ -114,7 +114,7 @@ export class KeyAdministration {
   }
 
   /**
-   * Takes a key out of use for good, its private half with it. What it signed is on its way, so its record may have to
+   * Takes a key out of use permanently, its private half with it. What it signed is on its way, so its record may have to
    * stay. Rejects with {@link KeyError}, also for the only active key of the domain unless `last` says so.
    */
   async remove(

@@ -215,7 +215,7 @@ export class KeyKeeper {
       this.#forget(name, after);
       return;
     }
-    // So that a thousand keys do not stay together for ever, up to a tenth sooner.
+    // So that a thousand keys do not stay together forever, up to a tenth sooner.
     const delayMs = checkDelayMs(after.state, sighting, now);
     this.#checkAt.set(name, now + delayMs - (delayMs > 600_000 ? random.next() * delayMs * 0.1 : 0));
   }

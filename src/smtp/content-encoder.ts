@@ -4,7 +4,7 @@
  * between them where a line starts with one.
  *
  * Promises that what it wrote has CRLF as its only line end. Content with a bare CR or LF is not for DATA (RFC 5321
- * §2.3.8): the message's facts say so long before, and if one arrives all the same, {@link BareLineEndError} is thrown
+ * §2.3.8): the message's facts say so long before, and if one arrives nevertheless, {@link BareLineEndError} is thrown
  * before it goes out, so it cannot be read by another server as an end of data.
  */
 export class BareLineEndError extends Error {

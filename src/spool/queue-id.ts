@@ -18,7 +18,7 @@ const epoch = Date.UTC(2024, 0, 1);
 const threads = 2 ** 4;
 const sequences = 2 ** 16;
 
-/** Unique and rising within one thread, whatever the clock does; the spool refuses an id that is taken all the same. */
+/** Unique and rising within one thread, whatever the clock does; the spool nevertheless refuses an id that is taken. */
 export class QueueIds {
   readonly #clock: Clock;
   readonly #random: Random;

@@ -1,6 +1,7 @@
 /**
  * The spool: durable storage of accepted mail, its recipients' states, their history, and the small records of other
- * parts. An interface only; `memory-spool.ts` and `node/spool/sqlite-spool.ts` implement it and pass one contract suite.
+ * parts. An interface only: `node/spool/sqlite-spool.ts` implements it, and `testing/spool/` has a spool in memory and a
+ * journal for tests. All pass one contract suite.
  *
  * Every call is asynchronous, carries plain data, and works the same in this thread, in a worker, or over a network.
  * `docs/spool.md` tabulates the states, who moves between them, and what each crash point leaves.
@@ -73,7 +74,7 @@ export function needsRequireTls({ requireTls, reversePath }: StoredMessage): boo
 /** `verified`: SPF passed (for the null reverse-path, DMARC). `forged`: SPF failed. `unknown`: neither. */
 export type StrangersPath = "verified" | "forged" | "unknown";
 
-/** What differs for copies that one of our addresses leads elsewhere. */
+/** What differs for copies that a local address forwards. */
 export interface ForwardedForm {
   /** Ready for the wire, rewritten so that bounces come to us; "" is the null reverse-path. */
   readonly reversePath: string;
@@ -127,7 +128,7 @@ export interface ClaimedMessage {
 }
 
 /**
- * How a claim records the next due time before anybody connects: `retryDelaysMs[attempts - 1]`, the last one repeats.
+ * How a claim records the next due time before anyone connects: `retryDelaysMs[attempts - 1]`, the last one repeats.
  */
 export interface ClaimTerms {
   readonly leaseMs: number;

@@ -1,6 +1,6 @@
 /**
  * Turns in the schedule: whose mail a message is, and which of what is due a page takes. Every spool chooses by these
- * rules, so nobody's mail waits on the disk for the end of somebody else's mailing.
+ * rules, so nobody's mail waits on the disk for the end of someone else's mailing.
  */
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import type { Instant } from "../lib/instant.ts";

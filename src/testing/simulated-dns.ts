@@ -116,7 +116,7 @@ export class SimulatedDns {
     this.#failing.delete(zone);
   }
 
-  /** What servers say of the zone and all below it comes without the AD bit: it is not signed, and may be anybody's word. */
+  /** What servers say of the zone and all below it comes without the AD bit: it is not signed, and may be anyone's word. */
   leaveUnsigned(zone: string): void {
     this.#unsigned.add(zone);
   }

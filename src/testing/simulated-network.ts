@@ -57,7 +57,7 @@ export class SimulatedNetwork implements Network {
     const { signal, localAddress = "" } = options;
     const address = addressOf(endpoint);
     if (this.#cut.has(address) || this.#cut.has(localAddress)) {
-      // No answer at all: until somebody loses patience, or the system does.
+      // No answer at all: until someone loses patience, or the system does.
       await this.#clock.sleep(130_000, signal === undefined ? {} : { signal });
       throw new NetworkError("ETIMEDOUT", `connect ETIMEDOUT ${address}`);
     }

@@ -8,7 +8,7 @@ import { asciiLowerCase } from "../../lib/ascii-case.ts";
 import { charsetLabel } from "../../message/charset.ts";
 import { parseContentType } from "../../message/content-type.ts";
 
-/** A Content-Type field is seldom longer than 200 octets; anything beyond this is ignored. */
+/** A Content-Type field is rarely longer than 200 octets; anything beyond this is ignored. */
 const fieldBytesMax = 16_384;
 /** The MIME parser takes at most 256 levels; a boundary beyond them opens no part. */
 const boundariesMax = 256;

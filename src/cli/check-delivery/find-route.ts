@@ -35,7 +35,7 @@ export interface HostPolicies {
   readonly host: string;
   /** Each policy in one sentence, and last which one decides. */
   readonly sentences: readonly string[];
-  /** Demands of policies that do not decide, and could be met all the same. */
+  /** Demands of policies that do not decide, and could be met nevertheless. */
   readonly others: readonly TlsDecision[];
 }
 

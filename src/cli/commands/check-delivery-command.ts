@@ -232,7 +232,7 @@ function timeoutOf(text: string | undefined): number {
   return parsed.data;
 }
 
-/** Somebody waits for the answer. */
+/** Someone waits for the answer. */
 function impatient(settings: SmtpDeliverySettings, timeoutMs: number): SmtpDeliverySettings {
   const { timeouts, connectTimeoutMs, tlsTimeoutMs } = settings;
   const shorter = (ms: number): number => Math.min(ms, timeoutMs);

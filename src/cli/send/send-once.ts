@@ -167,7 +167,7 @@ export function resultExitCode(result: RecipientResult): ExitCode {
   }
 }
 
-/** A refusal for good before one for now: trying again would not help all of them. */
+/** A permanent refusal before a temporary one: trying again would not help all of them. */
 export function worst(codes: readonly ExitCode[]): ExitCode {
   const order = [ExitCode.noPermission, ExitCode.data, ExitCode.unavailable, ExitCode.tryLater];
   return order.find((code) => codes.includes(code)) ?? ExitCode.ok;

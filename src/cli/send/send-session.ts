@@ -152,7 +152,7 @@ function sendTroubleOf(trouble: SessionTrouble, plan: SendPlan): SendTrouble {
   }
 }
 
-/** Less TLS is no advice to somebody who logs in: the password would not be sent. */
+/** Less TLS is no advice to someone who logs in: the password would not be sent. */
 function handshakeHint({ tls, credentials }: SendPlan): string | undefined {
   if (tls === "verified") {
     const trust = "Use --ca FILE to trust a certificate";
@@ -281,7 +281,7 @@ function portOf(endpoint: Endpoint): number | undefined {
   return endpoint.kind === "ip" ? endpoint.port : undefined;
 }
 
-/** Somebody waits at a terminal, so one time for every step; the end of data keeps its ten minutes' worth of patience. */
+/** Someone waits at a terminal, so one time for every step; the end of data keeps its ten minutes' worth of patience. */
 function timeoutsOf(ms: number): typeof standardTimeouts {
   return {
     ...standardTimeouts,

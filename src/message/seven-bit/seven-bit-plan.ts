@@ -2,7 +2,7 @@
  * Whether content with 8-bit octets can be brought into 7 bits without harm (RFC 6152 §3, RFC 2045 §6), and how: which
  * leaf of its MIME structure gets which encoding. One pass over the content; {@link SevenBitContent} then follows the plan.
  *
- * Refused is what a conversion would break or cannot express: somebody's signature over the body, a header that is not
+ * Refused is what a conversion would break or cannot express: someone's signature over the body, a header that is not
  * ASCII, parts that MIME forbids to encode, and content whose declared encoding is not true.
  */
 import { isAscii } from "node:buffer";

@@ -44,7 +44,7 @@ export interface ExchangeOptions {
   readonly clock: Clock;
 }
 
-/** More answers than this that are not ours mean that somebody is guessing: TCP cannot be guessed. */
+/** More answers than this that are not ours mean that someone is guessing: TCP cannot be guessed. */
 const foreignMax = 16;
 
 export function exchangeUdp(options: ExchangeOptions): Promise<Exchange> {

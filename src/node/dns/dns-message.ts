@@ -46,7 +46,7 @@ export interface Reply {
 }
 
 export type Reading =
-  /** Another id or question: somebody else's, or a forgery. Ignored. */
+  /** Another id or question: someone else's, or a forgery. Ignored. */
   | { readonly kind: "foreign" }
   | { readonly kind: "truncated" }
   | { readonly kind: "broken"; readonly reason: string }

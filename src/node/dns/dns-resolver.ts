@@ -1,7 +1,7 @@
 /**
  * A stub resolver with a cache: asks the servers in turn until one answers, first by UDP, by TCP what does not fit. It
  * keeps the AD bit, which node's own resolver hides, follows CNAMEs, asks equal questions once, lets nobody's questions
- * wait for all of somebody else's (`dns-turns.ts`), and always answers in bounded time. Validation is the servers' work; the
+ * wait for all of someone else's (`dns-turns.ts`), and always answers in bounded time. Validation is the servers' work; the
  * bit is believed only of one that nobody can speak for.
  */
 import { asciiLowerCase } from "../../lib/ascii-case.ts";

@@ -2,7 +2,7 @@
  * Whose DNS question is asked next. Questions at work are limited; what strangers' mail asks, what our own deliveries ask
  * and what the server asks for itself each keep a part that the others cannot take. Within the first, every client and
  * every message has a share, and whoever has the least at work is next: so nobody's questions wait for all of
- * somebody else's. Waiting is bounded in time and in number, and those who wait the most go first.
+ * someone else's. Waiting is bounded in time and in number, and those who wait the most go first.
  */
 import { SparseLines } from "../../lib/sparse-lines.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";

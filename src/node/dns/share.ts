@@ -1,6 +1,6 @@
 /**
  * A tree of shares in a limited number of things: whoever has the least at work is next, at every level, in constant time.
- * A share has either shares of its own or waiters. What is shared, and for how long anybody waits, is `dns-turns.ts`'s.
+ * A share has either shares of its own or waiters. What is shared, and for how long anyone waits, is `dns-turns.ts`'s.
  */
 
 /** One that waits at a share without shares of its own. */

@@ -1,6 +1,6 @@
 /**
  * One server to a data directory. The lock is SQLite's own on a small file, so the system lets go of it whatever way the
- * process ends; a pid in a file, which outlives a crash and may then be somebody else's, is only for people.
+ * process ends; a pid in a file, which outlives a crash and may then be someone else's, is only for people.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

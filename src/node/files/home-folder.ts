@@ -6,7 +6,7 @@ import { lstatSync, mkdirSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Throws when the folder that stands in belongs to somebody else. */
+/** Throws when the folder that stands in belongs to someone else. */
 export function homeFolder(): string {
   const home = knownHome();
   if (home !== undefined) return home;
@@ -14,7 +14,7 @@ export function homeFolder(): string {
   const folder = join(tmpdir(), `posthaste-home-${uid}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const facts = lstatSync(folder);
-  // Somebody else could have made the folder first, to read what is kept in it.
+  // Someone else could have made the folder first, to read what is kept in it.
   if (!facts.isDirectory() || facts.uid !== uid || (facts.mode & 0o077) !== 0) {
     throw new Error(`${folder} does not belong to uid ${uid} alone`);
   }

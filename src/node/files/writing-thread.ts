@@ -50,7 +50,7 @@ export class WritingThread<Order> {
     return this.#isOver;
   }
 
-  /** Rejects with {@link FileError}, with what reading the content throws, or for a fault of ours. */
+  /** Rejects with {@link FileError}, with what reading the content throws, or because of a bug. */
   async run(order: Order, content: WritingContent): Promise<void> {
     if (content.size <= wholeBytesMax) {
       const bytes = await gathered(content);

@@ -98,7 +98,7 @@ export class NodeConnection implements Connection {
   start(handler: ConnectionHandler): void {
     this.#handler = handler;
     if (this.#closed) {
-      // It was lost before anybody listened.
+      // It was lost before anyone listened.
       queueMicrotask(() => handler.closed(this.#error));
       return;
     }

@@ -18,7 +18,7 @@ import { TlsContexts } from "../tls/tls-contexts.ts";
 
 /** Connections wait here while one turn of the event loop runs; the system lowers it to its own limit (somaxconn). */
 const backlog = 4096;
-/** How long a unix socket that may be left over is asked whether somebody still listens. */
+/** How long a unix socket that may be left over is asked whether someone still listens. */
 const staleSocketTimeoutMs = 1000;
 
 export interface NodeNetworkOptions {

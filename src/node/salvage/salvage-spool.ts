@@ -47,7 +47,7 @@ export interface Salvaged extends Losses {
   };
   /** Files below `to`: what has no place in a spool any more. */
   readonly remains: readonly string[];
-  /** Everything that the spool had is in the new one; something may be held all the same. */
+  /** Everything that the spool had is in the new one; something may be held nevertheless. */
   readonly nothingLost: boolean;
 }
 

@@ -10,7 +10,7 @@ export interface DamagedPage {
   readonly page: number;
   readonly root: number;
   readonly reason: string;
-  /** The page led to others, which were found all the same. */
+  /** The page led to others, which were found nevertheless. */
   readonly isAbove: boolean;
 }
 

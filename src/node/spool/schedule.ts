@@ -117,7 +117,7 @@ export class SpoolSchedule {
     const lanesOf = new Map<string, number>();
     let passedOver = 0;
     for (const [domain, recorded] of inOrder((after, name) => this.#domains.all(now, after, name, pageRows))) {
-      // Somebody with mail for many domains has many lanes: others may come after them.
+      // Someone with mail for many domains has many lanes: others may come after them.
       if (lanes.length + passedOver >= 2 * limit) break;
       if (excluded.has(domain) || this.#damage.hasDomain(domain)) continue;
       const noticed = this.#noticedLanes(domain, now);

@@ -40,7 +40,7 @@ export class BackgroundThread<In, Out> {
     this.#options = options;
   }
 
-  /** `transfer`: memory that is handed over with `input`. Rejects with {@link ThreadLimitError}, or for a fault of ours. */
+  /** `transfer`: memory that is handed over with `input`. Rejects with {@link ThreadLimitError}, or because of a bug. */
   run(input: In, transfer: readonly Transferable[] = []): Promise<Out> {
     const running = this.#turn.then(() => this.#run(input, transfer));
     this.#turn = running.catch(() => undefined);

@@ -15,7 +15,7 @@ export type ChainJudgement =
 const certificatesMax = 16;
 
 /**
- * Public authorities say in each certificate where theirs can be had (RFC 5280 §4.2.2.1), which those of a house seldom do:
+ * Public authorities say in each certificate where theirs can be had (RFC 5280 §4.2.2.1), which those of a house rarely do:
  * by that, a forgotten intermediate certificate is told from an authority that this machine does not know.
  *
  * @param chainPem the server's own certificate first; the order of the others does not matter, and ones too many do no harm

@@ -1,4 +1,4 @@
-/** How near the end of a certificate is, in steps at which somebody should be told. */
+/** How near the end of a certificate is, in steps at which someone should be told. */
 import type { Instant } from "../../lib/instant.ts";
 
 /** Days before the end; 0: it has come. */

@@ -86,7 +86,7 @@ function dmarcResult({ result, authorDomain, record, policy, policyTag }: DmarcO
   return { method: "dmarc", result, properties, ...(record !== undefined && { comment }) };
 }
 
-/** What was done with a message in the words of DMARC's reports; a message put off counts when it comes again. */
+/** What was done with a message in the words of DMARC's reports; a message deferred counts when it comes again. */
 export function dispositionOf({ disposition, decision }: SenderHandling): "none" | "quarantine" | "reject" {
   if (decision?.verdict === "reject") return "reject";
   return disposition === "junk" ? "quarantine" : "none";

@@ -1,5 +1,5 @@
 /**
- * What is known of a message that fails DMARC besides the failure (RFC 9989 §5.4, §7.4): signs that somebody honest
+ * What is known of a message that fails DMARC besides the failure (RFC 9989 §5.4, §7.4): signs that someone honest
  * passed it on, and signs against whoever brought it. `dmarc.reject = "with-evidence"` refuses only without any of the
  * first and with one of the second.
  *

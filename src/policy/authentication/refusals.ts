@@ -1,4 +1,4 @@
-/** What a client hears when its message is refused or put off for what was found about the sender. */
+/** What a client hears when its message is refused or deferred for what was found about the sender. */
 import { type Refusal, refuse } from "../decision.ts";
 import { isOfDomain } from "./alignment.ts";
 import type { SenderFindings } from "./sender-verdict.ts";

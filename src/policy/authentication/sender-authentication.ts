@@ -4,7 +4,7 @@
  * what DNS has not answered yet, and a few microseconds.
  *
  * Owns which checks are made and in which order, and that they end: {@link patienceMs} after the content, what DNS has not
- * answered counts as temporary trouble. A check that fails for a fault of ours is logged and counts as the same, so a bug
+ * answered counts as temporary trouble. A check that fails because of a bug is logged and counts as the same, so a bug
  * there never costs a session. What a check means is its own folder's; what is done is decided in handling.ts.
  */
 import type { ArcOutcome } from "../../arc/arc-outcome.ts";
@@ -237,7 +237,7 @@ export class PendingAuthentication {
   }
 }
 
-/** A check that throws has a fault of ours: it is logged, and the answer is that of `fault`. */
+/** A check that throws has a bug: it is logged, and the answer is that of `fault`. */
 async function guarded<T>(
   ports: SenderAuthenticationPorts,
   check: string,

@@ -48,7 +48,7 @@ export interface SenderHandling {
   readonly rule: HandlingRule;
   /** Where it goes when it is taken: `junk` marks it, and mailboxes put it into Junk. */
   readonly disposition: "deliver" | "junk";
-  /** Refused or put off; absent: taken. */
+  /** Refused or deferred; absent: taken. */
   readonly decision?: Refusal;
   readonly override?: PolicyOverride;
   /** A sentence for people: what was done and why. */

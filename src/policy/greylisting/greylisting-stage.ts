@@ -1,5 +1,5 @@
 /**
- * Defers the first mail of clients that look bad, and of nobody else: spamming programs seldom try again, mail servers do.
+ * Defers the first mail of clients that look bad, and of nobody else: spamming programs rarely try again, mail servers do.
  * A client looks bad without a confirmed reverse name, without an SPF pass, or with entries in DNS lists. DNS trouble makes
  * nobody look bad.
  */

@@ -136,7 +136,7 @@ export class DailyReports {
       id,
       at: clock.now(),
       content: made.message.bytes,
-      // Our own domain, so that SPF aligns too; what bounces all the same is not asked for.
+      // Our own domain, so that SPF aligns too; what bounces nevertheless is not asked for.
       reversePath: settings.from,
       recipients: made.to.map(({ address, domain: at }) => ({ address, domain: at })),
     });
@@ -155,7 +155,7 @@ export class DailyReports {
     return "settled";
   }
 
-  /** For those whose limit it keeps; leaving somebody out changes what the message says, so it is made again. */
+  /** For those whose limit it keeps; leaving someone out changes what the message says, so it is made again. */
   async #make(
     day: string,
     domain: string,

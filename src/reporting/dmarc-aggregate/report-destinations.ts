@@ -25,7 +25,7 @@ export interface ReportDestinations {
   readonly failure?: string;
 }
 
-/** RFC 7489 §6.2 asks for two at least; more than a few make us somebody's mail cannon. */
+/** RFC 7489 §6.2 asks for two at least; more than a few make us someone's mail cannon. */
 export const destinationsMax = 4;
 
 export async function findDestinations(

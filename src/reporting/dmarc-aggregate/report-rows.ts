@@ -13,7 +13,7 @@ import type { UncountedRow } from "./row-of-evaluation.ts";
 
 export const rowsNamespace = "dmarc-report-rows";
 
-/** Rows that nobody turned into a report by then are of no use to anybody. */
+/** Rows that nobody turned into a report by then are of no use to anyone. */
 const keptMs = 7 * 86_400_000;
 const dayMs = 86_400_000;
 

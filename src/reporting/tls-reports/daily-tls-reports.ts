@@ -67,7 +67,7 @@ const retryMs = 60 * minuteMs;
 const givenUpAfterMs = 3 * dayMs;
 /** Longer than any report stays in the queue. */
 const markKeptMs = 14 * dayMs;
-/** More make us somebody's mail cannon. */
+/** More make us someone's mail cannon. */
 const destinationsMax = 4;
 const reportsPerRoundMax = 2_000;
 

@@ -13,7 +13,7 @@ import { sumOf } from "./counted-policies.ts";
 export const countsNamespace = "tls-report-counts";
 
 const dayMs = 86_400_000;
-/** Counts that nobody turned into a report by then are of no use to anybody. */
+/** Counts that nobody turned into a report by then are of no use to anyone. */
 const keptMs = 7 * dayMs;
 
 export interface CountedAt {

@@ -32,7 +32,7 @@ async function reload({ settings, ports: { log }, parts }: Opening, read: Server
       try {
         apply();
       } catch (error) {
-        // A fault of ours. The other parts go on: half of a reload is worse than all but one part.
+        // A bug. The other parts go on: half of a reload is worse than all but one part.
         logTrouble(log, `applying the settings of ${name}`, error);
       }
     }

@@ -63,7 +63,7 @@ export class ClientProtocol {
   }
 
   /**
-   * EHLO, and HELO where that is refused for good; LHLO for LMTP. Again after TLS was established. `plain`: HELO at once,
+   * EHLO, and HELO where that is refused permanently; LHLO for LMTP. Again after TLS was established. `plain`: HELO at once,
    * for a server that is known to hang up on EHLO.
    */
   hello(now: Instant, options: { readonly plain?: boolean } = {}): void {
@@ -155,7 +155,7 @@ export class ClientProtocol {
       const event = events.shift();
       if (event !== undefined) return event;
       const { kind } = this.#session.phase;
-      // A greeting may be here before anybody waits for it.
+      // A greeting may be here before anyone waits for it.
       if (kind === "closed" || kind === "new") return undefined;
       if (kind === "handshake" && reader.hasBytes) {
         this.#session.failUnasked();

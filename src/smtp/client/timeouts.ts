@@ -16,7 +16,7 @@ export interface ClientTimeouts {
   /** From the last octet of content to the reply. Short ones cause duplicates (RFC 5321 §4.5.3.2.6). */
   readonly dataTerminationMs: number;
   readonly quitMs: number;
-  /** A whole transaction, whatever progress it makes: one that trickles for ever ends too. */
+  /** A whole transaction, whatever progress it makes: one that trickles forever ends too. */
   readonly transactionMs: number;
 }
 

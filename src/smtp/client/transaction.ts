@@ -159,7 +159,7 @@ export class ClientTransaction implements OpenTransaction {
 
   #onMail(reply: ReceivedReply): void {
     if (reply.code >= 400) {
-      // Commands that already left are answered all the same.
+      // Commands that already left are answered nevertheless.
       if (!this.#pipelining) return this.#refuse(reply, "MAIL", "clean");
       this.#results.refuseRest(reply, "MAIL");
     } else {

@@ -67,7 +67,7 @@ export class ServerInput {
 
   /**
    * The next line without its CRLF, once it is whole. Only CRLF ends a line (RFC 5321 §2.3.8); an LF alone is reported at
-   * once, since a peer that sends lines so would wait for ever, and the rest up to CRLF is then dropped; what is dropped is
+   * once, since a peer that sends lines so would wait forever, and the rest up to CRLF is then dropped; what is dropped is
    * reported where it announces a chunk. `limitOf` gives the limit in octets, CRLF included, for a line that starts with
    * these octets.
    */
