@@ -51,7 +51,7 @@ const roots = [
   /^src\/(main|index|embedding\/(testing|smtp|ports|node)|node\/spool\/spool-thread|server\/sending\/(report|maildir)-thread|server\/http-side\/reading-thread)\.ts$/,
   /^scripts\//,
   /^bench\//,
-  /^test\/(attack|interop|crash|faults|system|browser|oracle)\//,
+  /^test\/(attack|interop|crash|faults|system|browser|oracle|thunderbird)\//,
 ];
 const imported = new Set<string>();
 for (const file of sources) {

@@ -81,7 +81,7 @@ export function tlsOptionsOf(
 
 /** What the protocol core is told when a session begins. */
 export function protocolSettings(
-  { kind, endpoint, bareLineEnds, earlyTalk = "allow", development, startTls }: ListenerOptions,
+  { kind, endpoint, bareLineEnds, earlyTalk = "allow", development, startTls, clientCertificates }: ListenerOptions,
   { hostname, limits }: InboundSettings,
   session: {
     readonly certificates: boolean;
@@ -102,7 +102,8 @@ export function protocolSettings(
     tlsActive,
     // A public MX never demands TLS (RFC 3207 §4); a submission server does, since passwords come next (RFC 8314 §3.3).
     tlsRequired: kind === "submission" && endpoint.kind === "ip" && !open,
-    authRequired: submission && !open,
+    // Where a certificate may stand for a login, MAIL decides (commands/mail.ts), and refuses with the same words.
+    authRequired: submission && !open && clientCertificates === undefined,
     authMechanisms,
     messageBytesMax: limits.message_size,
     recipientsMax: limits.recipients,

@@ -158,6 +158,28 @@ test("AUTH-032: a registered key signs in by EXTERNAL, as its user only, until i
   assert.deepEqual((await api(server, keys))["keys"], []);
 });
 
+test(
+  "a program that knows no EXTERNAL signs in by the certificate of its handshake, and nobody else does",
+  options,
+  async () => {
+    const listener = [{ ...submissions, client_ca: deviceAuthorityPem }];
+    await using server = await RealServer.start({ user: [...users, { address: "ann@example.org" }], listener });
+    const mail = async (certificate: CertificatePair | undefined, from: string, reply: string) => {
+      const client = await server.client("submissions", certificate);
+      await client.expect(`MAIL FROM:<${from}>`, reply);
+    };
+    await mail(annCertificate, "ann@example.org", "250");
+    await mail(annCertificate, "bob@example.org", "550");
+    for (const other of [annAndBobCertificate, serverCertificate, stranger, undefined]) {
+      await mail(other, "ann@example.org", "530 5.7.0");
+    }
+    assert.deepEqual(
+      server.log.of("login-succeeded").map(({ mechanism, login }) => [mechanism, login]),
+      Array(2).fill(["TLS certificate", "ann@example.org"]),
+    );
+  },
+);
+
 test("a listener that does not ask for certificates offers no EXTERNAL", options, async () => {
   await using server = await RealServer.start({ user: users, listener: [submissions] });
   await addAnn(server);

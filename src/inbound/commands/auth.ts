@@ -8,7 +8,7 @@ import type { AuthEvent, AuthResponseEvent } from "../../smtp/server/event.ts";
 import type { SessionPhase, SignInDecision } from "../session-phase.ts";
 import { afterConduct } from "../conduct.ts";
 import { leavePhase, phaseOf, type SessionState } from "../session-state.ts";
-import { exchangeOptions, shownCertificate } from "../sign-in.ts";
+import { exchangeOptions, mechanismsOf, shownCertificate } from "../sign-in.ts";
 import { answer, type SessionAction } from "../session-action.ts";
 
 type Exchange = Extract<SessionPhase, { readonly kind: "exchange" }>;
@@ -34,6 +34,28 @@ export function beginAuth(state: SessionState, event: AuthEvent): SessionAction 
       error: undefined,
     });
     return answer(ban.reply);
+  });
+}
+
+/**
+ * Thunderbird and others know no EXTERNAL: they show their certificate in the handshake and go on with MAIL. If it stands
+ * for one user, that has established who it is (RFC 6409 §4.3). `goOn` is what MAIL does next; without a fitting
+ * certificate it refuses as for any client that has not signed in. Where the certificate cannot be judged now, MAIL is deferred.
+ */
+export function afterCertificate(
+  state: SessionState,
+  goOn: () => SessionAction | Promise<SessionAction>,
+): SessionAction | Promise<SessionAction> {
+  if (state.client.login !== undefined || !mechanismsOf(state).tls.includes("EXTERNAL")) return goOn();
+  return decide(state, { kind: "certificate", authorizationId: "" }).then((result) => {
+    if (state.phases.state.kind === "over" || result.kind === "refused") return goOn();
+    if (result.kind !== "accepted") return answer(refusalOf(result));
+    const { login, by } = result;
+    const mechanism = "TLS certificate";
+    state.client = { ...state.client, login };
+    state.signedIn = { mechanism, ...(by !== undefined && { by }) };
+    state.log.event("login-succeeded", { client: state.client.address, mechanism, username: "", login, by });
+    return whenReady(state.services.admission.noteConduct(state.client, "login"), goOn);
   });
 }
 
@@ -121,7 +143,7 @@ function endAuth(
     state.log.event("login-succeeded", { ...fields, login, by });
     return afterConduct(state, "login", answer(succeeded));
   }
-  const seconds = result.kind === "throttled" ? Math.ceil(result.retryAfterMs / 1000) : undefined;
+  const seconds = result.kind === "throttled" ? secondsOf(result) : undefined;
   const reason =
     result.kind === "refused" ? result.reason : result.kind === "throttled" ? "too-many-failures" : "unavailable";
   state.log.event("login-failed", {
@@ -131,22 +153,28 @@ function endAuth(
     detail: result.kind === "refused" ? result.detail : undefined,
     error: result.kind === "unavailable" ? result.reason : undefined,
   });
-  const action = answer(refusalOf(result, seconds));
+  const action = answer(refusalOf(result));
   // A mistyped name is no guess, and an attempt that had to wait was not checked.
   const guessed = result.kind === "refused" && result.reason !== "prohibited-characters";
   return guessed ? afterConduct(state, "failed-login", action) : action;
 }
 
-function refusalOf(result: Exclude<LoginResult, { readonly kind: "accepted" }>, seconds = 0): Reply {
+function secondsOf({ retryAfterMs }: Extract<LoginResult, { readonly kind: "throttled" }>): number {
+  return Math.ceil(retryAfterMs / 1000);
+}
+
+function refusalOf(result: Exclude<LoginResult, { readonly kind: "accepted" }>): Reply {
   switch (result.kind) {
     case "refused":
       return refused;
-    case "throttled":
+    case "throttled": {
+      const seconds = secondsOf(result);
       return reply(
         454,
         "4.7.0",
         `Too many failed logins, try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}`,
       );
+    }
     case "unavailable":
       return unavailable;
     default:
