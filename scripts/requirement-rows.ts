@@ -28,9 +28,6 @@ const notYet: Readonly<Record<string, string>> = {
   OPT: "the extension is not offered yet",
   "SEC-016": "a certificate without DNS names is still accepted for its common name",
   LIST: "mailing lists and auto-replies are not there yet",
-  "FRONT-005": "XCLIENT is not there yet",
-  "FRONT-006": "XCLIENT is not there yet",
-  "FRONT-007": "XCLIENT is not there yet",
   FRONT: "milters are not there yet",
   ACC: "mailboxes are read by POP3 and IMAP servers; POP3 and Sieve are not there yet",
 };

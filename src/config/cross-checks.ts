@@ -66,10 +66,11 @@ function listenerProblems({ listener, admin }: Settings): CrossProblem[] {
       const message = `a ${settings.kind} listener has no logins; remove ${key}${settings.kind === "mx" ? ", or use relay.keys" : ""}`;
       problems.push({ code: "config-listener-unused-key", path: ["listener", index, key], message });
     }
-    if (settings.proxy !== undefined && address.kind === "unix") {
+    for (const key of ["proxy", "xclient"] as const) {
+      if (settings[key] === undefined || address.kind !== "unix") continue;
       // Whoever connects there counts as a program on this machine, with logins in clear.
-      const message = "a proxy that passes on connections must connect by TCP; remove proxy, or listen on an address";
-      problems.push({ code: "config-listener-unused-key", path: ["listener", index, "proxy"], message });
+      const message = `a proxy that passes on connections must connect by TCP; remove ${key}, or listen on an address`;
+      problems.push({ code: "config-listener-unused-key", path: ["listener", index, key], message });
     }
     const other = taken.find((earlier) => overlap(earlier.address, address));
     if (other) {

@@ -20,6 +20,18 @@ const proxySettings = z
     "Proxies and load balancers in front of this listener that tell the client's address by the PROXY protocol. On submissions the header stands before the TLS handshake.",
   );
 
+const xclientSettings = z
+  .strictObject({
+    from: networkList()
+      .refine(({ texts }) => texts.length > 0, "list the addresses of your proxies")
+      .describe(
+        "Addresses of the proxies. They may say XCLIENT ADDR=…; the address then counts as the client's, for limits, relaying and sender checks, and the session begins again with a greeting. Others get 550. A reload does not change it.",
+      ),
+  })
+  .describe(
+    "Proxies in front of this listener that speak SMTP and tell the client's address by XCLIENT (nginx, Postfix's content filters).",
+  );
+
 export const listenerSettings = z
   .strictObject({
     kind: z
@@ -45,6 +57,7 @@ export const listenerSettings = z
         "What the server does with clients that do not wait for a reply that they must wait for (the greeting, or the reply to EHLO, DATA or STARTTLS): serve them, or refuse them with 554 5.5.0 as likely spamming programs. A reload does not change it.",
       ),
     proxy: proxySettings.optional(),
+    xclient: xclientSettings.optional(),
     greeting_delay: duration({ minMs: 0, maxMs: 60_000 })
       .prefault("0s")
       .describe(

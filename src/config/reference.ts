@@ -178,6 +178,7 @@ function exampleValue(section: string, key: string): string | undefined {
     "route.domain": '"*.internal.test"',
     "route.via": '"relay"',
     "listener.proxy": '{ from = ["192.0.2.10"] }',
+    "listener.xclient": '{ from = ["192.0.2.10"] }',
     "listener.client_ca": '"people-ca.pem"',
     "relay.keys": '["8f14e45fceea167a5a36dedd4bea2543ab53d1f8c1c9e0d5b1f6d2a9c7e3b410"]',
     "route.ca": '"house-ca.pem"',

@@ -73,6 +73,7 @@ export function listenerOptions(settings: Settings, development: boolean): reado
             greetingDelayMs: listener.greeting_delay,
             sessionTickets: listener.session_tickets,
             ...(listener.proxy !== undefined && { proxy: listener.proxy }),
+            ...(listener.xclient !== undefined && { xclientFrom: listener.xclient.from }),
             ...clientCertificates(listener),
             ...open,
           },

@@ -9,13 +9,18 @@ const login = {
 };
 
 export const sessionEvents = {
-  "session-opened": declare("debug", "A client connected.", "The greeting is sent.", {
-    listener: text("The kind of the listener."),
-    client,
-    proxy: optional(text("The address of the proxy that passes the connection on by a PROXY header.")),
-    proxy_tls: optional(text("The TLS between client and proxy, as the proxy tells it.")),
-    server_name: optional(text("The server name that the client gave the proxy, as the proxy tells it.")),
-  }),
+  "session-opened": declare(
+    "debug",
+    "A client connected, or a proxy named its client by XCLIENT.",
+    "The greeting is sent.",
+    {
+      listener: text("The kind of the listener."),
+      client,
+      proxy: optional(text("The address of the proxy that passes the connection on by a PROXY header or by XCLIENT.")),
+      proxy_tls: optional(text("The TLS between client and proxy, as the proxy tells it.")),
+      server_name: optional(text("The server name that the client gave the proxy, as the proxy tells it.")),
+    },
+  ),
   "proxy-header-refused": declare(
     "info",
     "A connection was closed before a session began because of its PROXY header: the header is `absent`, `malformed`, `unsupported`, `too-long`, or has a wrong `checksum`; it did not arrive in ten seconds (`timeout`), or the connection ended first (`lost`); `too-many` connections wait for one; or the connection comes from an address that is `not-listed` in `proxy.from`, while `proxy.required` is set.",

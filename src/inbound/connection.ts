@@ -7,18 +7,19 @@
  * event is taken while the client does not read its replies.
  */
 import type { Instant } from "../lib/instant.ts";
+import type { Entry } from "../policy/admission.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Connection, ConnectionHandler } from "../ports/network.ts";
-import { type Refusal, refuse } from "../policy/decision.ts";
+import { refuse } from "../policy/decision.ts";
 import { logTrouble } from "../spool/spool-trouble.ts";
 import { ServerProtocol } from "../smtp/server/protocol.ts";
 import { serverReplies } from "../smtp/server/replies.ts";
 import type { CloseCause, ServerEvent } from "../smtp/server/event.ts";
 import { handshakeHintFor } from "./refusals.ts";
-import { protocolSettings, tlsOptionsOf, type ListenerOptions } from "./listener-options.ts";
+import { tlsOptionsOf } from "./listener-options.ts";
 import type { Peer } from "./proxy-headers.ts";
-import type { InboundServices, InboundSettings } from "./services.ts";
-import { Session } from "./session.ts";
+import type { Session } from "./session.ts";
+import { namedPeer, sessionOf, type SessionPlace } from "./session-of-peer.ts";
 import type { SessionAction } from "./session-action.ts";
 
 /** Octets received and not consumed above which the socket is not read: what a socket gives at once, so two reads are held. */
@@ -33,14 +34,9 @@ const lingerMs = 10_000;
  */
 const decisionMs = 120_000;
 
-export interface ConnectionOptions {
-  readonly stream: Connection;
-  readonly listener: ListenerOptions;
-  readonly services: InboundServices;
-  readonly settings: InboundSettings;
-  readonly peer: Peer;
-  /** Absent: it is served. */
-  readonly refusal?: Refusal;
+export interface ConnectionOptions extends SessionPlace {
+  /** Another client is behind the connection, and takes the place of the first; undefined: there is none for it. */
+  readonly passOn: (peer: Peer) => Promise<Entry | undefined>;
   /** Called when the client has introduced itself. */
   readonly spoke: () => void;
   /** Called once, when everything is over. */
@@ -51,7 +47,8 @@ export class InboundConnection implements ConnectionHandler {
   readonly #options: ConnectionOptions;
   readonly #stream: Connection;
   readonly #protocol: ServerProtocol;
-  readonly #session: Session;
+  #peer: Peer;
+  #session: Session;
   readonly #openedAt: Instant;
   /** The client has not introduced itself. */
   #silent = true;
@@ -72,31 +69,14 @@ export class InboundConnection implements ConnectionHandler {
   #over: CloseCause | undefined;
 
   constructor(options: ConnectionOptions) {
-    const { stream, listener, services, settings } = options;
     this.#options = options;
-    this.#stream = stream;
-    this.#openedAt = services.clock.monotonicMs();
+    this.#stream = options.stream;
+    this.#openedAt = options.services.clock.monotonicMs();
     this.#heardAtMs = this.#openedAt;
-    this.#session = new Session({
-      services,
-      settings,
-      listener,
-      peer: options.peer,
-      ...(options.refusal !== undefined && { refusal: options.refusal }),
-      channel: {
-        get tls() {
-          return stream.tls;
-        },
-        ourAddress: options.peer.ourAddress,
-        channelBinding: (type) => stream.channelBinding(type),
-      },
-    });
-    const { client, authMechanisms, log } = this.#session;
-    const certificates = services.certificates !== undefined;
-    this.#protocol = new ServerProtocol(
-      protocolSettings(listener, settings, { certificates, client, authMechanisms, log }),
-      this.#openedAt,
-    );
+    this.#peer = options.peer;
+    const { session, protocol } = sessionOf(options);
+    this.#session = session;
+    this.#protocol = new ServerProtocol(protocol, this.#openedAt);
   }
 
   /** In the turn in which the stream was accepted. */
@@ -257,6 +237,8 @@ export class InboundConnection implements ConnectionHandler {
       case "refuse-content":
         this.#protocol.refuseContent(action.reply);
         return;
+      case "pass-on":
+        return this.#passOn(namedPeer(this.#peer, action.named));
       case "start-tls":
         this.#protocol.proceed(now);
         this.#startTls();
@@ -264,6 +246,24 @@ export class InboundConnection implements ConnectionHandler {
       default:
         action satisfies never;
     }
+  }
+
+  /** The client that was named takes a place of its own, where it is judged as every client is. */
+  #passOn(peer: Peer): void {
+    this.#awaitingSince = this.#now();
+    const takenOver = this.#options.passOn(peer).then((entry) => this.#takeOver(peer, entry));
+    takenOver.catch(() => this.#stream.destroy());
+  }
+
+  #takeOver(peer: Peer, entry: Entry | undefined): void {
+    this.#awaitingSince = undefined;
+    if (this.#over !== undefined) return;
+    if (entry === undefined) return this.#stream.destroy();
+    this.#session.abandon();
+    const { session, protocol } = sessionOf({ ...this.#options, peer, refusal: entry.refusal, id: this.#session.id });
+    [this.#peer, this.#session, this.#silent] = [peer, session, true];
+    this.#protocol.beginAgain(protocol, this.#now());
+    this.#run();
   }
 
   #startTls(): void {
@@ -285,7 +285,7 @@ export class InboundConnection implements ConnectionHandler {
       },
       (error: unknown) => {
         this.#awaitingSince = undefined;
-        const client = this.#options.peer.address;
+        const client = this.#peer.address;
         const hint = handshakeHintFor(this.#options.listener);
         this.#session.log.event("session-tls-failed", { client, error: String(error), hint });
         this.#stream.destroy();
@@ -310,7 +310,7 @@ export class InboundConnection implements ConnectionHandler {
   #shed(): void {
     if (this.#over !== undefined) return;
     const { reason, setting } = refuse("memory-short", {});
-    this.#session.log.event("session-shed", { client: this.#options.peer.address, reason, setting });
+    this.#session.log.event("session-shed", { client: this.#peer.address, reason, setting });
     if (this.#awaitingSince === undefined && !this.#outputBlocked) {
       this.#protocol.shutdown(this.#now(), serverReplies.memoryShort);
       this.#run();
@@ -325,7 +325,7 @@ export class InboundConnection implements ConnectionHandler {
     const { clock } = this.#options.services;
     this.#session.log.event("session-closed", {
       cause,
-      client: this.#options.peer.address,
+      client: this.#peer.address,
       duration_ms: Math.round(clock.monotonicMs() - this.#openedAt),
       messages: this.#session.messages,
       error: error?.message,

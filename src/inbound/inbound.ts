@@ -129,19 +129,21 @@ export class Inbound {
   /** Counted before anything else is read or written, a handshake included. */
   #admit(stream: Connection, listener: ListenerOptions, peer: Peer): void {
     if (this.#stopped !== undefined) return stream.destroy();
-    const { admission, clock, certificates } = this.#services;
-    const { address } = peer;
+    const { clock, certificates } = this.#services;
     const tls =
       hasImplicitTls(listener.kind) && certificates !== undefined
         ? tlsOptionsOf(listener, this.#settings, certificates)
         : undefined;
     const caller: Caller = { stream, listener, peer, tls, openedAtMs: clock.monotonicMs() };
-    // Behind a proxy that does not say whose connection it is, one address stands for all.
-    const trusted = address !== "" && (peer.hidden === true || this.#settings.relayNetworks.contains(address));
-    const newcomer = { address, listener: listener.kind, trusted, handshake: tls !== undefined };
-    const entered = whenReady(admission.enter(newcomer), (entry) => this.#enter(caller, entry));
+    const entered = whenReady(this.#askFor(peer, listener, tls !== undefined), (entry) => this.#enter(caller, entry));
     // Where the other thread is gone, there is no place.
     if (entered instanceof Promise) entered.catch(() => stream.destroy());
+  }
+
+  #askFor({ address, hidden }: Peer, { kind: listener }: ListenerOptions, handshake: boolean) {
+    // Behind a proxy that does not say whose connection it is, one address stands for all.
+    const trusted = address !== "" && (hidden === true || this.#settings.relayNetworks.contains(address));
+    return this.#services.admission.enter({ address, listener, trusted, handshake });
   }
 
   #enter(caller: Caller, entry: Entry | undefined): void {
@@ -177,16 +179,27 @@ export class Inbound {
   }
 
   #begin({ stream, listener, peer }: Caller, held: Held, entry: Entry): void {
-    const connection = new InboundConnection({
+    let place = entry.connection;
+    /** The client that a proxy names gets a place of its own, and the proxy's is free again. */
+    const takeOver = (next: Entry | undefined): Entry | undefined => {
+      if (next === undefined) return undefined;
+      this.#leave(place);
+      place = next.connection;
+      if (this.#connections.has(connection)) this.#held.set(place, held);
+      else this.#leave(place);
+      return next;
+    };
+    const connection: InboundConnection = new InboundConnection({
       stream,
       listener,
       services: this.#services,
       settings: this.#settings,
       peer,
       ...(entry.refusal !== undefined && { refusal: entry.refusal }),
-      spoke: () => this.#services.admission.note(entry.connection, "spoke"),
+      passOn: async (named) => takeOver(await this.#askFor(named, listener, false)),
+      spoke: () => this.#services.admission.note(place, "spoke"),
       closed: (over) => {
-        this.#leave(entry.connection);
+        this.#leave(place);
         this.#connections.delete(over);
         if (this.#connections.size === 0) this.#allClosed?.();
       },

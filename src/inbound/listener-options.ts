@@ -36,6 +36,8 @@ export interface ListenerOptions {
   readonly sessionTickets?: boolean;
   /** Proxies that say by a PROXY header whose connection they pass on. Absent: nobody is believed, and nothing is read. */
   readonly proxy?: ProxySettings;
+  /** Proxies that say by XCLIENT whose session they pass on. */
+  readonly xclientFrom?: IpNetworkList;
   /** Development only: logins are offered, in clear too, and nobody is asked for one. */
   readonly development?: true;
   /** false: STARTTLS is not offered. Development only, for programs that refuse a self-signed certificate. */
@@ -81,7 +83,7 @@ export function tlsOptionsOf(
 
 /** What the protocol core is told when a session begins. */
 export function protocolSettings(
-  { kind, endpoint, bareLineEnds, earlyTalk = "allow", development, startTls, clientCertificates }: ListenerOptions,
+  { kind, endpoint, bareLineEnds, earlyTalk = "allow", ...listener }: ListenerOptions,
   { hostname, limits }: InboundSettings,
   session: {
     readonly certificates: boolean;
@@ -91,6 +93,7 @@ export function protocolSettings(
   },
 ): ServerProtocolSettings {
   const { certificates, client, authMechanisms, log } = session;
+  const { development, startTls, clientCertificates, xclientFrom } = listener;
   const submission = kind === "submission" || kind === "submissions";
   const tlsActive = hasImplicitTls(kind);
   const open = development === true;
@@ -110,6 +113,8 @@ export function protocolSettings(
     bareLineEnds,
     completesAddresses: sendsOwnMail(client),
     earlyTalk,
+    // Asked anew for the client that was named: one outside the list cannot name another.
+    xclient: xclientFrom?.contains(client.address) === true && client.hidden !== true,
     errorsMax: limits.errors,
     refusedRecipientsMax: limits.refused_recipients,
     idleTimeoutMs: limits.idle_timeout,

@@ -29,6 +29,8 @@ export interface Peer {
   readonly hidden?: true;
   /** The proxy that passes the connection on, and what it has told of it. */
   readonly proxy?: { readonly address: string; readonly tls?: ProxyTls; readonly serverName?: string };
+  /** The proxy speaks SMTP, and named the client by XCLIENT: TLS, its certificate too, is the proxy's. */
+  readonly xclient?: true;
 }
 
 type RefusalReason = ProxyFault | "not-listed" | "timeout" | "lost" | "too-many";

@@ -1,6 +1,7 @@
 /** What a session tells its connection to do about an event of the protocol core. */
 import type { Ruling } from "../policy/policy-chain.ts";
 import type { Reply } from "../smtp/reply.ts";
+import type { XclientAttributes } from "../smtp/xclient.ts";
 
 export type SessionAction =
   /** Nothing: the event only told of something. */
@@ -17,6 +18,8 @@ export type SessionAction =
   | { readonly kind: "challenge"; readonly data: Uint8Array }
   /** The rest of the content is drained, then answered with this. */
   | { readonly kind: "refuse-content"; readonly reply: Reply }
+  /** XCLIENT: the session begins again for the client that was named. */
+  | { readonly kind: "pass-on"; readonly named: XclientAttributes }
   /** 220, then the handshake. */
   | { readonly kind: "start-tls" };
 

@@ -34,6 +34,8 @@ export interface SessionOptions {
   readonly peer: Peer;
   /** Absent: the client is served. */
   readonly refusal?: Refusal;
+  /** Of the session that this one goes on with, after XCLIENT. */
+  readonly id?: string;
 }
 
 const internalError = reply(421, "4.3.0", "Internal error, closing connection");
@@ -53,7 +55,7 @@ export class Session {
 
   constructor(options: SessionOptions) {
     const { services, settings, listener, channel, peer } = options;
-    const id = services.ids.next();
+    const id = options.id ?? services.ids.next();
     this.#refusal = options.refusal;
     this.#state = {
       id,
@@ -96,6 +98,10 @@ export class Session {
   /** Gives a reply that is kept back. */
   endDelay(): void {
     this.#state.delay?.end();
+  }
+
+  get id(): string {
+    return this.#state.id;
   }
 
   get messages(): number {
@@ -167,6 +173,8 @@ export class Session {
         return noAction;
       case "starttls":
         return checkStartTls(state);
+      case "xclient":
+        return { kind: "pass-on", named: event };
       case "vrfy":
       case "expn":
         return proceed;

@@ -18,6 +18,7 @@ export const verbs = [
   "HELP",
   "STARTTLS",
   "AUTH",
+  "XCLIENT",
 ] as const;
 export type Verb = (typeof verbs)[number];
 

@@ -64,17 +64,17 @@ export interface ReceivingServerOptions extends OfListeners {
   readonly relayNetworks?: readonly string[];
   readonly bareLineEnds?: ListenerOptions["bareLineEnds"];
   readonly acceptsMail?: false;
-  /** In place of the domains below. */
+  /** In place of the domains and users below. */
   readonly domains?: AccountSettings["domains"];
-  readonly development?: true;
-  /** In place of the users below. */
   readonly users?: AccountSettings["users"];
+  readonly development?: true;
   /** SHA-256 in hex. */
   readonly relayKeys?: readonly string[];
   /** Default: those of the settings. */
   readonly mechanisms?: readonly string[];
   /** Checks OAuth tokens. */
   readonly tokens?: (ports: { readonly clock: ManualClock }) => TokenCheck | Promise<TokenCheck>;
+  readonly xclientFrom?: readonly string[];
   readonly proxy?: { readonly from: readonly string[]; readonly required: boolean };
   readonly claim?: ClaimTerms;
   readonly space?: number;
@@ -103,7 +103,6 @@ export class ReceivingServer implements AsyncDisposable {
   readonly accepted: (ClaimedMessage | undefined)[];
   /** What all sessions hold. */
   readonly memory: SharedBudget;
-
   /** Every commit ends; a spool that a test put in between may hold some for ever. */
   readonly #spoolEnds: boolean;
 
@@ -195,6 +194,7 @@ export class ReceivingServer implements AsyncDisposable {
         ...(options.development && { development: true }),
         ...(options.startTls !== undefined && { startTls: options.startTls }),
         ...(options.clientCertificates && { clientCertificates: options.clientCertificates }),
+        ...(options.xclientFrom && { xclientFrom: ipNetworkList(options.xclientFrom) }),
         ...(options.proxy && { proxy: { ...options.proxy, from: ipNetworkList(options.proxy.from) } }),
       })),
     );

@@ -11,7 +11,7 @@ import { makeSelfSigned } from "../../src/node/tls/self-signed.ts";
 import { Folder } from "./support/folder.ts";
 import { freePort } from "./support/free-port.ts";
 import { startPosthaste } from "./support/posthaste.ts";
-import { startProgram, until, untilListening } from "./support/program.ts";
+import { runProgram, startProgram, until, untilListening } from "./support/program.ts";
 
 /** Clients of the test; the proxy itself connects from 127.0.0.1. */
 const clientAddress = "127.0.0.2";
@@ -25,12 +25,15 @@ async function ourServer() {
   const ports = [await freePort(), await freePort(), await freePort()] as const;
   const listener = (kind: string, port: number) =>
     `[[listener]]\nkind = "${kind}"\nlisten = "127.0.0.1:${port}"\nproxy = { from = ["127.0.0.1"] }\n`;
+  const listeners = [listener("mx", ports[0]), listener("mx", ports[1]), listener("submissions", ports[2])];
+  return { ports, ...(await start(ports, listeners.join("\n"))) };
+}
+
+async function start(ports: readonly number[], listeners: string) {
   const server = await startPosthaste({
     ports,
     configuration: `
-      ${listener("mx", ports[0])}
-      ${listener("mx", ports[1])}
-      ${listener("submissions", ports[2])}
+      ${listeners}
       [[domain]]
       name = "local.test"
       [admin]
@@ -46,7 +49,14 @@ async function ourServer() {
       .filter((line) => line.startsWith("{"))
       .map((line) => JSON.parse(line) as Line)
       .filter(({ event }) => event === name);
-  return { server, ports, events };
+  return { server, events };
+}
+
+/** A listener that takes XCLIENT from this machine's own address, as swaks says it. */
+async function xclientServer() {
+  const port = await freePort();
+  const listener = `[[listener]]\nkind = "mx"\nlisten = "127.0.0.1:${port}"\nxclient = { from = ["127.0.0.1"] }\n`;
+  return { port, ...(await start([port], listener)) };
 }
 
 async function startHaproxy(ports: readonly [number, number, number]) {
@@ -123,4 +133,35 @@ test("HAProxy: send-proxy, send-proxy-v2 with health checks, before TLS, and wit
   const refused = () => events("proxy-header-refused").filter(({ client }) => client === clientAddress);
   await until("two refusals", () => refused().length === 2, server.program);
   assert.deepEqual(refused().map(({ reason }) => reason), ["not-listed", "not-listed"]); // prettier-ignore
+});
+
+test("swaks: XCLIENT with an IPv4, an IPv6 and an unknown address; LOGIN gives no right", async () => {
+  const { server, port, events } = await xclientServer();
+  await using _ = server;
+  const swaks = (...attributes: readonly string[]) =>
+    runProgram("swaks", [
+      ...["--server", "127.0.0.1", "--port", String(port), "--from", "s@x.example", "--to", "u@elsewhere.test"],
+      ...["--xclient-no-verify", ...attributes],
+    ]);
+  for (const [address, expected] of [
+    ["203.0.113.9", "203.0.113.9"],
+    ["IPV6:2001:db8::9", "2001:db8::9"],
+    ["[UNAVAILABLE]", "127.0.0.1"],
+  ] as const) {
+    const named = () => events("session-opened").filter(({ proxy }) => proxy !== undefined);
+    const before = named().length;
+    const { output } = await swaks(
+      "--xclient-addr",
+      address,
+      "--xclient-helo",
+      "mail.x.example",
+      "--xclient-login",
+      "ann",
+    );
+    assert.match(output, /<- {2}220 posthaste\.test ESMTP[^]*-> XCLIENT [^]*<- {2}220 posthaste\.test ESMTP/, output);
+    assert.match(output, /RCPT TO:<u@elsewhere\.test>\s+<\*\* 550 5\.7\.1/, output);
+    await until("the client that was named", () => named().length === before + 1, server.program);
+    const { client, proxy } = named().at(-1) ?? assert.fail();
+    assert.deepEqual([client, proxy], [expected, "127.0.0.1"]);
+  }
 });

@@ -180,6 +180,21 @@ test(
   },
 );
 
+test(
+  "FRONT-007: a proxy's certificate signs in the proxy, and no client that it names by XCLIENT",
+  options,
+  async () => {
+    const listener = [{ ...submissions, client_ca: deviceAuthorityPem, xclient: { from: ["127.0.0.1"] } }];
+    await using server = await RealServer.start({ user: [...users, { address: "ann@example.org" }], listener });
+    const client = await server.client("submissions", annCertificate);
+    assert.match(await client.expect("EHLO proxy.test", "250"), /EXTERNAL/);
+    await client.expect("XCLIENT ADDR=203.0.113.9 LOGIN=ann@example.org", "220 ");
+    assert.doesNotMatch(await client.expect("EHLO client.test", "250"), /EXTERNAL/);
+    await client.expect("MAIL FROM:<ann@example.org>", "530 5.7.0");
+    assert.deepEqual(server.log.of("login-succeeded"), []);
+  },
+);
+
 test("a listener that does not ask for certificates offers no EXTERNAL", options, async () => {
   await using server = await RealServer.start({ user: users, listener: [submissions] });
   await addAnn(server);

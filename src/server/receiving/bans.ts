@@ -26,7 +26,8 @@ export async function openBans({ settings, ports, parts }: Opening, { spool }: S
   const bans = new Bans({
     settings: settings.bans,
     clock,
-    isProxy: (address) => settings.listener.some(({ proxy }) => proxy?.from.contains(address)),
+    isProxy: (address) =>
+      settings.listener.some(({ proxy, xclient }) => proxy?.from.contains(address) || xclient?.from.contains(address)),
     isRelay: (address) => get().networks.contains(address),
     banned: (ban) => {
       tellBan(log, ban);

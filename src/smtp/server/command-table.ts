@@ -45,6 +45,8 @@ export const commandTable: Readonly<Record<Verb, Legality>> = {
   VRFY: always,
   EXPN: always,
   HELP: always,
+  // A proxy may name its client before it says EHLO.
+  XCLIENT: { ...greetedOnly, connected: "legal" },
   STARTTLS: greetedOnly,
   AUTH: greetedOnly,
   MAIL: {

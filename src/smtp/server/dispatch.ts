@@ -8,6 +8,7 @@ import {
   withoutBlanksAfterColon,
 } from "../command-parser.ts";
 import { reply, type Reply } from "../reply.ts";
+import { parseXclient } from "../xclient.ts";
 import { isReply, parseAuth, parseHello, parseMail, parseRecipient, parseVerify } from "./arguments.ts";
 import { offeredMechanisms } from "./extensions.ts";
 import { phaseRefusal } from "./command-table.ts";
@@ -64,6 +65,8 @@ export function runCommand(session: ServerSession, line: string): void {
       return startTls(session, argument);
     case "AUTH":
       return auth(session, argument);
+    case "XCLIENT":
+      return xclient(session, argument);
     default:
       return verb satisfies never;
   }
@@ -158,6 +161,15 @@ function startTls(session: ServerSession, argument: string): void {
   if (!session.settings.tlsAvailable) return session.refuse("STARTTLS", serverReplies.notImplemented);
   if (session.closeIfPlaintext()) return;
   session.events.push({ kind: "starttls" });
+}
+
+/** A proxy waits for the reply, so what lies behind the command came from somebody else. */
+function xclient(session: ServerSession, argument: string): void {
+  if (!session.settings.xclient) return session.refuse("XCLIENT", serverReplies.xclientRefused);
+  const attributes = parseXclient(argument);
+  if (isReply(attributes)) return session.refuse("XCLIENT", attributes);
+  if (session.closeIfBehindXclient()) return;
+  session.events.push({ kind: "xclient", ...attributes });
 }
 
 function auth(session: ServerSession, argument: string): void {

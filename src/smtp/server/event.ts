@@ -7,6 +7,7 @@
  */
 import type { BodyType, ForwardPath, MailParameters, RecipientParameters, ReversePath } from "../envelope.ts";
 import type { Reply } from "../reply.ts";
+import type { XclientAttributes } from "../xclient.ts";
 
 export type ServerEvent =
   | ConnectEvent
@@ -21,6 +22,7 @@ export type ServerEvent =
   | AuthResponseEvent
   | AuthCancelledEvent
   | StartTlsEvent
+  | XclientEvent
   | VerifyEvent
   | ResetEvent
   | RefusedEvent
@@ -37,6 +39,7 @@ export type VerdictEvent =
   | AuthEvent
   | AuthResponseEvent
   | StartTlsEvent
+  | XclientEvent
   | VerifyEvent;
 
 export function needsVerdict(event: ServerEvent): event is VerdictEvent {
@@ -150,6 +153,14 @@ export interface StartTlsEvent {
   readonly kind: "starttls";
 }
 
+/**
+ * XCLIENT of a client that may say it; needs a verdict. With `proceed` the session begins again: the next event is
+ * "connect". The driver calls `beginAgain` in its place, with what holds for the client that was named.
+ */
+export interface XclientEvent extends XclientAttributes {
+  readonly kind: "xclient";
+}
+
 /** VRFY or EXPN, while enabled; needs a verdict. `proceed` answers the non-committal 252. */
 export interface VerifyEvent {
   readonly kind: "vrfy" | "expn";
@@ -198,6 +209,8 @@ export type CloseCause =
   | "plaintext-after-starttls"
   /** The client sent before it was its turn, and that is refused. */
   | "early-talk"
+  /** More input followed XCLIENT; none of it was executed. */
+  | "sent-behind-xclient"
   /** More input followed content that was refused for its line ends; none of it was executed. */
   | "sent-ahead"
   /** A message followed a DATA that was refused; none of it was executed. */
@@ -217,6 +230,7 @@ const verdictKinds: ReadonlySet<ServerEvent["kind"]> = new Set<VerdictEvent["kin
   "auth",
   "auth-response",
   "starttls",
+  "xclient",
   "vrfy",
   "expn",
 ]);

@@ -1,5 +1,6 @@
 /** The answers to HELO, EHLO and LHLO: a keyword stands there only where its command is honoured (RFC 5321 §4.2.4). */
 import { reply, type Reply } from "../reply.ts";
+import { xclientKeywords } from "../xclient.ts";
 import type { ServerProtocolSettings } from "./protocol-settings.ts";
 
 /** HELO knows no extensions and gets a single line (RFC 5321 §3.2). */
@@ -26,6 +27,7 @@ export function extendedHelloReply(settings: ServerProtocolSettings, tlsActive: 
   const mechanisms = offeredMechanisms(settings, tlsActive);
   if (mechanisms.length > 0) lines.push(`AUTH ${mechanisms.join(" ")}`);
   lines.push(`LIMITS RCPTMAX=${recipientsMax}${transactionsMax === undefined ? "" : ` MAILMAX=${transactionsMax}`}`);
+  if (settings.xclient) lines.push(`XCLIENT ${xclientKeywords}`);
   lines.push("HELP");
   return { code: 250, lines };
 }

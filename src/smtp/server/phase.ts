@@ -53,18 +53,20 @@ const events = {
   response: "The client has answered the challenge, or has cancelled the login.",
   starttls: "STARTTLS was accepted: 220 was written.",
   tls: "The TLS handshake succeeded.",
+  xclient: "XCLIENT was accepted: the session begins again for the client that it names.",
   close: "QUIT, a limit, an error or the end of the connection ended the session.",
 } as const;
 
 const rows = {
   greeting: { connect: "connected", "refuse-service": "refused", close: "closed" },
-  connected: { hello: "greeted", reset: "ignored", close: "closed" },
+  connected: { hello: "greeted", reset: "ignored", xclient: "greeting", close: "closed" },
   greeted: {
     hello: "greeted",
     mail: "transaction",
     reset: "ignored",
     challenge: "auth",
     starttls: "tls-handshake",
+    xclient: "greeting",
     close: "closed",
   },
   // A second EHLO is an RSET, too (RFC 5321 §4.1.4).
@@ -102,5 +104,6 @@ export class PhaseMachine extends StateMachine<ServerPhase, typeof rows> {
 }
 
 /** Phases without data, made once. */
+export const greeting = { kind: "greeting" } as const satisfies ServerPhase;
 export const connected = { kind: "connected" } as const satisfies ServerPhase;
 export const greeted = { kind: "greeted" } as const satisfies ServerPhase;

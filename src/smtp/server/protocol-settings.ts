@@ -31,6 +31,8 @@ export interface ServerProtocolSettings {
   readonly completesAddresses: boolean;
   /** Close a session whose client sends before the greeting, or right after EHLO or DATA, without waiting. */
   readonly earlyTalk: "allow" | "refuse";
+  /** The client may say by XCLIENT whose session it passes on. */
+  readonly xclient: boolean;
   /** VRFY and EXPN become events; otherwise VRFY is answered 252 and EXPN 502 by the core. */
   readonly verifyEnabled: boolean;
   /** Lines of the HELP answer. */
@@ -63,6 +65,7 @@ export const defaultServerProtocolSettings = {
   bareLineEnds: "refuse",
   completesAddresses: false,
   earlyTalk: "allow",
+  xclient: false,
   verifyEnabled: false,
   helpText: ["Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT", "See RFC 5321"],
   errorsMax: 20,

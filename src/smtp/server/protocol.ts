@@ -124,6 +124,13 @@ export class ServerProtocol {
     else this.#session.phases.change("refuse-service", { kind: "refused", refusal });
   }
 
+  /** The verdict "yes" on "xclient": from here on these settings hold, which are those of the client that was named. */
+  beginAgain(settings: ServerProtocolSettings, now: Instant): void {
+    if (this.#session.phase.kind === "closed") return;
+    this.#session.settings = settings;
+    this.#settle(undefined, now);
+  }
+
   /** Everything to be sent by now in one piece; undefined when there is nothing. */
   takeOutput(): Buffer | undefined {
     if (this.#session.output === "") return undefined;

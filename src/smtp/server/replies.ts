@@ -44,6 +44,7 @@ export const serverReplies = {
   tlsFirst: reply(530, "5.7.0", "Send STARTTLS first"),
   loginFirst: reply(530, "5.7.0", "Authentication required"),
   loginElsewhere: reply(502, "5.5.1", "Authentication is not available on this port; use port 587 or 465"),
+  xclientRefused: reply(550, "5.7.0", "XCLIENT is not allowed from this address"),
   mechanismNeedsTls: reply(538, "5.7.11", "This authentication mechanism requires TLS"),
   mechanismUnknown: reply(504, "5.5.4", "Authentication mechanism not recognised"),
   loginOk: reply(235, "2.7.0", "Authentication successful"),
@@ -65,6 +66,8 @@ export const serverReplies = {
   ),
   earlyTalk: reply(554, "5.5.0", "Protocol error: command sent before the greeting"),
   plaintextAfterStartTls: reply(554, "5.5.0", "Protocol error: data sent after STARTTLS before the TLS handshake"),
+
+  sentBehindXclient: reply(554, "5.5.0", "Protocol error: data sent after XCLIENT before its reply"),
 
   tooManyErrors: reply(421, "4.7.0", "Too many errors, closing connection"),
   tooManyTransactions: reply(421, "4.7.0", "Too many messages in one session, closing connection"),

@@ -10,7 +10,7 @@ import { reply, type Reply } from "../reply.ts";
 import { isReply } from "./arguments.ts";
 import { needsVerdict, type CloseCause, type ServerEvent, type VerdictEvent } from "./event.ts";
 import { ServerInput } from "./input.ts";
-import { greeted, PhaseMachine, type ServerPhase, type Transaction } from "./phase.ts";
+import { greeted, greeting, PhaseMachine, type ServerPhase, type Transaction } from "./phase.ts";
 import type { ServerProtocolSettings } from "./protocol-settings.ts";
 import { serverReplies } from "./replies.ts";
 
@@ -153,6 +153,21 @@ export class ServerSession {
     if (this.input.length === 0) return false;
     this.closeWith(serverReplies.plaintextAfterStartTls, "plaintext-after-starttls");
     return true;
+  }
+
+  /** XCLIENT ends a group of commands, since nothing said before it counts after it. */
+  closeIfBehindXclient(): boolean {
+    if (this.input.length === 0) return false;
+    this.closeWith(serverReplies.sentBehindXclient, "sent-behind-xclient");
+    return true;
+  }
+
+  /** Another client is behind the connection: a greeting comes next. TLS is as it is, and is not offered any more. */
+  beginAgain(): void {
+    if (this.closeIfBehindXclient()) return;
+    this.settings = { ...this.settings, tlsAvailable: false };
+    this.authenticated = false;
+    this.phases.change("xclient", greeting);
   }
 
   /**

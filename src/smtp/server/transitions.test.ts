@@ -15,6 +15,7 @@ const offered = {
   tlsAvailable: true,
   authMechanisms: { clear: ["PLAIN"], tls: ["PLAIN"] },
   messageBytesMax: 100,
+  xclient: true,
 } as const satisfies Partial<ServerProtocolSettings>;
 
 /** A conversation whose verdicts are "yes" unless told otherwise, and which writes down each change of phase. */
@@ -72,6 +73,7 @@ type Ways = Partial<Record<Kind, readonly ((scene: Scene) => unknown)[]>>;
 
 const hello = [(scene: Scene) => scene.send("EHLO x", ""), (scene: Scene) => scene.send("HELO x", "")];
 const reset = [(scene: Scene) => scene.send("RSET", "")];
+const xclient = [(scene: Scene) => scene.send("XCLIENT ADDR=192.0.2.1", "")];
 const lost = [(scene: Scene) => scene.core.connectionLost(0)];
 const quit = [...lost, (scene: Scene) => scene.send("QUIT", "")];
 
@@ -121,6 +123,7 @@ const ways: Readonly<Record<PhaseEvent, Ways>> = {
   challenge: { greeted: [(scene) => scene.will("auth", challenge).send("AUTH PLAIN", "")] },
   response: { auth: ["YQ==", "*", "=?", "x".repeat(20_000)].map((line) => (scene: Scene) => scene.send(line, "")) },
   starttls: { greeted: [(scene) => scene.send("STARTTLS", "")] },
+  xclient: { connected: xclient, greeted: xclient },
   tls: { "tls-handshake": [(scene) => scene.core.tlsEstablished(0)] },
   close: {
     ...{ greeting: lost, connected: quit, greeted: quit, transaction: quit, recipients: quit, content: lost },

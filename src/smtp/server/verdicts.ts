@@ -50,6 +50,8 @@ export function acceptEvent(
       if (session.closeIfPlaintext()) return;
       session.phases.change("starttls", { kind: "tls-handshake" });
       return session.write(serverReplies.startTls);
+    case "xclient":
+      return session.beginAgain();
     case "vrfy":
     case "expn":
       return session.write(given ?? serverReplies.notVerified);

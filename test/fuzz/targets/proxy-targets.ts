@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { parseIpAddress } from "../../../src/address/ip-address.ts";
 import { proxyHeaderBytesMax, readProxyHeader } from "../../../src/smtp/proxy-header.ts";
+import { parseXclient } from "../../../src/smtp/xclient.ts";
 import { ipv4Body, proxyV2, tlv } from "../../../src/testing/proxy-v2.ts";
 import { texts } from "../seeds.ts";
 import { inPieces, type FuzzTarget } from "../target.ts";
@@ -64,4 +65,32 @@ const proxyHeader: FuzzTarget = {
   },
 };
 
-export const proxyTargets: readonly FuzzTarget[] = [proxyHeader];
+const xclient: FuzzTarget = {
+  name: "xclient",
+  family: "proxies",
+  seeds: () =>
+    texts(
+      "ADDR=192.0.2.9 NAME=mail.example.org PORT=4000 PROTO=ESMTP HELO=mail LOGIN=ann+40example.org",
+      "addr=IPV6:2001:db8::9 destaddr=ipv6:2001:db8::25 destport=25",
+      "ADDR=[UNAVAILABLE] NAME=[TEMPUNAVAIL] DESTADDR=[UNAVAILABLE]",
+      "ADDR=+5BUNAVAILABLE+5D",
+    ),
+  words: [
+    "ADDR=", "NAME=", "PORT=", "PROTO=", "HELO=", "LOGIN=", "DESTADDR=", "DESTPORT=", " ", "=", "+", "+0A", "+00", "+5B",
+    "[UNAVAILABLE]", "[TEMPUNAVAIL]", "IPV6:", "::ffff:", "127.0.0.1", "::1", "%eth0", "65535", "65536", "ESMTP", "\r\n", "\0",
+  ], // prettier-ignore
+  bytesMax: 600,
+  stretchMax: 64 * 1024,
+  run(input) {
+    const argument = Buffer.from(input).toString("latin1");
+    const found = parseXclient(argument);
+    if ("code" in found) return assert.equal(found.code, 501);
+    // Whoever is named is an address in normal form, or nobody; what is unknown or missing never stands for the proxy.
+    assert.match(argument, /(?:^| )addr=/i);
+    for (const address of [found.client, found.server]) {
+      if (typeof address === "string") assert.equal(parseIpAddress(address)?.text, address);
+    }
+  },
+};
+
+export const proxyTargets: readonly FuzzTarget[] = [proxyHeader, xclient];
