@@ -5,7 +5,7 @@
  */
 import type { StoredRecipient } from "../spool/spool.ts";
 import { lackingForNow } from "./delivery-needs.ts";
-import type { Setback } from "./delivery-verdict.ts";
+import { finding, type Setback } from "./delivery-verdict.ts";
 
 export class AttemptSetbacks {
   /** Names of all servers of the site. */
@@ -18,8 +18,12 @@ export class AttemptSetbacks {
   /** Servers that said no permanently, or lack something. */
   readonly #decided = new Set<string>();
 
-  constructor(hosts: readonly string[]) {
-    this.#hosts = hosts;
+  /** @param unasked names of servers that the route knows of and could not give: they may recover. */
+  constructor(hosts: readonly string[], unasked: readonly string[] = []) {
+    this.#hosts = [...hosts, ...unasked];
+    const [first] = unasked;
+    if (first !== undefined)
+      this.#worst = finding("4.4.3", "remote-trouble", `the DNS gives no address or no valid policy for ${first} now`);
   }
 
   add(setback: Setback): void {

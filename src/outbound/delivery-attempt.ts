@@ -71,7 +71,7 @@ export class DeliveryAttempt {
       { needs: this.#needs, mayConvert: hop.convert !== false, signing: context.signing?.() },
     );
     this.#recipients = new AttemptRecipients(job.recipients);
-    this.#setbacks = new AttemptSetbacks(hostNamesOf(hop));
+    this.#setbacks = new AttemptSetbacks(hostNamesOf(hop), hop.kind === "smtp" ? hop.unasked : undefined);
     this.#setUpUntilMs = context.clock.monotonicMs() + setupMs;
     this.#longestMs = longestAttemptMs(this.#needs.size, job.recipients.length);
   }

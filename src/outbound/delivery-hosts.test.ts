@@ -109,7 +109,6 @@ test("a connection lost before the content goes on at the next host; with none l
 test("SMTPC-013: a peer that stalls at any stage is left by the time-out of that stage", async () => {
   const stages: readonly [string, PeerScript, number][] = [
     ["greeting", { greeting: stall }, 5],
-    ["EHLO", { answer: ({ verb }) => (verb === "EHLO" ? stall : undefined) }, 5],
     ["MAIL", { answer: ({ verb }) => (verb === "MAIL" ? stall : undefined) }, 5],
     ["RCPT", { answer: ({ verb }) => (verb === "RCPT" ? stall : undefined) }, 5],
     ["DATA", { answer: ({ verb }) => (verb === "DATA" ? stall : undefined) }, 2],
@@ -163,6 +162,21 @@ test("what a backup host lacks is no verdict while the primary is down: the mail
     assert.equal(only?.outcome.kind, "deferred", what);
     assert.equal(only.site, "answered", "the backup is there for other mail");
     assert.ok(!backup.verbs.includes("MAIL"));
+  }
+});
+
+test("nothing that a host lacks is final while the DNS hides a host of the site", async () => {
+  for (const [what, peer, message] of [
+    ["8BITMIME", { keywords: ["SIZE 1000000"] }, { facts: eightBitFacts }],
+    ["SIZE", { keywords: ["SIZE 20"] }, {}],
+  ] as const) {
+    await using world = new OutboundWorld();
+    await world.peer("192.0.2.1", peer);
+    const hop = { ...siteOf(1), convert: false };
+    const [known] = await world.deliver(world.job({ hop, message }));
+    assert.equal(known?.kind, "bounced", what);
+    const [hidden] = await world.deliver(world.job({ hop: { ...hop, unasked: ["primary.test"] }, message }));
+    assert.equal(hidden?.kind, "deferred", what);
   }
 });
 

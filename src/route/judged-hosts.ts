@@ -43,26 +43,34 @@ export function octetsOf(hosts: readonly JudgedHost[]): number {
   return octets.reduce((sum, ofHost) => sum + ofHost, entryOctets);
 }
 
+/** A host that may not be used now. */
+export type ExcludedHost = HostExclusion & { readonly host: string };
+
 /** Whether its published policy lets it be used. */
-export function isUsable(host: JudgedHost | HostExclusion): host is JudgedHost {
+export function isUsable(host: JudgedHost | ExcludedHost): host is JudgedHost {
   return "tls" in host;
 }
 
-/** Of several exclusions, one that may end by itself, if there is any. */
-export function decisiveOf(exclusions: readonly HostExclusion[]): HostExclusion | undefined {
-  return exclusions.find(({ rule }) => rule !== requireTlsRule) ?? exclusions[0];
+/** Hosts that may take mail later: those that the DNS told nothing of, and those whose exclusion may end. */
+export function unaskedOf(unanswered: readonly string[], exclusions: readonly ExcludedHost[]) {
+  const names = exclusions.flatMap(({ rule, host }) => (rule === requireTlsRule ? [] : [host]));
+  return unanswered.length + names.length === 0 ? {} : { unasked: [...unanswered, ...names] };
 }
 
 /**
  * The mail waits: no host may be used until the DNS answers, or the domain mends its policy. Where no host is proven as
- * REQUIRETLS wants, the sender hears of it at once (RFC 8689 §4.2.1).
+ * REQUIRETLS wants, and the DNS has told of all of them, the sender hears of it at once (RFC 8689 §4.2.1).
  */
-export function allExcluded({ rule, reason }: HostExclusion): RouteResult {
+export function allExcluded(exclusions: readonly ExcludedHost[], unanswered: readonly string[] = []): RouteResult {
+  // One that may end by itself decides, if there is any.
+  const passing = exclusions.find(({ rule }) => rule !== requireTlsRule);
+  const reason = (passing ?? exclusions[0])?.reason ?? "none of its hosts may be used";
   const told = {
     reason: sentence(`${asciiUpperCase(reason.slice(0, 1))}${reason.slice(1)}`),
     diagnostic: { type: "x-posthaste", text: reason },
   } as const;
-  if (rule === requireTlsRule) return { kind: "bounced", status: "5.7.10", owner: "policy", ...told };
+  const isSettled = passing === undefined && unanswered.length === 0;
+  if (isSettled) return { kind: "bounced", status: "5.7.10", owner: "policy", ...told };
   return { kind: "deferred", status: "4.7.5", owner: "remote-trouble", ...told };
 }
 

@@ -29,6 +29,8 @@ export type MxResult =
       /** The same for domains whose mail goes to the same hosts in the same order. */
       readonly setName: string;
       readonly ttlSeconds: number;
+      /** Names of hosts that may be there as well: the DNS did not answer for their addresses. */
+      readonly unanswered: readonly string[];
       /** The MX answer: whether it was validated, also where it says that there is none, and where the domain's CNAMEs end. */
       readonly mx: MxFacts;
     }
@@ -41,6 +43,8 @@ export interface MxFacts {
 
 /** Large providers publish five to ten; beyond this nobody is ever reached. */
 const hostsMax = 20;
+/** So long a list of hosts is kept of which the DNS left something open. */
+export const incompleteTtlSeconds = 60;
 
 export interface MxLookupOptions {
   readonly resolver: Resolver;
@@ -116,11 +120,14 @@ async function hostsResult(
   if (usable.length === 0) return nothingUsable(domain, remaining, implicit);
   const preferences = [...Map.groupBy(usable, ({ preference }) => preference).values()];
   const [first] = usable;
+  const unanswered = remaining.flatMap(({ record, lookup }) => (lookup.kind === "failure" ? [record.exchange] : []));
+  const ttls = [ttlSeconds, ...usable.map((host) => host.ttlSeconds)];
   return {
     kind: "hosts",
     preferences: preferences.map((hosts) => hosts.map(({ host }) => host)),
     setName: setName(remaining),
-    ttlSeconds: Math.min(ttlSeconds, ...usable.map((host) => host.ttlSeconds)),
+    ttlSeconds: Math.min(...ttls, unanswered.length > 0 ? incompleteTtlSeconds : Infinity),
+    unanswered,
     // Where there is no MX record, the domain's own addresses tell where its CNAMEs end.
     mx: implicit && first !== undefined ? { ...mx, canonicalDomain: first.host.canonicalName } : mx,
   };
@@ -219,7 +226,7 @@ function literalResult(literal: string, judge: AddressJudge): MxResult {
       const ipv6 = address.family === 6 ? [address.text] : [];
       const host: MailHost = { ...withoutDns(literal), ipv4, ipv6 };
       const mx = { secure: false, canonicalDomain: literal };
-      return { kind: "hosts", preferences: [[host]], setName: literal, ttlSeconds: 3600, mx };
+      return { kind: "hosts", preferences: [[host]], setName: literal, ttlSeconds: 3600, unanswered: [], mx };
     }
     default:
       return kind satisfies never;
@@ -244,7 +251,8 @@ function setName(candidates: readonly Candidate[]): string {
     .join(">");
 }
 
-function dnsTrouble(domain: string, detail: string): MxResult {
+/** Somebody else's DNS does not answer, so the mail waits. */
+export function dnsTrouble(domain: string, detail: string): Exclude<RouteResult, { kind: "hop" }> {
   return {
     kind: "deferred",
     status: "4.4.3",

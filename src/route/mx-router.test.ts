@@ -74,7 +74,18 @@ test("an MX host whose address cannot be found now is left out while another can
   const { dns, route } = routingWorld();
   dns.addMx("example.test", "10 mx1.test", "20 mx2.test").fail("mx1.test");
   dns.add("mx2.test", "A", "192.0.2.2").fail("mx2.test", "AAAA");
-  assert.deepEqual(smtp(await route("example.test")).hosts, [hopHost("mx2.test", ["192.0.2.2"])]);
+  const found = smtp(await route("example.test"));
+  assert.deepEqual(found.hosts, [hopHost("mx2.test", ["192.0.2.2"])]);
+  assert.deepEqual(found.unasked, ["mx1.test"], "what mx2 lacks or refuses is not the last word");
+});
+
+test("a list of hosts that the DNS left incomplete is looked up again after a minute, whatever its TTL", async () => {
+  const { dns, route, clock } = routingWorld();
+  dns.addMx("example.test", "10 mx1.test", "20 mx2.test").add("mx2.test", "A", "192.0.2.2").fail("mx1.test");
+  assert.deepEqual(names(await route("example.test")), ["mx2.test"]);
+  dns.heal("mx1.test").add("mx1.test", "A", "192.0.2.1");
+  await clock.advance(61_000);
+  assert.deepEqual(names(await route("example.test")), ["mx1.test", "mx2.test"]);
 });
 
 test("SMTPC-004: lower preference first, equals in random order each time", async () => {

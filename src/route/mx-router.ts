@@ -13,15 +13,16 @@ import { deliveryTo, lookUpHost } from "./host-addresses.ts";
 import {
   allExcluded,
   bounded,
-  decisiveOf,
   inOrder,
   isUsable,
   octetsOf,
   shortHash,
   tlsOfSite,
+  unaskedOf,
+  type ExcludedHost,
   type JudgedHost,
 } from "./judged-hosts.ts";
-import { lookUpMx, type MailHost, withoutDns } from "./mx-lookup.ts";
+import { incompleteTtlSeconds, lookUpMx, type MailHost, withoutDns } from "./mx-lookup.ts";
 import type { HopHost, NextHop } from "./next-hop.ts";
 import { AddressJudge, type OwnHosts } from "./own-hosts.ts";
 import { type Found, keptMsMax, RouteMemory } from "./route-memory.ts";
@@ -33,7 +34,6 @@ import {
   askedWord,
   settled,
   TlsPolicy,
-  type HostExclusion,
   type HostFacts,
   type TlsAsked,
 } from "./tls-policy.ts";
@@ -159,8 +159,9 @@ export class MxRouter implements Router {
       result.preferences.map((hosts) => Promise.all(hosts.map((host) => this.#judged(host, asked, { port, mx })))),
     );
     const preferences = verdicts.map((hosts) => hosts.filter(isUsable));
-    const excluded = decisiveOf(verdicts.flat().flatMap((host) => (isUsable(host) ? [] : [host])));
-    if (excluded !== undefined && preferences.flat().length === 0) return notKept(allExcluded(excluded));
+    const exclusions = verdicts.flat().flatMap((host) => (isUsable(host) ? [] : [host]));
+    if (preferences.flat().length === 0) return notKept(allExcluded(exclusions, result.unanswered));
+    const open = unaskedOf(result.unanswered, exclusions);
     const ordered = this.#ordering(preferences);
     const base = {
       kind: "smtp",
@@ -168,10 +169,11 @@ export class MxRouter implements Router {
       port,
       implicitTls: false,
       description: `mx ${domain}`,
+      ...open,
     } as const;
     return {
       answer: () => ({ kind: "hop", hop: { ...base, hosts: ordered() } }),
-      ttlSeconds: result.ttlSeconds,
+      ttlSeconds: Math.min(result.ttlSeconds, open.unasked === undefined ? Infinity : incompleteTtlSeconds),
       octets: octetsOf(preferences.flat()),
     };
   }
@@ -240,7 +242,7 @@ export class MxRouter implements Router {
     const { ipv4, ipv6, canonicalName, secure, ttlSeconds } = found;
     const name = host.kind === "name" ? host.name : host.address;
     const judged = await this.#judged({ name, canonicalName, secure, ipv4, ipv6 }, asked, { port: host.port });
-    if (!isUsable(judged)) return notKept(allExcluded(judged));
+    if (!isUsable(judged)) return notKept(allExcluded([judged]));
     const ordered = this.#ordering([[judged]]);
     const answer = (): RouteResult => ({ kind: "hop", hop: withHosts(ordered()) });
     return { answer, ttlSeconds, octets: octetsOf([judged]) };
@@ -250,13 +252,13 @@ export class MxRouter implements Router {
     host: MailHost,
     asked: TlsAsked,
     facts: Pick<HostFacts, "port" | "mx">,
-  ): Promise<JudgedHost | HostExclusion> {
+  ): Promise<JudgedHost | ExcludedHost> {
     const { name, canonicalName, secure } = host;
     const tls = await this.#tlsPolicy.decide({ name, addresses: { canonicalName, secure }, ...facts }, asked);
     if ("kind" in tls) {
       const { rule, reason } = tls;
       this.#options.log.event("mail-host-excluded", { domain: facts.mx?.nextHop ?? name, host: name, rule, reason });
-      return tls;
+      return { ...tls, host: name };
     }
     return { ...bounded(host), secure: secure && (facts.mx?.secure ?? true), tls };
   }

@@ -39,6 +39,11 @@ export type NextHop =
       readonly site: string;
       /** In the order in which they are tried: by preference, equals shuffled. */
       readonly hosts: readonly HopHost[];
+      /**
+       * Names of the site's other hosts, which cannot be asked now: the DNS did not answer for them, or their policy
+       * excludes them for now. What the hosts above lack is not final while there are any.
+       */
+      readonly unasked?: readonly string[];
       readonly port: number;
       /** TLS from the first octet (a relay host on 465). */
       readonly implicitTls: boolean;
