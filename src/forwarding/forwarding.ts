@@ -1,7 +1,7 @@
 /**
- * What `inbound/` asks of forwarding: mail for one of our addresses that leads to another domain leaves with a
- * reverse-path of ours (SRS), so that SPF passes and bounces come back to us, and with an ARC set that tells what we found
- * on receipt (RFC 8617).
+ * What `inbound/`, `intake/` and reports to senders ask of forwarding. Mail that a local address forwards to another domain
+ * leaves with a reverse-path of ours (SRS), so that SPF passes and bounces come back to us, and with an ARC set that records
+ * what we found on receipt (RFC 8617).
  */
 import type { Mailbox } from "../address/mailbox.ts";
 import type { ReversedRecipient } from "../address/srs.ts";

@@ -1,5 +1,5 @@
 /**
- * Forwarding, put together: what `inbound/` asks of it for each message that a local address forwards, and
+ * Forwarding, put together: what `intake/` asks of it for each message that a local address forwards, and what `inbound/` asks
  * for each recipient that is a rewritten reverse-path.
  *
  * No signature is made here besides the seal; docs/decisions/forwarded-mail-is-not-signed.md tells why.

@@ -1,7 +1,7 @@
 /**
  * What a message needs of the server that takes it, found from what is stored with it, so that it is the same after every
- * requeue and on every connection. No content is converted here: a server that lacks what is needed does not get the
- * message.
+ * requeue and on every connection. Only sendable-form.ts converts content, for a server without 8BITMIME. A server that lacks
+ * anything else does not get the message.
  *
  * Two things need SMTPUTF8: an address that is not ASCII, and a UTF-8 header of a message whose sender declared SMTPUTF8.
  * The declaration alone needs nothing (RFC 6531 §3.4). A UTF-8 header alone is plain 8-bit content: shops, scanners and

@@ -1,6 +1,6 @@
 /**
- * From a claimed message to jobs at sites: stops mail that goes in circles, asks for routes, groups recipients with the
- * same next hop into transactions, and defers or puts off what cannot be begun.
+ * From a claimed message to jobs at sites: stops mail that is in a loop, asks for routes, groups recipients with the
+ * same next hop into transactions, and defers or reschedules what cannot be begun.
  */
 import { wallTimeOf } from "../lib/wall-time.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -111,7 +111,7 @@ export class Dispatcher {
     return clock.now() - expireAt(message, state);
   }
 
-  /** What must not be attempted at all: mail that goes in circles. */
+  /** What must not be attempted at all: mail that is in a loop. */
   #endsByHops(claim: Claim, recipients: readonly StoredRecipient[]): boolean {
     const outcome = outcomeOfHops(claim.message.facts, this.#options.state.settings.hop_limit);
     if (outcome === undefined) return false;

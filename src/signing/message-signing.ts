@@ -1,4 +1,7 @@
-/** What `inbound/` asks of signing: DKIM signatures for mail of our own domains, made while it arrives. */
+/**
+ * What `intake/` and `outbound/` ask of signing: DKIM signatures for mail of our own domains, made while it arrives, and
+ * again where a delivery converts it.
+ */
 import type { BodyHashes } from "../dkim/body-hashes.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 
