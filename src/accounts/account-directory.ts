@@ -79,6 +79,10 @@ export type LoginResult =
         | "unknown-user"
         | "wrong-password"
         | "wrong-token"
+        /** It was right once; see `TokenResult`. */
+        | "expired-token"
+        /** The client sent none, to learn which are taken (RFC 7628 §4.3). */
+        | "no-token"
         | "unknown-key"
         | "prohibited-characters"
         | "other-identity"

@@ -183,11 +183,13 @@ export class Accounts implements AccountDirectory {
   async #checkToken(token: string, authorizationId: string): Promise<LoginResult> {
     const { tokens } = this.#options;
     if (tokens?.help === undefined) return { kind: "unavailable", reason: "nobody checks tokens" };
-    if (token === "")
-      return { kind: "refused", reason: "wrong-token", detail: "the client asked for the error document" };
+    if (token === "") return { kind: "refused", reason: "no-token", detail: "the client asked for the error document" };
     const result = await tokens.check(token);
     if (result.kind === "unavailable") return result;
-    if (result.kind === "invalid") return { kind: "refused", reason: "wrong-token", detail: result.reason };
+    if (result.kind === "invalid") {
+      const reason = result.expired === true ? "expired-token" : "wrong-token";
+      return { kind: "refused", reason, detail: result.reason };
+    }
     // Not prepared, as names in certificates are not: what an issuer wrote must not become another user's name.
     const key = keyOfUsername(result.username);
     if (key === undefined) return { kind: "refused", reason: "wrong-token", detail: "it names no address" };

@@ -5,12 +5,13 @@ import { IssuerTokens } from "../oauth/issuer-tokens.ts";
 import { issuerSettings } from "../oauth/settings.ts";
 import { formatOAuthBearer, formatXOAuth2 } from "../sasl/oauth.ts";
 import { settle } from "../testing/manual-clock.ts";
-import { ReceivingServer, type ScriptedClient } from "../testing/receiving-server.ts";
+import { ReceivingServer, type ReceivingServerOptions, type ScriptedClient } from "../testing/receiving-server.ts";
 import { issuerUrl, TestIssuer } from "../testing/test-issuer.ts";
 
-async function open() {
+async function open(options: Pick<ReceivingServerOptions, "bans"> = {}) {
   const issuers = Promise.withResolvers<TestIssuer>();
   const server = await ReceivingServer.open({
+    ...options,
     tokens: async ({ clock }) => {
       const issuer = await TestIssuer.open(clock);
       issuers.resolve(issuer);
@@ -102,9 +103,28 @@ test("AUTH-029: a refused token gets the error document of OAUTHBEARER, whatever
   await say(cancelling, `AUTH OAUTHBEARER ${base64(formatOAuthBearer("", expired))}`, "334 ");
   await cancelling.expect("*", "501");
   const [told] = server.log.of("login-failed");
-  assert.deepEqual([told?.["reason"], told?.["mechanism"]], ["wrong-token", "OAUTHBEARER"]);
+  assert.deepEqual([told?.["reason"], told?.["mechanism"]], ["expired-token", "OAUTHBEARER"]);
   assert.match(String(told?.["detail"]), /exp/);
   assert.ok(!JSON.stringify(server.log).includes(expired.slice(-40)));
+});
+
+test("expired tokens and questions for the document are no guesses; tokens of a stranger are", async () => {
+  const { server, issuer } = await open({ bans: { failed_logins: 3, errors: 0, tarpit: "0s" } });
+  await using _ = server;
+  const refused = async (message: Uint8Array) => {
+    const client = await server.client("submissions");
+    await say(client, `AUTH OAUTHBEARER ${base64(message)}`, "334 ");
+    await client.expect("AQ==", "535 5.7.8");
+  };
+  const question = Buffer.from("n,a=ann@example.org,\u0001auth=\u0001\u0001");
+  for (let round = 0; round < 4; round++) {
+    await refused(formatOAuthBearer("", await issuer.token({ exp: 1 })));
+    await refused(question);
+  }
+  assert.deepEqual(server.log.of("network-banned"), []);
+  const stranger = await TestIssuer.open(server.clock);
+  for (let round = 0; round < 4; round++) await refused(formatOAuthBearer("", await stranger.token({ exp: 1 })));
+  assert.equal(server.log.of("network-banned").length, 1);
 });
 
 test("AUTH-031: XOAUTH2's document has the status of HTTP, as Google's", async () => {

@@ -9,7 +9,8 @@ import { accountOf, invalid } from "./token-claims.ts";
 import type { TokenResult } from "./token-check.ts";
 
 type Keys = Extract<KeysAnswer, { readonly kind: "keys" }>;
-type Verdict = { readonly claims: JWTPayload } | { readonly unknownKey: true } | { readonly reason: string };
+type Verdict = { readonly claims: JWTPayload } | { readonly unknownKey: true } | Refused;
+type Refused = Omit<Extract<TokenResult, { readonly kind: "invalid" }>, "kind">;
 
 /** Keys tried for a token that names none. */
 const keysTriedMax = 8;
@@ -43,7 +44,7 @@ export class JwtCheck {
   }
 
   #result(verdict: Exclude<Verdict, { readonly unknownKey: true }>): TokenResult {
-    return "claims" in verdict ? accountOf(verdict.claims, this.#settings) : invalid(verdict.reason);
+    return "claims" in verdict ? accountOf(verdict.claims, this.#settings) : { kind: "invalid", ...verdict };
   }
 
   async #verify(token: string, { keys }: Keys): Promise<Verdict> {
@@ -62,7 +63,7 @@ export class JwtCheck {
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey) return { unknownKey: true };
       if (error instanceof errors.JWKSMultipleMatchingKeys) return await verifyByAny(token, error, options);
-      return { reason: errorText(error) };
+      return refusedFor(error);
     }
   }
 }
@@ -79,10 +80,15 @@ async function verifyByAny(
     try {
       return { claims: (await jwtVerify(token, key, options)).payload };
     } catch (error) {
-      if (!(error instanceof errors.JWSSignatureVerificationFailed)) return { reason: errorText(error) };
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) return refusedFor(error);
     }
   }
   return { unknownKey: true };
+}
+
+/** `jose` looks at the claims once the signature is known to be right. */
+function refusedFor(error: unknown): Refused {
+  return { reason: errorText(error), ...(error instanceof errors.JWTExpired && { expired: true }) };
 }
 
 /** Wall-clock time; without an `iat` as old as can be. Nothing has been verified yet. */

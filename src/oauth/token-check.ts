@@ -15,6 +15,11 @@ export type TokenResult =
   /** `username`: whose token it is, as an address. */
   | { readonly kind: "valid"; readonly username: string }
   /** `reason` is for the log only, and holds nothing of the token that would let somebody else use it. */
-  | { readonly kind: "invalid"; readonly reason: string }
+  | {
+      readonly kind: "invalid";
+      readonly reason: string;
+      /** The issuer signed it, and its time is over: whoever shows it had the right to it, and guesses nothing. */
+      readonly expired?: true;
+    }
   /** It could not be checked. */
   | { readonly kind: "unavailable"; readonly reason: string };

@@ -154,10 +154,17 @@ function endAuth(
     error: result.kind === "unavailable" ? result.reason : undefined,
   });
   const action = answer(refusalOf(result));
-  // A mistyped name is no guess, and an attempt that had to wait was not checked.
-  const guessed = result.kind === "refused" && result.reason !== "prohibited-characters";
+  // An attempt that had to wait was not checked.
+  const guessed = result.kind === "refused" && !honestFailures.has(result.reason);
   return guessed ? afterConduct(state, "failed-login", action) : action;
 }
+
+/** Nobody guesses by a mistyped name, a token that was right an hour ago, or none. */
+const honestFailures: ReadonlySet<Extract<LoginResult, { readonly kind: "refused" }>["reason"]> = new Set([
+  "prohibited-characters",
+  "expired-token",
+  "no-token",
+]);
 
 function secondsOf({ retryAfterMs }: Extract<LoginResult, { readonly kind: "throttled" }>): number {
   return Math.ceil(retryAfterMs / 1000);
