@@ -25,4 +25,18 @@ export const argued: readonly Argued[] = [
     after: "1",
     why: "The page would come a millisecond early; it keeps its own bounds.",
   },
+  {
+    file: "src/dkim/canonicalization.ts",
+    lineText: "while (tagStart < contentEnd) {",
+    before: "<",
+    after: "<=",
+    why: "A tag that begins at the end of the field is empty, and no b=.",
+  },
+  {
+    file: "src/node/spool/database-rows.ts",
+    lineText: "if (size > source.count * pageBytes) throw new Damage(`it says that it has ${size} octets`);",
+    before: ">",
+    after: ">=",
+    why: "Pages have headers: a row of as many octets as all of them has does not fit either, and is told as damaged.",
+  },
 ];

@@ -99,6 +99,35 @@ test("attachments are the octets of the decoded parts, line ends as they were", 
   ]);
 });
 
+test("a line of quoted-printable goes on where = stands before its end, white space added on the way or not", () => {
+  const decoded = (text: string) =>
+    decodedBody({ ...quotedPrintablePart(), body: Buffer.from(text, "latin1") }).toString("latin1");
+  for (const [text, expected] of [
+    ["a=\r\nb", "ab"],
+    ["a=\nb", "ab"],
+    ["a= \t\r\nb", "ab"],
+    ["a=\t\nb", "ab"],
+    // The end of the body is the end of its last line.
+    ["a=", "a"],
+    ["a= \t", "a"],
+    // No line ends here, so it is an equals sign.
+    ["a=\rb", "a=\rb"],
+    ["a= b", "a= b"],
+    ["a=zz", "a=zz"],
+    ["a=3", "a=3"],
+    ["a=3db=3D", "a=b="],
+    [`a=${" ".repeat(1000)}\nb`, "ab"],
+    [`a=${" ".repeat(1001)}\nb`, `a=${" ".repeat(1001)}\nb`],
+  ] as const) {
+    assert.equal(decoded(text), expected, JSON.stringify(text.slice(0, 20)));
+  }
+});
+
+function quotedPrintablePart() {
+  const [part] = scanParts(lines("Content-Transfer-Encoding: quoted-printable", "", "x")).leaves;
+  return part ?? assert.fail();
+}
+
 test("an attached message is an attachment: its text is not the text, and its codes are not found", async () => {
   const inner = ["From: x@y.test", "Subject: inner", "", "Your code is 999999", ""];
   for (const disposition of [

@@ -132,7 +132,7 @@ function endLine(target: Buffer, at: number): number {
 function emptySignature(field: Buffer): Buffer {
   const contentEnd = field.at(-1) === lf && field.at(-2) === cr ? field.length - 2 : field.length;
   let tagStart = field.indexOf(colon) + 1;
-  while (tagStart > 0 && tagStart < contentEnd) {
+  while (tagStart < contentEnd) {
     const next = field.indexOf(semicolon, tagStart);
     const tagEnd = next === -1 || next > contentEnd ? contentEnd : next;
     const valueStart = valueOfB(field, tagStart, tagEnd);

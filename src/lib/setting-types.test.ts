@@ -4,6 +4,7 @@ import { z } from "zod";
 import { parseIpAddress, parseIpNetwork } from "./ip-network.ts";
 import { formatEndpoint } from "./endpoint.ts";
 import {
+  authoritiesFile,
   byteSize,
   duration,
   filePath,
@@ -88,9 +89,19 @@ test("IPv6 addresses are read strictly", () => {
   assert.deepEqual(parseIpNetwork("::ffff:192.0.2.0/120"), { octets: Uint8Array.of(192, 0, 2, 0), prefixLength: 24 });
 });
 
+test("a path has at least one character and no NUL, and who reads the refusal knows which", () => {
+  for (const path of [filePath(), authoritiesFile()]) {
+    assert.equal(path.parse("a"), "a");
+    assert.match(path.safeParse("").error?.message ?? "", /the path is empty/);
+    assert.match(path.safeParse(25).error?.message ?? "", /a path is text/);
+  }
+  assert.match(filePath().safeParse("a\0b").error?.message ?? "", /a path has no NUL/);
+});
+
 test("marks survive what folders add to a schema", () => {
   assert.equal(settingKindOf(secret().describe("a password")), "secret");
   assert.equal(settingKindOf(filePath().describe("a file")), "path");
+  assert.equal(settingKindOf(authoritiesFile()), "authorities");
   assert.equal(settingKindOf(z.string()), undefined);
 });
 

@@ -1,6 +1,7 @@
 /** A wall clock that is set, and a machine that slept: durations do not notice, and what is due is looked at again. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SpoolError } from "../spool/spool.ts";
 import { deferredReply, QueueFixture, relayed, unreachable } from "../testing/queue-fixture.ts";
 
 const minute = 60_000;
@@ -94,8 +95,29 @@ test("a spool that cannot be read just then is asked again a minute later", asyn
   after.queue.start();
   await after.advance(minute + 1_000);
   assert.equal(asked, 1);
+  assert.deepEqual(
+    after.log.of("internal-error").map(({ where }) => where),
+    ["comparing the clock with the spool"],
+  );
   await after.advance(minute);
   assert.deepEqual(await after.states(id), ["relayed"]);
+});
+
+test("of a spool that fails the log says what was tried; of one that is closed it says nothing, since a stop closes it", async () => {
+  for (const [code, told] of [
+    ["no-space", [{ where: "looking for what has no time left", code: "no-space", error: "why" }]],
+    ["closed", []],
+  ] as const) {
+    const fixture = new QueueFixture();
+    fixture.spool.stats = () => Promise.reject(new SpoolError(code, "why"));
+    fixture.queue.start();
+    await fixture.advance(minute + 1_000);
+    assert.deepEqual(
+      fixture.log.of("spool-failed").map(({ where, code, error }) => ({ where, code, error })),
+      told,
+    );
+    assert.deepEqual(fixture.log.of("internal-error"), []);
+  }
 });
 
 test("a newest message that cannot be read does not keep the rest from being looked after", async () => {

@@ -79,6 +79,20 @@ test("all candidates are returned, best first, each with its reason and place", 
   );
 });
 
+test("of a number that counts something the reason says what, beside it or after one space", () => {
+  const reasonOf = (text: string) => inText(`Your code is 482913.\n${text}`).code_candidates[1]?.reason ?? "";
+  for (const [text, counted] of [
+    ["You have 5000 points", "points"],
+    ["You have 5000\tpoints", "points"],
+    ["You have 5000円", "円"],
+  ] as const) {
+    assert.ok(reasonOf(text).endsWith(`but it counts "${counted}"`), reasonOf(text));
+  }
+  for (const text of ["You have 5000\npoints", "You have 5000  points", "You have 5000, points"]) {
+    assert.doesNotMatch(reasonOf(text), /it counts/, text);
+  }
+});
+
 test("a code that stands only in the HTML, or only in the subject, is found", () => {
   assert.deepEqual(inHtml("<p>Your code is <b>482913</b></p>", "Please view this message as HTML.").codes, ["482913"]);
   assert.deepEqual(inText("Please come back to the page.", "482913 is your Acme code").codes, ["482913"]);

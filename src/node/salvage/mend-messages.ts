@@ -221,7 +221,8 @@ export class MessageMender {
     const known = new Set(recipients.flatMap(({ address, acceptedAs }) => [address, acceptedAs]));
     const names = [...new Set(accepted)].filter((address) => !known.has(address)).slice(0, namesMax);
     const who = names.length === 0 ? "" : `, perhaps ${names.join(", ")}`;
-    const what = recipients.length === 0 ? "all recipients" : `${missing} recipients`;
+    const what =
+      recipients.length === 0 ? "all recipients" : `${missing} ${missing === 1 ? "recipient" : "recipients"}`;
     this.losses.lost.push({ message: id, what: `${what}${who}` });
   }
 

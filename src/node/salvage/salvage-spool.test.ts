@@ -39,6 +39,7 @@ import type { HistoryEvent } from "../../events/history-event.ts";
 import type { NewMessage } from "../../spool/spool.ts";
 import { SeededRandom } from "../../testing/seeded-random.ts";
 import { DatabasePages } from "../spool/database-pages.ts";
+import { PageImage } from "../spool/page-image.ts";
 import { pageBytes, type StoredRow } from "../spool/database-rows.ts";
 import { checkSpool } from "../spool/check.ts";
 import { formatVersion } from "../spool/schema.ts";
@@ -477,6 +478,54 @@ test("a recipient whose row is lost comes back from its history: final if that s
   const again = await bench.open(to);
   assert.deepEqual(await statesOf(again, message.id), ["delivered", "held", "scheduled"]);
   assert.match(held[0]?.reason ?? "", /from its history/);
+});
+
+test("recipients whose rows and history are lost are counted and, where the message's acceptance names them, named", async () => {
+  await using bench = new SqliteBench();
+  for (const [gone, names, what] of [
+    ["= 0", true, "1 recipient, perhaps ann@far.test"],
+    ["< 2", true, "2 recipients, perhaps ann@far.test, bob@far.test"],
+    ["< 2", false, "2 recipients"],
+    ["< 3", true, "all recipients, perhaps ann@far.test, bob@far.test, cara@far.test"],
+  ] as const) {
+    const directory = await bench.folder();
+    const spool = await bench.open(directory);
+    const message = draft(["ann@far.test", "bob@far.test", "cara@far.test"]);
+    await put(spool, message, { events: names ? [accepted(message)] : [] });
+    await spool.close();
+    const database = new DatabaseSync(`${directory}/spool.db`);
+    database.exec(`DELETE FROM recipients WHERE key % 65536 ${gone}`);
+    database.close();
+    const { lost, nothingLost } = salvage(directory);
+    assert.deepEqual([lost, nothingLost], [[{ message: message.id, what }], false]);
+  }
+});
+
+test("what stands in a log after its last commit is a loss, unless a log before it can have left it", async () => {
+  await using bench = new SqliteBench();
+  const { image } = await killedSpool(bench);
+  const path = join(image, "spool.db");
+  const frames = readFileSync(`${path}-shm`).readUInt32LE(16);
+  rmSync(`${path}-shm`);
+  truncateSync(`${path}-wal`, 32 + frames * (24 + pageBytes));
+  const whole = readFileSync(`${path}-wal`);
+  const lossOf = (after: Uint8Array) => {
+    writeFileSync(`${path}-wal`, Buffer.concat([whole, after]));
+    using pages = new PageImage(path);
+    return pages.logLoss;
+  };
+  /** A frame of a log that began so many logs before this one. */
+  const frame = (before: number) => {
+    const bytes = Buffer.alloc(24 + pageBytes);
+    bytes.writeUInt32BE((whole.readUInt32BE(16) - before) >>> 0, 8);
+    return bytes;
+  };
+  assert.equal(lossOf(Buffer.alloc(0)), undefined);
+  for (const before of [1, 2, 1_000_000]) assert.equal(lossOf(frame(before)), undefined, `${before} before`);
+  for (const before of [0, -1, 1_000_001]) assert.match(lossOf(frame(before)) ?? "", /damaged or cut/, `${before}`);
+  assert.equal(lossOf(frame(1).subarray(0, 24)), undefined);
+  assert.match(lossOf(frame(1).subarray(0, 23)) ?? "", /damaged or cut/);
+  assert.match(lossOf(Buffer.concat([frame(1), frame(0)])) ?? "", /damaged or cut/);
 });
 
 test("refused: a folder that exists, a spool of a newer program; a failure leaves nothing", async () => {

@@ -440,6 +440,19 @@ test("a stop keeps what was counted, and runs of one day add up", async () => {
   await station.stop();
 });
 
+test("after the last flush nothing is counted, and no timer stays behind", async () => {
+  const station = new Station();
+  station.counts.note(note);
+  await station.stop();
+  const rows = await station.rows();
+  assert.ok(rows > 0);
+  const timers = station.clock.pendingTimers;
+  station.counts.note({ ...note, sourceAddress: "192.0.2.77" });
+  assert.equal(station.clock.pendingTimers, timers);
+  await station.counts.flush();
+  assert.equal(await station.rows(), rows);
+});
+
 test("a crash between the steps of sending makes neither two reports nor none", async () => {
   // Before the message: the mark is there, and the message is not.
   const before = new Station();
