@@ -14,7 +14,12 @@ export type TlsDemand =
   /** TLS, whoever answers. */
   | { readonly kind: "required" }
   /** TLS with a certificate of a trusted authority for one of these names, or addresses in their own form. */
-  | { readonly kind: "pki"; readonly names: readonly string[] }
+  | {
+      readonly kind: "pki";
+      readonly names: readonly string[];
+      /** Only names in subjectAltName count, never the common name, and a wildcard is a whole label (RFC 8461 §4.1). */
+      readonly dnsNamesOnly?: true;
+    }
   /**
    * TLS that one of the host's TLSA records vouches for (RFC 7672 §3.1); where none of them can be used, TLS, whoever
    * answers (RFC 7672 §2.2). The records are those of a secure answer.
@@ -37,7 +42,7 @@ export function demandKey(demand: TlsDemand): string {
     case "required":
       return demand.kind;
     case "pki":
-      return `pki ${digest(demand.names)}`;
+      return `pki ${demand.dnsNamesOnly === true ? "dns " : ""}${digest(demand.names)}`;
     case "dane": {
       const records = demand.records.map(({ usage, selector, matching, data }) =>
         [usage, selector, matching, Buffer.from(data).toString("hex")].join(" "),

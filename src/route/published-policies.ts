@@ -119,7 +119,11 @@ export class PublishedPolicies {
     const decision = decideSts(domain, lookup.policy, name);
     switch (decision.kind) {
       case "pki":
-        return { demand: { kind: "pki", names: decision.names }, reason: { rule: "mta-sts" }, listed: true };
+        return {
+          demand: { kind: "pki", names: decision.names, dnsNamesOnly: true },
+          reason: { rule: "mta-sts" },
+          listed: true,
+        };
       case "excluded":
         this.#tell(mx?.nextHop, "sts", { type: "validation-failure", receivingHost: name, reason: decision.reason });
         return { kind: "excluded", rule: "mta-sts", reason: decision.reason };

@@ -96,7 +96,7 @@ async function policiesOf(
   else if (mayPublish(domain)) {
     const { text, applies } = await stsText(domain, facts.name, { parts, store });
     sentences.push(`mta-sts: ${text}`);
-    const demand = { kind: "pki", names: [facts.name] } as const;
+    const demand = { kind: "pki", names: [facts.name], dnsNamesOnly: true } as const;
     if (applies && chosen?.demand.kind === "dane") others.push({ demand, reason: { rule: "mta-sts" } });
   }
   sentences.push(chosen === undefined ? "mail may not go to this host" : deciding(chosen));

@@ -52,8 +52,17 @@ export function unmetDemand({ verified, verifyError }: PeerVerdict, demand: Hand
 /** Undefined where the certificate is for one of the names that the demand takes. */
 export function wrongName(certificate: CertificateFacts, { serverName, demand }: TlsClientOptions): Error | undefined {
   const names = demand.kind === "pki" ? demand.names : [serverName];
-  const wrong = names.map((name) => checkServerIdentity(name, certificate));
+  const strict = demand.kind === "pki" && demand.dnsNamesOnly === true;
+  const counting = strict ? withDnsNamesOnly(certificate) : certificate;
+  if (counting === undefined) return new Error("the certificate has no DNS name in its subjectAltName");
+  const wrong = names.map((name) => checkServerIdentity(name, counting));
   return wrong.includes(undefined) ? undefined : (wrong[0] ?? new Error("no name is demanded"));
+}
+
+/** Node falls back to the common name where there is no DNS name, and takes `mx*.example.org` for a wildcard. */
+function withDnsNamesOnly(certificate: CertificateFacts): CertificateFacts | undefined {
+  const names = (certificate.subjectaltname ?? "").split(", ").filter((text) => /^DNS:(?:\*\.)?[^*]+$/.test(text));
+  return names.length === 0 ? undefined : { ...certificate, subjectaltname: names.join(", ") };
 }
 
 /** The dates of a resumed session's certificate were looked at again by OpenSSL, its name was not. */
