@@ -12,6 +12,7 @@ import type { Mailbox } from "../address/mailbox.ts";
 import { asciiLowerCase } from "../lib/ascii-case.ts";
 import { parseScramVerifiers, type ScramVerifier } from "../sasl/scram-verifier.ts";
 import type { Resolution, Target } from "./account-directory.ts";
+import { misleadingAliases, type AccountProblem } from "./account-problems.ts";
 import { isNamed, withoutTag } from "./account-key.ts";
 import type { AccountSettings, DomainSettings } from "./settings.ts";
 import type { StoredUser } from "./user-store.ts";
@@ -27,16 +28,6 @@ export interface User {
   readonly sendAs: readonly string[];
   /** `stored`: made by `posthaste user`; only those can be changed by it. */
   readonly origin: "configuration" | "stored";
-}
-
-/** What is wrong with the sections taken together; each can be read alone. */
-export interface AccountProblem {
-  readonly section: "domain" | "user" | "alias" | "stored-user";
-  /** Position within its section. */
-  readonly index: number;
-  readonly message: string;
-  /** A user that `posthaste user` made, or has yet to make, would mend it: who knows only the file says nothing. */
-  readonly mayBeStored?: true;
 }
 
 interface Domain {
@@ -109,7 +100,7 @@ export class AccountTable {
     }
     const first = this.#users.values().next().value;
     this.#firstUser = first === undefined ? undefined : mailboxOf(first.address);
-    problems.push(...this.#misleadingAliases(settings));
+    problems.push(...misleadingAliases(settings, (address) => this.resolve(mailboxOf(address))));
     this.problems = problems;
   }
 
@@ -297,26 +288,6 @@ export class AccountTable {
     }
     if (this.#users.has(key)) return `${address} is declared twice: there is a user of that name`;
     return this.#aliases.has(key) ? `${address} is declared twice: there is an alias of that name` : undefined;
-  }
-
-  #misleadingAliases({ aliases, domains }: AccountSettings): AccountProblem[] {
-    const problems: AccountProblem[] = [];
-    const inspect = (section: "alias" | "domain", index: number, addresses: readonly string[]): void => {
-      for (const address of addresses) {
-        const found = this.resolve(mailboxOf(address));
-        if (found.kind === "unknown" || (found.kind === "broken" && found.reason === "alias-without-target")) {
-          const message = found.kind === "unknown" ? `${address} does not exist here` : `${address} reaches no mailbox`;
-          problems.push({ section, index, message, mayBeStored: true });
-        } else if (found.kind === "broken") {
-          const message =
-            found.reason === "alias-loop" ? `${address} expands to itself` : `${address} expands to too many addresses`;
-          problems.push({ section, index, message });
-        }
-      }
-    };
-    for (const [index, { to }] of aliases.entries()) inspect("alias", index, to);
-    for (const [index, { catch_all: to }] of domains.entries()) if (to !== undefined) inspect("domain", index, [to]);
-    return problems;
   }
 }
 

@@ -16,7 +16,8 @@ import type {
   SignInMeans,
 } from "./account-directory.ts";
 import { withoutTag } from "./account-key.ts";
-import { type AccountProblem, AccountTable } from "./account-table.ts";
+import type { AccountProblem } from "./account-problems.ts";
+import { AccountTable } from "./account-table.ts";
 import type { AppPassword, AppPasswordScope } from "./app-passwords.ts";
 import { clientNetwork } from "./client-network.ts";
 import { LastUses } from "./last-uses.ts";
