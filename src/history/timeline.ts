@@ -4,7 +4,7 @@ import type { DeliveryOutcome, Diagnostic } from "../events/delivery-outcome.ts"
 import type { ContentRepair } from "../events/content-repair.ts";
 import type { AttemptFacts, HistoryEvent, RecordedDecision } from "../events/history-event.ts";
 import { type Instant, isoTime } from "../lib/instant.ts";
-import { acceptances } from "../policy/reasons.ts";
+import { acceptances } from "../policy/acceptances.ts";
 import { authenticationSentences } from "./authentication-words.ts";
 import { durationWords, pathWords, plain, quoted, sizeWords, timeWords, signInWords } from "./words.ts";
 

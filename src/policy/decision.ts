@@ -1,6 +1,7 @@
 /** A decision with its reason: what is done, what the peer hears, why, what it was decided from, and by which setting. */
 import { reply, type Reply } from "../smtp/reply.ts";
-import { type AcceptanceReason, type InputsOf, type RefusalReason, refusals } from "./reasons.ts";
+import type { AcceptanceReason } from "./acceptances.ts";
+import { type InputsOf, type RefusalReason, refusals } from "./reasons.ts";
 
 /** What a decision was made from, by name; kept with it and shown to the operator. */
 export type Inputs = Readonly<Record<string, string | number>>;

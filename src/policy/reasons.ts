@@ -1,30 +1,8 @@
 /**
- * Every reason for which mail is refused or taken, once: what the peer hears, what it means, what to do. docs/refusals.md is
- * made from this.
+ * Every reason for which mail is refused, once: what the peer hears, what it means, what to do. docs/refusals.md is made
+ * from this. Why mail is taken is in `acceptances.ts`.
  */
-import type { EnhancedStatus } from "../smtp/enhanced-status.ts";
-
-interface DeclaredRefusal<Text extends string = string> {
-  /** 5yz refuses permanently, 4yz for now. */
-  readonly code: number;
-  readonly status: EnhancedStatus;
-  /** What the peer hears. `{name}` is an input; what stands in `[…]` is left out where its last input is empty. */
-  readonly text: Text;
-  readonly meaning: string;
-  /** What the operator or the sender can do. */
-  readonly next: string;
-  /** The setting that decides, where it is always the same one. */
-  readonly setting: string | undefined;
-}
-
-function refusal<const Text extends string>(
-  code: number,
-  status: EnhancedStatus,
-  text: Text,
-  more: { readonly meaning: string; readonly next: string; readonly setting?: string },
-): DeclaredRefusal<Text> {
-  return { code, status, text, setting: undefined, ...more };
-}
+import { type DeclaredRefusal, type NamesIn, refusal } from "./declared-refusal.ts";
 
 const connections = {
   "too-many-connections": refusal(421, "4.3.2", "Too many sessions, try again later", {
@@ -346,25 +324,7 @@ export const refusals: Readonly<Record<RefusalReason, DeclaredRefusal>> = declar
 
 export type RefusalReason = keyof typeof declared;
 
-type Named<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}` ? Name | Named<Rest> : never;
-
 /** What the words of a refusal are made with. */
 export type InputsOf<Reason extends RefusalReason> = {
-  readonly [Name in Named<(typeof declared)[Reason]["text"]>]: string | number;
+  readonly [Name in NamesIn<(typeof declared)[Reason]["text"]>]: string | number;
 };
-
-/** Why mail is taken, as `explain` tells it of recipients. */
-export const acceptances = {
-  "logged-in": "the client had logged in, so it may send anywhere",
-  "relay-network": "the client is in a network that may relay",
-  "relay-key": "the client presented a TLS certificate with a key that may relay",
-  "local-user": "it is the address of a user here",
-  "local-alias": "it is an alias here",
-  "local-catch-all": "no user here has the address, and the domain has a catch-all",
-  "local-postmaster": "every domain has a postmaster",
-  "local-any": "every address in the domain is accepted",
-  "sender-checked": "the sender was verified",
-  "forwarding-address": "it is a reverse-path that this server rewrote, so the mail goes back to the original sender",
-} as const;
-
-export type AcceptanceReason = keyof typeof acceptances;
