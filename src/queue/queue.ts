@@ -9,7 +9,6 @@
  * lease; memory does not grow with the queue. Leaves to others: routing (`route/`), the attempt itself (`outbound/`),
  * whether a report is owed (`reporting/`), durability (`spool/`).
  */
-import type { Instant } from "../lib/instant.ts";
 import type { Whereabouts } from "../history/explain.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -35,11 +34,9 @@ import { ReadyQueue } from "./ready-queue.ts";
 import { ReadySpace } from "./ready-space.ts";
 import { Recorder } from "./recorder.ts";
 import type { QueueSettings } from "./settings.ts";
-import type { ReadyJob, Site } from "./site.ts";
 import { RetryWishes } from "./retry-wishes.ts";
 import { SiteControl } from "./site-control.ts";
-import { siteVerdict } from "./site-health.ts";
-import { replyText } from "../history/history-log.ts";
+import { SiteLessons } from "./site-lessons.ts";
 import { Unbegun } from "./unbegun.ts";
 import { whereabouts } from "./whereabouts.ts";
 
@@ -82,7 +79,6 @@ const flushMs = 10_000;
 
 export class Queue {
   readonly #clock: Clock;
-  readonly #log: Log;
   readonly #state: QueueState;
   readonly #space: ReadySpace;
   readonly #ready: ReadyQueue;
@@ -93,7 +89,7 @@ export class Queue {
   readonly #concluder: Concluder;
   readonly #dispatcher: Dispatcher;
   readonly #unbegun: Unbegun;
-  readonly #wishes = new RetryWishes();
+  readonly #lessons: SiteLessons;
   readonly #verbs: OperatorVerbs;
   readonly sites: SiteControl;
   readonly #round: MinuteRound;
@@ -115,7 +111,7 @@ export class Queue {
     const recorder = new Recorder({ spool, clock, log, state, claimer, begin });
     const counts = { state, space, leases, claimer };
     const concluder = new Concluder({ spool, reporter, recorder, captures, clock, random, log, ...counts });
-    const wishes = this.#wishes;
+    const wishes = new RetryWishes();
     const dispatcher = new Dispatcher({
       router,
       clock,
@@ -132,7 +128,6 @@ export class Queue {
     this.sites = new SiteControl({ ready, dispatcher, router, clock, log, state, verbs });
     this.#round = new MinuteRound({ spool, clock, log, state, ready, claimer, concluder });
     this.#clock = clock;
-    this.#log = log;
     this.#state = state;
     this.#space = space;
     this.#ready = ready;
@@ -143,6 +138,7 @@ export class Queue {
     this.#concluder = concluder;
     this.#dispatcher = dispatcher;
     this.#unbegun = unbegun;
+    this.#lessons = new SiteLessons({ clock, log, state, ready, dispatcher, wishes });
     this.#verbs = verbs;
   }
 
@@ -262,57 +258,9 @@ export class Queue {
       durationMs,
       interrupted,
     });
-    if (!saysNothing) this.#learn(job, result.outcomes, durationMs);
+    if (!saysNothing) this.#lessons.learn(job, result.outcomes, durationMs);
     this.#ready.ended(job, this.#clock.monotonicMs());
     this.#begin();
-  }
-
-  /** What the outcomes say about the site. */
-  #learn(job: ReadyJob, outcomes: DeliveryEnd["result"]["outcomes"], durationMs: number): void {
-    const { site } = job;
-    const nowMs = this.#clock.monotonicMs();
-    const [first] = outcomes;
-    if (first !== undefined) site.lastReply = replyText(first.outcome);
-    const found = siteVerdict(outcomes);
-    if (found === undefined) return;
-    // Its last word may be older than the rest: only from a delivery that began after it does that say that the site is back.
-    const isNews = site.health.isProbing && !site.health.hasFailedWithin(durationMs, nowMs);
-    if (found === "earlier-contact" && !isNews) return;
-    const verdict = found === "earlier-contact" ? "contact" : found;
-    if (verdict === "contact") {
-      site.health.noteAnswer(durationMs, nowMs);
-      site.clearSuspects();
-    } else if (verdict !== "busy") {
-      // One that broke the connection before says nothing new by breaking it again.
-      if (verdict === "lost" && site.isSuspect(job)) return;
-      site.suspect(job);
-    }
-    const normal = site.normalLimit(this.#state.settings);
-    const change = site.health.record(verdict, normal, nowMs);
-    // It rests on, and this was a last attempt: the others that wait for theirs would find the same.
-    if (change === undefined && site.restingUntilMs(nowMs) !== undefined) this.#deferAll(site);
-    if (change === undefined) return;
-    const { restingUntil, limitedUntil, limit } = site.stats(this.#state.settings, this.#clock);
-    const fields = { site: site.key, description: site.description, reply: site.lastReply };
-    switch (change) {
-      case "recovered":
-        this.#log.event("site-recovered", fields);
-        return;
-      case "limited":
-        this.#log.event("site-limited", { ...fields, limit, until: isoTime(limitedUntil) });
-        return;
-      case "resting":
-        site.wishesBeforeRest = this.#wishes.count;
-        this.#log.event("site-resting", { ...fields, until: isoTime(restingUntil) });
-        this.#deferAll(site);
-        return;
-      default:
-        return change satisfies never;
-    }
-  }
-
-  #deferAll(site: Site): void {
-    for (const waiting of this.#ready.drain(site)) this.#dispatcher.deferResting(waiting);
   }
 
   async #stop(deadlineMs: number): Promise<void> {
@@ -348,8 +296,4 @@ export class Queue {
       work.then(resolve, reject).finally(() => timer.cancel());
     });
   }
-}
-
-function isoTime(at: Instant | undefined): string | undefined {
-  return at === undefined ? undefined : new Date(at).toISOString();
 }
