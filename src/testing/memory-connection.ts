@@ -1,11 +1,10 @@
 /**
  * Both ends of a simulated connection. Data arrives in later turns (microtasks, so the same calls give the same run), in
- * order, in pieces of the size asked for; TLS is a meeting of two `startTls` calls whose facts the test chooses. Loss,
+ * order, in pieces of the size asked for; TLS is a meeting of two `startTls` calls (`memory-handshake.ts`). Loss,
  * half-close and reset follow TCP: a reader that is destroyed with octets unread resets its peer, else the peer sees an
  * end and is reset when it writes. Owned by `memory-network.ts`.
  */
 import { createHash } from "node:crypto";
-import { demandsVerification } from "../dane/verify-dane.ts";
 import type { Endpoint } from "../lib/endpoint.ts";
 import {
   NetworkError,
@@ -13,17 +12,9 @@ import {
   type ConnectionHandler,
   type TlsClientOptions,
   type TlsFacts,
-  type TlsServerOptions,
 } from "../ports/network.ts";
-
+import { meet, type Handshake, type TlsOutcome } from "./memory-handshake.ts";
 import { MemoryPreface } from "./memory-preface.ts";
-
-/** How a simulated handshake ends, seen from the client; `undefined` is a success with a valid certificate. */
-export type TlsOutcome =
-  | { readonly kind: "established"; readonly facts?: Partial<TlsFacts> }
-  | { readonly kind: "failed"; readonly reason: string }
-  /** Neither side ever hears from the other. */
-  | { readonly kind: "stalled" };
 
 export interface PairOptions {
   /** Largest piece handed over at once, in octets. */
@@ -38,14 +29,6 @@ export interface PairOptions {
 export type Carrier = (deliver: () => void) => void;
 
 type StartTlsOptions = Parameters<Connection["startTls"]>[0];
-type ClientTls = { readonly side: "client" } & TlsClientOptions & { readonly signal?: AbortSignal };
-type ServerTls = { readonly side: "server" } & TlsServerOptions;
-
-interface Handshake {
-  readonly options: ClientTls | ServerTls;
-  readonly resolve: (facts: TlsFacts) => void;
-  readonly reject: (error: NetworkError) => void;
-}
 
 export class MemoryConnection implements Connection {
   readonly local: Endpoint;
@@ -285,39 +268,11 @@ export class MemoryConnection implements Connection {
       if (peer.#closed) this.#failHandshake("the peer closed the connection during the handshake");
       return;
     }
-    const sides = new Map([
-      [near.options.side, near.options],
-      [far.options.side, far.options],
-    ]);
-    const client = sides.get("client");
-    const server = sides.get("server");
-    if (client?.side !== "client" || server?.side !== "server") {
-      return this.#failHandshake("both ends took the same side");
-    }
     const serverEnd = near.options.side === "server" ? this : peer;
-    const outcome = this.#options.tlsOutcome(serverEnd.local, client) ?? { kind: "established" };
-    switch (outcome.kind) {
-      case "stalled":
-        return;
-      case "failed":
-        return this.#failHandshake(outcome.reason);
-      case "established":
-        break;
-      default:
-        outcome satisfies never;
-    }
-    server.context();
-    const facts: TlsFacts = {
-      protocol: "TLSv1.3",
-      cipher: "TLS_AES_256_GCM_SHA384",
-      resumed: false,
-      serverName: client.serverName,
-      verified: true,
-      ...outcome.facts,
-    };
-    if (demandsVerification(client.demand) && !facts.verified) {
-      return this.#failHandshake(facts.verifyError ?? "the certificate is not trusted");
-    }
+    const outcome = meet([near, far], (client) => this.#options.tlsOutcome(serverEnd.local, client));
+    if (outcome.kind === "stalled") return;
+    if (outcome.kind === "failed") return this.#failHandshake(outcome.reason);
+    const { facts } = outcome;
     this.#establish(near, facts);
     peer.#establish(far, facts);
   }

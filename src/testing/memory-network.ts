@@ -10,9 +10,10 @@ import {
   type NetworkListener,
   type TlsClientOptions,
 } from "../ports/network.ts";
-import { type Carrier, MemoryConnection, type PairOptions, type TlsOutcome } from "./memory-connection.ts";
+import { type Carrier, MemoryConnection, type PairOptions } from "./memory-connection.ts";
+import type { TlsOutcome } from "./memory-handshake.ts";
 
-export type { TlsOutcome } from "./memory-connection.ts";
+export type { TlsOutcome } from "./memory-handshake.ts";
 export { MemoryConnection } from "./memory-connection.ts";
 
 /**

@@ -9,7 +9,7 @@ import type { Clock } from "../../src/ports/clock.ts";
 import type { TlsClientOptions, TlsFacts } from "../../src/ports/network.ts";
 import type { PolicyFetcher, PolicyResponse } from "../../src/ports/policy-fetcher.ts";
 import type { TlsaRecord } from "../../src/ports/resolver.ts";
-import type { TlsOutcome } from "../../src/testing/memory-connection.ts";
+import type { TlsOutcome } from "../../src/testing/memory-handshake.ts";
 import type { SimulatedDns } from "../../src/testing/simulated-dns.ts";
 
 /** DANE-EE, of the whole certificate, as SHA-256: any octets can stand for a certificate then. */
