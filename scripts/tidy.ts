@@ -109,14 +109,9 @@ for (const file of sources) {
 const fileLinesMax = 350;
 /** Older than the rule, with the length that each may have until somebody finds the second idea in it. */
 const longFiles: Readonly<Record<string, number>> = {
-  "src/accounts/account-table.ts": 355,
   "src/inbound/connection.ts": 368,
-  "src/node/spool/protocol.ts": 353,
-  "src/node/spool/sqlite-spool.ts": 484,
+  "src/node/spool/sqlite-spool.ts": 429,
   "src/outbound/connection-setup.ts": 367,
-  "src/policy/reasons.ts": 370,
-  "src/queue/queue.ts": 355,
-  "src/testing/memory-connection.ts": 366,
   "src/testing/spool/journal-spool.ts": 376,
   "src/testing/spool/memory-spool.ts": 409,
 };

@@ -1,6 +1,7 @@
 /** A spool with a long queue, written through its own interface. */
 import { NodeFiles } from "../../src/node/files/node-files.ts";
-import { openSqliteSpool, type SqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
+import { openSqliteSpool } from "../../src/node/spool/open-sqlite-spool.ts";
+import type { SqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
 import { SystemClock } from "../../src/node/process/system-clock.ts";
 import { SystemRandom } from "../../src/node/process/system-random.ts";
 import { QueueIds } from "../../src/spool/queue-id.ts";

@@ -7,6 +7,7 @@ export { ReadableLog, type ReadableLogOptions } from "../node/log/readable-log.t
 export { NodeNetwork, type NodeNetworkOptions } from "../node/network/node-network.ts";
 export { SystemClock } from "../node/process/system-clock.ts";
 export { SystemRandom } from "../node/process/system-random.ts";
-export { openSqliteSpool, type SqliteSpoolOptions } from "../node/spool/sqlite-spool.ts";
+export { openSqliteSpool } from "../node/spool/open-sqlite-spool.ts";
+export type { SqliteSpoolOptions } from "../node/spool/sqlite-spool.ts";
 export { ThreadPoolCrypto } from "../node/threads/thread-pool-crypto.ts";
 export { nodePorts, type NodePortsOptions, nodeResolver } from "../server/plan/node-ports.ts";

@@ -5,7 +5,7 @@
  */
 import { writeSync } from "node:fs";
 import { NodeFiles } from "../../src/node/files/node-files.ts";
-import { openSqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
+import { openSqliteSpool } from "../../src/node/spool/open-sqlite-spool.ts";
 import { SpoolError } from "../../src/spool/spool.ts";
 import { CollectingLog } from "../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";

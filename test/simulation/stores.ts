@@ -8,7 +8,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { NodeFiles } from "../../src/node/files/node-files.ts";
-import { openSqliteSpool, type SqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
+import { openSqliteSpool } from "../../src/node/spool/open-sqlite-spool.ts";
+import type { SqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
 import type { Spool } from "../../src/spool/spool.ts";
 import type { Incarnation } from "../../src/testing/incarnation.ts";
 

@@ -11,7 +11,7 @@ import { lockDataDir } from "../../src/node/files/data-dir-lock.ts";
 import { serveHttp } from "../../src/node/http/http-server.ts";
 import { NodeFiles } from "../../src/node/files/node-files.ts";
 import { NodeNetwork } from "../../src/node/network/node-network.ts";
-import { openSqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
+import { openSqliteSpool } from "../../src/node/spool/open-sqlite-spool.ts";
 import { SystemClock } from "../../src/node/process/system-clock.ts";
 import { SystemRandom } from "../../src/node/process/system-random.ts";
 import { ThreadPoolCrypto } from "../../src/node/threads/thread-pool-crypto.ts";

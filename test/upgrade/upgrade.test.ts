@@ -16,7 +16,7 @@ import { KeyStore } from "../../src/signing/key-store.ts";
 import { readRows } from "../../src/reporting/dmarc-aggregate/report-rows.ts";
 import { downgradeSpool } from "../../src/node/spool/downgrade.ts";
 import { NodeFiles } from "../../src/node/files/node-files.ts";
-import { openSqliteSpool } from "../../src/node/spool/sqlite-spool.ts";
+import { openSqliteSpool } from "../../src/node/spool/open-sqlite-spool.ts";
 import { formatVersion, type FormatStep, type FormatSteps, formatSteps, migrate } from "../../src/node/spool/schema.ts";
 import type { CapturedEntry } from "../../src/spool/captured-mail.ts";
 import type { Spool, StoredMessage } from "../../src/spool/spool.ts";

@@ -6,7 +6,8 @@
 import { Worker } from "node:worker_threads";
 import { SpoolError } from "../../spool/spool.ts";
 import { type GatheredOperation, GatheredOperations } from "./gathered-operations.ts";
-import type { Batch, Operation, ResultOf, SpoolCounts, SpoolThreadData, ThreadReply } from "./protocol.ts";
+import type { Operation, ResultOf } from "./protocol.ts";
+import type { Batch, SpoolCounts, SpoolThreadData, ThreadReply } from "./thread-messages.ts";
 
 const batchesUnderWayMax = 2;
 /**

@@ -4,7 +4,8 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { failureOf } from "./failure.ts";
-import type { Batch, CheckpointOperation, Failure, SpoolThreadData, ThreadReply } from "./protocol.ts";
+import type { CheckpointOperation } from "./protocol.ts";
+import type { Batch, Failure, SpoolThreadData, ThreadReply } from "./thread-messages.ts";
 import { Query } from "./query.ts";
 
 /** How long the writer may be held up while a search still reads the log; then the next checkpoint tries again. */

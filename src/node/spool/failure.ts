@@ -1,7 +1,7 @@
 /** What callers of the SQLite spool are told of a failure: a full disk is another reply (452) than any other (451). */
 import { errorText } from "../../lib/error-text.ts";
 import { SpoolError } from "../../spool/spool.ts";
-import type { Failure } from "./protocol.ts";
+import type { Failure } from "./thread-messages.ts";
 
 /** SQLite's primary result codes. */
 const sqliteBusy = 5;

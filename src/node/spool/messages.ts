@@ -16,8 +16,8 @@ import {
   type ClosedMessage,
   type EventRows,
   type MessageRow,
-  type SpoolCounts,
 } from "./protocol.ts";
+import type { SpoolCounts } from "./thread-messages.ts";
 import { Query } from "./query.ts";
 import { entryFromJson, wholeMs } from "./rows.ts";
 import type { SpoolSchedule } from "./schedule.ts";

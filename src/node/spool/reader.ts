@@ -6,18 +6,8 @@ import { DatabaseSync } from "node:sqlite";
 import { CapturedScan } from "./captured-rows.ts";
 import { unlessDamaged } from "./damage.ts";
 import { filterCondition, filterValues, wantsOnlyOpen } from "./filter.ts";
-import type {
-  Batch,
-  ContentRow,
-  Failure,
-  FileRow,
-  FoundRows,
-  Operation,
-  ReadOperation,
-  RecipientRow,
-  SpoolThreadData,
-  ThreadReply,
-} from "./protocol.ts";
+import type { ContentRow, FileRow, FoundRows, Operation, ReadOperation, RecipientRow } from "./protocol.ts";
+import type { Batch, Failure, SpoolThreadData, ThreadReply } from "./thread-messages.ts";
 import { Query } from "./query.ts";
 import { recipientsMax, firstKey, lastKey, recipientColumns } from "./schema.ts";
 import { failureOf } from "./failure.ts";

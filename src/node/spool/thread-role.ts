@@ -1,7 +1,7 @@
 /** What a spool thread does, as writer, reader or checkpointer: takes batches from its port, answers each with one message. */
 import { parentPort, workerData } from "node:worker_threads";
 import { failureOf } from "./failure.ts";
-import type { Batch, SpoolThreadData, ThreadReply, ThreadRequest } from "./protocol.ts";
+import type { Batch, SpoolThreadData, ThreadReply, ThreadRequest } from "./thread-messages.ts";
 import { SpoolCheckpointer } from "./checkpointer.ts";
 import { SpoolReader } from "./reader.ts";
 import { SpoolWriter } from "./writer.ts";

@@ -9,15 +9,8 @@ import { SpoolClaims } from "./claims.ts";
 import { SpoolDamage } from "./damage.ts";
 import { failureOf, isDiskFailure, sqliteCorrupt, sqliteCode } from "./failure.ts";
 import { ContentCursor, SpoolMessages } from "./messages.ts";
-import type {
-  Batch,
-  Failure,
-  Operation,
-  SpoolThreadData,
-  StartCheck,
-  ThreadReply,
-  WriteOperation,
-} from "./protocol.ts";
+import type { Operation, WriteOperation } from "./protocol.ts";
+import type { Batch, Failure, SpoolThreadData, StartCheck, ThreadReply } from "./thread-messages.ts";
 import { Query } from "./query.ts";
 import { quickCheck } from "./quick-check.ts";
 import { SpoolSchedule } from "./schedule.ts";

@@ -141,7 +141,7 @@ export function lockOrExplain(dataDir: string): { release(): void } {
 
 /** Rejects with {@link StartError} where people can mend it. */
 export async function openSpoolOrExplain(options: SqliteSpoolOptions): Promise<SqliteSpool> {
-  const { openSqliteSpool } = await import("../../node/spool/sqlite-spool.ts");
+  const { openSqliteSpool } = await import("../../node/spool/open-sqlite-spool.ts");
   try {
     return await openSqliteSpool(options);
   } catch (error) {

@@ -11,7 +11,8 @@
  */
 import { writeSync } from "node:fs";
 import { NodeFiles } from "../../../src/node/files/node-files.ts";
-import { openSqliteSpool, type SqliteSpool } from "../../../src/node/spool/sqlite-spool.ts";
+import { openSqliteSpool } from "../../../src/node/spool/open-sqlite-spool.ts";
+import type { SqliteSpool } from "../../../src/node/spool/sqlite-spool.ts";
 import { CollectingLog } from "../../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../../src/testing/manual-clock.ts";
 import { delivered, draft, put, settle, terms } from "../../contract/spool-fixture.ts";

@@ -8,7 +8,7 @@ import { cpSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { NodeFiles } from "../../../src/node/files/node-files.ts";
-import { openSqliteSpool } from "../../../src/node/spool/sqlite-spool.ts";
+import { openSqliteSpool } from "../../../src/node/spool/open-sqlite-spool.ts";
 import { CollectingLog } from "../../../src/testing/collecting-log.ts";
 import { ManualClock } from "../../../src/testing/manual-clock.ts";
 import { contentOf } from "../../contract/spool-fixture.ts";
