@@ -32,8 +32,8 @@ export const configProblems = {
     remedy: "End it with `export default defineConfig({ … })`. The message contains the module's own error.",
   },
   "config-duplicate-listener": {
-    cause: "Two listeners, or a listener and [admin], have the same address; `[::]` includes IPv4.",
-    remedy: "Give one of them another port.",
+    cause: "Two of the listeners, `[admin]`, `[mta_sts]` and `[tls.acme]` have the same address; `[::]` includes IPv4.",
+    remedy: "Give one of them another port, or choose another `challenge` for ACME.",
   },
   "config-listener-port": {
     cause: "LMTP is not allowed on TCP port 25 (RFC 2033 §5).",

@@ -1,5 +1,6 @@
 /** Rules that concern several settings together; each setting's own rules are in its schema. */
 import { AccountTable } from "../accounts/account-table.ts";
+import { challengeAddress } from "../acme/settings.ts";
 import { domainKeyOf } from "../address/domain.ts";
 import { parseIpAddress } from "../address/ip-address.ts";
 import { readPrivateKey, recordName } from "../dkim/signing-key.ts";
@@ -38,7 +39,8 @@ export function crossProblems(settings: Settings): CrossProblem[] {
   ];
 }
 
-function listenerProblems({ listener, admin }: Settings): CrossProblem[] {
+function listenerProblems(all: Settings): CrossProblem[] {
+  const { listener } = all;
   const problems: CrossProblem[] = [];
   if (listener.length === 0) {
     problems.push({
@@ -79,12 +81,30 @@ function listenerProblems({ listener, admin }: Settings): CrossProblem[] {
     }
     taken.push({ address, name: `listener ${index + 1} (${settings.kind})` });
   }
-  const other = taken.find(({ address }) => overlap(address, admin.listen));
-  if (other) {
-    const message = `${other.name} already uses ${formatEndpoint(admin.listen)}; give one of them another port`;
-    problems.push({ code: "config-duplicate-listener", path: ["admin", "listen"], message });
+  for (const { path, address, name, remedy } of otherAddresses(all)) {
+    const other = taken.find((earlier) => overlap(earlier.address, address));
+    if (other) {
+      const message = `${other.name} already uses ${formatEndpoint(address)}; ${remedy}`;
+      problems.push({ code: "config-duplicate-listener", path, message });
+    }
+    taken.push({ address, name });
   }
   return problems;
+}
+
+/** Where the server listens besides its listeners. */
+function* otherAddresses({ admin, mta_sts: { listen }, tls: { acme } }: Settings) {
+  const remedy = "give one of them another port";
+  yield { path: ["admin", "listen"], address: admin.listen, name: "admin.listen", remedy };
+  if (listen) yield { path: ["mta_sts", "listen"], address: listen, name: "mta_sts.listen", remedy };
+  if (acme === undefined || acme.challenge === "dns-01") return;
+  yield {
+    path: ["tls", "acme", ...(acme.listen ? ["listen"] : [])],
+    address: challengeAddress(acme),
+    name: "tls.acme",
+    // The authority looks at the one usual port only, so another port helps only behind a proxy.
+    remedy: `${acme.challenge} needs it to get certificates; use challenge = "${acme.challenge === "http-01" ? "tls-alpn-01" : "http-01"}" or "dns-01", or another port in tls.acme.listen behind a proxy`,
+  };
 }
 
 /** Equal, or one is the wildcard that covers the other. Port 0 is a new one each time. */

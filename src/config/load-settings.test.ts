@@ -239,6 +239,28 @@ const wrongs: readonly Wrong[] = [
     message: /listener 1 \(mx\) already uses/,
   },
   {
+    name: "[mta_sts] on a listener's address",
+    text: `${head}[[listener]]\nkind = "submissions"\nlisten = "[::]:443"\n[mta_sts]\nlisten = "192.0.2.1:443"\n`,
+    code: "config-duplicate-listener",
+    key: "mta_sts.listen",
+    message: /listener 1 \(submissions\) already uses 192\.0\.2\.1:443; give one of them another port/,
+  },
+  {
+    name: "tls-alpn-01 at the usual port of [mta_sts]",
+    text: `${head}${listener}[mta_sts]\nlisten = "192.0.2.1:443"\n[tls]\nacme = ${acme.replace("}", ', challenge = "tls-alpn-01" }')}\n`,
+    code: "config-duplicate-listener",
+    key: "tls.acme",
+    message:
+      /mta_sts\.listen already uses \[::\]:443; tls-alpn-01 needs it to get certificates; use challenge = "http-01" or "dns-01", or another port in tls\.acme\.listen behind a proxy/,
+  },
+  {
+    name: "http-01 at the address of [admin]",
+    text: `${head}${listener}[tls]\nacme = ${acme.replace("}", ', listen = "127.0.0.1:8025" }')}\n`,
+    code: "config-duplicate-listener",
+    key: "tls.acme.listen",
+    message: /admin\.listen already uses 127\.0\.0\.1:8025; http-01 needs it .*use challenge = "tls-alpn-01" or/,
+  },
+  {
     name: "LMTP-005: lmtp on TCP port 25",
     text: `${head}[[listener]]\nkind = "lmtp"\nlisten = "127.0.0.1:25"\n`,
     code: "config-listener-port",
@@ -476,6 +498,17 @@ test("the shortest configuration gets every default", async () => {
   assert.deepEqual(settings.queue.retry.slice(0, 2), [300_000, 600_000]);
   assert.equal(settings.limits.message_size, 50_000_000);
   assert.deepEqual(settings.admin.listen, { kind: "ip", address: "127.0.0.1", port: 8025 });
+});
+
+test("dns-01 and http-01 leave port 443 to the MTA-STS policy, and one port may be used on two addresses", async () => {
+  const policy = `[mta_sts]\nlisten = "[::]:443"\n`;
+  const http = `[tls]\nacme = ${acme}\n`;
+  const dns = `[tls]\nacme = ${acme.replace("}", ', challenge = "dns-01", hook = ["/etc/hook"] }')}\n`;
+  const apart = `[mta_sts]\nlisten = "192.0.2.1:443"\n[tls]\nacme = ${acme.replace("}", ', challenge = "tls-alpn-01", listen = "192.0.2.2:443" }')}\n`;
+  for (const text of [policy + http, policy + dns, apart]) {
+    const { settings } = await loadSettings(file, await sourcesWith(`${head}${listener}${text}`));
+    assert.equal(settings.mta_sts.listen?.kind, "ip");
+  }
 });
 
 test("the authorities of a route are read from their file; what is in it besides them is left out", async () => {
