@@ -6,6 +6,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { asciiUpperCase } from "../lib/ascii-case.ts";
+import type { NotReady } from "../policy/readiness.ts";
 import type { Log } from "../ports/log.ts";
 import type { SiteControl } from "../queue/site-control.ts";
 import { SpoolError } from "../spool/spool.ts";
@@ -63,8 +64,8 @@ export interface AdminDependencies extends QueueApiDependencies {
   readonly inbox?: Inbox;
   /** Rereads the configuration; the text says what is wrong with it. */
   readonly reload?: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly error: string }>;
-  /** Not yet, or no longer, taking mail. */
-  readonly ready: () => boolean;
+  /** Why it takes no mail now; empty: it takes mail. */
+  readonly notReady: () => readonly NotReady[];
   /** Mail that is held and older than a day. */
   readonly heldMail?: () => { readonly recipients: number; readonly oldest: number } | undefined;
 }
@@ -81,11 +82,12 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
   const app = new Hono({ strict: false });
 
   app.get("/healthz", (context) => context.json({ status: "ok", version: dependencies.version }));
-  app.get("/readyz", (context) =>
-    dependencies.ready()
+  app.get("/readyz", (context) => {
+    const causes = dependencies.notReady();
+    return causes.length === 0
       ? context.json({ status: "ready", ...heldWords(dependencies.heldMail?.()) })
-      : context.json({ status: "not ready" }, 503),
-  );
+      : context.json({ status: "not ready", causes }, 503);
+  });
 
   app.use(async (context, next) => {
     const refusal = guard && (await refusalOf(context.req.raw, guard, signIn));

@@ -36,7 +36,7 @@ function app() {
       waitOf: () => ({ why: "" }),
       explain: () => Promise.resolve(undefined),
       users,
-      ready: () => true,
+      notReady: () => [],
     },
     undefined,
   );

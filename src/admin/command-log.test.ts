@@ -35,7 +35,7 @@ async function world() {
   const done = async () => undefined;
   const app = adminApp(
     {
-      ...{ log, spool, version: "1", waitOf: () => ({ why: "" }), explain: done, sites: () => [], ready: () => true },
+      ...{ log, spool, version: "1", waitOf: () => ({ why: "" }), explain: done, sites: () => [], notReady: () => [] },
       operate: queue.operate.bind(queue),
       siteControl: queue.sites,
       inbox: new Inbox({ spool, files: new MemoryFiles(), clock }, { folder: "/captured" }),

@@ -28,7 +28,7 @@ function world(guard?: GuardSettings) {
       waitOf: () => ({ why: "" }),
       explain: async () => undefined,
       sites: () => [],
-      ready: () => true,
+      notReady: () => [],
     },
     guard,
   );

@@ -17,8 +17,8 @@ export const serverEvents = {
     "New sessions get 421, and `/readyz` is 503; open sessions and deliveries continue. The server recovers once the cause is a fifth below its limit for five seconds.",
     {
       cause: text("What is strained."),
-      value: number("The measure: octets, inodes or milliseconds. For disk and inodes, what must be free."),
-      limit: number("Its limit. For disk and inodes, what is free."),
+      value: number("The measure: octets, inodes or milliseconds. For disk and inodes, what is free."),
+      limit: number("Its limit. For disk and inodes, what must be free."),
     },
   ),
   "overload-ended": declare("info", "The server is no longer overloaded.", "It serves new sessions again.", {

@@ -48,6 +48,11 @@ export class FreeSpace {
     this.#reserve = reserve;
   }
 
+  /** Octets that stay free. */
+  get reserve(): number {
+    return this.#reserve;
+  }
+
   /** As last known; asks the system again where that is old. Infinity: it cannot be asked. */
   get free(): number {
     this.check(0);

@@ -14,6 +14,7 @@ import { FreeSpace } from "./free-space.ts";
 import { MessageRate } from "./message-rate.ts";
 import { NewRecipients } from "./new-recipients.ts";
 import { Overload } from "./overload.ts";
+import type { NotReady } from "./readiness.ts";
 import type { LimitsSettings } from "./settings.ts";
 
 export interface LocalAdmissionOptions {
@@ -74,9 +75,11 @@ export class LocalAdmission implements Admission {
     this.#overload?.reconfigure(limits);
   }
 
-  /** Whether new sessions are refused because the server is overloaded. */
-  get isOverloaded(): boolean {
-    return this.#overload?.refusal() !== undefined;
+  /** Why mail that came now would be refused; empty: it would not. */
+  notReady(): readonly NotReady[] {
+    const { free: measured, reserve: limit } = this.#space;
+    const isShort = this.#space.check(0) !== undefined;
+    return [...(this.#overload?.causes() ?? []), ...(isShort ? [{ cause: "space", measured, limit } as const] : [])];
   }
 
   /** No measure is taken by itself any more. */

@@ -105,6 +105,31 @@ test("one strained measure between good ones begins nothing, nor does one good m
   on.overload.stop();
 });
 
+test("every strained measure is named with its limit, until the last good one, and none before overload begins", async () => {
+  const on = world();
+  const { measures, disk, overload, later } = on;
+  measures.delayMs = 1500;
+  disk.free = 10;
+  await later();
+  assert.deepEqual(overload.causes(), []);
+  await later();
+  const both = [
+    { cause: "disk", measured: 10, limit: 50_000_000 },
+    { cause: "event-loop", measured: 1500, limit: 1000 },
+  ];
+  assert.deepEqual(overload.causes(), both);
+  measures.delayMs = 0;
+  await later();
+  assert.deepEqual(overload.causes(), both.slice(0, 1));
+  disk.free = Number.POSITIVE_INFINITY;
+  for (let second = 0; second < 4; second++) {
+    await later();
+    assert.deepEqual(overload.causes(), both.slice(0, 1));
+  }
+  await later();
+  assert.deepEqual(overload.causes(), []);
+});
+
 test("a thousand clients a second cost one measure", async () => {
   const { measures, overload, clock } = world();
   for (let client = 0; client < 1000; client++) overload.refusal();

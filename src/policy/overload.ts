@@ -9,6 +9,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { HostMeasures } from "../ports/host-measures.ts";
 import type { Log } from "../ports/log.ts";
 import { type Refusal, refuse } from "./decision.ts";
+import type { NotReady, OverloadCause } from "./readiness.ts";
 import type { LimitsSettings } from "./settings.ts";
 
 const measureMs = 1000;
@@ -17,13 +18,12 @@ const goodToEnd = 5;
 /** While it lasts, a measure is good below this share of its limit. */
 const goodShare = 0.8;
 
-export type OverloadCause = "memory" | "heap" | "disk" | "inodes" | "spool" | "event-loop";
-
-/** What is measured, and its limit: more is too much. */
+/** What is measured, and its limit. `least`: of what may run out, less than the limit is too little; else more is too much. */
 interface Measure {
   readonly cause: OverloadCause;
   readonly value: number;
-  readonly max: number;
+  readonly limit: number;
+  readonly least?: boolean;
 }
 
 export interface OverloadOptions {
@@ -47,6 +47,8 @@ export class Overload {
   /** Of the measures in a row that speak against the present state. */
   #against = 0;
   #cause: OverloadCause | undefined;
+  /** The last measures that kept the server overloaded, at most one of each cause; none while it is not. */
+  #strained: readonly Measure[] = [];
   #timer: Timer | undefined;
 
   constructor(options: OverloadOptions) {
@@ -64,6 +66,16 @@ export class Overload {
     return this.#cause === undefined ? undefined : refuse("overloaded", { cause: this.#cause });
   }
 
+  /** Empty: new sessions are served. Else what is strained, in octets, inodes or milliseconds. */
+  causes(): readonly NotReady[] {
+    this.#measureOnceASecond();
+    return this.#strained.map(({ cause, value, limit }) => ({
+      cause,
+      measured: Math.round(value),
+      limit: Math.round(limit),
+    }));
+  }
+
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -75,31 +87,34 @@ export class Overload {
     this.#measuredAtMs = now;
     this.#askInodes();
     const share = this.#cause === undefined ? 1 : goodShare;
-    const strained = this.#measures().find(({ value, max }) => value > share * max);
-    if ((strained === undefined) === (this.#cause === undefined)) {
+    const strained = this.#measures().filter((measure) => isStrained(measure, share));
+    // Between good measures it stays what it was, so that a probe always hears a cause.
+    if (this.#cause !== undefined && strained.length > 0) this.#strained = strained;
+    const [first] = strained;
+    if ((first === undefined) === (this.#cause === undefined)) {
       this.#against = 0;
       return;
     }
     this.#against++;
-    if (strained !== undefined && this.#against >= strainedToBegin) this.#begin(strained);
-    else if (strained === undefined && this.#against >= goodToEnd) this.#end();
+    if (first !== undefined && this.#against >= strainedToBegin) this.#begin(first, strained);
+    else if (first === undefined && this.#against >= goodToEnd) this.#end();
   }
 
-  /** A limit of 0 is none. Of what may run out, the limit is on what is missing. */
+  /** A limit of 0 is none. */
   #measures(): readonly Measure[] {
     const { measures, freeBytes, spoolDelayMs } = this.#options;
     const { memory_share: percent, free_space: reserve, free_inodes: inodes } = this.#limits;
     const { resident, residentMax, heap, heapMax } = measures.memory();
     const all: readonly Measure[] = [
-      { cause: "memory", value: resident, max: (residentMax * percent) / 100 },
-      { cause: "heap", value: heap, max: (heapMax * percent) / 100 },
+      { cause: "memory", value: resident, limit: (residentMax * percent) / 100 },
+      { cause: "heap", value: heap, limit: (heapMax * percent) / 100 },
       // Mail is refused one message at a time before that; see FreeSpace.
-      { cause: "disk", value: reserve / 2, max: freeBytes() },
-      { cause: "inodes", value: inodes, max: this.#freeInodes },
-      { cause: "spool", value: spoolDelayMs(), max: this.#limits.spool_delay },
-      { cause: "event-loop", value: measures.eventLoopDelayMs(), max: this.#limits.event_loop_delay },
+      { cause: "disk", value: freeBytes(), limit: reserve / 2, least: true },
+      { cause: "inodes", value: this.#freeInodes, limit: inodes, least: true },
+      { cause: "spool", value: spoolDelayMs(), limit: this.#limits.spool_delay },
+      { cause: "event-loop", value: measures.eventLoopDelayMs(), limit: this.#limits.event_loop_delay },
     ];
-    return all.filter(({ cause, max }) => max > 0 || cause === "disk" || cause === "inodes");
+    return all.filter(({ limit }) => limit > 0);
   }
 
   /** The answer counts from the next measure on. A file system that does not say is left to fail where it is written. */
@@ -115,10 +130,11 @@ export class Overload {
     );
   }
 
-  #begin({ cause, value, max }: Measure): void {
+  #begin({ cause, value, limit }: Measure, strained: readonly Measure[]): void {
     this.#against = 0;
     this.#cause = cause;
-    this.#options.log.event("overload-began", { cause, value: Math.round(value), limit: Math.round(max) });
+    this.#strained = strained;
+    this.#options.log.event("overload-began", { cause, value: Math.round(value), limit: Math.round(limit) });
     this.#measureAgain();
   }
 
@@ -126,6 +142,7 @@ export class Overload {
     const cause = this.#cause ?? "";
     this.#against = 0;
     this.#cause = undefined;
+    this.#strained = [];
     this.stop();
     this.#options.log.event("overload-ended", { cause });
   }
@@ -137,4 +154,9 @@ export class Overload {
       if (this.#cause !== undefined) this.#measureAgain();
     });
   }
+}
+
+/** `share`: of its limit, from which on a measure is strained. */
+function isStrained({ value, limit, least = false }: Measure, share: number): boolean {
+  return least ? share * value < limit : value > share * limit;
 }

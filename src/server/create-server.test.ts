@@ -309,6 +309,9 @@ test("/readyz is 503 while a disk without room has mail refused, and 200 when th
     await status();
     await clock.advance(0);
     assert.equal(await status(), expected);
+    if (expected === 200) continue;
+    const { causes } = (await world.json("127.0.0.1:8025", "/readyz")).body as { readonly causes: unknown };
+    assert.deepEqual(causes, [{ cause: "space", measured: 1000, limit: 100_000_000 }]);
   }
   assert.equal(world.log.of("space-short").length, 1);
   await server.stop();
@@ -330,7 +333,11 @@ test("overload: new sessions hear 421, /readyz is 503, and it ends by itself", a
     await clock.advance(1000);
     await status();
   }
-  assert.equal(await status(), 503);
+  const { status: code, body } = await world.json("127.0.0.1:8025", "/readyz");
+  assert.deepEqual(
+    [code, body],
+    [503, { status: "not ready", causes: [{ cause: "event-loop", measured: 5000, limit: 1000 }] }],
+  );
   assert.match((await send()).stdout, /421 4\.3\.2 The server is overloaded/);
   measures.delayMs = 0;
   await clock.advance(5000);
@@ -365,6 +372,10 @@ test("/readyz is 503 while the spool takes no mail though it opens and delivers,
   refuses = true;
   assert.match((await send()).stdout, /451 4\.3\.0/);
   assert.equal(await status(), 503);
+  assert.deepEqual((await world.json("127.0.0.1:8025", "/readyz")).body, {
+    status: "not ready",
+    causes: [{ cause: "spool-refuses" }],
+  });
   await world.terminal.clock.advance(59_000);
   assert.equal(await status(), 503);
   await world.terminal.clock.advance(1_000);

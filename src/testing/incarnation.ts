@@ -167,6 +167,9 @@ export class Incarnation {
 
   #mortalConnection(connection: Connection): Connection {
     this.#connections.add(connection);
+    let isStarted = false;
+    // Who has not started hears of no end.
+    const forget = () => isStarted || this.#connections.delete(connection);
     const mortal: Connection = {
       local: connection.local,
       remote: connection.remote,
@@ -179,6 +182,7 @@ export class Incarnation {
       },
       readPreface: (read) => this.mortal(connection.readPreface(read)),
       start: (handler) => {
+        isStarted = true;
         connection.start({
           data: (bytes) => this.#dead || handler.data(bytes),
           end: () => this.#dead || handler.end(),
@@ -194,8 +198,14 @@ export class Incarnation {
       resume: () => connection.resume(),
       startTls: (options) => this.mortal(connection.startTls(options)),
       end: () => connection.end(),
-      destroy: () => connection.destroy(),
-      [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+      destroy: () => {
+        connection.destroy();
+        forget();
+      },
+      [Symbol.asyncDispose]: () => {
+        forget();
+        return connection[Symbol.asyncDispose]();
+      },
     };
     return mortal;
   }

@@ -24,6 +24,7 @@ import { checkFairness, checkLocal, checkOrder, checkTurns } from "./check-turns
 import { checkAddresses, checkMailboxLimits, checkPromises, checkSevenBit, checkShares } from "./check-shares.ts";
 import { checkAutomatic, checkHeld, checkLostContent } from "./check-held.ts";
 import { checkCounts, checkReloads, checkRetries, checkVerbs } from "./check-operators.ts";
+import { checkOverload } from "./check-overload.ts";
 import { checkTls } from "./check-tls.ts";
 import { deliveriesOf } from "./deliveries.ts";
 import { lineOf, type Machine } from "./machine.ts";
@@ -101,6 +102,7 @@ async function safety(view: WorldView, rows: Rows): Promise<readonly string[]> {
     ...checkHeld(view, rows),
     ...checkLostContent(view),
     ...checkTls(view, rows),
+    ...checkOverload(view),
     ...checkVerbs(view, rows),
     ...checkRetries(view, rows),
     ...checkReloads(view, rows),

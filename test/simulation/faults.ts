@@ -98,6 +98,16 @@ export class FaultInjector {
     clock.setTimer(lastsMs, () => (files.syncFailures = 0));
   }
 
+  /** A scene has each sync of the spool take so much longer for a while. */
+  hangSpool(longerMs: number, lastsMs: number): void {
+    const { files, clock } = this.#machine;
+    const from = clock.monotonicMs();
+    this.diskTrouble = true;
+    this.#hurtDisk.push({ from, to: from + lastsMs + longerMs });
+    files.hanging.set("/data/journal", longerMs);
+    clock.setTimer(lastsMs, () => files.hanging.delete("/data/journal"));
+  }
+
   /** Whether such a thing went on at any time. */
   happened(kind: FaultKind): boolean {
     return this.#begun.some(({ fault }) => fault.kind === kind);

@@ -22,6 +22,7 @@ import { SimulatedFiles } from "../../src/testing/simulated-files.ts";
 import { SimulatedNetwork } from "../../src/testing/simulated-network.ts";
 import { SimulatedDns } from "../../src/testing/simulated-dns.ts";
 import { TestCrypto } from "../../src/testing/test-crypto.ts";
+import { TestMeasures } from "../../src/testing/test-measures.ts";
 import { Chance } from "./chance.ts";
 import { SessionsOut } from "./sessions-out.ts";
 import { SleepingClock } from "./sleeping-clock.ts";
@@ -126,11 +127,13 @@ export class Machine {
 
   /** Where the scene has TLS that can be in trouble, and policies about it. */
   readonly tls: TlsWorld | undefined;
+  /** Where the scene strains the machine; elsewhere nobody measures it, and nothing is overload. */
+  readonly measures: TestMeasures | undefined;
 
   constructor(
     seed: number,
     settings: SettingsInput,
-    options: { readonly onSqlite?: boolean; readonly withTls?: boolean } = {},
+    options: { readonly onSqlite?: boolean; readonly withTls?: boolean; readonly isMeasured?: boolean } = {},
   ) {
     this.store = options.onSqlite === true ? new SqliteStore() : undefined;
     const { clock } = this;
@@ -140,7 +143,8 @@ export class Machine {
     this.chunkBytes = chunkBytes;
     this.network = new SimulatedNetwork({ clock, random: network, latencyMs: { least: 0.5, most: 40 }, chunkBytes });
     this.files = new SimulatedFiles({ clock, random: new Chance(seed, "disk") });
-    const { withTls = false } = options;
+    const { withTls = false, isMeasured = false } = options;
+    this.measures = isMeasured ? new TestMeasures() : undefined;
     const shape = dnsShape(new Chance(seed, "dns servers"), { allValidate: withTls });
     this.dns = new SimulatedDns({ random: new Chance(seed, "dns"), ...shape });
     const tls = withTls ? new TlsWorld(clock, this.dns) : undefined;
@@ -419,6 +423,7 @@ export class Machine {
       network: life.network,
       files: life.files,
       resolver: life.resolver,
+      ...(this.measures && { measures: this.measures }),
       ...(this.tls && { policyFetcher: this.tls.fetcher(life.clock) }),
       log: life.log,
       interfaceAddresses: () => [serverAddress],

@@ -26,6 +26,7 @@ import {
 } from "./scenes-operators.ts";
 import { clockBack, clockForwardAndBack, endsAtRest } from "./scenes-clocks.ts";
 import { certificatesExpire, policiesChange, sharedHost } from "./scenes-policies.ts";
+import { strainedMachine } from "./scenes-overload.ts";
 import { daneUnderAttack, passwordUnderAttack, policyOutlivesServer, policyUnderAttack } from "./scenes-tls.ts";
 import type { Scene } from "./stage.ts";
 
@@ -68,12 +69,16 @@ const tlsScenes: readonly Scene[] = [
   policyOutlivesServer,
 ];
 
+/** And these, one in sixty-four: what the machine is measured by. */
+const measuredScenes: readonly Scene[] = [strainedMachine];
+
 export function sceneOf(seed: number): Scene | undefined {
   if (seed % 2 === 0) return scenes[(seed / 2) % scenes.length];
   if (seed % 32 === 3) return rareScenes[((seed - 3) / 32) % rareScenes.length];
   if (seed % 32 === 7 || seed % 32 === 15) return newestScenes[Math.floor(seed / 16) % newestScenes.length];
   if (seed % 32 === 13) return tlsScenes[Math.floor(seed / 32) % tlsScenes.length];
   if (seed % 64 === 23) return tlsScenes[(Math.floor(seed / 32) + 1) % tlsScenes.length];
+  if (seed % 64 === 43) return measuredScenes[Math.floor(seed / 64) % measuredScenes.length];
   return seed % 8 === 1 ? laterScenes[((seed - 1) / 8) % laterScenes.length] : undefined;
 }
 

@@ -54,7 +54,11 @@ export async function simulate({ seed, faults: given }: SimulationOptions): Prom
   const numbers = { ...worldNumbers(shape), ...scene?.numbers };
   const onSqlite = seed % sqliteEvery === sqliteEvery - 1;
   const settings = { ...settingsOf(numbers, shape), ...scene?.settings };
-  const machine = new Machine(seed, settings, { onSqlite, withTls: scene?.withTls === true });
+  const machine = new Machine(seed, settings, {
+    onSqlite,
+    withTls: scene?.withTls === true,
+    isMeasured: scene?.isMeasured === true,
+  });
   const { clock } = machine;
   const passing = new Passing(machine);
   // Where a scene is played, nobody else keeps deliveries for minutes.

@@ -3,6 +3,8 @@
  * when they are done, which a checker looks after.
  */
 import type { SettingsInput } from "../../src/config/settings-schema.ts";
+import type { OverloadCause } from "../../src/policy/readiness.ts";
+import type { NotReady } from "../../src/policy/readiness.ts";
 import { Chance } from "./chance.ts";
 import type { FaultInjector } from "./faults.ts";
 import type { Machine } from "./machine.ts";
@@ -20,6 +22,8 @@ export interface Scene {
   readonly isLong?: boolean;
   /** TLS is an attacker's matter, and domains publish policies. */
   readonly withTls?: boolean;
+  /** It strains the machine, and the server measures that. */
+  readonly isMeasured?: boolean;
   /** Runs before anything happens, and sets timers. */
   readonly play: (stage: Stage) => Promise<void>;
 }
@@ -47,6 +51,22 @@ export interface ContentLoss {
   readonly toMs: number;
 }
 
+/** The machine was strained between those times, of the clock that nobody sets. */
+export interface Strain {
+  readonly cause: OverloadCause;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** What `/readyz` said. */
+export interface Probe {
+  readonly atMs: number;
+  /** Empty: ready. */
+  readonly causes: readonly NotReady[];
+}
+
+type SceneFaults = Pick<FaultInjector, "setClock" | "failDisk" | "hangSpool" | "losePowerInMailbox" | "restart">;
+
 export class Stage {
   readonly machine: Machine;
   readonly workload: Workload;
@@ -57,13 +77,15 @@ export class Stage {
   readonly promises: Promised[] = [];
   readonly arrivals: Arrival[] = [];
   readonly losses: ContentLoss[] = [];
+  readonly strains: Strain[] = [];
+  readonly probes: Probe[] = [];
   /** When an operator of the scene acted; that is no excuse for what the scene promises. */
   readonly operations = new Set<number>();
   /** Mailboxes whose file system hangs for a while: their users wait, and nobody else. */
   readonly hangingMailboxes = new Set<string>();
   /** When it begins, in time since the start. */
   readonly atMs: number;
-  readonly faults: Pick<FaultInjector, "setClock" | "failDisk" | "losePowerInMailbox" | "restart">;
+  readonly faults: SceneFaults;
   readonly #seed: number;
   readonly #named = new Set<string>();
 
@@ -74,7 +96,7 @@ export class Stage {
     readonly chance: Chance;
     readonly seed: number;
     readonly atMs: number;
-    readonly faults: Pick<FaultInjector, "setClock" | "failDisk" | "losePowerInMailbox" | "restart">;
+    readonly faults: SceneFaults;
   }) {
     this.machine = parts.machine;
     this.workload = parts.workload;
@@ -148,6 +170,27 @@ export class Stage {
     });
     this.at(toMs, () => {
       if (sent.outcome?.kind === "accepted") lostContents.delete(sent.outcome.id);
+    });
+  }
+
+  /** The machine is strained between those times. */
+  strain(cause: OverloadCause, fromMs: number, toMs: number): void {
+    const beginsAtMs = this.machine.clock.monotonicMs() + this.atMs;
+    this.strains.push({ cause, fromMs: beginsAtMs + fromMs, toMs: beginsAtMs + toMs });
+  }
+
+  /** A balancer asks whether the server is ready. */
+  probe(afterMs: number): void {
+    this.at(afterMs, () => {
+      const atMs = this.machine.clock.monotonicMs();
+      void this.machine
+        .api("/readyz")
+        .then((answer) => {
+          if (answer === undefined) return;
+          const { causes = [] } = answer as { readonly causes?: readonly NotReady[] };
+          this.probes.push({ atMs, causes });
+        })
+        .catch(() => undefined);
     });
   }
 

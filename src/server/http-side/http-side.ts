@@ -6,6 +6,7 @@ import type { ReloadResult } from "../../cli/running-server.ts";
 import type { Settings } from "../../config/settings-schema.ts";
 import { explain, waitOf } from "../../history/explain.ts";
 import type { Endpoint } from "../../lib/endpoint.ts";
+import type { NotReady } from "../../policy/readiness.ts";
 import type { Queue } from "../../queue/queue.ts";
 import type { HeldMailKeeper } from "../../reporting/held-mail-keeper.ts";
 import { InForce, type Opening } from "../plan/part.ts";
@@ -21,8 +22,8 @@ export interface HttpServices extends Pick<
   readonly store: Store;
   readonly queue: Queue;
   readonly heldMail: HeldMailKeeper;
-  /** Whether mail that came now could be stored. */
-  readonly takesMail: () => boolean;
+  /** Why mail that came now could not be stored; empty: it could. */
+  readonly notReady: () => readonly NotReady[];
   readonly reload: () => Promise<ReloadResult>;
   /** Asked of who comes by an address, unless the configuration has one. */
   readonly token?: string | undefined;
@@ -60,7 +61,7 @@ function apiOf(
   { settings, ports: { clock, log, version }, parts }: Opening,
   services: HttpServices,
 ): AdminDependencies {
-  const { store, queue, heldMail, takesMail, token: _, ...more } = services;
+  const { store, queue, heldMail, notReady, token: _, ...more } = services;
   const { spool } = store;
   const view = ({ queue: { expire: expireMs } }: Settings) => ({ expireMs });
   const { get, prepare } = new InForce(view(settings));
@@ -86,7 +87,11 @@ function apiOf(
     explain: (id) => explain(spool, id, asked()),
     waitOf: ({ message, recipient }) => waitOf(message, recipient, asked()),
     // A server that cannot store mail or outcomes refuses mail as one does that is about to stop.
-    ready: () => !isStopping && takesMail() && queue.stats().paused === undefined,
+    notReady: () => [
+      ...(isStopping ? [{ cause: "stopping" } as const] : []),
+      ...notReady(),
+      ...(queue.stats().paused === undefined ? [] : [{ cause: "queue-paused" } as const]),
+    ],
     heldMail: () => heldMail.held,
   };
 }

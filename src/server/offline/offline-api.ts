@@ -66,7 +66,7 @@ export function openOfflineApi(
         terms: () => settings && acmeTerms(settings),
       }),
       routeLogins: new AccessTokens({ store: new GrantStore(spool), http: undefined, clock, log, clients: [] }),
-      ready: () => false,
+      notReady: () => [{ cause: "not-running" }],
     },
     undefined,
   );

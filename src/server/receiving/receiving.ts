@@ -9,6 +9,7 @@ import { SharedBudget } from "../../lib/shared-budget.ts";
 import type { Bans } from "../../policy/bans.ts";
 import { sessionsWithin } from "../../policy/connection-limits.ts";
 import { LocalAdmission } from "../../policy/local-admission.ts";
+import type { NotReady } from "../../policy/readiness.ts";
 import type { Network } from "../../ports/network.ts";
 import type { Queue } from "../../queue/queue.ts";
 import type { Opening } from "../plan/part.ts";
@@ -24,8 +25,8 @@ export interface ReceivingServices extends Omit<InboundServices, FromPorts | "me
 
 export interface Receiving {
   readonly listeners: readonly OpenListener[];
-  /** Whether mail that came now could be stored. */
-  readonly takesMail: () => boolean;
+  /** Why mail that came now could not be stored; empty: it could. */
+  readonly notReady: () => readonly NotReady[];
 }
 
 export async function openReceiving(
@@ -66,7 +67,7 @@ export async function openReceiving(
   });
   return {
     listeners: opened,
-    takesMail: () => admission.roomFor(0) === undefined && !admission.isOverloaded && intake.takesMail,
+    notReady: () => [...admission.notReady(), ...(intake.takesMail ? [] : [{ cause: "spool-refuses" } as const])],
   };
 }
 

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { cpSync, existsSync, mkdirSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { NodeFiles } from "../../../src/node/files/node-files.ts";
@@ -41,6 +42,8 @@ export interface FaultOptions {
   readonly nodeOptions?: readonly string[];
   /** Sections after those of `ServerFolder.configure`; by default mail for others waits. */
   readonly configuration?: string;
+  /** Instead of a disk that may be filled to the last octet. */
+  readonly limits?: string;
   /** What `trouble.ts` is to do on SIGUSR2. */
   readonly trouble?: string;
   /** A tracer of system calls, which can also make them fail. */
@@ -62,7 +65,9 @@ export class FaultyServer implements AsyncDisposable {
 
   static async start(options: FaultOptions = {}): Promise<FaultyServer> {
     const folder = await ServerFolder.make();
-    await folder.configure(`${(options.configuration ?? away).trim()}\n[limits]\nfree_space = "0"`);
+    await folder.configure(
+      `${(options.configuration ?? away).trim()}\n[limits]\n${options.limits ?? 'free_space = "0"'}`,
+    );
     mkdirSync(folder.dataDir, { mode: 0o700 });
     try {
       return new FaultyServer(folder, await folder.start(spawnOptions(folder, options)), options);
@@ -94,6 +99,29 @@ export class FaultyServer implements AsyncDisposable {
 
   async client(): Promise<Client> {
     return (await this.#process.client()).client;
+  }
+
+  /** What somebody hears who connects now: the first line, or "" where the server closes without one. */
+  async greeting(): Promise<string> {
+    const { address } = await this.#process.event("listener-opened");
+    const socket = connect(Number(String(address).split(":").at(-1)), "127.0.0.1");
+    try {
+      return await new Promise((resolve) => {
+        socket.once("data", (bytes: Buffer) => resolve(bytes.toString("latin1")));
+        socket.once("close", () => resolve(""));
+        socket.once("error", () => resolve(""));
+      });
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  /** The answer to a probe. */
+  async readiness(): Promise<{ readonly status: number; readonly causes: readonly Record<string, unknown>[] }> {
+    const { admin } = await this.#process.event("server-started");
+    const response = await fetch(`http://${String(admin)}/readyz`);
+    const { causes = [] } = (await response.json()) as { readonly causes?: readonly Record<string, unknown>[] };
+    return { status: response.status, causes };
   }
 
   /** Sends a message to somebody elsewhere; gives the last reply, whatever it is. */
