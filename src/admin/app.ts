@@ -66,6 +66,8 @@ export interface AdminDependencies extends QueueApiDependencies {
   readonly reload?: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly error: string }>;
   /** Why it takes no mail now; empty: it takes mail. */
   readonly notReady: () => readonly NotReady[];
+  /** Something hides the addresses of clients. */
+  readonly clientsAreHidden?: () => boolean;
   /** Mail that is held and older than a day. */
   readonly heldMail?: () => { readonly recipients: number; readonly oldest: number } | undefined;
 }
@@ -85,7 +87,7 @@ export function adminApp(dependencies: AdminDependencies, guard: GuardSettings |
   app.get("/readyz", (context) => {
     const causes = dependencies.notReady();
     return causes.length === 0
-      ? context.json({ status: "ready", ...heldWords(dependencies.heldMail?.()) })
+      ? context.json({ status: "ready", ...heldWords(dependencies.heldMail?.()), ...hiddenWords(dependencies) })
       : context.json({ status: "not ready", causes }, 503);
   });
 
@@ -199,6 +201,10 @@ function usersApi(users: UserDirectory): Hono {
 }
 
 /** A warning beside the status: mail is taken and delivered all the same. */
+function hiddenWords({ clientsAreHidden }: Pick<AdminDependencies, "clientsAreHidden">) {
+  return clientsAreHidden?.() === true ? { client_addresses_hidden: true } : {};
+}
+
 function heldWords(held: { readonly recipients: number; readonly oldest: number } | undefined) {
   if (held === undefined) return {};
   return { held_over_a_day: { recipients: held.recipients, oldest: new Date(held.oldest).toISOString() } };

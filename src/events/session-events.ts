@@ -27,6 +27,18 @@ export const sessionEvents = {
     "If `client` is your proxy, make it send the header (HAProxy: `send-proxy-v2`). If it is a client, it must connect through the proxy.",
     { client, listener: text("The kind of the listener."), reason, error: optional(text("How the connection broke.")) },
   ),
+  "client-addresses-hidden": declare(
+    "warn",
+    "Every client from outside seems to be the one private address `client`: something in front of the server, such as a container's bridge or a gateway, hides the addresses of clients.",
+    "Nothing is trusted and nobody is judged because of this address. SPF, limits and bans need the real addresses: let a proxy send a PROXY header, or give the container the network of the host. See docs/proxies.md.",
+    { client, sessions: number("Sessions that led to this.") },
+  ),
+  "client-addresses-visible": declare(
+    "info",
+    "A client came from another address than `client`, so the addresses of clients are no longer taken for hidden.",
+    "Addresses count again.",
+    { client },
+  ),
   "session-phase": declare(
     "debug",
     "A session changed its phase, as `docs/states.md` shows.",

@@ -37,8 +37,8 @@ const decisionMs = 120_000;
 export interface ConnectionOptions extends SessionPlace {
   /** Another client is behind the connection, and takes the place of the first; undefined: there is none for it. */
   readonly passOn: (peer: Peer) => Promise<Entry | undefined>;
-  /** Called when the client has introduced itself. */
-  readonly spoke: () => void;
+  /** Called when the client has introduced itself, with its name. */
+  readonly spoke: (name: string) => void;
   /** Called once, when everything is over. */
   readonly closed: (connection: InboundConnection) => void;
 }
@@ -193,7 +193,7 @@ export class InboundConnection implements ConnectionHandler {
   #handle(event: ServerEvent): void {
     if (this.#silent && event.kind === "hello") {
       this.#silent = false;
-      this.#options.spoke();
+      this.#options.spoke(event.name);
     }
     const action = this.#session.handle(event);
     if (event.kind === "closed") this.#finish(event.cause);

@@ -3,6 +3,7 @@ import { type Endpoint, formatEndpoint } from "../lib/endpoint.ts";
 import { whenReady } from "../lib/when-ready.ts";
 import type { ConnectionId, Entry } from "../policy/admission.ts";
 import type { Connection, NetworkListener, TlsServerOptions } from "../ports/network.ts";
+import { ClientVisibility } from "./client-visibility.ts";
 import { InboundConnection } from "./connection.ts";
 import { checkListener, hasImplicitTls, type ListenerOptions, tlsOptionsOf } from "./listener-options.ts";
 import { type Peer, ProxyHeaders } from "./proxy-headers.ts";
@@ -35,6 +36,7 @@ export class Inbound {
   readonly #connections = new Set<InboundConnection>();
   readonly #held = new Map<ConnectionId, Held>();
   readonly #proxies: ProxyHeaders;
+  readonly #visibility: ClientVisibility;
   #settings: InboundSettings;
   #stopped: Promise<void> | undefined;
   #allClosed: (() => void) | undefined;
@@ -43,6 +45,7 @@ export class Inbound {
     this.#services = services;
     this.#settings = settings;
     this.#proxies = new ProxyHeaders(services);
+    this.#visibility = new ClientVisibility(services);
     services.admission.serve({
       drop: (connection, told) => this.#drop(connection, told),
       idleSince: (connections) => connections.map((connection) => this.#idleSince(connection)),
@@ -74,6 +77,11 @@ export class Inbound {
   /** Open sessions. */
   get sessions(): number {
     return this.#connections.size;
+  }
+
+  /** Every outside client seems to be one private address. */
+  get clientsAreHidden(): boolean {
+    return this.#visibility.isHidden;
   }
 
   /** For sessions that begin from now on. */
@@ -120,7 +128,8 @@ export class Inbound {
   #accept(stream: Connection, listener: ListenerOptions): void {
     if (this.#stopped !== undefined) return stream.destroy();
     const admitted = whenReady(this.#proxies.peerOf(stream, listener), (peer) => {
-      if (peer !== undefined) this.#admit(stream, listener, peer);
+      if (peer === undefined) return;
+      this.#admit(stream, listener, this.#visibility.judged(peer, this.#settings.relayNetworks));
     });
     // What fails here concerns one connection.
     if (admitted instanceof Promise) admitted.catch(() => stream.destroy());
@@ -197,7 +206,12 @@ export class Inbound {
       peer,
       ...(entry.refusal !== undefined && { refusal: entry.refusal }),
       passOn: async (named) => takeOver(await this.#askFor(named, listener, false)),
-      spoke: () => this.#services.admission.note(place, "spoke"),
+      spoke: (name) => {
+        this.#services.admission.note(place, "spoke");
+        if (listener.kind === "mx" && !isProxy(listener, peer)) {
+          this.#visibility.note(peer, name, this.#settings.relayNetworks);
+        }
+      },
       closed: (over) => {
         this.#leave(place);
         this.#connections.delete(over);
@@ -230,4 +244,9 @@ export class Inbound {
   async #closeListeners(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
   }
+}
+
+/** Listed as one that names its clients: for itself it comes to see whether the server is there. */
+function isProxy({ proxy, xclientFrom }: ListenerOptions, { address }: Peer): boolean {
+  return proxy?.from.contains(address) === true || xclientFrom?.contains(address) === true;
 }

@@ -17,6 +17,7 @@ import { type MessageWriter, SpoolError } from "../spool/spool.ts";
 import { TestTerminal } from "../testing/cli-terminal.ts";
 import { CollectingLog } from "../testing/collecting-log.ts";
 import { settle } from "../testing/manual-clock.ts";
+import { ScriptedClient } from "../testing/receiving-server.ts";
 import { ScriptedPeer } from "../testing/scripted-peer.ts";
 import { SeededRandom } from "../testing/seeded-random.ts";
 import { TestCrypto } from "../testing/test-crypto.ts";
@@ -314,6 +315,28 @@ test("/readyz is 503 while a disk without room has mail refused, and 200 when th
     assert.deepEqual(causes, [{ cause: "space", measured: 1000, limit: 100_000_000 }]);
   }
   assert.equal(world.log.of("space-short").length, 1);
+  await server.stop();
+});
+
+test("/readyz says that the addresses of clients are hidden, until one of them is seen", async () => {
+  const world = new World();
+  const server = await world.start(production);
+  const come = async (localAddress: string, name: string) => {
+    const endpoint = { kind: "ip", address: "127.0.0.1", port: 25 } as const;
+    const client = new ScriptedClient(await world.terminal.network.connect(endpoint, { localAddress }));
+    await client.reply();
+    await client.expect(`EHLO ${name}`, "250");
+    await client.expect("QUIT", "221");
+    // A server that stops waits for the client's end, too.
+    client.connection.destroy();
+  };
+  const ready = () => world.json("127.0.0.1:8025", "/readyz");
+  for (let n = 0; n < 29; n++) await come("172.17.0.1", `mail${n}.test`);
+  assert.deepEqual(await ready(), { status: 200, body: { status: "ready" } });
+  await come("172.17.0.1", "mail.test");
+  assert.deepEqual(await ready(), { status: 200, body: { status: "ready", client_addresses_hidden: true } });
+  await come("203.0.113.9", "mail.test");
+  assert.deepEqual(await ready(), { status: 200, body: { status: "ready" } });
   await server.stop();
 });
 

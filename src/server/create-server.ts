@@ -133,11 +133,11 @@ async function production(opening: Opening, reload: () => Promise<ReloadResult>)
   tellFewerSessions(opening);
   tellSettingsWarnings(opening);
   const services = { ids: store.ids, certificates, accounts, admission, policy, intake, forwarding };
-  const { listeners, notReady } = await openReceiving(opening, services, listenerOptions(settings, false));
+  const { listeners, ...health } = await openReceiving(opening, services, listenerOptions(settings, false));
   await openOwnPolicies(opening, certificates);
   const token = await openToken(opening);
   const admin = await openHttpSide(opening, {
-    ...{ store, queue, heldMail, notReady, inbox, reload, token },
+    ...{ store, queue, heldMail, ...health, inbox, reload, token },
     users: userDirectory({ settings: () => accounts.snapshot.settings, accounts, store: users, crypto, clock, random }),
     signIn: (login, scope) => accounts.authenticateForApi(login, scope),
     dkim: signing.keys,
@@ -175,7 +175,7 @@ async function development(opening: Opening, reload: () => Promise<ReloadResult>
   const { queue, gatherer } = sending;
   const heldMail = openHeldMail(opening, store, { gatherer, intake, findDestination });
   const services = { ids: store.ids, certificates, accounts, admission, policy, intake };
-  const { listeners, notReady } = await openReceiving(opening, services, listening);
-  const admin = await openHttpSide(opening, { store, queue, heldMail, notReady, inbox, reload, routeLogins });
+  const { listeners, ...health } = await openReceiving(opening, services, listening);
+  const admin = await openHttpSide(opening, { store, queue, heldMail, ...health, inbox, reload, routeLogins });
   return { listeners, admin, inbox };
 }

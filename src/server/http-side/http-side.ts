@@ -24,6 +24,7 @@ export interface HttpServices extends Pick<
   readonly heldMail: HeldMailKeeper;
   /** Why mail that came now could not be stored; empty: it could. */
   readonly notReady: () => readonly NotReady[];
+  readonly clientsAreHidden: () => boolean;
   readonly reload: () => Promise<ReloadResult>;
   /** Asked of who comes by an address, unless the configuration has one. */
   readonly token?: string | undefined;

@@ -27,6 +27,8 @@ export interface Receiving {
   readonly listeners: readonly OpenListener[];
   /** Why mail that came now could not be stored; empty: it could. */
   readonly notReady: () => readonly NotReady[];
+  /** Something hides the addresses of clients. */
+  readonly clientsAreHidden: () => boolean;
 }
 
 export async function openReceiving(
@@ -68,6 +70,7 @@ export async function openReceiving(
   return {
     listeners: opened,
     notReady: () => [...admission.notReady(), ...(intake.takesMail ? [] : [{ cause: "spool-refuses" } as const])],
+    clientsAreHidden: () => inbound.clientsAreHidden,
   };
 }
 
