@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { Folder } from "./folder.ts";
 import { freePort } from "./free-port.ts";
-import { runProgram, startProgram, untilListening } from "./program.ts";
+import { runProgram, startProgram, until, untilListening } from "./program.ts";
 
 export interface DovecotPeer extends AsyncDisposable {
   readonly lmtpPort: number;
@@ -31,6 +31,9 @@ export async function startDovecot(mailFolder: string): Promise<DovecotPeer> {
   const told = { ...program, output: () => program.output() + log() };
   await untilListening(lmtpPort, told);
   await untilListening(imapPort, told);
+  // Dovecot opens its ports before its sockets.
+  const sockets = ["lmtp.sock", "auth-client", "run/auth-master"].map((name) => folder.file(name));
+  await until("Dovecot's sockets", () => sockets.every((path) => existsSync(path)), told);
   return {
     lmtpPort,
     lmtpSocket: folder.file("lmtp.sock"),
