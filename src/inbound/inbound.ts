@@ -129,7 +129,9 @@ export class Inbound {
     if (this.#stopped !== undefined) return stream.destroy();
     const admitted = whenReady(this.#proxies.peerOf(stream, listener), (peer) => {
       if (peer === undefined) return;
-      this.#admit(stream, listener, this.#visibility.judged(peer, this.#settings.relayNetworks));
+      // Users who sign in are judged by their address as ever: one of them could have said enough on port 25.
+      const isMx = listener.kind === "mx" && !isProxy(listener, peer);
+      this.#admit(stream, listener, isMx ? this.#visibility.judged(peer, this.#settings.relayNetworks) : peer);
     });
     // What fails here concerns one connection.
     if (admitted instanceof Promise) admitted.catch(() => stream.destroy());
@@ -149,9 +151,10 @@ export class Inbound {
     if (entered instanceof Promise) entered.catch(() => stream.destroy());
   }
 
-  #askFor({ address, hidden }: Peer, { kind: listener }: ListenerOptions, handshake: boolean) {
-    // Behind a proxy that does not say whose connection it is, one address stands for all.
-    const trusted = address !== "" && (hidden === true || this.#settings.relayNetworks.contains(address));
+  #askFor({ address, hidden }: Peer, { kind: listener, xclientFrom }: ListenerOptions, handshake: boolean) {
+    // Behind a proxy that does not say whose connection it is, or has not said so yet, one address stands for all.
+    const standsForOthers = hidden === true || xclientFrom?.contains(address) === true;
+    const trusted = address !== "" && (standsForOthers || this.#settings.relayNetworks.contains(address));
     return this.#services.admission.enter({ address, listener, trusted, handshake });
   }
 

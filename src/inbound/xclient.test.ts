@@ -84,6 +84,20 @@ test("FRONT-007: a client that guesses passwords behind a proxy is banned by its
   await server.client("submission", proxy);
 });
 
+test("the proxy's own address has no limit of connections: one client could use it up for all", async () => {
+  await using server = await ReceivingServer.open({ xclientFrom, limits: { client_connections: 2 } });
+  for (let number = 0; number < 2; number++) {
+    const held = await server.client("mx", proxy);
+    await held.expect("XCLIENT ADDR=203.0.113.9", "220 ");
+  }
+  const third = await server.client("mx", proxy);
+  assert.match(await third.expect("XCLIENT ADDR=203.0.113.9", "421"), /too many|Too many/);
+  for (let number = 0; number < 4; number++) {
+    const other = await server.client("mx", proxy);
+    await other.expect(`XCLIENT ADDR=203.0.113.${10 + number}`, "220 ");
+  }
+});
+
 test("FRONT-006: what is sent behind XCLIENT without waiting is not run, and the connection ends", async () => {
   await using server = await ReceivingServer.open({ xclientFrom });
   const client = await server.client("mx", proxy);

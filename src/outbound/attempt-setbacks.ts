@@ -23,7 +23,11 @@ export class AttemptSetbacks {
     this.#hosts = [...hosts, ...unasked];
     const [first] = unasked;
     if (first !== undefined)
-      this.#worst = finding("4.4.3", "remote-trouble", `the DNS gives no address or no valid policy for ${first} now`);
+      this.#worst = finding(
+        "4.4.3",
+        "remote-trouble",
+        `the DNS does not say now where ${first} is, or what its policy asks`,
+      );
   }
 
   add(setback: Setback): void {

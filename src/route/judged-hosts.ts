@@ -53,7 +53,9 @@ export function isUsable(host: JudgedHost | ExcludedHost): host is JudgedHost {
 
 /** Hosts that may take mail later: those that the DNS told nothing of, and those whose exclusion may end. */
 export function unaskedOf(unanswered: readonly string[], exclusions: readonly ExcludedHost[]) {
-  const names = exclusions.flatMap(({ rule, host }) => (rule === requireTlsRule ? [] : [host]));
+  const names = exclusions.flatMap(({ rule, host, lasting }) =>
+    rule === requireTlsRule || lasting === true ? [] : [host],
+  );
   return unanswered.length + names.length === 0 ? {} : { unasked: [...unanswered, ...names] };
 }
 

@@ -154,6 +154,15 @@ test("SEC-017: a policy that lists no host of the domain defers its mail, and th
   assert.equal(deferral(await route()), "4.7.5 The MTA-STS policy of example.test does not list mx1.example.test.");
 });
 
+test("a host that the policy does not list is none of the domain's: what the listed ones lack is final", async () => {
+  const { https, router, publishSts } = world();
+  publishSts();
+  https.body = policyText("enforce", "mx1.example.test");
+  const result = await router.route({ address: "ann@example.test", domain: "example.test" });
+  assert.deepEqual(hostsOf(result), ["mx1.example.test pki mta-sts"]);
+  assert.ok(result.kind === "hop" && result.hop.kind === "smtp" && result.hop.unasked === undefined);
+});
+
 test("SEC-018: a new id is looked for at each attempt, so that a mended policy lets the mail go", async () => {
   const { https, dns, clock, route, publishSts } = world();
   publishSts("1");
@@ -274,6 +283,10 @@ test("OPT-010: settings never ask for less than REQUIRETLS, and a failure that m
   assert.deepEqual(hostsOf(await relay.route()), ["mx1.example.test none route-setting"]);
   const guessed = world({ routes: [{ domain: "*", via: "mx", tls: "verified" }], secure: false });
   assert.equal((await guessed.router.route(mail)).kind, "bounced", "anybody may have named the host");
+  const listed = world({ routes: [{ domain: "*", via: "mx", tls: "required" }], secure: false });
+  listed.publishSts();
+  const byPolicy = ["mx1.example.test pki mta-sts", "mx2.example.test pki mta-sts"];
+  assert.deepEqual(hostsOf(await listed.router.route(mail)), byPolicy, "its names are sure, whatever the route asks");
   const lmtp = world({ routes: [{ domain: "*", via: "lmtp", host: "127.0.0.1:24", tls: "none" }] });
   const local = await lmtp.router.route(mail);
   assert.ok(local.kind === "hop" && local.hop.kind === "lmtp" && local.hop.endpoint.kind === "hosts");

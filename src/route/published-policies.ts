@@ -126,7 +126,7 @@ export class PublishedPolicies {
         };
       case "excluded":
         this.#tell(mx?.nextHop, "sts", { type: "validation-failure", receivingHost: name, reason: decision.reason });
-        return { kind: "excluded", rule: "mta-sts", reason: decision.reason };
+        return { kind: "excluded", rule: "mta-sts", reason: decision.reason, lasting: true };
       case "testing":
       case "not-applicable":
         return undefined;

@@ -41,6 +41,8 @@ export interface HostExclusion {
   readonly rule: string;
   /** Why, as the end of a sentence. */
   readonly reason: string;
+  /** The policy is known, and does not list the host: for its domain the host is none. */
+  readonly lasting?: true;
 }
 
 export type HostVerdict = TlsDecision | HostExclusion;
@@ -59,7 +61,8 @@ export class TlsPolicy {
   }
 
   async decide(host: HostFacts, asked: TlsAsked): Promise<HostVerdict> {
-    if (asked.reason.rule === "default") {
+    // With REQUIRETLS, policies tell which names are sure, also where `route.tls` asks for less than they do.
+    if (asked.reason.rule === "default" || (asked.requireTls === true && host.mx !== undefined)) {
       for (const policy of this.#published) {
         const decision = await policy(host);
         if (decision !== undefined) return judged(decision, host, asked);

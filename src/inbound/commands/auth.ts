@@ -48,10 +48,13 @@ export function afterCertificate(
 ): SessionAction | Promise<SessionAction> {
   if (state.client.login !== undefined || !mechanismsOf(state).tls.includes("EXTERNAL")) return goOn();
   return decide(state, { kind: "certificate", authorizationId: "" }).then((result) => {
-    if (state.phases.state.kind === "over" || result.kind === "refused") return goOn();
-    if (result.kind !== "accepted") return answer(refusalOf(result));
-    const { login, by } = result;
+    if (state.phases.state.kind === "over") return goOn();
     const mechanism = "TLS certificate";
+    if (result.kind !== "accepted") {
+      noteFailure(state, { mechanism, username: "" }, result);
+      return result.kind === "refused" ? goOn() : answer(refusalOf(result));
+    }
+    const { login, by } = result;
     state.client = { ...state.client, login };
     state.signedIn = { mechanism, ...(by !== undefined && { by }) };
     state.log.event("login-succeeded", { client: state.client.address, mechanism, username: "", login, by });
@@ -143,20 +146,29 @@ function endAuth(
     state.log.event("login-succeeded", { ...fields, login, by });
     return afterConduct(state, "login", answer(succeeded));
   }
-  const seconds = result.kind === "throttled" ? secondsOf(result) : undefined;
-  const reason =
-    result.kind === "refused" ? result.reason : result.kind === "throttled" ? "too-many-failures" : "unavailable";
-  state.log.event("login-failed", {
-    ...fields,
-    reason: malformed ?? reason,
-    retry_after_seconds: seconds,
-    detail: result.kind === "refused" ? result.detail : undefined,
-    error: result.kind === "unavailable" ? result.reason : undefined,
-  });
+  noteFailure(state, { mechanism, username }, result, malformed);
   const action = answer(refusalOf(result));
   // An attempt that had to wait was not checked.
   const guessed = result.kind === "refused" && !honestFailures.has(result.reason);
   return guessed ? afterConduct(state, "failed-login", action) : action;
+}
+
+function noteFailure(
+  state: SessionState,
+  who: { readonly mechanism: string; readonly username: string },
+  result: Exclude<LoginResult, { readonly kind: "accepted" }>,
+  malformed?: string,
+): void {
+  const reason =
+    result.kind === "refused" ? result.reason : result.kind === "throttled" ? "too-many-failures" : "unavailable";
+  state.log.event("login-failed", {
+    client: state.client.address,
+    ...who,
+    reason: malformed ?? reason,
+    retry_after_seconds: result.kind === "throttled" ? secondsOf(result) : undefined,
+    detail: result.kind === "refused" ? result.detail : undefined,
+    error: result.kind === "unavailable" ? result.reason : undefined,
+  });
 }
 
 /** Nobody guesses by a mistyped name, a token that was right an hour ago, or none. */

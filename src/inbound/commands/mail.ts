@@ -2,6 +2,7 @@
 import { Envelope } from "../../intake/envelope.ts";
 import { whenReady } from "../../lib/when-ready.ts";
 import type { MailEvent } from "../../smtp/server/event.ts";
+import { afterConduct } from "../conduct.ts";
 import { clientFacts, type SessionState } from "../session-state.ts";
 import { type SessionAction, actionFor } from "../session-action.ts";
 import { afterCertificate } from "./auth.ts";
@@ -19,6 +20,9 @@ function judgeMail(
     if (ruling.verdict === "proceed") {
       state.phases.change("mail", { kind: "transaction", envelope: new Envelope(reversePath, parameters) });
     }
-    return actionFor(ruling);
+    const action = actionFor(ruling);
+    // Elsewhere the core refuses MAIL before a login, and that counts as an error.
+    const needsLogin = ruling.verdict === "refuse" && ruling.refusal.reason === "login-needed";
+    return needsLogin ? afterConduct(state, "error", action) : action;
   });
 }

@@ -22,6 +22,8 @@ test("RFC 8461 §4.1: for MTA-STS only DNS names count, and a wildcard is a whol
     "DNS:m*.example.org",
     "DNS:*x.example.org",
     "DNS:mx.*.org",
+    'DNS:other.test, URI:"http://x/, DNS:mx.example.org, y"',
+    'DNS:other.test, URI:"\\", DNS:mx.example.org, y"',
   ]) {
     assert.notEqual(fault("mx.example.org", alternatives, true), undefined, String(alternatives));
   }

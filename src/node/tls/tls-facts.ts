@@ -59,9 +59,13 @@ export function wrongName(certificate: CertificateFacts, { serverName, demand }:
   return wrong.includes(undefined) ? undefined : (wrong[0] ?? new Error("no name is demanded"));
 }
 
-/** Node falls back to the common name where there is no DNS name, and takes `mx*.example.org` for a wildcard. */
+/**
+ * Node falls back to the common name where there is no DNS name, and takes `mx*.example.org` for a wildcard. What it quotes
+ * may hold anything, commas and "DNS:" too, so nothing counts from the first quotation mark on.
+ */
 function withDnsNamesOnly(certificate: CertificateFacts): CertificateFacts | undefined {
-  const names = (certificate.subjectaltname ?? "").split(", ").filter((text) => /^DNS:(?:\*\.)?[^*]+$/.test(text));
+  const [unquoted = ""] = (certificate.subjectaltname ?? "").split('"', 1);
+  const names = unquoted.split(", ").filter((text) => /^DNS:(?:\*\.)?[^*]+$/.test(text));
   return names.length === 0 ? undefined : { ...certificate, subjectaltname: names.join(", ") };
 }
 
