@@ -218,7 +218,7 @@ test("SEC-018: a failed fetch is tried again after five minutes, or at once for 
   assert.ok(first.kind === "none" && first.trouble !== undefined);
   assert.equal(kept.get("example.com")?.expiresAt, state.now + 5 * minute);
   state.now += 5 * minute - 1;
-  assert.deepEqual(await find(), { kind: "none" });
+  assert.deepEqual(await find(), { kind: "none", unanswered: "it could not be fetched a short time ago" });
   assert.equal(state.fetches, 1);
   publish("2");
   await find();

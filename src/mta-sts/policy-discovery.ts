@@ -33,7 +33,10 @@ export interface PolicyStore {
 
 export type StsLookup = (
   | { readonly kind: "policy"; readonly policy: StsPolicy; readonly id: string; readonly trouble?: StsTrouble }
-  /** The domain has none, or none could be found; `unanswered`: the DNS did not say, and nothing is kept. */
+  /**
+   * The domain has none, or none could be found. Which of the two is not known with `trouble` or `unanswered`: the DNS did
+   * not say, or the policy could not be fetched, now or a short time ago, and nothing is kept.
+   */
   | { readonly kind: "none"; readonly trouble?: StsTrouble; readonly unanswered?: string }
 ) & {
   /** Why what was fetched could not be kept: it counts now, and is fetched again next time. */
@@ -68,7 +71,11 @@ export async function findPolicy(domain: string, options: DiscoveryOptions): Pro
   const isTooSoon = failed !== undefined && failed.id === id && now - failed.at < retryMs && now >= failed.at;
   if (!isWanted || isTooSoon) {
     if (current !== undefined) return { kind: "policy", policy: current.policy, id: current.id };
-    return answer.kind === "failure" ? { kind: "none", unanswered: answer.reason } : { kind: "none" };
+    if (answer.kind === "failure") return { kind: "none", unanswered: answer.reason };
+    // Without a record there is certainly none.
+    return id === undefined
+      ? { kind: "none" }
+      : { kind: "none", unanswered: "it could not be fetched a short time ago" };
   }
   return await refresh(domain, { id, current }, options);
 }

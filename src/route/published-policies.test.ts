@@ -291,6 +291,22 @@ test("OPT-010: settings never ask for less than REQUIRETLS, and a failure that m
   const local = await lmtp.router.route(mail);
   assert.ok(local.kind === "hop" && local.hop.kind === "lmtp" && local.hop.endpoint.kind === "hosts");
   assert.equal(local.hop.endpoint.hosts[0]?.tls.demand.kind, "none", "it has arrived");
+  for (const hide of [
+    ({ dns }: ReturnType<typeof world>) => dns.fail("_mta-sts.example.test"),
+    ({ publishSts, https }: ReturnType<typeof world>) => {
+      publishSts();
+      https.body = "no policy";
+    },
+  ]) {
+    const unknown = world({ secure: false });
+    hide(unknown);
+    // Once when it fails, and once when it failed a moment ago.
+    for (const _ of [1, 2]) {
+      assert.match(deferral(await unknown.router.route(mail)), /^4\.7\.5 Whether example\.test has an MTA-STS policy/);
+      await unknown.clock.advance(60_000);
+    }
+    assert.equal((await unknown.route()).kind, "hop", "other mail goes on");
+  }
   const failing = world();
   failing.dns.fail("_25._tcp.mx1.example.test").fail("_25._tcp.mx2.example.test");
   assert.match(deferral(await failing.router.route(mail)), /^4\.7\.5 /);

@@ -12,7 +12,7 @@ import type { PolicyFetcher } from "../ports/policy-fetcher.ts";
 import type { Resolver } from "../ports/resolver.ts";
 import type { StsInForce, TlsFailureFacts, TlsSessionRecorder } from "../tls-rpt/session-note.ts";
 import { deliveryTo } from "./host-addresses.ts";
-import type { HostFacts, HostVerdict, PublishedPolicy } from "./tls-policy.ts";
+import type { HostFacts, HostVerdict, PolicyUnknown, PublishedPolicy } from "./tls-policy.ts";
 
 export interface PublishedPolicySettings {
   readonly dane: boolean;
@@ -65,12 +65,13 @@ export class PublishedPolicies {
    * may name any host, and that host's own records then vouch for whoever forged the answer: so MTA-STS has its say about
    * which hosts there are. Where no record can be used, the certificate that MTA-STS asks for is more than TLS alone.
    */
-  async #verdict(host: HostFacts): Promise<HostVerdict | undefined> {
+  async #verdict(host: HostFacts): Promise<HostVerdict | PolicyUnknown | undefined> {
     const dane = await this.#dane(host);
-    if (dane !== undefined && ("kind" in dane || (dane.demand.kind === "dane" && (host.mx?.secure ?? true))))
-      return dane;
+    if (dane !== undefined && "kind" in dane) return dane;
+    if (dane?.demand.kind === "dane" && (host.mx?.secure ?? true)) return dane;
     const sts = await this.#mtaSts(host);
-    if (sts === undefined || "kind" in sts) return sts ?? dane;
+    if (sts === undefined) return dane;
+    if ("kind" in sts) return sts.kind === "unknown" && dane !== undefined ? { ...sts, meanwhile: dane } : sts;
     return dane?.demand.kind === "dane" ? { ...dane, listed: true } : sts;
   }
 
@@ -109,13 +110,17 @@ export class PublishedPolicies {
     if (domain !== undefined) this.#parts.tlsSessions?.policyFailure(domain, policy, failure);
   }
 
-  async #mtaSts({ name, mx }: HostFacts): Promise<HostVerdict | undefined> {
+  async #mtaSts({ name, mx }: HostFacts): Promise<HostVerdict | PolicyUnknown | undefined> {
     const { fetcher } = this.#parts;
     // RFC 8461 §3.4: a relay host's own name is the domain whose policy counts.
     const domain = mx?.nextHop ?? name;
     if (!this.#settings.mtaSts || fetcher === undefined || !mayPublish(domain)) return undefined;
     const lookup = await (this.#lookUps.get(domain) ?? this.#lookUp(domain, fetcher));
-    if (lookup.kind === "none") return undefined;
+    if (lookup.kind === "none") {
+      const why = lookup.trouble?.reason ?? lookup.unanswered;
+      if (why === undefined) return undefined;
+      return { kind: "unknown", reason: `whether ${domain} has an MTA-STS policy is not known: ${why}` };
+    }
     const decision = decideSts(domain, lookup.policy, name);
     switch (decision.kind) {
       case "pki":

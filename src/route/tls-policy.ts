@@ -47,11 +47,20 @@ export interface HostExclusion {
 
 export type HostVerdict = TlsDecision | HostExclusion;
 
+/** Whether the other side publishes anything could not be found out. */
+export interface PolicyUnknown {
+  readonly kind: "unknown";
+  /** Why, as the end of a sentence. */
+  readonly reason: string;
+  /** What stands meanwhile; absent: what the settings ask (RFC 8461 §5.1). */
+  readonly meanwhile?: TlsDecision;
+}
+
 /**
  * Something that the other side publishes about TLS; undefined: it says nothing about this host. Asked once for each host of a
  * look-up, and all hosts at once. Where it rejects, the route is not known and the mail waits.
  */
-export type PublishedPolicy = (host: HostFacts) => Promise<HostVerdict | undefined>;
+export type PublishedPolicy = (host: HostFacts) => Promise<HostVerdict | PolicyUnknown | undefined>;
 
 export class TlsPolicy {
   readonly #published: readonly PublishedPolicy[];
@@ -64,8 +73,14 @@ export class TlsPolicy {
     // With REQUIRETLS, policies tell which names are sure, also where `route.tls` asks for less than they do.
     if (asked.reason.rule === "default" || (asked.requireTls === true && host.mx !== undefined)) {
       for (const policy of this.#published) {
-        const decision = await policy(host);
-        if (decision !== undefined) return judged(decision, host, asked);
+        const found = await policy(host);
+        if (found === undefined) continue;
+        if (!("kind" in found) || found.kind === "excluded") return judged(found, host, asked);
+        // What is not known now is no reason to return the message: it waits.
+        if (asked.requireTls === true && !hasSureName(host)) {
+          return { kind: "excluded", rule: "mta-sts", reason: found.reason };
+        }
+        if (found.meanwhile !== undefined) return judged(found.meanwhile, host, asked);
       }
     }
     return judged(settled(host.name, asked), host, asked);
@@ -93,15 +108,20 @@ function judged(verdict: HostVerdict, host: HostFacts, { requireTls }: TlsAsked)
  * For a message with REQUIRETLS (RFC 8689 §4.2.1): the host's name has to be sure, from a setting, a signed MX answer or an
  * MTA-STS policy, and its certificate has to prove that name. A demand that proves less is raised, also above `route.tls`.
  */
-function provenHost(decision: TlsDecision, { name, mx }: HostFacts): HostVerdict {
+function provenHost(decision: TlsDecision, host: HostFacts): HostVerdict {
+  const { name, mx } = host;
   const { demand, listed } = decision;
-  const isSure = mx === undefined || mx.secure || listed === true;
-  if (!isSure) {
-    const why = `the MX records of ${mx.nextHop} are not signed, and no enforced MTA-STS policy names ${name}`;
+  if (!hasSureName(host) && listed !== true) {
+    const why = `the MX records of ${mx?.nextHop} are not signed, and no enforced MTA-STS policy names ${name}`;
     return { kind: "excluded", rule: requireTlsRule, reason: `the sender requires TLS (REQUIRETLS), but ${why}` };
   }
   if (demand.kind === "pki" || demand.kind === "dane") return decision;
   return { demand: { kind: "pki", names: [name] }, reason: { rule: requireTlsRule } };
+}
+
+/** A setting gave the host's name, or a signed MX answer. */
+function hasSureName({ mx }: HostFacts): boolean {
+  return mx === undefined || mx.secure;
 }
 
 /** The rule's name where REQUIRETLS decided. */
