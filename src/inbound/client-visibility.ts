@@ -13,9 +13,9 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Peer } from "./proxy-headers.ts";
 
-/** A public mail server sees so many in an hour, at the least busy in a day. */
+/** A busy public mail server has this many sessions within an hour, a quiet one within a day. */
 const sessionsMin = 30;
-/** One host in the same network gives one name, or a few. Each has at most 255 characters. */
+/** A single host gives one name, or a few. A name has at most 255 characters. */
 const namesMin = 5;
 /** Who was visible today shows that others would be. */
 const visibleMs = 86_400_000;
@@ -23,7 +23,7 @@ const visibleMs = 86_400_000;
 export class ClientVisibility {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #log: Log;
-  /** The only one of late, and what it gave. */
+  /** The only address seen lately, how many sessions it opened, and the names that it gave. */
   #address: string | undefined;
   #sessions = 0;
   readonly #names = new Set<string>();

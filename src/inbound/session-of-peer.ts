@@ -1,4 +1,7 @@
-/** The session of whoever is behind a connection, and what its protocol core is told; again when XCLIENT names another client. */
+/**
+ * Makes the session of a connection and the settings of its protocol core: once when the connection begins, and once more when
+ * a proxy names its client by XCLIENT. The rights of the proxy end there.
+ */
 import type { Refusal } from "../policy/decision.ts";
 import type { Connection, TlsFacts } from "../ports/network.ts";
 import type { ServerProtocolSettings } from "../smtp/server/protocol-settings.ts";

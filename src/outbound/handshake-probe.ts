@@ -31,7 +31,7 @@ export type ProbedHandshake =
   /** It did not come to a handshake: nobody listens, or TLS is not offered. */
   | { readonly kind: "no-handshake"; readonly reason: string };
 
-/** @param host sent as SNI. @param address an IP address. Never rejects. */
+/** @param host sent as SNI. @param address an IP address. Rejects only because of a bug. */
 export async function probeHandshake(
   host: string,
   address: string,
@@ -39,33 +39,32 @@ export async function probeHandshake(
   { network, clock, random, heloName, signal }: HandshakeProbeParts,
 ): Promise<ProbedHandshake> {
   const endpoint = { kind: "ip", address, port: smtpPort } as const;
-  const timeouts = { ...standardTimeouts, greetingMs: stepMs, helloMs: stepMs, startTlsMs: stepMs };
+  const options = {
+    ...{ network, clock, heloName, signal },
+    dialect: "smtp",
+    timeouts: { ...standardTimeouts, greetingMs: stepMs, helloMs: stepMs, startTlsMs: stepMs },
+    connectTimeoutMs: stepMs,
+    tlsTimeoutMs: stepMs,
+  } as const;
   let connection: SmtpClientConnection;
   try {
-    connection = await SmtpClientConnection.connect(endpoint, {
-      ...{
-        network,
-        clock,
-        dialect: "smtp",
-        heloName,
-        timeouts,
-        connectTimeoutMs: stepMs,
-        tlsTimeoutMs: stepMs,
-        signal,
-      },
-    });
+    connection = await SmtpClientConnection.connect(endpoint, options);
   } catch (error) {
     return { kind: "no-handshake", reason: errorText(error) };
   }
   const giveUp = (): void => connection.destroy();
   signal.addEventListener("abort", giveUp);
-  const startTls = { serverName: host, demand };
-  const trouble = await openSession(connection, { endpoint, startTls, credentials: undefined, random, signal });
-  const facts = connection.tls;
-  await connection.quit();
-  signal.removeEventListener("abort", giveUp);
-  if (facts !== undefined) return { kind: "established", facts };
-  return trouble === undefined ? { kind: "no-handshake", reason: "there was no TLS" } : resultOf(trouble);
+  try {
+    const startTls = { serverName: host, demand };
+    const trouble = await openSession(connection, { endpoint, startTls, credentials: undefined, random, signal });
+    const facts = connection.tls;
+    await connection.quit();
+    if (facts !== undefined) return { kind: "established", facts };
+    return trouble === undefined ? { kind: "no-handshake", reason: "there was no TLS" } : resultOf(trouble);
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+    connection.destroy();
+  }
 }
 
 function resultOf(trouble: SessionTrouble): ProbedHandshake {

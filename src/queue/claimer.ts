@@ -18,7 +18,7 @@ const refusedRetryMs = 5_000;
 /** So soon a clock that was set, or a machine that slept, is noticed: no wait for a time of day is longer in one piece. */
 const lookAgainMs = 60_000;
 
-/** Recipients of mail that have expired that may be in memory beyond `ready`. */
+/** So many recipients of expired mail may be in memory beyond `ready`. */
 const agedMax = 500;
 
 export interface ClaimerOptions {
@@ -35,7 +35,7 @@ export class Claimer {
   readonly #options: ClaimerOptions;
   #reading: Promise<void> | undefined;
   #again = false;
-  /** A page of mail that have expired is to be read before the others. */
+  /** A page of expired mail is to be read before the others. */
   #agedFirst = false;
   #stopped = false;
   #paused = false;
@@ -158,7 +158,7 @@ export class Claimer {
     return undefined;
   }
 
-  /** What may be claimed of mail that have expired, crowded or not; undefined: nothing is in memory to crowd it out. */
+  /** What may be claimed of expired mail, crowded or not; undefined: nothing is in memory to crowd it out. */
   #agedRequest(): ClaimRequest | undefined {
     const { state, space } = this.#options;
     const limit = Math.min(agedMax, space.max + agedMax - space.taken);

@@ -3,20 +3,38 @@
  * fit the certificates that the hosts show.
  */
 import { isLoopback, isPrivate, parseIpAddress } from "../../address/ip-address.ts";
-import { formatTlsa, tlsaFaultOf } from "../../dane/tlsa-record.ts";
-import type { TlsaRecord } from "../../ports/resolver.ts";
-import { Findings, unanswered, type DnsCheck, type DnsSubject, type HandshakeProbe } from "./dns-check.ts";
+import { formatTlsa, tlsaFaultOf, usableRecords } from "../../dane/tlsa-record.ts";
+import type { ProbedHandshake } from "../../outbound/handshake-probe.ts";
+import type { DnsAnswer } from "../../ports/resolver.ts";
+import { Findings, unanswered, type DnsCheck, type DnsSubject } from "./dns-check.ts";
 import type { MailHost, MxCheck } from "./mx.ts";
 
 /** Addresses of one host that are tried; no honest host has more servers behind its name that differ. */
 const addressesMax = 4;
 
+/** What was found out about one host. */
+interface HostTlsa {
+  readonly host: MailHost;
+  readonly answer: DnsAnswer<"TLSA">;
+  readonly shown: readonly Shown[];
+}
+
+/** What a host showed at one of its addresses. */
+interface Shown {
+  readonly address: string;
+  readonly result: ProbedHandshake;
+  /** Where it did not fit: the same without TLSA, which tells a wrong certificate from TLS that fails. */
+  readonly anyway?: ProbedHandshake;
+}
+
+/** All hosts are asked at once, and all their addresses: one that does not answer takes 15 s. */
 export async function checkDane(subject: DnsSubject, { hosts, secure }: MxCheck): Promise<DnsCheck> {
   const { domain, handshake } = subject;
   const findings = new Findings();
   if (hosts.length === 0) return findings.green("There is no mail host to check").result("dane");
-  let withRecords = 0;
-  for (const host of hosts) if (await checkHost(host, subject, findings)) withRecords++;
+  const found = await Promise.all(hosts.map((host) => lookAt(host, subject)));
+  for (const each of found) tellHost(each, findings);
+  const withRecords = found.filter(({ answer }) => answer.kind === "records").length;
   if (withRecords === 0) {
     const signed = secure
       ? "its DNS answers are signed, so they could be added"
@@ -35,49 +53,21 @@ export async function checkDane(subject: DnsSubject, { hosts, secure }: MxCheck)
   return findings.result("dane");
 }
 
-/** Whether the host has records. */
-async function checkHost(host: MailHost, subject: DnsSubject, findings: Findings): Promise<boolean> {
-  const name = `_25._tcp.${host.name}`;
-  const answer = await subject.resolver.query(name, "TLSA");
-  if (answer.kind === "failure") {
-    // RFC 7672 §2.1.1: without an answer a sender cannot know whether it may go on without DANE.
-    findings.red(`${unanswered(name, "TLSA", answer.reason)}; senders that use DANE defer mail`);
-    return false;
-  }
-  if (answer.kind !== "records") return false;
-  findings.found(name, "TLSA", ...answer.records.map(formatTlsa));
-  const wrong = answer.records.map(tlsaFaultOf);
-  const usable = wrong.filter((problem) => problem === undefined).length;
-  const [problem] = wrong.filter((text) => text !== undefined);
-  if (usable === 0) findings.red(`No TLSA record of ${host.name} can be used: ${problem ?? ""}`);
-  else if (!answer.secure)
-    findings.yellow(`The TLSA records of ${host.name} are not signed, or not checked by the resolver in use`);
-  else if (problem !== undefined) findings.yellow(`A TLSA record of ${host.name} cannot be used: ${problem}`);
-  else findings.green(`${host.name} has signed TLSA records (${usable})`);
-  if (usable > 0) await compare(host, answer.records, subject, findings);
-  return true;
-}
+const tlsaNameOf = (host: string): string => `_25._tcp.${host}`;
 
-/**
- * Records that fit nothing yet are not told of: a roll-over publishes the next key's first. Each address is asked, because a
- * name may stand for several servers.
- */
-async function compare(
-  { name, addresses }: MailHost,
-  records: readonly TlsaRecord[],
-  { domain, handshake }: DnsSubject,
-  findings: Findings,
-): Promise<void> {
-  if (handshake === undefined) return;
-  for (const address of addresses.filter(isPublic).slice(0, addressesMax)) {
-    const where = `${name} (${address})`;
-    const result = await handshake(name, address, { kind: "dane", records, names: [name, domain] });
-    if (result.kind === "established") {
-      findings.green(`The certificate that ${where} shows fits a TLSA record`);
-    } else if (result.kind === "no-handshake") {
-      findings.yellow(`The certificate of ${where} could not be compared with its TLSA records: ${result.reason}`);
-    } else await tellUnmet({ name, address, where, reason: result.reason }, handshake, findings);
-  }
+/** Each address is asked, because a name may stand for several servers. */
+async function lookAt(host: MailHost, { domain, resolver, handshake }: DnsSubject): Promise<HostTlsa> {
+  const answer = await resolver.query(tlsaNameOf(host.name), "TLSA");
+  const records = answer.kind === "records" ? answer.records : [];
+  if (handshake === undefined || usableRecords(records).length === 0) return { host, answer, shown: [] };
+  const demand = { kind: "dane", records, names: [host.name, domain] } as const;
+  const show = async (address: string): Promise<Shown> => {
+    const result = await handshake(host.name, address, demand);
+    if (result.kind !== "unmet") return { address, result };
+    return { address, result, anyway: await handshake(host.name, address, { kind: "required" }) };
+  };
+  const addresses = host.addresses.filter(isPublic).slice(0, addressesMax);
+  return { host, answer, shown: await Promise.all(addresses.map(show)) };
 }
 
 /** A name may lead anywhere; what stands in this machine's own network is not tried. */
@@ -86,20 +76,39 @@ function isPublic(text: string): boolean {
   return address !== undefined && !isLoopback(address) && !isPrivate(address);
 }
 
-/** Whether it is the certificate that does not fit, or TLS as such that fails, a second handshake shows. */
-async function tellUnmet(
-  { name, address, where, reason }: Readonly<Record<"name" | "address" | "where" | "reason", string>>,
-  handshake: HandshakeProbe,
-  findings: Findings,
-): Promise<void> {
-  const shown = await handshake(name, address, { kind: "required" });
-  if (shown.kind !== "established") {
-    findings.red(`TLS with ${where} fails, so senders that use DANE defer mail: ${shown.reason}`);
+function tellHost({ host: { name: host }, answer, shown }: HostTlsa, findings: Findings): void {
+  const name = tlsaNameOf(host);
+  if (answer.kind === "failure") {
+    // RFC 7672 §2.1.1: without an answer a sender cannot know whether it may go on without DANE.
+    findings.red(`${unanswered(name, "TLSA", answer.reason)}; senders that use DANE defer mail`);
     return;
   }
-  findings.red(
-    `The certificate that ${where} shows fits no TLSA record, so senders that use DANE defer mail: ${reason}`,
-  );
-  const key = shown.facts.peerCertificate?.publicKeySha256;
-  if (key !== undefined) findings.publish(`_25._tcp.${name}`, "TLSA", `3 1 1 ${key}`);
+  if (answer.kind !== "records") return;
+  findings.found(name, "TLSA", ...answer.records.map(formatTlsa));
+  const wrong = answer.records.map(tlsaFaultOf);
+  const usable = wrong.filter((problem) => problem === undefined).length;
+  const [problem] = wrong.filter((text) => text !== undefined);
+  if (usable === 0) findings.red(`No TLSA record of ${host} can be used: ${problem ?? ""}`);
+  else if (!answer.secure)
+    findings.yellow(`The TLSA records of ${host} are not signed, or not checked by the resolver in use`);
+  else if (problem !== undefined) findings.yellow(`A TLSA record of ${host} cannot be used: ${problem}`);
+  else findings.green(`${host} has signed TLSA records (${usable})`);
+  for (const each of shown) tellShown(host, each, findings);
+}
+
+/** Records that fit nothing are passed over beside one that fits: a roll-over publishes the next key's first. */
+function tellShown(host: string, { address, result, anyway }: Shown, findings: Findings): void {
+  const where = `${host} (${address})`;
+  if (result.kind === "established") findings.green(`The certificate that ${where} shows fits a TLSA record`);
+  else if (result.kind === "no-handshake")
+    findings.yellow(`The certificate of ${where} could not be compared with its TLSA records: ${result.reason}`);
+  else if (anyway?.kind !== "established")
+    findings.red(`TLS with ${where} fails, so senders that use DANE defer mail: ${anyway?.reason ?? result.reason}`);
+  else {
+    findings.red(
+      `The certificate that ${where} shows fits no TLSA record, so senders that use DANE defer mail: ${result.reason}`,
+    );
+    const key = anyway.facts.peerCertificate?.publicKeySha256;
+    if (key !== undefined) findings.publish(tlsaNameOf(host), "TLSA", `3 1 1 ${key}`);
+  }
 }

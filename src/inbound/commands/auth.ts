@@ -54,10 +54,7 @@ export function afterCertificate(
       noteFailure(state, { mechanism, username: "" }, result);
       return result.kind === "refused" ? goOn() : answer(refusalOf(result));
     }
-    const { login, by } = result;
-    state.client = { ...state.client, login };
-    state.signedIn = { mechanism, ...(by !== undefined && { by }) };
-    state.log.event("login-succeeded", { client: state.client.address, mechanism, username: "", login, by });
+    signIn(state, { mechanism, username: "" }, result);
     return whenReady(state.services.admission.noteConduct(state.client, "login"), goOn);
   });
 }
@@ -138,24 +135,38 @@ function endAuth(
   malformed?: string,
 ): SessionAction | Promise<SessionAction> {
   leavePhase(state);
-  const fields = { client: state.client.address, mechanism, username };
+  const who = { mechanism, username };
   if (result.kind === "accepted") {
-    const { login, by } = result;
-    state.client = { ...state.client, login };
-    state.signedIn = { mechanism, ...(by !== undefined && { by }) };
-    state.log.event("login-succeeded", { ...fields, login, by });
+    signIn(state, who, result);
     return afterConduct(state, "login", answer(succeeded));
   }
-  noteFailure(state, { mechanism, username }, result, malformed);
+  noteFailure(state, who, result, malformed);
   const action = answer(refusalOf(result));
   // An attempt that had to wait was not checked.
   const guessed = result.kind === "refused" && !honestFailures.has(result.reason);
   return guessed ? afterConduct(state, "failed-login", action) : action;
 }
 
+/** Who tried to sign in, and how. */
+interface Attempt {
+  readonly mechanism: string;
+  /** As the client wrote it; "" where a certificate alone speaks. */
+  readonly username: string;
+}
+
+function signIn(
+  state: SessionState,
+  attempt: Attempt,
+  { login, by }: Extract<LoginResult, { readonly kind: "accepted" }>,
+): void {
+  state.client = { ...state.client, login };
+  state.signedIn = { mechanism: attempt.mechanism, ...(by !== undefined && { by }) };
+  state.log.event("login-succeeded", { client: state.client.address, ...attempt, login, by });
+}
+
 function noteFailure(
   state: SessionState,
-  who: { readonly mechanism: string; readonly username: string },
+  attempt: Attempt,
   result: Exclude<LoginResult, { readonly kind: "accepted" }>,
   malformed?: string,
 ): void {
@@ -163,7 +174,7 @@ function noteFailure(
     result.kind === "refused" ? result.reason : result.kind === "throttled" ? "too-many-failures" : "unavailable";
   state.log.event("login-failed", {
     client: state.client.address,
-    ...who,
+    ...attempt,
     reason: malformed ?? reason,
     retry_after_seconds: result.kind === "throttled" ? secondsOf(result) : undefined,
     detail: result.kind === "refused" ? result.detail : undefined,
