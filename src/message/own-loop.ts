@@ -1,5 +1,5 @@
 /**
- * A message that came by this server five times goes in a loop, long before the hop count of RFC 5321 §6.3 shows
+ * A message that came by this server five times is in a mail loop, long before the hop count of RFC 5321 §6.3 shows
  * it. Honest mail passes one server twice or three times: a list, an alias elsewhere that leads back.
  */
 import type { MessageFacts } from "./message-facts.ts";

@@ -1,4 +1,4 @@
-/** Refuses a message that goes in a loop (RFC 5321 §6.3); the queue asks again before each attempt. */
+/** Refuses a message that is in a mail loop (RFC 5321 §6.3); the queue asks again before each attempt. */
 import type { MessageFacts } from "../message/message-facts.ts";
 import type { StrangersPath } from "../spool/spool.ts";
 import { type Refusal, refuse } from "./decision.ts";

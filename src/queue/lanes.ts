@@ -92,7 +92,7 @@ export class Lanes<Job extends LaneJob> {
 
   /**
    * What waits already comes before everything else of its lane. The lane keeps its place in the round, so that a mailing
-   * that have expired does not hold up other senders.
+   * that has expired does not hold up other senders.
    */
   hasten(job: Job): void {
     const lane = this.#lanes.get(laneOf(job).key);
